@@ -1,0 +1,1 @@
+"""Knuckle: hands in ordinary video, every knuckle in 3D."""

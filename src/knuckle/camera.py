@@ -1,0 +1,196 @@
+"""Cameras: from millimetres to pixels and back.
+
+The camera frame is OpenCV's: x right, y down, z forward, millimetres. Pixel (0, 0) is the centre
+of the top-left pixel. A transform ``T_b_from_a`` takes points of frame a to frame b.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+#: Diagonal field of view that is taken when nothing is known: a typical webcam or phone video.
+ASSUMED_DIAGONAL_FOV_DEG = 65.0
+#: Enough for 1e-6 px with the distortion of ordinary lenses.
+_UNDISTORT_STEPS = 30
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Intrinsics of a pinhole camera, with OpenCV's distortion if there is any.
+
+    Attributes:
+        fx, fy: focal lengths, px.
+        cx, cy: principal point, px.
+        distortion: OpenCV's (k1, k2, p1, p2[, k3[, k4, k5, k6]]), empty for none.
+        assumed: True where nobody gave these numbers and Knuckle guessed the field of view:
+            then absolute depth is only as good as the guess.
+    """
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    distortion: tuple[float, ...] = ()
+    assumed: bool = False
+
+    def __post_init__(self) -> None:
+        numbers = (self.fx, self.fy, self.cx, self.cy, *self.distortion)
+        if not all(np.isfinite(numbers)):
+            raise ValueError(f"camera parameters must be finite, got {numbers}")
+        if self.fx <= 0 or self.fy <= 0:
+            raise ValueError(f"focal lengths must be positive, got fx={self.fx}, fy={self.fy}")
+        if len(self.distortion) not in (0, 4, 5, 8):
+            raise ValueError(
+                f"expected 0, 4, 5 or 8 distortion coefficients, got {len(self.distortion)}"
+            )
+
+    @classmethod
+    def from_fov(
+        cls, width: int, height: int, diagonal_deg: float, *, assumed: bool = False
+    ) -> Camera:
+        """A camera of square pixels that looks through the middle of the image."""
+        focal = np.hypot(width, height) / 2 / np.tan(np.radians(diagonal_deg) / 2)
+        return cls(focal, focal, (width - 1) / 2, (height - 1) / 2, assumed=assumed)
+
+    @classmethod
+    def assume(cls, width: int, height: int) -> Camera:
+        """The camera taken when none is given (``assumed`` is set)."""
+        return cls.from_fov(width, height, ASSUMED_DIAGONAL_FOV_DEG, assumed=True)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Camera:
+        """Read ``{"fx":…, "fy":…, "cx":…, "cy":…, "distortion": […]}`` from a JSON file."""
+        path = Path(path)
+        try:
+            values = json.loads(path.read_text())
+        except FileNotFoundError:
+            raise FileNotFoundError(f"camera file {path} does not exist") from None
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"camera file {path} is not JSON: {error}") from None
+        known = {"fx", "fy", "cx", "cy", "distortion"}
+        if not isinstance(values, dict) or not known - {"distortion"} <= set(values) <= known:
+            raise ValueError(
+                f"camera file {path} must be an object with fx, fy, cx, cy and, if it has any, "
+                f"distortion; got {values!r:.80}"
+            )
+        fx, fy, cx, cy = (float(values[key]) for key in ("fx", "fy", "cx", "cy"))
+        return cls(fx, fy, cx, cy, tuple(float(k) for k in values.get("distortion", ())))
+
+    def save(self, path: str | Path) -> None:
+        """Write the JSON that ``load`` reads."""
+        values = {"fx": self.fx, "fy": self.fy, "cx": self.cx, "cy": self.cy}
+        Path(path).write_text(json.dumps({**values, "distortion": list(self.distortion)}) + "\n")
+
+    @cached_property
+    def matrix(self) -> np.ndarray:
+        """(3, 3) camera matrix K."""
+        return np.array([[self.fx, 0.0, self.cx], [0.0, self.fy, self.cy], [0.0, 0.0, 1.0]])
+
+    def project(self, points_mm: np.ndarray) -> np.ndarray:
+        """Pixels of points of the camera frame: (..., 3) mm -> (..., 2) px.
+
+        Points at or behind the camera (z <= 0) have no image: they come out as NaN.
+        """
+        points_mm = np.asarray(points_mm, dtype=np.float64)
+        z = np.where(points_mm[..., 2:] > 0, points_mm[..., 2:], np.nan)
+        xy = points_mm[..., :2] / z
+        return self.pixels_from_rays(xy)
+
+    def pixels_from_rays(self, rays: np.ndarray) -> np.ndarray:
+        """Pixels of directions (x/z, y/z): (..., 2) -> (..., 2) px."""
+        rays = np.asarray(rays, dtype=np.float64)
+        if self.distortion:
+            rays = self._distort(rays)
+        return rays * (self.fx, self.fy) + (self.cx, self.cy)
+
+    def rays(self, points_px: np.ndarray) -> np.ndarray:
+        """Directions (x/z, y/z) that meet the given pixels: (..., 2) px -> (..., 2)."""
+        points_px = np.asarray(points_px, dtype=np.float64)
+        if not self.distortion:
+            return (points_px - (self.cx, self.cy)) / (self.fx, self.fy)
+        distorted = (points_px - (self.cx, self.cy)) / (self.fx, self.fy)
+        rays = distorted
+        for _ in range(_UNDISTORT_STEPS):  # fixed point of: undistorted + its distortion = given
+            rays = distorted - (self._distort(rays) - rays)
+        return rays
+
+    def unproject(self, points_px: np.ndarray, depth_mm: np.ndarray) -> np.ndarray:
+        """Points of the camera frame at a given z: (..., 2) px, (...) mm -> (..., 3) mm."""
+        depth_mm = np.asarray(depth_mm, dtype=np.float64)[..., None]
+        rays = self.rays(points_px)
+        xyz = np.concatenate([rays, np.ones_like(rays[..., :1])], axis=-1)
+        return xyz * depth_mm
+
+    def padded(self, left: float, top: float) -> Camera:
+        """The camera of the image after ``left`` columns and ``top`` rows were added to it."""
+        return replace(self, cx=self.cx + left, cy=self.cy + top)
+
+    def resized(self, scale_x: float, scale_y: float) -> Camera:
+        """The camera of the image resized by these factors (pixel centres at whole numbers)."""
+        return replace(
+            self,
+            fx=self.fx * scale_x,
+            fy=self.fy * scale_y,
+            cx=(self.cx + 0.5) * scale_x - 0.5,
+            cy=(self.cy + 0.5) * scale_y - 0.5,
+        )
+
+    @property
+    def _coefficients(self) -> np.ndarray:
+        return np.asarray(self.distortion, dtype=np.float64)
+
+    def _distort(self, rays: np.ndarray) -> np.ndarray:
+        """OpenCV's radial and tangential model, (..., 2) -> (..., 2)."""
+        k1, k2, p1, p2, k3, k4, k5, k6 = np.pad(self._coefficients, (0, 8 - len(self.distortion)))
+        x, y = rays[..., 0], rays[..., 1]
+        r2 = x * x + y * y
+        radial = (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
+        return np.stack(
+            [
+                x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x),
+                y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y,
+            ],
+            axis=-1,
+        )
+
+
+@dataclass(frozen=True)
+class RigidTransform:
+    """A rotation followed by a translation. Name variables ``T_to_from_from``.
+
+    Attributes:
+        rotation: (3, 3), ``R_to_from_from``.
+        translation_mm: (3,), the origin of the *from* frame, seen in the *to* frame.
+    """
+
+    rotation: np.ndarray
+    translation_mm: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.rotation.shape != (3, 3) or self.translation_mm.shape != (3,):
+            raise ValueError(
+                "expected a (3, 3) rotation and a (3,) translation, got "
+                f"{self.rotation.shape} and {self.translation_mm.shape}"
+            )
+
+    @classmethod
+    def from_centre(cls, R_camera_from_world: np.ndarray, centre_mm: np.ndarray) -> RigidTransform:
+        """``T_camera_from_world`` of a camera that stands at ``centre_mm`` in the world."""
+        return cls(R_camera_from_world, -R_camera_from_world @ centre_mm)
+
+    def __call__(self, points_mm: np.ndarray) -> np.ndarray:
+        """Take points (..., 3) from the *from* frame to the *to* frame."""
+        return points_mm @ self.rotation.T + self.translation_mm
+
+    def __matmul__(self, other: RigidTransform) -> RigidTransform:
+        """``T_a_from_b @ T_b_from_c`` is ``T_a_from_c``."""
+        return RigidTransform(self.rotation @ other.rotation, self(other.translation_mm))
+
+    def inverse(self) -> RigidTransform:
+        """``T_a_from_b`` becomes ``T_b_from_a``."""
+        return RigidTransform(self.rotation.T, -self.rotation.T @ self.translation_mm)

@@ -1,0 +1,178 @@
+"""Targets of the networks: encode and decode of each in one class.
+
+Coordinates here are pixels of the network's input (crop or letterboxed frame); ``crop.py`` carries
+them to the frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from knuckle.hand import SIDES, Side
+
+
+@dataclass(frozen=True)
+class HeatmapCodec:
+    """Keypoints as one probability map each; the point is the map's mean (soft-argmax).
+
+    Attributes:
+        input_size: side of the crop, px.
+        map_size: cells on a side.
+        sigma_px: spread of the target, crop px. About three quarters of a cell keeps the mean
+            unbiased between cells and the target narrow enough to learn from.
+    """
+
+    input_size: int = 128
+    map_size: int = 32
+    sigma_px: float = 3.0
+
+    @cached_property
+    def cell_centres_px(self) -> np.ndarray:
+        """(map_size,) where the middle of each cell lies, crop px."""
+        return (np.arange(self.map_size) + 0.5) * (self.input_size / self.map_size) - 0.5
+
+    def encode(self, points_px: np.ndarray) -> np.ndarray:
+        """(..., 2) crop px -> (..., map_size, map_size) maps [y, x], each with sum 1.
+
+        A point outside the crop gives the map of the nearest point on its border.
+        """
+        first, last = self.cell_centres_px[0], self.cell_centres_px[-1]
+        points_px = np.clip(points_px, first, last)
+        gap = points_px[..., None] - self.cell_centres_px  # (..., 2, map_size)
+        bell = np.exp(-0.5 * (gap / self.sigma_px) ** 2)
+        bell /= bell.sum(axis=-1, keepdims=True)
+        return bell[..., 1, :, None] * bell[..., 0, None, :]
+
+    def decode(self, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Maps with sum 1 -> points and the spread around them.
+
+        Args:
+            maps: (..., map_size, map_size) [y, x].
+
+        Returns:
+            (..., 2) crop px and (...,) standard deviation per axis, crop px.
+        """
+        cells = self.cell_centres_px
+        along_x, along_y = maps.sum(axis=-2), maps.sum(axis=-1)
+        x, y = along_x @ cells, along_y @ cells
+        variance = (along_x @ cells**2 - x**2 + along_y @ cells**2 - y**2) / 2
+        return np.stack([x, y], axis=-1), np.sqrt(np.maximum(variance, 0.0))
+
+
+@dataclass(frozen=True)
+class DetectedHand:
+    """One hand as the detector knows it, in pixels of the image that it belongs to.
+
+    Attributes:
+        centre_px: middle of the upright square around the joints.
+        size_px: side of that square (no margin).
+        angle: direction from wrist to knuckles, radians clockwise from up.
+        side: left or right.
+        score: 0..1.
+    """
+
+    centre_px: tuple[float, float]
+    size_px: float
+    angle: float
+    side: Side
+    score: float = 1.0
+
+
+@dataclass(frozen=True)
+class DetectionCodec:
+    """Hands of a frame as maps: a peak per hand at its middle, its square beside the peak.
+
+    After CenterNet (Zhou et al. 2019). Left and right hands have a peak map each, so that two
+    hands whose middles fall together are still two hands.
+
+    Channels: 0-1 peaks (left, right), 2-3 offset of the middle from the cell's middle in cells,
+    4 logarithm of the size over ``size_unit_px``, 5-6 (cos, sin) of the angle.
+    """
+
+    input_size: int = 256
+    map_size: int = 32
+    size_unit_px: float = 64.0
+
+    N_CHANNELS = 7
+
+    @property
+    def stride(self) -> float:
+        """Input pixels per cell."""
+        return self.input_size / self.map_size
+
+    def encode(self, hands: Sequence[DetectedHand]) -> tuple[np.ndarray, np.ndarray]:
+        """Hands -> target maps and where the geometry channels count.
+
+        Returns:
+            (7, M, M) maps and (M, M) float weights of channels 2-6: 1 at a hand's middle, less
+            around it, 0 elsewhere. Where hands overlap, the nearer middle owns the cell.
+        """
+        m = self.map_size
+        maps = np.zeros((self.N_CHANNELS, m, m), np.float32)
+        weight = np.zeros((m, m), np.float32)
+        ys, xs = np.mgrid[:m, :m].astype(np.float32)
+        for hand in hands:
+            x, y = ((c + 0.5) / self.stride - 0.5 for c in hand.centre_px)
+            radius = max(hand.size_px / self.stride / 8, 0.7)
+            distance2 = (xs - x) ** 2 + (ys - y) ** 2
+            peak = np.exp(-distance2 / (2 * radius**2)).astype(np.float32)
+            column, row = round(x), round(y)
+            if not (0 <= column < m and 0 <= row < m):
+                continue
+            peak[row, column] = 1.0
+            channel = SIDES.index(hand.side)
+            maps[channel] = np.maximum(maps[channel], peak)
+            owned = (peak > weight) & (peak > 0.3)
+            weight[owned] = peak[owned]
+            maps[2][owned], maps[3][owned] = (x - xs)[owned], (y - ys)[owned]
+            maps[4][owned] = np.log(hand.size_px / self.size_unit_px)
+            maps[5][owned], maps[6][owned] = np.cos(hand.angle), np.sin(hand.angle)
+        return maps, weight
+
+    def decode(
+        self, maps: np.ndarray, *, threshold: float = 0.3, max_hands: int = 16
+    ) -> list[DetectedHand]:
+        """(7, M, M) maps with peaks in 0..1 -> hands, best first."""
+        peaks = maps[:2]
+        is_peak = (peaks >= _neighbourhood_max(peaks)) & (peaks >= threshold)
+        channels, rows, columns = np.nonzero(is_peak)
+        best = np.argsort(-peaks[channels, rows, columns], kind="stable")
+        hands: list[DetectedHand] = []
+        for channel, row, column in zip(channels[best], rows[best], columns[best], strict=True):
+            dx, dy, log_size, cos, sin = maps[2:, row, column]
+            hand = DetectedHand(
+                centre_px=(
+                    float((column + dx + 0.5) * self.stride - 0.5),
+                    float((row + dy + 0.5) * self.stride - 0.5),
+                ),
+                size_px=float(np.exp(np.clip(log_size, -6, 6)) * self.size_unit_px),
+                angle=float(np.arctan2(sin, cos)),
+                side=SIDES[channel],
+                score=float(peaks[channel, row, column]),
+            )
+            if not any(_same_hand(hand, other) for other in hands):
+                hands.append(hand)
+            if len(hands) == max_hands:
+                break
+        return hands
+
+
+def _neighbourhood_max(maps: np.ndarray) -> np.ndarray:
+    """Maximum over each cell's 3 x 3 neighbourhood, (C, M, M) -> (C, M, M)."""
+    padded = np.pad(maps, ((0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
+    m = maps.shape[1]
+    return np.max([padded[:, y : y + m, x : x + m] for y in range(3) for x in range(3)], axis=0)
+
+
+def _same_hand(hand: DetectedHand, better: DetectedHand) -> bool:
+    """Whether ``hand`` is a second, weaker answer about ``better``.
+
+    Two hands can lie on each other, but then both are sure and on different sides.
+    """
+    gap = np.hypot(*np.subtract(hand.centre_px, better.centre_px))
+    near = gap < 0.3 * max(hand.size_px, better.size_px)
+    return bool(near and (hand.side == better.side or hand.score < 0.6 * better.score))

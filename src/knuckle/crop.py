@@ -1,0 +1,259 @@
+"""The crop: a square of the frame around one hand, turned upright and seen as a right hand.
+
+One object cuts the image and carries points in and out, mirror included. Training and inference
+use the same one, so they cannot disagree. It follows the project's pixel convention (whole numbers
+are pixel centres), which is also that of ``cv2.warpAffine``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import cv2
+import numpy as np
+
+from knuckle.camera import Camera
+from knuckle.hand import KNUCKLES, Joint, Side
+
+#: Side of the crop over the side of the tightest upright square around the 21 joints. Fingertips
+#: and skin lie outside the joints, and the crop of the next frame must survive motion.
+MARGIN = 1.5
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A square of the frame, ``size_px`` on a side, sampled to ``out_size`` pixels.
+
+    Attributes:
+        centre_px: (x, y) of its middle in the frame.
+        size_px: side of the square in the frame.
+        angle: direction of the crop's *up* in the frame, radians clockwise from the frame's up.
+        mirror: True where the crop shows the frame mirrored (a left hand, seen as a right one).
+        out_size: side of the crop in crop pixels.
+    """
+
+    centre_px: tuple[float, float]
+    size_px: float
+    angle: float = 0.0
+    mirror: bool = False
+    out_size: int = 128
+
+    def __post_init__(self) -> None:
+        numbers = (*self.centre_px, self.size_px, self.angle)
+        if not np.all(np.isfinite(numbers)) or self.size_px <= 0 or self.out_size < 1:
+            raise ValueError(f"a crop needs finite numbers and a positive size, got {self}")
+
+    @classmethod
+    def from_joints(
+        cls, joints_px: np.ndarray, side: Side, *, out_size: int = 128, margin: float = MARGIN
+    ) -> Crop:
+        """The crop of a hand whose joints are known.
+
+        Up is from the wrist to the knuckles; the square is the tightest one around the turned
+        joints, times ``margin``.
+
+        Args:
+            joints_px: (21, 2) in the frame.
+            side: a left hand is mirrored.
+            out_size: side of the crop in crop pixels.
+            margin: see ``MARGIN``.
+        """
+        palm = joints_px[KNUCKLES].mean(axis=0) - joints_px[Joint.WRIST]
+        angle = float(np.arctan2(palm[0], -palm[1]))
+        return cls.around(joints_px, side, angle, out_size=out_size, margin=margin)
+
+    @classmethod
+    def around(
+        cls,
+        points_px: np.ndarray,
+        side: Side,
+        angle: float,
+        *,
+        out_size: int = 128,
+        margin: float = MARGIN,
+    ) -> Crop:
+        """The tightest square with the given up direction around points, times ``margin``."""
+        turn = _rotation(angle)  # frame from crop
+        turned = points_px @ turn
+        low, high = turned.min(axis=0), turned.max(axis=0)
+        x, y = turn @ ((low + high) / 2)
+        size = max(float((high - low).max()), 1.0) * margin
+        return cls((float(x), float(y)), size, angle, side == "left", out_size)
+
+    @cached_property
+    def frame_from_crop(self) -> np.ndarray:
+        """(3, 3) affine map of homogeneous pixels."""
+        scale = self.size_px / self.out_size
+        linear = _rotation(self.angle) * scale
+        if self.mirror:
+            linear = linear * (-1.0, 1.0)
+        middle = np.full(2, (self.out_size - 1) / 2)
+        affine = np.eye(3)
+        affine[:2, :2] = linear
+        affine[:2, 2] = self.centre_px - linear @ middle
+        return affine
+
+    @cached_property
+    def crop_from_frame(self) -> np.ndarray:
+        """(3, 3) affine map of homogeneous pixels, the inverse of ``frame_from_crop``."""
+        return np.linalg.inv(self.frame_from_crop)
+
+    def to_frame(self, points: np.ndarray) -> np.ndarray:
+        """Crop pixels to frame pixels, (..., 2) -> (..., 2)."""
+        return points @ self.frame_from_crop[:2, :2].T + self.frame_from_crop[:2, 2]
+
+    def to_crop(self, points_px: np.ndarray) -> np.ndarray:
+        """Frame pixels to crop pixels, (..., 2) -> (..., 2)."""
+        return points_px @ self.crop_from_frame[:2, :2].T + self.crop_from_frame[:2, 2]
+
+    def cut(self, image: np.ndarray) -> np.ndarray:
+        """The crop's pixels.
+
+        Beyond the frame its border is repeated. Where the crop shrinks the frame to less than
+        half, the frame is averaged first, so that thin fingers do not break up.
+
+        Args:
+            image: (H, W, C) or (H, W) uint8 or float32.
+
+        Returns:
+            (out_size, out_size, C) or (out_size, out_size), same type.
+        """
+        affine = self.frame_from_crop
+        shrink = int(self.size_px / self.out_size)
+        if shrink >= 2:
+            image, affine = _reduce(image, affine, shrink, self.out_size)
+        return cv2.warpAffine(
+            image,
+            affine[:2],
+            (self.out_size, self.out_size),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+
+    def paste(self, mask: np.ndarray, frame_shape: tuple[int, int]) -> np.ndarray:
+        """Lay a map of the crop back over the frame: the inverse of ``cut``.
+
+        Args:
+            mask: (S, S) float map of the crop; S need not be ``out_size``.
+            frame_shape: (H, W) of the frame.
+
+        Returns:
+            (H, W) float32, zero outside the crop.
+        """
+        crop = replace(self, out_size=mask.shape[0])
+        return cv2.warpAffine(
+            np.asarray(mask, dtype=np.float32),
+            crop.frame_from_crop[:2],
+            (frame_shape[1], frame_shape[0]),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=0,
+        )
+
+    def jittered(
+        self, rng: np.random.Generator, *, shift: float, log_scale: float, angle: float
+    ) -> Crop:
+        """A crop nearby, as an inexact detector or the last frame would give it.
+
+        Args:
+            rng: source of randomness.
+            shift: standard deviation of the middle, as a share of the size.
+            log_scale: standard deviation of the logarithm of the size.
+            angle: standard deviation of the angle, radians.
+        """
+        dx, dy = rng.normal(0, shift, 2) * self.size_px
+        return replace(
+            self,
+            centre_px=(self.centre_px[0] + float(dx), self.centre_px[1] + float(dy)),
+            size_px=self.size_px * float(np.exp(rng.normal(0, log_scale))),
+            angle=self.angle + float(rng.normal(0, angle)),
+        )
+
+
+@dataclass(frozen=True)
+class CropView:
+    """A camera turned to look straight at the crop: what the lifter sees.
+
+    The same hand gives the same view wherever it stands in the frame and whatever the focal
+    length, up to its distance; a left hand is seen as a right one. Its z axis goes through the
+    middle of the crop, its y axis points down the crop.
+
+    Attributes:
+        view_from_crop: (3, 3) homography from homogeneous crop pixels to directions
+            (x/z, y/z, 1) of the view.
+        camera_from_view: (3, 3) orthogonal matrix from the view to the camera frame; a
+            reflection where the crop is mirrored.
+    """
+
+    view_from_crop: np.ndarray
+    camera_from_view: np.ndarray
+
+    @classmethod
+    def of(cls, crop: Crop, camera: Camera) -> CropView:
+        """The view of a crop through a camera.
+
+        Lens distortion is taken as constant over the crop: the map is exact in its middle.
+        """
+        middle = (crop.out_size - 1) / 2
+        probes = crop.to_frame(middle + np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
+        rays = np.concatenate([camera.rays(probes), np.ones((3, 1))], axis=1)
+        forward, right, down = rays[0], rays[1] - rays[0], rays[2] - rays[0]
+        z = forward / np.linalg.norm(forward)
+        y = down - (down @ z) * z
+        y /= np.linalg.norm(y)
+        x = np.cross(y, z) * (-1.0 if crop.mirror else 1.0)
+        camera_from_view = np.stack([x, y, z], axis=1)
+        rays_from_crop = np.stack([right, down, forward - middle * (right + down)], axis=1)
+        return cls(camera_from_view.T @ rays_from_crop, camera_from_view)
+
+    def rays(self, points: np.ndarray) -> np.ndarray:
+        """Directions (x/z, y/z) in the view of crop pixels, (..., 2) -> (..., 2)."""
+        xyz = points @ self.view_from_crop[:, :2].T + self.view_from_crop[:, 2]
+        return xyz[..., :2] / xyz[..., 2:]
+
+    def to_camera(self, points: np.ndarray) -> np.ndarray:
+        """Points or directions of the view in the camera frame, (..., 3) -> (..., 3)."""
+        return points @ self.camera_from_view.T
+
+    def to_view(self, points: np.ndarray) -> np.ndarray:
+        """Points or directions of the camera frame in the view, (..., 3) -> (..., 3)."""
+        return points @ self.camera_from_view
+
+
+def _rotation(angle: float) -> np.ndarray:
+    """(2, 2) frame-from-crop turn: the crop's up is ``angle`` clockwise from the frame's up."""
+    sin, cos = np.sin(angle), np.cos(angle)
+    return np.array([[cos, -sin], [sin, cos]])
+
+
+def _reduce(
+    image: np.ndarray, affine: np.ndarray, factor: int, out_size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Average ``factor`` x ``factor`` blocks of the part that the crop needs.
+
+    Returns the small image and the map from crop pixels to its pixels.
+    """
+    corners = np.array([[0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1]]) * (
+        out_size - 1,
+        out_size - 1,
+        1,
+    )
+    reach = corners @ affine[:2].T
+    height, width = image.shape[:2]
+    x0, y0 = np.clip(np.floor(reach.min(axis=0)).astype(int) - 2 * factor, 0, (width, height))
+    x1, y1 = np.clip(np.ceil(reach.max(axis=0)).astype(int) + 2 * factor + 1, 0, (width, height))
+    # Whole blocks only, so that the centre of block i is at factor * i + (factor - 1) / 2.
+    columns, rows = (x1 - x0) // factor, (y1 - y0) // factor
+    if columns < 1 or rows < 1:
+        return image, affine
+    part = image[y0 : y0 + rows * factor, x0 : x0 + columns * factor]
+    small = cv2.resize(part, (int(columns), int(rows)), interpolation=cv2.INTER_AREA)
+    small_from_frame = np.array(
+        [
+            [1 / factor, 0, -(x0 + (factor - 1) / 2) / factor],
+            [0, 1 / factor, -(y0 + (factor - 1) / 2) / factor],
+            [0, 0, 1],
+        ]
+    )
+    return small, small_from_frame @ affine

@@ -1,0 +1,1 @@
+"""Data sets, their readers and writers, and what they are packed into."""

@@ -1,0 +1,1 @@
+"""The whole frame: where hands are, how large, how turned, which side."""

@@ -1,0 +1,172 @@
+"""What a hand is: its joints, its bones, its sides, and the angles between them.
+
+Everything in Knuckle uses one joint order, ``Joint``: wrist first, then thumb, index, middle,
+ring and little finger, each from base to tip. Data sets and other systems are mapped to it by
+name where they are read (``order_from_names``), and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Literal, get_args
+
+import numpy as np
+
+Side = Literal["left", "right"]
+SIDES: tuple[Side, ...] = get_args(Side)
+
+
+class Joint(IntEnum):
+    """The 21 joints. Where each sits anatomically is described in ``docs/conventions.md``."""
+
+    WRIST = 0
+    THUMB_CMC = 1
+    THUMB_MCP = 2
+    THUMB_IP = 3
+    THUMB_TIP = 4
+    INDEX_MCP = 5
+    INDEX_PIP = 6
+    INDEX_DIP = 7
+    INDEX_TIP = 8
+    MIDDLE_MCP = 9
+    MIDDLE_PIP = 10
+    MIDDLE_DIP = 11
+    MIDDLE_TIP = 12
+    RING_MCP = 13
+    RING_PIP = 14
+    RING_DIP = 15
+    RING_TIP = 16
+    LITTLE_MCP = 17
+    LITTLE_PIP = 18
+    LITTLE_DIP = 19
+    LITTLE_TIP = 20
+
+
+N_JOINTS = len(Joint)
+JOINT_NAMES: tuple[str, ...] = tuple(joint.name.lower() for joint in Joint)
+FINGER_NAMES: tuple[str, ...] = ("thumb", "index", "middle", "ring", "little")
+
+#: (5, 4) joints of each finger, base to tip.
+FINGERS = np.arange(1, N_JOINTS).reshape(5, 4)
+#: (5,) fingertips.
+TIPS = FINGERS[:, -1]
+#: (21,) parent of each joint; the wrist is its own.
+PARENTS = np.array([0] + [0 if j % 4 == 1 else j - 1 for j in range(1, N_JOINTS)])
+#: (20, 2) bones as (parent, child); bone b ends in joint b + 1.
+BONES = np.stack([PARENTS[1:], np.arange(1, N_JOINTS)], axis=1)
+N_BONES = len(BONES)
+#: (4,) knuckles of the four fingers: with the wrist they span the palm.
+KNUCKLES = FINGERS[1:, 0]
+
+
+def other_side(side: Side) -> Side:
+    """The opposite side: what a hand looks like in a mirror."""
+    return "left" if check_side(side) == "right" else "right"
+
+
+def check_side(side: str) -> Side:
+    """Return ``side`` if it is one, else raise ``ValueError``."""
+    if side not in SIDES:
+        raise ValueError(f"side must be 'left' or 'right', got {side!r}")
+    return side
+
+
+def order_from_names(names: Sequence[str]) -> np.ndarray:
+    """Index that turns an array stored in the order of ``names`` into ``Joint`` order.
+
+    Args:
+        names: 21 names as in ``JOINT_NAMES``, in the order in which the other system stores them.
+
+    Returns:
+        (21,) int index ``i`` so that ``theirs[i]`` is in ``Joint`` order.
+
+    Raises:
+        ValueError: names are missing, unknown or doubled.
+    """
+    lower = [name.lower() for name in names]
+    if sorted(lower) != sorted(JOINT_NAMES):
+        missing = sorted(set(JOINT_NAMES) - set(lower))
+        unknown = sorted(set(lower) - set(JOINT_NAMES))
+        raise ValueError(
+            f"expected the {N_JOINTS} joint names, each once; missing {missing}, unknown {unknown}"
+        )
+    return np.array([lower.index(name) for name in JOINT_NAMES])
+
+
+def bone_lengths(joints: np.ndarray) -> np.ndarray:
+    """Length of each bone, in the unit of ``joints``: (..., 21, D) -> (..., 20)."""
+    return np.linalg.norm(joints[..., BONES[:, 1], :] - joints[..., BONES[:, 0], :], axis=-1)
+
+
+def palm_frame(joints_mm: np.ndarray, side: Side) -> np.ndarray:
+    """Axes of the palm, the same for both sides when mirrored.
+
+    Args:
+        joints_mm: (..., 21, 3) joints in any right-handed frame.
+        side: which hand this is.
+
+    Returns:
+        (..., 3, 3) with the axes as **columns**: x towards the thumb's side, y from the wrist to
+        the knuckles, z out of the back of the hand. For a right hand this is a rotation; for a
+        left hand it is a reflection, so that coordinates in it are those of a right hand.
+    """
+    wrist = joints_mm[..., Joint.WRIST, :]
+    y = _unit(joints_mm[..., KNUCKLES, :].mean(axis=-2) - wrist)
+    across = joints_mm[..., Joint.INDEX_MCP, :] - joints_mm[..., Joint.LITTLE_MCP, :]
+    x = _unit(across - (across * y).sum(-1, keepdims=True) * y)
+    # With the fingers up and the back of the hand towards you, a right thumb points left.
+    z = np.cross(x, y) if side == "right" else np.cross(y, x)
+    return np.stack([x, y, z], axis=-1)
+
+
+#: (15,) the joints that bend, in the order of ``joint_angles``: three per finger.
+ARTICULATIONS = FINGERS[:, :3].reshape(-1)
+
+
+def joint_angles(joints_mm: np.ndarray, side: Side) -> np.ndarray:
+    """Flexion and spread at each of the 15 bending joints, in degrees.
+
+    The bone before a joint and the bone after it are compared in the frame of the palm, carried
+    along the finger. Flexion is positive towards the palm; spread is positive towards the thumb's
+    side. A straight finger in the plane of the palm has flexion 0. Signs are the same for both
+    sides. Beyond a finger's base, spread is what is left out of the plane of flexion: it is near
+    zero in a healthy hand.
+
+    Args:
+        joints_mm: (..., 21, 3), any right-handed frame, any unit.
+        side: which hand this is.
+
+    Returns:
+        (..., 15, 2) degrees, (flexion, spread), in the order of ``ARTICULATIONS``.
+    """
+    axes = palm_frame(joints_mm, side)
+    local = (joints_mm - joints_mm[..., :1, :]) @ axes  # (..., 21, 3) as a right hand
+    bones = _unit(local[..., BONES[:, 1], :] - local[..., BONES[:, 0], :])  # (..., 20, 3)
+    bones = bones.reshape(*bones.shape[:-2], 5, 4, 3)
+    angles = np.stack(
+        [_finger_angles(bones[..., finger, :, :]) for finger in range(5)], axis=-3
+    )  # (..., 5, 3, 2)
+    return angles.reshape(*angles.shape[:-3], 15, 2)
+
+
+def _finger_angles(bones: np.ndarray) -> np.ndarray:
+    """(..., 4, 3) unit bones of one finger in the palm's frame -> (..., 3, 2) degrees."""
+    out = np.broadcast_to(np.array([0.0, 0.0, 1.0]), bones[..., 0, :].shape)
+    angles = []
+    for k in range(3):
+        along, after = bones[..., k, :], bones[..., k + 1, :]
+        out = _unit(out - (out * along).sum(-1, keepdims=True) * along)
+        aside = np.cross(along, out)  # towards the thumb's side
+        a, s, o = ((after * axis).sum(-1) for axis in (along, aside, out))
+        flexion = np.arctan2(-o, a)
+        spread = np.arctan2(s, np.hypot(a, o))
+        angles.append(np.stack([flexion, spread], axis=-1))
+        # Turn the outward axis with the flexion so that the next joint is measured against it.
+        sin, cos = np.sin(flexion)[..., None], np.cos(flexion)[..., None]
+        out = out * cos + along * sin
+    return np.degrees(np.stack(angles, axis=-2))
+
+
+def _unit(v: np.ndarray) -> np.ndarray:
+    return v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-12)

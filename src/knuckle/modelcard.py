@@ -1,0 +1,88 @@
+"""What a network file says about itself: the one contract between training and runtime.
+
+``export`` writes a ``ModelCard`` into the metadata of the ONNX file; ``runtime`` reads it back and
+refuses a file that it would misread.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+
+from knuckle.hand import JOINT_NAMES
+
+#: Raised when inputs, outputs or their meaning change; the runtime reads only its own.
+FORMAT = 1
+KINDS = ("detector", "keypoints", "lifter")
+_PREFIX = "knuckle."
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """Preprocessing, meaning and origin of one network.
+
+    Attributes:
+        kind: ``detector``, ``keypoints`` or ``lifter``.
+        version: version of the weights, such as ``2026.11.22``.
+        input_size: side of the square input, px (0 for the lifter, which sees no image).
+        mean, std: per RGB channel, on 0..255: the network's input is (image - mean) / std.
+        joint_order: names of the joints as the network orders them.
+        units: of 3D outputs.
+        feature_size: channels of the per-joint image features (keypoints out, lifter in).
+        license: of the weights.
+        recipe: name of the recipe that trained it.
+        extra: further numbers, such as the codec's settings or a calibration.
+        format: see ``FORMAT``.
+    """
+
+    kind: str
+    version: str
+    input_size: int = 0
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (255.0, 255.0, 255.0)
+    joint_order: tuple[str, ...] = JOINT_NAMES
+    units: str = "mm"
+    feature_size: int = 0
+    license: str = "Apache-2.0"
+    recipe: str = ""
+    extra: Mapping[str, float] = field(default_factory=dict)
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {self.kind!r}")
+        if self.format != FORMAT:
+            raise ValueError(
+                f"this model has format {self.format}, this Knuckle reads format {FORMAT}; "
+                "export it again or install the matching version"
+            )
+        if self.joint_order != JOINT_NAMES:
+            raise ValueError("this model orders the joints differently; export it again")
+
+    def to_metadata(self) -> dict[str, str]:
+        """Key-value strings for the ONNX file."""
+        return {_PREFIX + key: json.dumps(value) for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str], source: str = "model") -> ModelCard:
+        """Read back what ``to_metadata`` wrote.
+
+        Raises:
+            ValueError: the file was not exported by Knuckle, or by one too old or too new.
+        """
+        values = {
+            key.removeprefix(_PREFIX): json.loads(value)
+            for key, value in metadata.items()
+            if key.startswith(_PREFIX)
+        }
+        names = {item.name for item in fields(cls)}
+        if set(values) != names:
+            raise ValueError(
+                f"{source} is not a network exported by this Knuckle: expected the metadata "
+                f"{sorted(names)}, missing {sorted(names - set(values))}, "
+                f"unknown {sorted(set(values) - names)}"
+            )
+        for key in ("mean", "std", "joint_order"):
+            values[key] = tuple(values[key])
+        return cls(**values)

@@ -1,0 +1,1 @@
+"""Sinks: files and pictures made of results."""

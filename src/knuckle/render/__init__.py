@@ -1,0 +1,1 @@
+"""A hand of the project's own: its shape, its poses, its picture."""

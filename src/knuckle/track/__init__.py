@@ -1,0 +1,1 @@
+"""From frame to frame: identity, side and smoothing."""

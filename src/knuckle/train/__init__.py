@@ -1,0 +1,1 @@
+"""Training: data streams, losses, the loop, and its recipes."""

@@ -1,0 +1,1 @@
+"""Sources: files, folders of images and cameras become frames."""
