@@ -1,0 +1,93 @@
+"""One labelled picture: what every data set gives and every consumer takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from knuckle.camera import Camera
+from knuckle.hand import N_JOINTS, Side, check_side
+
+#: Value of ``Sample.hand_map`` where nobody knows what the pixel shows.
+UNKNOWN = 255
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class HandLabel:
+    """The truth about one hand in one picture, as far as it is known.
+
+    Attributes:
+        side: the person's own left or right hand.
+        joints_px: (21, 2) in the picture.
+        valid: (21,) bool, which joints are labelled; the others hold no information.
+        joints_mm: (21, 3) in the camera frame, or None.
+        visible: (21,) bool, or None where visibility was not labelled.
+        sigma_px: (21,) how far the label itself may be off, or None for exact labels.
+    """
+
+    side: Side
+    joints_px: np.ndarray
+    valid: np.ndarray = field(default_factory=lambda: np.ones(N_JOINTS, dtype=bool))
+    joints_mm: np.ndarray | None = None
+    visible: np.ndarray | None = None
+    sigma_px: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        check_side(self.side)
+        shapes = {
+            "joints_px": (N_JOINTS, 2),
+            "valid": (N_JOINTS,),
+            "joints_mm": (N_JOINTS, 3),
+            "visible": (N_JOINTS,),
+            "sigma_px": (N_JOINTS,),
+        }
+        for name, expected in shapes.items():
+            value = getattr(self, name)
+            if value is not None and np.shape(value) != expected:
+                raise ValueError(f"{name} must have shape {expected}, got {np.shape(value)}")
+        for name in ("joints_px", "joints_mm"):
+            value = getattr(self, name)
+            if value is not None and not np.isfinite(value[self.valid]).all():
+                raise ValueError(f"{name} of the valid joints must be finite")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Sample:
+    """A picture and its hands.
+
+    A rendered crop is a small sample whose camera's principal point may lie outside the picture.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        hands: the labelled hands.
+        camera: intrinsics, or None where unknown.
+        hand_map: (H, W) uint8, 0 background, i + 1 where ``hands[i]`` is seen, ``UNKNOWN``; or
+            None where no masks are known.
+        ignore_xyxy: (K, 4) px, places where a hand may be that nobody labelled.
+        complete: True where every hand in the picture is either labelled or in ``ignore_xyxy``,
+            so that the rest may serve as an example of "no hand".
+        key: unique name within its data set, fit for a file name.
+        group: what must not be split between training and test (subject, sequence, photograph).
+    """
+
+    image: np.ndarray
+    hands: tuple[HandLabel, ...]
+    camera: Camera | None = None
+    hand_map: np.ndarray | None = None
+    ignore_xyxy: np.ndarray = field(default_factory=lambda: np.zeros((0, 4)))
+    complete: bool = True
+    key: str
+    group: str = ""
+
+    def __post_init__(self) -> None:
+        if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
+            raise ValueError(
+                f"{self.key}: the image must be (H, W, 3) uint8, got {self.image.shape} "
+                f"{self.image.dtype}"
+            )
+        if self.hand_map is not None and self.hand_map.shape != self.image.shape[:2]:
+            raise ValueError(
+                f"{self.key}: hand_map must match the image {self.image.shape[:2]}, got "
+                f"{self.hand_map.shape}"
+            )

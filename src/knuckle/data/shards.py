@@ -1,0 +1,157 @@
+"""Samples packed into tar files in WebDataset's layout, for reading at the disk's speed.
+
+A sample is two or three members that follow each other: ``key.jpg``, ``key.map.png`` if there are
+masks, ``key.json``. Any WebDataset reader can read them. Shards are written under a temporary name
+and renamed when complete, so that a shard that exists is whole and an interrupted run can resume.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from knuckle.camera import Camera
+from knuckle.data.sample import HandLabel, Sample
+
+JPEG_QUALITY = 92
+
+
+def write_shard(path: Path, samples: Iterable[Sample], *, quality: int = JPEG_QUALITY) -> int:
+    """Write one shard; returns the number of samples in it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    count = 0
+    with tarfile.open(partial, "w") as tar:
+        for sample in samples:
+            for name, content in _members(sample, quality):
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+            count += 1
+    partial.rename(path)
+    return count
+
+
+def read_shard(path: Path) -> Iterator[Sample]:
+    """The samples of one shard, in order.
+
+    Raises:
+        ValueError: the file is not a shard, or a sample in it is broken.
+    """
+    try:
+        with tarfile.open(path) as tar:
+            members: dict[str, bytes] = {}
+            for info in tar:
+                stream = tar.extractfile(info)
+                if stream is None:
+                    continue
+                key, _, kind = info.name.partition(".")
+                members[kind] = stream.read()
+                if kind == "json":  # always the last member of a sample
+                    yield decode(key, members)
+                    members = {}
+    except (tarfile.TarError, EOFError) as error:
+        raise ValueError(f"{path} is not a whole shard ({error}); pack it again") from None
+
+
+def read(
+    paths: Sequence[Path], rng: np.random.Generator | None = None, *, shuffle: int = 0
+) -> Iterator[Sample]:
+    """Samples of many shards; with ``rng``, shards and a window of ``shuffle`` samples mixed."""
+    paths = list(paths)
+    if rng is not None:
+        paths = [paths[i] for i in rng.permutation(len(paths))]
+    window: list[Sample] = []
+    for path in paths:
+        for sample in read_shard(path):
+            if rng is None or shuffle == 0:
+                yield sample
+                continue
+            window.append(sample)
+            if len(window) >= shuffle:
+                pick = int(rng.integers(len(window)))
+                window[pick], window[-1] = window[-1], window[pick]
+                yield window.pop()
+    if rng is not None and window:
+        for pick in rng.permutation(len(window)):
+            yield window[pick]
+
+
+def _members(sample: Sample, quality: int) -> Iterator[tuple[str, bytes]]:
+    """The files of one sample, as (name, content), the labels last."""
+    if "." in sample.key or "/" in sample.key:
+        raise ValueError(f"a sample's key may contain neither '.' nor '/', got {sample.key!r}")
+    bgr = cv2.cvtColor(sample.image, cv2.COLOR_RGB2BGR)
+    jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    yield f"{sample.key}.jpg", jpeg.tobytes()
+    if sample.hand_map is not None:
+        yield f"{sample.key}.map.png", cv2.imencode(".png", sample.hand_map)[1].tobytes()
+    labels = {
+        "hands": [_hand_to_json(hand) for hand in sample.hands],
+        "camera": asdict(sample.camera) if sample.camera else None,
+        "ignore_xyxy": sample.ignore_xyxy.tolist(),
+        "complete": sample.complete,
+        "group": sample.group,
+    }
+    yield f"{sample.key}.json", json.dumps(labels).encode()
+
+
+def decode(key: str, members: dict[str, bytes]) -> Sample:
+    """A sample from the contents of its files."""
+    if "jpg" not in members or "json" not in members:
+        raise ValueError(f"sample {key}: expected jpg and json, got {sorted(members)}")
+    labels = json.loads(members["json"])
+    bgr = cv2.imdecode(np.frombuffer(members["jpg"], np.uint8), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise ValueError(f"sample {key}: its image cannot be decoded")
+    hand_map = None
+    if "map.png" in members:
+        hand_map = cv2.imdecode(np.frombuffer(members["map.png"], np.uint8), cv2.IMREAD_UNCHANGED)
+    camera = labels["camera"]
+    if camera is not None:
+        camera = Camera(**{**camera, "distortion": tuple(camera["distortion"])})
+    return Sample(
+        image=cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB),
+        hands=tuple(_hand_from_json(hand) for hand in labels["hands"]),
+        camera=camera,
+        hand_map=hand_map,
+        ignore_xyxy=np.asarray(labels["ignore_xyxy"], dtype=np.float64).reshape(-1, 4),
+        complete=labels["complete"],
+        key=key,
+        group=labels["group"],
+    )
+
+
+def _hand_to_json(hand: HandLabel) -> dict[str, object]:
+    def listed(values: np.ndarray | None, digits: int) -> list[float] | None:
+        return None if values is None else np.round(values, digits).tolist()
+
+    return {
+        "side": hand.side,
+        "joints_px": listed(hand.joints_px, 2),
+        "valid": hand.valid.astype(int).tolist(),
+        "joints_mm": listed(hand.joints_mm, 2),
+        "visible": None if hand.visible is None else hand.visible.astype(int).tolist(),
+        "sigma_px": listed(hand.sigma_px, 3),
+    }
+
+
+def _hand_from_json(values: dict) -> HandLabel:
+    def array(name: str, dtype: type) -> np.ndarray | None:
+        return None if values[name] is None else np.asarray(values[name], dtype=dtype)
+
+    return HandLabel(
+        side=values["side"],
+        joints_px=np.asarray(values["joints_px"], dtype=np.float64),
+        valid=np.asarray(values["valid"], dtype=bool),
+        joints_mm=array("joints_mm", np.float64),
+        visible=array("visible", bool),
+        sigma_px=array("sigma_px", np.float64),
+    )
