@@ -108,14 +108,14 @@ def palm_frame(joints_mm: np.ndarray, side: Side) -> np.ndarray:
 
     Returns:
         (..., 3, 3) with the axes as **columns**: x towards the thumb's side, y from the wrist to
-        the knuckles, z out of the back of the hand. For a right hand this is a rotation; for a
-        left hand it is a reflection, so that coordinates in it are those of a right hand.
+        the knuckles, z out of the palm. For a right hand this is a rotation; for a left hand it
+        is a reflection, so that coordinates in it are those of a right hand.
     """
     wrist = joints_mm[..., Joint.WRIST, :]
     y = _unit(joints_mm[..., KNUCKLES, :].mean(axis=-2) - wrist)
     across = joints_mm[..., Joint.INDEX_MCP, :] - joints_mm[..., Joint.LITTLE_MCP, :]
     x = _unit(across - (across * y).sum(-1, keepdims=True) * y)
-    # With the fingers up and the back of the hand towards you, a right thumb points left.
+    # With the fingers up and the palm towards you, a right thumb points right.
     z = np.cross(x, y) if side == "right" else np.cross(y, x)
     return np.stack([x, y, z], axis=-1)
 
@@ -152,19 +152,19 @@ def joint_angles(joints_mm: np.ndarray, side: Side) -> np.ndarray:
 
 def _finger_angles(bones: np.ndarray) -> np.ndarray:
     """(..., 4, 3) unit bones of one finger in the palm's frame -> (..., 3, 2) degrees."""
-    out = np.broadcast_to(np.array([0.0, 0.0, 1.0]), bones[..., 0, :].shape)
+    inward = np.broadcast_to(np.array([0.0, 0.0, 1.0]), bones[..., 0, :].shape)
     angles = []
     for k in range(3):
         along, after = bones[..., k, :], bones[..., k + 1, :]
-        out = _unit(out - (out * along).sum(-1, keepdims=True) * along)
-        aside = np.cross(along, out)  # towards the thumb's side
-        a, s, o = ((after * axis).sum(-1) for axis in (along, aside, out))
-        flexion = np.arctan2(-o, a)
-        spread = np.arctan2(s, np.hypot(a, o))
+        inward = _unit(inward - (inward * along).sum(-1, keepdims=True) * along)
+        aside = np.cross(along, inward)  # towards the thumb's side
+        a, s, i = ((after * axis).sum(-1) for axis in (along, aside, inward))
+        flexion = np.arctan2(i, a)
+        spread = np.arctan2(s, np.hypot(a, i))
         angles.append(np.stack([flexion, spread], axis=-1))
-        # Turn the outward axis with the flexion so that the next joint is measured against it.
+        # Turn the inward axis with the flexion so that the next joint is measured against it.
         sin, cos = np.sin(flexion)[..., None], np.cos(flexion)[..., None]
-        out = out * cos + along * sin
+        inward = inward * cos - along * sin
     return np.degrees(np.stack(angles, axis=-2))
 
 
