@@ -1,0 +1,326 @@
+"""The parametric hand: 21 joints and a skinned mesh from joint angles, shape, side and place.
+
+The hand frame, in millimetres: origin at the wrist joint, **y** to the knuckle of the middle
+finger, **x** to the thumb's side, **z** out of the palm. For a right hand it is right-handed. A
+left hand is the right hand's mirror image, x -> -x in the hand frame, with triangles turned round:
+its thumb lies at negative x, and ``R_camera_from_hand`` is a proper rotation for both sides.
+
+The flat hand is pose zero: fingers straight and parallel to y, the thumb's three bones in one
+line. Every bone has a frame ``R_hand_from_bone`` with **x** the axis of flexion, **y** along the
+bone and **z** out of its pad. A bone turns by ``Rx(flexion) @ Rz(-spread) @ Ry(twist)`` in its own
+frame (flexion about the axis fixed in the bone before it, twist about its own length, spread about
+the floating axis: the order that the ISB recommends, Wu et al. 2005). So
+
+* flexion is positive towards the palm, for every finger and the thumb,
+* spread is positive towards x: to the thumb's side for the fingers and the wrist, away from the
+  palm (palmar abduction) for the thumb,
+* twist is positive about the bone's own length; it turns the pad towards x.
+
+The rows of ``pose_deg (17, 3)``, columns flexion, spread, twist:
+
+====== ==========================================================================================
+0      the palm's arch: turns the little finger's metacarpal, and the ring finger's half as much
+1-3    thumb CMC, MCP, IP
+4-6    index MCP, PIP, DIP
+7-9    middle MCP, PIP, DIP
+10-12  ring MCP, PIP, DIP
+13-15  little MCP, PIP, DIP
+16     wrist: the forearm turns against the hand, which keeps ``R_camera_from_hand``. Signs are
+       those of the wrist: flexion brings palm and forearm together, spread is radial deviation.
+====== ==========================================================================================
+
+Skinning is linear blending of four bones a vertex, so that one GPU thread can do one vertex.
+``bone_transforms`` gives the 19 matrices it needs: the palm, the 15 finger bones in the order
+above, the forearm, and the ring and little metacarpals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib import resources
+
+import numpy as np
+from jaxtyping import Float, Float32, Int32
+
+from knuckle.hand import Side, check_side
+
+N_POSE_ROWS = 17
+N_BONES = 19
+
+#: Rows of ``pose_deg``.
+PALM_ARCH_ROW = 0
+FOREARM_ROW = 16
+#: (5, 3) rows of each finger, base to tip.
+FINGER_ROWS = np.arange(1, 16).reshape(5, 3)
+
+#: Columns of ``pose_deg``.
+FLEXION, SPREAD, TWIST = 0, 1, 2
+
+#: Parts a vertex can belong to: index of the bone that moves it most.
+PART_NAMES: tuple[str, ...] = (
+    "palm",
+    "thumb metacarpal", "thumb proximal", "thumb distal",
+    "index proximal", "index middle", "index distal",
+    "middle proximal", "middle middle", "middle distal",
+    "ring proximal", "ring middle", "ring distal",
+    "little proximal", "little middle", "little distal",
+    "forearm", "ring metacarpal", "little metacarpal",
+)  # fmt: skip
+
+_MIRROR = np.array([-1.0, 1.0, 1.0], dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class HandParameters:
+    """Pose, shape and place of N hands.
+
+    ``side`` is one side for all or one per hand. ``root_mm`` is the wrist joint in the camera
+    frame. Everything is stored as float32.
+    """
+
+    pose_deg: Float[np.ndarray, "hand 17 3"]
+    shape: Float[np.ndarray, "hand coefficient"]
+    R_camera_from_hand: Float[np.ndarray, "hand 3 3"]
+    root_mm: Float[np.ndarray, "hand 3"]
+    side: Side | tuple[Side, ...] = "right"
+
+    def __post_init__(self) -> None:
+        pose = np.asarray(self.pose_deg, dtype=np.float32)
+        if pose.ndim != 3 or pose.shape[1:] != (N_POSE_ROWS, 3):
+            raise ValueError(f"expected pose_deg of shape (N, {N_POSE_ROWS}, 3), got {pose.shape}")
+        n = len(pose)
+        shape = np.asarray(self.shape, dtype=np.float32)
+        if shape.ndim != 2 or len(shape) != n:
+            raise ValueError(f"expected shape of shape ({n}, S), got {shape.shape}")
+        arrays = {"pose_deg": pose, "shape": shape}
+        for name, tail in (("R_camera_from_hand", (3, 3)), ("root_mm", (3,))):
+            array = np.asarray(getattr(self, name), dtype=np.float32)
+            if array.shape != (n, *tail):
+                raise ValueError(f"expected {name} of shape {(n, *tail)}, got {array.shape}")
+            arrays[name] = array
+        for name, array in arrays.items():
+            object.__setattr__(self, name, array)
+        sides = (self.side,) if isinstance(self.side, str) else tuple(self.side)
+        if not isinstance(self.side, str) and len(sides) != n:
+            raise ValueError(f"expected one side or {n} sides, got {len(sides)}")
+        for side in sides:
+            check_side(side)
+
+    def __len__(self) -> int:
+        return len(self.pose_deg)
+
+    def is_left(self) -> np.ndarray:
+        """(N,) bool."""
+        if isinstance(self.side, str):
+            return np.full(len(self), self.side == "left")
+        return np.array([side == "left" for side in self.side], dtype=bool)
+
+    @classmethod
+    def at_rest(cls, n: int, n_shape: int, side: Side = "right") -> HandParameters:
+        """N flat mean hands, wrist at the origin, hand frame and camera frame the same."""
+        return cls(
+            pose_deg=np.zeros((n, N_POSE_ROWS, 3)),
+            shape=np.zeros((n, n_shape)),
+            R_camera_from_hand=np.tile(np.eye(3), (n, 1, 1)),
+            root_mm=np.zeros((n, 3)),
+            side=side,
+        )
+
+
+@dataclass(frozen=True)
+class HandModel:
+    """The arrays of the asset and what they do. All right-handed; left hands are mirrored.
+
+    Attributes:
+        vertices_mm: (V, 3) the mean flat hand with forearm, in the hand frame.
+        faces: (F, 3) triangles of a right hand, counter-clockwise seen from outside.
+        uv: (F, 3, 2) texture coordinates of each triangle's corners, 0..1.
+        part: (V,) index into ``PART_NAMES``.
+        nail: (V,) 1 on a fingernail, 0 elsewhere, between at its border.
+        skin_index, skin_weight: (V, 4) bones that move a vertex, and their weights (sum 1).
+        shape_basis_mm: (S, V, 3) displacement per unit (one standard deviation) of coefficient.
+            Coefficient 0 is overall size.
+        shape_names: (S,) names of the coefficients.
+        joints_mm, joints_basis_mm: (21, 3) and (S, 21, 3), the same for the joints.
+        bone_parent, bone_pivot: (19,) parent bone (-1: none), joint about which a bone turns.
+        bone_pose_row, bone_pose_gain: (19,) row of ``pose_deg`` that turns a bone (-1: none), and
+            the share of its angles that it takes.
+        R_hand_from_bone: (19, 3, 3) frame of each bone in the flat hand.
+    """
+
+    vertices_mm: Float32[np.ndarray, "vertex 3"]
+    faces: Int32[np.ndarray, "face 3"]
+    uv: Float32[np.ndarray, "face 3 2"]
+    part: np.ndarray
+    nail: Float32[np.ndarray, " vertex"]
+    skin_index: np.ndarray
+    skin_weight: Float32[np.ndarray, "vertex 4"]
+    shape_basis_mm: Float32[np.ndarray, "coefficient vertex 3"]
+    shape_names: tuple[str, ...]
+    joints_mm: Float32[np.ndarray, "21 3"]
+    joints_basis_mm: Float32[np.ndarray, "coefficient 21 3"]
+    bone_parent: np.ndarray
+    bone_pivot: np.ndarray
+    bone_pose_row: np.ndarray
+    bone_pose_gain: Float32[np.ndarray, "19"]
+    R_hand_from_bone: Float32[np.ndarray, "19 3 3"]
+
+    @classmethod
+    def load(cls) -> HandModel:
+        """The hand that ships in the package (read once)."""
+        return _load()
+
+    @property
+    def n_shape(self) -> int:
+        """Number of shape coefficients."""
+        return len(self.shape_basis_mm)
+
+    @property
+    def n_vertices(self) -> int:
+        """Number of vertices."""
+        return len(self.vertices_mm)
+
+    def faces_of(self, side: Side) -> Int32[np.ndarray, "face 3"]:
+        """Triangles with their outside counter-clockwise for that side."""
+        return self.faces if check_side(side) == "right" else self.faces[:, ::-1]
+
+    def rest_joints(
+        self, shape: Float[np.ndarray, "hand coefficient"]
+    ) -> Float32[np.ndarray, "hand 21 3"]:
+        """Joints of flat right hands of the given shapes, in the hand frame, mm."""
+        return self.joints_mm + _weighted_sum(shape, self.joints_basis_mm)
+
+    def rest_vertices(
+        self, shape: Float[np.ndarray, "hand coefficient"]
+    ) -> Float32[np.ndarray, "hand vertex 3"]:
+        """Vertices of flat right hands of the given shapes, in the hand frame, mm."""
+        return self.vertices_mm + _weighted_sum(shape, self.shape_basis_mm)
+
+    def bone_transforms(self, params: HandParameters) -> Float32[np.ndarray, "hand 19 3 4"]:
+        """What skinning applies to the flat hand: T_posed_from_rest of each bone.
+
+        Both frames are the right hand's hand frame; mirroring and placing come after.
+        """
+        return self._transforms(params.pose_deg, self.rest_joints(params.shape))
+
+    def joints(self, params: HandParameters) -> Float32[np.ndarray, "hand 21 3"]:
+        """Joints in the camera frame, mm."""
+        rest = self.rest_joints(params.shape)
+        transforms = self._transforms(params.pose_deg, rest)[:, BONE_OF_JOINT]
+        posed = (transforms[..., :3] @ rest[..., None])[..., 0] + transforms[..., 3]
+        return _place(posed, params)
+
+    def vertices(self, params: HandParameters) -> Float32[np.ndarray, "hand vertex 3"]:
+        """Skinned vertices in the camera frame, mm."""
+        rest = self.rest_vertices(params.shape)
+        transforms = self.bone_transforms(params)  # (N, 19, 3, 4)
+        # Blend the matrices as one product with the dense weights: faster than gathering four.
+        blended = self._dense_weights @ transforms.reshape(len(rest), N_BONES, 12)
+        blended = blended.reshape(*rest.shape[:2], 3, 4)
+        posed = blended[..., 3].copy()
+        for k in range(3):
+            posed += blended[..., k] * rest[..., k, None]
+        return _place(posed, params)
+
+    @cached_property
+    def _dense_weights(self) -> Float32[np.ndarray, "vertex 19"]:
+        dense = np.zeros((self.n_vertices, N_BONES), dtype=np.float32)
+        np.put_along_axis(dense, self.skin_index.astype(np.int64), self.skin_weight, axis=1)
+        return dense
+
+    def _transforms(self, pose_deg: np.ndarray, rest_joints: np.ndarray) -> np.ndarray:
+        """(N, 19, 3, 4) by walking from the palm outwards."""
+        turns = self._local_turns(pose_deg)  # (N, 19, 3, 3)
+        pivots = rest_joints[:, self.bone_pivot]  # (N, 19, 3)
+        transforms = np.empty((*turns.shape[:2], 3, 4), dtype=np.float32)
+        transforms[:, 0] = np.eye(3, 4, dtype=np.float32)
+        for bone in _OUTWARDS:
+            before = transforms[:, self.bone_parent[bone]]
+            turn = before[..., :3] @ turns[:, bone]
+            pivot = pivots[:, bone, :, None]
+            transforms[:, bone, :, :3] = turn
+            # The pivot moves with the bone before; the bone turns about it.
+            moved = before[..., :3] @ pivot + before[..., 3:]
+            transforms[:, bone, :, 3:] = moved - turn @ pivot
+        return transforms
+
+    def _local_turns(self, pose_deg: np.ndarray) -> np.ndarray:
+        """(N, 19, 3, 3) the turn of each bone about its pivot, in axes of the flat hand."""
+        angles = pose_deg[:, self.bone_pose_row] * self.bone_pose_gain[:, None]  # row -1 has gain 0
+        frames = self.R_hand_from_bone
+        return frames @ rotation_from_angles(angles) @ frames.transpose(0, 2, 1)
+
+
+# The palm is done; metacarpals before the fingers that they carry.
+_OUTWARDS = (17, 18, 16, *range(1, 16))
+#: (21,) the bone that carries each joint: the last one that ends in it.
+BONE_OF_JOINT = np.array(
+    [0, 0, 1, 2, 3, 0, 4, 5, 6, 0, 7, 8, 9, 17, 10, 11, 12, 18, 13, 14, 15]
+)
+
+
+def rotation_from_angles(
+    angles_deg: Float[np.ndarray, "*batch 3"],
+) -> Float32[np.ndarray, "*batch 3 3"]:
+    """Rx(flexion) @ Rz(-spread) @ Ry(twist), from degrees."""
+    radians = np.deg2rad(np.asarray(angles_deg, dtype=np.float32))
+    cos, sin = np.cos(radians), np.sin(radians)
+    cf, cs, ct = (cos[..., k] for k in range(3))
+    sf, ss, st = (sin[..., k] for k in range(3))
+    out = np.empty((*radians.shape[:-1], 3, 3), dtype=np.float32)
+    out[..., 0, 0], out[..., 0, 1], out[..., 0, 2] = cs * ct, ss, cs * st
+    out[..., 1, 0] = -cf * ss * ct + sf * st
+    out[..., 1, 1] = cf * cs
+    out[..., 1, 2] = -cf * ss * st - sf * ct
+    out[..., 2, 0] = -sf * ss * ct - cf * st
+    out[..., 2, 1] = sf * cs
+    out[..., 2, 2] = -sf * ss * st + cf * ct
+    return out
+
+
+def sample_shapes(
+    rng: np.random.Generator, n: int, n_shape: int, child_share: float = 0.1
+) -> Float32[np.ndarray, "hand coefficient"]:
+    """Shapes of random people: adults, and a share of children (from about four years).
+
+    Coefficients are standard normal, cut at 2.5. The size of a child's hand is uniform between
+    115 and 165 mm.
+    """
+    shape = np.clip(rng.standard_normal((n, n_shape)), -2.5, 2.5)
+    child = rng.random(n) < child_share
+    length_mm = rng.uniform(115.0, 165.0, n)
+    shape[child, 0] = ((length_mm - MEAN_HAND_LENGTH_MM) / HAND_LENGTH_SD_MM)[child]
+    return shape.astype(np.float32)
+
+
+#: Length of the mean hand, wrist joint to the end of the middle finger, and its standard deviation
+#: over adults of both sexes: what one unit of coefficient 0 adds.
+MEAN_HAND_LENGTH_MM = 183.0
+HAND_LENGTH_SD_MM = 11.5
+
+
+def _weighted_sum(shape: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    flat = np.asarray(shape, dtype=np.float32) @ basis.reshape(len(basis), -1)
+    return flat.reshape(-1, *basis.shape[1:])
+
+
+def _place(points_mm: np.ndarray, params: HandParameters) -> np.ndarray:
+    """From the right hand's frame (N, K, 3) to the camera frame, mirroring left hands."""
+    left = params.is_left()
+    turn = np.where(left[:, None, None], params.R_camera_from_hand * _MIRROR,
+                    params.R_camera_from_hand)  # fmt: skip
+    return points_mm @ turn.transpose(0, 2, 1) + params.root_mm[:, None]
+
+
+@cache
+def _load() -> HandModel:
+    with resources.files("knuckle.render").joinpath("assets/hand.npz").open("rb") as file:
+        data = dict(np.load(file))
+    arrays = {
+        name: value.astype(np.float32) if value.dtype == np.float16 else value
+        for name, value in data.items()
+        if name != "shape_names"
+    }
+    return HandModel(shape_names=tuple(data["shape_names"].tolist()), **arrays)
+
