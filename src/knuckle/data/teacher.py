@@ -15,8 +15,8 @@ The output is one JSON file, rewritten whole every few seconds; a run that is in
 where it stopped::
 
     {"teacher": "...", "records": [
-      {"dataset": "photos_finger_count", "file": "a.jpg", "frame": null, "width": 480, "height": 360,
-       "pass": "full", "views": 34,
+      {"dataset": "photos_finger_count", "file": "a.jpg", "frame": null,
+       "width": 480, "height": 360, "pass": "full", "views": 34,
        "hands": [{"side": "left" | "right",   as it appears in the picture, taken as unmirrored
                   "joints_px": 21 x [x, y],   pixels, (0, 0) is the centre of the top-left pixel
                   "spread_px": 21 x float,    median distance of an answer from the median, pixels
@@ -26,6 +26,8 @@ where it stopped::
                   "side_share": float,        share of the hits that agree on the side
                   "score": float}],           0..1: share of hits x agreement, see `score_of`
        "uncertain": [[x0, y0, x1, y1], ...],  something hand-like, not labelled: never a negative
+       "faces": [[x0, y0, x1, y1], ...],      good examples of skin that is no hand
+       "complete": bool,                      every hand that came with the set is labelled
        "empty": bool}]}                       no view and no look showed anything hand-like
 
 Joints are wrist 0, thumb 1-4, index 5-8, middle 9-12, ring 13-16, little 17-20, base to tip.
@@ -50,6 +52,7 @@ import numpy as np
 VIEW_SIZE = 384  # the palm detector shrinks to 192: twice that keeps its own resampling harmless
 LOOK_SIZE = 224  # the landmark network's own input
 PALM_THRESHOLD = 0.3
+SMALLEST_PX = 14  # longer side of a hand's box; below, the networks answer anything
 OTHER_SIDE = {"left": "right", "right": "left"}
 
 # The joints MediaPipe's tracker takes its next crop from: fingertips move too much.
@@ -260,6 +263,25 @@ class LandmarkNetwork:
         )
 
 
+class FaceNetwork:
+    """MediaPipe's face detector for whole scenes."""
+
+    def __init__(self, threshold: float = 0.5) -> None:
+        from mediapipe.python.solutions.face_detection import FaceDetection
+
+        self._graph = FaceDetection(min_detection_confidence=threshold, model_selection=1)
+
+    def __call__(self, photo: np.ndarray) -> list[np.ndarray]:
+        """Boxes x0, y0, x1, y1 of the faces in an RGB photograph."""
+        size = np.array([photo.shape[1], photo.shape[0]])
+        boxes = []
+        for detection in self._graph.process(photo).detections or []:
+            box = detection.location_data.relative_bounding_box
+            low = size * (box.xmin, box.ymin)
+            boxes.append(np.concatenate([low, low + size * (box.width, box.height)]))
+        return boxes
+
+
 def _parse(graph: str) -> Any:
     from google.protobuf import text_format
     from mediapipe.framework import calculator_pb2
@@ -323,13 +345,15 @@ PHOTO_SETS = (
 )
 
 
-def views_of(photo: np.ndarray, photo_set: PhotoSet, boxes: list, plan: Pass) -> list[Square]:
+def views_of(
+    photo: np.ndarray, photo_set: PhotoSet, known: list[Square], plan: Pass
+) -> list[Square]:
     """Every square of a photograph in which the palm detector is to look."""
     height, width = photo.shape[:2]
     longer = max(width, height)
     middle = ((width - 1) / 2, (height - 1) / 2)
     wholes = [Square(*middle, longer * share) for share in photo_set.wholes]
-    wholes += [_zoom(box) for box in boxes]
+    wholes += [replace(square, side=1.4 * square.side) for square in known]
     tiles = [
         Square(x, y, side)
         for side in (longer * share for share in photo_set.tiles.get(plan.name, ()))
@@ -344,9 +368,10 @@ def views_of(photo: np.ndarray, photo_set: PhotoSet, boxes: list, plan: Pass) ->
     ]
 
 
-def _zoom(box: list[float]) -> Square:
+def _around(box: list[float]) -> Square:
+    """The square around the box of a whole hand, as wide as the landmark network likes it."""
     x0, y0, x1, y1 = box
-    return Square((x0 + x1) / 2, (y0 + y1) / 2, 2.2 * max(x1 - x0, y1 - y0))
+    return Square((x0 + x1) / 2, (y0 + y1) / 2, 1.6 * max(x1 - x0, y1 - y0))
 
 
 def _tile_centres(length: float, side: float) -> np.ndarray:
@@ -376,6 +401,19 @@ def looks_at(square: Square, plan: Pass) -> list[Square]:
 # The teacher
 # --------------------------------------------------------------------------------------------
 @dataclass
+class Stray:
+    """A place where the palm detector fired and the landmark network saw no hand."""
+
+    box: np.ndarray  # (4,)
+    score: float
+    seen: int = 1
+
+    def is_worth_a_doubt(self) -> bool:
+        """Whether more than one weak impression speaks for a hand."""
+        return self.seen >= 2 or self.score >= 0.5
+
+
+@dataclass
 class Candidate:
     """A place where palms were seen, and the joints a first look gave there."""
 
@@ -383,9 +421,16 @@ class Candidate:
     seen: int = 1
 
     def is_near(self, joints_px: np.ndarray) -> bool:
+        """Whether these (21, 2) joints are those of this hand."""
         size = max(longer_side(self.joints_px), longer_side(joints_px), 1e-9)
         apart = np.linalg.norm(self.joints_px - joints_px, axis=1).mean()
         return bool(apart < 0.3 * size)
+
+    def explains(self, palm: Square) -> bool:
+        """Whether a palm's square is, within the detector's precision, that of this hand."""
+        own = square_of_hand(self.joints_px)
+        shift = np.hypot(own.x - palm.x, own.y - palm.y)
+        return bool(shift < 0.2 * own.side and 0.67 < palm.side / own.side < 1.5)
 
 
 @dataclass(frozen=True)
@@ -413,7 +458,7 @@ class Label:
             and self.side_share >= 0.8
             and self.spread <= 0.04
             and self.seen >= 2
-            and longer_side(self.joints_px) >= 14
+            and longer_side(self.joints_px) >= SMALLEST_PX
         )
 
 
@@ -428,39 +473,65 @@ class Teacher:
     def __init__(self) -> None:
         self._palms = PalmNetwork()
         self._landmarks = LandmarkNetwork()
+        self._faces = FaceNetwork()
 
-    def label(self, photo: np.ndarray, views: list[Square], plan: Pass) -> dict[str, Any]:
-        """Hands, uncertain boxes and emptiness of one (H, W, 3) RGB photograph."""
-        candidates, strays = self._find(photo, views)
+    def label(
+        self, photo: np.ndarray, views: list[Square], known: list[Square], plan: Pass
+    ) -> dict[str, Any]:
+        """Hands, doubts and faces of one (H, W, 3) RGB photograph.
+
+        Args:
+            photo: the photograph.
+            views: where the palm detector looks.
+            known: squares around hands that the set's own annotation says are there.
+            plan: how much the landmark network is asked.
+        """
+        faces = self._faces(photo)
+        candidates, strays = self._find(photo, views, known)
         labels = [self._poll(photo, candidate, plan) for candidate in candidates]
         agreed = [label for label in labels if label is not None]
-        failed = [c for c, label in zip(candidates, labels) if label is None]
         kept = _without_doubles([label for label in agreed if label.is_kept()])
-        doubtful = [box_of(label.joints_px) for label in agreed if not label.is_kept()]
-        doubtful += [box_of(candidate.joints_px) for candidate in failed] + strays
+        doubts = [box_of(label.joints_px) for label in agreed if not label.is_kept()]
+        doubts += [
+            box_of(candidate.joints_px)
+            for candidate, label in zip(candidates, labels, strict=True)
+            if label is None and candidate.seen >= 2
+        ]
+        doubts += [s.box for s in strays if s.is_worth_a_doubt() and not _is_face(s.box, faces)]
+        missed = [square for square in known if not _is_labelled(square, kept)]
+        doubts += [_box_of_square(square) for square in missed]
         return {
             "hands": [_hand_record(label) for label in kept],
-            "uncertain": _boxes_beside(doubtful, kept),
-            "empty": not kept and not doubtful,
+            "uncertain": _boxes_beside(doubts, kept),
+            "faces": [_rounded(face) for face in faces],
+            "complete": not missed,
+            "empty": not kept and not doubts,
         }
 
     def _find(
-        self, photo: np.ndarray, views: list[Square]
-    ) -> tuple[list[Candidate], list[np.ndarray]]:
-        """Candidates, and the boxes of palms in which the landmark network saw no hand."""
+        self, photo: np.ndarray, views: list[Square], known: list[Square]
+    ) -> tuple[list[Candidate], list[Stray]]:
+        """Hands to ask about, and palms in which the landmark network saw no hand."""
         candidates: list[Candidate] = []
-        strays: list[np.ndarray] = []
+        strays: list[Stray] = []
+        guesses = [
+            Palm(replace(square, angle_deg=angle), 1.0)
+            for square in known
+            for angle in (-30.0, 0.0, 30.0)
+        ]
+        for palm in guesses:
+            joints = self._settle(photo, palm.square)
+            if joints is not None:
+                _count(candidates, joints)
         for view in views:
             for palm in self._palms(photo, view):
-                joints = self._settle(photo, palm.square)
-                if joints is None:
-                    strays.append(_box_of_square(palm.square))
-                    continue
-                near = next((c for c in candidates if c.is_near(joints)), None)
-                if near is None:
-                    candidates.append(Candidate(joints))
+                already = next((c for c in candidates if c.explains(palm.square)), None)
+                if already is not None:
+                    already.seen += 1
+                elif (joints := self._settle(photo, palm.square)) is not None:
+                    _count(candidates, joints)
                 else:
-                    near.seen += 1
+                    _count_stray(strays, palm)
         return candidates, strays
 
     def _settle(self, photo: np.ndarray, square: Square) -> np.ndarray | None:
@@ -482,6 +553,35 @@ class Teacher:
                 return None
             joints = np.median([a.joints_px for a in answers], axis=0)
         return _agree(answers, len(looks), candidate.seen)
+
+
+def _count(candidates: list[Candidate], joints_px: np.ndarray) -> None:
+    near = next((c for c in candidates if c.is_near(joints_px)), None)
+    if near is None:
+        candidates.append(Candidate(joints_px))
+    else:
+        near.seen += 1
+
+
+def _count_stray(strays: list[Stray], palm: Palm) -> None:
+    box = _box_of_square(palm.square)
+    near = next((s for s in strays if overlap(s.box, box) > 0.3), None)
+    if near is None:
+        strays.append(Stray(box, palm.score))
+    else:
+        near.seen += 1
+        near.score = max(near.score, palm.score)
+
+
+def _is_face(box: np.ndarray, faces: list[np.ndarray]) -> bool:
+    middle = (box[:2] + box[2:]) / 2
+    return any((face[:2] < middle).all() and (middle < face[2:]).all() for face in faces)
+
+
+def _is_labelled(square: Square, kept: list[Label]) -> bool:
+    """Whether a labelled hand lies in the middle of this square."""
+    middle = np.array([square.x, square.y])
+    return any(abs(k.joints_px.mean(axis=0) - middle).max() < 0.25 * square.side for k in kept)
 
 
 def _agree(answers: list[Answer], asked: int, seen: int) -> Label:
@@ -519,10 +619,16 @@ def _boxes_beside(boxes: list[np.ndarray], kept: list[Label]) -> list[list[float
     beside: list[np.ndarray] = []
     taken = [box_of(label.joints_px) for label in kept]
     for box in boxes:
-        if all(overlap(box, other) < 0.3 for other in taken):
+        if (box[2:] - box[:2]).max() >= SMALLEST_PX and all(
+            overlap(box, other) < 0.3 for other in taken
+        ):
             beside.append(box)
             taken.append(box)
-    return [[round(float(v), 1) for v in box] for box in beside]
+    return [_rounded(box) for box in beside]
+
+
+def _rounded(box: np.ndarray) -> list[float]:
+    return [round(float(v), 1) for v in box]
 
 
 def _box_of_square(square: Square) -> np.ndarray:
@@ -558,6 +664,7 @@ class Photo:
 
     @property
     def key(self) -> tuple[str, str, int | None]:
+        """What tells this picture from every other."""
         return (self.photo_set.folder, self.file, self.frame)
 
 
@@ -634,11 +741,12 @@ def label_all(root: Path, output: Path, plan: Pass, only: list[str]) -> None:
         if only and photo_set.folder not in only:
             continue
         boxes = boxes_by_file(root / photo_set.folder)
-        started, count = time.monotonic(), 0
-        for photo in photographs(root, photo_set, labels.done(plan.name)):
-            views = views_of(photo.image, photo_set, boxes.get(photo.file, []), plan)
-            labels.add(photo, _photo_record(photo, plan, views, teacher))
-            count += 1
+        started = time.monotonic()
+        undone = photographs(root, photo_set, labels.done(plan.name))
+        for count, photo in enumerate(undone, start=1):
+            known = [_around(box) for box in boxes.get(photo.file, [])]
+            views = views_of(photo.image, photo_set, known, plan)
+            labels.add(photo, _photo_record(photo, plan, views, known, teacher))
             if count % 100 == 0:
                 each = (time.monotonic() - started) / count
                 print(f"{photo_set.folder}: {count} labelled, {each:.2f} s each", flush=True)
@@ -646,7 +754,7 @@ def label_all(root: Path, output: Path, plan: Pass, only: list[str]) -> None:
 
 
 def _photo_record(
-    photo: Photo, plan: Pass, views: list[Square], teacher: Teacher
+    photo: Photo, plan: Pass, views: list[Square], known: list[Square], teacher: Teacher
 ) -> dict[str, Any]:
     height, width = photo.image.shape[:2]
     return {
@@ -657,7 +765,7 @@ def _photo_record(
         "height": height,
         "pass": plan.name,
         "views": len(views),
-        **teacher.label(photo.image, views, plan),
+        **teacher.label(photo.image, views, known, plan),
     }
 
 

@@ -1,0 +1,418 @@
+"""Real photographs with a teacher's labels, packed small enough to be sent to a training machine.
+
+``teacher.py`` labels the photographs; this file cuts and shrinks them into two stores, one file
+each, that are read at once and decoded picture by picture:
+
+- ``crops.npz``: every labelled hand with a wide margin, for the keypoint network;
+- ``frames.npz``: whole pictures with all their hands, for the detector.
+
+    python -m knuckle.data.photographs --labels labels.json --root ../shared/data --out DIR
+
+The labels are a network's answers, not the truth: ``sigma_px`` says how far they disagree among
+themselves, ``ignore_xyxy`` where the teacher saw something that it would not name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+
+from knuckle.crop import Crop
+from knuckle.data.sample import HandLabel, Sample
+from knuckle.hand import SIDES
+
+Part = Literal["train", "validation"]
+
+#: Neighbours in a burst are nearly the same picture: this many stay on one side of the split.
+BURST = 20
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How large the packed pictures are.
+
+    Attributes:
+        crop_margin: side of a crop over the longer side of the box around the hand's joints.
+        crop_px: side of a crop at most; small hands are not enlarged.
+        crop_quality: JPEG quality of the crops.
+        frame_px: longer side of a whole picture.
+        frame_quality: JPEG quality of the whole pictures.
+        frame_sets: folders whose pictures are packed whole.
+        frames_of_video: of a video, each how-manieth labelled frame is packed whole.
+    """
+
+    crop_margin: float = 2.2
+    crop_px: int = 224
+    crop_quality: int = 88
+    frame_px: int = 320
+    frame_quality: int = 85
+    frame_sets: tuple[str, ...] = ("photos_finger_count", "photos_gesture_room", "stereo_video")
+    frames_of_video: int = 2
+
+
+@dataclass(frozen=True, eq=False)
+class PhotographStore:
+    """Labelled pictures in memory, still as JPEG.
+
+    Hands and ignored boxes of all pictures stand one after the other: those of picture ``i`` are
+    ``hand_offsets[i]`` to ``hand_offsets[i + 1]``, and likewise for the boxes and the bytes.
+
+    Attributes:
+        jpeg: (B,) uint8, every picture's file, one after the other.
+        jpeg_offsets: (N + 1,) int64.
+        keys: (N,) str, unique names.
+        datasets: (N,) str, the folder each came from.
+        groups: (N,) str, what must not be split (see ``Sample.group``).
+        complete: (N,) bool (see ``Sample.complete``).
+        hand_offsets: (N + 1,) int64. In a store of crops the first hand is the one cut out.
+        is_left: (K,) bool.
+        joints_px: (K, 21, 2) float32, pixels of the packed picture.
+        sigma_px: (K, 21) float32, spread of the teacher's answers.
+        world_mm: (K, 21, 3) float32, hand-centred, x right, y down, z forward: weak depth.
+        score: (K,) float32, 0..1, the teacher's agreement with itself.
+        ignore_offsets: (N + 1,) int64.
+        ignore_xyxy: (M, 4) float32.
+    """
+
+    jpeg: np.ndarray
+    jpeg_offsets: np.ndarray
+    keys: np.ndarray
+    datasets: np.ndarray
+    groups: np.ndarray
+    complete: np.ndarray
+    hand_offsets: np.ndarray
+    is_left: np.ndarray
+    joints_px: np.ndarray
+    sigma_px: np.ndarray
+    world_mm: np.ndarray
+    score: np.ndarray
+    ignore_offsets: np.ndarray
+    ignore_xyxy: np.ndarray
+
+    def __post_init__(self) -> None:
+        n = len(self.keys)
+        for name in ("jpeg_offsets", "hand_offsets", "ignore_offsets"):
+            if len(getattr(self, name)) != n + 1:
+                raise ValueError(
+                    f"{name} must have one entry more than there are pictures ({n + 1}), got "
+                    f"{len(getattr(self, name))}"
+                )
+
+    def __len__(self) -> int:
+        """Number of pictures."""
+        return len(self.keys)
+
+    def hands_of(self, i: int) -> slice:
+        """Where the hands of picture ``i`` stand in ``joints_px``, ``world_mm`` and the rest."""
+        return slice(int(self.hand_offsets[i]), int(self.hand_offsets[i + 1]))
+
+    def decode(self, i: int) -> Sample:
+        """Picture ``i`` with its labels."""
+        data = self.jpeg[self.jpeg_offsets[i] : self.jpeg_offsets[i + 1]]
+        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        if bgr is None:
+            raise ValueError(f"picture {self.keys[i]} cannot be decoded; pack the store again")
+        hands = self.hands_of(i)
+        return Sample(
+            image=cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB),
+            hands=tuple(self._hand(k) for k in range(hands.start, hands.stop)),
+            ignore_xyxy=self.ignore_xyxy[self.ignore_offsets[i] : self.ignore_offsets[i + 1]],
+            complete=bool(self.complete[i]),
+            key=str(self.keys[i]),
+            group=str(self.groups[i]),
+        )
+
+    def part(self, name: Part) -> np.ndarray:
+        """Indices of the pictures of one part, whole groups, the same on every machine."""
+        held_back = np.array([is_validation(str(group)) for group in self.groups], dtype=bool)
+        return np.flatnonzero(held_back if name == "validation" else ~held_back)
+
+    def save(self, path: str | Path) -> None:
+        """Write the store as one npz file."""
+        np.savez(path, **{f.name: getattr(self, f.name) for f in fields(self)})
+
+    @classmethod
+    def load(cls, path: str | Path) -> PhotographStore:
+        """Read a store that ``save`` wrote.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is not a store of photographs.
+        """
+        with np.load(path) as arrays:
+            missing = {f.name for f in fields(cls)} - set(arrays.files)
+            if missing:
+                raise ValueError(
+                    f"{path} is not a store of photographs: it has no {sorted(missing)}; pack it "
+                    f"again with python -m knuckle.data.photographs"
+                )
+            return cls(**{f.name: arrays[f.name] for f in fields(cls)})
+
+    def _hand(self, k: int) -> HandLabel:
+        return HandLabel(
+            side=SIDES[0] if self.is_left[k] else SIDES[1],
+            joints_px=self.joints_px[k],
+            sigma_px=self.sigma_px[k],
+        )
+
+
+def is_validation(group: str, share: float = 0.05) -> bool:
+    """Whether a group is held back: decided by its name alone."""
+    digest = hashlib.sha1(group.encode()).digest()
+    return int.from_bytes(digest[:8], "big") < share * 2**64
+
+
+# --------------------------------------------------------------------------------------------
+# Packing
+# --------------------------------------------------------------------------------------------
+@dataclass(frozen=True, eq=False)
+class LabelledPhoto:
+    """A photograph at its own size, with the teacher's record of it."""
+
+    image: np.ndarray  # (H, W, 3) uint8 RGB
+    record: dict[str, Any]
+    key: str
+    group: str
+
+    @property
+    def hands(self) -> list[dict[str, Any]]:
+        """The records of its labelled hands."""
+        return self.record["hands"]
+
+
+@dataclass(frozen=True, eq=False)
+class PackedPicture:
+    """One picture of a store on its way into it; arrays as in ``PhotographStore``."""
+
+    jpeg: np.ndarray
+    key: str
+    photo: LabelledPhoto
+    hands: list[dict[str, Any]]
+    joints_px: np.ndarray  # (K, 21, 2)
+    scale: float
+    ignore_xyxy: np.ndarray  # (M, 4)
+
+
+def pack(labels: Path, root: Path, out: Path, packing: Packing | None = None) -> None:
+    """Write ``crops.npz`` and ``frames.npz`` for the photographs that the teacher labelled.
+
+    Args:
+        labels: the JSON that ``teacher.py`` wrote.
+        root: the folder that holds the photographs' folders.
+        out: folder to write to.
+        packing: sizes and qualities.
+    """
+    packing = packing or Packing()
+    crops: list[PackedPicture] = []
+    frames: list[PackedPicture] = []
+    for photo in labelled_photos(labels, root):
+        crops += [_cut_hand(photo, k, packing) for k in range(len(photo.hands))]
+        if _belongs_to_frames(photo.record, packing):
+            frames.append(_shrink(photo, packing))
+    out.mkdir(parents=True, exist_ok=True)
+    for name, pictures in (("crops", crops), ("frames", frames)):
+        _store(pictures).save(out / f"{name}.npz")
+
+
+def labelled_photos(labels: Path, root: Path) -> Iterator[LabelledPhoto]:
+    """The photographs of a label file with their records, videos decoded once."""
+    records: list[dict[str, Any]] = json.loads(labels.read_text())["records"]
+    person_of = _people_of_sign_digits(records)
+    by_file: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for record in sorted(records, key=lambda r: (r["dataset"], r["file"], r["frame"] or 0)):
+        by_file.setdefault((record["dataset"], record["file"]), []).append(record)
+    for (dataset, file), of_file in by_file.items():
+        for record, image in _images(root / dataset / file, of_file):
+            stem = f"{dataset}-{Path(file).stem}".replace(".", "_")
+            key = stem if record["frame"] is None else f"{stem}-{record['frame']:06d}"
+            yield LabelledPhoto(image, record, key, _group(record, person_of))
+
+
+def _images(
+    path: Path, records: list[dict[str, Any]]
+) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
+    if records[0]["frame"] is None:
+        yield records[0], _rgb(cv2.imread(str(path)), path)
+        return
+    video = cv2.VideoCapture(str(path))
+    wanted = {record["frame"]: record for record in records}
+    for index in range(max(wanted) + 1):
+        image = video.read()[1]
+        if index in wanted:
+            yield wanted[index], _rgb(image, path)
+
+
+def _rgb(bgr: np.ndarray | None, path: Path) -> np.ndarray:
+    if bgr is None:
+        raise ValueError(f"{path} is labelled but cannot be read; label again or restore the file")
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def _belongs_to_frames(record: dict[str, Any], packing: Packing) -> bool:
+    if record["dataset"] not in packing.frame_sets:
+        return False
+    # The teacher labels each third frame of a video.
+    return record["frame"] is None or record["frame"] // 3 % packing.frames_of_video == 0
+
+
+def _cut_hand(photo: LabelledPhoto, index: int, packing: Packing) -> PackedPicture:
+    """One hand with its margin; other hands in the crop stay labelled, after it."""
+    joints = np.array([hand["joints_px"] for hand in photo.hands])  # (K, 21, 2)
+    low, high = joints[index].min(axis=0), joints[index].max(axis=0)
+    size = float((high - low).max()) * packing.crop_margin
+    x, y = (low + high) / 2
+    crop = Crop((x, y), size, out_size=min(packing.crop_px, int(np.ceil(size))))
+    inside = [
+        k
+        for k in range(len(joints))
+        if k != index and (abs(joints[k].mean(axis=0) - (x, y)) < size / 2).all()
+    ]
+    order = [index, *inside]
+    ignore = crop.to_crop(_boxes(photo.record["uncertain"]).reshape(-1, 2)).reshape(-1, 4)
+    return PackedPicture(
+        jpeg=_jpeg(crop.cut(photo.image), packing.crop_quality),
+        key=f"{photo.key}-{index}",
+        photo=photo,
+        hands=[photo.hands[k] for k in order],
+        joints_px=crop.to_crop(joints[order]),
+        scale=crop.out_size / size,
+        ignore_xyxy=_those_inside(ignore, crop.out_size, crop.out_size),
+    )
+
+
+def _shrink(photo: LabelledPhoto, packing: Packing) -> PackedPicture:
+    """The whole picture with all its hands."""
+    height, width = photo.image.shape[:2]
+    scale = min(packing.frame_px / max(height, width), 1.0)
+    size = (round(width * scale), round(height * scale))
+    small = cv2.resize(photo.image, size, interpolation=cv2.INTER_AREA)
+    joints = np.array([hand["joints_px"] for hand in photo.hands]).reshape(-1, 21, 2)
+
+    def resized(points: np.ndarray) -> np.ndarray:  # pixel centres at whole numbers
+        return (points + 0.5) * (size[0] / width, size[1] / height) - 0.5
+
+    ignore = resized(_boxes(photo.record["uncertain"]).reshape(-1, 2)).reshape(-1, 4)
+    return PackedPicture(
+        jpeg=_jpeg(small, packing.frame_quality),
+        key=photo.key,
+        photo=photo,
+        hands=photo.hands,
+        joints_px=resized(joints),
+        scale=scale,
+        ignore_xyxy=_those_inside(ignore, *size),
+    )
+
+
+def _boxes(boxes: Sequence[Sequence[float]]) -> np.ndarray:
+    return np.array(boxes, dtype=np.float64).reshape(-1, 4)
+
+
+def _those_inside(boxes: np.ndarray, width: int, height: int) -> np.ndarray:
+    """The boxes clipped to the picture, without those that lie outside."""
+    clipped = np.clip(boxes, 0, (width - 1, height - 1, width - 1, height - 1))
+    return clipped[(clipped[:, 2:] - clipped[:, :2]).min(axis=1) > 1]
+
+
+def _jpeg(rgb: np.ndarray, quality: int) -> np.ndarray:
+    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].reshape(-1)
+
+
+def _store(pictures: Sequence[PackedPicture]) -> PhotographStore:
+    hands = [hand for picture in pictures for hand in picture.hands]
+    sigma = [
+        np.array(hand["spread_px"]) * picture.scale
+        for picture in pictures
+        for hand in picture.hands
+    ]
+    return PhotographStore(
+        jpeg=np.concatenate([np.zeros(0, np.uint8), *(p.jpeg for p in pictures)]),
+        jpeg_offsets=_offsets(len(p.jpeg) for p in pictures),
+        keys=np.array([p.key for p in pictures], dtype=str),
+        datasets=np.array([p.photo.record["dataset"] for p in pictures], dtype=str),
+        groups=np.array([p.photo.group for p in pictures], dtype=str),
+        complete=np.array([p.photo.record.get("complete", True) for p in pictures], dtype=bool),
+        hand_offsets=_offsets(len(p.hands) for p in pictures),
+        is_left=np.array([hand["side"] == "left" for hand in hands], dtype=bool),
+        joints_px=_stack([p.joints_px for p in pictures], (21, 2)),
+        sigma_px=np.array(sigma, dtype=np.float32).reshape(-1, 21),
+        world_mm=np.array([h["world_mm"] for h in hands], dtype=np.float32).reshape(-1, 21, 3),
+        score=np.array([hand["score"] for hand in hands], dtype=np.float32),
+        ignore_offsets=_offsets(len(p.ignore_xyxy) for p in pictures),
+        ignore_xyxy=_stack([p.ignore_xyxy for p in pictures], (4,)),
+    )
+
+
+def _offsets(lengths: Iterable[int]) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(list(lengths))]).astype(np.int64)
+
+
+def _stack(arrays: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    return np.concatenate([np.zeros((0, *shape)), *arrays]).astype(np.float32)
+
+
+# --------------------------------------------------------------------------------------------
+# What must stay together
+# --------------------------------------------------------------------------------------------
+def _group(record: dict[str, Any], person_of: dict[str, int]) -> str:
+    """Pictures of one person, or neighbours in a burst or a video, share a group."""
+    dataset, file = record["dataset"], record["file"]
+    if file in person_of:
+        return f"{dataset}/person-{person_of[file]:03d}"
+    if record["frame"] is not None:  # both cameras of a moment together
+        return f"{dataset}/{record['frame'] // (3 * BURST)}"
+    burst = re.fullmatch(r"(.*)pic(\d+)\.jpg", file)
+    if burst:
+        return f"{dataset}/{burst[1]}{int(burst[2]) // BURST}"
+    return f"{dataset}/{file}"
+
+
+def _people_of_sign_digits(records: Iterable[dict[str, Any]]) -> dict[str, int]:
+    """Who is who in ``photos_sign_digits``: each person signed 0 to 9 in a row.
+
+    File names are ``DIGIT__IMG_NUMBER.jpg``; in order of NUMBER, a new person begins where the
+    digit does not rise.
+    """
+    shots = []
+    for record in records:
+        name = re.fullmatch(r"(\d)__IMG_(\d+)\.jpg", record["file"])
+        if record["dataset"] == "photos_sign_digits" and name:
+            shots.append((int(name[2]), int(name[1]), record["file"]))
+    person_of: dict[str, int] = {}
+    person, last_digit = 0, -1
+    for _, digit, file in sorted(shots):
+        person += digit <= last_digit
+        person_of[file], last_digit = person, digit
+    return person_of
+
+
+@dataclass(frozen=True)
+class PackPhotographs:
+    """Pack teacher-labelled photographs for training."""
+
+    labels: Path
+    """The JSON file that teacher.py wrote."""
+    root: Path
+    """The folder that holds the photographs' folders."""
+    out: Path
+    """Folder to write crops.npz and frames.npz to."""
+
+
+def main() -> None:
+    """Command line of this file."""
+    import tyro
+
+    options = tyro.cli(PackPhotographs)
+    pack(options.labels, options.root, options.out)
+
+
+if __name__ == "__main__":
+    main()
