@@ -1,10 +1,11 @@
 """Real photographs with a teacher's labels, packed small enough to be sent to a training machine.
 
-``teacher.py`` labels the photographs; this file cuts and shrinks them into two stores, one file
+``teacher.py`` labels the photographs; this file cuts and shrinks them into three stores, one file
 each, that are read at once and decoded picture by picture:
 
 - ``crops.npz``: every labelled hand with a wide margin, for the keypoint network;
-- ``frames.npz``: whole pictures with all their hands, for the detector.
+- ``frames.npz``: whole pictures with all their hands, for the detector;
+- ``handless.npz``: faces and pieces of background, to teach what is no hand.
 
     python -m knuckle.data.photographs --labels labels.json --root ../shared/data --out DIR
 
@@ -43,6 +44,7 @@ class Packing:
         crop_margin: side of a crop over the longer side of the box around the hand's joints.
         crop_px: side of a crop at most; small hands are not enlarged.
         crop_quality: JPEG quality of the crops.
+        handless_px: side of a crop without a hand at most.
         frame_px: longer side of a whole picture.
         frame_quality: JPEG quality of the whole pictures.
         frame_sets: folders whose pictures are packed whole.
@@ -51,9 +53,10 @@ class Packing:
 
     crop_margin: float = 2.2
     crop_px: int = 224
-    crop_quality: int = 88
+    crop_quality: int = 82
+    handless_px: int = 128
     frame_px: int = 320
-    frame_quality: int = 85
+    frame_quality: int = 76
     frame_sets: tuple[str, ...] = ("photos_finger_count", "photos_gesture_room", "stereo_video")
     frames_of_video: int = 2
 
@@ -202,7 +205,7 @@ class PackedPicture:
 
 
 def pack(labels: Path, root: Path, out: Path, packing: Packing | None = None) -> None:
-    """Write ``crops.npz`` and ``frames.npz`` for the photographs that the teacher labelled.
+    """Write the three stores for the photographs that the teacher labelled.
 
     Args:
         labels: the JSON that ``teacher.py`` wrote.
@@ -213,12 +216,14 @@ def pack(labels: Path, root: Path, out: Path, packing: Packing | None = None) ->
     packing = packing or Packing()
     crops: list[PackedPicture] = []
     frames: list[PackedPicture] = []
+    handless: list[PackedPicture] = []
     for photo in labelled_photos(labels, root):
         crops += [_cut_hand(photo, k, packing) for k in range(len(photo.hands))]
         if _belongs_to_frames(photo.record, packing):
             frames.append(_shrink(photo, packing))
+        handless += _cut_handless(photo, packing)
     out.mkdir(parents=True, exist_ok=True)
-    for name, pictures in (("crops", crops), ("frames", frames)):
+    for name, pictures in (("crops", crops), ("frames", frames), ("handless", handless)):
         _store(pictures).save(out / f"{name}.npz")
 
 
@@ -311,6 +316,55 @@ def _shrink(photo: LabelledPhoto, packing: Packing) -> PackedPicture:
     )
 
 
+def _cut_handless(photo: LabelledPhoto, packing: Packing) -> list[PackedPicture]:
+    """Crops that show no hand: the faces, and one square anywhere."""
+    taken = np.concatenate([_hand_boxes(photo), _boxes(photo.record["uncertain"])])
+    height, width = photo.image.shape[:2]
+    rng = np.random.default_rng(int(hashlib.sha1(photo.key.encode()).hexdigest()[:8], 16))
+    size = rng.uniform(0.15, 0.7) * min(height, width)
+    squares = [((box[:2] + box[2:]) / 2, 1.3 * (box[2] - box[0])) for box in _faces(photo)]
+    squares.append((rng.uniform(size / 2, (width - size / 2, height - size / 2)), size))
+    return [
+        _cut_square(photo, f"{photo.key}-none{k}", centre, side, packing)
+        for k, (centre, side) in enumerate(squares)
+        if not _touches(centre, side, taken)
+    ]
+
+
+def _cut_square(
+    photo: LabelledPhoto, key: str, centre: np.ndarray, size: float, packing: Packing
+) -> PackedPicture:
+    x, y = (float(v) for v in centre)
+    crop = Crop((x, y), float(size), out_size=min(packing.handless_px, int(np.ceil(size))))
+    return PackedPicture(
+        jpeg=_jpeg(crop.cut(photo.image), packing.crop_quality),
+        key=key,
+        photo=photo,
+        hands=[],
+        joints_px=np.zeros((0, 21, 2)),
+        scale=crop.out_size / size,
+        ignore_xyxy=np.zeros((0, 4)),
+    )
+
+
+def _touches(centre: np.ndarray, size: float, boxes: np.ndarray) -> bool:
+    """Whether a square meets any of the boxes."""
+    apart = (boxes[:, :2] > centre + size / 2) | (boxes[:, 2:] < centre - size / 2)
+    return bool((~apart.any(axis=1)).any())
+
+
+def _hand_boxes(photo: LabelledPhoto) -> np.ndarray:
+    """Boxes around the hands, with the skin beyond the joints."""
+    joints = np.array([hand["joints_px"] for hand in photo.hands]).reshape(-1, 21, 2)
+    low, high = joints.min(axis=1), joints.max(axis=1)
+    skin = 0.2 * (high - low).max(axis=1, keepdims=True)
+    return np.concatenate([low - skin, high + skin], axis=1)
+
+
+def _faces(photo: LabelledPhoto) -> np.ndarray:
+    return _boxes(photo.record["faces"])
+
+
 def _boxes(boxes: Sequence[Sequence[float]]) -> np.ndarray:
     return np.array(boxes, dtype=np.float64).reshape(-1, 4)
 
@@ -339,7 +393,7 @@ def _store(pictures: Sequence[PackedPicture]) -> PhotographStore:
         keys=np.array([p.key for p in pictures], dtype=str),
         datasets=np.array([p.photo.record["dataset"] for p in pictures], dtype=str),
         groups=np.array([p.photo.group for p in pictures], dtype=str),
-        complete=np.array([p.photo.record.get("complete", True) for p in pictures], dtype=bool),
+        complete=np.array([p.photo.record["complete"] for p in pictures], dtype=bool),
         hand_offsets=_offsets(len(p.hands) for p in pictures),
         is_left=np.array([hand["side"] == "left" for hand in hands], dtype=bool),
         joints_px=_stack([p.joints_px for p in pictures], (21, 2)),
@@ -403,7 +457,7 @@ class PackPhotographs:
     root: Path
     """The folder that holds the photographs' folders."""
     out: Path
-    """Folder to write crops.npz and frames.npz to."""
+    """Folder to write crops.npz, frames.npz and handless.npz to."""
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""Other hand trackers, measured beside this one."""
