@@ -1,0 +1,141 @@
+"""Video files: whatever libav can decode."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import closing
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from knuckle.results import Frame
+from knuckle.video.decode import DECODE_ERRORS, pictures
+from knuckle.video.errors import (
+    SourceBrokenError,
+    SourceEmptyError,
+    SourceNotFoundError,
+    SourceUnreadableError,
+)
+from knuckle.video.source import Losses, Source, SourceInfo, SourceOptions, resumed
+
+
+def accepts(source: str) -> bool:
+    """Whatever no other kind of source claims is taken for a video file."""
+    return True
+
+
+def open_source(source: str, options: SourceOptions) -> Source:
+    """Open a video file and decode its first frame."""
+    path = Path(source)
+    if not path.exists():
+        raise SourceNotFoundError(
+            f"{source} does not exist; expected a video file, a folder of images, an image, a "
+            "camera index or a stream URL: check the path"
+        )
+    try:
+        container = av.open(str(path))
+    except DECODE_ERRORS as error:
+        raise SourceUnreadableError(_why_unreadable(path, error)) from None
+    return from_container(container, source, options)
+
+
+def from_container(container: InputContainer, name: str, options: SourceOptions) -> Source:
+    """The frames of an open container that has an end (also of one that a URL led to)."""
+    if options.fps is not None:
+        container.close()
+        raise ValueError(
+            f"{name} brings its own times: an fps is only for folders of images and cameras"
+        )
+    stream = video_stream(container, name)
+    losses = Losses()
+    frames = _frames(container, stream, name, options, losses)
+    try:
+        first = next(frames)
+    except StopIteration:
+        raise SourceEmptyError(
+            f"{name} holds no frame that can be decoded ({losses.damaged} damaged): expected a "
+            "video with at least one; record or copy it again"
+        ) from None
+    height, width = first.image.shape[:2]
+    rate = stream.average_rate or stream.guessed_rate
+    duration_s = declared_end_s(container, stream)
+    n_frames = stream.frames or round((duration_s or 0.0) * float(rate or 0)) or None
+    info = SourceInfo(name, (width, height), float(rate) if rate else None, n_frames, duration_s)
+    return Source(info, resumed(first, frames), losses)
+
+
+def video_stream(container: InputContainer, name: str) -> VideoStream:
+    """The container's video, or an error that says what it holds instead."""
+    if container.streams.video:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        return stream
+    kinds = sorted({str(stream.type) for stream in container.streams}) or ["nothing"]
+    container.close()
+    raise SourceUnreadableError(
+        f"{name} holds no video, only {' and '.join(kinds)}: give a file that has pictures"
+    )
+
+
+def _frames(
+    container: InputContainer,
+    stream: VideoStream,
+    name: str,
+    options: SourceOptions,
+    losses: Losses,
+) -> Generator[Frame, None, None]:
+    index, time_s, broken = 0, 0.0, False
+    with closing(container):
+        end_s = declared_end_s(container, stream)
+        period_s = float(1 / stream.average_rate) if stream.average_rate else 1 / 30
+        try:
+            for index, (image, time_s) in enumerate(pictures(container, stream, losses), start=1):
+                yield Frame(image, time_s, index - 1, options.camera)
+        except DECODE_ERRORS:
+            broken = True
+    if index and (broken or _is_cut(time_s + period_s, period_s, end_s, losses)):
+        of = f" of {end_s:.2f} s" if end_s else ""
+        raise SourceBrokenError(
+            f"{name} breaks off after {index} frames at {time_s:.2f} s{of}: the file is cut off "
+            "or damaged; what came before is complete, copy the file again for the rest"
+        )
+
+
+def _is_cut(at_s: float, period_s: float, end_s: float | None, losses: Losses) -> bool:
+    """Whether the last frame ended long before the header says."""
+    if end_s is None:
+        return False
+    # With damage, any gap; without, only one that no rounding of durations explains.
+    gap_s = 2 * period_s if losses.damaged else max(1.0, 0.05 * end_s)
+    return end_s - at_s > gap_s
+
+
+def declared_end_s(container: InputContainer, stream: VideoStream) -> float | None:
+    """When the last frame should end, from the header; None where the header does not say."""
+    start_s = float((stream.start_time or 0) * stream.time_base) if stream.time_base else 0.0
+    if stream.duration and stream.time_base:
+        return start_s + float(stream.duration * stream.time_base)
+    if "DURATION" in stream.metadata:  # Matroska: 00:00:04.000000000
+        hours, minutes, seconds = stream.metadata["DURATION"].split(":")
+        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    if container.duration and len(container.streams) == 1:  # else it may be that of the sound
+        return start_s + container.duration / av.time_base
+    return None
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    if path.stat().st_size == 0:
+        return f"{path} is empty (0 bytes): expected a video; record or copy it again"
+    with path.open("rb") as file:
+        if file.read(12)[4:8] == b"ftyp":
+            return (
+                f"{path} is an MP4 without its index: the recording or the copy was cut off "
+                "before its end; copy it again, or rebuild the index with a repair tool"
+            )
+    reason = (getattr(error, "strerror", None) or str(error)).lower()
+    return (
+        f"{path} is not a video that can be read ({reason}): expected a file such as .mp4, .mov, "
+        ".mkv, .webm or .avi; check that it plays in a video player"
+    )

@@ -1,0 +1,77 @@
+"""Folders of images, in the order in which a person would count them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from knuckle.results import Frame
+from knuckle.video.errors import SourceEmptyError, SourceUnreadableError
+from knuckle.video.image import is_image, read_image
+from knuckle.video.source import Losses, Source, SourceInfo, SourceOptions
+
+DEFAULT_FPS = 30.0
+
+
+def accepts(source: str) -> bool:
+    """Anything that is a folder."""
+    return Path(source).is_dir()
+
+
+def open_source(source: str, options: SourceOptions) -> Source:
+    """Read the images of a folder (not of its subfolders) as frames ``1 / fps`` apart.
+
+    An image that cannot be read is counted in ``losses`` and leaves a gap in index and time.
+    """
+    paths = images_in(Path(source))
+    fps = options.fps or DEFAULT_FPS
+    height, width = _first_readable(paths, source).shape[:2]
+    info = SourceInfo(source, (width, height), fps, len(paths), len(paths) / fps)
+    losses = Losses()
+    return Source(info, _frames(paths, fps, options, losses), losses)
+
+
+def images_in(folder: Path) -> list[Path]:
+    """The folder's images in natural order: 2 before 10, hidden files left out."""
+    entries = list(folder.iterdir())
+    paths = [path for path in entries if is_image(path) and not path.name.startswith(".")]
+    if not paths:
+        raise SourceEmptyError(
+            f"{folder} holds no images: expected .jpg, .png, .webp, .tiff or .bmp files, found "
+            f"{len(entries)} other entries; give the folder that holds them directly"
+        )
+    return sorted(paths, key=natural_order)
+
+
+def natural_order(path: Path) -> list[tuple[int, int, str]]:
+    """Sorting key under which numbers in a name count as numbers."""
+    parts = re.findall(r"\d+|\D+", path.name.lower())
+    # Numbers before text, as in file managers; the tuple keeps the two kinds comparable.
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
+
+
+def _first_readable(paths: Sequence[Path], source: str) -> np.ndarray:
+    for path in paths:
+        try:
+            return read_image(path)
+        except SourceUnreadableError:
+            continue
+    raise SourceEmptyError(
+        f"{source} holds {len(paths)} images and none can be read: check that they open in an "
+        "image viewer"
+    )
+
+
+def _frames(
+    paths: Sequence[Path], fps: float, options: SourceOptions, losses: Losses
+) -> Generator[Frame, None, None]:
+    for index, path in enumerate(paths):
+        try:
+            image = read_image(path)
+        except SourceUnreadableError:
+            losses.damaged += 1
+            continue
+        yield Frame(image, index / fps, index, options.camera)

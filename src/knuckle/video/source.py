@@ -1,0 +1,144 @@
+"""A source of frames: an iterator that decodes in a thread of its own, in flat memory."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass
+from types import TracebackType
+
+from knuckle.camera import Camera
+from knuckle.results import Frame
+from knuckle.video.background import Background
+
+#: Decoded frames that wait for the tracker: enough to even out keyframes, 25 MB at 1080p.
+FRAMES_AHEAD = 4
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """What a caller may say about any source.
+
+    Attributes:
+        camera: intrinsics to hand on with every frame.
+        fps: frame rate of a folder of images, or the rate asked of a camera. Videos and streams
+            bring their own times and refuse it.
+    """
+
+    camera: Camera | None = None
+    fps: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.fps is not None and not self.fps > 0:
+            raise ValueError(f"fps must be positive, got {self.fps}")
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """What is known of a source before it is read.
+
+    Attributes:
+        name: as the caller gave it.
+        size: (width, height) px of the upright picture.
+        fps: nominal frame rate, if there is one; times come from the frames.
+        n_frames: estimate from the container, None where there is no end.
+        duration_s: estimate from the container, None where there is no end.
+        live: True for cameras and live streams: the newest frame is preferred to the next.
+    """
+
+    name: str
+    size: tuple[int, int]
+    fps: float | None = None
+    n_frames: int | None = None
+    duration_s: float | None = None
+    live: bool = False
+
+
+@dataclass
+class Losses:
+    """Frames that nobody will see, counted while a source is read.
+
+    Attributes:
+        damaged: packets or images that could not be decoded.
+        dropped: frames of a live source that were out of date before the tracker was free.
+    """
+
+    damaged: int = 0
+    dropped: int = 0
+
+
+class Source:
+    """Iterates over the frames of one source, once.
+
+    Use it in a ``with`` block, or iterate to the end; either frees the decoder.
+
+    Attributes:
+        info: what is known of it beforehand.
+        losses: what could not be delivered so far.
+
+    Raises:
+        SourceBrokenError: while iterating, after the last good frame, if it breaks off.
+    """
+
+    def __init__(
+        self, info: SourceInfo, frames: Generator[Frame, None, None], losses: Losses
+    ) -> None:
+        self.info = info
+        self._losses = losses
+        self._background = Background(frames, depth=FRAMES_AHEAD, newest=info.live)
+
+    def __iter__(self) -> Source:
+        return self
+
+    def __next__(self) -> Frame:
+        return next(self._background)
+
+    def __length_hint__(self) -> int:
+        """Estimate of the frames in all, for ``operator.length_hint`` and progress bars."""
+        return self.info.n_frames or 0
+
+    @property
+    def losses(self) -> Losses:
+        """What could not be delivered so far."""
+        return Losses(self._losses.damaged, self._losses.dropped + self._background.dropped)
+
+    @property
+    def fps(self) -> float | None:
+        """Nominal frame rate, if there is one."""
+        return self.info.fps
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) px of the upright picture."""
+        return self.info.size
+
+    @property
+    def duration_s(self) -> float | None:
+        """Estimated length; None for live sources."""
+        return self.info.duration_s
+
+    def stop(self) -> None:
+        """End the iteration at the next frame; safe in signal handlers and other threads."""
+        self._background.stop()
+
+    def close(self) -> None:
+        """Stop decoding and free everything."""
+        self._background.close()
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def resumed(first: Frame, rest: Generator[Frame, None, None]) -> Generator[Frame, None, None]:
+    """The whole, after its first frame was taken to look at it."""
+    with closing(rest):
+        yield first
+        yield from rest

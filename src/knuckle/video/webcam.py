@@ -1,0 +1,93 @@
+"""Cameras on this machine, by index or device file. The newest frame is always preferred."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from knuckle.results import Frame
+from knuckle.video.errors import SourceBrokenError, SourceNotFoundError
+from knuckle.video.source import Losses, Source, SourceInfo, SourceOptions
+
+#: Reads in a row that may fail before a camera counts as gone: about a second of pauses.
+_MAX_FAILURES = 30
+_PAUSE_S = 0.03
+
+
+def accepts(source: str) -> bool:
+    """A whole number (a camera's index; a file called 0 is ``./0``) or ``/dev/video…``."""
+    return source.isdecimal() or re.fullmatch(r"/dev/video\d+", source) is not None
+
+
+def open_source(source: str, options: SourceOptions) -> Source:
+    """Open a camera and wait for its first picture. Time counts from that picture."""
+    with _quiet_opencv():
+        capture = cv2.VideoCapture(int(source) if source.isdecimal() else source)
+        if options.fps is not None:
+            capture.set(cv2.CAP_PROP_FPS, options.fps)
+        # Some drivers queue frames; a queue is delay. Not every backend knows the property.
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        image = _read(capture) if capture.isOpened() else None
+    if image is None:
+        capture.release()
+        raise SourceNotFoundError(
+            f"camera {source} gives no picture: expected a camera that no other program uses, "
+            f"found {_cameras_found()}; plug it in, close other programs, or try another index"
+        )
+    height, width = image.shape[:2]
+    fps = float(capture.get(cv2.CAP_PROP_FPS)) or None
+    info = SourceInfo(source, (width, height), fps, live=True)
+    return Source(info, _frames(capture, image, source, options), Losses())
+
+
+def _frames(
+    capture: cv2.VideoCapture, first: np.ndarray, name: str, options: SourceOptions
+) -> Generator[Frame, None, None]:
+    start_s = time.monotonic()
+    try:
+        yield Frame(first, 0.0, 0, options.camera)
+        index, failures = 1, 0
+        while failures < _MAX_FAILURES:
+            image = _read(capture)
+            if image is None:
+                failures += 1
+                time.sleep(_PAUSE_S)
+                continue
+            failures = 0
+            yield Frame(image, time.monotonic() - start_s, index, options.camera)
+            index += 1
+    finally:
+        capture.release()
+    raise SourceBrokenError(
+        f"camera {name} stopped after {index} frames: it was unplugged or another program took "
+        "it; what came before is complete, plug it in and start again"
+    )
+
+
+def _read(capture: cv2.VideoCapture) -> np.ndarray | None:
+    """(H, W, 3) uint8 RGB, or None if the camera has nothing to give."""
+    ok, bgr = capture.read()
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB) if ok else None
+
+
+def _cameras_found() -> str:
+    devices = sorted(str(path) for path in Path("/dev").glob("video*"))
+    return ", ".join(devices) or "no /dev/video* on this machine"
+
+
+@contextmanager
+def _quiet_opencv() -> Iterator[None]:
+    """OpenCV prints several lines about a missing camera; ours is one sentence."""
+    logging = cv2.utils.logging
+    level = logging.getLogLevel()
+    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(level)
