@@ -1,4 +1,4 @@
-"""The crop: a square of the frame around one hand, turned upright and seen as a right hand.
+"""What networks see of a frame: a hand's crop, upright and seen as a right hand, or all of it.
 
 One object cuts the image and carries points in and out, mirror included. Training and inference
 use the same one, so they cannot disagree. It follows the project's pixel convention (whole numbers
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -172,6 +173,74 @@ class Crop:
 
 
 @dataclass(frozen=True)
+class Letterbox:
+    """The whole frame, shrunk or grown to fit the middle of a square: what the detector sees.
+
+    It follows the project's pixel convention (whole numbers are pixel centres), and so does
+    ``cv2.resize``: the middle of the frame's top-left *corner* stays a corner.
+
+    Attributes:
+        frame_size: (W, H) of the frame.
+        size: side of the square.
+    """
+
+    frame_size: tuple[int, int]
+    size: int = 256
+
+    #: Grey of the bars beside or above the frame.
+    FILL: ClassVar[int] = 114
+
+    def __post_init__(self) -> None:
+        if min(*self.frame_size, self.size) < 1:
+            raise ValueError(f"a letterbox needs positive sizes, got {self}")
+
+    @classmethod
+    def of(cls, image: np.ndarray, size: int) -> Letterbox:
+        """The letterbox of an image (H, W, ...)."""
+        return cls((image.shape[1], image.shape[0]), size)
+
+    @cached_property
+    def content_size(self) -> tuple[int, int]:
+        """(W, H) of the frame inside the square, whole pixels."""
+        scale = self.size / max(self.frame_size)
+        width, height = (max(1, round(side * scale)) for side in self.frame_size)
+        return width, height
+
+    @cached_property
+    def offset(self) -> tuple[int, int]:
+        """(left, top) of the frame inside the square."""
+        return (self.size - self.content_size[0]) // 2, (self.size - self.content_size[1]) // 2
+
+    @cached_property
+    def scale(self) -> np.ndarray:
+        """(2,) pixels of the square per pixel of the frame; rounding sets x and y apart a bit."""
+        return np.divide(self.content_size, self.frame_size)
+
+    def to_box(self, points_px: np.ndarray) -> np.ndarray:
+        """Frame pixels to pixels of the square, (..., 2) -> (..., 2)."""
+        return (points_px + 0.5) * self.scale - 0.5 + self.offset
+
+    def to_frame(self, points: np.ndarray) -> np.ndarray:
+        """Pixels of the square to frame pixels, (..., 2) -> (..., 2)."""
+        return (points - self.offset + 0.5) / self.scale - 0.5
+
+    def cut(self, image: np.ndarray) -> np.ndarray:
+        """(H, W, 3) uint8 -> (size, size, 3) uint8, averaged where the frame shrinks."""
+        square = np.full((self.size, self.size, 3), self.FILL, np.uint8)
+        left, top = self.offset
+        width, height = self.content_size
+        shrinks = self.size < max(self.frame_size)
+        # Written in place: the resized frame is never a picture of its own.
+        cv2.resize(
+            image,
+            (width, height),
+            dst=square[top : top + height, left : left + width],
+            interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
+        )
+        return square
+
+
+@dataclass(frozen=True)
 class CropView:
     """A camera turned to look straight at the crop: what the lifter sees.
 
@@ -184,10 +253,12 @@ class CropView:
             (x/z, y/z, 1) of the view.
         camera_from_view: (3, 3) orthogonal matrix from the view to the camera frame; a
             reflection where the crop is mirrored.
+        rays_per_px: length in ray units of one crop pixel, in the middle of the crop.
     """
 
     view_from_crop: np.ndarray
     camera_from_view: np.ndarray
+    rays_per_px: float
 
     @classmethod
     def of(cls, crop: Crop, camera: Camera) -> CropView:
@@ -205,7 +276,9 @@ class CropView:
         x = np.cross(y, z) * (-1.0 if crop.mirror else 1.0)
         camera_from_view = np.stack([x, y, z], axis=1)
         rays_from_crop = np.stack([right, down, forward - middle * (right + down)], axis=1)
-        return cls(camera_from_view.T @ rays_from_crop, camera_from_view)
+        # The area that one crop pixel covers at distance 1 in front of the turned camera.
+        area = abs(float(np.linalg.det(rays_from_crop))) / float(np.linalg.norm(forward)) ** 3
+        return cls(camera_from_view.T @ rays_from_crop, camera_from_view, area**0.5)
 
     def rays(self, points: np.ndarray) -> np.ndarray:
         """Directions (x/z, y/z) in the view of crop pixels, (..., 2) -> (..., 2)."""

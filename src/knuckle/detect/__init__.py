@@ -1,1 +1,5 @@
-"""The whole frame: where hands are, how large, how turned, which side."""
+"""Finds the hands in a whole frame."""
+
+from knuckle.detect.detector import Detections, Detector
+
+__all__ = ["Detections", "Detector"]

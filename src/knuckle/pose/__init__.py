@@ -1,1 +1,6 @@
-"""One crop: keypoints, mask and side, then 3D joints and their place in the camera."""
+"""From a hand's crop to its joints: 2D keypoints, 3D joints, their place in the camera."""
+
+from knuckle.pose.keypoints import KeypointEstimator, Keypoints
+from knuckle.pose.lifter import LiftedJoints, Lifter
+
+__all__ = ["KeypointEstimator", "Keypoints", "LiftedJoints", "Lifter"]

@@ -1,0 +1,76 @@
+"""Finds every hand of a frame: where it is, how large, which way up and which side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from knuckle.codec import DetectedHand, DetectionCodec
+from knuckle.crop import Letterbox
+from knuckle.hand import SIDES, Side
+from knuckle.runtime import Network
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """What the detector saw in one frame.
+
+    Attributes:
+        hands: best first, in pixels of the frame.
+        side_masks: (2, S, S) float probability of left and right hand over the letterbox.
+        letterbox: where the masks lie in the frame.
+    """
+
+    hands: tuple[DetectedHand, ...]
+    side_masks: np.ndarray
+    letterbox: Letterbox
+
+    def mask_in_frame(self, side: Side) -> np.ndarray:
+        """(H, W) float32 probability that a pixel shows a hand of this side."""
+        coarse = self.side_masks[SIDES.index(side)].astype(np.float32)
+        square = cv2.resize(coarse, (self.letterbox.size,) * 2, interpolation=cv2.INTER_LINEAR)
+        (left, top), (width, height) = self.letterbox.offset, self.letterbox.content_size
+        content = square[top : top + height, left : left + width]
+        return cv2.resize(content, self.letterbox.frame_size, interpolation=cv2.INTER_LINEAR)
+
+
+class Detector:
+    """A detector network and what its maps mean."""
+
+    def __init__(self, network: Network, *, threshold: float = 0.3, max_hands: int = 16) -> None:
+        """Use a network of kind ``detector``.
+
+        Args:
+            network: the network.
+            threshold: least score of a hand, 0..1.
+            max_hands: at most so many hands, the best ones.
+        """
+        self._network = network
+        self._threshold = threshold
+        self._max_hands = max_hands
+        map_size = network.output_shape("maps")[-1]
+        if map_size is None:
+            raise ValueError("the detector's maps must have a fixed size; export it again")
+        self._codec = DetectionCodec(
+            input_size=network.card.input_size,
+            map_size=map_size,
+            size_unit_px=network.card.extra.get("size_unit_px", DetectionCodec.size_unit_px),
+        )
+
+    def __call__(self, image: np.ndarray) -> Detections:
+        """Find the hands of an image (H, W, 3) uint8 RGB."""
+        letterbox = Letterbox.of(image, self._network.card.input_size)
+        found = self._network(image=letterbox.cut(image)[None])
+        hands = self._codec.decode(
+            found["maps"][0], threshold=self._threshold, max_hands=self._max_hands
+        )
+        in_frame = tuple(_in_frame(hand, letterbox) for hand in hands)
+        return Detections(in_frame, found["mask"][0], letterbox)
+
+
+def _in_frame(hand: DetectedHand, letterbox: Letterbox) -> DetectedHand:
+    x, y = letterbox.to_frame(np.asarray(hand.centre_px))
+    size_px = hand.size_px / float(letterbox.scale.mean())
+    return replace(hand, centre_px=(float(x), float(y)), size_px=size_px)

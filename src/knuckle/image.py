@@ -1,0 +1,57 @@
+"""Whatever people call an image, as what Knuckle calls one: (H, W, 3) uint8 RGB."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+
+def to_rgb(image: np.ndarray) -> np.ndarray:
+    """Convert an image to contiguous RGB ``uint8``; an image that is already that is not copied.
+
+    Args:
+        image: (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA. ``uint8``; ``uint16`` over its
+            full range (0..65535); or floating point in 0..1. Grey is repeated over the channels;
+            alpha is dropped.
+
+    Returns:
+        (H, W, 3) ``uint8``, contiguous.
+
+    Raises:
+        TypeError: not an array of numbers.
+        ValueError: another shape, no pixels, another type, or floating point values that are not
+            finite or not in 0..1. A range is never guessed: a dark picture in 0..255 and a bright
+            one in 0..1 cannot be told apart.
+    """
+    if not isinstance(image, np.ndarray):
+        raise TypeError(
+            f"expected an image as a NumPy array (H, W, 3) uint8 RGB, got {type(image).__name__}; "
+            "use numpy.asarray on a picture object, knuckle.open_source on a path"
+        )
+    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)):
+        raise ValueError(
+            f"expected an image of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), got "
+            f"{image.shape}; put the channels last and pass one image at a time"
+        )
+    if image.size == 0:
+        raise ValueError(f"the image has no pixels: its shape is {image.shape}")
+    pixels = _to_uint8(image)
+    if pixels.ndim == 2 or pixels.shape[2] == 1:
+        return cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_GRAY2RGB)
+    return np.ascontiguousarray(pixels[..., :3])
+
+
+def _to_uint8(image: np.ndarray) -> np.ndarray:
+    if image.dtype == np.uint8:
+        return image
+    if image.dtype == np.uint16:
+        return (image >> 8).astype(np.uint8)
+    if np.issubdtype(image.dtype, np.floating):
+        low, high = float(image.min()), float(image.max())  # NaN wherever there is one
+        if not (low >= 0.0 and high <= 1.0):
+            raise ValueError(
+                f"floating point images must be in 0..1, found {low:g} to {high:g}; scale the "
+                "image or convert it to uint8"
+            )
+        return np.round(image * 255).astype(np.uint8)
+    raise ValueError(f"expected uint8, uint16 or floating point pixels, got {image.dtype}")

@@ -1,0 +1,530 @@
+"""The whole way from an image to hands in 3D: the only file that knows all stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from knuckle.camera import Camera
+from knuckle.codec import DetectedHand
+from knuckle.crop import MARGIN, Crop
+from knuckle.detect import Detections, Detector
+from knuckle.hand import SIDES, Side, other_side
+from knuckle.image import to_rgb
+from knuckle.pose import KeypointEstimator, Keypoints, Lifter, placement
+from knuckle.results import CropMask, Frame, HandPose, TrackedHand
+from knuckle.runtime import Network, weights_folder
+from knuckle.track.association import (
+    assign,
+    extent_px,
+    is_known,
+    same_hand,
+    without_duplicates,
+)
+from knuckle.track.scene import Scene
+from knuckle.track.schedule import SearchSchedule
+from knuckle.track.smoothing import OneEuroSmoother
+from knuckle.track.track import Smoother, Track
+
+#: A crop is cut again around the joints found in it if it was off by more than this: its middle as
+#: a share of its size, the logarithm of its size, its angle in radians.
+_OFF_CENTRE, _OFF_LOG_SIZE, _OFF_ANGLE = 0.08, 0.15, 0.26
+#: A second look wins unless it is clearly less sure: its crop fits better.
+_SECOND_LOOK_BONUS = 1.1
+#: A keypoint counts as right within this share of the hand's extent (the strict end of PCK).
+_TRUSTED_ERROR = 0.05
+
+
+@dataclass(frozen=True)
+class EstimatorSettings:
+    """Settings of ``HandEstimator``.
+
+    Attributes:
+        max_hands: at most so many hands, the best ones.
+        detector_threshold: least score of a hand in the detector, 0..1.
+        presence_threshold: least probability, seen from close by, that it is a hand, 0..1.
+        hand_length_mm: length from wrist to middle fingertip if known; fixes the scale.
+        weights_dir: folder with other networks than those in the package.
+        threads: CPU threads that a network may use.
+    """
+
+    max_hands: int = 8
+    detector_threshold: float = 0.3
+    presence_threshold: float = 0.5
+    hand_length_mm: float | None = None
+    weights_dir: str | Path | None = None
+    threads: int = 2
+
+    def __post_init__(self) -> None:
+        for name in ("max_hands", "threads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("detector_threshold", "presence_threshold"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be in 0..1, got {getattr(self, name)}")
+        if self.hand_length_mm is not None and not 10 < self.hand_length_mm < 500:
+            raise ValueError(f"hand_length_mm must be in 10..500 mm, got {self.hand_length_mm}")
+
+
+Settings = TypeVar("Settings", bound=EstimatorSettings)
+
+
+def with_options(settings: Settings, options: dict[str, Any]) -> Settings:
+    """``settings`` with some fields changed.
+
+    Raises:
+        TypeError: there is no such option.
+    """
+    known = [item.name for item in fields(settings)]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise TypeError(f"unknown option {', '.join(unknown)}; there are {', '.join(known)}")
+    return replace(settings, **options)
+
+
+class Stages:
+    """The networks, opened when first needed, and the steps that an image goes through."""
+
+    def __init__(self, settings: EstimatorSettings) -> None:
+        self.settings = settings
+        with weights_folder(settings.weights_dir) as folder:
+            if not folder.is_dir():
+                raise FileNotFoundError(f"the folder of networks {folder} does not exist")
+
+    @cached_property
+    def detector(self) -> Detector:
+        """The first stage."""
+        return Detector(
+            self._open("detector"),
+            threshold=self.settings.detector_threshold,
+            max_hands=self.settings.max_hands,
+        )
+
+    @cached_property
+    def keypoint_estimator(self) -> KeypointEstimator:
+        """The second stage."""
+        return KeypointEstimator(self._open("keypoints"))
+
+    @cached_property
+    def lifter(self) -> Lifter:
+        """The third stage."""
+        return Lifter(self._open("lifter"))
+
+    def _open(self, kind: str) -> Network:
+        with weights_folder(self.settings.weights_dir) as folder:
+            return Network(folder / f"{kind}.onnx", kind, threads=self.settings.threads)
+
+    def detect(self, image: np.ndarray) -> Detections:
+        """Find the hands of a whole image."""
+        return self.detector(image)
+
+    def crop_of(self, hand: DetectedHand) -> Crop:
+        """The crop of a detected hand."""
+        return Crop(
+            hand.centre_px,
+            max(hand.size_px, 1.0) * MARGIN,
+            hand.angle,
+            mirror=hand.side == "left",
+            out_size=self.keypoint_estimator.crop_size,
+        )
+
+    def crop_around(self, joints_px: np.ndarray, side: Side) -> Crop:
+        """The crop of a hand whose joints (21, 2) are known."""
+        return Crop.from_joints(joints_px, side, out_size=self.keypoint_estimator.crop_size)
+
+    def look(self, image: np.ndarray, crops: list[Crop]) -> Keypoints:
+        """One look at each crop, all in one batch."""
+        return self.keypoint_estimator(image, crops) if crops else Keypoints.nothing()
+
+    def look_again(self, image: np.ndarray, first: Keypoints) -> Keypoints:
+        """A second look where the first crop was of the wrong side or did not fit.
+
+        Crops that a detector or a person has drawn are inexact, and the network is at its best
+        with the crop that the joints themselves define. Where it saw a left hand in a crop that
+        should show a right one, the side was wrong, and the other is tried.
+        """
+        again, crops = [], []
+        for i, crop in enumerate(first.crops):
+            side, wrong_side = first.side(i), bool(first.right[i] < 0.5)
+            better = self.crop_around(first.points_px[i], other_side(side) if wrong_side else side)
+            if wrong_side or _is_off(crop, better):
+                again.append(i)
+                crops.append(better)
+        if not again:
+            return first
+        second = self.look(image, crops)
+        wins = second.trust * _SECOND_LOOK_BONUS >= first.trust[again]
+        chosen = np.arange(len(first))
+        chosen[np.asarray(again)[wins]] = len(first) + np.flatnonzero(wins)
+        return Keypoints.concatenate(first, second).take(chosen)
+
+    def poses(
+        self, keypoints: Keypoints, camera: Camera, frame_shape: tuple[int, int]
+    ) -> list[HandPose]:
+        """Lift the hands of a frame to 3D and place them in the camera, in order."""
+        if not len(keypoints):
+            return []
+        lifted = self.lifter(keypoints, camera)
+        shape = lifted.joints_root_mm
+        if self.settings.hand_length_mm is not None:
+            shape = placement.with_hand_length(shape, self.settings.hand_length_mm)
+        points_px, sigma_px = keypoints.points_px, keypoints.sigma_px
+        focal = (camera.fx * camera.fy) ** 0.5
+        evidence = placement.Evidence(
+            shape, lifted.sigma_mm, camera.rays(points_px), sigma_px / focal
+        )
+        joints_mm = placement.fuse(evidence, placement.place(evidence))
+        # Errors are Laplacian: the chance that one is below e is 1 - exp(-e / sigma).
+        within = _TRUSTED_ERROR * extent_px(points_px)[:, None]
+        joint_score = 1 - np.exp(-within / sigma_px)
+        return [
+            HandPose(
+                side=keypoints.side(i),
+                side_score=float(keypoints.right[i]),
+                score=float(keypoints.presence[i]),
+                joints_px=points_px[i],
+                joints_mm=joints_mm[i],
+                joint_score=joint_score[i],
+                visible=keypoints.visible[i] > 0.5,
+                joint_sigma_mm=lifted.sigma_mm[i],
+                camera=camera,
+                crop_mask=CropMask(keypoints.mask[i], keypoints.crops[i], frame_shape),
+            )
+            for i in range(len(keypoints))
+        ]
+
+
+class HandEstimator:
+    """Finds the hands of single images and gives their joints in 2D and 3D.
+
+    The networks are opened at the first call.
+
+    Example:
+        >>> estimator = HandEstimator(max_hands=2)
+        >>> for hand in estimator(image):
+        ...     print(hand.side, hand.joints_mm)
+    """
+
+    def __init__(self, settings: EstimatorSettings | None = None, **options: Any) -> None:
+        """Make an estimator.
+
+        Args:
+            settings: see ``EstimatorSettings``.
+            **options: fields of ``EstimatorSettings`` by name.
+
+        Raises:
+            TypeError: there is no such option.
+            ValueError: an option is out of its range.
+            FileNotFoundError: ``weights_dir`` does not exist.
+        """
+        self.settings = with_options(settings or EstimatorSettings(), options)
+        self._stages = Stages(self.settings)
+
+    def __call__(
+        self,
+        image: np.ndarray,
+        camera: Camera | None = None,
+        boxes_xyxy: np.ndarray | None = None,
+    ) -> list[HandPose]:
+        """Estimate the hands of one image.
+
+        Args:
+            image: (H, W, 3) uint8 RGB; see ``image.to_rgb`` for what else is understood.
+            camera: its intrinsics; without them a diagonal field of view of 65° is taken, and
+                ``camera.assumed`` of the result says so.
+            boxes_xyxy: (N, 4) px around one hand each. Skips detection.
+
+        Returns:
+            The hands, best first; with boxes, one per box in the order of the boxes, however
+            unlikely a hand (see ``HandPose.score``).
+
+        Raises:
+            TypeError: the image is not an array.
+            ValueError: image or boxes are not as described.
+        """
+        image = to_rgb(image)
+        height, width = image.shape[:2]
+        camera = camera or Camera.assume(width, height)
+        if boxes_xyxy is None:
+            keypoints = self._find(image)
+        else:
+            keypoints = self._look_into(image, check_boxes(boxes_xyxy))
+        return self._stages.poses(keypoints, camera, (height, width))
+
+    def _find(self, image: np.ndarray) -> Keypoints:
+        """Hands of the whole image, each once, best first."""
+        stages = self._stages
+        crops = [stages.crop_of(hand) for hand in stages.detect(image).hands]
+        found = stages.look_again(image, stages.look(image, crops))
+        sure = np.flatnonzero(found.presence >= self.settings.presence_threshold)
+        best_first = sure[np.argsort(-found.presence[sure], kind="stable")]
+        found = found.take(best_first)
+        return found.take(without_duplicates(found.points_px))
+
+    def _look_into(self, image: np.ndarray, boxes_xyxy: np.ndarray) -> Keypoints:
+        """One hand per box: both sides are tried, the likelier one is kept."""
+        stages, n = self._stages, len(boxes_xyxy)
+        crops = [stages.crop_of(_upright_hand(box, side)) for side in SIDES for box in boxes_xyxy]
+        both = stages.look(image, crops)
+        left_wins = both.trust[:n] > both.trust[n:]
+        likelier = both.take(np.where(left_wins, np.arange(n), np.arange(n) + n))
+        return stages.look_again(image, likelier)
+
+
+def check_boxes(boxes_xyxy: np.ndarray) -> np.ndarray:
+    """Boxes as (N, 4) float, or ``ValueError``."""
+    boxes = np.asarray(boxes_xyxy, dtype=np.float64)
+    if boxes.size == 0:
+        return boxes.reshape(0, 4)
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(f"boxes_xyxy must have shape (N, 4), got {boxes.shape}")
+    good = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    if not good.all():
+        first = int(np.flatnonzero(~good)[0])
+        raise ValueError(
+            f"a box is (x0, y0, x1, y1) with x0 < x1 and y0 < y1, got {boxes[first]} at {first}"
+        )
+    return boxes
+
+
+def _upright_hand(box_xyxy: np.ndarray, side: Side) -> DetectedHand:
+    x0, y0, x1, y1 = (float(v) for v in box_xyxy)
+    return DetectedHand(((x0 + x1) / 2, (y0 + y1) / 2), max(x1 - x0, y1 - y0), 0.0, side)
+
+
+def _is_off(crop: Crop, better: Crop) -> bool:
+    """Whether ``crop`` is too far from the crop that fits the joints found in it."""
+    gap = np.hypot(*np.subtract(crop.centre_px, better.centre_px)) / better.size_px
+    turn = np.angle(np.exp(1j * (crop.angle - better.angle)))
+    return bool(
+        gap > _OFF_CENTRE
+        or abs(np.log(crop.size_px / better.size_px)) > _OFF_LOG_SIZE
+        or abs(turn) > _OFF_ANGLE
+    )
+
+
+#: Ways of steadying a track, by the name that ``HandTracker(smooth=…)`` takes.
+SMOOTHERS: dict[str, Callable[[], Smoother]] = {"one_euro": OneEuroSmoother}
+
+#: Bare images have no time; they are taken to be so many per second.
+NOMINAL_FPS = 30.0
+
+
+@dataclass(frozen=True)
+class TrackerSettings(EstimatorSettings):
+    """Settings of ``HandTracker``: those of the estimator, and these.
+
+    Attributes:
+        max_hands: at most so many hands at a time.
+        smooth: a name in ``SMOOTHERS``, or None for the raw estimates.
+        keep_threshold: least presence of a hand that is being followed, 0..1.
+        doubt_threshold: presence below which a followed hand is searched for anew, 0..1.
+        search_every: frames between two searches of the whole frame while there is a reason.
+        idle_search_every: frames between two searches when a slot is free but nothing changes.
+        memory_s: for so long a hand that is hidden may come back as the same track.
+    """
+
+    max_hands: int = 2
+    smooth: str | None = "one_euro"
+    keep_threshold: float = 0.35
+    doubt_threshold: float = 0.6
+    search_every: int = 3
+    idle_search_every: int = 30
+    memory_s: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.smooth is not None and self.smooth not in SMOOTHERS:
+            raise ValueError(
+                f"smooth must be None or one of {', '.join(SMOOTHERS)}, got {self.smooth!r}"
+            )
+        for name in ("keep_threshold", "doubt_threshold"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be in 0..1, got {getattr(self, name)}")
+        for name in ("search_every", "idle_search_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not self.memory_s >= 0:
+            raise ValueError(f"memory_s must not be negative, got {self.memory_s}")
+
+
+class HandTracker:
+    """Follows hands through a video: identity, steady joints, bones of constant length.
+
+    Give it the frames in order. The crop of each hand comes from its last joints and their
+    velocity; the whole frame is searched only when a hand may have come or gone.
+
+    Example:
+        >>> tracker = HandTracker(max_hands=2)
+        >>> for frame in open_source("hands.mp4"):
+        ...     for hand in tracker(frame):
+        ...         print(hand.track_id, hand.side, hand.root_mm)
+    """
+
+    def __init__(self, settings: TrackerSettings | None = None, **options: Any) -> None:
+        """Make a tracker.
+
+        Args:
+            settings: see ``TrackerSettings``.
+            **options: fields of ``TrackerSettings`` by name.
+
+        Raises:
+            TypeError: there is no such option.
+            ValueError: an option is out of its range.
+            FileNotFoundError: ``weights_dir`` does not exist.
+        """
+        self.settings = with_options(settings or TrackerSettings(), options)
+        self._stages = Stages(self.settings)
+        self._next_id = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything, as before the first frame; ids go on counting."""
+        self._tracks: list[Track] = []
+        self._scene = Scene()
+        self._schedule = SearchSchedule(self.settings.search_every, self.settings.idle_search_every)
+        self._time_s: float | None = None
+
+    def __call__(
+        self, frame: Frame | np.ndarray, camera: Camera | None = None
+    ) -> list[TrackedHand]:
+        """Follow the hands into the next frame.
+
+        Args:
+            frame: the next frame, or a bare image (as for ``HandEstimator``), which is taken to
+                come 1/30 s after the one before.
+            camera: intrinsics; by default the frame's own, else a field of view is assumed.
+
+        Returns:
+            The hands in this frame, in the order of their ids. A frame that is not later than the
+            one before it starts a new video: new tracks.
+        """
+        image, time_s, camera = self._read(frame, camera)
+        if self._scene.see(image):
+            self._tracks = []  # a cut: whoever was there is gone
+        self._forget(time_s)
+        followed = [track for track in self._tracks if not track.lost]
+        crops = [self._crop(track, time_s) for track in followed]
+        searched = self._should_search(image, followed, time_s)
+        if searched:
+            crops += self._search(image, followed, time_s)
+        looked = self._stages.look(image, crops)
+        seen, own = self._keep(followed, looked.take(range(len(followed))), time_s)
+        new = looked.take(range(len(followed), len(crops)))
+        if len(seen) < len(followed) and not searched:
+            new = self._stages.look(image, self._search(image, seen, time_s))
+        new = self._newcomers(self._stages.look_again(image, new), own)
+        poses = self._stages.poses(Keypoints.concatenate(own, new), camera, image.shape[:2])
+        seen += self._claim(poses[len(seen) :], time_s)
+        hands = [track.see(pose, time_s) for track, pose in zip(seen, poses, strict=True)]
+        return sorted(hands, key=lambda hand: hand.track_id)
+
+    def _read(
+        self, frame: Frame | np.ndarray, camera: Camera | None
+    ) -> tuple[np.ndarray, float, Camera]:
+        """Image, time and camera of a frame; starts anew where time does not go on."""
+        if isinstance(frame, Frame):
+            image, time_s = frame.image, frame.time_s
+            camera = camera or frame.camera
+            if self._time_s is not None and time_s <= self._time_s:
+                self.reset()
+        else:
+            image = to_rgb(frame)
+            time_s = 0.0 if self._time_s is None else self._time_s + 1 / NOMINAL_FPS
+        self._time_s = time_s
+        return image, time_s, camera or Camera.assume(image.shape[1], image.shape[0])
+
+    def _forget(self, time_s: float) -> None:
+        """Drop tracks that have been hidden for too long, or were of the wrong side all along."""
+        self._tracks = [
+            track
+            for track in self._tracks
+            if not track.contradicted
+            and (not track.lost or track.unseen_s(time_s) <= self.settings.memory_s)
+        ]
+
+    def _crop(self, track: Track, time_s: float) -> Crop:
+        return self._stages.crop_around(track.predict(time_s), track.side)
+
+    def _should_search(self, image: np.ndarray, followed: list[Track], time_s: float) -> bool:
+        boxes = [
+            np.concatenate([joints.min(axis=0), joints.max(axis=0)])
+            for joints in (track.predict(time_s) for track in followed)
+        ]
+        margin = np.array([-1, -1, 1, 1]) * 0.25
+        known = np.array([box + margin * np.ptp(box.reshape(2, 2), axis=0).max() for box in boxes])
+        return self._schedule.due(
+            followed=len(followed),
+            slots=self.settings.max_hands,
+            doubtful=any(t.presence < self.settings.doubt_threshold for t in followed),
+            changed=self._scene.changed_since_search(known.reshape(-1, 4), image.shape),
+        )
+
+    def _search(self, image: np.ndarray, followed: list[Track], time_s: float) -> list[Crop]:
+        """Crops of the hands in the whole frame that are not being followed."""
+        self._schedule.searched()
+        self._scene.searched()
+        known = [(track.side, track.predict(time_s)) for track in followed]
+        found = [
+            hand
+            for hand in self._stages.detect(image).hands
+            if not any(is_known(hand, side, joints_px) for side, joints_px in known)
+        ]
+        return [self._stages.crop_of(hand) for hand in found]
+
+    def _keep(
+        self, followed: list[Track], looked: Keypoints, time_s: float
+    ) -> tuple[list[Track], Keypoints]:
+        """The tracks that are still on a hand, each on one of its own."""
+        # Of two tracks on one hand, the one whose side it is, and that came less far, stays.
+        jump = np.array(
+            [
+                np.linalg.norm((points - track.predict(time_s)).mean(axis=0)) / extent_px(points)
+                for track, points in zip(followed, looked.points_px, strict=True)
+            ]
+        )
+        best_first = np.argsort(-looked.trust * np.exp(-jump), kind="stable")
+        present = [i for i in best_first if looked.presence[i] >= self.settings.keep_threshold]
+        kept = [present[k] for k in without_duplicates(looked.points_px[present])]
+        kept = sorted(int(i) for i in kept)
+        for i, track in enumerate(followed):
+            if i not in kept:
+                track.lose(float(looked.presence[i]))
+        return [followed[i] for i in kept], looked.take(kept)
+
+    def _newcomers(self, looked: Keypoints, own: Keypoints) -> Keypoints:
+        """Hands that are hands, are not followed yet, and for which there is room; best first."""
+        sure = np.flatnonzero(looked.presence >= self.settings.presence_threshold)
+        looked = looked.take(sure[np.argsort(-looked.presence[sure], kind="stable")])
+        looked = looked.take(without_duplicates(looked.points_px))
+        new = [
+            i
+            for i, points in enumerate(looked.points_px)
+            if not any(same_hand(points, known) for known in own.points_px)
+        ]
+        return looked.take(new[: self.settings.max_hands - len(own)])
+
+    def _claim(self, poses: list[HandPose], time_s: float) -> list[Track]:
+        """A track for each new pose: one that was lost nearby, else a new one."""
+        lost = [track for track in self._tracks if track.lost]
+        matches = assign(
+            [(pose.side, pose.joints_px) for pose in poses],
+            [(track.side, track.predict(time_s)) for track in lost],
+            [track.unseen_s(time_s) for track in lost],
+        )
+        claimed = []
+        for pose, match in zip(poses, matches, strict=True):
+            if match is None:
+                smoother = SMOOTHERS[self.settings.smooth]() if self.settings.smooth else None
+                track = Track(self._next_id, pose, time_s, smoother)
+                self._next_id += 1
+                self._tracks.append(track)
+            else:
+                track = lost[match]
+            claimed.append(track)
+        return claimed

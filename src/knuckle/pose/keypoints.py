@@ -1,0 +1,144 @@
+"""21 keypoints, their confidence, the mask and the side of the hand in each crop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from knuckle.crop import Crop
+from knuckle.hand import N_JOINTS, Side
+from knuckle.runtime import Network
+
+
+@dataclass(frozen=True, eq=False)
+class Keypoints:
+    """What the keypoint network says about N crops of one frame, axis 0 throughout.
+
+    Attributes:
+        crops: N crops.
+        points_crop: (N, 21, 2) crop px.
+        sigma_crop: (N, 21) expected error per axis, crop px.
+        visible: (N, 21) 0..1.
+        presence: (N,) 0..1, is this a hand at all.
+        right: (N,) 0..1, is it a right hand *as seen in the crop*, as it should be.
+        mask: (N, S, S) 0..1, over the crop.
+        features: (N, 21, F) image features at the keypoints.
+    """
+
+    crops: tuple[Crop, ...]
+    points_crop: np.ndarray
+    sigma_crop: np.ndarray
+    visible: np.ndarray
+    presence: np.ndarray
+    right: np.ndarray
+    mask: np.ndarray
+    features: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.crops)
+
+    @cached_property
+    def points_px(self) -> np.ndarray:
+        """(N, 21, 2) in the frame."""
+        points = np.empty(self.points_crop.shape)  # float64: geometry is done in doubles
+        for i, crop in enumerate(self.crops):
+            points[i] = crop.to_frame(self.points_crop[i])
+        return points
+
+    @cached_property
+    def sigma_px(self) -> np.ndarray:
+        """(N, 21) expected error per axis, frame px."""
+        scale = np.array([crop.size_px / crop.out_size for crop in self.crops])
+        return self.sigma_crop * scale[:, None]
+
+    @cached_property
+    def trust(self) -> np.ndarray:
+        """(N,) 0..1: it is a hand, and the crop shows it as the right hand it should be."""
+        return self.presence * self.right
+
+    def side(self, index: int) -> Side:
+        """The side that crop ``index`` was cut for: only left hands are mirrored."""
+        return "left" if self.crops[index].mirror else "right"
+
+    @classmethod
+    def nothing(cls) -> Keypoints:
+        """No crops at all."""
+        empty = np.empty(0, np.float32)
+        return cls(
+            crops=(),
+            points_crop=empty.reshape(0, N_JOINTS, 2),
+            sigma_crop=empty.reshape(0, N_JOINTS),
+            visible=empty.reshape(0, N_JOINTS),
+            presence=empty,
+            right=empty,
+            mask=empty.reshape(0, 0, 0),
+            features=empty.reshape(0, N_JOINTS, 0),
+        )
+
+    def take(self, indices: Sequence[int] | np.ndarray) -> Keypoints:
+        """The crops with these indices, in this order."""
+        i = np.asarray(indices, dtype=int)
+        return Keypoints(
+            crops=tuple(self.crops[k] for k in i),
+            points_crop=self.points_crop[i],
+            sigma_crop=self.sigma_crop[i],
+            visible=self.visible[i],
+            presence=self.presence[i],
+            right=self.right[i],
+            mask=self.mask[i],
+            features=self.features[i],
+        )
+
+    @classmethod
+    def concatenate(cls, first: Keypoints, second: Keypoints) -> Keypoints:
+        """The crops of both, ``first`` before ``second``."""
+        if not len(first) or not len(second):
+            return second if not len(first) else first
+
+        def join(name: str) -> np.ndarray:
+            return np.concatenate([getattr(first, name), getattr(second, name)])
+
+        return cls(
+            crops=first.crops + second.crops,
+            points_crop=join("points_crop"),
+            sigma_crop=join("sigma_crop"),
+            visible=join("visible"),
+            presence=join("presence"),
+            right=join("right"),
+            mask=join("mask"),
+            features=join("features"),
+        )
+
+
+class KeypointEstimator:
+    """A keypoint network; all crops of a frame are one batch."""
+
+    def __init__(self, network: Network) -> None:
+        """Use a network of kind ``keypoints``."""
+        self._network = network
+
+    @property
+    def crop_size(self) -> int:
+        """``out_size`` that crops must have."""
+        return self._network.card.input_size
+
+    def __call__(self, image: np.ndarray, crops: Sequence[Crop]) -> Keypoints:
+        """Look at crops of an image (H, W, 3) uint8 RGB."""
+        size = self.crop_size
+        pixels = np.empty((len(crops), size, size, 3), np.uint8)
+        for i, crop in enumerate(crops):
+            pixels[i] = crop.cut(image)
+        found = self._network(crop=pixels)
+        return Keypoints(
+            crops=tuple(crops),
+            points_crop=found["keypoints_px"],
+            sigma_crop=np.maximum(found["sigma_px"], 1e-3),
+            visible=found["visible"],
+            presence=found["presence"],
+            right=found["right"],
+            mask=found["mask"],
+            features=found["features"],
+        )

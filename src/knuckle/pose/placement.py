@@ -1,0 +1,199 @@
+"""Where the hand stands in the camera, in closed form.
+
+A hand of known 3D shape and size is seen along known rays: that fixes its distance. After Iqbal et
+al. 2018 ("Hand pose estimation via latent 2.5D heatmap regression"), who solve it from one bone;
+here all 42 linear equations of the 21 joints take part, each as far as it can be trusted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from knuckle.hand import Joint, bone_lengths
+
+#: No joint is nearer to the camera than this.
+MIN_DEPTH_MM = 20.0
+#: No hand is farther: beyond it, it would be smaller than a pixel in any video.
+MAX_DEPTH_MM = 50_000.0
+#: Residuals beyond so many standard deviations count linearly, not squared (Huber 1964).
+_HUBER = 2.0
+_STEPS = 4
+#: The bones from the wrist to the tip of the middle finger, as rows of ``hand.BONES``.
+_MIDDLE_RAY = slice(Joint.MIDDLE_MCP - 1, Joint.MIDDLE_TIP)
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What is known about the joints of N hands before they are placed.
+
+    Attributes:
+        joints_root_mm: (N, 21, 3) relative to the wrist, axes of the camera frame.
+        sigma_mm: (N, 21) their expected error.
+        rays: (N, 21, 2) directions (x/z, y/z) in the camera frame along which they are seen.
+        sigma_rays: (N, 21) expected error of the rays, per axis.
+    """
+
+    joints_root_mm: np.ndarray
+    sigma_mm: np.ndarray
+    rays: np.ndarray
+    sigma_rays: np.ndarray
+
+    def __post_init__(self) -> None:
+        n = self.joints_root_mm.shape[0]
+        expected = {
+            "joints_root_mm": (n, 21, 3),
+            "sigma_mm": (n, 21),
+            "rays": (n, 21, 2),
+            "sigma_rays": (n, 21),
+        }
+        for name, shape in expected.items():
+            got = getattr(self, name).shape
+            if got != shape:
+                raise ValueError(f"{name} must have shape {shape}, got {got}")
+
+
+def place(evidence: Evidence) -> np.ndarray:
+    """The wrist's position in the camera frame.
+
+    Joint j, at P_j from the wrist, is seen along the ray (u_j, v_j). With the wrist at t, its
+    image obeys (P_jx + t_x) = u_j (P_jz + t_z), and the same for y and v; both are linear in t::
+
+        t_x - u_j t_z = u_j P_jz - P_jx  =: a_j
+        t_y - v_j t_z = v_j P_jz - P_jy  =: b_j
+
+    Weighted least squares over all joints separates. With ~ for "less the weighted mean" and ¯ for
+    the weighted mean::
+
+        t_z = - Σ w (ũ ã + ṽ b̃) / Σ w (ũ² + ṽ²),   t_x = ā + ū t_z,   t_y = b̄ + v̄ t_z
+
+    The residual of a joint is its depth times its error along the ray, in mm, so its variance is
+    (depth · sigma_rays)² + sigma_mm². Depth and Huber's weights follow in a few repetitions.
+
+    Where 2D and 3D contradict each other so much that the solution lies behind the camera, the
+    depth is that of weak perspective: the ratio of the spreads of joints and rays.
+
+    Args:
+        evidence: N hands.
+
+    Returns:
+        (N, 3) mm; every joint of every hand is in front of the camera.
+    """
+    joints, rays = evidence.joints_root_mm, evidence.rays
+    sigma_mm = _sigma_once_placed(evidence.sigma_mm)
+    offsets = rays * joints[..., 2:] - joints[..., :2]  # (N, 21, 2): a and b
+    nearest = MIN_DEPTH_MM - joints[..., 2].min(axis=1)  # (N,) least t_z
+    weights = evidence.sigma_rays**-2.0
+    depth = np.clip(_weak_perspective_depth(joints, rays, weights), nearest, MAX_DEPTH_MM)
+    root = np.empty((len(joints), 3))
+    for _ in range(_STEPS):
+        variance = _variance(depth, joints, evidence.sigma_rays, sigma_mm)
+        weights = 1 / variance
+        for _ in range(2):  # the second time, joints that disagree count less
+            root = _solve(offsets, rays, weights, depth_if_behind=depth, nearest=nearest)
+            residuals = root[:, None, :2] - rays * root[:, None, 2:] - offsets  # (N, 21, 2)
+            weights = _huber(np.linalg.norm(residuals, axis=-1), np.sqrt(variance)) / variance
+        depth = root[:, 2]
+    return root
+
+
+def fuse(evidence: Evidence, root_mm: np.ndarray) -> np.ndarray:
+    """Joints in the camera frame, each between its lifted place and its ray.
+
+    Across the line of sight two things speak for a joint's place: the lifted shape, now placed,
+    and the ray at the joint's depth. They are averaged by inverse variance, so a keypoint that is
+    sure is reprojected closely and one that is hidden follows the rest of the hand. Along the line
+    of sight only the lifter knows anything: depth is kept. A ray that contradicts the lifted place
+    by many standard deviations is a mistaken keypoint; it loses weight as in ``place``.
+
+    Args:
+        evidence: N hands.
+        root_mm: (N, 3) from ``place``.
+
+    Returns:
+        (N, 21, 3) mm.
+    """
+    placed = evidence.joints_root_mm + root_mm[:, None]
+    on_ray = evidence.rays * placed[..., 2:]
+    lifted_variance = _sigma_once_placed(evidence.sigma_mm) ** 2
+    ray_variance = (evidence.sigma_rays * placed[..., 2]) ** 2
+    gap = np.linalg.norm(on_ray - placed[..., :2], axis=-1)
+    trust = _huber(gap, np.sqrt(lifted_variance + ray_variance))
+    share = trust * lifted_variance / (lifted_variance + ray_variance)  # (N, 21) of the ray
+    xy = placed[..., :2] + share[..., None] * (on_ray - placed[..., :2])
+    return np.concatenate([xy, placed[..., 2:]], axis=-1)
+
+
+def hand_length_mm(joints_mm: np.ndarray) -> np.ndarray:
+    """Length of the hand along its bones, wrist to middle fingertip: (..., 21, 3) -> (...).
+
+    That of the stretched hand, whatever its pose.
+    """
+    return bone_lengths(joints_mm)[..., _MIDDLE_RAY].sum(axis=-1)
+
+
+def with_hand_length(joints_root_mm: np.ndarray, length_mm: float) -> np.ndarray:
+    """The same shapes, scaled to a known hand length: (N, 21, 3) -> (N, 21, 3)."""
+    lengths = np.maximum(hand_length_mm(joints_root_mm), 1e-6)
+    return joints_root_mm * (length_mm / lengths)[:, None, None]
+
+
+def _solve(
+    offsets: np.ndarray,
+    rays: np.ndarray,
+    weights: np.ndarray,
+    *,
+    depth_if_behind: np.ndarray,
+    nearest: np.ndarray,
+) -> np.ndarray:
+    """The least-squares solution in ``place``: (N, 3)."""
+    ray_mean, ray_rest = _centred(rays, weights)
+    offset_mean, offset_rest = _centred(offsets, weights)
+    spread = _weighted_sum(ray_rest * ray_rest, weights)
+    depth = -_weighted_sum(ray_rest * offset_rest, weights) / np.maximum(spread, 1e-18)
+    depth = np.where(depth >= nearest, depth, np.maximum(depth_if_behind, nearest))
+    depth = np.minimum(depth, MAX_DEPTH_MM)
+    return np.concatenate([offset_mean + ray_mean * depth[:, None], depth[:, None]], axis=1)
+
+
+def _weak_perspective_depth(
+    joints: np.ndarray, rays: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """(N,) depth at which the joints would spread as far as the rays do."""
+    _, joint_rest = _centred(joints[..., :2], weights)
+    _, ray_rest = _centred(rays, weights)
+    spread_mm = _weighted_sum(joint_rest**2, weights)
+    return np.sqrt(spread_mm / np.maximum(_weighted_sum(ray_rest**2, weights), 1e-18))
+
+
+def _variance(
+    depth: np.ndarray, joints: np.ndarray, sigma_rays: np.ndarray, sigma_mm: np.ndarray
+) -> np.ndarray:
+    """(N, 21) of a joint's residual, mm²."""
+    joint_depth = np.maximum(depth[:, None] + joints[..., 2], MIN_DEPTH_MM)
+    return (joint_depth * sigma_rays) ** 2 + sigma_mm**2
+
+
+def _sigma_once_placed(sigma_mm: np.ndarray) -> np.ndarray:
+    """Expected errors relative to the whole hand: the wrist is no surer than the rest, (N, 21)."""
+    sigma = np.maximum(sigma_mm, 1e-3).astype(np.float64)
+    sigma[:, Joint.WRIST] = np.sqrt(np.mean(sigma[:, 1:] ** 2, axis=1))
+    return sigma
+
+
+def _huber(residual: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    """Huber's weight of residuals with these standard deviations, 0..1."""
+    return np.minimum(1.0, _HUBER * sigma / np.maximum(residual, 1e-12))
+
+
+def _centred(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted mean (N, D) over the joints, and (N, 21, D) what is left."""
+    shares = weights / weights.sum(axis=1, keepdims=True)
+    mean = (shares[..., None] * values).sum(axis=1)
+    return mean, values - mean[:, None]
+
+
+def _weighted_sum(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(N, 21, D) -> (N,)."""
+    return (weights[..., None] * values).sum(axis=(1, 2))

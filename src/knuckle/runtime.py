@@ -1,0 +1,178 @@
+"""Runs an exported network: an ONNX Runtime session that agrees with its model card.
+
+This is the only file that knows ONNX Runtime. A network is checked once, when it is opened: what it
+says about itself, and the names, types and shapes of what goes in and comes out. After that its
+arrays can be trusted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from knuckle.hand import N_JOINTS
+from knuckle.modelcard import KINDS, ModelCard
+
+#: Axis whose length is not fixed by the contract: the batch, or the side of a map.
+_ANY = None
+_ONNX_TYPE = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """What one input or output of a network must look like; None stands for any length."""
+
+    dtype: str
+    shape: tuple[int | None, ...]
+
+    def fits(self, dtype: str, shape: tuple[int | str | None, ...]) -> bool:
+        """Whether a tensor of the file, whose free axes have names, obeys this."""
+        return (
+            dtype == _ONNX_TYPE[self.dtype]
+            and len(shape) == len(self.shape)
+            and all(
+                want is _ANY or have == want for have, want in zip(shape, self.shape, strict=True)
+            )
+            and not isinstance(shape[0], int)  # the batch axis must be free
+        )
+
+    def __str__(self) -> str:
+        return f"{self.dtype} ({', '.join('*' if n is _ANY else str(n) for n in self.shape)})"
+
+
+Signature = tuple[dict[str, TensorSpec], dict[str, TensorSpec]]
+
+
+def signature_of(card: ModelCard) -> Signature:
+    """Inputs and outputs, by name, that a network with this card must have."""
+    size, features = card.input_size, card.feature_size
+    image = TensorSpec("uint8", (_ANY, size, size, 3))
+
+    def numbers(*shape: int | None) -> TensorSpec:
+        return TensorSpec("float32", (_ANY, *shape))
+
+    if card.kind == "detector":
+        return {"image": image}, {
+            "maps": numbers(7, _ANY, _ANY),
+            "mask": numbers(2, _ANY, _ANY),
+        }
+    if card.kind == "keypoints":
+        return {"crop": image}, {
+            "keypoints_px": numbers(N_JOINTS, 2),
+            "sigma_px": numbers(N_JOINTS),
+            "visible": numbers(N_JOINTS),
+            "presence": numbers(),
+            "right": numbers(),
+            "mask": numbers(_ANY, _ANY),
+            "features": numbers(N_JOINTS, features),
+        }
+    return {
+        "rays": numbers(N_JOINTS, 2),
+        "sigma": numbers(N_JOINTS),
+        "features": numbers(N_JOINTS, features),
+    }, {"joints_mm": numbers(N_JOINTS, 3), "sigma_mm": numbers(N_JOINTS)}
+
+
+class Network:
+    """One exported network, ready to run.
+
+    Attributes:
+        card: what the file says about itself.
+    """
+
+    def __init__(self, path: Path, kind: str, *, threads: int = 2) -> None:
+        """Open and check a network.
+
+        Args:
+            path: the ONNX file.
+            kind: ``detector``, ``keypoints`` or ``lifter``.
+            threads: CPU threads that one run may use.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is not an ONNX file, not exported by this Knuckle, of another kind, or
+                its inputs and outputs are not what its card promises.
+        """
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"the {kind} network {path} does not exist; point weights_dir at a folder with "
+                f"{', '.join(f'{name}.onnx' for name in KINDS)}"
+            )
+        self._session = _open_session(path, threads)
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.card = ModelCard.from_metadata(metadata, str(path))
+        if self.card.kind != kind:
+            raise ValueError(f"expected a {kind} network, {path} holds a {self.card.kind}")
+        inputs, outputs = signature_of(self.card)
+        _check_tensors(path, "input", inputs, self._session.get_inputs())
+        _check_tensors(path, "output", outputs, self._session.get_outputs())
+        self._outputs = tuple(outputs)
+
+    def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Run a batch: arrays by the names of the contract in, arrays by name out."""
+        values = self._session.run(self._outputs, inputs)
+        return dict(zip(self._outputs, values, strict=True))
+
+    def output_shape(self, name: str) -> tuple[int | None, ...]:
+        """Shape of an output as the file declares it; None where an axis is free."""
+        declared = {item.name: item.shape for item in self._session.get_outputs()}[name]
+        return tuple(n if isinstance(n, int) else None for n in declared)
+
+
+@contextmanager
+def weights_folder(weights_dir: str | Path | None) -> Iterator[Path]:
+    """The folder that holds the networks: the given one, or the one inside the package."""
+    if weights_dir is not None:
+        yield Path(weights_dir)
+        return
+    with resources.as_file(resources.files("knuckle") / "weights") as folder:
+        yield folder
+
+
+def _open_session(path: Path, threads: int) -> ort.InferenceSession:
+    try:
+        return ort.InferenceSession(
+            path, sess_options=_session_options(threads), providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # ONNX Runtime has a class per status code and no common base
+        raise ValueError(
+            f"{path} is not an ONNX network that this ONNX Runtime {ort.__version__} can read; "
+            f"fetch or export it again ({error})"
+        ) from None
+
+
+def _session_options(threads: int) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.log_severity_level = 3
+    # Threads spin while a run lasts, for speed, and sleep between runs, for everybody else's.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    return options
+
+
+def _check_tensors(
+    path: Path,
+    role: str,
+    expected: Mapping[str, TensorSpec],
+    found: list[ort.NodeArg],
+) -> None:
+    declared = {item.name: (item.type, tuple(item.shape)) for item in found}
+    for name, spec in expected.items():
+        if name not in declared:
+            raise ValueError(
+                f"{path} has no {role} {name!r}, only {', '.join(declared)}; export it again"
+            )
+        if not spec.fits(*declared[name]):
+            raise ValueError(
+                f"{role} {name!r} of {path} must be {spec} with a free batch axis, found "
+                f"{declared[name][0]} {declared[name][1]}; export it again"
+            )

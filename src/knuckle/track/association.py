@@ -1,0 +1,83 @@
+"""Which hands of a frame are one and the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from knuckle.codec import DetectedHand
+from knuckle.hand import Side
+
+#: Two answers about one hand agree to within this share of its extent; the keypoints of two hands
+#: that lie on each other are farther apart.
+_SAME_HAND = 0.15
+#: A detection belongs to a hand of its side whose middle is within this share of its extent.
+_KNOWN_HAND = 0.5
+#: A hand that was lost may turn up within this many of its extents, and so many more a second.
+_REACH, _REACH_PER_S = 1.0, 3.0
+#: It may meanwhile look so much larger or smaller (logarithm).
+_LOG_SIZE = 0.6
+
+#: Side and (21, 2) joints of a hand, px.
+Sighting = tuple[Side, np.ndarray]
+
+
+def extent_px(joints_px: np.ndarray) -> np.ndarray:
+    """Longer side of the box around the joints: (..., 21, 2) -> (...)."""
+    return np.ptp(joints_px, axis=-2).max(axis=-1)
+
+
+def without_duplicates(joints_px: np.ndarray) -> list[int]:
+    """Indices of hands of which no better one is the same hand.
+
+    Args:
+        joints_px: (N, 21, 2), best first.
+    """
+    kept: list[int] = []
+    for i, joints in enumerate(joints_px):
+        if not any(same_hand(joints, joints_px[k]) for k in kept):
+            kept.append(i)
+    return kept
+
+
+def same_hand(joints_px: np.ndarray, others_px: np.ndarray) -> bool:
+    """Whether two answers (21, 2) are about one hand, whatever side they took it for."""
+    gap = np.linalg.norm(joints_px - others_px, axis=-1).mean()
+    return bool(gap < _SAME_HAND * max(extent_px(joints_px), extent_px(others_px)))
+
+
+def is_known(hand: DetectedHand, side: Side, joints_px: np.ndarray) -> bool:
+    """Whether a detection is no news: a hand of this side with these joints (21, 2) explains it."""
+    middle = (joints_px.min(axis=0) + joints_px.max(axis=0)) / 2
+    gap = np.linalg.norm(middle - hand.centre_px)
+    return bool(hand.side == side and gap < _KNOWN_HAND * extent_px(joints_px))
+
+
+def assign(
+    found: Sequence[Sighting], lost: Sequence[Sighting], unseen_s: Sequence[float]
+) -> list[int | None]:
+    """For each hand found, the lost one that it may be, the nearest pairs first.
+
+    Args:
+        found: hands that have just turned up.
+        lost: hands that were lost, where they should be by now.
+        unseen_s: for how long each has been lost.
+
+    Returns:
+        For each found hand an index into ``lost``, each at most once, or None.
+    """
+    pairs = []
+    for i, (side, joints) in enumerate(found):
+        for k, (lost_side, lost_joints) in enumerate(lost):
+            extent = float(extent_px(lost_joints))
+            gap = float(np.linalg.norm(joints.mean(axis=0) - lost_joints.mean(axis=0))) / extent
+            grown = abs(np.log(float(extent_px(joints)) / extent))
+            near = gap < _REACH + _REACH_PER_S * unseen_s[k]
+            if side == lost_side and near and grown < _LOG_SIZE:
+                pairs.append((gap + grown, i, k))
+    matches: list[int | None] = [None] * len(found)
+    for _, i, k in sorted(pairs):
+        if matches[i] is None and k not in matches:
+            matches[i] = k
+    return matches

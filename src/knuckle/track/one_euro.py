@@ -1,0 +1,75 @@
+"""The one-euro filter: still things do not tremble, fast things do not lag."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class OneEuroSettings:
+    """Settings of ``OneEuro``.
+
+    Attributes:
+        min_cutoff_hz: cutoff frequency of a thing at rest; lower trembles less.
+        beta: how much the cutoff grows with speed, Hz per (unit / s); higher lags less.
+        speed_cutoff_hz: cutoff frequency of the speed itself.
+    """
+
+    min_cutoff_hz: float
+    beta: float
+    speed_cutoff_hz: float = 3.0
+
+
+class OneEuro:
+    """A low-pass filter whose cutoff grows with speed, for P points of D coordinates.
+
+    Casiez, Roussel, Vogel 2012, "1€ Filter: a simple speed-based low-pass filter for noisy input in
+    interactive systems". All coordinates of a point share the cutoff that its speed asks for.
+    """
+
+    def __init__(self, settings: OneEuroSettings) -> None:
+        self._settings = settings
+        self._value: np.ndarray | None = None
+        self._velocity: np.ndarray | None = None
+
+    def __call__(
+        self,
+        value: np.ndarray,
+        dt_s: float,
+        *,
+        unit: float = 1.0,
+        trust: np.ndarray | float = 1.0,
+    ) -> np.ndarray:
+        """Filter the next value.
+
+        Args:
+            value: (P, D).
+            dt_s: time since the last one; any positive length (variable frame rate).
+            unit: what counts as one unit of distance, such as the extent of the hand.
+            trust: (P,) or one number in 0..1, how sure the value is; a doubtful one moves the
+                filter less.
+
+        Returns:
+            (P, D).
+        """
+        if self._value is None or self._velocity is None:
+            self._value, self._velocity = value, np.zeros_like(value)
+            return value
+        settings = self._settings
+        velocity = (value - self._value) / dt_s
+        self._velocity = self._velocity + _share(settings.speed_cutoff_hz, dt_s) * (
+            velocity - self._velocity
+        )
+        speed = np.linalg.norm(self._velocity, axis=-1) / unit  # (P,)
+        cutoff = (settings.min_cutoff_hz + settings.beta * speed) * trust
+        share = np.asarray(_share(cutoff, dt_s))[..., None]
+        self._value = self._value + share * (value - self._value)
+        return self._value
+
+
+def _share(cutoff_hz: np.ndarray | float, dt_s: float) -> np.ndarray | float:
+    """Share of the new value in a first-order low-pass filter."""
+    turn = 2 * np.pi * cutoff_hz * dt_s
+    return turn / (turn + 1)

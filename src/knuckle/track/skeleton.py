@@ -1,0 +1,102 @@
+"""Bones do not grow: one set of bone lengths per track, and hands that have exactly these."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from knuckle.hand import BONES, FINGERS, N_BONES, N_JOINTS, PARENTS, bone_lengths
+
+#: Repetitions after which the lengths are met to well below a thousandth of a millimetre.
+_STEPS = 4
+
+
+class BoneLengths:
+    """A robust running estimate of a hand's bone lengths, locked after enough frames.
+
+    Each frame's lengths are off mostly by a common factor, as scale is what a single camera sees
+    worst, and by more where a bone points at the camera. The median over many frames is unmoved by
+    the bad ones. Once locked, the lengths stay for as long as the track lives.
+    """
+
+    def __init__(self, frames: int = 30) -> None:
+        """Lock after so many frames."""
+        self._logs = np.empty((frames, N_BONES))
+        self._seen = 0
+        self._lengths = np.ones(N_BONES)
+
+    @property
+    def locked(self) -> bool:
+        """Whether the lengths will change no more."""
+        return self._seen == len(self._logs)
+
+    def update(self, lengths_mm: np.ndarray) -> np.ndarray:
+        """Take a frame's (20,) lengths into account; returns the (20,) lengths to use."""
+        if not self.locked:
+            self._logs[self._seen] = np.log(np.maximum(lengths_mm, 1e-3))
+            self._seen += 1
+            self._lengths = np.exp(np.median(self._logs[: self._seen], axis=0))
+        return self._lengths
+
+
+def scale_to(lengths_mm: np.ndarray, observed_mm: np.ndarray) -> float:
+    """The common factor that turns observed bone lengths (20,) into the given ones, robustly."""
+    return float(np.exp(np.median(np.log(lengths_mm / np.maximum(observed_mm, 1e-3)))))
+
+
+def with_bone_lengths(
+    joints_mm: np.ndarray,
+    lengths_mm: np.ndarray,
+    across_mm: np.ndarray,
+    along_mm: np.ndarray,
+) -> np.ndarray:
+    """The joints nearest to the given ones whose bones have exactly the given lengths.
+
+    "Nearest" counts what is known: a camera sees a joint's place across the line of sight well and
+    its depth badly, so each joint has a covariance S that is short across the ray and long along
+    it, and joints move mainly in depth. Minimising the Mahalanobis distance to the given joints Y
+    under the constraints c(X) = 0, linearised with Jacobian J, gives by Lagrange multipliers::
+
+        X = Y - S Jᵀ (J S Jᵀ)⁻¹ (c(X₀) + J (Y - X₀))
+
+    which is repeated from the last X₀ (sequential quadratic programming).
+
+    Args:
+        joints_mm: (21, 3) in the camera frame.
+        lengths_mm: (20,).
+        across_mm: (21,) standard deviation across the line of sight.
+        along_mm: (21,) standard deviation along it.
+
+    Returns:
+        (21, 3).
+    """
+    ray = joints_mm / np.linalg.norm(joints_mm, axis=1, keepdims=True)
+    covariance = across_mm[:, None, None] ** 2 * np.eye(3) + (
+        (along_mm**2 - across_mm**2)[:, None, None] * ray[:, :, None] * ray[:, None, :]
+    )  # (21, 3, 3)
+    bone = np.arange(N_BONES)
+    parent, child = BONES[:, 0], BONES[:, 1]
+    solution = joints_mm
+    for _ in range(_STEPS):
+        gap = solution[child] - solution[parent]
+        length = np.maximum(np.linalg.norm(gap, axis=1), 1e-6)
+        direction = gap / length[:, None]
+        jacobian = np.zeros((N_BONES, N_JOINTS, 3))
+        jacobian[bone, child] = direction
+        jacobian[bone, parent] = -direction
+        spread = np.einsum("bji,jik->bjk", jacobian, covariance).reshape(N_BONES, -1)
+        flat = jacobian.reshape(N_BONES, -1)
+        excess = length - lengths_mm + flat @ (joints_mm - solution).ravel()
+        multipliers = np.linalg.solve(spread @ flat.T, excess)
+        solution = joints_mm - (multipliers @ spread).reshape(N_JOINTS, 3)
+    return _rebuilt(solution, lengths_mm)
+
+
+def _rebuilt(joints_mm: np.ndarray, lengths_mm: np.ndarray) -> np.ndarray:
+    """The bones' directions with these lengths, from the wrist outwards: exact to rounding."""
+    factor = lengths_mm / np.maximum(bone_lengths(joints_mm), 1e-6)
+    rebuilt = joints_mm.copy()
+    for joints in FINGERS.T:  # all fingers at once: (5,) joints, base to tip
+        parents = PARENTS[joints]
+        gap = joints_mm[joints] - joints_mm[parents]
+        rebuilt[joints] = rebuilt[parents] + gap * factor[joints - 1][:, None]
+    return rebuilt
