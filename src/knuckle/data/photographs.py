@@ -28,7 +28,7 @@ import numpy as np
 
 from knuckle.crop import Crop
 from knuckle.data.sample import HandLabel, Sample
-from knuckle.hand import SIDES
+from knuckle.hand import KNUCKLES, SIDES, Joint
 
 Part = Literal["train", "validation"]
 
@@ -317,17 +317,18 @@ def _shrink(photo: LabelledPhoto, packing: Packing) -> PackedPicture:
 
 
 def _cut_handless(photo: LabelledPhoto, packing: Packing) -> list[PackedPicture]:
-    """Crops that show no hand: the faces, and one square anywhere."""
+    """Crops that show no hand: faces, forearms, and one square anywhere."""
     taken = np.concatenate([_hand_boxes(photo), _boxes(photo.record["uncertain"])])
     height, width = photo.image.shape[:2]
     rng = np.random.default_rng(int(hashlib.sha1(photo.key.encode()).hexdigest()[:8], 16))
     size = rng.uniform(0.15, 0.7) * min(height, width)
     squares = [((box[:2] + box[2:]) / 2, 1.3 * (box[2] - box[0])) for box in _faces(photo)]
+    squares += [_forearm(np.array(hand["joints_px"])) for hand in photo.hands]
     squares.append((rng.uniform(size / 2, (width - size / 2, height - size / 2)), size))
     return [
         _cut_square(photo, f"{photo.key}-none{k}", centre, side, packing)
         for k, (centre, side) in enumerate(squares)
-        if not _touches(centre, side, taken)
+        if not _touches(centre, side, taken) and _is_inside(centre, side, width, height)
     ]
 
 
@@ -345,6 +346,20 @@ def _cut_square(
         scale=crop.out_size / size,
         ignore_xyxy=np.zeros((0, 4)),
     )
+
+
+def _forearm(joints_px: np.ndarray) -> tuple[np.ndarray, float]:
+    """Middle and side of a square on the arm behind the wrist: skin that is hardest to tell."""
+    wrist, knuckles = joints_px[Joint.WRIST], joints_px[KNUCKLES].mean(axis=0)
+    size = float(np.ptp(joints_px, axis=0).max())
+    away = (wrist - knuckles) / max(float(np.linalg.norm(wrist - knuckles)), 1e-9)
+    return wrist + 0.8 * size * away, 0.6 * size
+
+
+def _is_inside(centre: np.ndarray, size: float, width: int, height: int) -> bool:
+    """Whether a square lies in the picture, by three quarters of its side at least."""
+    low, high = np.maximum(centre - size / 2, 0), np.minimum(centre + size / 2, (width, height))
+    return bool(((high - low) >= 0.75 * size).all())
 
 
 def _touches(centre: np.ndarray, size: float, boxes: np.ndarray) -> bool:

@@ -1,0 +1,83 @@
+"""The measuring must be right before what is measured is."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
+import real_hands
+from knuckle.camera import Camera
+from knuckle.data.sample import HandLabel, Sample
+from peers.process import MediaPipe, PeerHand
+
+CAMERA = Camera(500.0, 500.0, 128.0, 128.0)
+JOINTS = np.random.default_rng(0).uniform(-80, 80, (21, 3)) + np.array([0, 0, 500])
+
+
+def sample() -> Sample:
+    label = HandLabel(side="left", joints_px=CAMERA.project(JOINTS), joints_mm=JOINTS)
+    return Sample(image=np.zeros((256, 256, 3), np.uint8), hands=(label,), camera=CAMERA, key="a")
+
+
+def hand(joints_mm: np.ndarray = JOINTS, side: str = "left", shift_px: float = 0.0) -> PeerHand:
+    return PeerHand(side, CAMERA.project(JOINTS) + np.array([shift_px, 0]), joints_mm)
+
+
+def test_the_truth_has_no_error():
+    scores = real_hands.score([sample()], [[hand()]])
+    assert (scores.found, scores.side_right, scores.spurious) == (1, 1, 0)
+    errors = (scores.keypoints, scores.pa_mm, scores.wrist_mm, scores.middle_mm, scores.absolute_mm)
+    np.testing.assert_allclose(errors, 0, atol=1e-9)
+
+
+def test_each_measure_sees_what_it_should_and_nothing_else():
+    moved = real_hands.score([sample()], [[hand(JOINTS + np.array([0, 0, 100]))]])
+    assert moved.absolute_mm == pytest.approx(100)
+    assert moved.wrist_mm == pytest.approx(0, abs=1e-9)
+
+    scaled = real_hands.score([sample()], [[hand(1.1 * JOINTS)]])
+    from_wrist = np.linalg.norm(JOINTS - JOINTS[0], axis=1).mean()
+    from_middle = np.linalg.norm(JOINTS - JOINTS[9], axis=1).mean()
+    assert scaled.pa_mm == pytest.approx(0, abs=1e-9)
+    assert scaled.wrist_mm == pytest.approx(0.1 * from_wrist)
+    assert scaled.middle_mm == pytest.approx(0.1 * from_middle)
+
+    side = real_hands.score([sample()], [[hand(side="right")]])
+    assert (side.found, side.side_right) == (1, 0)
+
+    box = np.ptp(CAMERA.project(JOINTS), axis=0).max()
+    shifted = real_hands.score([sample()], [[hand(shift_px=7.0)]])
+    assert shifted.keypoints == pytest.approx(7 / box)
+
+
+def test_a_missed_hand_costs_as_much_as_one_collapsed_to_a_point():
+    scores = real_hands.score([sample(), sample()], [[hand()], []])
+    assert (scores.found, scores.side_right) == (0.5, 0.5)
+    assert scores.keypoints == pytest.approx(0.5)
+    from_wrist = np.linalg.norm(JOINTS - JOINTS[0], axis=1).mean()
+    from_centroid = np.linalg.norm(JOINTS - JOINTS.mean(axis=0), axis=1).mean()
+    assert scores.wrist_mm == pytest.approx(from_wrist / 2)
+    assert scores.pa_mm == pytest.approx(from_centroid / 2)
+    assert scores.absolute_mm == pytest.approx(0, abs=1e-9)  # over the found hands
+
+
+def test_a_hand_elsewhere_is_a_miss_and_spurious():
+    scores = real_hands.score([sample()], [[hand(shift_px=1000.0)]])
+    assert (scores.found, scores.spurious, scores.keypoints) == (0, 1, 1)
+
+
+def test_true_joints_lie_inside_the_padded_photographs(shared_data):
+    samples = real_hands.read_real_hand_3d(shared_data / "real_hand_3d")
+    assert len(samples) == 120
+    for one in samples:
+        assert one.image.shape == (384, 384, 3)
+        inside = (one.hands[0].joints_px > 0) & (one.hands[0].joints_px < 383)
+        assert inside.all()
+
+
+def test_a_wrong_interpreter_is_named_with_what_it_must_be():
+    with pytest.raises(RuntimeError, match=r"environment with mediapipe==0\.10\.21"):
+        MediaPipe(Path(sys.executable)).predict([np.zeros((64, 64, 3), np.uint8)])
