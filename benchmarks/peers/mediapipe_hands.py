@@ -13,7 +13,7 @@ RESULT of ``predict``: ``image`` (K,) index of the picture of each hand, ``is_le
 ``side_score`` (K,), ``joints_px`` (K, 21, 2), ``joints_mm`` (K, 21, 3) hand-centred.
 RESULT of ``time``: ``detect_s`` (N,) seconds of each frame when every frame is detected anew,
 ``track_s`` (N,) when the hand is tracked, ``tracked`` (N,) whether it was there before and after,
-``found`` (N,), ``import_s``, ``first_s``, ``rss_mb``.
+``first_s`` from before the import to the first result, ``rss_mb`` without the frames.
 """
 
 from __future__ import annotations
@@ -82,7 +82,6 @@ def measure_times(images: list[np.ndarray], settings: dict[str, Any]) -> dict[st
     """Seconds a frame with detection on every frame, then with tracking."""
     started = time.perf_counter()
     detector = MediaPipeHands(settings, static=True)
-    import_s = time.perf_counter() - started
     detector(images[0])
     first_s = time.perf_counter() - started
     detect_s, _ = _time_each(detector, images)
@@ -94,12 +93,14 @@ def measure_times(images: list[np.ndarray], settings: dict[str, Any]) -> dict[st
     return {
         "detect_s": detect_s,
         "track_s": track_s,
-        "found": found,
         "tracked": found & before,
-        "import_s": np.array(import_s),
         "first_s": np.array(first_s),
-        "rss_mb": np.array(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "rss_mb": np.array(_peak_mb() - sum(image.nbytes for image in images) / 2**20),
     }
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _time_each(network: MediaPipeHands, images: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -38,7 +38,7 @@ class PeerTimes:
         track_s: (N,) a frame of a video.
         tracked: (N,) bool, whether the hand was tracked into that frame.
         first_s: from before the import to the first result.
-        rss_mb: peak resident memory.
+        rss_mb: peak resident memory, without the frames it was given.
     """
 
     detect_s: np.ndarray
