@@ -1,0 +1,253 @@
+"""``knuckle export CHECKPOINT``: trained weights become the ONNX files that the runtime reads.
+
+An export ends in a comparison: the file, run by ONNX Runtime, must give the numbers that torch
+gives, or there is no file.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from knuckle.hand import N_JOINTS
+from knuckle.modelcard import ModelCard
+from knuckle.models import efficientnet_lite as lite
+from knuckle.models.detector import Detector
+from knuckle.models.keypoints import KeypointNetwork
+from knuckle.models.lifter import Lifter
+from knuckle.train.recipe import Recipe
+from knuckle.train.run import load_weights
+
+OPSET = 17
+#: Largest difference between ONNX Runtime and torch, relative to the output's own scale.
+TOLERANCE = 2e-3
+
+
+@dataclass(frozen=True)
+class Exportable:
+    """A network as the runtime calls it.
+
+    Attributes:
+        module: takes the inputs in order, gives the outputs in order.
+        card: its metadata.
+        inputs: names and one random example each, batch first.
+        outputs: names.
+    """
+
+    module: nn.Module
+    card: ModelCard
+    inputs: dict[str, Tensor]
+    outputs: Sequence[str]
+
+
+class _DetectorGraph(nn.Module):
+    def __init__(self, network: Detector) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        out = self.network(image)
+        return torch.cat([out.peak_logit.sigmoid(), out.geometry], dim=1), out.mask_logit.sigmoid()
+
+
+class _KeypointGraph(nn.Module):
+    def __init__(self, network: KeypointNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, crop: Tensor) -> tuple[Tensor, ...]:
+        out = self.network(crop)
+        return (
+            out.keypoints_px,
+            out.log_sigma_px.exp(),
+            out.visible_logit.sigmoid(),
+            out.presence_logit.sigmoid(),
+            out.right_logit.sigmoid(),
+            out.mask_logit.sigmoid(),
+            out.features,
+        )
+
+
+class _LifterGraph(nn.Module):
+    def __init__(self, network: Lifter) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, rays: Tensor, sigma: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+        out = self.network(rays, sigma, features)
+        return out.joints_mm, out.log_sigma_mm.exp()
+
+
+def export(run: Path, out: Path, *, half: bool = True) -> list[Path]:
+    """Write the ONNX files of a finished run.
+
+    Args:
+        run: folder of the run (``runs/<name>``).
+        out: folder for ``detector.onnx``, or ``keypoints.onnx`` and ``lifter.onnx``, or
+            ``lifter.onnx``.
+        half: store weights in half precision. Computation stays in single precision: the file
+            is half the size and nothing is slower.
+
+    Returns:
+        The files written.
+
+    Raises:
+        FileNotFoundError: the run has no weights.
+        ValueError: ONNX Runtime and torch disagree.
+    """
+    recipe = Recipe.load_json(run / "recipe.json")
+    state = load_weights(run / "weights.pt")
+    out.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for kind, build in _BUILDERS.items():
+        own = {k.removeprefix(kind + "."): v for k, v in state.items() if k.startswith(kind + ".")}
+        if own:
+            path = out / f"{kind}.onnx"
+            write(build(recipe, own), path, half=half)
+            paths.append(path)
+    return paths
+
+
+def write(model: Exportable, path: Path, *, half: bool = True) -> None:
+    """Write one network and compare it with torch."""
+    model.module.eval()
+    if half:
+        _round_to_half(model.module)
+    partial = path.with_suffix(".partial")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer warns about every constant shape
+        torch.onnx.export(
+            model.module,
+            tuple(model.inputs.values()),
+            str(partial),
+            input_names=list(model.inputs),
+            output_names=list(model.outputs),
+            dynamic_axes={name: {0: "n"} for name in (*model.inputs, *model.outputs)},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    graph = onnx.load(str(partial))
+    if half:
+        _store_in_half(graph)
+    onnx.helper.set_model_props(graph, model.card.to_metadata())
+    onnx.checker.check_model(graph)
+    onnx.save(graph, str(partial))
+    worst = compare(model, partial)
+    if worst > TOLERANCE:
+        partial.unlink()
+        raise ValueError(
+            f"{path.name}: ONNX Runtime differs from torch by {worst:.2g} of the output's scale, "
+            f"more than {TOLERANCE:g}; nothing was written"
+        )
+    partial.rename(path)
+
+
+def compare(model: Exportable, path: Path) -> float:
+    """Largest difference between ONNX Runtime and torch, relative to each output's scale.
+
+    Runs one sample and three at once, so that a batch axis frozen by tracing shows.
+    """
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    worst = 0.0
+    for count in (1, 3):
+        inputs = {name: _batch_of(value, count) for name, value in model.inputs.items()}
+        with torch.no_grad():
+            expected = model.module(*inputs.values())
+        got = session.run(list(model.outputs), {k: v.numpy() for k, v in inputs.items()})
+        for theirs, ours in zip(got, expected, strict=True):
+            if theirs.shape != tuple(ours.shape):
+                raise ValueError(f"{path.name}: shape {theirs.shape}, expected {ours.shape}")
+            scale = max(float(ours.abs().max()), 1e-6)
+            worst = max(worst, float(np.abs(theirs - ours.numpy()).max()) / scale)
+    return worst
+
+
+def _detector(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
+    network = Detector(recipe.detector)
+    network.load_state_dict(state)
+    size = recipe.detector.input_size
+    card = ModelCard(
+        "detector", recipe.version, size, lite.MEAN, lite.STD, units="px", recipe=recipe.name
+    )
+    image = torch.randint(0, 256, (1, size, size, 3), dtype=torch.uint8)
+    return Exportable(_DetectorGraph(network), card, {"image": image}, ("maps", "mask"))
+
+
+def _keypoints(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
+    network = KeypointNetwork(recipe.keypoints)
+    network.load_state_dict(state)
+    size, features = recipe.keypoints.input_size, recipe.keypoints.feature_size
+    card = ModelCard(
+        "keypoints",
+        recipe.version,
+        size,
+        lite.MEAN,
+        lite.STD,
+        units="px",
+        feature_size=features,
+        recipe=recipe.name,
+    )
+    crop = torch.randint(0, 256, (1, size, size, 3), dtype=torch.uint8)
+    outputs = (
+        "keypoints_px", "sigma_px", "visible", "presence", "right", "mask", "features",
+    )  # fmt: skip
+    return Exportable(_KeypointGraph(network), card, {"crop": crop}, outputs)
+
+
+def _lifter(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
+    network = Lifter(recipe.lifter)
+    network.load_state_dict(state)
+    features = recipe.lifter.feature_size
+    card = ModelCard("lifter", recipe.version, feature_size=features, recipe=recipe.name)
+    inputs = {
+        "rays": torch.randn(1, N_JOINTS, 2) * 0.1,
+        "sigma": torch.rand(1, N_JOINTS) * 0.01 + 0.001,
+        "features": torch.randn(1, N_JOINTS, features),
+    }
+    return Exportable(_LifterGraph(network), card, inputs, ("joints_mm", "sigma_mm"))
+
+
+_BUILDERS: dict[str, Callable[[Recipe, dict[str, Tensor]], Exportable]] = {
+    "detector": _detector,
+    "keypoints": _keypoints,
+    "lifter": _lifter,
+}
+
+
+def _batch_of(value: Tensor, count: int) -> Tensor:
+    """``count`` different samples like the example."""
+    return torch.cat([value.roll(shift, dims=1) for shift in range(count)])
+
+
+@torch.no_grad()
+def _round_to_half(module: nn.Module) -> None:
+    """Give torch the very weights that the file will hold."""
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.is_floating_point() and tensor.numel() > 64:
+            tensor.copy_(tensor.half().float())
+
+
+def _store_in_half(graph: onnx.ModelProto) -> None:
+    """Store large weights in half precision, each behind a Cast that ONNX Runtime folds away."""
+    casts = []
+    for tensor in list(graph.graph.initializer):
+        values = onnx.numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.size <= 64:
+            continue
+        stored = onnx.numpy_helper.from_array(values.astype(np.float16), tensor.name + "_half")
+        casts.append(
+            onnx.helper.make_node("Cast", [stored.name], [tensor.name], to=onnx.TensorProto.FLOAT)
+        )
+        graph.graph.initializer.remove(tensor)
+        graph.graph.initializer.append(stored)
+    nodes = [*casts, *graph.graph.node]
+    del graph.graph.node[:]
+    graph.graph.node.extend(nodes)

@@ -1,0 +1,85 @@
+"""The detector: a whole frame becomes peaks at hands, their squares, and a mask per side.
+
+One stage without anchors (CenterNet, Zhou et al. 2019) on an ImageNet backbone cut off at stride
+16, with a top-down pyramid to stride 4. ``codec.DetectionCodec`` says what the maps mean.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from knuckle.codec import DetectionCodec
+from knuckle.models import efficientnet_lite as lite
+from knuckle.models.keypoints import Residual, double
+
+#: A hand's middle is one cell in a thousand: begin by saying "no" (focal loss, Lin et al. 2017).
+_PRIOR = 0.01
+
+
+@dataclass(frozen=True)
+class DetectorSettings:
+    """Size of the detector.
+
+    Attributes:
+        input_size: side of the letterboxed frame, px; a multiple of 32.
+        stages: backbone stages kept; 5 ends at stride 16, 7 at stride 32.
+        width: channels of the pyramid.
+    """
+
+    input_size: int = 256
+    stages: int = 5
+    width: int = 64
+
+    @property
+    def codec(self) -> DetectionCodec:
+        """How the maps stand for hands."""
+        return DetectionCodec(self.input_size, self.input_size // 8)
+
+
+class DetectorOutput(NamedTuple):
+    """Maps over N frames."""
+
+    peak_logit: Tensor  # (N, 2, M, M) left, right
+    geometry: Tensor  # (N, 5, M, M) offset x, y; log size; cos, sin
+    mask_logit: Tensor  # (N, 2, 2M, 2M) left, right
+
+
+class Detector(nn.Module):
+    """Frames to hands, see the module's text."""
+
+    def __init__(self, settings: DetectorSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        width = settings.width
+        self.backbone = lite.EfficientNetLite(settings.stages)
+        self.strides = sorted((s for s in self.backbone.channels if s >= 4), reverse=True)
+        self.lateral = nn.ModuleDict(
+            {str(s): nn.Conv2d(self.backbone.channels[s], width, 1) for s in self.strides}
+        )
+        self.merge = nn.ModuleDict({str(s): Residual(width) for s in self.strides if s != 4})
+        self.wide = nn.Sequential(  # sees the arm that a hand hangs on
+            nn.Conv2d(width, width, 3, padding=2, dilation=2), nn.ReLU()
+        )
+        self.peak = nn.Conv2d(width, 2, 3, padding=1)
+        self.geometry = nn.Conv2d(width, 5, 3, padding=1)
+        self.fine = nn.Sequential(nn.Conv2d(width, 32, 3, padding=1), nn.ReLU())
+        self.mask = nn.Conv2d(32, 2, 3, padding=1)
+        assert self.peak.bias is not None
+        nn.init.constant_(self.peak.bias, -math.log((1 - _PRIOR) / _PRIOR))
+        self.normalise = lite.Normalise()
+
+    def forward(self, frames: Tensor) -> DetectorOutput:
+        """(N, S, S, 3) RGB, 0..255, uint8 or float -> maps."""
+        levels = self.backbone(self.normalise(frames))
+        top = self.strides[0]
+        x = self.merge[str(top)](self.lateral[str(top)](levels[top]))
+        for stride in self.strides[1:-1]:
+            x = self.merge[str(stride)](self.lateral[str(stride)](levels[stride]) + double(x))
+        x = x + self.wide(x)  # stride 8
+        fine = self.fine(self.lateral["4"](levels[4]) + double(x))
+        return DetectorOutput(self.peak(x), self.geometry(x), self.mask(fine))

@@ -1,0 +1,143 @@
+"""The keypoint network: a crop becomes 21 keypoints, their trust, the hand's mask, and features.
+
+An ImageNet backbone, a small top-down pyramid (Lin et al. 2017) of plain convolutions up to
+stride 4, one probability map per joint whose mean is the keypoint (integral regression, Sun et
+al. 2018). The same maps pool image features at the joints for the lifter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from knuckle.codec import HeatmapCodec
+from knuckle.hand import N_JOINTS
+from knuckle.models import efficientnet_lite as lite
+
+
+@dataclass(frozen=True)
+class KeypointSettings:
+    """Size of the keypoint network.
+
+    Attributes:
+        input_size: side of the crop, px; a multiple of 32.
+        widths: channels of the pyramid at strides 4, 8, 16 and 32.
+        feature_size: channels of the image features handed to the lifter, per joint.
+    """
+
+    input_size: int = 128
+    widths: tuple[int, int, int, int] = (64, 96, 128, 160)
+    feature_size: int = 32
+
+    @property
+    def codec(self) -> HeatmapCodec:
+        """How the probability maps stand for points."""
+        return HeatmapCodec(self.input_size, self.input_size // 4)
+
+
+class KeypointOutput(NamedTuple):
+    """What the network says about N crops. Logits where training needs them."""
+
+    keypoints_px: Tensor  # (N, 21, 2) crop px
+    log_sigma_px: Tensor  # (N, 21) logarithm of the Laplace scale per axis, crop px
+    visible_logit: Tensor  # (N, 21)
+    presence_logit: Tensor  # (N,)
+    right_logit: Tensor  # (N,)
+    mask_logit: Tensor  # (N, S / 2, S / 2)
+    features: Tensor  # (N, 21, F)
+    log_maps: Tensor  # (N, 21, S / 4, S / 4) log-probabilities, each map with sum 1
+
+
+class KeypointNetwork(nn.Module):
+    """Crops to keypoints, see the module's text."""
+
+    def __init__(self, settings: KeypointSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        w4, w8, w16, w32 = settings.widths
+        self.backbone = lite.EfficientNetLite()
+        channels = self.backbone.channels
+        self.lateral = nn.ModuleDict(
+            {
+                str(stride): nn.Conv2d(channels[stride], width, 1)
+                for stride, width in zip((4, 8, 16, 32), settings.widths, strict=True)
+            }
+        )
+        self.down32 = nn.Conv2d(w32, w16, 1)
+        self.merge16 = Residual(w16)
+        self.down16 = nn.Conv2d(w16, w8, 1)
+        self.merge8 = Residual(w8)
+        self.down8 = nn.Conv2d(w8, w4, 1)
+        self.merge4 = Residual(w4)
+        self.maps = nn.Conv2d(w4, N_JOINTS, 1)
+        self.mask = nn.Conv2d(w4, 4, 3, padding=1)
+        self.context = nn.Linear(w32, 128)
+        self.token = nn.Sequential(
+            nn.LayerNorm(w4 + w8 + 128),
+            nn.Linear(w4 + w8 + 128, 128),
+            nn.ReLU(),
+            nn.Linear(128, settings.feature_size + 2),
+        )
+        self.whole = nn.Linear(128, 2)
+        self.normalise = lite.Normalise()
+        cells = torch.tensor(settings.codec.cell_centres_px, dtype=torch.float32)
+        self.register_buffer("cells", cells, persistent=False)
+
+    def forward(self, crops: Tensor) -> KeypointOutput:
+        """(N, S, S, 3) RGB, 0..255, uint8 or float -> what it shows."""
+        levels = self.backbone(self.normalise(crops))
+        p32 = self.lateral["32"](levels[32])
+        p16 = self.merge16(self.lateral["16"](levels[16]) + double(self.down32(p32)))
+        p8 = self.merge8(self.lateral["8"](levels[8]) + double(self.down16(p16)))
+        p4 = self.merge4(self.lateral["4"](levels[4]) + double(self.down8(p8)))
+
+        log_maps = self.maps(p4).flatten(2).log_softmax(dim=-1)  # (N, 21, cells)
+        weights = log_maps.exp()
+        side = self.settings.codec.map_size
+        maps = weights.unflatten(-1, (side, side))
+        keypoints = torch.stack([maps.sum(2) @ self.cells, maps.sum(3) @ self.cells], dim=-1)
+
+        context = torch.relu(self.context(p32.mean(dim=(2, 3))))  # (N, 128)
+        at_joints = torch.cat(
+            [_pool(weights, p4), _pool(weights, double(p8)), context[:, None].expand(-1, 21, -1)],
+            dim=-1,
+        )
+        token = self.token(at_joints)  # (N, 21, F + 2)
+        whole = self.whole(context)
+        mask = nn.functional.pixel_shuffle(self.mask(p4), 2)[:, 0]
+        return KeypointOutput(
+            keypoints_px=keypoints,
+            log_sigma_px=token[..., 0],
+            visible_logit=token[..., 1],
+            presence_logit=whole[:, 0],
+            right_logit=whole[:, 1],
+            mask_logit=mask,
+            features=token[..., 2:],
+            log_maps=log_maps.unflatten(-1, (side, side)),
+        )
+
+
+class Residual(nn.Module):
+    """Two plain 3 x 3 convolutions around a shortcut: the fastest layers a CPU has."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.second.weight)  # starts as the identity: no norm is needed
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(x + self.second(torch.relu(self.first(x))))
+
+
+def double(x: Tensor) -> Tensor:
+    """Twice the resolution, (N, C, H, W) -> (N, C, 2H, 2W)."""
+    return nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+def _pool(weights: Tensor, level: Tensor) -> Tensor:
+    """Mean of a feature map under each joint's map: (N, 21, cells), (N, C, H, W) -> (N, 21, C)."""
+    return weights @ level.flatten(2).transpose(1, 2)

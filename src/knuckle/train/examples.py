@@ -1,0 +1,252 @@
+"""From labelled samples to training examples: one crop or one frame with its targets, as arrays.
+
+Examples are dictionaries of fixed-size numpy arrays, so that any loader can stack them. What is
+not known about a sample has weight 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from knuckle.camera import Camera
+from knuckle.codec import DetectedHand, DetectionCodec, HeatmapCodec
+from knuckle.crop import Crop, CropView
+from knuckle.data.sample import UNKNOWN, HandLabel, Sample
+from knuckle.hand import N_JOINTS, Joint, other_side
+from knuckle.train.recipe import AugmentSettings
+
+Example = dict[str, np.ndarray]
+
+#: A label that may be off by this share of the hand counts half.
+_HALF_TRUST = 0.03
+#: (21,) how far the teacher's definition of each joint is ours: it puts the wrist, the base of
+#: the thumb and the two middle knuckles elsewhere, by more than its answers scatter.
+_SAME_DEFINITION = np.ones(N_JOINTS)
+_SAME_DEFINITION[[Joint.WRIST, Joint.THUMB_CMC, Joint.MIDDLE_MCP, Joint.RING_MCP]] = 0.2
+#: Side of the detector's square, see ``codec.DetectedHand``.
+_TIGHT = 1.0
+
+
+def crop_example(
+    sample: Sample,
+    target: int,
+    rng: np.random.Generator,
+    augment: AugmentSettings,
+    codec: HeatmapCodec,
+) -> Example:
+    """A jittered crop around ``sample.hands[target]`` and everything known about it."""
+    hand = sample.hands[target]
+    crop = Crop.from_joints(hand.joints_px, hand.side, out_size=codec.input_size)
+    crop = crop.jittered(rng, shift=augment.shift, log_scale=augment.log_scale, angle=augment.angle)
+    if rng.random() < augment.turned:
+        crop = replace(crop, angle=crop.angle + float(rng.uniform(-np.pi, np.pi)))
+    right = rng.random() >= augment.other_side
+    if not right:
+        crop = replace(crop, mirror=not crop.mirror)
+    points = crop.to_crop(hand.joints_px)
+    example = _nothing(codec)
+    example |= {
+        "image": crop.cut(sample.image),
+        "points_px": points.astype(np.float32),
+        "point_weight": _trust(hand).astype(np.float32) * right,
+        "present": np.array(1.0, np.float32),
+        "right": np.array(right, np.float32),
+        "side_weight": np.array(1.0, np.float32),
+    }
+    inside = np.all((points > -0.5) & (points < codec.input_size - 0.5), axis=-1)
+    example["inside"] = inside.astype(np.float32)
+    if hand.visible is not None:
+        example["visible"] = hand.visible.astype(np.float32)
+        example["visible_weight"] = hand.valid.astype(np.float32)
+    if sample.hand_map is not None:
+        example["mask"], example["mask_weight"] = _crop_mask(sample.hand_map, target + 1, crop)
+    camera = sample.camera or Camera.assume(sample.image.shape[1], sample.image.shape[0])
+    view = CropView.of(crop, camera)
+    example["view_from_crop"] = view.view_from_crop.astype(np.float32)
+    if hand.joints_mm is not None and hand.valid[0] and right:
+        joints = view.to_view(hand.joints_mm - hand.joints_mm[0])
+        example["joints_mm"] = joints.astype(np.float32)
+        example["joint_weight"] = hand.valid.astype(np.float32)
+    return example
+
+
+def empty_crop_example(
+    sample: Sample, rng: np.random.Generator, codec: HeatmapCodec
+) -> Example | None:
+    """A crop of a part of the picture that shows no hand; None if no such part was found."""
+    if not sample.complete:
+        return None
+    height, width = sample.image.shape[:2]
+    taken = [_square(hand) for hand in sample.hands]
+    taken += [
+        ((x0 + x1) / 2, (y0 + y1) / 2, max(x1 - x0, y1 - y0))
+        for x0, y0, x1, y1 in sample.ignore_xyxy
+    ]
+    for _ in range(8):
+        size = max(width, height) * float(np.exp(rng.uniform(np.log(0.15), 0.0)))
+        x, y = rng.uniform(0, width), rng.uniform(0, height)
+        clear = all(
+            max(abs(x - cx), abs(y - cy)) > (size * 0.6 + side * 0.6) for cx, cy, side in taken
+        )
+        if clear:
+            angle = float(rng.uniform(-np.pi, np.pi))
+            crop = Crop((x, y), size, angle, bool(rng.random() < 0.5), codec.input_size)
+            example = _nothing(codec)
+            example["image"] = crop.cut(sample.image)
+            example["mask_weight"] = np.ones_like(example["mask"])
+            return example
+    return None
+
+
+def frame_example(
+    sample: Sample,
+    rng: np.random.Generator,
+    augment: AugmentSettings,
+    codec: DetectionCodec,
+) -> Example:
+    """A whole frame, scaled, turned, mirrored and shifted, with the detector's maps.
+
+    Half of the frames are zoomed: out, so that hands become small, or into the neighbourhood of a
+    hand, as selfies and desk views are.
+    """
+    crop = _frame_window(sample, rng, codec.input_size)
+    turned = [(hand, crop.to_crop(hand.joints_px)) for hand in sample.hands]
+    hands = [_detected(hand, points, crop.mirror) for hand, points in turned]
+    inside = [
+        np.mean(np.all((points > 0) & (points < codec.input_size - 1), axis=-1))
+        for _, points in turned
+    ]
+    kept = [hand for hand, share in zip(hands, inside, strict=True) if share > 0.6]
+    maps, weight = codec.encode(kept)
+    peak_weight = np.ones((2, codec.map_size, codec.map_size), np.float32)
+    # Hands cut by the border, and places that nobody labelled, are neither a yes nor a no.
+    unsure = [
+        (*hand.centre_px, hand.size_px)
+        for hand, share in zip(hands, inside, strict=True)
+        if 0.0 < share <= 0.6
+    ]
+    for x0, y0, x1, y1 in sample.ignore_xyxy:
+        centre = crop.to_crop(np.array([(x0 + x1) / 2, (y0 + y1) / 2]))
+        scale = crop.out_size / crop.size_px
+        unsure.append((centre[0], centre[1], max(x1 - x0, y1 - y0) * scale))
+    known = maps[:2].max(axis=0) > 0.1
+    for x, y, size in unsure:
+        column, row = (np.array([x, y]) + 0.5) / codec.stride - 0.5
+        reach = max(size / codec.stride / 2, 1.0)
+        ys, xs = np.mgrid[: codec.map_size, : codec.map_size]
+        near = (np.abs(xs - column) <= reach) & (np.abs(ys - row) <= reach)
+        peak_weight[:, near & ~known] = 0.0
+    if not sample.complete:
+        peak_weight[:, ~known] = 0.0
+    mask, mask_weight = _frame_masks(sample, crop, codec.map_size * 2)
+    return {
+        "image": crop.cut(sample.image),
+        "peaks": maps[:2],
+        "peak_weight": peak_weight,
+        "geometry": maps[2:],
+        "geometry_weight": weight,
+        "mask": mask,
+        "mask_weight": mask_weight,
+    }
+
+
+def paint_over(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A copy with a patch of noise, colour or shuffled picture over a part of it (cutout)."""
+    size = image.shape[0]
+    w, h = rng.integers(size // 8, size // 3, 2)
+    x, y = rng.integers(0, size - w), rng.integers(0, size - h)
+    image = image.copy()
+    kind = rng.integers(3)
+    if kind == 0:
+        image[y : y + h, x : x + w] = rng.integers(0, 256, 3)
+    elif kind == 1:
+        image[y : y + h, x : x + w] = rng.integers(0, 256, (h, w, 3))
+    else:
+        u, v = rng.integers(0, size - w), rng.integers(0, size - h)
+        image[y : y + h, x : x + w] = image[v : v + h, u : u + w].copy()
+    return image
+
+
+def _nothing(codec: HeatmapCodec) -> Example:
+    """The example of a crop without a hand, about which nothing else is known."""
+    half = codec.input_size // 2
+    return {
+        "points_px": np.full((N_JOINTS, 2), codec.input_size / 2, np.float32),
+        "point_weight": np.zeros(N_JOINTS, np.float32),
+        "inside": np.zeros(N_JOINTS, np.float32),
+        "visible": np.zeros(N_JOINTS, np.float32),
+        "visible_weight": np.zeros(N_JOINTS, np.float32),
+        "joints_mm": np.zeros((N_JOINTS, 3), np.float32),
+        "joint_weight": np.zeros(N_JOINTS, np.float32),
+        "view_from_crop": np.eye(3, dtype=np.float32),
+        "mask": np.zeros((half, half), np.float32),
+        "mask_weight": np.zeros((half, half), np.float32),
+        "present": np.array(0.0, np.float32),
+        "right": np.array(0.0, np.float32),
+        "side_weight": np.array(0.0, np.float32),
+    }
+
+
+def _trust(hand: HandLabel) -> np.ndarray:
+    """(21,) weight of each 2D label: 1 if exact, half where it may be off by ``_HALF_TRUST``."""
+    if hand.sigma_px is None:
+        return hand.valid.astype(np.float64)
+    size = max(float(np.ptp(hand.joints_px, axis=0).max()), 1.0)
+    return hand.valid * _SAME_DEFINITION / (1 + (hand.sigma_px / (size * _HALF_TRUST)) ** 2)
+
+
+def _crop_mask(hand_map: np.ndarray, value: int, crop: Crop) -> tuple[np.ndarray, np.ndarray]:
+    """(S/2, S/2) share of the hand in each cell, and where that is known."""
+    half = replace(crop, out_size=crop.out_size // 2)
+    mask = half.cut((hand_map == value).astype(np.float32))
+    unknown = half.cut((hand_map == UNKNOWN).astype(np.float32))
+    return mask, (unknown < 0.5).astype(np.float32)
+
+
+def _square(hand: HandLabel) -> tuple[float, float, float]:
+    """Middle and side of the square around the valid joints."""
+    points = hand.joints_px[hand.valid]
+    low, high = points.min(axis=0), points.max(axis=0)
+    x, y = (low + high) / 2
+    return float(x), float(y), float((high - low).max())
+
+
+def _frame_window(sample: Sample, rng: np.random.Generator, size: int) -> Crop:
+    """Which square of the picture the detector is shown: a crop around nobody in particular."""
+    height, width = sample.image.shape[:2]
+    x, y, side = (width - 1) / 2, (height - 1) / 2, float(max(width, height))
+    kind = rng.random()
+    if kind < 0.25 and sample.hands:
+        hx, hy, hand = _square(sample.hands[int(rng.integers(len(sample.hands)))])
+        side = min(hand * float(rng.uniform(1.6, 5.0)), side)
+        x, y = hx + float(rng.normal(0, 0.15)) * side, hy + float(rng.normal(0, 0.15)) * side
+    elif kind < 0.5:
+        side *= float(rng.uniform(1.0, 1.6))
+        x, y = x + float(rng.normal(0, 0.1)) * side, y + float(rng.normal(0, 0.1)) * side
+    angle = float(rng.normal(0, 0.2)) if rng.random() < 0.8 else float(rng.uniform(-np.pi, np.pi))
+    return Crop((x, y), side, angle, bool(rng.random() < 0.5), size)
+
+
+def _detected(hand: HandLabel, points: np.ndarray, mirrored: bool) -> DetectedHand:
+    """A hand as the detector should report it in the window."""
+    side = hand.side
+    if mirrored:
+        side = other_side(side)
+    tight = Crop.from_joints(points, side, margin=_TIGHT)
+    return DetectedHand(tight.centre_px, tight.size_px, tight.angle, side)
+
+
+def _frame_masks(sample: Sample, crop: Crop, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """(2, size, size) share of left and right hands in each cell, and where that is known."""
+    window = replace(crop, out_size=size)
+    masks = np.zeros((2, size, size), np.float32)
+    if sample.hand_map is None:
+        return masks, np.zeros_like(masks)
+    for index, hand in enumerate(sample.hands):
+        is_right = (hand.side == "right") != crop.mirror
+        part = window.cut((sample.hand_map == index + 1).astype(np.float32))
+        masks[int(is_right)] = np.maximum(masks[int(is_right)], part)
+    unknown = window.cut((sample.hand_map == UNKNOWN).astype(np.float32)) > 0.5
+    return masks, np.broadcast_to(~unknown, masks.shape).astype(np.float32)

@@ -1,0 +1,210 @@
+"""What Lightning trains: one module per kind of network, each a few lines over a shared base."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+
+from knuckle.models.detector import Detector
+from knuckle.models.keypoints import KeypointNetwork, KeypointOutput
+from knuckle.models.lifter import Lifter, LifterOutput
+from knuckle.train import losses
+from knuckle.train.recipe import OptimiserSettings, Recipe
+
+Batch = dict[str, Tensor]
+
+#: Share of a keypoint batch whose lifter sees no image features, so that it keeps lifting points.
+_BLIND = 0.15
+
+
+class TrainedModule(L.LightningModule):
+    """Optimiser and schedule, the same for every network; the losses are the subclass's."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.minutes_before = 0.0  # spent by earlier runs of the same recipe
+        self._started = time.monotonic()
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Weighted terms of the loss by name."""
+        raise NotImplementedError
+
+    def scores(self, batch: Batch) -> dict[str, Tensor]:
+        """What validation reports by name; lower is better for all of them."""
+        raise NotImplementedError
+
+    @property
+    def progress(self) -> float:
+        """Share of the time budget that is spent, 0..1."""
+        minutes = self.minutes_before + (time.monotonic() - self._started) / 60
+        return min(minutes / self.recipe.optimiser.minutes, 1.0)
+
+    def on_train_start(self) -> None:
+        """Start the clock."""
+        self._started = time.monotonic()
+
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        """One step: the sum of the terms."""
+        rate = rate_at(self.progress, self.recipe.optimiser)
+        for group in self.optimizers().param_groups:  # type: ignore[union-attr]
+            group["lr"] = rate * group["scale"]
+        terms = self.losses(batch)
+        self.log_dict({f"train/{name}": value.detach() for name, value in terms.items()})
+        self.log("train/rate", rate)
+        if self.progress >= 1.0:
+            self.trainer.should_stop = True
+        return torch.stack(list(terms.values())).sum()
+
+    def validation_step(self, batch: Batch, _: int, dataloader_idx: int = 0) -> None:
+        """Scores of one batch; averaged by Lightning."""
+        size = len(next(iter(batch.values())))
+        name = self.trainer.validation_names[dataloader_idx]  # type: ignore[attr-defined]
+        for key, value in self.scores(batch).items():
+            self.log(f"{name}/{key}", value, batch_size=size, add_dataloader_idx=False)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW; a pretrained backbone learns at a third of the rate of what is new."""
+        settings = self.recipe.optimiser
+        groups: dict[float, list[nn.Parameter]] = {1.0: [], 0.33: []}
+        for name, parameter in self.named_parameters():
+            if parameter.requires_grad:
+                groups[0.33 if "backbone" in name else 1.0].append(parameter)
+        return torch.optim.AdamW(
+            [{"params": params, "scale": scale} for scale, params in groups.items() if params],
+            lr=settings.rate,
+            weight_decay=settings.weight_decay,
+        )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Remember the time spent."""
+        checkpoint["minutes"] = self.progress * self.recipe.optimiser.minutes
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with the time that is left."""
+        self.minutes_before = float(checkpoint["minutes"])
+
+
+class KeypointModule(TrainedModule):
+    """The keypoint network and the lifter on its outputs, end to end."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__(recipe)
+        self.keypoints = KeypointNetwork(recipe.keypoints)
+        self.keypoints.backbone.load_imagenet()
+        self.lifter = Lifter(recipe.lifter)
+        freeze(self.keypoints.backbone, recipe.optimiser.frozen_blocks)
+
+    def forward(self, batch: Batch) -> tuple[KeypointOutput, LifterOutput]:
+        """Crops to keypoints and root-relative joints."""
+        out = self.keypoints(batch["image"])
+        features = out.features
+        if self.training:
+            seeing = torch.rand(len(features), 1, 1, device=features.device) >= _BLIND
+            features = features * seeing
+        rays, sigma = rays_of(out, batch["view_from_crop"])
+        return out, self.lifter(rays, sigma.detach(), features)
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """2D terms on all crops, 3D terms where the truth is known."""
+        out, lifted = self(batch)
+        terms = losses.keypoint_losses(out, batch, self.recipe.keypoints.codec)
+        return terms | losses.lifter_losses(lifted, batch)
+
+    def scores(self, batch: Batch) -> dict[str, Tensor]:
+        """Error in 2D as a share of the crop's content, in 3D in mm, and the wrong answers."""
+        out, lifted = self(batch)
+        error = (out.keypoints_px - batch["points_px"]).norm(dim=-1)
+        extent = (batch["points_px"].amax(1) - batch["points_px"].amin(1)).amax(-1).clamp(min=1)
+        weight = (batch["point_weight"] > 0).float()
+        away = (lifted.joints_mm - batch["joints_mm"]).norm(dim=-1)
+        wrong_presence = (out.presence_logit > 0).float() != batch["present"]
+        wrong_side = ((out.right_logit > 0).float() != batch["right"]).float()
+        inside = (out.mask_logit > 0).float()
+        overlap = (inside * batch["mask"] * batch["mask_weight"]).sum()
+        union = (torch.maximum(inside, batch["mask"]) * batch["mask_weight"]).sum()
+        return {
+            "share_2d": losses.weighted_mean(error / extent[:, None], weight),
+            "mm": losses.weighted_mean(away, batch["joint_weight"]),
+            "wrong_presence": wrong_presence.float().mean(),
+            "wrong_side": losses.weighted_mean(wrong_side, batch["side_weight"]),
+            "mask_miss": 1 - overlap / union.clamp(min=1),
+        }
+
+
+class LifterModule(TrainedModule):
+    """The lifter alone, on posed hands without pictures."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__(recipe)
+        self.lifter = Lifter(recipe.lifter)
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """3D terms."""
+        out = self.lifter(batch["rays"], batch["sigma"], batch["features"])
+        return losses.lifter_losses(out, batch)
+
+    def scores(self, batch: Batch) -> dict[str, Tensor]:
+        """Wrist-relative error in mm."""
+        out = self.lifter(batch["rays"], batch["sigma"], batch["features"])
+        return {"mm": (out.joints_mm - batch["joints_mm"]).norm(dim=-1).mean()}
+
+
+class DetectorModule(TrainedModule):
+    """The detector."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__(recipe)
+        self.detector = Detector(recipe.detector)
+        self.detector.backbone.load_imagenet()
+        freeze(self.detector.backbone, recipe.optimiser.frozen_blocks)
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Peaks, geometry and masks."""
+        return losses.detector_losses(self.detector(batch["image"]), batch)
+
+    def scores(self, batch: Batch) -> dict[str, Tensor]:
+        """The terms, and the share of hands whose peak is missed."""
+        out = self.detector(batch["image"])
+        is_peak = (batch["peaks"] >= 1.0).float() * batch["peak_weight"]
+        missed = (out.peak_logit.sigmoid() < 0.3).float()
+        terms = losses.detector_losses(out, batch)
+        return terms | {"missed": losses.weighted_mean(missed, is_peak)}
+
+
+MODULES: dict[str, type[TrainedModule]] = {
+    "detector": DetectorModule,
+    "keypoints": KeypointModule,
+    "lifter": LifterModule,
+}
+
+
+def rays_of(out: KeypointOutput, view_from_crop: Tensor) -> tuple[Tensor, Tensor]:
+    """Keypoints as directions in the crop's view: (N, 21, 2), and their sigma: (N, 21).
+
+    The same map as ``CropView.rays``, in torch so that gradients pass.
+    """
+    xyz = (
+        out.keypoints_px @ view_from_crop[:, :, :2].transpose(1, 2) + view_from_crop[:, None, :, 2]
+    )
+    per_px = view_from_crop[:, :2, 0].norm(dim=-1) / view_from_crop[:, 2, 2].abs()
+    return xyz[..., :2] / xyz[..., 2:], out.log_sigma_px.exp() * per_px[:, None]
+
+
+def rate_at(progress: float, settings: OptimiserSettings) -> float:
+    """Learning rate after this share of the budget."""
+    warm = min(progress / settings.warmup, 1.0) if settings.warmup > 0 else 1.0
+    cool = min((1.0 - progress) / settings.decay, 1.0) if settings.decay > 0 else 1.0
+    return settings.rate * max(min(warm, cool), 0.01)
+
+
+def freeze(backbone: nn.Module, blocks: int) -> None:
+    """Leave the stem and the first blocks as they are: no gradient reaches them."""
+    if blocks == 0:
+        return
+    for module in (backbone.stem, *backbone.blocks[:blocks]):  # type: ignore[index, misc]
+        module.requires_grad_(False)  # type: ignore[union-attr]

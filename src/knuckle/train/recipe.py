@@ -1,0 +1,187 @@
+"""Recipes: everything that decides a training run, as one frozen dataclass read from TOML.
+
+A recipe only sets values; the reason for each stands beside it in the file. Options that nothing
+would read are refused. ``recipes/`` holds those of the shipped weights.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from knuckle.models.detector import DetectorSettings
+from knuckle.models.keypoints import KeypointSettings
+from knuckle.models.lifter import LifterSettings
+
+Kind = Literal["detector", "keypoints", "lifter"]
+
+
+@dataclass(frozen=True)
+class SourceSettings:
+    """One source of training pictures.
+
+    Attributes:
+        shards: folder of tar shards (``data/shards.py``), or empty.
+        photographs: store of labelled photographs (``data/photographs.py``), or empty.
+        share: how often to draw from it, relative to the other sources.
+    """
+
+    shards: str = ""
+    photographs: str = ""
+    share: float = 1.0
+
+    def __post_init__(self) -> None:
+        if bool(self.shards) == bool(self.photographs):
+            raise ValueError("a source needs either shards = or photographs =, and not both")
+
+
+@dataclass(frozen=True)
+class AugmentSettings:
+    """How pictures are varied. Angles in radians, shifts and scales as shares of the crop.
+
+    Attributes:
+        shift, log_scale, angle: standard deviations of the crop's jitter.
+        turned: share of crops with any angle at all, as a mistaken detector gives them.
+        other_side: share of crops shown with the wrong side, to learn the side.
+        no_hand: share of crops or frames in which there is no hand.
+        faults: strength of the camera's faults added on top, 0..1.
+        cutout: share of pictures with a patch painted over.
+    """
+
+    shift: float = 0.05
+    log_scale: float = 0.12
+    angle: float = 0.25
+    turned: float = 0.05
+    other_side: float = 0.06
+    no_hand: float = 0.06
+    faults: float = 0.5
+    cutout: float = 0.15
+
+
+@dataclass(frozen=True)
+class OptimiserSettings:
+    """AdamW, a warm-up, a long plateau and a linear decay to nothing.
+
+    The schedule follows the time budget, not a number of steps: the same recipe then ends well
+    on any machine, and an interrupted run goes on with the budget it has left.
+
+    Attributes:
+        minutes: training time, interruptions not counted.
+        rate: of the plateau.
+        weight_decay: AdamW's.
+        warmup, decay: shares of the budget.
+        batch: samples per step.
+        clip: largest norm of the gradient.
+        average: decay of the moving average of the weights that is exported.
+        frozen_blocks: first backbone blocks left at their ImageNet weights.
+    """
+
+    minutes: float = 60.0
+    rate: float = 5e-4
+    weight_decay: float = 0.01
+    warmup: float = 0.02
+    decay: float = 0.4
+    batch: int = 64
+    clip: float = 5.0
+    average: float = 0.998
+    frozen_blocks: int = 0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training run.
+
+    Attributes:
+        kind: which network.
+        name: of the run; its files are in ``runs/<name>``.
+        seed: of everything random.
+        version: written into the exported file.
+        sources: where training pictures come from (none for the lifter, which poses hands).
+        workers: processes that prepare batches.
+        threads: of the training itself, 0 for all.
+        start_keypoints, start_lifter: checkpoints to start from.
+        validate_minutes: time between validations and checkpoints.
+    """
+
+    kind: Kind
+    name: str
+    seed: int = 0
+    version: str = "0"
+    sources: tuple[SourceSettings, ...] = ()
+    keypoints: KeypointSettings = field(default_factory=KeypointSettings)
+    detector: DetectorSettings = field(default_factory=DetectorSettings)
+    lifter: LifterSettings = field(default_factory=LifterSettings)
+    augment: AugmentSettings = field(default_factory=AugmentSettings)
+    optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
+    workers: int = 1
+    threads: int = 0
+    start_keypoints: str = ""
+    start_lifter: str = ""
+    start_detector: str = ""
+    validate_minutes: float = 10.0
+
+    @classmethod
+    def load(cls, path: str | Path) -> Recipe:
+        """Read a recipe.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is not TOML, an option is unknown, or a value has the wrong type.
+        """
+        path = Path(path)
+        try:
+            values = tomllib.loads(path.read_text())
+        except FileNotFoundError:
+            raise FileNotFoundError(f"recipe {path} does not exist; see recipes/") from None
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(f"recipe {path} is not TOML: {error}") from None
+        recipe: Recipe = _build(cls, values, str(path))
+        return recipe
+
+    @classmethod
+    def load_json(cls, path: Path) -> Recipe:
+        """Read the copy of the recipe that a run keeps.
+
+        Raises:
+            FileNotFoundError: there is no such run.
+        """
+        if not path.exists():
+            raise FileNotFoundError(f"{path.parent} is no training run: it has no {path.name}")
+        recipe: Recipe = _build(cls, json.loads(path.read_text()), str(path))
+        return recipe
+
+
+def _build(kind: type, values: dict[str, Any], where: str) -> Any:
+    """A (nested) dataclass from a dictionary that may only hold its fields."""
+    types_of = typing.get_type_hints(kind)
+    known = {item.name for item in dataclasses.fields(kind)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise ValueError(f"{where}: unknown option {unknown[0]!r}; known are {sorted(known)}")
+    try:
+        return kind(**{k: _value(types_of[k], v, f"{where}: {k}") for k, v in values.items()})
+    except TypeError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _value(expected: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(expected) and isinstance(expected, type):
+        return _build(expected, value, where)
+    if typing.get_origin(expected) is tuple:
+        inner = typing.get_args(expected)[0]
+        return tuple(_value(inner, item, where) for item in value)
+    if typing.get_origin(expected) in (Literal, types.UnionType):
+        if value not in typing.get_args(expected):
+            raise ValueError(f"{where} must be one of {typing.get_args(expected)}, got {value!r}")
+        return value
+    if expected is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, expected):
+        raise ValueError(f"{where} must be {expected.__name__}, got {value!r}")
+    return value

@@ -1,0 +1,132 @@
+"""``knuckle train RECIPE``: the run, from the recipe to a checkpoint ready for export.
+
+A run lives in ``runs/<name>``: ``last.ckpt`` (everything, to resume), ``weights.pt`` (the averaged
+weights in half precision, to export or start from), ``metrics.csv``, ``samples/`` (pictures of
+what the network sees and says). Starting it again goes on where it was.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger
+
+from knuckle.train.modules import MODULES, TrainedModule
+from knuckle.train.recipe import Recipe
+from knuckle.train.samples import SamplePictures
+from knuckle.train.streams import training_loader, validation_loaders
+
+
+def train(recipe: Recipe, runs: Path = Path("runs"), *, fresh: bool = False) -> Path:
+    """Train until the recipe's time is spent; resume if the run has begun before.
+
+    Args:
+        recipe: what to train.
+        runs: folder of all runs.
+        fresh: begin anew even if there is a checkpoint.
+
+    Returns:
+        Path of ``weights.pt``.
+    """
+    folder = runs / recipe.name
+    folder.mkdir(parents=True, exist_ok=True)
+    if recipe.threads:
+        torch.set_num_threads(recipe.threads)
+    L.seed_everything(recipe.seed, workers=True, verbose=False)
+    module = MODULES[recipe.kind](recipe)
+    _start_from(module, recipe)
+    checkpoint = folder / "last.ckpt"
+    resume = checkpoint if checkpoint.exists() and not fresh else None
+    if resume:
+        L.seed_everything(int(time.time()) % 2**31, workers=True, verbose=False)
+    loaders = validation_loaders(recipe)
+    trainer = _trainer(recipe, folder)
+    trainer.validation_names = list(loaders)  # type: ignore[attr-defined]
+    (folder / "recipe.json").write_text(json.dumps(dataclasses.asdict(recipe), indent=1))
+    trainer.fit(
+        module.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
+        training_loader(recipe),
+        list(loaders.values()),
+        ckpt_path=resume,
+        weights_only=False,
+    )
+    return folder / "weights.pt"
+
+
+def load_weights(path: Path) -> dict[str, torch.Tensor]:
+    """The weights of a run, in single precision.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"no weights at {path}; train that recipe first")
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    return {name: value.float() for name, value in state.items()}
+
+
+class SaveWeights(L.Callback):
+    """Keep the averaged weights in half precision beside the full checkpoint."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Validation runs on the averaged weights: save what was measured."""
+        if trainer.sanity_checking or not isinstance(module, TrainedModule):
+            return
+        half = {name: value.half() for name, value in module.state_dict().items()}
+        partial = self.folder / "weights.partial"
+        torch.save(half, partial)
+        partial.rename(self.folder / "weights.pt")
+        scores = {k: round(float(v), 4) for k, v in trainer.callback_metrics.items()}
+        line = {"step": trainer.global_step, "progress": round(module.progress, 3), **scores}
+        with (self.folder / "scores.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def _trainer(recipe: Recipe, folder: Path) -> L.Trainer:
+    """Lightning, validating and checkpointing by the clock."""
+    every = timedelta(minutes=recipe.validate_minutes)
+    return L.Trainer(
+        max_epochs=-1,
+        accelerator="auto",
+        devices=1,
+        precision="bf16-mixed" if torch.cuda.is_available() else "32-true",
+        gradient_clip_val=recipe.optimiser.clip,
+        logger=CSVLogger(folder, name="", version=""),
+        callbacks=[
+            EMAWeightAveraging(decay=recipe.optimiser.average),
+            SaveWeights(folder),
+            SamplePictures(folder / "samples"),
+            ModelCheckpoint(
+                folder,
+                filename="last",
+                train_time_interval=every,
+                save_top_k=1,
+                enable_version_counter=False,
+            ),
+        ],
+        val_check_interval=every,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        log_every_n_steps=50,
+        enable_model_summary=False,
+    )
+
+
+def _start_from(module: TrainedModule, recipe: Recipe) -> None:
+    """Take over the weights of earlier runs, each into its part of the module."""
+    for part in ("keypoints", "lifter", "detector"):
+        path = getattr(recipe, f"start_{part}")
+        if path:
+            state = load_weights(Path(path))
+            own = {k.removeprefix(part + "."): v for k, v in state.items() if k.startswith(part)}
+            getattr(module, part).load_state_dict(own)

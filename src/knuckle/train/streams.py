@@ -1,0 +1,212 @@
+"""Endless streams of training examples, and the finite ones of validation.
+
+Each worker process draws from its own slice of the shards with its own random numbers, so a run
+is reproducible for a given recipe and number of workers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from knuckle.data import shards
+from knuckle.data.photographs import Part, PhotographStore
+from knuckle.data.sample import Sample
+from knuckle.render.camera_faults import CameraFaults
+from knuckle.render.hand_model import HandModel
+from knuckle.train import poses
+from knuckle.train.examples import (
+    Example,
+    crop_example,
+    empty_crop_example,
+    frame_example,
+    paint_over,
+)
+from knuckle.train.recipe import AugmentSettings, Recipe, SourceSettings
+
+#: Every so many-th shard of a folder is kept for validation.
+_VALIDATION_SHARD = 25
+#: Samples mixed with each other while shards are read.
+_SHUFFLE = 500
+
+#: Turns samples into examples; may yield several or none per sample.
+Cut = Callable[[Sample, np.random.Generator], Iterator[Example]]
+
+
+def training_loader(recipe: Recipe) -> DataLoader:
+    """Batches without end for a recipe."""
+    dataset: IterableDataset = _PosedHands(recipe) if recipe.kind == "lifter" else _Mixed(recipe)
+    return DataLoader(
+        dataset,
+        batch_size=None if recipe.kind == "lifter" else recipe.optimiser.batch,
+        num_workers=recipe.workers,
+        persistent_workers=recipe.workers > 0,
+        prefetch_factor=4 if recipe.workers else None,
+        worker_init_fn=_one_thread,
+    )
+
+
+def validation_loaders(recipe: Recipe, limit: int = 512) -> dict[str, DataLoader]:
+    """One loader per source, by name; the pictures are never trained on and never augmented."""
+    if recipe.kind == "lifter":
+        batch = next(iter(_PosedHands(recipe, seed=recipe.seed + 1_000_003, batch=4096)))
+        return {"posed": DataLoader([batch], batch_size=None)}
+    loaders: dict[str, DataLoader] = {}
+    for source in recipe.sources:
+        examples = list(_limited(_validation_examples(recipe, source), limit))
+        name = Path(source.shards or source.photographs).stem
+        loaders[name] = DataLoader(examples, batch_size=recipe.optimiser.batch)  # type: ignore[arg-type]  # a list is a dataset
+    return loaders
+
+
+class _Mixed(IterableDataset):
+    """Examples of several sources, drawn by their shares."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+
+    def __iter__(self) -> Iterator[Example]:
+        worker = get_worker_info()
+        index, count = (worker.id, worker.num_workers) if worker else (0, 1)
+        rng = np.random.default_rng([self.recipe.seed, index, _time_salt()])
+        sources = self.recipe.sources
+        streams = [
+            _examples(_endless(source, rng, index, count), rng, _cut(self.recipe))
+            for source in sources
+        ]
+        shares = np.array([source.share for source in sources])
+        while True:
+            stream = streams[int(rng.choice(len(streams), p=shares / shares.sum()))]
+            yield _spoil(next(stream), rng, self.recipe.augment)
+
+
+class _PosedHands(IterableDataset):
+    """Batches of posed hands for the lifter, no pictures."""
+
+    def __init__(self, recipe: Recipe, seed: int | None = None, batch: int | None = None) -> None:
+        self.recipe, self.seed = recipe, seed
+        self.batch = batch or recipe.optimiser.batch
+
+    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
+        worker = get_worker_info()
+        salt = [_time_salt()] if self.seed is None else []
+        seed = self.recipe.seed if self.seed is None else self.seed
+        rng = np.random.default_rng([seed, worker.id if worker else 0, *salt])
+        model = HandModel.load()
+        bank = poses.PoseBank(rng)
+        while True:
+            pose_deg = bank.draw(self.batch)
+            yield poses.lifter_batch(rng, pose_deg, model, self.recipe.lifter.feature_size)
+
+
+def _cut(recipe: Recipe) -> Cut:
+    """How samples become examples for this kind of network."""
+    augment = recipe.augment
+    if recipe.kind == "detector":
+        detection = recipe.detector.codec
+
+        def frames(sample: Sample, rng: np.random.Generator) -> Iterator[Example]:
+            yield frame_example(sample, rng, augment, detection)
+
+        return frames
+    heatmap = recipe.keypoints.codec
+
+    def crops(sample: Sample, rng: np.random.Generator) -> Iterator[Example]:
+        if not sample.hands or rng.random() < augment.no_hand:
+            empty = empty_crop_example(sample, rng, heatmap)
+            if empty is not None:
+                yield empty
+                return
+        # A crop store centres the first hand; of a frame any hand will do.
+        for target in range(min(len(sample.hands), 2)):
+            if _is_usable(sample, target):
+                yield crop_example(sample, target, rng, augment, heatmap)
+
+    return crops
+
+
+def _is_usable(sample: Sample, target: int) -> bool:
+    """Whether enough of the hand is in the picture to learn from its crop."""
+    hand = sample.hands[target]
+    height, width = sample.image.shape[:2]
+    inside = np.all((hand.joints_px > -0.5) & (hand.joints_px < (width, height)), axis=-1)
+    seen = hand.visible is None or hand.visible[hand.valid].mean() > 0.2
+    return bool(inside[hand.valid].mean() > 0.6 and seen)
+
+
+def _examples(samples: Iterator[Sample], rng: np.random.Generator, cut: Cut) -> Iterator[Example]:
+    for sample in samples:
+        yield from cut(sample, rng)
+
+
+def _endless(
+    source: SourceSettings, rng: np.random.Generator, index: int, count: int
+) -> Iterator[Sample]:
+    """The training samples of one source, over and over, this worker's share of them."""
+    if source.photographs:
+        store = PhotographStore.load(source.photographs)
+        pictures = store.part("train")
+        while True:
+            for i in rng.permutation(pictures):
+                yield store.decode(int(i))
+    while True:
+        # Looked up again each time round: a folder that is still being rendered grows.
+        paths = shard_paths(source.shards, "train")[index::count]
+        yield from shards.read(paths, rng, shuffle=_SHUFFLE)
+
+
+def shard_paths(folder: str | Path, part: Part) -> list[Path]:
+    """Shards of a folder that belong to a part.
+
+    Raises:
+        FileNotFoundError: there are none.
+    """
+    paths = sorted(Path(folder).glob("*.tar"))
+    if not paths:
+        raise FileNotFoundError(f"no shards (*.tar) in {folder}; make them with `knuckle data`")
+    held_back = set(paths[::_VALIDATION_SHARD]) if len(paths) > 1 else set()
+    return [path for path in paths if (path in held_back) == (part == "validation")] or paths
+
+
+def _validation_examples(recipe: Recipe, source: SourceSettings) -> Iterator[Example]:
+    rng = np.random.default_rng(recipe.seed)
+    if source.photographs:
+        store = PhotographStore.load(source.photographs)
+        samples = (store.decode(int(i)) for i in store.part("validation"))
+    else:
+        samples = shards.read(shard_paths(source.shards, "validation"))
+    still = AugmentSettings(
+        shift=0.02, log_scale=0.05, angle=0.1, turned=0, other_side=0, no_hand=0
+    )
+    plain = Recipe(**{**vars(recipe), "augment": still})
+    return _examples(iter(samples), rng, _cut(plain))
+
+
+def _limited(examples: Iterator[Example], limit: int) -> Iterator[Example]:
+    for _, example in zip(range(limit), examples, strict=False):
+        yield example
+
+
+def _spoil(example: Example, rng: np.random.Generator, augment: AugmentSettings) -> Example:
+    """Give the picture a camera's faults and now and then a patch in front of it."""
+    image = example["image"]
+    if rng.random() < augment.cutout:
+        image = paint_over(image, rng)
+    if rng.random() < 0.8:
+        image = CameraFaults(strength=augment.faults * float(rng.random()))(image, rng)
+    return example | {"image": np.ascontiguousarray(image)}
+
+
+def _time_salt() -> int:
+    """Torch's base seed differs between runs and resumptions, so no data is repeated."""
+    return int(torch.initial_seed() % 2**31)
+
+
+def _one_thread(_: int) -> None:
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
