@@ -50,7 +50,7 @@ LITTLE_LENGTHENING = 1.0     # units of "little length": anny's little fingers a
 COMPONENTS = 10              # principal components kept beside size and proportions
 
 LOCAL_CHANGES = {  # anny's local changes, and the standard deviation they are drawn with
-    "r-hand-fingers-length-incr": 0.35,
+    "r-hand-fingers-length-incr": 0.20,
     "r-hand-fingers-diameter-incr": 0.45,
     "r-hand-scale-incr": 0.30,
     "measure-wrist-circ-incr": 0.35,

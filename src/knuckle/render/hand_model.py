@@ -202,14 +202,12 @@ class HandModel:
 
         Both frames are the right hand's hand frame; mirroring and placing come after.
         """
-        return self._transforms(params.pose_deg, self.rest_joints(params.shape))
+        return self.transforms_from_pose(params.pose_deg, self.rest_joints(params.shape))
 
     def joints(self, params: HandParameters) -> Float32[np.ndarray, "hand 21 3"]:
         """Joints in the camera frame, mm."""
         rest = self.rest_joints(params.shape)
-        transforms = self._transforms(params.pose_deg, rest)[:, BONE_OF_JOINT]
-        posed = (transforms[..., :3] @ rest[..., None])[..., 0] + transforms[..., 3]
-        return _place(posed, params)
+        return _place(self.joints_from_pose(params.pose_deg, rest), params)
 
     def vertices(self, params: HandParameters) -> Float32[np.ndarray, "hand vertex 3"]:
         """Skinned vertices in the camera frame, mm."""
@@ -229,9 +227,18 @@ class HandModel:
         np.put_along_axis(dense, self.skin_index.astype(np.int64), self.skin_weight, axis=1)
         return dense
 
-    def _transforms(self, pose_deg: np.ndarray, rest_joints: np.ndarray) -> np.ndarray:
-        """(N, 19, 3, 4) by walking from the palm outwards."""
-        turns = self._local_turns(pose_deg)  # (N, 19, 3, 3)
+    def joints_from_pose(
+        self, pose_deg: Float[np.ndarray, "hand 17 3"], rest_joints: Float[np.ndarray, "hand 21 3"]
+    ) -> Float32[np.ndarray, "hand 21 3"]:
+        """Posed joints in the right hand's frame, from the joints of the flat hand, mm."""
+        transforms = self.transforms_from_pose(pose_deg, rest_joints)[:, BONE_OF_JOINT]
+        return (transforms[..., :3] @ rest_joints[..., None])[..., 0] + transforms[..., 3]
+
+    def transforms_from_pose(
+        self, pose_deg: Float[np.ndarray, "hand 17 3"], rest_joints: Float[np.ndarray, "hand 21 3"]
+    ) -> Float32[np.ndarray, "hand 19 3 4"]:
+        """``bone_transforms`` from the joints of the flat hand, walking from the palm outwards."""
+        turns = self.local_turns(pose_deg)  # (N, 19, 3, 3)
         pivots = rest_joints[:, self.bone_pivot]  # (N, 19, 3)
         transforms = np.empty((*turns.shape[:2], 3, 4), dtype=np.float32)
         transforms[:, 0] = np.eye(3, 4, dtype=np.float32)
@@ -245,7 +252,7 @@ class HandModel:
             transforms[:, bone, :, 3:] = moved - turn @ pivot
         return transforms
 
-    def _local_turns(self, pose_deg: np.ndarray) -> np.ndarray:
+    def local_turns(self, pose_deg: np.ndarray) -> np.ndarray:
         """(N, 19, 3, 3) the turn of each bone about its pivot, in axes of the flat hand."""
         angles = pose_deg[:, self.bone_pose_row] * self.bone_pose_gain[:, None]  # row -1 has gain 0
         frames = self.R_hand_from_bone
