@@ -1,0 +1,161 @@
+"""Rendered data sets, written as shards by several processes.
+
+    python -m knuckle.data.rendered crops OUT --count 60000 --workers 2
+
+Every shard has its own seed, so that the same command gives the same samples however many workers
+there are, and a run that was stopped goes on with the shards that are missing.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from knuckle.data.sample import Sample
+from knuckle.data.shards import write_shard
+from knuckle.render.backgrounds import Backgrounds
+from knuckle.render.scene import (
+    CropSettings,
+    FrameSettings,
+    World,
+    render_crops,
+    render_frames,
+)
+
+SHARD_SIZE = 1000
+#: Renders the samples of one shard, given its generator, its number of samples and their prefix.
+Renderer = Callable[[np.random.Generator, int, str], Iterator[Sample]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to write.
+
+    Attributes:
+        out: folder for the shards; made if it is not there.
+        count: number of samples; whole shards of 1,000 and a rest.
+        seed: another seed gives other samples.
+        workers: processes that render.
+        backgrounds: folders of photographs, beside the few that ship.
+        first: number of the first sample, to add to a set that exists (a multiple of 1,000).
+    """
+
+    out: tyro.conf.Positional[Path]
+    count: int
+    seed: int = 0
+    workers: int = 1
+    backgrounds: tuple[Path, ...] = ()
+    first: int = 0
+
+
+def write_crops(job: Job, settings: CropSettings = CropSettings()) -> list[Path]:
+    """Write close-ups of one hand (``scene.render_crops``); returns the shards."""
+    world = World.of(Backgrounds.load(*job.backgrounds))
+
+    def renderer(rng: np.random.Generator, count: int, prefix: str) -> Iterator[Sample]:
+        return render_crops(rng, count, world, settings, prefix=prefix)
+
+    return _write(job, "crops", renderer)
+
+
+def write_frames(
+    job: Job, settings: FrameSettings = FrameSettings(), size: tuple[int, int] = (320, 240)
+) -> list[Path]:
+    """Write whole frames (``scene.render_frames``) of (width, height); returns the shards."""
+    world = World.of(Backgrounds.load(*job.backgrounds))
+
+    def renderer(rng: np.random.Generator, count: int, prefix: str) -> Iterator[Sample]:
+        return render_frames(rng, count, world, settings, *size, prefix=prefix)
+
+    return _write(job, "frames", renderer)
+
+
+def _write(job: Job, kind: str, renderer: Renderer) -> list[Path]:
+    """Write the shards that are missing, with progress."""
+    if job.count < 1 or job.workers < 1 or job.first % SHARD_SIZE:
+        raise ValueError(
+            f"expected count and workers of at least 1 and first a multiple of {SHARD_SIZE}, got "
+            f"count={job.count}, workers={job.workers}, first={job.first}"
+        )
+    job.out.mkdir(parents=True, exist_ok=True)
+    starts = range(job.first, job.first + job.count, SHARD_SIZE)
+    paths = [job.out / f"{kind}-{job.seed:03d}-{start // SHARD_SIZE:05d}.tar" for start in starts]
+    sizes = [min(SHARD_SIZE, job.first + job.count - start) for start in starts]
+    missing = [i for i, path in enumerate(paths) if not path.exists()]
+    columns = (TextColumn(f"{kind}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns) as progress:
+        task = progress.add_task(kind, total=job.count, completed=job.count - sum(sizes[i] for i in missing))
+        shards = [(paths[i], sizes[i], job.seed) for i in missing]
+        for written in _in_processes(job.workers, partial(_render_shard, renderer, kind), shards):
+            progress.advance(task, written)
+    return paths
+
+
+def _render_shard(renderer: Renderer, kind: str, shard: tuple[Path, int, int]) -> int:
+    path, size, seed = shard
+    index = int(path.stem.rsplit("-", 1)[1])
+    rng = np.random.default_rng([seed, index, len(kind)])
+    group = f"{kind}-{seed:03d}-{index:05d}"
+    samples = (replace(s, group=s.key) for s in renderer(rng, size, f"{group}-"))
+    return write_shard(path, samples)
+
+
+def _in_processes(workers: int, work: Callable, items: list) -> Iterator[int]:
+    """Map over items, in this process or in forked ones, which share pictures and textures."""
+    if workers == 1 or len(items) < 2:
+        yield from map(work, items)
+        return
+    _WORK.append(work)
+    try:
+        with multiprocessing.get_context("fork").Pool(workers) as pool:
+            yield from pool.imap_unordered(_call_work, items)
+    finally:
+        _WORK.clear()
+
+
+#: What forked workers are to call: a closure over big arrays is inherited, not sent.
+_WORK: list[Callable] = []
+
+
+def _call_work(item: object) -> int:
+    return _WORK[0](item)
+
+
+@dataclass(frozen=True)
+class _Crops:
+    """Close-ups of one hand, as the keypoint network sees it."""
+
+    job: Annotated[Job, tyro.conf.arg(name="")]
+
+    def run(self) -> None:
+        write_crops(self.job)
+
+
+@dataclass(frozen=True)
+class _Frames:
+    """Whole frames, as the detector sees them."""
+
+    job: Annotated[Job, tyro.conf.arg(name="")]
+    width: int = 320
+    height: int = 240
+
+    def run(self) -> None:
+        write_frames(self.job, size=(self.width, self.height))
+
+
+def main() -> None:
+    """The command line."""
+    commands = {"crops": _Crops, "frames": _Frames}
+    tyro.extras.subcommand_cli_from_dict(commands, prog="knuckle.data.rendered").run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,557 @@
+"""From what each pixel sees to its colour: materials, lights, shadows, and the picture.
+
+Everything is computed in linear light and float32, then encoded to sRGB once. The G-buffer is
+supersampled 2 x 2; a pixel is shaded once for each surface that its four samples see, not four
+times (multisampling), so that edges are smooth and the inside costs no more than one sample.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numba
+import numpy as np
+
+from knuckle.render import skin
+from knuckle.render.raster import GBuffer, draw_depth, vertex_normals
+
+SUPERSAMPLING = 2
+TEXTURE_SIZE = 128
+SKIN, CLOTH = 0, 1
+
+#: Cells of the shadow map on a side, and how far behind the first surface shadow begins.
+_SHADOW_SIZE = 112
+_SHADOW_BIAS_MM = 3.0
+
+Colour = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class SkinMaterial:
+    """A skin tone worn by one of the patterns of ``skin.pattern_bank``.
+
+    Attributes:
+        pattern: row of the bank.
+        melanin, blood: amounts of pigment, see ``skin.albedo``.
+        palm_melanin: share of the melanin that the palm has.
+        fold_strength: how dark the creases are, 0..1.
+        oil: strength of the highlight, 0..1.
+        nail_colour: linear RGB of polish, or None for bare nails.
+        ink: linear RGB of a tattoo or henna, painted where the ink texture says so.
+        ink_texture: row of the scene's textures that holds the ink's shape, -1 for none.
+    """
+
+    pattern: int = 0
+    melanin: float = 0.6
+    blood: float = 0.85
+    palm_melanin: float = 0.4
+    fold_strength: float = 0.5
+    oil: float = 0.15
+    nail_colour: Colour | None = None
+    ink: Colour = (0.02, 0.025, 0.04)
+    ink_texture: int = -1
+
+    def row(self) -> list[float]:
+        """The material as the shader reads it."""
+        nail = self.nail_colour or (-1.0, 0.0, 0.0)
+        return [
+            SKIN, self.pattern, self.melanin, self.blood, self.palm_melanin, self.fold_strength,
+            self.oil, *nail, *self.ink, self.ink_texture,
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ClothMaterial:
+    """Anything that is not skin: cloth, wood, plastic, metal.
+
+    Attributes:
+        colour: linear RGB.
+        texture: row of the scene's textures that multiplies the colour, -1 for none.
+        gloss: strength of the highlight, 0..1.
+        sharpness: exponent of the highlight.
+        repeat: how often the texture is laid over uv 0..1.
+    """
+
+    colour: Colour = (0.2, 0.2, 0.2)
+    texture: int = -1
+    gloss: float = 0.0
+    sharpness: float = 20.0
+    repeat: float = 1.0
+
+    def row(self) -> list[float]:
+        """The material as the shader reads it."""
+        values = [CLOTH, self.texture, *self.colour, self.gloss, self.sharpness, self.repeat]
+        return [*values, *[0.0] * 6]
+
+
+Material = SkinMaterial | ClothMaterial
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """Triangles in the camera frame.
+
+    Attributes:
+        vertices_mm: (V, 3) float32.
+        faces: (F, 3) int32, anticlockwise from outside.
+        uv: (F, 3, 2) float32: texels of the skin's atlas for skin, 0..1 for the rest.
+        material: what it is made of.
+        owner: 0 for a thing, i + 1 for what belongs to hand i or is worn on it.
+        part: (F,) uint8 part of the hand (``hand_model.PART_NAMES``).
+        closed: back sides can be left out.
+    """
+
+    vertices_mm: np.ndarray
+    faces: np.ndarray
+    uv: np.ndarray
+    material: Material
+    owner: int
+    part: np.ndarray
+    closed: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Lights:
+    """Where light comes from, in the camera frame.
+
+    Attributes:
+        directions: (L, 3) unit, towards the light. The first one casts shadows.
+        colours: (L, 3) linear RGB.
+        ambient: (4, 3) linear RGB: what comes from everywhere, and how it grows along x, y, z.
+        shadow: how dark the first light's shadows are, 0..1.
+        softness_mm: width of a shadow's border.
+    """
+
+    directions: np.ndarray = field(default_factory=lambda: np.array([[0.3, -0.8, -0.5]]))
+    colours: np.ndarray = field(default_factory=lambda: np.array([[0.7, 0.7, 0.7]]))
+    ambient: np.ndarray = field(
+        default_factory=lambda: np.array([[0.3] * 3, [0.0] * 3, [-0.1] * 3, [0.0] * 3])
+    )
+    shadow: float = 0.8
+    softness_mm: float = 5.0
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """All meshes of a picture in one set of arrays, ready to draw.
+
+    Attributes:
+        vertices_mm, normals: (V, 3) float32, camera frame.
+        faces: (F, 3) int32.
+        uv: (F, 3, 2) float32.
+        mesh_of_face: (F,) int32.
+        owner_of_mesh: (M,) uint8.
+        part: (F,) uint8.
+        materials: (M, P) float32.
+        n_closed: the first so many faces can be seen from outside only.
+    """
+
+    vertices_mm: np.ndarray
+    normals: np.ndarray
+    faces: np.ndarray
+    uv: np.ndarray
+    mesh_of_face: np.ndarray
+    owner_of_mesh: np.ndarray
+    part: np.ndarray
+    materials: np.ndarray
+    n_closed: int
+
+    @classmethod
+    def of(cls, meshes: list[Mesh]) -> Stage:
+        """Put meshes together; closed ones first."""
+        meshes = sorted(meshes, key=lambda mesh: not mesh.closed)
+        if not meshes:
+            return _EMPTY_STAGE
+        offsets = np.cumsum([0] + [len(mesh.vertices_mm) for mesh in meshes])
+        vertices = np.concatenate([mesh.vertices_mm for mesh in meshes]).astype(np.float32)
+        faces = np.concatenate(
+            [mesh.faces + offset for mesh, offset in zip(meshes, offsets, strict=False)]
+        ).astype(np.int32)
+        sizes = [len(mesh.faces) for mesh in meshes]
+        return cls(
+            vertices_mm=vertices,
+            normals=vertex_normals(vertices, faces),
+            faces=faces,
+            uv=np.concatenate([mesh.uv for mesh in meshes]),
+            mesh_of_face=np.repeat(np.arange(len(meshes), dtype=np.int32), sizes),
+            owner_of_mesh=np.array([mesh.owner for mesh in meshes], np.uint8),
+            part=np.concatenate([mesh.part for mesh in meshes]),
+            materials=np.array([mesh.material.row() for mesh in meshes], np.float32),
+            n_closed=sum(len(mesh.faces) for mesh in meshes if mesh.closed),
+        )
+
+
+_EMPTY_STAGE = Stage(
+    np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32),
+    np.zeros((0, 3, 2), np.float32), np.zeros(0, np.int32), np.zeros(0, np.uint8),
+    np.zeros(0, np.uint8), np.zeros((0, 14), np.float32), 0,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class ShadowMap:
+    """Depth along a light, and the map from the camera frame to its cells.
+
+    Attributes:
+        depth_mm: (S, S) float32.
+        cells_from_camera: (3, 4) float32: x and y in cells, z in mm along the light.
+        radius: width of the shadow's border in cells.
+    """
+
+    depth_mm: np.ndarray
+    cells_from_camera: np.ndarray
+    radius: float
+
+    @classmethod
+    def cast(cls, stage: Stage, lights: Lights) -> ShadowMap:
+        """Draw the stage as the first light sees it."""
+        towards = lights.directions[0] / np.linalg.norm(lights.directions[0])
+        aside = np.cross(towards, (0.0, 0.0, 1.0) if abs(towards[2]) < 0.9 else (1.0, 0.0, 0.0))
+        aside /= np.linalg.norm(aside)
+        axes = np.stack([aside, np.cross(towards, aside), -towards])
+        seen = stage.vertices_mm @ axes.T.astype(np.float32)
+        low, high = seen.min(axis=0), seen.max(axis=0)
+        cell = max(float((high - low)[:2].max()) / (_SHADOW_SIZE - 3), 0.5)
+        scale = np.array([1 / cell, 1 / cell, 1.0])
+        offset = np.array([1.0, 1.0, 0.0]) - np.append(low[:2], 0.0) * scale
+        matrix = np.concatenate([axes * scale[:, None], offset[:, None]], axis=1)
+        points = seen * scale.astype(np.float32) + offset.astype(np.float32)
+        depth = np.full((_SHADOW_SIZE, _SHADOW_SIZE), np.inf, np.float32)
+        draw_depth(points.astype(np.float32), stage.faces, depth)
+        radius = min(max(lights.softness_mm / cell, 0.7), 4.0)
+        return cls(depth, matrix.astype(np.float32), radius)
+
+
+def shade(
+    stage: Stage,
+    buffer: GBuffer,
+    lights: Lights,
+    background: np.ndarray,
+    textures: np.ndarray,
+    focal_px: float,
+    principal_px: tuple[float, float],
+) -> tuple[np.ndarray, np.ndarray]:
+    """The picture.
+
+    Args:
+        stage: what was drawn.
+        buffer: at twice the picture's width and height.
+        lights: see ``Lights``.
+        background: (H, W, 3) uint8 sRGB.
+        textures: (T, 128, 128, 3) uint8 sRGB; T may be 0.
+        focal_px, principal_px: the picture's camera.
+
+    Returns:
+        (H, W, 3) uint8 sRGB and (H, W) uint8: owner + 1 of what covers most of a pixel where its
+        part is no forearm, 1 for things and forearms, 0 for background.
+    """
+    height, width = background.shape[:2]
+    image = background.copy()
+    owners = np.zeros((height, width), np.uint8)
+    if not len(stage.faces):
+        return image, owners
+    shadow = ShadowMap.cast(stage, lights)
+    directions = lights.directions / np.linalg.norm(lights.directions, axis=1, keepdims=True)
+    camera = np.array([focal_px, *principal_px], np.float32)
+    _shade(
+        buffer.triangle, buffer.bary, buffer.depth_mm,
+        stage.vertices_mm, stage.normals, stage.faces, stage.uv, stage.mesh_of_face,
+        stage.owner_of_mesh, stage.part, stage.materials,
+        skin.pattern_bank(), textures if len(textures) else _NO_TEXTURE,
+        directions.astype(np.float32), lights.colours.astype(np.float32),
+        lights.ambient.astype(np.float32), np.float32(lights.shadow),
+        shadow.depth_mm, shadow.cells_from_camera, np.float32(shadow.radius),
+        camera, _LINEAR_FROM_SRGB, _SRGB_FROM_LINEAR, image, owners,
+    )  # fmt: skip
+    return image, owners
+
+
+def linear_from_srgb(values: np.ndarray) -> np.ndarray:
+    """uint8 sRGB to linear light 0..1."""
+    return _LINEAR_FROM_SRGB[values]
+
+
+def _srgb_to_linear(v: np.ndarray) -> np.ndarray:
+    return np.where(v <= 0.04045, v / 12.92, ((v + 0.055) / 1.055) ** 2.4)
+
+
+def _linear_to_srgb(v: np.ndarray) -> np.ndarray:
+    return np.where(v <= 0.0031308, v * 12.92, 1.055 * np.maximum(v, 1e-9) ** (1 / 2.4) - 0.055)
+
+
+_LINEAR_FROM_SRGB = _srgb_to_linear(np.arange(256) / 255.0).astype(np.float32)
+_TABLE_SIZE = 4096
+#: Indexed by the square root of the linear value, which spends its entries on the shadows.
+_SRGB_FROM_LINEAR = np.round(
+    255 * _linear_to_srgb(np.linspace(0, 1, _TABLE_SIZE) ** 2)
+).astype(np.uint8)
+_NO_TEXTURE = np.full((1, TEXTURE_SIZE, TEXTURE_SIZE, 3), 255, np.uint8)
+
+_DERMIS = skin.DERMIS.astype(np.float32)
+_MELANIN = skin.MELANIN_ABSORPTION.astype(np.float32)
+_BLOOD = skin.BLOOD_ABSORPTION.astype(np.float32)
+_FLOOR = skin.FLOOR.astype(np.float32)
+#: How far light creeps round the terminator, per channel: red travels furthest in skin.
+_SKIN_WRAP = np.array([0.35, 0.18, 0.12], np.float32)
+_FOREARM = 16
+#: Directions on the screen in which occluders are looked for, in radii.
+_PROBES = np.array(
+    [[1.0, 0.0], [-0.35, 0.6], [-0.7, -0.7], [0.25, -0.5], [0.1, 1.0], [-0.45, 0.05]], np.float32
+)
+_AO_RADIUS_MM = 16.0
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+def _sample(texture: np.ndarray, x: np.float32, y: np.float32, out: np.ndarray) -> None:
+    """Bilinear lookup of an (H, W, C) uint8 texture at texels, values 0..255."""
+    height, width, channels = texture.shape
+    x = min(max(x, np.float32(0.0)), np.float32(width - 1.001))
+    y = min(max(y, np.float32(0.0)), np.float32(height - 1.001))
+    i, j = int(x), int(y)
+    u, v = x - i, y - j
+    for c in range(channels):
+        top = texture[j, i, c] * (1 - u) + texture[j, i + 1, c] * u
+        bottom = texture[j + 1, i, c] * (1 - u) + texture[j + 1, i + 1, c] * u
+        out[c] = top * (1 - v) + bottom * v
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+def _lit(
+    shadow_depth: np.ndarray, matrix: np.ndarray, radius: np.float32, p: np.ndarray, n: np.ndarray
+) -> np.float32:
+    """Share of the first light that reaches a point, 0..1, softened over ``radius`` cells."""
+    # Start a little off the surface, so that it does not shade itself.
+    px = p[0] + n[0] * np.float32(1.5)
+    py = p[1] + n[1] * np.float32(1.5)
+    pz = p[2] + n[2] * np.float32(1.5)
+    x = matrix[0, 0] * px + matrix[0, 1] * py + matrix[0, 2] * pz + matrix[0, 3]
+    y = matrix[1, 0] * px + matrix[1, 1] * py + matrix[1, 2] * pz + matrix[1, 3]
+    z = matrix[2, 0] * px + matrix[2, 1] * py + matrix[2, 2] * pz + matrix[2, 3]
+    size = shadow_depth.shape[0]
+    free = np.float32(0.0)
+    for k in range(5):
+        dx = radius * (np.float32(0.5) if k == 1 else np.float32(-0.5) if k == 2 else np.float32(0))
+        dy = radius * (np.float32(0.5) if k == 3 else np.float32(-0.5) if k == 4 else np.float32(0))
+        fx = min(max(x + dx, np.float32(0.0)), np.float32(size - 1.001))
+        fy = min(max(y + dy, np.float32(0.0)), np.float32(size - 1.001))
+        i, j = int(fx), int(fy)
+        u, v = fx - i, fy - j
+        limit = z - np.float32(_SHADOW_BIAS_MM)
+        a = np.float32(1.0) if shadow_depth[j, i] > limit else np.float32(0.0)
+        b = np.float32(1.0) if shadow_depth[j, i + 1] > limit else np.float32(0.0)
+        c = np.float32(1.0) if shadow_depth[j + 1, i] > limit else np.float32(0.0)
+        d = np.float32(1.0) if shadow_depth[j + 1, i + 1] > limit else np.float32(0.0)
+        free += (a * (1 - u) + b * u) * (1 - v) + (c * (1 - u) + d * u) * v
+    return free * np.float32(0.2)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+def _openness(
+    depth: np.ndarray, camera: np.ndarray, sx: int, sy: int, p: np.ndarray, n: np.ndarray, turn: int
+) -> np.float32:
+    """Screen-space ambient occlusion: 1 in the open, towards 0 in narrow places."""
+    height, width = depth.shape
+    reach = min(max(2.0 * camera[0] * _AO_RADIUS_MM / p[2], 3.0), 40.0)
+    hidden = np.float32(0.0)
+    swap = turn & 1
+    flip = np.float32(1.0) if turn & 2 else np.float32(-1.0)
+    for k in range(_PROBES.shape[0]):
+        ox, oy = _PROBES[k, swap], _PROBES[k, 1 - swap] * flip
+        x, y = sx + int(ox * reach), sy + int(oy * reach)
+        if x < 0 or y < 0 or x >= width or y >= height:
+            continue
+        z = depth[y, x]
+        if z > p[2] + 100.0:
+            continue
+        qx = (np.float32(0.5) * (x - np.float32(0.5)) - camera[1]) / camera[0] * z - p[0]
+        qy = (np.float32(0.5) * (y - np.float32(0.5)) - camera[2]) / camera[0] * z - p[1]
+        qz = z - p[2]
+        d2 = qx * qx + qy * qy + qz * qz + np.float32(1e-3)
+        d = np.sqrt(d2)
+        rise = (qx * n[0] + qy * n[1] + qz * n[2]) / d - np.float32(0.08)
+        if rise > 0:
+            hidden += rise / (1 + d2 / np.float32(3 * _AO_RADIUS_MM * _AO_RADIUS_MM))
+    return 1 - min(hidden * np.float32(2.0 / _PROBES.shape[0]), np.float32(0.85))
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+def _shade(
+    triangle: np.ndarray, bary: np.ndarray, depth: np.ndarray,
+    vertices: np.ndarray, normals: np.ndarray, faces: np.ndarray, uv: np.ndarray,
+    mesh_of_face: np.ndarray, owner_of_mesh: np.ndarray, part: np.ndarray, materials: np.ndarray,
+    patterns: np.ndarray, textures: np.ndarray,
+    directions: np.ndarray, colours: np.ndarray, ambient: np.ndarray, shadow_strength: np.float32,
+    shadow_depth: np.ndarray, shadow_matrix: np.ndarray, shadow_radius: np.float32,
+    camera: np.ndarray, to_linear: np.ndarray, to_srgb: np.ndarray,
+    image: np.ndarray, owners: np.ndarray,
+) -> None:  # fmt: skip
+    height, width = image.shape[:2]
+    p, n = np.empty(3, np.float32), np.empty(3, np.float32)
+    base, texel = np.empty(3, np.float32), np.empty(5, np.float32)
+    wrap = np.empty(3, np.float32)
+    shaded = np.empty((4, 3), np.float32)
+    for y in range(height):
+        for x in range(width):
+            covered = 0
+            for k in range(4):
+                if triangle[2 * y + (k >> 1), 2 * x + (k & 1)] >= 0:
+                    covered += 1
+            if covered == 0:
+                continue
+            total = np.zeros(3, np.float32)
+            for k in range(4):
+                sy, sx = 2 * y + (k >> 1), 2 * x + (k & 1)
+                t = triangle[sy, sx]
+                if t < 0:
+                    continue
+                mesh = mesh_of_face[t]
+                same = -1
+                for earlier in range(k):
+                    ey, ex = 2 * y + (earlier >> 1), 2 * x + (earlier & 1)
+                    e = triangle[ey, ex]
+                    near = abs(depth[ey, ex] - depth[sy, sx]) < 3.0
+                    if e >= 0 and mesh_of_face[e] == mesh and near:
+                        same = earlier
+                        break
+                if same >= 0:
+                    for c in range(3):
+                        shaded[k, c] = shaded[same, c]
+                        total[c] += shaded[k, c]
+                    continue
+
+                # Where the sample lies on its triangle.
+                wb, wc = bary[sy, sx, 0], bary[sy, sx, 1]
+                wa = 1 - wb - wc
+                ia, ib, ic = faces[t, 0], faces[t, 1], faces[t, 2]
+                for c in range(3):
+                    p[c] = wa * vertices[ia, c] + wb * vertices[ib, c] + wc * vertices[ic, c]
+                    n[c] = wa * normals[ia, c] + wb * normals[ib, c] + wc * normals[ic, c]
+                tx = wa * uv[t, 0, 0] + wb * uv[t, 1, 0] + wc * uv[t, 2, 0]
+                ty = wa * uv[t, 0, 1] + wb * uv[t, 1, 1] + wc * uv[t, 2, 1]
+                length = np.sqrt(n[0] * n[0] + n[1] * n[1] + n[2] * n[2]) + np.float32(1e-9)
+                away = np.sqrt(p[0] * p[0] + p[1] * p[1] + p[2] * p[2])
+                facing = -(n[0] * p[0] + n[1] * p[1] + n[2] * p[2]) / (length * away)
+                turn = np.float32(1.0)
+                if facing < 0:  # the inside of an open mesh, or a normal bent past the edge
+                    turn = np.float32(-1.0) if facing < np.float32(-0.35) else np.float32(1.0)
+                    facing = max(facing * turn, np.float32(0.0))
+                for c in range(3):
+                    n[c] *= turn / length
+
+                # What it is made of.
+                m = materials[mesh]
+                gloss, sharpness = m[6], np.float32(14.0)
+                if m[0] == SKIN:
+                    _sample(patterns[int(m[1])], tx, ty, texel)
+                    palm = 1 - (1 - m[4]) * texel[4] * np.float32(1 / 255.0)
+                    blood = m[3] * texel[1] * np.float32(0.01)
+                    fold = texel[2] * m[5] * np.float32(1 / 255.0)
+                    nail = texel[3] * np.float32(1 / 255.0)
+                    melanin = m[2] * palm * texel[0] * np.float32(1 / 128.0)
+                    blood += fold * np.float32(0.5)
+                    melanin += fold * np.float32(0.12)
+                    dark = 1 - np.float32(0.55) * fold
+                    for c in range(3):
+                        through = np.exp(-melanin * _MELANIN[c] - blood * _BLOOD[c])
+                        base[c] = (_FLOOR[c] + (_DERMIS[c] - _FLOOR[c]) * through) * dark
+                        wrap[c] = _SKIN_WRAP[c]
+                    if m[13] >= 0:
+                        ink_texture = textures[int(m[13])]
+                        _sample(ink_texture, tx * np.float32(0.5), ty * np.float32(0.4), texel)
+                        ink = (255 - texel[0]) * np.float32(0.8 / 255.0) * (1 - nail)
+                        for c in range(3):
+                            base[c] += (m[10 + c] * base[c] * 2 - base[c]) * ink
+                    if nail > 0:
+                        gloss += nail * np.float32(0.25)
+                        sharpness += nail * 40
+                        for c in range(3):
+                            bare = base[c] * np.float32(0.75) + np.float32(0.12)
+                            bare *= np.float32(1.0) if c == 0 else np.float32(0.92)
+                            colour = bare if m[7] < 0 else m[7 + c]
+                            base[c] += (colour - base[c]) * nail
+                else:
+                    gloss, sharpness = m[5], m[6]
+                    for c in range(3):
+                        base[c] = m[2 + c]
+                        wrap[c] = np.float32(0.1)
+                    if m[1] >= 0:
+                        size = np.float32(textures.shape[1] - 1)
+                        rx, ry = tx * m[7], ty * m[7]
+                        _sample(
+                            textures[int(m[1])],
+                            (rx - np.floor(rx)) * size, (ry - np.floor(ry)) * size, texel,
+                        )  # fmt: skip
+                        for c in range(3):
+                            base[c] *= to_linear[int(texel[c])] + np.float32(0.02)
+
+                # What light reaches it, and what of it comes back.
+                openness = _openness(depth, camera, sx, sy, p, n, (x & 1) + 2 * (y & 1))
+                free = np.float32(1.0)
+                if shadow_strength > 0:
+                    free = _lit(shadow_depth, shadow_matrix, shadow_radius, p, n)
+                    free = 1 - shadow_strength * (1 - free)
+                fresnel = np.float32(1.0) - facing
+                fresnel = fresnel * fresnel
+                fresnel = fresnel * fresnel
+                for c in range(3):
+                    around = (
+                        ambient[0, c] + ambient[1, c] * n[0] + ambient[2, c] * n[1]
+                        + ambient[3, c] * n[2]
+                    )  # fmt: skip
+                    around = max(around, np.float32(0.0)) * openness
+                    # Light that bounces between skin and skin in a cavity takes its colour on.
+                    shaded[k, c] = base[c] * around * (1 + (1 - openness) * base[c])
+                    shaded[k, c] += np.float32(0.10) * fresnel * around
+                for light in range(directions.shape[0]):
+                    lx, ly, lz = directions[light, 0], directions[light, 1], directions[light, 2]
+                    incidence = n[0] * lx + n[1] * ly + n[2] * lz
+                    reach = free if light == 0 else openness
+                    hx = lx - p[0] / away
+                    hy = ly - p[1] / away
+                    hz = lz - p[2] / away
+                    half = np.sqrt(hx * hx + hy * hy + hz * hz) + np.float32(1e-6)
+                    h = max((n[0] * hx + n[1] * hy + n[2] * hz) / half, np.float32(0.0))
+                    shine = np.float32(0.0)
+                    if incidence > 0 and gloss > 0 and h > np.float32(0.6):
+                        shine = gloss * reach * h**sharpness * incidence
+                    for c in range(3):
+                        soft = (incidence + wrap[c]) / (1 + wrap[c])
+                        if soft > 0:
+                            # Shadows on skin have red borders: red light enters beside them.
+                            here = reach if c > 0 else reach + wrap[0] * reach * (1 - reach)
+                            shaded[k, c] += base[c] * soft * here * colours[light, c]
+                        shaded[k, c] += shine * colours[light, c]
+                for c in range(3):  # a camera's shoulder: nothing burns out abruptly
+                    over = (shaded[k, c] - np.float32(0.6)) * np.float32(2.5)
+                    if over > 0:
+                        shaded[k, c] = np.float32(0.6) + np.float32(0.4) * over / (1 + over)
+                    total[c] += shaded[k, c]
+
+            for c in range(3):
+                behind = to_linear[image[y, x, c]]
+                value = (total[c] + (4 - covered) * behind) * np.float32(0.25)
+                image[y, x, c] = to_srgb[int(np.sqrt(min(value, np.float32(1.0))) * 4095.0)]
+            owners[y, x] = _majority(triangle, mesh_of_face, owner_of_mesh, part, x, y)
+
+
+@numba.njit(cache=True, nogil=True)
+def _majority(
+    triangle: np.ndarray, mesh_of_face: np.ndarray, owner_of_mesh: np.ndarray, part: np.ndarray,
+    x: int, y: int,
+) -> int:  # fmt: skip
+    """What at least two of a pixel's four samples see, see ``shade``; 0 if nothing does."""
+    best = 0
+    for k in range(4):
+        t = triangle[2 * y + (k >> 1), 2 * x + (k & 1)]
+        if t < 0:
+            continue
+        owner = 1 if part[t] == _FOREARM else 1 + owner_of_mesh[mesh_of_face[t]]
+        count = 0
+        for other in range(4):
+            o = triangle[2 * y + (other >> 1), 2 * x + (other & 1)]
+            if o >= 0:
+                same = 1 if part[o] == _FOREARM else 1 + owner_of_mesh[mesh_of_face[o]]
+                count += same == owner
+        if count >= 2 and owner > best:
+            best = owner
+    return best

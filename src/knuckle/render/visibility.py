@@ -1,0 +1,79 @@
+"""Which joints are seen.
+
+A joint lies inside the flesh, so "seen" needs a rule. A joint is visible if, at its own pixel,
+the nearest surface
+
+* belongs to the same hand (skin, glove, ring or sleeve: what is worn moves with the hand),
+* belongs to the same finger, or to the palm where the joint is part of it, and
+* lies no further in front of the joint than 1.6 times the flesh around it, plus 3 mm.
+
+So a knuckle behind another finger, behind the own fingertip that points at the camera, behind the
+palm, or outside the picture is hidden.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from knuckle.camera import Camera
+from knuckle.hand import FINGERS, N_JOINTS, Joint
+from knuckle.render.hand_model import PART_NAMES, HandModel
+from knuckle.render.raster import GBuffer
+from knuckle.render.shading import SUPERSAMPLING, Stage
+
+_PALM_PARTS = [PART_NAMES.index(name) for name in ("palm", "ring metacarpal", "little metacarpal")]
+
+
+def visible_joints(
+    joints_mm: np.ndarray, camera: Camera, stage: Stage, buffer: GBuffer, owner: int
+) -> np.ndarray:
+    """(21,) bool.
+
+    Args:
+        joints_mm: (21, 3) camera frame.
+        camera: of the picture (not of the supersampled buffer).
+        stage: what was drawn.
+        buffer: the supersampled G-buffer.
+        owner: number of the hand among the stage's meshes, counted from 1.
+    """
+    height, width = (n // SUPERSAMPLING for n in buffer.triangle.shape)
+    in_front = joints_mm[:, 2] > 1.0
+    pixels = np.full((N_JOINTS, 2), -1e6)
+    pixels[in_front] = camera.project(joints_mm[in_front])
+    inside = (pixels > -0.5).all(axis=1) & (pixels < (width - 0.5, height - 0.5)).all(axis=1)
+    visible = np.zeros(N_JOINTS, bool)
+    samples = ((pixels[inside] + 0.5) * SUPERSAMPLING).astype(int)
+    triangle = buffer.triangle[samples[:, 1], samples[:, 0]]
+    depth = buffer.depth_mm[samples[:, 1], samples[:, 0]]
+    # Row -1 stands for "no surface" and is masked out.
+    own = (triangle >= 0) & (stage.owner_of_mesh[stage.mesh_of_face[triangle]] == owner)
+    part = np.minimum(stage.part[triangle], len(PART_NAMES))
+    belongs = _belongs()[np.flatnonzero(inside), part]
+    covered_by = joints_mm[inside, 2] - depth
+    visible[inside] = own & belongs & (covered_by < _reach_mm()[inside])
+    return visible
+
+
+@cache
+def _belongs() -> np.ndarray:
+    """(21, 20) bool: whether a surface of a part shows a joint. The last column is "no part"."""
+    belongs = np.zeros((N_JOINTS, len(PART_NAMES) + 1), bool)
+    for finger, joints in enumerate(FINGERS):
+        belongs[joints[:, None], 1 + 3 * finger + np.arange(3)] = True
+        belongs[joints[0], _PALM_PARTS] = True
+    belongs[Joint.THUMB_MCP, _PALM_PARTS] = True
+    belongs[Joint.WRIST, [*_PALM_PARTS, 1, PART_NAMES.index("forearm")]] = True
+    return belongs
+
+
+@cache
+def _reach_mm() -> np.ndarray:
+    """(21,) how far in front of a joint its own skin may lie."""
+    model = HandModel.load()
+    reach = np.empty(N_JOINTS)
+    for j, joint in enumerate(model.joints_mm):
+        nearest = np.sort(np.linalg.norm(model.vertices_mm - joint, axis=1))[:24]
+        reach[j] = 1.6 * float(np.median(nearest)) + 3.0
+    return reach
