@@ -335,12 +335,14 @@ class PhotoSet:
     """Sides of the square tiles of each pass, in longer sides of the picture."""
     every: int = 1
     """Of a video, each how-manieth frame."""
+    filled: bool = False
+    """Whether one hand fills every picture."""
 
 
 PHOTO_SETS = (
     PhotoSet("photos_finger_count", "*.jpg", tiles={"full": (0.5,)}),
     PhotoSet("photos_gesture_room", "*.jpg", tiles={"quick": (0.5,), "full": (0.5, 0.3)}),
-    PhotoSet("photos_sign_digits", "*.jpg", wholes=(1.5, 1.15, 2.0)),
+    PhotoSet("photos_sign_digits", "*.jpg", wholes=(1.5, 1.15, 2.0), filled=True),
     PhotoSet("stereo_video", "cam*_test.mp4", tiles={"full": (0.6,)}, every=3),
 )
 
@@ -366,6 +368,14 @@ def views_of(
         for square in squares
         for angle, mirrored in turns
     ]
+
+
+def known_hands(photo: Photo, boxes: list[list[float]]) -> list[Square]:
+    """Squares around the hands that the set itself says are there."""
+    if photo.photo_set.filled:
+        height, width = photo.image.shape[:2]
+        return [Square((width - 1) / 2, (height - 1) / 2, 1.15 * max(width, height))]
+    return [_around(box) for box in boxes]
 
 
 def _around(box: list[float]) -> Square:
@@ -744,7 +754,7 @@ def label_all(root: Path, output: Path, plan: Pass, only: list[str]) -> None:
         started = time.monotonic()
         undone = photographs(root, photo_set, labels.done(plan.name))
         for count, photo in enumerate(undone, start=1):
-            known = [_around(box) for box in boxes.get(photo.file, [])]
+            known = known_hands(photo, boxes.get(photo.file, []))
             views = views_of(photo.image, photo_set, known, plan)
             labels.add(photo, _photo_record(photo, plan, views, known, teacher))
             if count % 100 == 0:
