@@ -1,0 +1,132 @@
+"""COCO-WholeBody (Jin et al., ECCV 2020): 2D hands of people in COCO's photographs.
+
+A person has a left and a right hand with 21 keypoints and a box each; ``…_valid`` says whether they
+were labelled. Hands that were not are places to ignore, never examples of "no hand".
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from knuckle.data.json_stream import BrokenDataError, JsonStream
+from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record
+from knuckle.data.sample import HandLabel
+from knuckle.hand import FINGER_NAMES, N_JOINTS, SIDES, order_from_names
+
+#: COCO-WholeBody's order of one hand: the wrist, then each finger from the palm to the tip.
+_THEIR_JOINTS = ["wrist", "thumb_cmc", "thumb_mcp", "thumb_ip", "thumb_tip"] + [
+    f"{finger}_{joint}" for finger in FINGER_NAMES[1:] for joint in ("mcp", "pip", "dip", "tip")
+]
+_ORDER = order_from_names(_THEIR_JOINTS)
+_LABEL_FILES = {split: f"coco_wholebody_{split}_v1.0.json" for split in ("train", "val")}
+
+
+class CocoWholeBody(LabelledSet):
+    """The photographs of COCO-WholeBody in which at least one hand is labelled.
+
+    Args:
+        root: the folder that holds ``train2017`` / ``val2017`` and, there or in ``annotations``,
+            the label files.
+        split: train or val.
+    """
+
+    name = "coco_wholebody"
+    splits = ("train", "val")
+
+    def __init__(self, root: Path, split: str = "val") -> None:
+        if split not in _LABEL_FILES:
+            raise ValueError(
+                f"COCO-WholeBody has the splits {', '.join(_LABEL_FILES)}, asked for {split!r}"
+            )
+        self.split = split
+        self.images = Path(root) / f"{split}2017"
+        path = _label_file(Path(root), split)
+        if path is None:
+            raise BrokenDataError(f"{root} has no {_LABEL_FILES[split]}, nor has its annotations/")
+        self._file_names, self._hands, self._ignored = _read_labels(path)
+        self.ids = sorted(self._hands)
+        self.report = DropReport(total=len(self._file_names), kept=len(self.ids))
+        self.report.drop("no labelled hand", len(self._file_names) - len(self.ids))
+        if not self.ids:
+            raise BrokenDataError(f"{path} labels no hand")
+
+    @classmethod
+    def is_at(cls, root: Path) -> bool:
+        """Whether ``root`` holds a label file of COCO-WholeBody."""
+        return any(_label_file(root, split) for split in _LABEL_FILES)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def record(self, index: int) -> Record:
+        """The labelled hands of all people in one photograph."""
+        number = self.ids[index]
+        return Record(
+            key=f"{self.split}_{number:012d}",
+            path=self.images / self._file_names[number],
+            hands=tuple(self._hands[number]),
+            complete=False,
+            ignore_xyxy=np.reshape(np.array(self._ignored.get(number, []), np.float64), (-1, 4)),
+            group=str(number),
+        )
+
+    def groups(self) -> Groups:
+        """Every photograph is its own."""
+        unknown = np.full(len(self), -1)
+        return Groups(
+            subject=unknown, capture=unknown, sequence=unknown, step=np.array(self.ids, np.int64)
+        )
+
+
+def _label_file(root: Path, split: str) -> Path | None:
+    places = (root / _LABEL_FILES[split], root / "annotations" / _LABEL_FILES[split])
+    return next((path for path in places if path.exists()), None)
+
+
+def _read_labels(
+    path: Path,
+) -> tuple[dict[int, str], dict[int, list[HandLabel]], dict[int, list[np.ndarray]]]:
+    """File names, labelled hands and boxes of unlabelled hands, by image id."""
+    names: dict[int, str] = {}
+    hands: dict[int, list[HandLabel]] = defaultdict(list)
+    ignored: dict[int, list[np.ndarray]] = defaultdict(list)
+    with JsonStream(path) as stream:
+        for key in stream.members():
+            if key not in ("images", "annotations"):
+                stream.skip()
+                continue
+            for number in stream.elements():
+                entry = stream.value()
+                try:
+                    if key == "images":
+                        names[int(entry["id"])] = str(entry["file_name"])
+                    else:
+                        _add_person(entry, hands, ignored)
+                except (KeyError, ValueError, TypeError) as error:
+                    what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+                    raise BrokenDataError(f"{path}, {key}[{number}]: {what}") from None
+    unknown = set(hands) - set(names)
+    if unknown:
+        raise BrokenDataError(f"{path}: image_id {min(unknown)} of an annotation is not in images")
+    return names, dict(hands), dict(ignored)
+
+
+def _add_person(
+    person: dict[str, Any],
+    hands: dict[int, list[HandLabel]],
+    ignored: dict[int, list[np.ndarray]],
+) -> None:
+    image = int(person["image_id"])
+    for side in SIDES:
+        x, y, width, height = np.asarray(person[f"{side}hand_box"], np.float64)
+        if person[f"{side}hand_valid"]:
+            points = np.asarray(person[f"{side}hand_kpts"], np.float64).reshape(N_JOINTS, 3)
+            valid = points[_ORDER, 2] > 0
+            joints_px = np.where(valid[:, None], points[_ORDER, :2], 0.0)
+            hands[image].append(HandLabel(side=side, joints_px=joints_px, valid=valid))
+        elif width > 0 and height > 0:
+            ignored[image].append(np.array([x, y, x + width, y + height]))

@@ -1,0 +1,193 @@
+"""All data sets that Knuckle reads. A new one is one file and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from knuckle.data.coco_wholebody import CocoWholeBody
+from knuckle.data.folder import Folder
+from knuckle.data.freihand import FreiHand
+from knuckle.data.interhand26m import InterHand26M
+from knuckle.data.json_stream import BrokenDataError
+from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record
+from knuckle.data.real_hand_3d import RealHand3D
+from knuckle.data.rhd import Rhd
+from knuckle.data.sample import Sample
+from knuckle.data.splits import PARTS, Split, split_by_groups
+
+DATASETS: dict[str, type[LabelledSet]] = {
+    "interhand26m": InterHand26M,
+    "freihand": FreiHand,
+    "rhd": Rhd,
+    "coco_wholebody": CocoWholeBody,
+    "real_hand_3d": RealHand3D,
+    "folder": Folder,
+}
+
+
+class Joined(LabelledSet):
+    """Several parts of one data set as one."""
+
+    name = "joined"
+    splits = ()
+
+    def __init__(self, parts: Sequence[LabelledSet]) -> None:
+        self.parts = list(parts)
+        self.split = "+".join(part.split for part in parts)
+        self._ends = np.cumsum([len(part) for part in parts])
+        self.report = DropReport()
+        for part in parts:
+            self.report.total += part.report.total
+            self.report.kept += part.report.kept
+            for reason, count in part.report.dropped.items():
+                self.report.drop(reason, count, part.report.examples[reason])
+
+    @classmethod
+    def is_at(cls, root: Path) -> bool:
+        """Never: it is made from others."""
+        del root
+        return False
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def _place(self, index: int) -> tuple[LabelledSet, int]:
+        part = int(np.searchsorted(self._ends, index, side="right"))
+        return self.parts[part], index - int(self._ends[part] - len(self.parts[part]))
+
+    def record(self, index: int) -> Record:
+        """The labels of one picture."""
+        part, row = self._place(index)
+        return part.record(row)
+
+    def image(self, index: int) -> np.ndarray:
+        """The picture."""
+        part, row = self._place(index)
+        return part.image(row)
+
+    def hand_map(self, index: int) -> np.ndarray | None:
+        """The masks of one picture."""
+        part, row = self._place(index)
+        return part.hand_map(row)
+
+    def flaw(self, sample: Sample) -> str | None:
+        """What any part finds wrong with a picture."""
+        return next((flaw for part in self.parts if (flaw := part.flaw(sample))), None)
+
+    def groups(self) -> Groups:
+        """The groups of all parts; numbers mean the same in all of them."""
+        groups = [part.groups() for part in self.parts]
+        return Groups(
+            *(
+                np.concatenate([getattr(group, level) for group in groups])
+                for level in ("subject", "capture", "sequence", "step")
+            )
+        )
+
+
+class Part(LabelledSet):
+    """Some records of a data set, such as one part of a split."""
+
+    name = "part"
+    splits = ()
+
+    def __init__(self, whole: LabelledSet, rows: np.ndarray, split: str) -> None:
+        self.whole, self.rows, self.split = whole, rows, split
+        self.report = DropReport(total=len(whole), kept=len(rows))
+        self.report.drop(f"in another part than {split}", len(whole) - len(rows))
+
+    @classmethod
+    def is_at(cls, root: Path) -> bool:
+        """Never: it is made from another."""
+        del root
+        return False
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def record(self, index: int) -> Record:
+        """The labels of one picture."""
+        return self.whole.record(int(self.rows[index]))
+
+    def image(self, index: int) -> np.ndarray:
+        """The picture."""
+        return self.whole.image(int(self.rows[index]))
+
+    def hand_map(self, index: int) -> np.ndarray | None:
+        """The masks of one picture."""
+        return self.whole.hand_map(int(self.rows[index]))
+
+    def flaw(self, sample: Sample) -> str | None:
+        """What the whole finds wrong with a picture."""
+        return self.whole.flaw(sample)
+
+    def groups(self) -> Groups:
+        """The groups of these records."""
+        groups = self.whole.groups()
+        return Groups(
+            groups.subject[self.rows],
+            groups.capture[self.rows],
+            groups.sequence[self.rows],
+            groups.step[self.rows],
+        )
+
+
+def recognise(root: Path) -> str:
+    """The name of the data set that lies in a folder, judged by its files.
+
+    Raises:
+        BrokenDataError: it is none that Knuckle knows.
+    """
+    if not root.is_dir():
+        raise BrokenDataError(f"{root} is not a folder; give the folder of a data set")
+    for name, reader in DATASETS.items():
+        if reader.is_at(root):
+            return name
+    raise BrokenDataError(
+        f"{root} is none of the data sets {', '.join(DATASETS)}: none of their label files is "
+        "there; give the folder that holds them"
+    )
+
+
+def open_dataset(root: Path, split: str = "all", name: str | None = None) -> LabelledSet:
+    """Open a data set by its folder.
+
+    Args:
+        root: the folder, as the data set is unpacked.
+        split: one of the data set's own splits, "all", or "70/15/15:train" (or val, test): whole
+            people, captures or sequences of all its splits dealt out anew (``splits``).
+        name: key in ``DATASETS``; recognised by its files if not given.
+    """
+    reader = DATASETS[name or recognise(root)]
+    if split.startswith("70/15/15:"):
+        whole, dealt = open_divided(root, name)
+        part = split.removeprefix("70/15/15:")
+        if part not in PARTS:
+            raise ValueError(f"expected 70/15/15:{{{','.join(PARTS)}}}, got {split!r}")
+        return Part(whole, dealt.rows(part), split)
+    if split == "all" and "all" not in reader.splits:
+        return _open_all(reader, root)
+    return reader(root, split)
+
+
+def open_divided(root: Path, name: str | None = None) -> tuple[LabelledSet, Split]:
+    """A whole data set and its division into 70/15/15 by people, captures or sequences."""
+    whole = open_dataset(root, "all", name)
+    return whole, split_by_groups(whole.groups())
+
+
+def _open_all(reader: type[LabelledSet], root: Path) -> LabelledSet:
+    """All splits that are there, as one."""
+    parts: list[LabelledSet] = []
+    problems = []
+    for split in reader.splits:
+        try:
+            parts.append(reader(root, split))
+        except BrokenDataError as error:
+            problems.append(error)
+    if not parts:
+        raise problems[0]
+    return parts[0] if len(parts) == 1 else Joined(parts)

@@ -1,0 +1,159 @@
+"""A folder of your own labels: pictures and one ``labels.jsonl``.
+
+The first line says what the rest means; every further line is one picture::
+
+    {"format": "knuckle-labels", "version": 1, "joint_order": ["wrist", "thumb_cmc", …]}
+    {"file": "images/0001.jpg", "split": "train", "group": "anna/walk", "complete": true,
+     "camera": {"fx": 600, "fy": 600, "cx": 319.5, "cy": 239.5, "distortion": []},
+     "video": ["anna/walk/front", 12], "hand_map": "masks/0001.png",
+     "hands": [{"side": "left", "joints_px": [[x, y], … 21], "valid": [1, …],
+                "joints_mm": [[x, y, z], …], "visible": [1, …]}]}
+
+Only ``file`` and ``hands`` with ``side`` and ``joints_px`` must be there. Pixels: (0, 0) is the
+centre of the top-left one. Millimetres: camera frame, x right, y down, z forward. Joints may stand
+in any order that ``joint_order`` names. ``hand_map``: 0 background, i + 1 the i-th hand, 255
+unknown.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from knuckle.camera import Camera
+from knuckle.data.json_stream import BrokenDataError
+from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record
+from knuckle.data.sample import HandLabel
+from knuckle.hand import order_from_names
+
+FORMAT = "knuckle-labels"
+VERSION = 1
+_LABELS = "labels.jsonl"
+
+
+class Folder(LabelledSet):
+    """A folder with ``labels.jsonl``.
+
+    Args:
+        root: the folder.
+        split: one of the splits that its records name; "all" for every record.
+    """
+
+    name = "folder"
+    splits = ("train", "val", "test", "all")
+
+    def __init__(self, root: Path, split: str = "all") -> None:
+        self.root, self.split = Path(root), split
+        path = self.root / _LABELS
+        self._lines = _read_lines(path)
+        self._order = _read_header(path, self._lines[0][1])
+        kept = [line for line in self._lines[1:] if split in ("all", line[1].get("split"))]
+        self.report = DropReport(total=len(self._lines) - 1, kept=len(kept))
+        self.report.drop(f"not of the split {split!r}", len(self._lines) - 1 - len(kept))
+        if not kept:
+            known = sorted({str(line[1].get("split")) for line in self._lines[1:]})
+            raise BrokenDataError(
+                f"{path} has no record of the split {split!r}; it has {', '.join(known) or 'none'}"
+            )
+        self._records = [self._parse(path, *line) for line in kept]
+
+    @classmethod
+    def is_at(cls, root: Path) -> bool:
+        """Whether ``root`` holds ``labels.jsonl``."""
+        return (root / _LABELS).exists()
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def record(self, index: int) -> Record:
+        """The labels of one picture."""
+        return self._records[index][0]
+
+    def hand_map(self, index: int) -> np.ndarray | None:
+        """The mask of a picture that has one."""
+        name = self._records[index][1]
+        if name is None:
+            return None
+        hand_map = cv2.imread(str(self.root / name), cv2.IMREAD_GRAYSCALE)
+        if hand_map is None:
+            raise BrokenDataError(f"{self.root / name} is missing or not an image")
+        return hand_map
+
+    def groups(self) -> Groups:
+        """Records of one ``group`` belong together; those without are each their own."""
+        names = [record.group or record.key for record, _ in self._records]
+        number = np.unique(np.array(names), return_inverse=True)[1].ravel()
+        unknown = np.full(len(self), -1)
+        return Groups(subject=unknown, capture=unknown, sequence=number, step=unknown)
+
+    def _parse(self, path: Path, number: int, entry: dict[str, Any]) -> tuple[Record, str | None]:
+        try:
+            camera = entry.get("camera")
+            video = entry.get("video")
+            record = Record(
+                key=Path(entry["file"]).with_suffix("").as_posix().replace("/", "_"),
+                path=self.root / entry["file"],
+                hands=tuple(self._hand(hand) for hand in entry["hands"]),
+                camera=None if camera is None else _camera(camera),
+                complete=bool(entry.get("complete", True)),
+                group=str(entry.get("group", "")),
+                video=None if video is None else (str(video[0]), int(video[1])),
+            )
+        except (KeyError, ValueError, TypeError, IndexError) as error:
+            what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            raise BrokenDataError(f"{path}, line {number}: {what}") from None
+        return record, entry.get("hand_map")
+
+    def _hand(self, hand: dict[str, Any]) -> HandLabel:
+        def ordered(name: str, kind: type) -> np.ndarray | None:
+            return None if hand.get(name) is None else np.array(hand[name], kind)[self._order]
+
+        joints_px = ordered("joints_px", float)
+        if joints_px is None:
+            raise KeyError("joints_px")
+        valid = ordered("valid", bool)
+        return HandLabel(
+            side=hand["side"],
+            joints_px=joints_px,
+            valid=np.ones(len(joints_px), bool) if valid is None else valid,
+            joints_mm=ordered("joints_mm", float),
+            visible=ordered("visible", bool),
+        )
+
+
+def _camera(values: dict[str, Any]) -> Camera:
+    fx, fy, cx, cy = (float(values[key]) for key in ("fx", "fy", "cx", "cy"))
+    return Camera(fx, fy, cx, cy, tuple(float(k) for k in values.get("distortion", ())))
+
+
+def _read_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    """(line number, object) of every line that is not empty; the first is the header."""
+    if not path.exists():
+        raise BrokenDataError(f"{path} does not exist; see knuckle.data.folder for what it holds")
+    lines = []
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        try:
+            entry = json.loads(line) if line.strip() else None
+        except json.JSONDecodeError as error:
+            raise BrokenDataError(f"{path}, line {number} is not JSON: {error}") from None
+        if entry is not None:
+            lines.append((number, entry))
+    if not lines:
+        raise BrokenDataError(f"{path} is empty")
+    return lines
+
+
+def _read_header(path: Path, header: dict[str, Any]) -> np.ndarray:
+    if header.get("format") != FORMAT or header.get("version") != VERSION:
+        raise BrokenDataError(
+            f'{path}: its first line must be {{"format": "{FORMAT}", "version": {VERSION}, '
+            f'"joint_order": […]}}, found {json.dumps(header)[:80]}'
+        )
+    try:
+        return order_from_names(header["joint_order"])
+    except (KeyError, ValueError) as error:
+        raise BrokenDataError(f"{path}, joint_order: {error}") from None

@@ -1,0 +1,114 @@
+"""FreiHAND (Zimmermann et al., ICCV 2019): single right hands, 224 x 224, with 3D joints and masks.
+
+32,560 training moments, each as four pictures with other backgrounds; 3,960 evaluation pictures.
+Labels are metres in the camera frame. The evaluation labels were published later and may be absent.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from knuckle.camera import Camera
+from knuckle.data.json_stream import BrokenDataError
+from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record, read_rgb
+from knuckle.data.sample import HandLabel
+from knuckle.hand import FINGER_NAMES, order_from_names
+
+#: FreiHAND's order: the wrist, then each finger from the palm to the tip.
+_THEIR_JOINTS = ["wrist", "thumb_cmc", "thumb_mcp", "thumb_ip", "thumb_tip"] + [
+    f"{finger}_{joint}" for finger in FINGER_NAMES[1:] for joint in ("mcp", "pip", "dip", "tip")
+]
+_ORDER = order_from_names(_THEIR_JOINTS)
+_MM_PER_METRE = 1000.0
+_FOLDERS = {"train": "training", "test": "evaluation"}
+
+
+class FreiHand(LabelledSet):
+    """FreiHAND as it is unpacked.
+
+    Args:
+        root: the folder that holds ``training`` and ``training_xyz.json``.
+        split: train or test (their "evaluation").
+    """
+
+    name = "freihand"
+    splits = ("train", "test")
+
+    def __init__(self, root: Path, split: str = "train") -> None:
+        if split not in _FOLDERS:
+            raise ValueError(f"FreiHAND has the splits {', '.join(_FOLDERS)}, asked for {split!r}")
+        self.split = split
+        self.folder = Path(root) / _FOLDERS[split]
+        self.K = _load(self.folder, "K", (3, 3))
+        self.xyz_m = _load(self.folder, "xyz", (21, 3))
+        if len(self.K) != len(self.xyz_m):
+            raise BrokenDataError(
+                f"{self.folder}_K.json has {len(self.K)} records, {self.folder}_xyz.json "
+                f"{len(self.xyz_m)}: they are not of one release"
+            )
+        self.files = sorted((self.folder / "rgb").glob("*.jpg"))
+        if not self.files:
+            raise BrokenDataError(f"{self.folder / 'rgb'} holds no pictures; unpack FreiHAND again")
+        self.report = DropReport(total=len(self.files), kept=len(self.files))
+
+    @classmethod
+    def is_at(cls, root: Path) -> bool:
+        """Whether ``root`` looks like FreiHAND."""
+        return any((root / f"{folder}_xyz.json").exists() for folder in _FOLDERS.values())
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def record(self, index: int) -> Record:
+        """The labels of one picture."""
+        path = self.files[index]
+        moment = self._moment(path)
+        K = self.K[moment]
+        camera = Camera(K[0, 0], K[1, 1], K[0, 2], K[1, 2])
+        joints_mm = self.xyz_m[moment][_ORDER] * _MM_PER_METRE
+        return Record(
+            key=f"{self.split}_{path.stem}",
+            path=path,
+            hands=(
+                HandLabel(side="right", joints_px=camera.project(joints_mm), joints_mm=joints_mm),
+            ),
+            camera=camera,
+            group=f"{self.split}/{moment}",
+        )
+
+    def hand_map(self, index: int) -> np.ndarray | None:
+        """The hand's mask, where one ships: one for the four pictures of a training moment."""
+        path = self.folder / "mask" / f"{self._moment(self.files[index]):08d}.jpg"
+        return (read_rgb(path)[..., 0] > 127).astype(np.uint8) if path.exists() else None
+
+    def groups(self) -> Groups:
+        """People and sequences are not told; pictures of one moment are."""
+        unknown = np.full(len(self), -1)
+        # Odd numbers for the evaluation part: its moments are others than those of training.
+        step = np.array([self._moment(path) for path in self.files]) * 2 + (self.split == "test")
+        return Groups(subject=unknown, capture=unknown, sequence=unknown, step=step)
+
+    def _moment(self, path: Path) -> int:
+        return int(path.stem) % len(self.xyz_m)
+
+
+def _load(folder: Path, part: str, shape: tuple[int, ...]) -> np.ndarray:
+    """(N, *shape) from ``<folder>_<part>.json``."""
+    path = Path(f"{folder}_{part}.json")
+    try:
+        values: Any = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise BrokenDataError(f"{path} does not exist; unpack FreiHAND's labels again") from None
+    except json.JSONDecodeError as error:
+        raise BrokenDataError(f"{path} is not whole JSON ({error}); unpack it again") from None
+    for number, value in enumerate(values):
+        found = np.shape(value)
+        if found != shape or not np.isfinite(value).all():
+            raise BrokenDataError(
+                f"{path}, record {number}: expected {shape} finite numbers, found shape {found}"
+            )
+    return np.asarray(values, np.float64).reshape(-1, *shape)

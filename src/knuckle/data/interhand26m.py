@@ -1,0 +1,382 @@
+"""InterHand2.6M (Moon et al., ECCV 2020, arXiv 2008.09309): one or two hands in a light stage.
+
+Reads release v1.0 (``annotations/<split>/``), v0.0 (``annotations/{all,human_annot,
+machine_annot}/``) and re-packed copies (label files and pictures in one folder). What is particular
+to it ends here: joint order tip first and right hand first, world coordinates, places held by
+[1, 1, 1], and its flaws. A picture is found by its ``file_name`` alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from knuckle.camera import Camera, RigidTransform
+from knuckle.data.interhand_index import (
+    HAND_TYPES,
+    InterHandIndex,
+    LabelFiles,
+    open_index,
+)
+from knuckle.data.json_stream import BrokenDataError
+from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record
+from knuckle.data.sample import HandLabel, Sample
+from knuckle.hand import BONES, N_JOINTS, Side, bone_lengths, order_from_names
+
+SPLITS = ("train", "val", "test")
+#: How InterHand2.6M orders the joints of one hand (its skeleton.txt), in our names.
+_THEIR_JOINTS = (
+    *("thumb_tip", "thumb_ip", "thumb_mcp", "thumb_cmc"),
+    *("index_tip", "index_dip", "index_pip", "index_mcp"),
+    *("middle_tip", "middle_dip", "middle_pip", "middle_mcp"),
+    *("ring_tip", "ring_dip", "ring_pip", "ring_mcp"),
+    *("little_tip", "little_dip", "little_pip", "little_mcp"),
+    "wrist",
+)
+_ORDER = order_from_names(_THEIR_JOINTS)
+#: Where each hand's joints stand among the 42, in our order.
+_JOINTS_OF: dict[Side, np.ndarray] = {"right": _ORDER, "left": _ORDER + N_JOINTS}
+_SIDES_OF: dict[str, tuple[Side, ...]] = {
+    "right": ("right",),
+    "left": ("left",),
+    "interacting": ("right", "left"),
+}
+
+#: Turned and distorted (reported by users of the data set).
+FLAWED_CAMERAS = ("400412",)
+#: Cameras whose number starts so give grey pictures.
+_GREY_PREFIX = "41"
+#: No human bone between two of the joints is outside these lengths, mm.
+_BONE_RANGE_MM = (2.0, 150.0)
+#: A bone that is longer or shorter than the capture's median by this factor is no bone.
+_BONE_FACTOR = 2.0
+#: A picture in which 99 % of the values are below this is black (JPEG noise stays below 10).
+_BLACK_LEVEL = 16
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which records to keep. ``Selection.official()`` leaves out nothing, as the papers do.
+
+    Attributes:
+        annotation: labelled by people, by a network, or either ("H", "M", "H+M" of the paper).
+        hands: pictures of one hand, of two, or either.
+        fps: 5 or 30; None takes the release as it is. Only a 30 fps release can be thinned.
+        release_fps: the release's own rate, where the folder's name does not say it.
+        cameras: only these; empty for all.
+        skip_cameras: none of these.
+        drop_grey: leave out the grey cameras (41xxxx).
+        drop_flawed: leave out time steps with impossible bones, pictures that show no valid joint,
+            and two-hand pictures of which one hand has no label.
+        drop_black: leave out black pictures; they are found when they are read.
+    """
+
+    annotation: Literal["all", "human", "machine"] = "all"
+    hands: Literal["all", "single", "two"] = "all"
+    fps: Literal[5, 30] | None = None
+    release_fps: Literal[5, 30] | None = None
+    cameras: tuple[str, ...] = ()
+    skip_cameras: tuple[str, ...] = FLAWED_CAMERAS
+    drop_grey: bool = False
+    drop_flawed: bool = True
+    drop_black: bool = True
+
+    @classmethod
+    def official(cls) -> Selection:
+        """Everything that has a label, flaws included."""
+        return cls(skip_cameras=(), drop_flawed=False, drop_black=False)
+
+
+@dataclass(frozen=True)
+class Release:
+    """Where the files of one split lie.
+
+    Attributes:
+        files: the label files.
+        images: folder that ``file_name`` is relative to.
+        layout: "v1.0", "v0.0" or "re-packed".
+        human_list: file with the ids of the annotations made by people, where there is one.
+        fps: rate of the release, if its folder's name says it.
+    """
+
+    files: LabelFiles
+    images: Path
+    layout: str
+    human_list: Path | None = None
+    fps: int | None = None
+
+
+def find_release(root: Path, split: str, annotation: str = "all") -> Release:
+    """Look for the label files of a split below ``root``.
+
+    Raises:
+        BrokenDataError: none of the known layouts is there.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"InterHand2.6M has the splits {', '.join(SPLITS)}, asked for {split!r}")
+    found = re.search(r"(?<!\d)(5|30) ?fps", " ".join([str(root), *_names_in(root)]))
+    fps = int(found[1]) if found else None
+    stem = f"InterHand2.6M_{split}"
+    new, old = root / "annotations" / split, root / "annotations" / _OLD_FOLDER[annotation]
+    images = _image_folder(root, split)
+    if (new / f"{stem}_data.json").exists():
+        lists = (folder / f"aid_human_annot_{split}.txt" for folder in (new, new.parent, root))
+        human = next((path for path in lists if path.exists()), None)
+        return Release(_label_files(new, stem), images, "v1.0", human, fps)
+    if (old / f"{stem}_data.json").exists():
+        return Release(_label_files(old, stem), images, "v0.0", None, fps)
+    packed = sorted(root.glob("*_data.json"))
+    packed = [path for path in packed if split in path.name.lower()] or packed
+    if len(packed) == 1:
+        stem = packed[0].name.removesuffix("_data.json")
+        return Release(_label_files(root, stem), root, "re-packed", None, fps)
+    raise BrokenDataError(
+        f"{root} is not InterHand2.6M: expected annotations/{split}/{stem}_data.json (v1.0), "
+        f"annotations/{_OLD_FOLDER[annotation]}/{stem}_data.json (v0.0) or one *_data.json beside "
+        f"its pictures (re-packed); found {', '.join(_names_in(root)[:8]) or 'nothing'}"
+    )
+
+
+_OLD_FOLDER = {"all": "all", "human": "human_annot", "machine": "machine_annot"}
+
+
+def _names_in(root: Path) -> list[str]:
+    return sorted(path.name for path in root.iterdir()) if root.is_dir() else []
+
+
+def _label_files(folder: Path, stem: str) -> LabelFiles:
+    return LabelFiles(*(folder / f"{stem}_{part}.json" for part in ("data", "camera", "joint_3d")))
+
+
+def _image_folder(root: Path, split: str) -> Path:
+    """``images/<split>``, in the root or in the folder that the release's archives unpack to."""
+    inner = sorted(root.glob(f"*/images/{split}"))
+    return root / "images" / split if (root / "images").exists() or not inner else inner[0]
+
+
+class InterHand26M(LabelledSet):
+    """One split of InterHand2.6M.
+
+    Args:
+        root: the folder that holds ``annotations`` and ``images``, or a re-packed copy.
+        split: train, val or test.
+        selection: which records to keep.
+        cache: folder of the index; see ``interhand_index.open_index``.
+
+    Attributes:
+        release: where its files were found.
+        index: all its labels, as columns.
+        rows: (N,) rows of the index that were kept.
+    """
+
+    name = "interhand26m"
+    splits = SPLITS
+
+    def __init__(
+        self,
+        root: Path,
+        split: str = "test",
+        selection: Selection | None = None,
+        *,
+        cache: Path | None = None,
+    ) -> None:
+        self.split = split
+        self.selection = selection or Selection()
+        self.release = find_release(Path(root), split, self.selection.annotation)
+        self.index: InterHandIndex = open_index(self.release.files, cache)
+        self.report = DropReport(total=len(self.index))
+        self.rows = self._select()
+        self.report.kept = len(self.rows)
+        if not len(self.rows):
+            raise BrokenDataError(f"nothing is left of {root}, {split}:\n{self.report}")
+
+    @classmethod
+    def is_at(cls, root: Path) -> bool:
+        """Whether ``root`` holds a release or a re-packed copy."""
+        patterns = ("annotations/*/InterHand2.6M_*_data.json", "*interhand2.6m_*data.json")
+        return any(next(root.glob(pattern), None) for pattern in patterns)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def record(self, index: int) -> Record:
+        """The labels of one picture; a hand whose joints are all unknown is there all the same."""
+        columns, row = self.index, int(self.rows[index])
+        camera_row, step = int(columns["camera"][row]), int(columns["step"][row])
+        T_camera_from_world = RigidTransform.from_centre(
+            columns["camrot"][camera_row], columns["campos"][camera_row]
+        )
+        fx, fy = columns["focal"][camera_row]
+        cx, cy = columns["princpt"][camera_row]
+        camera = Camera(float(fx), float(fy), float(cx), float(cy))
+        both_mm = T_camera_from_world(columns["world_coord"][step].astype(np.float64))  # (42, 3)
+        valid = columns["joint_valid"][row] & columns["step_valid"][step]
+        kind = HAND_TYPES[columns["hand_type"][row]]
+        hands = tuple(
+            _hand_label(side, both_mm[_JOINTS_OF[side]], valid[_JOINTS_OF[side]], camera)
+            for side in _SIDES_OF[kind]
+        )
+        capture, sequence = int(columns["capture"][row]), self._sequence_name(row)
+        return Record(
+            key=f"{self.split}_{int(columns['annotation'][row])}",
+            path=self.release.images / columns.file_name(row),
+            hands=hands,
+            camera=camera,
+            sides_known=bool(columns["hand_type_valid"][row]),
+            complete=all(hand.valid.any() for hand in hands),
+            group=f"{capture}/{sequence}",
+            video=(
+                f"{capture}/{sequence}/{columns.cameras[camera_row]}",
+                int(columns["frame"][row]),
+            ),
+        )
+
+    def groups(self) -> Groups:
+        """Numbers that mean the same in every split of the release."""
+        columns = self.index
+        names = np.array([_stable_hash(name) for name in columns.sequences], np.int64)
+        capture = columns["capture"][self.rows].astype(np.int64)
+        return Groups(
+            subject=columns["subject"][self.rows].astype(np.int64),
+            capture=capture,
+            sequence=capture * (1 << 40) + names[columns["sequence"][self.rows]],
+            step=capture * (1 << 40) + columns["frame"][self.rows],
+        )
+
+    def flaw(self, sample: Sample) -> str | None:
+        """Black pictures, which only reading them reveals."""
+        return "black picture" if self.selection.drop_black and is_black(sample.image) else None
+
+    def _sequence_name(self, row: int) -> str:
+        return self.index.sequences[self.index["sequence"][row]]
+
+    # ---------------------------------------------------------------------------------- selection
+    def _select(self) -> np.ndarray:
+        """Rows that pass every rule, each loss reported under the first rule that it broke."""
+        chosen, index = self.selection, self.index
+        keep = np.ones(len(index), bool)
+
+        def drop(reason: str, bad: np.ndarray) -> None:
+            lost = np.flatnonzero(keep & bad)
+            self.report.drop(reason, len(lost), [index.file_name(row) for row in lost[:3]])
+            keep[lost] = False
+
+        drop("its camera is not in the camera file", index["camera"] < 0)
+        drop("its time step is not in the joint file", index["step"] < 0)
+        if chosen.annotation != "all" and self.release.layout != "v0.0":
+            human = np.isin(index["annotation"], self._human_annotations())
+            drop(
+                f"not of the {chosen.annotation} annotations",
+                ~human if chosen.annotation == "human" else human,
+            )
+        two = index["hand_type"] == HAND_TYPES.index("interacting")
+        if chosen.hands != "all":
+            drop(f"not of {chosen.hands} hands", ~two if chosen.hands == "two" else two)
+        drop("camera not chosen", self._of_unwanted_camera())
+        if chosen.fps is not None:
+            drop(f"between the time steps of {chosen.fps} fps", ~self._at_rate(chosen.fps))
+        if chosen.drop_flawed:
+            self._drop_flawed(drop, two)
+        return np.flatnonzero(keep)
+
+    def _drop_flawed(self, drop: Callable[[str, np.ndarray], None], two: np.ndarray) -> None:
+        index = self.index
+        valid = index["joint_valid"]
+        first = np.asarray(valid[:, :N_JOINTS].any(axis=1))
+        second = np.asarray(valid[:, N_JOINTS:].any(axis=1))
+        drop("two hands of which one or both have no label", two & ~(first & second))
+        drop("no valid joint", ~(first | second))
+        drop("no valid joint inside the picture", np.asarray(index["n_inside"] == 0))
+        drop("impossible bones in 3D", impossible_steps(index)[np.maximum(index["step"], 0)])
+
+    def _human_annotations(self) -> np.ndarray:
+        if self.release.human_list is None:
+            raise BrokenDataError(
+                f"{self.release.files.data.parent} does not say which annotations people made: "
+                f"expected aid_human_annot_{self.split}.txt there (from the page of InterHand2.6M) "
+                "or the folders of release v0.0; ask for annotation='all', or add the file"
+            )
+        return np.loadtxt(self.release.human_list, dtype=np.int64, ndmin=1)
+
+    def _of_unwanted_camera(self) -> np.ndarray:
+        chosen = self.selection
+        unwanted = [
+            (bool(chosen.cameras) and camera not in chosen.cameras)
+            or camera in chosen.skip_cameras
+            or (chosen.drop_grey and camera.startswith(_GREY_PREFIX))
+            for camera in self.index.cameras
+        ]
+        # A record without a camera is row -1 here; it was dropped for that already.
+        return np.array([*unwanted, False])[self.index["camera"]]
+
+    def _at_rate(self, fps: int) -> np.ndarray:
+        """(N,) bool: the rows of every n-th time step of each sequence."""
+        have = self.selection.release_fps or self.release.fps
+        if have is None:
+            raise ValueError(
+                "the rate of this release is not known: no '5fps' or '30fps' in its folder's name; "
+                "set release_fps"
+            )
+        if have % fps:
+            raise ValueError(f"a release of {have} fps cannot give {fps} fps")
+        index = self.index
+        run = index["capture"].astype(np.int64) * (1 << 32) + index["sequence"]
+        frames = np.stack([run, index["frame"].astype(np.int64)], axis=1)
+        steps, step_of_row = np.unique(frames, axis=0, return_inverse=True)
+        first = np.concatenate([[0], np.flatnonzero(np.diff(steps[:, 0])) + 1])
+        rank = np.arange(len(steps)) - np.repeat(first, np.diff([*first, len(steps)]))
+        return (rank % (have // fps) == 0)[step_of_row.ravel()]
+
+
+def _hand_label(side: Side, joints_mm: np.ndarray, valid: np.ndarray, camera: Camera) -> HandLabel:
+    """Labels of one hand from its joints in the camera frame, in our order.
+
+    Joints without a label hold [1, 1, 1] of the world: they become 0, so that nobody mistakes them
+    for places.
+    """
+    valid = valid & (joints_mm[:, 2] > 0)
+    joints_px = np.where(valid[:, None], camera.project(joints_mm), 0.0)
+    return HandLabel(
+        side=side,
+        joints_px=joints_px,
+        valid=valid,
+        joints_mm=np.where(valid[:, None], joints_mm, 0.0),
+    )
+
+
+def impossible_steps(index: InterHandIndex) -> np.ndarray:
+    """(S,) bool: time steps in which a valid bone has a length that no hand has.
+
+    Either outright, or against the median of the same bone over the capture: one capture shows
+    one person, and bones do not grow.
+    """
+    world, valid = index["world_coord"], index["step_valid"]
+    wrong = np.zeros(len(world), bool)
+    for joints in _JOINTS_OF.values():
+        lengths = bone_lengths(world[:, joints])  # (S, 20)
+        known = valid[:, joints[BONES[:, 0]]] & valid[:, joints[BONES[:, 1]]]
+        low, high = _BONE_RANGE_MM
+        wrong |= (known & ((lengths < low) | (lengths > high))).any(axis=1)
+        for capture in np.unique(index["step_capture"]):
+            steps = index["step_capture"] == capture
+            masked = np.where(known[steps], lengths[steps], np.nan)
+            masked = masked[:, np.any(np.isfinite(masked), axis=0)]  # bones seen at least once
+            ratio = np.abs(np.log(np.maximum(masked, 1e-6) / np.nanmedian(masked, axis=0)))
+            wrong[steps] |= np.any(ratio > np.log(_BONE_FACTOR), axis=1)
+    return wrong
+
+
+def is_black(image: np.ndarray) -> bool:
+    """Whether a picture (H, W, 3) shows nothing."""
+    return bool(np.percentile(image, 99) < _BLACK_LEVEL)
+
+
+def _stable_hash(name: str) -> int:
+    """A number of 39 bits that is the same in every run and every split."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 25

@@ -1,0 +1,189 @@
+"""What every data set of labelled pictures offers, and the report of what it left out.
+
+A reader turns one format into ``Record``s; units, joint order and file layout end there. Pictures
+are read only when asked for, so that labels alone (for scoring, splitting, counting) stay cheap.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, final
+
+import cv2
+import numpy as np
+
+from knuckle.camera import Camera
+from knuckle.data.json_stream import BrokenDataError
+from knuckle.data.sample import HandLabel, Sample
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Record:
+    """The labels of one picture, without its pixels.
+
+    Attributes:
+        key: unique within its data set, fit for a file name.
+        path: the picture.
+        hands: the hands that are there; one of which no joint is known has ``valid`` all False.
+        camera: intrinsics, or None where unknown.
+        sides_known: False where the data set does not vouch for which hands are there.
+        complete: see ``Sample.complete``.
+        ignore_xyxy: see ``Sample.ignore_xyxy``.
+        group: see ``Sample.group``.
+        video: (name, frame number) where the pictures of a name follow each other in time.
+    """
+
+    key: str
+    path: Path
+    hands: tuple[HandLabel, ...]
+    camera: Camera | None = None
+    sides_known: bool = True
+    complete: bool = True
+    ignore_xyxy: np.ndarray = field(default_factory=lambda: np.zeros((0, 4)))
+    group: str = ""
+    video: tuple[str, int] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Where each record comes from: what a split must keep together. -1 stands for unknown.
+
+    Attributes:
+        subject: (N,) int, the person.
+        capture: (N,) int, the recording session.
+        sequence: (N,) int, the sequence within the data set (unique across captures).
+        step: (N,) int, the moment: the same for all views of one time step.
+    """
+
+    subject: np.ndarray
+    capture: np.ndarray
+    sequence: np.ndarray
+    step: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.subject)
+
+
+@dataclass
+class DropReport:
+    """What a reader left out, and why: reason -> how many, with a few names each."""
+
+    total: int = 0
+    kept: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    def drop(self, reason: str, count: int, examples: Sequence[str] = ()) -> None:
+        """Count records left out for a reason."""
+        if count:
+            self.dropped[reason] = self.dropped.get(reason, 0) + count
+            known = self.examples.setdefault(reason, [])
+            known.extend(list(examples)[: 3 - len(known)])
+
+    def __str__(self) -> str:
+        lines = [f"{self.kept:,} of {self.total:,} records kept"]
+        for reason, count in sorted(self.dropped.items(), key=lambda item: -item[1]):
+            names = ", ".join(self.examples[reason])
+            lines.append(
+                f"  {count:,} left out: {reason}" + (f" (such as {names})" if names else "")
+            )
+        return "\n".join(lines)
+
+
+class LabelledSet(ABC):
+    """A data set of labelled pictures.
+
+    Attributes:
+        name: the key in ``DATASETS``.
+        splits: the parts that the data set's makers made.
+        split: the part that was opened.
+        report: what was left out.
+    """
+
+    name: ClassVar[str]
+    splits: ClassVar[tuple[str, ...]]
+    split: str
+    report: DropReport
+
+    @abstractmethod
+    def __init__(self, root: Path, split: str) -> None: ...
+
+    @classmethod
+    @abstractmethod
+    def is_at(cls, root: Path) -> bool:
+        """Whether ``root`` holds this data set, judged by the names of its files."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of pictures."""
+
+    @abstractmethod
+    def record(self, index: int) -> Record:
+        """The labels of one picture, without reading it."""
+
+    @abstractmethod
+    def groups(self) -> Groups:
+        """Where each record comes from, for splitting."""
+
+    def hand_map(self, index: int) -> np.ndarray | None:
+        """(H, W) uint8 as in ``Sample.hand_map``, or None where the set has no masks."""
+        del index
+        return None
+
+    def image(self, index: int) -> np.ndarray:
+        """(H, W, 3) uint8 RGB, as it lies on disk."""
+        return read_rgb(self.record(index).path)
+
+    @final
+    def __getitem__(self, index: int) -> Sample:
+        """One picture with its labels."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"{self.name} has {len(self)} records, asked for number {index}")
+        record = self.record(index)
+        return Sample(
+            image=self.image(index),
+            hands=record.hands,
+            camera=record.camera,
+            hand_map=self.hand_map(index),
+            ignore_xyxy=record.ignore_xyxy,
+            complete=record.complete,
+            key=record.key,
+            group=record.group,
+        )
+
+    def flaw(self, sample: Sample) -> str | None:
+        """Why a picture should be left out that only reading it reveals, or None."""
+        del sample
+        return None
+
+    def __iter__(self) -> Iterator[Sample]:
+        """All pictures in order, without those that turn out to be flawed (see ``report``)."""
+        for index in range(len(self)):
+            sample = self[index]
+            flaw = self.flaw(sample)
+            if flaw is None:
+                yield sample
+            else:
+                self.report.drop(flaw, 1, [sample.key])
+                self.report.kept -= 1
+
+
+def read_rgb(path: Path) -> np.ndarray:
+    """(H, W, 3) uint8 RGB.
+
+    The pixels are taken as they are stored: an orientation in the file's EXIF would turn the
+    picture away from its labels.
+
+    Raises:
+        BrokenDataError: there is no file, or it is not an image.
+    """
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if image is None:
+        problem = "is not an image that can be decoded" if path.exists() else "does not exist"
+        raise BrokenDataError(
+            f"{path} {problem}; unpack the data set again, or see `knuckle data check`"
+        )
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

@@ -1,0 +1,90 @@
+"""Photographs of single hands with 3D joints fitted to a depth camera (Ge et al., CVPR 2019).
+
+The real-world set of hand-graph-cnn, as one ``labels.json`` beside ``images/``: 256 x 256 crops
+with the crop's intrinsics. For research only, and here only for measuring. The hands often touch
+the crop's border, so each picture is padded with its repeated border, and the camera with it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from knuckle.camera import Camera
+from knuckle.data.json_stream import BrokenDataError
+from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record, read_rgb
+from knuckle.data.sample import HandLabel
+from knuckle.hand import JOINT_NAMES, order_from_names
+
+#: Theirs is ours: the wrist, then each finger from base to tip.
+_ORDER = order_from_names(JOINT_NAMES)
+_KEYS = {"file", "side", "fx_fy_cx_cy", "joints_mm"}
+
+
+class RealHand3D(LabelledSet):
+    """The photographs, padded.
+
+    Args:
+        root: the folder that holds ``labels.json`` and ``images``.
+        split: "test"; there is no other.
+        pad_px: border to repeat on all sides, px.
+    """
+
+    name = "real_hand_3d"
+    splits = ("test",)
+
+    def __init__(self, root: Path, split: str = "test", *, pad_px: int = 64) -> None:
+        if split != "test":
+            raise ValueError(f"real_hand_3d has the split test only, asked for {split!r}")
+        self.root, self.split, self.pad_px = Path(root), split, pad_px
+        path = self.root / "labels.json"
+        try:
+            self._labels = json.loads(path.read_text())
+        except FileNotFoundError:
+            raise BrokenDataError(f"{path} does not exist") from None
+        except json.JSONDecodeError as error:
+            raise BrokenDataError(f"{path} is not whole JSON: {error}") from None
+        for number, label in enumerate(self._labels):
+            if set(label) != _KEYS or np.shape(label["joints_mm"]) != (21, 3):
+                raise BrokenDataError(f"{path}, record {number}: expected {sorted(_KEYS)}, 21 x 3")
+        self.report = DropReport(total=len(self._labels), kept=len(self._labels))
+
+    @classmethod
+    def is_at(cls, root: Path) -> bool:
+        """Whether ``root`` looks like this set."""
+        path = root / "labels.json"
+        return path.exists() and "fx_fy_cx_cy" in path.read_text()[:400]
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def record(self, index: int) -> Record:
+        """The labels of one padded picture."""
+        label = self._labels[index]
+        camera = Camera(*label["fx_fy_cx_cy"]).padded(self.pad_px, self.pad_px)
+        joints_mm = np.array(label["joints_mm"], np.float64)[_ORDER]
+        return Record(
+            key=Path(label["file"]).stem,
+            path=self.root / "images" / label["file"],
+            hands=(
+                HandLabel(
+                    side=label["side"], joints_px=camera.project(joints_mm), joints_mm=joints_mm
+                ),
+            ),
+            camera=camera,
+            complete=False,  # another hand may be at the border
+        )
+
+    def image(self, index: int) -> np.ndarray:
+        """The picture with its border repeated."""
+        pad = self.pad_px
+        image = read_rgb(self.record(index).path)
+        return cv2.copyMakeBorder(image, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
+
+    def groups(self) -> Groups:
+        """Nothing is told about people."""
+        unknown = np.full(len(self), -1)
+        return Groups(subject=unknown, capture=unknown, sequence=unknown, step=unknown)

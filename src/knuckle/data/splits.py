@@ -1,0 +1,247 @@
+"""Dividing a data set into train, val and test without letting one hand's pose into two of them.
+
+Pictures of InterHand2.6M come in bursts: some hundred cameras see each moment, and moments follow
+each other. A split drawn per picture tests on what it was trained on. So whole groups are dealt
+out: people where there are enough of them, else recording sessions, else sequences, else moments.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from knuckle.data.labelled import Groups
+
+PARTS = ("train", "val", "test")
+#: What the project's user asked for.
+SHARES = (0.70, 0.15, 0.15)
+#: A level is coarse enough to be taken if every part comes this near to its share.
+TOLERANCE = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Which part every record belongs to.
+
+    Attributes:
+        part: (N,) int, index into ``PARTS``.
+        level: what was kept whole: "subject", "capture", "sequence", "step", or "record".
+        shares: (3,) shares of records that came out.
+        groups: number of groups in each part.
+    """
+
+    part: np.ndarray
+    level: str
+    shares: tuple[float, float, float]
+    groups: tuple[int, int, int]
+    wanted: tuple[float, float, float] = field(default=SHARES)
+
+    def rows(self, name: str) -> np.ndarray:
+        """Rows of one part."""
+        return np.flatnonzero(self.part == PARTS.index(name))
+
+    def __str__(self) -> str:
+        parts = ", ".join(
+            f"{name} {share:.1%} ({count} groups)"
+            for name, share, count in zip(PARTS, self.shares, self.groups, strict=True)
+        )
+        return f"by {self.level}: {parts}"
+
+
+#: From coarse to fine: what must not be cut, as one number a record.
+_LEVELS: dict[str, Callable[[Groups], np.ndarray]] = {
+    "subject": lambda groups: groups.subject,
+    "capture": lambda groups: groups.capture,
+    "sequence": lambda groups: groups.sequence,
+    "step": lambda groups: groups.step,
+}
+
+
+def split_by_groups(
+    groups: Groups,
+    shares: tuple[float, float, float] = SHARES,
+    *,
+    tolerance: float = TOLERANCE,
+    seed: int = 0,
+) -> Split:
+    """Deal whole groups out, as near to the shares as the coarsest sensible grouping allows.
+
+    Levels are tried from coarse to fine; the first whose parts all come within ``tolerance`` of
+    their shares is taken, else the one that comes nearest. A level with unknown groups (-1), or
+    whose groups finer levels cut across, is made whole first: see ``_units``.
+
+    Args:
+        groups: where each record comes from.
+        shares: of train, val and test; they add up to 1.
+        tolerance: see above.
+        seed: another seed deals groups of one size differently.
+
+    Raises:
+        ValueError: no record, or shares that do not add up to 1.
+    """
+    if len(groups) == 0:
+        raise ValueError("there is nothing to split: the data set is empty")
+    if not np.isclose(sum(shares), 1) or min(shares) < 0:
+        raise ValueError(f"shares must be positive and add up to 1, got {shares}")
+    best: tuple[float, Split] | None = None
+    for level in [*_LEVELS, "record"]:
+        units = _units(groups, level)
+        if units is None:
+            continue
+        split = _deal(units, level, shares, seed)
+        off = max(abs(got - want) for got, want in zip(split.shares, shares, strict=True))
+        if best is None or off < best[0] - 1e-12:
+            best = off, split
+        if off <= tolerance:
+            break
+    assert best is not None  # the level "record" always gives a split
+    return best[1]
+
+
+def _units(groups: Groups, level: str) -> np.ndarray | None:
+    """(N,) number of the unit that each record must stay with, or None if the level is unknown.
+
+    A sequence may show two people, a person may come twice: groups of the finer levels that share
+    a record are joined, so that what is whole at this level is whole at every finer one.
+    """
+    names = list(_LEVELS)
+    finer = names[names.index(level) :] if level in names else []
+    if not finer:
+        return np.arange(len(groups)) if (groups.step < 0).all() else None
+    if (_LEVELS[level](groups) < 0).any():
+        return None
+    units = _number(_LEVELS[level](groups))
+    for other in finer[1:]:
+        column = _LEVELS[other](groups)
+        if (column >= 0).all():
+            units = _join(units, _number(column))
+    return units
+
+
+def _number(column: np.ndarray) -> np.ndarray:
+    return np.unique(column, return_inverse=True)[1].ravel()
+
+
+def _join(coarse: np.ndarray, fine: np.ndarray) -> np.ndarray:
+    """Merge the coarse groups that a fine group touches: connected components, smallest label."""
+    label = coarse
+    while True:
+        lowest = np.full(fine.max() + 1, label.max() + 1)
+        np.minimum.at(lowest, fine, label)
+        merged = np.arange(label.max() + 1)
+        np.minimum.at(merged, label, lowest[fine])
+        after = merged[label]
+        if np.array_equal(after, label):
+            return _number(label)
+        label = after
+
+
+def _deal(units: np.ndarray, level: str, shares: tuple[float, float, float], seed: int) -> Split:
+    """Largest unit first to the part that lacks most, then moves and swaps while they help."""
+    sizes = np.bincount(units).astype(np.float64)
+    wanted = np.array(shares) * sizes.sum()
+    tie = np.random.default_rng(seed).permutation(len(sizes))
+    owner = np.zeros(len(sizes), int)
+    filled = np.zeros(3)
+    for unit in np.lexsort((tie, -sizes)):
+        owner[unit] = int(np.argmax(wanted - filled))
+        filled[owner[unit]] += sizes[unit]
+    _improve(owner, filled, sizes, wanted)
+    counts = np.bincount(owner, minlength=3)
+    return Split(
+        part=owner[units],
+        level=level,
+        shares=_three(filled / sizes.sum()),
+        groups=(int(counts[0]), int(counts[1]), int(counts[2])),
+        wanted=shares,
+    )
+
+
+def _improve(owner: np.ndarray, filled: np.ndarray, sizes: np.ndarray, wanted: np.ndarray) -> None:
+    """Swap units between parts, in place, while the squared distance from the shares falls.
+
+    Many small units deal themselves out well enough: only the largest few hundred are tried.
+    """
+    largest = np.argsort(-sizes, kind="stable")[:200]
+    improved = True
+    while improved:
+        improved = False
+        for a in largest:
+            for b in largest:
+                pa, pb, gap = owner[a], owner[b], sizes[a] - sizes[b]
+                if pa == pb or gap <= 0:
+                    continue
+                before = (filled[pa] - wanted[pa]) ** 2 + (filled[pb] - wanted[pb]) ** 2
+                after = (filled[pa] - gap - wanted[pa]) ** 2 + (filled[pb] + gap - wanted[pb]) ** 2
+                if after < before - 1e-9:
+                    owner[a], owner[b] = pb, pa
+                    filled[pa] -= gap
+                    filled[pb] += gap
+                    improved = True
+
+
+def _three(values: np.ndarray) -> tuple[float, float, float]:
+    return float(values[0]), float(values[1]), float(values[2])
+
+
+def leaks(groups: Groups, part: np.ndarray) -> dict[str, int]:
+    """Groups that stand in more than one part: level -> how many, for all known levels.
+
+    Args:
+        groups: where each record comes from.
+        part: (N,) int, the part of each record.
+    """
+    found = {}
+    for level, column_of in _LEVELS.items():
+        column = column_of(groups)
+        known = column >= 0
+        pairs = np.unique(np.stack([column[known], part[known]], axis=1), axis=0)
+        found[level] = int((np.unique(pairs[:, 0], return_counts=True)[1] > 1).sum())
+    return found
+
+
+def write_split(path: Path, split: Split, keys: Sequence[str], dataset: str) -> None:
+    """Write a split with its shares, so that others can use the same one.
+
+    Args:
+        path: a JSON file.
+        split: what ``split_by_groups`` gave.
+        keys: (N,) keys of the records.
+        dataset: its name, for the reader of the file.
+    """
+    content = {
+        "dataset": dataset,
+        "level": split.level,
+        "wanted": dict(zip(PARTS, split.wanted, strict=True)),
+        "shares": dict(zip(PARTS, split.shares, strict=True)),
+        "groups": dict(zip(PARTS, split.groups, strict=True)),
+        "parts": {name: [keys[row] for row in split.rows(name)] for name in PARTS},
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(content, indent=1))
+    partial.rename(path)
+
+
+def read_split(path: Path, keys: Sequence[str]) -> np.ndarray:
+    """(N,) part of each record, from a file that ``write_split`` wrote.
+
+    Raises:
+        ValueError: a record is not in the file, or the file is not a split.
+    """
+    try:
+        parts = json.loads(path.read_text())["parts"]
+        part_of = {key: PARTS.index(name) for name in PARTS for key in parts[name]}
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not a split file ({error!r}); write it again") from None
+    missing = [key for key in keys if key not in part_of]
+    if missing:
+        raise ValueError(
+            f"{path} does not know {len(missing)} of {len(keys)} records, such as {missing[0]}: "
+            "it was written for another data set or selection"
+        )
+    return np.array([part_of[key] for key in keys], int)
