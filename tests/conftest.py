@@ -3,8 +3,15 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+from dot_world import DotNetworks
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+# A busy machine is not a bug, and the same commit gives the same answer.
+settings.register_profile("knuckle", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("knuckle")
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +21,9 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("../shared/data is not on this machine")
     return folder
+
+
+@pytest.fixture(scope="session")
+def dot_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of networks that read the hands of ``dot_world``."""
+    return DotNetworks().write(tmp_path_factory.mktemp("dot_weights"))

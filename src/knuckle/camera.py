@@ -17,6 +17,8 @@ import numpy as np
 ASSUMED_DIAGONAL_FOV_DEG = 65.0
 #: Enough for 1e-6 px with the distortion of ordinary lenses.
 _UNDISTORT_STEPS = 30
+#: Far outside the picture a distorted ray may have no origin; none is sought beyond this (72°).
+_WIDEST_RAY = 3.0
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,12 @@ class Camera:
                 f"camera file {path} must be an object with fx, fy, cx, cy and, if it has any, "
                 f"distortion; got {values!r:.80}"
             )
-        fx, fy, cx, cy = (float(values[key]) for key in ("fx", "fy", "cx", "cy"))
-        return cls(fx, fy, cx, cy, tuple(float(k) for k in values.get("distortion", ())))
+        try:
+            fx, fy, cx, cy = (float(values[key]) for key in ("fx", "fy", "cx", "cy"))
+            distortion = tuple(float(k) for k in values.get("distortion", ()))
+            return cls(fx, fy, cx, cy, distortion)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"camera file {path} must hold a camera's numbers: {error}") from None
 
     def save(self, path: str | Path) -> None:
         """Write the JSON that ``load`` reads."""
@@ -116,7 +122,10 @@ class Camera:
         distorted = (points_px - (self.cx, self.cy)) / (self.fx, self.fy)
         rays = distorted
         for _ in range(_UNDISTORT_STEPS):  # fixed point of: undistorted + its distortion = given
-            rays = distorted - (self._distort(rays) - rays)
+            before, rays = rays, distorted - (self._distort(rays) - rays)
+            rays = np.clip(rays, -_WIDEST_RAY, _WIDEST_RAY)
+            if np.allclose(rays, before, rtol=0, atol=1e-12):
+                break
         return rays
 
     def unproject(self, points_px: np.ndarray, depth_mm: np.ndarray) -> np.ndarray:

@@ -1,0 +1,152 @@
+"""Laws of cameras: points to pixels and back, padding, resizing, rigid transforms."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dot_world import turn
+from knuckle.camera import Camera, RigidTransform
+
+seeds = st.integers(0, 2**32 - 1)
+focals = st.floats(100, 3000)
+centres = st.floats(-200, 2000)
+lenses = st.sampled_from(
+    [
+        (),
+        (-0.28, 0.09, 0.001, -0.0005),
+        (0.12, -0.2, 0.0, 0.0003, 0.05),
+        (0.3, -0.1, 0.001, 0.001, 0.02, 0.35, -0.08, 0.01),
+    ]
+)
+
+
+@st.composite
+def cameras(draw: st.DrawFn) -> Camera:
+    return Camera(draw(focals), draw(focals), draw(centres), draw(centres), draw(lenses))
+
+
+def points_before(seed: int, n: int = 20) -> np.ndarray:
+    """(n, 3) mm within 25 degrees of the axis, where lenses are modelled well."""
+    rng = np.random.default_rng(seed)
+    depth = rng.uniform(100, 3000, (n, 1))
+    return np.concatenate([rng.uniform(-0.45, 0.45, (n, 2)) * depth, depth], axis=1)
+
+
+@given(cameras(), seeds)
+def test_unproject_undoes_project(camera: Camera, seed: int) -> None:
+    points = points_before(seed)
+    again = camera.unproject(camera.project(points), points[:, 2])
+    np.testing.assert_allclose(again, points, atol=1e-3)
+
+
+@given(cameras(), seeds)
+def test_rays_and_pixels_are_inverse(camera: Camera, seed: int) -> None:
+    rays = points_before(seed)[:, :2] / points_before(seed)[:, 2:]
+    np.testing.assert_allclose(camera.rays(camera.pixels_from_rays(rays)), rays, atol=1e-6)
+
+
+@given(cameras(), seeds)
+def test_projection_is_that_of_opencv(camera: Camera, seed: int) -> None:
+    points = points_before(seed)
+    coefficients = np.array(camera.distortion or (0, 0, 0, 0), float)
+    theirs, _ = cv2.projectPoints(points, np.zeros(3), np.zeros(3), camera.matrix, coefficients)
+    np.testing.assert_allclose(camera.project(points), theirs[:, 0], rtol=1e-9, atol=1e-6)
+
+
+@given(cameras(), seeds, st.floats(0, 300), st.floats(0, 300))
+def test_padding_moves_pixels(camera: Camera, seed: int, left: float, top: float) -> None:
+    points = points_before(seed)
+    moved = camera.padded(left, top).project(points)
+    np.testing.assert_allclose(moved, camera.project(points) + np.array([left, top]), atol=1e-9)
+
+
+@given(cameras(), seeds, st.floats(0.1, 4), st.floats(0.1, 4))
+def test_resizing_keeps_corners_corners(camera: Camera, seed: int, sx: float, sy: float) -> None:
+    points = points_before(seed)
+    expected = (camera.project(points) + 0.5) * (sx, sy) - 0.5
+    np.testing.assert_allclose(camera.resized(sx, sy).project(points), expected, atol=1e-6)
+
+
+def test_resized_camera_fits_the_resized_image() -> None:
+    camera = Camera(300, 300, 90.5, 70.25)
+    image = np.zeros((160, 240), np.float32)
+    image[80:88, 100:108] = 1  # its middle is at (103.5, 83.5)
+    small = cv2.resize(image, (60, 40), interpolation=cv2.INTER_AREA)
+    ys, xs = np.mgrid[:40, :60]
+    found = np.array([(small * xs).sum(), (small * ys).sum()]) / small.sum()
+    ray = camera.rays(np.array([103.5, 83.5]))
+    np.testing.assert_allclose(camera.resized(0.25, 0.25).pixels_from_rays(ray), found, atol=1e-6)
+
+
+def test_pixels_that_no_lens_can_see_still_have_a_ray() -> None:
+    camera = Camera(300, 300, 160, 120, (-0.28, 0.09, 0.001, -0.0005))
+    far = np.array([[-4000.0, 120], [160, 9000], [1e6, -1e6]])
+    assert np.isfinite(camera.rays(far)).all()
+
+
+def test_points_behind_the_camera_have_no_image() -> None:
+    pixels = Camera(100, 100, 50, 50).project(np.array([[1, 1, 0], [1, 1, -5], [1, 1, 1.0]]))
+    assert np.isnan(pixels[:2]).all() and np.isfinite(pixels[2]).all()
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000), st.floats(10, 120))
+def test_field_of_view_spans_the_diagonal(width: int, height: int, degrees: float) -> None:
+    camera = Camera.from_fov(width, height, degrees)
+    corners = np.array([[-0.5, -0.5], [width - 0.5, height - 0.5]])
+    a, b = np.concatenate([camera.rays(corners), np.ones((2, 1))], axis=1)
+    cosine = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+    assert np.degrees(np.arccos(cosine)) == pytest.approx(degrees, abs=1e-3)
+    assert not camera.assumed and Camera.assume(width, height).assumed
+
+
+@given(cameras())
+def test_saved_cameras_are_read_back(
+    tmp_path_factory: pytest.TempPathFactory, camera: Camera
+) -> None:
+    path = tmp_path_factory.mktemp("camera") / "camera.json"
+    camera.save(path)
+    assert Camera.load(path) == camera
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("not json", "is not JSON"),
+        ("[1, 2]", "must be an object"),
+        ('{"fx": 1, "fy": 1, "cx": 0}', "must be an object"),
+        ('{"fx": 1, "fy": 1, "cx": 0, "cy": 0, "f": 2}', "must be an object"),
+        ('{"fx": -1, "fy": 1, "cx": 0, "cy": 0}', "must be positive"),
+        ('{"fx": 1, "fy": 1, "cx": 0, "cy": 0, "distortion": [1]}', "distortion coefficients"),
+        ('{"fx": NaN, "fy": 1, "cx": 0, "cy": 0}', "finite"),
+        ('{"fx": "wide", "fy": 1, "cx": 0, "cy": 0}', "must hold"),
+        ('{"fx": 1, "fy": 1, "cx": 0, "cy": 0, "distortion": null}', "must hold"),
+    ],
+)
+def test_bad_camera_files_are_refused(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "camera.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=says):
+        Camera.load(path)
+
+
+def test_missing_camera_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.json does not exist"):
+        Camera.load(tmp_path / "nowhere.json")
+
+
+@given(seeds)
+def test_rigid_transforms_compose_and_invert(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    T_a_from_b, T_b_from_c = (
+        RigidTransform(turn(*rng.uniform(-180, 180, 3)), rng.normal(0, 100, 3)) for _ in range(2)
+    )
+    points = rng.normal(0, 100, (5, 3))
+    np.testing.assert_allclose((T_a_from_b @ T_b_from_c)(points), T_a_from_b(T_b_from_c(points)))
+    np.testing.assert_allclose(T_a_from_b.inverse()(T_a_from_b(points)), points, atol=1e-9)
+    centre = rng.normal(0, 100, 3)
+    T_camera_from_world = RigidTransform.from_centre(T_a_from_b.rotation, centre)
+    np.testing.assert_allclose(T_camera_from_world(centre), 0, atol=1e-9)
