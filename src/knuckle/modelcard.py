@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 from knuckle.hand import JOINT_NAMES
 
@@ -72,7 +73,7 @@ class ModelCard:
             ValueError: the file was not exported by Knuckle, or by one too old or too new.
         """
         values = {
-            key.removeprefix(_PREFIX): json.loads(value)
+            key.removeprefix(_PREFIX): _parse(key, value, source)
             for key, value in metadata.items()
             if key.startswith(_PREFIX)
         }
@@ -84,5 +85,14 @@ class ModelCard:
                 f"unknown {sorted(set(values) - names)}"
             )
         for key in ("mean", "std", "joint_order"):
+            if not isinstance(values[key], list):
+                raise ValueError(f"{source}: {key} must be a list, got {values[key]!r}")
             values[key] = tuple(values[key])
         return cls(**values)
+
+
+def _parse(key: str, value: str, source: str) -> Any:
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        raise ValueError(f"{source}: the metadata {key!r} is not JSON: {value!r:.40}") from None

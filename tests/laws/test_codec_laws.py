@@ -1,0 +1,123 @@
+"""Laws of the networks' targets: what is encoded is decoded."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from knuckle.codec import DetectedHand, DetectionCodec, HeatmapCodec
+
+inside = st.floats(20, 107)
+middles = st.tuples(st.floats(30, 226), st.floats(30, 226))
+detected_hands = st.builds(
+    DetectedHand,
+    centre_px=middles,
+    size_px=st.floats(16, 200),
+    angle=st.floats(-3.1, 3.1),
+    side=st.sampled_from(["left", "right"]),
+)
+
+
+@given(inside, inside, st.sampled_from([(128, 32, 3.0), (128, 64, 2.0), (160, 40, 3.0)]))
+def test_keypoints_come_back(x: float, y: float, sizes: tuple[int, int, float]) -> None:
+    codec = HeatmapCodec(*sizes)
+    maps = codec.encode(np.array([[x, y], [y, x]]))
+    np.testing.assert_allclose(maps.sum(axis=(-1, -2)), 1)
+    points, spread = codec.decode(maps)
+    np.testing.assert_allclose(points, [[x, y], [y, x]], atol=0.02)
+    np.testing.assert_allclose(spread, codec.sigma_px, rtol=0.05)
+
+
+@given(st.floats(-500, 600), st.floats(-500, 600))
+def test_points_outside_go_to_the_border(x: float, y: float) -> None:
+    codec = HeatmapCodec()
+    point, _ = codec.decode(codec.encode(np.array([x, y])))
+    assert (point >= 0).all() and (point <= codec.input_size - 1).all()
+
+
+def test_spread_says_how_sure_a_map_is() -> None:
+    codec = HeatmapCodec()
+    flat = np.full((32, 32), 1 / 32**2)
+    point, spread = codec.decode(flat)
+    np.testing.assert_allclose(point, (128 - 1) / 2)
+    assert spread == pytest.approx(128 / np.sqrt(12), rel=0.01)
+
+
+def test_cells_are_centred_as_an_image_is_resized() -> None:
+    """A cell's middle is the mean of the pixels that it stands for."""
+    np.testing.assert_allclose(HeatmapCodec(128, 32).cell_centres_px[:2], [1.5, 5.5])
+
+
+@given(detected_hands)
+def test_a_hand_comes_back(hand: DetectedHand) -> None:
+    codec = DetectionCodec()
+    maps, weight = codec.encode([hand])
+    assert weight.max() == 1 and maps[:2].max() == 1
+    (found,) = codec.decode(maps)
+    assert found.side == hand.side and found.score == 1
+    np.testing.assert_allclose(found.centre_px, hand.centre_px, atol=1e-3)
+    assert found.size_px == pytest.approx(hand.size_px, rel=1e-4)
+    assert np.cos(found.angle - hand.angle) == pytest.approx(1, abs=1e-6)
+
+
+@given(detected_hands, st.integers(0, 1000))
+def test_geometry_holds_around_the_peak(hand: DetectedHand, seed: int) -> None:
+    """Whichever cell of the peak wins, the hand is the same."""
+    codec = DetectionCodec()
+    maps, weight = codec.encode([hand])
+    rows, columns = np.nonzero(weight)
+    pick = np.random.default_rng(seed).integers(len(rows))
+    maps[:2] = 0
+    maps[("left", "right").index(hand.side), rows[pick], columns[pick]] = 0.7
+    (found,) = codec.decode(maps)
+    np.testing.assert_allclose(found.centre_px, hand.centre_px, atol=1e-3)
+    assert found.size_px == pytest.approx(hand.size_px, rel=1e-4)
+
+
+@given(st.lists(detected_hands, min_size=2, max_size=3))
+def test_hands_apart_are_all_found(hands: list[DetectedHand]) -> None:
+    for i, hand in enumerate(hands):
+        for other in hands[:i]:
+            gap = np.hypot(*np.subtract(hand.centre_px, other.centre_px))
+            assume(gap > 0.35 * (hand.size_px + other.size_px) + 16)
+    codec = DetectionCodec()
+    found = codec.decode(codec.encode(hands)[0])
+    assert sorted(hand.side for hand in found) == sorted(hand.side for hand in hands)
+
+
+def test_both_hands_on_one_place_are_two() -> None:
+    pair = [DetectedHand((100, 100), 60, 0.2, side) for side in ("left", "right")]
+    codec = DetectionCodec()
+    assert {hand.side for hand in codec.decode(codec.encode(pair)[0])} == {"left", "right"}
+
+
+def test_a_doubtful_second_side_is_dropped() -> None:
+    codec = DetectionCodec()
+    maps, _ = codec.encode([DetectedHand((100, 100), 60, 0.2, "left")])
+    maps[1] = 0.5 * maps[0]
+    (found,) = codec.decode(maps)
+    assert found.side == "left"
+
+
+def test_threshold_and_number_are_kept() -> None:
+    codec = DetectionCodec()
+    hands = [DetectedHand((40 + 60 * i, 100), 30, 0.0, "left") for i in range(4)]
+    maps, _ = codec.encode(hands)
+    maps[:2] *= 0.5
+    assert codec.decode(maps, threshold=0.6) == []
+    assert len(codec.decode(maps, threshold=0.4)) == 4
+    assert len(codec.decode(maps, threshold=0.4, max_hands=3)) == 3
+
+
+def test_no_hand_is_no_hand() -> None:
+    maps, weight = DetectionCodec().encode([])
+    assert DetectionCodec().decode(maps) == [] and weight.max() == 0
+    # Middles outside the picture have no cell.
+    outside = DetectedHand((-50, 300), 60, 0.0, "left")
+    assert DetectionCodec().encode([outside])[0][:2].max() == 0
+
+
+def test_wild_sizes_do_not_overflow() -> None:
+    maps = np.zeros((7, 32, 32), np.float32)
+    maps[0, 5, 5], maps[4] = 1, 1e4
+    assert np.isfinite(DetectionCodec().decode(maps)[0].size_px)
