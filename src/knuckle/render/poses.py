@@ -171,11 +171,11 @@ def splayed(rng: np.random.Generator, n: int) -> np.ndarray:
     return pose
 
 
-def _folded(pose: np.ndarray, rng: np.random.Generator, tight: float = 1.0) -> None:
+def _folded(pose: np.ndarray, rng: np.random.Generator) -> None:
     """All four fingers folded into the palm. In place."""
     n = len(pose)
-    _bend(pose, rng, _together(rng, n, 78 * tight, 9, 4), _together(rng, n, 97 * tight, 7, 4),
-          _together(rng, n, 55 * tight, 10, 5))  # fmt: skip
+    _bend(pose, rng, _together(rng, n, 83, 8, 4), _together(rng, n, 102, 6, 3),
+          _together(rng, n, 61, 9, 5))  # fmt: skip
 
 
 def fist(rng: np.random.Generator, n: int) -> np.ndarray:
