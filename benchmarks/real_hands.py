@@ -1,4 +1,4 @@
-"""Knuckle beside MediaPipe on real photographs with true 3D: one run, one table.
+"""Knuckle beside MediaPipe on real photographs with true 3D: one run, one table a set.
 
     python benchmarks/real_hands.py --data ../shared/data --mediapipe-python PEERS/bin/python
 
@@ -11,23 +11,26 @@ from their centroid), so that refusing hard hands does not pay.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 import numpy as np
 
 from knuckle import metrics
-from knuckle.camera import Camera
+from knuckle.data.interhand26m import InterHand26M, Selection
+from knuckle.data.labelled import LabelledSet
+from knuckle.data.real_hand_3d import RealHand3D
 from knuckle.data.sample import HandLabel, Sample
 from knuckle.hand import Joint, Side
 from peers.process import MediaPipe, MediaPipeSettings
 
-#: Border that is repeated around the tight crops of ``real_hand_3d``, px.
-PADDING_PX = 64
+#: Photographs with true 3D, by the name of their folder; none was ever trained on.
+SETS: dict[str, Callable[[Path], LabelledSet]] = {
+    "real_hand_3d": RealHand3D,  # padded by 64 px of its repeated border
+    "interhand26m_sample": lambda root: InterHand26M(root, "test", selection=Selection.official()),
+}
 
 
 class Hand(Protocol):
@@ -73,14 +76,9 @@ def score(samples: Sequence[Sample], predictions: Sequence[Sequence[Hand]]) -> S
         partner = _partners(sample, hands)
         spurious += len(hands) - sum(hand is not None for hand in partner)
         rows += [_errors(t, hand) for t, hand in zip(sample.hands, partner, strict=True)]
-    columns = np.array(rows).T  # (measure, hand)
-    means = [float(np.mean(column)) for column in columns[:-1]]
-    return Scores(
-        len(rows),
-        spurious,
-        *means,
-        float(metrics.masked_mean(columns[-1], np.isfinite(columns[-1]))),
-    )
+    columns = np.array(rows).T  # (measure, hand); NaN where the truth does not know
+    means = metrics.masked_mean(columns, np.isfinite(columns))
+    return Scores(len(rows), spurious, *(float(mean) for mean in means))
 
 
 def _partners(sample: Sample, hands: Sequence[Hand]) -> list[Hand | None]:
@@ -123,36 +121,6 @@ def _errors(truth: HandLabel, hand: Hand | None) -> tuple[float, ...]:
 
 
 # --------------------------------------------------------------------------------------------
-# Pictures
-# --------------------------------------------------------------------------------------------
-def read_real_hand_3d(folder: Path) -> list[Sample]:
-    """The 120 photographs, padded, with their true joints in the padded picture."""
-    return [
-        _read_one(folder, record) for record in json.loads((folder / "labels.json").read_text())
-    ]
-
-
-def _read_one(folder: Path, record: dict) -> Sample:
-    bgr = cv2.imread(str(folder / "images" / record["file"]))
-    if bgr is None:
-        raise FileNotFoundError(f"{record['file']} is in labels.json but not in {folder}/images")
-    border = [PADDING_PX] * 4
-    padded = cv2.copyMakeBorder(bgr, *border, borderType=cv2.BORDER_REPLICATE)
-    camera = Camera(*record["fx_fy_cx_cy"]).padded(PADDING_PX, PADDING_PX)
-    joints_mm = np.array(record["joints_mm"])
-    return Sample(
-        image=cv2.cvtColor(padded, cv2.COLOR_BGR2RGB),
-        hands=(
-            HandLabel(
-                side=record["side"], joints_px=camera.project(joints_mm), joints_mm=joints_mm
-            ),
-        ),
-        camera=camera,
-        key=Path(record["file"]).stem,
-    )
-
-
-# --------------------------------------------------------------------------------------------
 # Systems
 # --------------------------------------------------------------------------------------------
 def knuckle_system(samples: Sequence[Sample]) -> list[list[Hand]]:
@@ -163,9 +131,9 @@ def knuckle_system(samples: Sequence[Sample]) -> list[list[Hand]]:
     return [list(estimator(sample.image, camera=sample.camera)) for sample in samples]
 
 
-def mediapipe_system(python: Path, model: str) -> System:
+def mediapipe_system(python: Path, settings: MediaPipeSettings) -> System:
     """MediaPipe in the environment of ``python``."""
-    peer = MediaPipe(python, MediaPipeSettings(model=model))
+    peer = MediaPipe(python, settings)
     return lambda samples: list(map(list, peer.predict([sample.image for sample in samples])))
 
 
@@ -194,7 +162,7 @@ class RealHands:
     """Measure Knuckle beside MediaPipe on real photographs with true 3D."""
 
     data: Path = Path("../shared/data")
-    """Folder that holds real_hand_3d."""
+    """Folder that holds real_hand_3d and interhand26m_sample."""
     mediapipe_python: Path | None = None
     """Python of an environment with mediapipe==0.10.21 (extra "peers"); left out: Knuckle alone."""
     models: tuple[str, ...] = ("full", "lite")
@@ -204,12 +172,22 @@ class RealHands:
 
     def run(self) -> None:
         """Measure and print."""
-        samples = read_real_hand_3d(self.data / "real_hand_3d")
+        for name, pictures in SETS.items():
+            samples = list(pictures(self.data / name))
+            hands = max(len(sample.hands) for sample in samples)
+            scores = {
+                system: score(samples, predict(samples))
+                for system, predict in self._systems(hands).items()
+            }
+            print(f"\n`{name}`, {len(samples)} photographs\n\n{table(scores)}")
+
+    def _systems(self, max_hands: int) -> dict[str, System]:
         systems: dict[str, System] = {"Knuckle": knuckle_system} if self.knuckle else {}
         if self.mediapipe_python is not None:
             for model in self.models:
-                systems[f"MediaPipe {model}"] = mediapipe_system(self.mediapipe_python, model)
-        print(table({name: score(samples, system(samples)) for name, system in systems.items()}))
+                settings = MediaPipeSettings(model, max_hands)
+                systems[f"MediaPipe {model}"] = mediapipe_system(self.mediapipe_python, settings)
+        return systems
 
 
 if __name__ == "__main__":

@@ -69,13 +69,17 @@ def test_a_hand_elsewhere_is_a_miss_and_spurious():
     assert (scores.found, scores.spurious, scores.keypoints) == (0, 1, 1)
 
 
-def test_true_joints_lie_inside_the_padded_photographs(shared_data):
-    samples = real_hands.read_real_hand_3d(shared_data / "real_hand_3d")
-    assert len(samples) == 120
-    for one in samples:
-        assert one.image.shape == (384, 384, 3)
-        inside = (one.hands[0].joints_px > 0) & (one.hands[0].joints_px < 383)
-        assert inside.all()
+@pytest.mark.parametrize("name", real_hands.SETS)
+def test_the_truth_of_every_set_scores_nothing_but_hits(shared_data, name):
+    samples = list(real_hands.SETS[name](shared_data / name))
+    truth = [
+        [PeerHand(hand.side, hand.joints_px, hand.joints_mm) for hand in one.hands]
+        for one in samples
+    ]
+    scores = real_hands.score(samples, truth)
+    assert scores.hands == {"real_hand_3d": 120, "interhand26m_sample": 6}[name]
+    assert (scores.found, scores.side_right, scores.spurious) == (1, 1, 0)
+    np.testing.assert_allclose((scores.keypoints, scores.pa_mm, scores.middle_mm), 0, atol=1e-6)
 
 
 def test_a_wrong_interpreter_is_named_with_what_it_must_be():
