@@ -92,6 +92,7 @@ class Stages:
 
     def __init__(self, settings: EstimatorSettings) -> None:
         self.settings = settings
+        self._versions: dict[str, str] = {}
         with weights_folder(settings.weights_dir) as folder:
             if not folder.is_dir():
                 raise FileNotFoundError(f"the folder of networks {folder} does not exist")
@@ -117,7 +118,14 @@ class Stages:
 
     def _open(self, kind: str) -> Network:
         with weights_folder(self.settings.weights_dir) as folder:
-            return Network(folder / f"{kind}.onnx", kind, threads=self.settings.threads)
+            network = Network(folder / f"{kind}.onnx", kind, threads=self.settings.threads)
+        self._versions[kind] = network.card.version
+        return network
+
+    def versions(self) -> dict[str, str]:
+        """Version of the weights of each network, by kind; opens those that are not open yet."""
+        _ = self.detector, self.keypoint_estimator, self.lifter  # opening one notes its version
+        return dict(self._versions)
 
     def detect(self, image: np.ndarray) -> Detections:
         """Find the hands of a whole image."""
@@ -224,6 +232,11 @@ class HandEstimator:
         """
         self.settings = with_options(settings or EstimatorSettings(), options)
         self._stages = Stages(self.settings)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Version of the weights of each network, by kind. Opens the networks."""
+        return self._stages.versions()
 
     def __call__(
         self,
@@ -382,6 +395,11 @@ class HandTracker:
         self._stages = Stages(self.settings)
         self._next_id = 0
         self.reset()
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Version of the weights of each network, by kind. Opens the networks."""
+        return self._stages.versions()
 
     def reset(self) -> None:
         """Forget everything, as before the first frame; ids go on counting."""

@@ -57,7 +57,7 @@ def test_frames_are_upright_rgb_in_order(source_name: str) -> None:
                 frames.append(frame)
         except SourceError:
             assert source.info.live  # the only way in which a camera can end
-    assert frames[0].index == 0
+    assert frames[0].index == 0 or source.info.live  # a newer one may have replaced the first
     assert all(is_upright(frame.image) for frame in frames)
     assert all(frame.image.shape[1::-1] == source.size for frame in frames)
     assert all(frame.image.flags.c_contiguous for frame in frames)

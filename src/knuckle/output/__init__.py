@@ -1,1 +1,86 @@
-"""Sinks: files and pictures made of results."""
+"""Results: files that are valid whatever happens, and pictures.
+
+A new format is one file with a ``Sink``, and one line in ``SINKS``. The contract tests run over
+every entry.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from knuckle.output.csv_rows import CsvSink
+from knuckle.output.draw import draw_hands
+from knuckle.output.errors import OutputError
+from knuckle.output.json_lines import JsonLinesSink
+from knuckle.output.npz import NpzSink
+from knuckle.output.overlay import OverlaySink
+from knuckle.output.parquet import ParquetSink
+from knuckle.output.records import FRAME, HAND, Recording, RunInfo, pose_from
+from knuckle.output.sink import Sink, TableSink
+from knuckle.output.staged import stage_of
+
+__all__ = [
+    "FRAME",
+    "HAND",
+    "SINKS",
+    "OutputError",
+    "Recording",
+    "RunInfo",
+    "Sink",
+    "TableSink",
+    "draw_hands",
+    "make_folder",
+    "open_recording",
+    "pose_from",
+]
+
+#: The names that ``knuckle track --format`` takes.
+SINKS: dict[str, type[Sink]] = {
+    "npz": NpzSink,
+    "json": JsonLinesSink,
+    "csv": CsvSink,
+    "parquet": ParquetSink,
+    "overlay": OverlaySink,
+}
+
+
+def make_folder(folder: Path) -> Path:
+    """Make a folder for results, with its parents.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise OutputError(
+            f"cannot make the folder {folder} ({reason}): choose another with --output"
+        ) from None
+    return folder
+
+
+def open_recording(path: str | Path) -> Recording:
+    """Read a result back, whatever its format, also if its writer was killed.
+
+    Args:
+        path: a file that ``knuckle track`` wrote, or the folder with such files.
+
+    Raises:
+        OutputError: there is none.
+    """
+    path = Path(path)
+    tables = {sink.filename: sink for sink in SINKS.values() if issubclass(sink, TableSink)}
+    if not path.is_dir() or path.name.endswith(".part"):
+        path = path.with_name(path.name.removesuffix(".part"))
+        suffixes = {Path(name).suffix: sink for name, sink in tables.items()}
+        if path.suffix not in suffixes:
+            raise OutputError(
+                f"{path} is not a result: expected a folder or a file that ends in "
+                f"{', '.join(suffixes)}"
+            )
+        return suffixes[path.suffix].read(path)
+    for name, sink in tables.items():
+        if (path / name).is_file() or stage_of(path / name).is_dir():
+            return sink.read(path / name)
+    raise OutputError(f"{path} holds no result: expected one of {', '.join(tables)} in it")

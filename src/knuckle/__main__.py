@@ -1,0 +1,7 @@
+"""``python -m knuckle``: the same as the command ``knuckle``."""
+
+import sys
+
+from knuckle.cli import main
+
+sys.exit(main())

@@ -1,0 +1,181 @@
+"""The command ``knuckle``: one verb, one dataclass; its fields are the flags, their texts the help.
+
+What a verb does lives in the room it belongs to and is imported when it runs, so that help comes
+at once and nothing asks for libraries that it does not use.
+
+Exit codes: 0 done; 2 an error, told in one sentence; 130 interrupted (143: terminated). However a
+run ends, what it has computed is in its files.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Protocol
+
+import tyro
+
+if TYPE_CHECKING:
+    from knuckle.camera import Camera
+    from knuckle.job import Summary
+
+EXIT_ERROR = 2
+EXIT_SIGNAL = 128  # plus the signal's number, as shells do
+
+#: The extra of ``pip install knuckle[…]`` that brings a library.
+EXTRAS = {
+    **dict.fromkeys(("torch", "lightning", "numba", "onnx", "orjson", "matplotlib"), "train"),
+    "viser": "viewer",
+    "pyarrow": "parquet",
+}
+
+Source = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
+Output = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")]
+File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
+Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
+Number = Annotated[float | None, tyro.conf.arg(metavar="NUMBER")]
+
+
+class Verb(Protocol):
+    """What every verb is."""
+
+    def run(self) -> int:
+        """Do it; return the exit code."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """Find the hands in a video and write where every joint is, in pixels and in millimetres."""
+
+    source: Source
+    """A video file, a folder of images, an image, the index of a camera, or the URL of a stream."""
+    output: Output = None
+    """Folder for the results; by default one here that is named after the source."""
+    format: str = "npz,json,csv"
+    """What to write, separated by commas: npz, json, csv, parquet, overlay."""
+    overlay: bool = False
+    """Also write the video with the hands drawn onto it."""
+    camera: File = None
+    """Intrinsics as JSON: fx, fy, cx, cy, distortion. Without them a view of 65° is assumed."""
+    max_hands: int = 2
+    """Follow at most so many hands at a time."""
+    raw: bool = False
+    """Write the estimate of each frame alone, without smoothing."""
+    hand_length_mm: Number = None
+    """Length from the wrist to the tip of the middle finger, if it is known: it sets the scale."""
+    fps: Number = None
+    """Frame rate of a folder of images, or the one asked of a camera."""
+    weights: Folder = None
+    """Folder with other networks than those in the package."""
+
+    def run(self) -> int:
+        """Track, with progress, and say what was found and where it is."""
+        from knuckle.job import open_sinks, run
+        from knuckle.output import RunInfo
+        from knuckle.pipeline import HandTracker
+        from knuckle.progress import Progress
+        from knuckle.video import open_source
+
+        camera = _load_camera(self.camera)
+        tracker = HandTracker(
+            max_hands=self.max_hands,
+            hand_length_mm=self.hand_length_mm,
+            weights_dir=self.weights,
+            **({"smooth": None} if self.raw else {}),
+        )
+        with open_source(self.source, camera=camera, fps=self.fps) as source:
+            info = RunInfo.of(
+                self.source, source.size, camera=camera, fps=source.fps, weights=tracker.versions
+            )
+            names = [name.strip() for name in self.format.split(",") if name.strip()]
+            names += ["overlay"] * self.overlay
+            sinks = open_sinks(names, self.output or default_folder(self.source), info)
+            with Progress(source.info) as progress:
+                summary = run(source, tracker, sinks, on_frame=progress.advance)
+        return report(summary)
+
+
+def default_folder(source: str) -> Path:
+    """Where results go if nobody says: here, named after the source."""
+    name = source.split("://")[-1].split("?")[0].rstrip("/").split("/")[-1]
+    stem = Path(name).stem if name else "stream"
+    return Path(f"{'camera-' * source.isdecimal()}{stem}-hands")
+
+
+def report(summary: Summary) -> int:
+    """Say how a run went; return the exit code."""
+    print(summary)
+    if summary.signal_number is not None:
+        print("knuckle: stopped; what came before is in the files", file=sys.stderr)
+        return EXIT_SIGNAL + summary.signal_number
+    if summary.error is not None:
+        print(f"knuckle: {summary.error}", file=sys.stderr)
+        return EXIT_ERROR
+    return 0
+
+
+def _load_camera(path: Path | None) -> Camera | None:
+    from knuckle.camera import Camera
+
+    return None if path is None else Camera.load(path)
+
+
+VERBS: dict[str, Callable[..., Verb]] = {
+    "track": Track,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb.
+
+    Args:
+        arguments: those of the command line by default.
+
+    Returns:
+        The exit code.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments == ["--version"]:
+        from importlib.metadata import version
+
+        print(f"knuckle {version('knuckle')}")
+        return 0
+    verb = tyro.extras.subcommand_cli_from_dict(
+        VERBS,
+        prog="knuckle",
+        description="Hands in ordinary video: every knuckle, fingertip and wrist in 3D.",
+        args=arguments,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+    return run_verb(verb)
+
+
+def run_verb(verb: Verb) -> int:
+    """Run a verb; turn what users can put right into one sentence and an exit code."""
+    from knuckle.output.errors import OutputError
+    from knuckle.video.errors import SourceError
+
+    try:
+        return verb.run()
+    except (SourceError, OutputError) as error:
+        return _fail(str(error))
+    except (OSError, ValueError) as error:
+        if os.environ.get("KNUCKLE_TRACEBACK"):
+            raise
+        return _fail(f"{error} (KNUCKLE_TRACEBACK=1 shows where)")
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").split(".")[0])
+        if extra is None:
+            raise
+        return _fail(f"this needs {error.name}: pip install 'knuckle[{extra}]'")
+    except KeyboardInterrupt:
+        print("knuckle: interrupted", file=sys.stderr)
+        return EXIT_SIGNAL + 2
+
+
+def _fail(sentence: str) -> int:
+    print(f"knuckle: {sentence}", file=sys.stderr)
+    return EXIT_ERROR

@@ -1,0 +1,144 @@
+"""One run: a source, a tracker and some sinks, to the end, to an error or to an interrupt."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from knuckle.output import SINKS, OutputError, RunInfo, Sink, make_folder
+from knuckle.results import Frame, HandPose
+from knuckle.video import Losses, Source, SourceError
+
+Tracker = Callable[[Frame], Sequence[HandPose]]
+
+
+@dataclass
+class Summary:
+    """What a run has done.
+
+    Attributes:
+        n_frames: frames that were processed and written.
+        n_with_hands: those of them that show a hand.
+        track_ids: ids that were given out.
+        elapsed_s: of the clock.
+        losses: frames that the source could not deliver.
+        files: what was written.
+        error: why the source broke off, if it did.
+        signal_number: the signal that stopped it, if one did.
+    """
+
+    n_frames: int = 0
+    n_with_hands: int = 0
+    track_ids: set[int] = field(default_factory=set)
+    elapsed_s: float = 0.0
+    losses: Losses = field(default_factory=Losses)
+    files: list[Path] = field(default_factory=list)
+    error: SourceError | None = None
+    signal_number: int | None = None
+
+    def count(self, hands: Sequence[HandPose]) -> None:
+        """Add one frame."""
+        self.n_frames += 1
+        self.n_with_hands += bool(hands)
+        self.track_ids.update(getattr(hand, "track_id", -1) for hand in hands)
+
+    def __str__(self) -> str:
+        """Two or three lines for people."""
+        fps = self.n_frames / self.elapsed_s if self.elapsed_s > 0 else 0.0
+        share = 100 * self.n_with_hands / self.n_frames if self.n_frames else 0.0
+        tracks = f"{len(self.track_ids)} track{'s' * (len(self.track_ids) != 1)}"
+        lines = [
+            f"{self.n_frames} frames in {self.elapsed_s:.1f} s ({fps:.1f} frames/s), "
+            f"hands in {self.n_with_hands} of them ({share:.0f}%), {tracks}"
+        ]
+        if self.losses.damaged:
+            lines.append(f"{self.losses.damaged} damaged pictures were passed over")
+        if self.losses.dropped:
+            lines.append(f"{self.losses.dropped} pictures were dropped to stay live")
+        return "\n".join([*lines, *(f"  {path}" for path in self.files)])
+
+
+def open_sinks(names: Sequence[str], folder: Path, info: RunInfo) -> list[Sink]:
+    """Make the folder and open the sinks with these names in ``SINKS``.
+
+    Raises:
+        OutputError: a name is unknown, or something cannot be written.
+    """
+    unknown = sorted(set(names) - set(SINKS))
+    if unknown:
+        raise OutputError(
+            f"there is no format {', '.join(map(repr, unknown))}: choose from {', '.join(SINKS)}"
+        )
+    make_folder(folder)
+    with ExitStack() as opened:
+        sinks = [opened.enter_context(SINKS[name](folder, info)) for name in dict.fromkeys(names)]
+        opened.pop_all()  # all are open: the caller closes them
+    return sinks
+
+
+def run(
+    source: Source,
+    tracker: Tracker,
+    sinks: Sequence[Sink],
+    *,
+    on_frame: Callable[[Frame, Sequence[HandPose]], None] = lambda frame, hands: None,
+) -> Summary:
+    """Track every frame of a source and write it to every sink.
+
+    SIGINT and SIGTERM stop it after the frame it is working on; a second SIGINT stops it at once.
+    However it ends, the source and the sinks are closed and the files are complete.
+
+    Args:
+        source: is closed at the end.
+        tracker: frames in order to hands.
+        sinks: are closed at the end.
+        on_frame: called after each frame was written.
+
+    Raises:
+        OutputError: a file cannot be written any more; the others are complete.
+    """
+    summary = Summary(files=[sink.path for sink in sinks])
+    started_s = time.perf_counter()
+    with ExitStack() as stack:
+        stack.enter_context(source)
+        for sink in sinks:
+            stack.enter_context(sink)
+        stack.enter_context(_stopped_by_signals(source, summary))
+        try:
+            for frame in source:
+                hands = tracker(frame)
+                for sink in sinks:
+                    sink.write(frame, hands)
+                summary.count(hands)
+                on_frame(frame, hands)
+        except SourceError as error:
+            summary.error = error
+    summary.elapsed_s = time.perf_counter() - started_s
+    summary.losses = source.losses
+    return summary
+
+
+@contextmanager
+def _stopped_by_signals(source: Source, summary: Summary) -> Iterator[None]:
+    """Turn the first signal into a stop after this frame."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may have handlers
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        summary.signal_number = number
+        source.stop()
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a second one is meant
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

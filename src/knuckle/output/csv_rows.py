@@ -1,0 +1,137 @@
+"""``hands.csv``: one row per joint, for spreadsheets, R and pandas."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from knuckle.hand import ARTICULATIONS, JOINT_NAMES, N_JOINTS
+from knuckle.output.durable import open_unbuffered, write_whole
+from knuckle.output.errors import OutputError
+from knuckle.output.records import FRAME, HAND, Recording, RunInfo, hand_records
+from knuckle.output.sink import TableSink, missing
+from knuckle.results import Frame, HandPose
+
+#: Where in the line of a joint its angles stand, by joint.
+_ARTICULATION = {int(joint): i for i, joint in enumerate(ARTICULATIONS)}
+
+COLUMNS = (
+    *("frame", "time_s", "track_id", "side", "side_score", "score"),
+    *("box_x0_px", "box_y0_px", "box_x1_px", "box_y1_px"),
+    *("joint", "x_px", "y_px", "x_mm", "y_mm", "z_mm"),
+    *("joint_score", "visible", "sigma_mm", "bone_mm", "flexion_deg", "spread_deg"),
+)
+
+
+class CsvSink(TableSink):
+    """A comment line (``# `` and JSON) that describes the run, a header, 21 rows per hand.
+
+    ``bone_mm`` is the bone that ends in the joint (none for the wrist), the angles are those at
+    the joint (none for wrist and tips). A frame without hands has one row with frame and time
+    alone, so that the file tells a frame without hands from one that was not looked at.
+    """
+
+    filename = "hands.csv"
+
+    def _open(self) -> None:
+        self._file = open_unbuffered(self.path)
+        write_whole(self._file, f"# {self.info.to_json()}\n{','.join(COLUMNS)}\n".encode())
+
+    def _write(self, frame: Frame, hands: Sequence[HandPose]) -> None:
+        text = io.StringIO()
+        rows = csv.writer(text, lineterminator="\n")
+        if not hands:
+            rows.writerow([frame.index, f"{frame.time_s:.6f}", *[""] * (len(COLUMNS) - 2)])
+        for record in hand_records(frame, hands):
+            rows.writerows(_rows(record))
+        write_whole(self._file, text.getvalue().encode())  # a frame at a time
+
+    def _close(self) -> None:
+        self._file.close()
+
+    @classmethod
+    def read(cls, path: Path) -> Recording:
+        """Everything that ``path`` holds, without a hand that was cut off at its end."""
+        if not path.is_file():
+            raise missing(path)
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = [line for line in file if line.endswith("\n")]
+        if len(lines) < 2 or not lines[0].startswith("# "):
+            raise OutputError(f"{path} was not written by Knuckle: it lacks the first two lines")
+        info = RunInfo.from_json(lines[0][2:], path)
+        rows = list(csv.reader(lines[2:]))
+        frames, hands = [], []
+        for index, of_frame in _by_frame(rows):
+            complete = [_record(hand) for hand in _by_hand(of_frame) if len(hand) == N_JOINTS]
+            if len(of_frame[0][COLUMNS.index("joint")]) and not complete:
+                continue  # cut off in the first hand of the last frame
+            frames.append((index, float(of_frame[0][1]), len(complete)))
+            hands += complete
+        return Recording(info, np.array(frames, FRAME), np.array(hands, HAND))
+
+
+def _rows(record: np.ndarray) -> Iterator[list[object]]:
+    """The 21 rows of one hand."""
+    hand = [
+        int(record["frame"]),
+        f"{record['time_s']:.6f}",
+        int(record["track_id"]),
+        str(record["side"]),
+        *_numbers(record["side_score"], record["score"], *record["box_xyxy"]),
+    ]
+    for joint, name in enumerate(JOINT_NAMES):
+        angles = _ARTICULATION.get(joint)
+        yield [
+            *hand,
+            name,
+            *_numbers(*record["joints_px"][joint], *record["joints_mm"][joint]),
+            *_numbers(record["joint_score"][joint]),
+            int(record["visible"][joint]),
+            *_numbers(record["joint_sigma_mm"][joint]),
+            *(_numbers(record["bone_lengths_mm"][joint - 1]) if joint else [""]),
+            *(["", ""] if angles is None else _numbers(*record["joint_angles_deg"][angles])),
+        ]
+
+
+def _numbers(*values: Any) -> list[str]:
+    return [f"{value:.3f}" for value in values]
+
+
+def _by_frame(rows: list[list[str]]) -> Iterator[tuple[int, list[list[str]]]]:
+    start = 0
+    for end in range(1, len(rows) + 1):
+        if end == len(rows) or rows[end][0] != rows[start][0]:
+            yield int(rows[start][0]), rows[start:end]
+            start = end
+
+
+def _by_hand(rows: list[list[str]]) -> Iterator[list[list[str]]]:
+    for start in range(0, len(rows), N_JOINTS):
+        yield rows[start : start + N_JOINTS]
+
+
+def _record(rows: list[list[str]]) -> np.ndarray:
+    """The 21 rows of a hand as a ``HAND`` again."""
+    columns = dict(zip(COLUMNS, zip(*rows, strict=True), strict=True))
+
+    def numbers(*names: str) -> np.ndarray:
+        """(21, len(names))."""
+        return np.array([[float(v or "nan") for v in columns[name]] for name in names]).T
+
+    record = np.zeros((), HAND)
+    for name in ("frame", "time_s", "track_id", "side", "side_score", "score"):
+        record[name] = columns[name][0]
+    record["box_xyxy"] = numbers(*COLUMNS[6:10])[0]
+    record["joints_px"] = numbers("x_px", "y_px")
+    record["joints_mm"] = numbers("x_mm", "y_mm", "z_mm")
+    record["joint_score"] = numbers("joint_score")[:, 0]
+    record["visible"] = numbers("visible")[:, 0] > 0
+    record["joint_sigma_mm"] = numbers("sigma_mm")[:, 0]
+    record["bone_lengths_mm"] = numbers("bone_mm")[1:, 0]
+    record["joint_angles_deg"] = numbers("flexion_deg", "spread_deg")[ARTICULATIONS]
+    return record

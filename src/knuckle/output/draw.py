@@ -1,0 +1,248 @@
+"""Draws hands onto pictures: for overlays, the viewer, and pictures of an evaluation.
+
+Near is thick and on top, far is thin and underneath; what the network is unsure of is faint, what
+is hidden is hollow. Each stroke has a dark edge, so that it can be seen on any skin and any
+background. Only the pixels around a hand are touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from knuckle.hand import BONES, FINGERS, N_JOINTS, Joint
+from knuckle.results import CropMask, HandPose, TrackedHand
+
+Colour = tuple[int, int, int]
+
+#: Per finger, thumb to little: told apart also by people who confuse red and green.
+FINGER_COLOURS: tuple[Colour, ...] = (
+    (255, 92, 92),
+    (255, 184, 56),
+    (96, 214, 120),
+    (64, 170, 255),
+    (196, 120, 255),
+)
+WRIST_COLOUR: Colour = (245, 245, 245)
+SIDE_COLOURS: dict[str, Colour] = {"left": (38, 198, 218), "right": (255, 138, 64)}
+EDGE_COLOUR: Colour = (18, 18, 22)
+
+#: Fixed-point bits of OpenCV's coordinates: strokes move with the joints, not from pixel to pixel.
+_SHIFT = 4
+#: Depth over which strokes go from thick to thin, mm around the wrist-to-tip middle.
+_DEPTH_RANGE_MM = 120.0
+
+
+@dataclass(frozen=True)
+class DrawStyle:
+    """What to draw.
+
+    Attributes:
+        mask: tint the hand's own pixels, if it was segmented.
+        label: a box's corners with side, id and score.
+        stroke: thickness of a bone as a share of the hand's size on screen.
+        mask_opacity: of the tint, 0..1.
+        least_opacity: of the least certain joint, 0..1.
+    """
+
+    mask: bool = True
+    label: bool = True
+    stroke: float = 0.022
+    mask_opacity: float = 0.28
+    least_opacity: float = 0.25
+
+
+def draw_hands(
+    image: np.ndarray, hands: Sequence[HandPose], style: DrawStyle | None = None
+) -> np.ndarray:
+    """A copy of a picture with hands drawn onto it, the farthest first.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        hands: poses whose ``joints_px`` belong to this picture.
+        style: see ``DrawStyle``.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    style = style or DrawStyle()
+    canvas = image.copy()
+    drawable = [hand for hand in hands if np.isfinite(hand.joints_px).all()]
+    for hand in sorted(drawable, key=lambda hand: -hand.root_mm[2]):
+        _draw_hand(canvas, hand, style)
+    return canvas
+
+
+def _draw_hand(canvas: np.ndarray, hand: HandPose, style: DrawStyle) -> None:
+    thickness = _thickness(hand, canvas.shape, style)
+    if style.mask and hand.crop_mask is not None:
+        _tint(canvas, hand, hand.crop_mask, style.mask_opacity)
+    _draw_skeleton(canvas, hand, thickness, style)
+    if style.label:
+        _draw_label(canvas, hand, thickness)
+
+
+def _thickness(hand: HandPose, shape: tuple[int, ...], style: DrawStyle) -> float:
+    size = float(np.ptp(hand.joints_px, axis=0).max())
+    return float(np.clip(style.stroke * size, 1.2, max(shape[:2]) / 100 + 2))
+
+
+def _region(
+    canvas: np.ndarray, hand: HandPose, margin: float
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """The part of the picture around a hand (a view), and where it begins, x and y."""
+    low, high = hand.box_xyxy[:2] - margin, hand.box_xyxy[2:] + margin
+    size = canvas.shape[1::-1]
+    x0, y0 = np.clip(np.floor(low), 0, size).astype(int).tolist()
+    x1, y1 = np.clip(np.ceil(high), 0, size).astype(int).tolist()
+    return canvas[y0:y1, x0:x1], (x0, y0)
+
+
+def _draw_skeleton(canvas: np.ndarray, hand: HandPose, thickness: float, style: DrawStyle) -> None:
+    view, origin = _region(canvas, hand, margin=4 * thickness + 4)
+    if not view.size:
+        return  # wholly outside the picture
+    strokes, opacity = view.copy(), np.zeros(view.shape[:2], np.float32)
+    _Skeleton(hand, origin, thickness, style).draw(strokes, opacity)
+    view[:] = _blend(view, strokes, opacity)
+
+
+def _blend(below: np.ndarray, above: np.ndarray, opacity: np.ndarray) -> np.ndarray:
+    """``above`` over ``below``, with an opacity (H, W) float32 of 0..1."""
+    return cv2.blendLinear(above, below, opacity, 1 - opacity)
+
+
+class _Skeleton:
+    """The strokes of one hand, in the coordinates of its region."""
+
+    def __init__(
+        self, hand: HandPose, origin: tuple[int, int], thickness: float, style: DrawStyle
+    ) -> None:
+        depth = hand.joints_mm[:, 2]
+        nearness = 0.5 - (depth - depth.mean()) / _DEPTH_RANGE_MM
+        width = thickness * np.clip(0.65 + 0.7 * nearness, 0.6, 1.5)  # (21,)
+        certain = np.clip(hand.joint_score, 0, 1)
+        opacity = style.least_opacity + (1 - style.least_opacity) * certain  # (21,)
+        self.points = _fixed(hand.joints_px - origin)
+        self.visible = hand.visible.tolist()
+        self.radius = (1.25 * width + 0.8).tolist()
+        self.joint_opacity = opacity.tolist()
+        self.bone_width = np.maximum(np.round(width[BONES].mean(axis=1)), 1).astype(int).tolist()
+        self.bone_opacity = opacity[BONES].mean(axis=1).tolist()
+        # A joint lies on its bones: they count as a little farther than their middle.
+        parts = np.concatenate([depth, depth[BONES].mean(axis=1) + 2.0])  # (21 + 20,)
+        self.far_to_near = np.argsort(-parts, kind="stable").tolist()
+
+    def draw(self, strokes: np.ndarray, opacity: np.ndarray) -> None:
+        """Bones and joints, far to near, onto a copy of the picture and a map of opacity."""
+        for part in self.far_to_near:
+            if part < N_JOINTS:
+                self._joint(strokes, opacity, part)
+            else:
+                self._bone(strokes, opacity, part - N_JOINTS)
+
+    def _bone(self, strokes: np.ndarray, opacity: np.ndarray, bone: int) -> None:
+        parent, child = BONES[bone].tolist()
+        a, b, width = self.points[parent], self.points[child], self.bone_width[bone]
+        cv2.line(opacity, a, b, self.bone_opacity[bone], width + 4, cv2.LINE_8, _SHIFT)
+        cv2.line(strokes, a, b, EDGE_COLOUR, width + 2, cv2.LINE_AA, _SHIFT)
+        cv2.line(strokes, a, b, _colour_of(child), width, cv2.LINE_AA, _SHIFT)
+
+    def _joint(self, strokes: np.ndarray, opacity: np.ndarray, joint: int) -> None:
+        centre, radius = self.points[joint], self.radius[joint]
+        _disc(opacity, centre, radius + 2.5, self.joint_opacity[joint], cv2.LINE_8)
+        _disc(strokes, centre, radius + 1.2, EDGE_COLOUR)
+        _disc(strokes, centre, radius, _colour_of(joint))
+        if not self.visible[joint]:
+            _disc(strokes, centre, max(radius - 1.6, 0.8), EDGE_COLOUR)
+
+
+def _disc(
+    image: np.ndarray,
+    centre: tuple[int, int],
+    radius: float,
+    colour: Colour | float,
+    line: int = cv2.LINE_AA,
+) -> None:
+    cv2.circle(image, centre, round(radius * 2**_SHIFT), colour, -1, line, _SHIFT)
+
+
+def _fixed(points: np.ndarray) -> list[tuple[int, int]]:
+    """(N, 2) px in OpenCV's fixed point."""
+    # Far outside the region its numbers would overflow.
+    fixed = np.clip(np.round(points * 2**_SHIFT), -(2**20), 2**20).astype(int)
+    return [(x, y) for x, y in fixed.tolist()]
+
+
+def _colour_of(joint: int) -> Colour:
+    if joint == Joint.WRIST:
+        return WRIST_COLOUR
+    return FINGER_COLOURS[(joint - 1) // FINGERS.shape[1]]
+
+
+def _tint(canvas: np.ndarray, hand: HandPose, mask: CropMask, opacity: float) -> None:
+    """Colour the pixels that show the hand, and draw their outline."""
+    # Flesh reaches a little beyond the outermost joints.
+    view, origin = _region(canvas, hand, 0.25 * float(np.ptp(hand.joints_px, axis=0).max()))
+    if not view.size:
+        return
+    outlines = [np.array(_fixed(line - origin), np.int32) for line in mask_outlines(mask)]
+    tinted, colour = view.copy(), SIDE_COLOURS[hand.side]
+    cv2.fillPoly(tinted, outlines, colour, cv2.LINE_AA, _SHIFT)
+    cv2.addWeighted(tinted, opacity, view, 1 - opacity, 0.0, dst=tinted)
+    cv2.polylines(tinted, outlines, True, colour, 1, cv2.LINE_AA, _SHIFT)
+    view[:] = tinted
+
+
+def mask_outlines(mask: CropMask, fineness: int = 4) -> list[np.ndarray]:
+    """Where a mask's probability passes 1/2: closed lines (n, 2) in frame px, holes included.
+
+    Args:
+        mask: of one hand.
+        fineness: the network's coarse map is interpolated to so many times its size first.
+    """
+    size = mask.probability.shape[0] * fineness
+    fine = cv2.resize(
+        mask.probability.astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC
+    )
+    inside = (fine > 0.5).astype(np.uint8)
+    lines, _ = cv2.findContours(inside, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_TC89_L1)
+    crop = replace(mask.crop, out_size=size)
+    return [crop.to_frame(line[:, 0].astype(np.float64)) for line in lines]
+
+
+def _draw_label(canvas: np.ndarray, hand: HandPose, thickness: float) -> None:
+    """Corners of the box around the hand, and what is known of it, on a dark plate."""
+    colour = SIDE_COLOURS[hand.side]
+    margin = 3 * thickness
+    low, high = hand.box_xyxy[:2] - margin, hand.box_xyxy[2:] + margin
+    arm = 0.12 * float((high - low).max())
+    width = max(round(thickness * 0.5), 1)
+    (x0, y0), (x1, y1) = low, high
+    for x, y, right, down in ((x0, y0, 1, 1), (x1, y0, -1, 1), (x0, y1, 1, -1), (x1, y1, -1, -1)):
+        corner = np.array([(x + arm * right, y), (x, y), (x, y + arm * down)])
+        path = np.array(_fixed(corner), np.int32)
+        cv2.polylines(canvas, [path], False, EDGE_COLOUR, width + 2, cv2.LINE_AA, _SHIFT)
+        cv2.polylines(canvas, [path], False, colour, width, cv2.LINE_AA, _SHIFT)
+    _plate(canvas, _label(hand), low, colour, scale=float(np.clip(thickness / 6, 0.5, 1.2)))
+
+
+def _label(hand: HandPose) -> str:
+    name = f"{hand.side} {hand.track_id}" if isinstance(hand, TrackedHand) else hand.side
+    return f"{name}  {100 * hand.score:.0f}%"
+
+
+def _plate(canvas: np.ndarray, text: str, corner: np.ndarray, colour: Colour, scale: float) -> None:
+    """Text on a dark plate above ``corner``, kept inside the picture."""
+    font, weight, pad = cv2.FONT_HERSHEY_SIMPLEX, 1 if scale < 0.8 else 2, 5
+    (width, height), below = cv2.getTextSize(text, font, scale, weight)
+    x = int(np.clip(corner[0], 0, max(canvas.shape[1] - width - 2 * pad, 0)))
+    bottom = int(np.clip(corner[1] - 4, height + below + 2 * pad, canvas.shape[0]))
+    top = bottom - height - below - 2 * pad
+    plate = canvas[max(top, 0) : bottom, x : x + width + 2 * pad]
+    plate[:] = plate // 4
+    baseline = (x + pad, bottom - pad - below)
+    cv2.putText(canvas, text, baseline, font, scale, colour, weight, cv2.LINE_AA)

@@ -1,0 +1,7 @@
+"""What can go wrong with results. Each message is one sentence: expected, found, do next."""
+
+from __future__ import annotations
+
+
+class OutputError(RuntimeError):
+    """Results cannot be written or read."""

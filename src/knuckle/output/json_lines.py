@@ -1,0 +1,87 @@
+"""``hands.jsonl``: one line of JSON per frame, readable by anything, while it is being written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from knuckle.output.durable import open_unbuffered, write_whole
+from knuckle.output.errors import OutputError
+from knuckle.output.records import (
+    FRAME,
+    HAND,
+    Recording,
+    RunInfo,
+    frame_record,
+    hand_records,
+)
+from knuckle.output.sink import TableSink, missing
+from knuckle.results import Frame, HandPose
+
+#: Text is rounded to so many decimals: microseconds, micrometres, thousandths of a pixel.
+_DECIMALS = {"time_s": 6}
+_DECIMALS_ELSE = 3
+#: Already said by the line that a hand is in.
+_OF_FRAME = ("frame", "time_s")
+
+
+class JsonLinesSink(TableSink):
+    """First line: ``RunInfo``. Then per frame: frame, time_s, n_hands, hands [{…}, …].
+
+    Each line goes to the system in one unbuffered write. A process killed in the middle of it can
+    leave a last line without its end, which readers drop.
+    """
+
+    filename = "hands.jsonl"
+
+    def _open(self) -> None:
+        self._file = open_unbuffered(self.path)
+        write_whole(self._file, self.info.to_json().encode() + b"\n")
+
+    def _write(self, frame: Frame, hands: Sequence[HandPose]) -> None:
+        line = _as_json(frame_record(frame, hands))
+        line["hands"] = [
+            {key: value for key, value in _as_json(record).items() if key not in _OF_FRAME}
+            for record in hand_records(frame, hands)
+        ]
+        write_whole(self._file, json.dumps(line, separators=(",", ":")).encode() + b"\n")
+
+    def _close(self) -> None:
+        self._file.close()
+
+    @classmethod
+    def read(cls, path: Path) -> Recording:
+        """Everything that ``path`` holds, without a last line that was cut off."""
+        if not path.is_file():
+            raise missing(path)
+        with path.open(encoding="utf-8") as file:
+            lines = [line for line in file if line.endswith("\n")]
+        if not lines:
+            raise OutputError(f"{path} is empty: expected a first line that describes the run")
+        info = RunInfo.from_json(lines[0], path)
+        rows = [json.loads(line) for line in lines[1:]]
+        frames = np.array([_record(row, FRAME) for row in rows], FRAME)
+        hands = [_record({**row, **hand}, HAND) for row in rows for hand in row["hands"]]
+        return Recording(info, frames, np.array(hands, HAND))
+
+
+def _as_json(record: np.ndarray) -> dict[str, Any]:
+    """A record as plain, rounded Python values."""
+    values: dict[str, Any] = {}
+    for name in record.dtype.names or ():
+        value = record[name]
+        if value.dtype.kind == "f":
+            value = np.round(value.astype(np.float64), _DECIMALS.get(name, _DECIMALS_ELSE))
+        values[name] = value.tolist()
+    return values
+
+
+def _record(values: dict[str, Any], dtype: np.dtype) -> np.ndarray:
+    record = np.zeros((), dtype)
+    for name in dtype.names or ():
+        record[name] = values[name]
+    return record

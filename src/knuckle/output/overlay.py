@@ -1,0 +1,103 @@
+"""``overlay.mp4``: the video with the hands drawn onto it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import cast
+
+import av
+import cv2
+import numpy as np
+from av.container import OutputContainer
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+
+from knuckle.output.draw import draw_hands
+from knuckle.output.sink import Sink
+from knuckle.results import Frame, HandPose
+
+#: First that this build of libav has. x264 is the better; MPEG-4 part 2 is always there.
+CODECS: dict[str, dict[str, str]] = {
+    "libx264": {"preset": "veryfast", "crf": "21", "tune": "zerolatency"},
+    "mpeg4": {"qscale": "3"},
+}
+_TIME_BASE = Fraction(1, 90_000)
+#: Each frame is a fragment, so that what has been written can be played after a kill; when the
+#: file is closed it is rewritten as an ordinary MP4.
+_MUXER = {"movflags": "frag_every_frame+hybrid_fragmented", "flush_packets": "1"}
+
+
+class OverlaySink(Sink):
+    """An MP4 of the size and times of the source, without its sound.
+
+    A side of odd length gets one more row or column; a picture of another size than the first (in
+    a folder of images) is scaled into it.
+    """
+
+    filename = "overlay.mp4"
+
+    def _open(self) -> None:
+        width, height = self.info.size
+        self._size = (width + width % 2, height + height % 2)
+        self._start_s: float | None = None
+        self._last_pts = -1
+        self._to_yuv = VideoReformatter()
+        self.path.open("wb").close()  # libav would only find out later that it cannot
+        self._container: OutputContainer = av.open(str(self.path), "w", options=dict(_MUXER))
+        self._stream = _add_stream(self._container, self._size, self.info.fps)
+
+    def _write(self, frame: Frame, hands: Sequence[HandPose]) -> None:
+        self._encode(_fit(draw_hands(frame.image, hands), self._size), frame.time_s)
+
+    def _encode(self, image: np.ndarray, time_s: float) -> None:
+        self._start_s = time_s if self._start_s is None else self._start_s
+        coded = self._to_yuv.reformat(
+            av.VideoFrame.from_ndarray(image, format="rgb24"),
+            format="yuv420p",
+            interpolation="FAST_BILINEAR",
+            threads=1,
+        )
+        pts = max(round((time_s - self._start_s) / _TIME_BASE), self._last_pts + 1)
+        coded.pts, coded.time_base = pts, _TIME_BASE
+        self._last_pts = pts
+        self._container.mux(self._stream.encode(coded))
+
+    def _close(self) -> None:
+        try:
+            if self._start_s is None:  # a container without a frame is no video
+                self._encode(np.zeros((*self._size[::-1], 3), np.uint8), 0.0)
+            self._container.mux(self._stream.encode())
+        finally:
+            self._container.close()
+
+
+def _add_stream(
+    container: OutputContainer, size: tuple[int, int], fps: float | None
+) -> VideoStream:
+    codec = next(name for name in CODECS if name in av.codecs_available)
+    rate = Fraction(fps or 30).limit_denominator(1001)
+    options = dict(CODECS[codec])
+    stream = cast(VideoStream, container.add_stream(codec, rate=rate, options=options))
+    stream.width, stream.height = size
+    stream.pix_fmt = "yuv420p"
+    stream.time_base = stream.codec_context.time_base = _TIME_BASE
+    # Players seek to keyframes: one a second.
+    stream.codec_context.gop_size = max(round(rate), 1)
+    return stream
+
+
+def _fit(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Make a picture as large as the video: add an odd row, or scale and fill with black."""
+    width, height = size
+    if max(height - image.shape[0], width - image.shape[1]) > 1 or (
+        image.shape[0] > height or image.shape[1] > width
+    ):
+        scale = min(height / image.shape[0], width / image.shape[1])
+        shape = max(int(image.shape[1] * scale), 1), max(int(image.shape[0] * scale), 1)
+        image = cv2.resize(image, shape, interpolation=cv2.INTER_AREA)
+        border = cv2.BORDER_CONSTANT
+    else:
+        border = cv2.BORDER_REPLICATE
+    below, right = height - image.shape[0], width - image.shape[1]
+    return cv2.copyMakeBorder(image, 0, below, 0, right, border) if below or right else image

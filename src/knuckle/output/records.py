@@ -1,0 +1,203 @@
+"""What is written about every hand, whatever the format: the one table of fields.
+
+``HAND`` and ``FRAME`` are NumPy record types. The npz and parquet writers store them as they are,
+the text formats write the same fields under the same names, and every reader gives a
+``Recording`` back. ``docs/formats.md`` explains each field.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from knuckle.camera import Camera
+from knuckle.hand import ARTICULATIONS, JOINT_NAMES, N_BONES, N_JOINTS, check_side
+from knuckle.output.errors import OutputError
+from knuckle.results import Frame, HandPose, TrackedHand
+
+#: Raised when a field changes its meaning or goes away; readers refuse what is newer.
+FORMAT = 1
+
+#: One processed frame, with hands or without.
+FRAME = np.dtype([("frame", "<i8"), ("time_s", "<f8"), ("n_hands", "<i4")])
+
+#: One hand in one frame. ``track_id`` is -1 where nobody tracked.
+HAND = np.dtype(
+    [
+        ("frame", "<i8"),
+        ("time_s", "<f8"),
+        ("track_id", "<i4"),
+        ("side", "<U5"),
+        ("side_score", "<f4"),
+        ("score", "<f4"),
+        ("box_xyxy", "<f4", (4,)),
+        ("joints_px", "<f4", (N_JOINTS, 2)),
+        ("joints_mm", "<f4", (N_JOINTS, 3)),
+        ("joint_score", "<f4", (N_JOINTS,)),
+        ("visible", "?", (N_JOINTS,)),
+        ("joint_sigma_mm", "<f4", (N_JOINTS,)),
+        ("bone_lengths_mm", "<f4", (N_BONES,)),
+        ("joint_angles_deg", "<f4", (len(ARTICULATIONS), 2)),
+    ]
+)
+
+#: Fields that carry the name of the ``HandPose`` attribute they come from.
+_SAME_NAME = (
+    *("side", "side_score", "score", "box_xyxy", "joints_px", "joints_mm", "joint_score"),
+    *("visible", "joint_sigma_mm", "bone_lengths_mm"),
+)
+
+#: What the endings of the names mean.
+UNITS = {
+    "_px": "pixels of the upright picture; (0, 0) is the centre of the top-left one",
+    "_mm": "millimetres in the camera frame: x right, y down, z forward",
+    "_s": "seconds, from the container",
+    "_deg": "degrees; flexion towards the palm and spread towards the thumb are positive",
+    "score": "0 to 1",
+}
+
+
+def frame_record(frame: Frame, hands: Sequence[HandPose]) -> np.ndarray:
+    """() ``FRAME``."""
+    return np.array((frame.index, frame.time_s, len(hands)), dtype=FRAME)
+
+
+def hand_records(frame: Frame, hands: Sequence[HandPose]) -> np.ndarray:
+    """(N,) ``HAND``, in the order of ``hands``."""
+    records = np.zeros(len(hands), dtype=HAND)
+    for record, hand in zip(records, hands, strict=True):
+        record["frame"], record["time_s"] = frame.index, frame.time_s
+        record["track_id"] = hand.track_id if isinstance(hand, TrackedHand) else -1
+        record["joint_angles_deg"] = hand.joint_angles
+        for name in _SAME_NAME:
+            record[name] = getattr(hand, name)
+    return records
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What is true of a whole run, written once at the head of every file.
+
+    Attributes:
+        source: the video, as the user named it.
+        size: (width, height) px of the upright picture.
+        camera: what ``joints_mm`` belong to; ``camera.assumed`` if its field of view was guessed.
+        fps: nominal frame rate, if there is one.
+        weights: version of each network, by kind.
+        knuckle: version of the package.
+        joints: names, in the order of the joint axis.
+        units: what the endings of the field names mean.
+        format: see ``FORMAT``.
+    """
+
+    source: str
+    size: tuple[int, int]
+    camera: Camera
+    fps: float | None = None
+    weights: Mapping[str, str] = field(default_factory=dict)
+    knuckle: str = ""
+    joints: tuple[str, ...] = JOINT_NAMES
+    units: Mapping[str, str] = field(default_factory=lambda: dict(UNITS))
+    format: int = FORMAT
+
+    @classmethod
+    def of(
+        cls,
+        source: str,
+        size: tuple[int, int],
+        *,
+        camera: Camera | None = None,
+        fps: float | None = None,
+        weights: Mapping[str, str] | None = None,
+    ) -> RunInfo:
+        """The head of a run of this package; without a camera, the one that is assumed."""
+        return cls(
+            source=source,
+            size=size,
+            camera=camera or Camera.assume(*size),
+            fps=fps,
+            weights=dict(weights or {}),
+            knuckle=version("knuckle"),
+        )
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str, source: str | Path) -> RunInfo:
+        """Read back what ``to_json`` wrote.
+
+        Raises:
+            OutputError: ``source`` was not written by Knuckle, or by a newer one.
+        """
+        try:
+            values = json.loads(text)
+            found = values["format"]
+            if found > FORMAT:
+                raise OutputError(
+                    f"{source} has format {found}, this Knuckle reads up to {FORMAT}: install a "
+                    "newer one"
+                )
+            camera = values["camera"]
+            camera["distortion"] = tuple(camera["distortion"])
+            values["camera"] = Camera(**camera)
+            values["size"], values["joints"] = tuple(values["size"]), tuple(values["joints"])
+            return cls(**values)
+        except (json.JSONDecodeError, KeyError, TypeError):
+            raise OutputError(
+                f"{source} was not written by Knuckle: expected its description, found {text!r:.60}"
+            ) from None
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """Everything a file says, as arrays.
+
+    Attributes:
+        info: what is true of the whole run.
+        frames: (F,) ``FRAME``, every frame that was processed.
+        hands: (N,) ``HAND``, in the order of the frames.
+    """
+
+    info: RunInfo
+    frames: np.ndarray
+    hands: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.frames.dtype != FRAME or self.hands.dtype != HAND:
+            raise ValueError(f"expected FRAME and HAND records, got {self.frames.dtype} and others")
+
+    @property
+    def track_ids(self) -> np.ndarray:
+        """(T,) the ids of all tracks, smallest first."""
+        return np.unique(self.hands["track_id"])
+
+    def track(self, track_id: int) -> np.ndarray:
+        """(n,) ``HAND`` of one track, in the order of time."""
+        return self.hands[self.hands["track_id"] == track_id]
+
+    def hands_in(self, frame: int) -> np.ndarray:
+        """(n,) ``HAND`` of one frame, by its index."""
+        first, last = np.searchsorted(self.hands["frame"], [frame, frame + 1])
+        return self.hands[first:last]
+
+
+def pose_from(record: np.ndarray, camera: Camera) -> HandPose:
+    """A ``HAND`` record as a pose again (without mask and speed)."""
+    return HandPose(
+        side=check_side(str(record["side"])),
+        side_score=float(record["side_score"]),
+        score=float(record["score"]),
+        joints_px=record["joints_px"].astype(np.float64),
+        joints_mm=record["joints_mm"].astype(np.float64),
+        joint_score=record["joint_score"].astype(np.float64),
+        visible=record["visible"],
+        joint_sigma_mm=record["joint_sigma_mm"].astype(np.float64),
+        camera=camera,
+    )

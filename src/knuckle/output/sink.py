@@ -1,0 +1,104 @@
+"""A sink takes the hands of every frame and leaves a file that is valid whatever happens."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar
+
+from knuckle.output.errors import OutputError
+from knuckle.output.records import Recording, RunInfo
+from knuckle.results import Frame, HandPose
+
+
+class Sink(ABC):
+    """Writes one file. Use it in a ``with`` block: leaving it, for whatever reason, completes it.
+
+    Attributes:
+        filename: the file's name inside the output folder.
+        path: the file.
+    """
+
+    filename: ClassVar[str]
+
+    def __init__(self, folder: Path, info: RunInfo) -> None:
+        """Make the file, over an older one of the same name.
+
+        Raises:
+            OutputError: it cannot be written, or a library that the format needs is missing.
+        """
+        self.path = folder / self.filename
+        self.info = info
+        self._closed = False
+        try:
+            self._open()
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+
+    def write(self, frame: Frame, hands: Sequence[HandPose]) -> None:
+        """Add one frame: all its hands, which may be none.
+
+        Raises:
+            OutputError: the disk is full, or the file was taken away.
+        """
+        try:
+            self._write(frame, hands)
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+
+    def close(self) -> None:
+        """Complete the file; a second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._close()
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+
+    def __enter__(self) -> Sink:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @abstractmethod
+    def _open(self) -> None: ...
+
+    @abstractmethod
+    def _write(self, frame: Frame, hands: Sequence[HandPose]) -> None: ...
+
+    @abstractmethod
+    def _close(self) -> None: ...
+
+
+class TableSink(Sink):
+    """A sink whose file holds all fields of ``records`` and can be read back."""
+
+    @classmethod
+    @abstractmethod
+    def read(cls, path: Path) -> Recording:
+        """Everything that ``path`` holds, also if its writer was killed.
+
+        Raises:
+            OutputError: it is missing, or was not written by this sink.
+        """
+
+
+def missing(path: Path) -> OutputError:
+    """The error for a file that is not there."""
+    return OutputError(f"{path} does not exist: give a file or folder that knuckle track wrote")
+
+
+def _cannot_write(path: Path, error: OSError) -> OutputError:
+    reason = (error.strerror or str(error)).lower()
+    return OutputError(
+        f"cannot write {path} ({reason}): free some space or choose another folder with --output"
+    )

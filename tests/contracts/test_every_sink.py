@@ -1,0 +1,180 @@
+"""What holds for every kind of output in ``SINKS``."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fakes import INFO, frame, scene
+from knuckle.output import SINKS, OutputError, TableSink, open_recording
+from knuckle.output.records import FRAME, HAND, hand_records
+from knuckle.video import open_source
+
+TESTS = Path(__file__).resolve().parent.parent
+TABLES = {name: sink for name, sink in SINKS.items() if issubclass(sink, TableSink)}
+
+
+@pytest.fixture(params=SINKS)
+def sink_type(request: pytest.FixtureRequest):
+    return SINKS[request.param]
+
+
+@pytest.fixture(params=TABLES)
+def table_type(request: pytest.FixtureRequest):
+    return TABLES[request.param]
+
+
+def frames_in(path: Path) -> int:
+    """How many frames a file of any kind holds."""
+    if path.suffix == ".mp4":
+        with open_source(path) as source:
+            return len(list(source))
+    return len(open_recording(path).frames)
+
+
+def assert_same(found: np.ndarray, expected: np.ndarray) -> None:
+    """Equal but for the rounding of text, which keeps three decimals."""
+    assert found.dtype == expected.dtype
+    assert len(found) == len(expected)
+    for name in expected.dtype.names:
+        if expected[name].dtype.kind == "f":
+            np.testing.assert_allclose(found[name], expected[name], atol=6e-4, err_msg=name)
+        else:
+            np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
+
+
+def expected_of(frames) -> tuple[np.ndarray, np.ndarray]:
+    rows = np.array([(f.index, f.time_s, len(hands)) for f, hands in frames], FRAME)
+    hands = np.concatenate([hand_records(f, hands) for f, hands in frames] or [np.zeros(0, HAND)])
+    return rows, hands
+
+
+def test_what_is_written_is_read_back(table_type, tmp_path: Path) -> None:
+    written = scene(20)
+    with table_type(tmp_path, INFO) as sink:
+        for each in written:
+            sink.write(*each)
+    recording = open_recording(sink.path)
+    frames, hands = expected_of(written)
+    assert recording.info == INFO
+    assert_same(recording.frames, frames)
+    assert_same(recording.hands, hands)
+
+
+def test_a_folder_is_read_back_whichever_format_it_holds(table_type, tmp_path: Path) -> None:
+    with table_type(tmp_path, INFO) as sink:
+        for each in scene(6):
+            sink.write(*each)
+    assert len(open_recording(tmp_path).frames) == 6
+
+
+def test_nothing_else_is_left_behind(sink_type, tmp_path: Path) -> None:
+    with sink_type(tmp_path, INFO) as sink:
+        sink.write(*scene(3)[2])
+    assert [path.name for path in tmp_path.iterdir()] == [sink_type.filename]
+
+
+def test_zero_frames_are_valid(sink_type, tmp_path: Path) -> None:
+    with sink_type(tmp_path, INFO) as sink:
+        pass
+    assert frames_in(sink.path) == (1 if sink.path.suffix == ".mp4" else 0)
+
+
+def test_frames_without_hands_are_kept(table_type, tmp_path: Path) -> None:
+    with table_type(tmp_path, INFO) as sink:
+        for index in range(5):
+            sink.write(frame(index), [])
+    recording = open_recording(sink.path)
+    assert recording.frames["frame"].tolist() == [0, 1, 2, 3, 4]
+    assert len(recording.hands) == 0
+
+
+def test_an_interrupt_keeps_everything(sink_type, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), sink_type(tmp_path, INFO) as sink:
+        for each in scene(7):
+            sink.write(*each)
+        raise KeyboardInterrupt
+    assert frames_in(sink.path) == 7
+
+
+def test_an_older_result_is_replaced(sink_type, tmp_path: Path) -> None:
+    for n_frames in (9, 4):
+        with sink_type(tmp_path, INFO) as sink:
+            for each in scene(n_frames):
+                sink.write(*each)
+    assert frames_in(sink.path) == 4
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from fakes import INFO, scene
+from knuckle.output import SINKS
+frames = scene(300)
+sink = SINKS[sys.argv[1]](Path(sys.argv[2]), INFO)
+for frame, hands in frames:
+    sink.write(frame, hands)
+    os.write(1, f"{frame.index}\\n".encode())
+sys.stdin.read()  # never closes the file
+"""
+
+
+@pytest.mark.parametrize("after", [1, 40, 111])
+@pytest.mark.parametrize("name", SINKS)
+def test_kill_9_loses_at_most_the_frame_that_was_being_written(
+    name: str, after: int, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", KILLED, name, str(tmp_path)]
+    with subprocess.Popen(
+        command, cwd=TESTS, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        reported = [child.stdout.readline() for _ in range(after)]
+        child.send_signal(signal.SIGKILL)
+        reported += child.stdout.readlines()
+    written = len(reported)
+    path = tmp_path / SINKS[name].filename
+    # An encoder and a muxer each hold one frame back.
+    held_back = 2 if name == "overlay" else 0
+    if written > held_back:
+        assert written - held_back <= frames_in(path) <= written + 1
+    if name in TABLES:
+        recording = open_recording(path)
+        assert_same(recording.hands, expected_of(scene(300)[: len(recording.frames)])[1])
+
+
+def test_a_folder_that_cannot_be_written(sink_type, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"cannot write .* \(not a directory\)"):
+        sink_type(tmp_path / "file", INFO)
+
+
+def test_a_disk_that_is_full(sink_type, tmp_path: Path, monkeypatch) -> None:
+    sink = sink_type(tmp_path, INFO)
+
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sink, "_write", full)
+    with sink, pytest.raises(OutputError, match="no space left"):
+        sink.write(*scene(1)[0])
+
+
+def test_a_file_of_another_program(table_type, tmp_path: Path) -> None:
+    path = tmp_path / table_type.filename
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(OutputError):
+        open_recording(path)
+    path.unlink()
+    with pytest.raises(OutputError, match="does not exist"):
+        open_recording(path)
+
+
+def test_no_result_in_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="holds no result"):
+        open_recording(tmp_path)

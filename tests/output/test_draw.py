@@ -1,0 +1,90 @@
+"""Drawing touches what it should, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import fakes
+from knuckle.hand import BONES, Joint
+from knuckle.output import draw_hands
+from knuckle.output.draw import FINGER_COLOURS, DrawStyle, mask_outlines
+
+GREY = np.full((fakes.SIZE[1], fakes.SIZE[0], 3), 120, np.uint8)
+SURE = {"joint_score": np.ones(21), "visible": np.ones(21, bool)}
+BARE = DrawStyle(mask=False, label=False)
+
+
+def test_the_picture_that_comes_in_is_left_alone() -> None:
+    image = GREY.copy()
+    drawn = draw_hands(image, [fakes.pose()])
+    assert (image == GREY).all()
+    assert (drawn != GREY).any()
+
+
+def test_nothing_is_drawn_for_nothing() -> None:
+    assert (draw_hands(GREY, []) == GREY).all()
+
+
+def test_each_tip_has_the_colour_of_its_finger_where_it_lies() -> None:
+    hand = replace(fakes.pose(centre_mm=(0, 0, 420)), **SURE)
+    drawn = draw_hands(GREY, [hand], BARE)
+    for finger, colour in enumerate(FINGER_COLOURS):
+        x, y = np.round(hand.joints_px[4 * finger + 4]).astype(int)
+        np.testing.assert_allclose(drawn[y, x], colour, atol=12)
+
+
+def test_bones_run_between_their_joints() -> None:
+    hand = replace(fakes.pose(centre_mm=(0, 0, 420)), **SURE)
+    changed = (draw_hands(GREY, [hand], BARE) != GREY).any(axis=2)
+    middles = hand.joints_px[BONES].mean(axis=1).round().astype(int)
+    assert changed[middles[:, 1], middles[:, 0]].all()
+    x0, y0, x1, y1 = hand.box_xyxy + np.array([-12, -12, 12, 12])
+    inside = np.zeros_like(changed)
+    inside[int(y0) : int(y1), int(x0) : int(x1)] = True
+    assert not changed[~inside].any()
+
+
+def test_a_hidden_joint_is_hollow_and_an_uncertain_one_faint() -> None:
+    hand = replace(fakes.pose(centre_mm=(0, 0, 300)), **SURE)
+    x, y = np.round(hand.joints_px[Joint.MIDDLE_TIP]).astype(int)
+    sure = draw_hands(GREY, [hand], BARE)[y, x].astype(int)
+    hidden = draw_hands(GREY, [replace(hand, visible=np.zeros(21, bool))], BARE)[y, x]
+    faint = draw_hands(GREY, [replace(hand, joint_score=np.zeros(21))], BARE)[y, x]
+    assert hidden.max() < 60
+    assert np.abs(faint - 120.0).sum() < 0.5 * np.abs(sure - 120).sum()
+
+
+def test_the_nearer_hand_is_on_top() -> None:
+    near = replace(fakes.pose(side="right", centre_mm=(0, 0, 400)), **SURE)
+    far = replace(fakes.pose(side="left", centre_mm=(0, 0, 500)), **SURE)
+    orders = [draw_hands(GREY, pair, BARE) for pair in ([near, far], [far, near])]
+    assert (orders[0] == orders[1]).all()
+
+
+@pytest.mark.parametrize("x_mm", [-5000.0, -180.0, 180.0])
+def test_hands_that_leave_the_picture(x_mm: float) -> None:
+    drawn = draw_hands(GREY, [fakes.pose(centre_mm=(x_mm, 0, 500), track_id=3)])
+    assert drawn.shape == GREY.shape
+
+
+def test_joints_without_a_place_are_passed_over() -> None:
+    nowhere = replace(fakes.pose(), joints_px=np.full((21, 2), np.nan))
+    assert (draw_hands(GREY, [nowhere]) == GREY).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 700), (8, 8)])
+def test_any_size_of_picture(size: tuple[int, int]) -> None:
+    image = np.zeros((*size, 3), np.uint8)
+    assert draw_hands(image, [fakes.pose(track_id=1)]).shape == image.shape
+
+
+def test_the_outline_of_a_mask_follows_it() -> None:
+    hand = fakes.pose()
+    assert hand.crop_mask is not None
+    (outline,) = mask_outlines(hand.crop_mask)
+    radius = np.hypot(*(outline - hand.crop_mask.crop.centre_px).T)
+    # The fake mask is a disc: 1.2 - 3 r = 1/2 at r = 0.233 of the crop's side.
+    np.testing.assert_allclose(radius, 0.2333 * hand.crop_mask.crop.size_px, rtol=0.04)

@@ -1,0 +1,190 @@
+"""The command: what it writes, what it says, how it ends."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+import knuckle.pipeline
+from clips import write_images, write_video
+from fakes import FakeTracker
+from knuckle.camera import Camera
+from knuckle.cli import VERBS, default_folder, main
+from knuckle.output import SINKS, open_recording
+
+TESTS = Path(__file__).resolve().parent
+
+
+@pytest.fixture(autouse=True)
+def _fake_tracker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(knuckle.pipeline, "HandTracker", lambda **options: FakeTracker())
+    monkeypatch.chdir(tmp_path)
+
+
+def assert_one_sentence(capsys: pytest.CaptureFixture[str], pattern: str) -> None:
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert err.startswith("knuckle: ")
+    assert "Traceback" not in err
+    assert re.search(pattern, err), err
+
+
+class TestTrack:
+    def test_writes_all_formats(self, capsys: pytest.CaptureFixture[str]) -> None:
+        write_video(Path("clip.mp4"), 12)
+        formats = "npz,json,csv,parquet"
+        assert main(["track", "clip.mp4", "--format", formats, "--overlay"]) == 0
+        out = capsys.readouterr().out
+        assert "12 frames" in out
+        for sink in SINKS.values():
+            path = Path("clip-hands") / sink.filename
+            assert path.is_file()
+            assert str(path) in out
+        recording = open_recording("clip-hands")
+        assert len(recording.frames) == 12
+        assert recording.info.source == "clip.mp4"
+        assert recording.info.weights == FakeTracker.versions
+        assert recording.info.camera == Camera.assume(64, 48)
+
+    def test_the_overlay_shows_the_frames_and_the_hands(self) -> None:
+        write_video(Path("clip.mp4"), 12, size=(322, 241), pixel_format="yuv444p")
+        main(["track", "clip.mp4", "-o", "out", "--overlay"])
+        with av.open("clip.mp4") as before, av.open("out/overlay.mp4") as after:
+            plain = [f.to_ndarray(format="rgb24") for f in before.decode(video=0)]
+            drawn = [f.to_ndarray(format="rgb24") for f in after.decode(video=0)]
+        assert len(drawn) == len(plain)
+        assert drawn[0].shape == (242, 322, 3)  # even sides
+        changed = np.abs(drawn[5][:241].astype(int) - plain[5]).max(axis=2) > 60
+        assert 0.005 < changed.mean() < 0.3
+
+    def test_a_given_camera_is_used(self) -> None:
+        camera = Camera(50.0, 50.0, 31.0, 23.0)
+        camera.save("camera.json")
+        write_images(Path("images"), 3)
+        assert main(["track", "images", "--camera", "camera.json", "--fps", "10"]) == 0
+        recording = open_recording("images-hands")
+        assert recording.info.camera == camera
+        np.testing.assert_allclose(recording.frames["time_s"], [0, 0.1, 0.2])
+
+    @pytest.mark.parametrize(
+        ("arguments", "pattern"),
+        [
+            (["none.mp4"], "none.mp4 does not exist"),
+            (["notes.mp4"], "not a video"),
+            (["empty"], "holds no images"),
+            (["93"], "camera 93 gives no picture"),
+            (["clip.mp4", "-o", "notes.mp4/out"], "cannot make the folder"),
+            (["clip.mp4", "--format", "xml"], "no format 'xml'"),
+            (["clip.mp4", "--camera", "none.json"], "camera file none.json does not exist"),
+            (["clip.mp4", "--camera", "notes.mp4"], "is not JSON"),
+            (["clip.mp4", "--fps", "25"], "brings its own times"),
+        ],
+    )
+    def test_bad_input_is_one_sentence_and_code_2(
+        self, arguments: list[str], pattern: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        write_video(Path("clip.mp4"), 3)
+        Path("notes.mp4").write_text("shopping list\n" * 100)
+        Path("empty").mkdir()
+        assert main(["track", *arguments]) == 2
+        assert_one_sentence(capsys, pattern)
+
+    def test_a_cut_video_keeps_what_came_before(self, capsys: pytest.CaptureFixture[str]) -> None:
+        whole = write_video(Path("whole.mp4"), 300)
+        data = whole.read_bytes()
+        Path("cut.mp4").write_bytes(data[: len(data) * 6 // 10])
+        assert main(["track", "cut.mp4", "--overlay"]) == 2
+        assert_one_sentence(capsys, "breaks off after")
+        assert len(open_recording("cut-hands/hands.npz").frames) > 100
+        assert len(open_recording("cut-hands/hands.csv").frames) > 100
+
+
+INTERRUPTED = """
+import sys, time
+import knuckle.pipeline
+from fakes import FakeTracker
+from knuckle.cli import main
+tracker = FakeTracker(lambda frame: (time.sleep(0.02), print(frame.index, flush=True)))
+knuckle.pipeline.HandTracker = lambda **options: tracker
+sys.exit(main(["track", sys.argv[1], "-o", sys.argv[2], "--overlay"]))
+"""
+
+
+def test_ctrl_c_leaves_valid_files_and_code_130(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "clip.mp4", 600)
+    command = [sys.executable, "-c", INTERRUPTED, str(video), str(tmp_path / "out")]
+    with subprocess.Popen(
+        command, cwd=TESTS, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        while child.stdout.readline() != "20\n":
+            pass
+        child.send_signal(signal.SIGINT)
+        out, err = child.stdout.read(), child.stderr.read()
+    assert child.returncode == 130
+    assert err == "knuckle: stopped; what came before is in the files\n"
+    n_frames = int(re.search(r"(\d+) frames in", out)[1])
+    assert 21 <= n_frames < 600
+    for name in ("hands.npz", "hands.jsonl", "hands.csv"):
+        assert len(open_recording(tmp_path / "out" / name).frames) == n_frames
+
+
+class TestHelp:
+    def test_every_verb_explains_every_flag(self, capsys: pytest.CaptureFixture[str]) -> None:
+        for verb in VERBS:
+            with pytest.raises(SystemExit) as ended:
+                main([verb, "--help"])
+            assert ended.value.code == 0
+            assert f"usage: knuckle {verb}" in capsys.readouterr().out
+
+    def test_help_imports_no_library_that_is_slow(self) -> None:
+        script = (
+            "import sys; sys.argv = ['knuckle', '--help']\n"
+            "from knuckle.cli import main\n"
+            "try: main()\nexcept SystemExit: pass\n"
+            "slow = {'numpy', 'cv2', 'av', 'onnxruntime', 'torch'}\n"
+            "sys.exit(', '.join(slow & set(sys.modules)) or 0)"
+        )
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    def test_version(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["--version"]) == 0
+        assert re.fullmatch(r"knuckle \d+\.\d+\.\d+\n", capsys.readouterr().out)
+
+    def test_an_unknown_flag_is_code_2(self) -> None:
+        with pytest.raises(SystemExit) as ended:
+            main(["track", "clip.mp4", "--no-such-flag"])
+        assert ended.value.code == 2
+
+
+def test_a_missing_library_names_its_extra(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(self: object) -> int:
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr(VERBS["track"], "run", run)
+    assert main(["track", "clip.mp4"]) == 2
+    assert_one_sentence(capsys, r"pip install 'knuckle\[train\]'")
+
+
+@pytest.mark.parametrize(
+    ("source", "folder"),
+    [
+        ("videos/a.b.mp4", "a.b-hands"),
+        ("images/", "images-hands"),
+        ("0", "camera-0-hands"),
+        ("rtsp://10.0.0.1:554/live?x=1", "live-hands"),
+    ],
+)
+def test_results_go_to_a_folder_named_after_the_source(source: str, folder: str) -> None:
+    assert default_folder(source) == Path(folder)

@@ -1,0 +1,87 @@
+"""A run ends well in every way in which it can end."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from clips import write_video
+from fakes import INFO, FakeTracker
+from knuckle.job import open_sinks, run
+from knuckle.output import OutputError, open_recording
+from knuckle.results import Frame
+from knuckle.video import open_source
+
+
+def test_to_the_end(tmp_path: Path) -> None:
+    sinks = open_sinks(["npz", "csv"], tmp_path / "out", INFO)
+    seen = []
+    summary = run(
+        open_source(write_video(tmp_path / "a.mp4", 20)),
+        FakeTracker(),
+        sinks,
+        on_frame=lambda frame, hands: seen.append((frame.index, len(hands))),
+    )
+    assert seen == [(index, 1) for index in range(20)]
+    assert (summary.n_frames, summary.n_with_hands, summary.track_ids) == (20, 20, {0})
+    assert summary.error is None
+    assert summary.signal_number is None
+    assert "20 frames" in str(summary)
+    assert all(str(path) in str(summary) for path in summary.files)
+    for path in summary.files:
+        assert len(open_recording(path).frames) == 20
+
+
+def test_a_source_that_breaks_off(tmp_path: Path) -> None:
+    whole = write_video(tmp_path / "whole.mp4", 300)
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 6 // 10])
+    (sink,) = open_sinks(["npz"], tmp_path / "out", INFO)
+    summary = run(open_source(cut), FakeTracker(), [sink])
+    assert "breaks off" in str(summary.error)
+    assert len(open_recording(sink.path).frames) == summary.n_frames > 100
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_after_the_frame(number: int, tmp_path: Path) -> None:
+    def interrupt(frame: Frame) -> None:
+        if frame.index == 7:
+            os.kill(os.getpid(), number)
+
+    before = signal.getsignal(number)
+    sinks = open_sinks(["npz", "json", "overlay"], tmp_path / "out", INFO)
+    source = open_source(write_video(tmp_path / "a.mp4", 60))
+    summary = run(source, FakeTracker(interrupt), sinks)
+    assert summary.n_frames == 8
+    assert summary.signal_number == number
+    assert signal.getsignal(number) is before
+    for sink in sinks[:2]:
+        assert len(open_recording(sink.path).frames) == 8
+    with open_source(sinks[2].path) as overlay:
+        assert len(list(overlay)) == 8
+
+
+def test_a_tracker_that_fails_leaves_valid_files(tmp_path: Path) -> None:
+    def fail(frame: Frame) -> None:
+        if frame.index == 5:
+            raise RuntimeError("bug")
+
+    (sink,) = open_sinks(["npz"], tmp_path / "out", INFO)
+    with pytest.raises(RuntimeError, match="bug"):
+        run(open_source(write_video(tmp_path / "a.mp4", 20)), FakeTracker(fail), [sink])
+    assert len(open_recording(sink.path).frames) == 5
+
+
+def test_an_unknown_format(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"no format 'xml'.*npz"):
+        open_sinks(["npz", "xml"], tmp_path, INFO)
+
+
+def test_one_sink_that_cannot_open_closes_the_others(tmp_path: Path) -> None:
+    (tmp_path / "hands.csv").mkdir()
+    with pytest.raises(OutputError, match=r"cannot write .*hands\.csv"):
+        open_sinks(["npz", "csv"], tmp_path, INFO)
+    assert len(open_recording(tmp_path / "hands.npz").frames) == 0
