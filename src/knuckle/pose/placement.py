@@ -17,8 +17,8 @@ from knuckle.hand import Joint, bone_lengths
 MIN_DEPTH_MM = 20.0
 #: No hand is farther: beyond it, it would be smaller than a pixel in any video.
 MAX_DEPTH_MM = 50_000.0
-#: Residuals beyond so many standard deviations count linearly, not squared (Huber 1964).
-_HUBER = 2.0
+#: A residual of so many standard deviations halves a joint's weight (Cauchy's weights).
+_HALF_TRUST = 3.0
 _STEPS = 4
 #: The bones from the wrist to the tip of the middle finger, as rows of ``hand.BONES``.
 _MIDDLE_RAY = slice(Joint.MIDDLE_MCP - 1, Joint.MIDDLE_TIP)
@@ -68,8 +68,11 @@ def place(evidence: Evidence) -> np.ndarray:
 
         t_z = - Σ w (ũ ã + ṽ b̃) / Σ w (ũ² + ṽ²),   t_x = ā + ū t_z,   t_y = b̄ + v̄ t_z
 
-    The residual of a joint is its depth times its error along the ray, in mm, so its variance is
-    (depth · sigma_rays)² + sigma_mm². Depth and Huber's weights follow in a few repetitions.
+    The residual of a joint is its depth times its error across the ray, in mm, so its variance is
+    (depth · sigma_rays)² + sigma_mm². Joints that disagree with the rest lose weight (Cauchy) in a
+    few repetitions. As one wild keypoint can carry least squares away, they start from the median
+    over all pairs of joints of t_z = -(Δa Δu + Δb Δv) / (Δu² + Δv²) (Theil and Sen): it stands
+    even when every fourth keypoint is wrong.
 
     Where 2D and 3D contradict each other so much that the solution lies behind the camera, the
     depth is that of weak perspective: the ratio of the spreads of joints and rays.
@@ -84,18 +87,16 @@ def place(evidence: Evidence) -> np.ndarray:
     sigma_mm = _sigma_once_placed(evidence.sigma_mm)
     offsets = rays * joints[..., 2:] - joints[..., :2]  # (N, 21, 2): a and b
     nearest = MIN_DEPTH_MM - joints[..., 2].min(axis=1)  # (N,) least t_z
-    weights = evidence.sigma_rays**-2.0
-    depth = np.clip(_weak_perspective_depth(joints, rays, weights), nearest, MAX_DEPTH_MM)
-    root = np.empty((len(joints), 3))
+    far = np.clip(_weak_perspective_depth(joints, rays), nearest, MAX_DEPTH_MM)
+    root = _median_solution(offsets, rays, evidence.sigma_rays)
     for _ in range(_STEPS):
-        variance = _variance(depth, joints, evidence.sigma_rays, sigma_mm)
-        weights = 1 / variance
-        for _ in range(2):  # the second time, joints that disagree count less
-            root = _solve(offsets, rays, weights, depth_if_behind=depth, nearest=nearest)
-            residuals = root[:, None, :2] - rays * root[:, None, 2:] - offsets  # (N, 21, 2)
-            weights = _huber(np.linalg.norm(residuals, axis=-1), np.sqrt(variance)) / variance
-        depth = root[:, 2]
-    return root
+        root = np.where(root[:, 2:] >= nearest[:, None], root, _at_depth(offsets, rays, far))
+        variance = _variance(root[:, 2], joints, evidence.sigma_rays, sigma_mm)
+        residuals = root[:, None, :2] - rays * root[:, None, 2:] - offsets  # (N, 21, 2)
+        trust = _trust(np.linalg.norm(residuals, axis=-1), np.sqrt(variance))
+        root = _solve(offsets, rays, trust / variance)
+    behind = (root[:, 2] < nearest) | (root[:, 2] > MAX_DEPTH_MM)
+    return np.where(behind[:, None], _at_depth(offsets, rays, far), root)
 
 
 def fuse(evidence: Evidence, root_mm: np.ndarray) -> np.ndarray:
@@ -119,7 +120,7 @@ def fuse(evidence: Evidence, root_mm: np.ndarray) -> np.ndarray:
     lifted_variance = _sigma_once_placed(evidence.sigma_mm) ** 2
     ray_variance = (evidence.sigma_rays * placed[..., 2]) ** 2
     gap = np.linalg.norm(on_ray - placed[..., :2], axis=-1)
-    trust = _huber(gap, np.sqrt(lifted_variance + ray_variance))
+    trust = _trust(gap, np.sqrt(lifted_variance + ray_variance))
     share = trust * lifted_variance / (lifted_variance + ray_variance)  # (N, 21) of the ray
     xy = placed[..., :2] + share[..., None] * (on_ray - placed[..., :2])
     return np.concatenate([xy, placed[..., 2:]], axis=-1)
@@ -139,32 +140,40 @@ def with_hand_length(joints_root_mm: np.ndarray, length_mm: float) -> np.ndarray
     return joints_root_mm * (length_mm / lengths)[:, None, None]
 
 
-def _solve(
-    offsets: np.ndarray,
-    rays: np.ndarray,
-    weights: np.ndarray,
-    *,
-    depth_if_behind: np.ndarray,
-    nearest: np.ndarray,
-) -> np.ndarray:
+def _solve(offsets: np.ndarray, rays: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The least-squares solution in ``place``: (N, 3)."""
     ray_mean, ray_rest = _centred(rays, weights)
     offset_mean, offset_rest = _centred(offsets, weights)
     spread = _weighted_sum(ray_rest * ray_rest, weights)
     depth = -_weighted_sum(ray_rest * offset_rest, weights) / np.maximum(spread, 1e-18)
-    depth = np.where(depth >= nearest, depth, np.maximum(depth_if_behind, nearest))
-    depth = np.minimum(depth, MAX_DEPTH_MM)
     return np.concatenate([offset_mean + ray_mean * depth[:, None], depth[:, None]], axis=1)
 
 
-def _weak_perspective_depth(
-    joints: np.ndarray, rays: np.ndarray, weights: np.ndarray
-) -> np.ndarray:
+def _median_solution(offsets: np.ndarray, rays: np.ndarray, sigma_rays: np.ndarray) -> np.ndarray:
+    """The solution in ``place`` by medians: unmoved by a few wild keypoints, (N, 3)."""
+    i, k = np.triu_indices(rays.shape[1], 1)
+    ray_gap, offset_gap = rays[:, i] - rays[:, k], offsets[:, i] - offsets[:, k]  # (N, 210, 2)
+    ray_gap2 = np.maximum((ray_gap * ray_gap).sum(axis=-1), 1e-18)
+    depths = -(ray_gap * offset_gap).sum(axis=-1) / ray_gap2
+    # Near pairs fix the depth badly, and so do unsure ones; a wild one must not look sure by far.
+    reach2 = np.minimum(ray_gap2, np.median(ray_gap2, axis=1, keepdims=True))
+    sureness = np.sqrt(reach2 / (sigma_rays[:, i] ** 2 + sigma_rays[:, k] ** 2))
+    return _at_depth(offsets, rays, _weighted_median(depths, sureness))
+
+
+def _at_depth(offsets: np.ndarray, rays: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """The wrist at a given depth (N,), by the median over the joints: (N, 3)."""
+    xy = np.median(offsets + rays * depth[:, None, None], axis=1)
+    return np.concatenate([xy, depth[:, None]], axis=1)
+
+
+def _weak_perspective_depth(joints: np.ndarray, rays: np.ndarray) -> np.ndarray:
     """(N,) depth at which the joints would spread as far as the rays do."""
-    _, joint_rest = _centred(joints[..., :2], weights)
-    _, ray_rest = _centred(rays, weights)
-    spread_mm = _weighted_sum(joint_rest**2, weights)
-    return np.sqrt(spread_mm / np.maximum(_weighted_sum(ray_rest**2, weights), 1e-18))
+    joint_spread, ray_spread = (
+        (values - values.mean(axis=1, keepdims=True)).std(axis=(1, 2))
+        for values in (joints[..., :2], rays)
+    )
+    return joint_spread / np.maximum(ray_spread, 1e-9)
 
 
 def _variance(
@@ -182,9 +191,18 @@ def _sigma_once_placed(sigma_mm: np.ndarray) -> np.ndarray:
     return sigma
 
 
-def _huber(residual: np.ndarray, sigma: np.ndarray) -> np.ndarray:
-    """Huber's weight of residuals with these standard deviations, 0..1."""
-    return np.minimum(1.0, _HUBER * sigma / np.maximum(residual, 1e-12))
+def _trust(residual: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    """Cauchy's weight of residuals with these standard deviations, 0..1."""
+    return 1 / (1 + (residual / (_HALF_TRUST * sigma)) ** 2)
+
+
+def _weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(N, M) -> (N,)."""
+    order = np.argsort(values, axis=1)
+    total = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
+    middle = (total >= total[:, -1:] / 2).argmax(axis=1)
+    row = np.arange(len(values))
+    return values[row, order[row, middle]]
 
 
 def _centred(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

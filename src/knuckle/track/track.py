@@ -7,7 +7,7 @@ from dataclasses import fields
 
 import numpy as np
 
-from knuckle.hand import Side
+from knuckle.hand import Joint, Side
 from knuckle.results import HandPose, TrackedHand
 from knuckle.track.association import extent_px
 
@@ -46,8 +46,9 @@ class Track:
         self._votes = 0.0
         self._joints_px = pose.joints_px
         self._velocity_px_s = np.zeros(2)
-        self._root_mm: np.ndarray | None = None
+        self._root_mm = np.zeros(3)
         self._velocity_mm_s = np.zeros(3)
+        self._looks = 0
 
     @property
     def lost(self) -> bool:
@@ -76,18 +77,13 @@ class Track:
 
     def see(self, pose: HandPose, time_s: float) -> TrackedHand:
         """The hand was found; returns what is now known about it."""
-        first = self._root_mm is None
-        dt = max(time_s - self._seen_s, 1e-3)
-        if not first:
-            moved = pose.joints_px.mean(axis=0) - self._joints_px.mean(axis=0)
-            self._velocity_px_s += _VELOCITY_SHARE * (moved / dt - self._velocity_px_s)
-        self._joints_px, self._seen_s = pose.joints_px, time_s
-        self._lost, self.presence = False, pose.score
-        self._vote(pose.side_score)
+        dt_s = max(time_s - self._seen_s, 1e-3)
         joints_px, joints_mm = pose.joints_px, pose.joints_mm
         if self._smoother is not None:
-            joints_px, joints_mm = self._smoother(pose, dt)
-        self._move(joints_mm[0], dt)
+            joints_px, joints_mm = self._smoother(pose, dt_s)
+        self._move(pose.joints_px, joints_mm[Joint.WRIST], dt_s)
+        self._vote(pose.side_score)
+        self._seen_s, self._lost, self.presence = time_s, False, pose.score
         return TrackedHand(
             **_fields_of(pose) | {"joints_px": joints_px, "joints_mm": joints_mm},
             track_id=self.track_id,
@@ -96,17 +92,24 @@ class Track:
             velocity_mm_s=self._velocity_mm_s.copy(),
         )
 
+    def _move(self, raw_joints_px: np.ndarray, root_mm: np.ndarray, dt_s: float) -> None:
+        """Velocities: in the picture, to predict from; in space, to report."""
+        shift_px = (raw_joints_px - self._joints_px).mean(axis=0)
+        velocity_mm_s = (root_mm - self._root_mm) / dt_s
+        if self._looks == 1:  # two looks make the first velocity
+            self._velocity_px_s = shift_px / dt_s
+            self._velocity_mm_s = velocity_mm_s
+        elif self._looks > 1:
+            self._velocity_px_s += _VELOCITY_SHARE * (shift_px / dt_s - self._velocity_px_s)
+            share = 1 - np.exp(-dt_s / _VELOCITY_TIME_S)
+            self._velocity_mm_s += share * (velocity_mm_s - self._velocity_mm_s)
+        self._looks += 1
+        self._joints_px, self._root_mm = raw_joints_px, root_mm
+
     def _vote(self, side_score: float) -> None:
         odds = np.clip(side_score, 1e-3, 1 - 1e-3)
         vote = np.clip(np.log(odds / (1 - odds)), -_VOTE, _VOTE)
         self._votes = float(np.clip(self._votes + vote, -_VOTES, _VOTES))
-
-    def _move(self, root_mm: np.ndarray, dt_s: float) -> None:
-        if self._root_mm is not None:
-            share = 1 - np.exp(-dt_s / _VELOCITY_TIME_S)
-            velocity = (root_mm - self._root_mm) / dt_s
-            self._velocity_mm_s += share * (velocity - self._velocity_mm_s)
-        self._root_mm = root_mm
 
 
 def _fields_of(pose: HandPose) -> dict:

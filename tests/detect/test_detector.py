@@ -1,0 +1,56 @@
+"""The detector finds hands at their true place, size, angle and side."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dot_world import blank, paint, true_hand, turn
+from knuckle.camera import Camera
+from knuckle.crop import Crop
+from knuckle.detect import Detector
+from knuckle.runtime import Network
+
+
+@pytest.fixture(scope="module")
+def detector(dot_weights: Path) -> Detector:
+    return Detector(Network(dot_weights / "detector.onnx", "detector"))
+
+
+@pytest.mark.parametrize("size", [(320, 240), (240, 320), (317, 243), (640, 480), (200, 200)])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_finds_the_square_around_the_joints(
+    detector: Detector, size: tuple[int, int], side: str
+) -> None:
+    width, height = size
+    camera = Camera.assume(width, height)
+    for in_plane in (0, 70, -120):
+        truth = true_hand(camera, (20, 30, 600), side=side, rotation=turn(in_plane, 10, 5))
+        (found,) = detector(paint(blank(width, height), [truth])).hands
+        exact = Crop.from_joints(truth.joints_px, side, margin=1.0)
+        assert found.side == side
+        np.testing.assert_allclose(found.centre_px, exact.centre_px, atol=0.01 * exact.size_px)
+        assert found.size_px == pytest.approx(exact.size_px, rel=0.02)
+        assert np.degrees(np.angle(np.exp(1j * (found.angle - exact.angle)))) == pytest.approx(
+            0, abs=1.5
+        )
+
+
+def test_nothing_is_found_where_nothing_is(detector: Detector) -> None:
+    for size in ((320, 240), (1, 1), (5, 900)):
+        assert detector(blank(*size)).hands == ()
+
+
+def test_masks_lie_over_their_hands(detector: Detector) -> None:
+    camera = Camera(300, 300, 160, 120)
+    left = true_hand(camera, (-115, 40, 480), side="left")
+    right = true_hand(camera, (115, 40, 480), side="right")
+    found = detector(paint(blank(), [left, right]))
+    assert {hand.side for hand in found.hands} == {"left", "right"}
+    for hand in (left, right):
+        mask = found.mask_in_frame(hand.side)
+        assert mask.shape == (240, 320)
+        x, y = hand.joints_px.round().astype(int).T
+        assert (mask[y, x] > 0.4).all()
+        x, y = (left if hand is right else right).joints_px.round().astype(int).T
+        assert (mask[y, x] < 0.1).all()

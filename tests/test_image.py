@@ -1,0 +1,67 @@
+"""What counts as an image, and what each kind becomes."""
+
+import numpy as np
+import pytest
+
+from knuckle.image import to_rgb
+
+RGB = np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype(np.uint8)
+
+
+def test_rgb_is_passed_on_without_a_copy() -> None:
+    assert to_rgb(RGB) is RGB or np.shares_memory(to_rgb(RGB), RGB)
+
+
+def test_grey_is_repeated() -> None:
+    grey = RGB[..., 0]
+    for image in (grey, grey[..., None]):
+        np.testing.assert_array_equal(to_rgb(image), np.stack([grey] * 3, axis=-1))
+
+
+def test_alpha_is_dropped() -> None:
+    rgba = np.concatenate([RGB, RGB[..., :1]], axis=2)
+    np.testing.assert_array_equal(to_rgb(rgba), RGB)
+
+
+def test_16_bit_and_floating_point_are_scaled() -> None:
+    np.testing.assert_array_equal(to_rgb(RGB.astype(np.uint16) * 257), RGB)
+    for dtype in (np.float16, np.float32, np.float64):
+        np.testing.assert_array_equal(to_rgb((RGB / 255).astype(dtype)), RGB)
+
+
+@pytest.mark.parametrize(
+    "view", [RGB[::2, ::-1], RGB[..., ::-1], RGB.transpose(1, 0, 2), np.asfortranarray(RGB)]
+)
+def test_any_memory_layout_is_understood(view: np.ndarray) -> None:
+    assert to_rgb(view).flags.c_contiguous
+    np.testing.assert_array_equal(to_rgb(view), view)
+
+
+def test_one_pixel_is_an_image() -> None:
+    assert to_rgb(np.zeros((1, 1, 3), np.uint8)).shape == (1, 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("image", "says"),
+    [
+        (np.zeros((3, 40, 50), np.uint8), "channels last"),
+        (np.zeros((1, 4, 5, 3), np.uint8), "one image at a time"),
+        (np.zeros(12, np.uint8), "expected an image of shape"),
+        (np.zeros((0, 5, 3), np.uint8), "no pixels"),
+        (np.full((4, 5, 3), np.nan), "found nan"),
+        (np.array([[0.5, np.inf]]), "found 0.5 to inf"),
+        (np.array([[0.0, 200.0]]), "must be in 0..1, found 0 to 200"),
+        (np.array([[-1.0, 0.0]]), "must be in 0..1, found -1 to 0"),
+        (np.zeros((4, 5, 3), np.int64), "expected uint8, uint16 or floating point pixels"),
+        (np.zeros((4, 5, 3), bool), "expected uint8, uint16 or floating point pixels"),
+    ],
+)
+def test_everything_else_is_refused(image: np.ndarray, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        to_rgb(image)
+
+
+@pytest.mark.parametrize("thing", ["hand.jpg", None, [[1, 2], [3, 4]]])
+def test_what_is_no_array_is_refused(thing: object) -> None:
+    with pytest.raises(TypeError, match="expected an image as a NumPy array"):
+        to_rgb(thing)
