@@ -108,14 +108,15 @@ class Crop:
         """Frame pixels to crop pixels, (..., 2) -> (..., 2)."""
         return points_px @ self.crop_from_frame[:2, :2].T + self.crop_from_frame[:2, 2]
 
-    def cut(self, image: np.ndarray) -> np.ndarray:
+    def cut(self, image: np.ndarray, fill: int | None = None) -> np.ndarray:
         """The crop's pixels.
 
-        Beyond the frame its border is repeated. Where the crop shrinks the frame to less than
+        Beyond the frame its border is repeated, or ``fill`` is painted where that is given. Where the crop shrinks the frame to less than
         half, the frame is averaged first, so that thin fingers do not break up.
 
         Args:
             image: (H, W, C) or (H, W) uint8 or float32.
+            fill: grey value beyond the frame.
 
         Returns:
             (out_size, out_size, C) or (out_size, out_size), same type.
@@ -129,7 +130,8 @@ class Crop:
             affine[:2],
             (self.out_size, self.out_size),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
+            borderMode=cv2.BORDER_REPLICATE if fill is None else cv2.BORDER_CONSTANT,
+            borderValue=(fill or 0,) * 3,
         )
 
     def paste(self, mask: np.ndarray, frame_shape: tuple[int, int]) -> np.ndarray:

@@ -101,14 +101,17 @@ class _GraphBlock(nn.Module):
         self.mix = nn.Linear(width, width)
         self.norm_own = nn.LayerNorm(width)
         self.own = nn.Sequential(
-            nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+            nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width)
         )
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 21, C) -> (N, 21, C)."""
-        value = self.value(self.norm_mix(x)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        mixed = self.links.softmax(dim=-1) @ value  # (N, heads, 21, C / heads)
-        x = x + self.mix(mixed.transpose(1, 2).flatten(2))
+        n, joints, width = x.shape
+        # One product per head over the whole batch: (heads, 21, 21) @ (heads, 21, N * C / heads).
+        value = self.value(self.norm_mix(x)).view(n, joints, self.heads, -1).permute(2, 1, 0, 3)
+        mixed = torch.bmm(self.links.softmax(dim=-1), value.flatten(2))
+        mixed = mixed.view(self.heads, joints, n, -1).permute(2, 1, 0, 3)
+        x = x + self.mix(mixed.reshape(n, joints, width))
         return x + self.own(self.norm_own(x))
 
 

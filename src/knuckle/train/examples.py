@@ -12,7 +12,7 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.codec import DetectedHand, DetectionCodec, HeatmapCodec
-from knuckle.crop import Crop, CropView
+from knuckle.crop import Crop, CropView, Letterbox
 from knuckle.data.sample import UNKNOWN, HandLabel, Sample
 from knuckle.hand import N_JOINTS, Joint, other_side
 from knuckle.train.recipe import AugmentSettings
@@ -25,6 +25,8 @@ _HALF_TRUST = 0.03
 #: the thumb and the two middle knuckles elsewhere, by more than its answers scatter.
 _SAME_DEFINITION = np.ones(N_JOINTS)
 _SAME_DEFINITION[[Joint.WRIST, Joint.THUMB_CMC, Joint.MIDDLE_MCP, Joint.RING_MCP]] = 0.2
+#: Hands smaller than this in the detector's picture are left out, px.
+_SMALLEST_PX = 9.0
 #: Side of the detector's square, see ``codec.DetectedHand``.
 _TIGHT = 1.0
 
@@ -118,14 +120,18 @@ def frame_example(
         np.mean(np.all((points > 0) & (points < codec.input_size - 1), axis=-1))
         for _, points in turned
     ]
-    kept = [hand for hand, share in zip(hands, inside, strict=True) if share > 0.6]
+    clear = [
+        share > 0.6 and hand.size_px >= _SMALLEST_PX
+        for hand, share in zip(hands, inside, strict=True)
+    ]
+    kept = [hand for hand, is_clear in zip(hands, clear, strict=True) if is_clear]
     maps, weight = codec.encode(kept)
     peak_weight = np.ones((2, codec.map_size, codec.map_size), np.float32)
-    # Hands cut by the border, and places that nobody labelled, are neither a yes nor a no.
+    # Hands cut by the border or tiny, and places that nobody labelled, are neither yes nor no.
     unsure = [
         (*hand.centre_px, hand.size_px)
-        for hand, share in zip(hands, inside, strict=True)
-        if 0.0 < share <= 0.6
+        for hand, is_clear in zip(hands, clear, strict=True)
+        if not is_clear
     ]
     for x0, y0, x1, y1 in sample.ignore_xyxy:
         centre = crop.to_crop(np.array([(x0 + x1) / 2, (y0 + y1) / 2]))
@@ -142,7 +148,7 @@ def frame_example(
         peak_weight[:, ~known] = 0.0
     mask, mask_weight = _frame_masks(sample, crop, codec.map_size * 2)
     return {
-        "image": crop.cut(sample.image),
+        "image": crop.cut(sample.image, fill=Letterbox.FILL if rng.random() < 0.8 else None),
         "peaks": maps[:2],
         "peak_weight": peak_weight,
         "geometry": maps[2:],

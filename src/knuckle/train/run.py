@@ -10,13 +10,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from lightning.pytorch.loggers import CSVLogger
+from torch import Tensor
 
 from knuckle.train.modules import MODULES, TrainedModule
 from knuckle.train.recipe import Recipe
@@ -57,6 +59,7 @@ def train(recipe: Recipe, runs: Path = Path("runs"), *, fresh: bool = False) -> 
         ckpt_path=resume,
         weights_only=False,
     )
+    trainer.save_checkpoint(checkpoint)
     return folder / "weights.pt"
 
 
@@ -92,6 +95,19 @@ class SaveWeights(L.Callback):
             file.write(json.dumps(line) + "\n")
 
 
+def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """An exponential average that is short while training is young, so that it forgets the start.
+
+    The rule of TensorFlow's ``ExponentialMovingAverage``: min(decay, (1 + n) / (10 + n)).
+    """
+
+    def average(mean: Tensor, new: Tensor, n: Tensor) -> Tensor:
+        weight = torch.clamp((1 + n) / (10 + n), max=decay)
+        return mean.lerp(new, 1 - weight.to(mean)) if mean.is_floating_point() else new
+
+    return average
+
+
 def _trainer(recipe: Recipe, folder: Path) -> L.Trainer:
     """Lightning, validating and checkpointing by the clock."""
     every = timedelta(minutes=recipe.validate_minutes)
@@ -103,7 +119,7 @@ def _trainer(recipe: Recipe, folder: Path) -> L.Trainer:
         gradient_clip_val=recipe.optimiser.clip,
         logger=CSVLogger(folder, name="", version=""),
         callbacks=[
-            EMAWeightAveraging(decay=recipe.optimiser.average),
+            WeightAveraging(avg_fn=moving_average(recipe.optimiser.average)),
             SaveWeights(folder),
             SamplePictures(folder / "samples"),
             ModelCheckpoint(
