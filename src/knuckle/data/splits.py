@@ -128,15 +128,16 @@ def _number(column: np.ndarray) -> np.ndarray:
 
 def _join(coarse: np.ndarray, fine: np.ndarray) -> np.ndarray:
     """Merge the coarse groups that a fine group touches: connected components, smallest label."""
-    label = coarse
+    n_coarse, n_fine = int(coarse.max()) + 1, int(fine.max()) + 1
+    of_coarse, of_fine = np.divmod(np.unique(coarse * n_fine + fine), n_fine)  # the pairs there are
+    label = np.arange(n_coarse)
     while True:
-        lowest = np.full(fine.max() + 1, label.max() + 1)
-        np.minimum.at(lowest, fine, label)
-        merged = np.arange(label.max() + 1)
-        np.minimum.at(merged, label, lowest[fine])
-        after = merged[label]
+        lowest = np.full(n_fine, n_coarse)
+        np.minimum.at(lowest, of_fine, label[of_coarse])
+        after = label.copy()
+        np.minimum.at(after, of_coarse, lowest[of_fine])
         if np.array_equal(after, label):
-            return _number(label)
+            return _number(label)[coarse]
         label = after
 
 
@@ -162,25 +163,35 @@ def _deal(units: np.ndarray, level: str, shares: tuple[float, float, float], see
 
 
 def _improve(owner: np.ndarray, filled: np.ndarray, sizes: np.ndarray, wanted: np.ndarray) -> None:
-    """Swap units between parts, in place, while the squared distance from the shares falls.
+    """Move and swap units between parts, in place, while the distance from the shares falls.
 
     Many small units deal themselves out well enough: only the largest few hundred are tried.
     """
+
+    def helps(from_part: int, to_part: int, amount: float) -> bool:
+        lack = wanted - filled
+        before = lack[from_part] ** 2 + lack[to_part] ** 2
+        return (lack[from_part] + amount) ** 2 + (lack[to_part] - amount) ** 2 < before - 1e-9
+
+    def move(unit: int, to_part: int) -> None:
+        filled[owner[unit]] -= sizes[unit]
+        filled[to_part] += sizes[unit]
+        owner[unit] = to_part
+
     largest = np.argsort(-sizes, kind="stable")[:200]
     improved = True
     while improved:
         improved = False
         for a in largest:
+            for part in range(len(PARTS)):
+                if part != owner[a] and helps(owner[a], part, sizes[a]):
+                    move(a, part)
+                    improved = True
             for b in largest:
-                pa, pb, gap = owner[a], owner[b], sizes[a] - sizes[b]
-                if pa == pb or gap <= 0:
-                    continue
-                before = (filled[pa] - wanted[pa]) ** 2 + (filled[pb] - wanted[pb]) ** 2
-                after = (filled[pa] - gap - wanted[pa]) ** 2 + (filled[pb] + gap - wanted[pb]) ** 2
-                if after < before - 1e-9:
-                    owner[a], owner[b] = pb, pa
-                    filled[pa] -= gap
-                    filled[pb] += gap
+                here, there = owner[a], owner[b]
+                if here != there and helps(here, there, sizes[a] - sizes[b]):
+                    move(a, there)
+                    move(b, here)
                     improved = True
 
 
@@ -199,8 +210,8 @@ def leaks(groups: Groups, part: np.ndarray) -> dict[str, int]:
     for level, column_of in _LEVELS.items():
         column = column_of(groups)
         known = column >= 0
-        pairs = np.unique(np.stack([column[known], part[known]], axis=1), axis=0)
-        found[level] = int((np.unique(pairs[:, 0], return_counts=True)[1] > 1).sum())
+        pairs = np.unique(_number(column[known]) * len(PARTS) + part[known])
+        found[level] = int((np.bincount(pairs // len(PARTS)) > 1).sum())
     return found
 
 
