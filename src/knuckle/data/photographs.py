@@ -53,10 +53,10 @@ class Packing:
 
     crop_margin: float = 2.2
     crop_px: int = 224
-    crop_quality: int = 82
+    crop_quality: int = 75
     handless_px: int = 128
     frame_px: int = 320
-    frame_quality: int = 76
+    frame_quality: int = 72
     frame_sets: tuple[str, ...] = ("photos_finger_count", "photos_gesture_room", "stereo_video")
     frames_of_video: int = 2
 
