@@ -98,6 +98,47 @@ class Track:
         return report(summary)
 
 
+@dataclass(frozen=True)
+class Bench:
+    """Show where the time of a frame goes, stage by stage, and MediaPipe beside it."""
+
+    source: Source
+    """A video file, or anything else that knuckle track takes."""
+    max_hands: int = 2
+    """Follow at most so many hands at a time."""
+    overlay: bool = False
+    """Draw and encode the overlay video as well (it is thrown away)."""
+    frames: int = 1000
+    """Stop after so many frames."""
+    weights: Folder = None
+    """Folder with other networks than those in the package."""
+    mediapipe_python: File = None
+    """Python of an environment with mediapipe 0.10.21; found by itself if it is in this one."""
+
+    def run(self) -> int:
+        """Measure and print."""
+        from importlib.util import find_spec
+
+        from knuckle.bench import measure, measure_mediapipe, table
+        from knuckle.pipeline import HandTracker
+        from knuckle.video import open_source
+
+        tracker = HandTracker(max_hands=self.max_hands, weights_dir=self.weights)
+        source = open_source(self.source)
+        width, height = source.size
+        print(f"{self.source}: {width} x {height}, {os.cpu_count()} processors")
+        print(table(measure(source, tracker, overlay=self.overlay, limit=self.frames)))
+        python = self.mediapipe_python
+        if python is None and find_spec("mediapipe"):
+            python = Path(sys.executable)
+        if python is not None:
+            peer = measure_mediapipe(
+                Path(self.source), python=python, max_hands=self.max_hands, limit=self.frames
+            )
+            print(peer)
+        return 0
+
+
 def default_folder(source: str) -> Path:
     """Where results go if nobody says: here, named after the source."""
     name = source.split("://")[-1].split("?")[0].rstrip("/").split("/")[-1]
@@ -125,6 +166,7 @@ def _load_camera(path: Path | None) -> Camera | None:
 
 VERBS: dict[str, Callable[..., Verb]] = {
     "track": Track,
+    "bench": Bench,
 }
 
 

@@ -48,9 +48,11 @@ class OverlaySink(Sink):
         self._stream = _add_stream(self._container, self._size, self.info.fps)
 
     def _write(self, frame: Frame, hands: Sequence[HandPose]) -> None:
-        self._encode(_fit(draw_hands(frame.image, hands), self._size), frame.time_s)
+        self.encode(draw_hands(frame.image, hands), frame.time_s)
 
-    def _encode(self, image: np.ndarray, time_s: float) -> None:
+    def encode(self, image: np.ndarray, time_s: float) -> None:
+        """Add a picture (H, W, 3) that is already drawn."""
+        image = _fit(image, self._size)
         self._start_s = time_s if self._start_s is None else self._start_s
         coded = self._to_yuv.reformat(
             av.VideoFrame.from_ndarray(image, format="rgb24"),
@@ -66,7 +68,7 @@ class OverlaySink(Sink):
     def _close(self) -> None:
         try:
             if self._start_s is None:  # a container without a frame is no video
-                self._encode(np.zeros((*self._size[::-1], 3), np.uint8), 0.0)
+                self.encode(np.zeros((*self._size[::-1], 3), np.uint8), 0.0)
             self._container.mux(self._stream.encode())
         finally:
             self._container.close()
