@@ -1,1 +1,62 @@
-"""Knuckle: hands in ordinary video, every knuckle in 3D."""
+"""Knuckle: hands in ordinary video, every knuckle, fingertip and wrist in 3D.
+
+    import knuckle
+
+    tracker = knuckle.HandTracker()
+    for frame in knuckle.open_source("hands.mp4"):
+        for hand in tracker(frame):
+            print(frame.time_s, hand.track_id, hand.side, hand.joints_mm)
+
+The names below are the public contract; they are loaded when first used, so that importing
+Knuckle costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from knuckle.camera import Camera
+    from knuckle.hand import Joint
+    from knuckle.output.draw import draw_hands
+    from knuckle.pipeline import HandEstimator, HandTracker
+    from knuckle.results import Frame, HandPose, TrackedHand
+    from knuckle.video import open_source
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Camera": "knuckle.camera",
+    "Frame": "knuckle.results",
+    "HandEstimator": "knuckle.pipeline",
+    "HandPose": "knuckle.results",
+    "HandTracker": "knuckle.pipeline",
+    "Joint": "knuckle.hand",
+    "TrackedHand": "knuckle.results",
+    "draw_hands": "knuckle.output.draw",
+    "open_source": "knuckle.video",
+}
+
+__all__ = [
+    "Camera",
+    "Frame",
+    "HandEstimator",
+    "HandPose",
+    "HandTracker",
+    "Joint",
+    "TrackedHand",
+    "__version__",
+    "draw_hands",
+    "open_source",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'knuckle' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,41 @@
+# Everything works on a fresh clone with python3, pip, venv and make; the first call sets up .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCE ?= src/knuckle/demo/hands.mp4
+OUT ?= build/demo
+RECIPE ?= recipes/keypoints.toml
+
+.PHONY: demo test lint benchmark train clean
+
+demo: $(VENV)/runtime          ## track SOURCE=… (the shipped clip by default) and draw an overlay
+	$(BIN)/knuckle track $(SOURCE) --output $(OUT) --overlay
+
+test: $(VENV)/all lint         ## every test, the style and the arrows
+	$(BIN)/pytest -n 2
+
+lint: $(VENV)/all
+	$(BIN)/ruff check src tests benchmarks examples tools
+	$(BIN)/ruff format --check src tests benchmarks examples tools
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+benchmark: $(VENV)/all         ## measure speed and accuracy beside MediaPipe
+	$(BIN)/python -m benchmarks.run
+
+train: $(VENV)/all             ## RECIPE=recipes/….toml
+	$(BIN)/knuckle train $(RECIPE)
+
+clean:
+	rm -rf build $(VENV)
+
+# Two stages, so that the demo never waits for the training libraries.
+$(VENV)/runtime: pyproject.toml
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q -e .
+	touch $@
+
+$(VENV)/all: $(VENV)/runtime
+	$(BIN)/pip install -q torch==2.13.0
+	$(BIN)/pip install -q -e '.[dev]'
+	touch $@
