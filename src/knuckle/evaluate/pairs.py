@@ -1,0 +1,260 @@
+"""Every true hand of a data set beside what a system said about it, as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from knuckle.camera import Camera
+from knuckle.data.labelled import LabelledSet, Record
+from knuckle.data.sample import UNKNOWN, HandLabel
+from knuckle.evaluate.predictions import PredictedHand, Predictions
+from knuckle.hand import N_JOINTS, SIDES, Joint
+from knuckle.metrics import boundary_f, keypoint_error_share, mask_iou, match_hands
+
+#: "side": the surest predicted hand of the same side, wherever it is (InterHand2.6M shows one
+#: person: the protocols of the papers know only "the right hand" and "the left hand").
+#: "place": ``metrics.match_hands``.
+Matching = Literal["side", "place"]
+#: A hand that is less sure than this does not count as said to be there.
+PRESENT = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """H true hands in S pictures, and what was predicted for each.
+
+    Where nothing is known, numbers are NaN: a prediction for a missed hand, 3D without labels.
+
+    Attributes:
+        keys: (S,) of the pictures.
+        videos: (S,) (name, frame) or None.
+        picture: (H,) index of the picture.
+        side: (H,) index into ``SIDES``.
+        two: (H,) bool, whether its picture shows two hands.
+        valid: (H, 21) bool.
+        true_px, true_mm: (H, 21, 2) and (H, 21, 3) in the camera frame.
+        true_visible: (H, 21) 1, 0, or NaN where not labelled.
+        found: (H,) bool, whether a prediction is matched.
+        predicted_px, predicted_mm: as the true ones; mm in the camera frame.
+        relative_mm: (H, 21, 3) predicted, relative to the wrist.
+        predicted_side: (H,) index into ``SIDES``, -1 where missed.
+        predicted_visible: (H, 21) 1, 0, or NaN.
+        intrinsics: (H, 4) fx, fy, cx, cy.
+        mask_iou, mask_f: (H,).
+        sides_known: (S,) bool, whether the data set vouches for which hands are there.
+        true_sides, predicted_sides: (S, 2) bool, by index into ``SIDES``.
+        scores, correct: (P,) of all predicted hands: how sure, and whether matched with a true
+            hand of the same side.
+    """
+
+    keys: list[str]
+    videos: list[tuple[str, int] | None]
+    picture: np.ndarray
+    side: np.ndarray
+    two: np.ndarray
+    valid: np.ndarray
+    true_px: np.ndarray
+    true_mm: np.ndarray
+    true_visible: np.ndarray
+    found: np.ndarray
+    predicted_px: np.ndarray
+    predicted_mm: np.ndarray
+    relative_mm: np.ndarray
+    predicted_side: np.ndarray
+    predicted_visible: np.ndarray
+    intrinsics: np.ndarray
+    mask_iou: np.ndarray
+    mask_f: np.ndarray
+    sides_known: np.ndarray
+    true_sides: np.ndarray
+    predicted_sides: np.ndarray
+    scores: np.ndarray
+    correct: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.picture)
+
+    @property
+    def has_3d(self) -> np.ndarray:
+        """(H,) bool: hands whose true 3D is known."""
+        return np.isfinite(self.true_mm[:, Joint.WRIST, 0])
+
+
+def pair(dataset: LabelledSet, predictions: Predictions, matching: Matching) -> Pairs:
+    """Match what was predicted with what is true, picture by picture.
+
+    Args:
+        dataset: its records are the truth; pictures are not read (masks are, where both sides
+            have them).
+        predictions: by the records' keys.
+        matching: see ``Matching``.
+
+    Raises:
+        ValueError: there is no true hand, or no prediction is about any of the pictures.
+    """
+    columns = _Columns()
+    known = 0
+    for index in range(len(dataset)):
+        record = dataset.record(index)
+        said = predictions.hands.get(record.key, ())
+        known += record.key in predictions.hands
+        partner = _match(record, said, matching)
+        columns.add_picture(record, said, partner)
+        _add_masks(columns, dataset, index, record, said, partner)
+    if not columns.hands["picture"]:
+        raise ValueError(f"{dataset.name}, {dataset.split}: there is no labelled hand to score")
+    if not known:
+        raise ValueError(
+            f"none of the {len(dataset)} pictures of {dataset.name}, {dataset.split}, is in the "
+            f"predictions: their keys should look like {dataset.record(0).key!r}"
+        )
+    return columns.finish()
+
+
+def _match(
+    record: Record, said: Sequence[PredictedHand], matching: Matching
+) -> list[PredictedHand | None]:
+    """The predicted hand about each true hand of a picture, or None."""
+    if matching == "side":
+        surest = sorted(said, key=lambda hand: -hand.score)
+        return [next((h for h in surest if h.side == true.side), None) for true in record.hands]
+    points = [_points_px(hand, record.camera) for hand in said]
+    placed = [i for i, p in enumerate(points) if p is not None]
+    matches = match_hands(
+        [said[i].side for i in placed],
+        np.array([points[i] for i in placed]).reshape(-1, N_JOINTS, 2),
+        [hand.side for hand in record.hands],
+        np.array([hand.joints_px for hand in record.hands]).reshape(-1, N_JOINTS, 2),
+        np.array([hand.valid for hand in record.hands]).reshape(-1, N_JOINTS),
+    )
+    partner: list[PredictedHand | None] = [None] * len(record.hands)
+    for match in matches:
+        partner[match.true] = said[placed[match.predicted]]
+    return partner
+
+
+def _points_px(hand: PredictedHand, camera: Camera | None) -> np.ndarray | None:
+    """(21, 2) px of a predicted hand: its own, or its 3D seen through the true camera."""
+    if hand.joints_px is not None:
+        return hand.joints_px
+    if hand.joints_mm is None or camera is None:
+        return None
+    return camera.project(hand.joints_mm)
+
+
+def _add_masks(
+    columns: _Columns,
+    dataset: LabelledSet,
+    index: int,
+    record: Record,
+    said: Sequence[PredictedHand],
+    partner: Sequence[PredictedHand | None],
+) -> None:
+    """Overlap of the masks, where the data set and the prediction have one."""
+    hand_map = dataset.hand_map(index) if any(h.mask is not None for h in said) else None
+    for number, hand in enumerate(partner, start=1):
+        iou = f = np.nan
+        if hand_map is not None and hand is not None and hand.mask is not None:
+            iou = mask_iou(hand.mask, hand_map == number, known=hand_map != UNKNOWN)
+            f = boundary_f(hand.mask, hand_map == number)
+        columns.hands["mask_iou"].append(iou)
+        columns.hands["mask_f"].append(f)
+
+
+class _Columns:
+    """The arrays of ``Pairs`` while they grow."""
+
+    def __init__(self) -> None:
+        names = (
+            "picture side two valid true_px true_mm true_visible found predicted_px predicted_mm "
+            "relative_mm predicted_side predicted_visible intrinsics mask_iou mask_f"
+        )
+        self.hands: dict[str, list] = {name: [] for name in names.split()}
+        names = "keys videos sides_known true_sides predicted_sides"
+        self.pictures: dict[str, list] = {name: [] for name in names.split()}
+        self.scores: list[float] = []
+        self.correct: list[bool] = []
+
+    def add_picture(
+        self,
+        record: Record,
+        said: Sequence[PredictedHand],
+        partner: Sequence[PredictedHand | None],
+    ) -> None:
+        """One picture with its true hands and their partners."""
+        number = len(self.pictures["keys"])
+        present = {hand.side for hand in said if hand.score >= PRESENT}
+        true = {hand.side for hand in record.hands}
+        self.pictures["keys"].append(record.key)
+        self.pictures["videos"].append(record.video)
+        self.pictures["sides_known"].append(record.sides_known)
+        self.pictures["true_sides"].append([side in true for side in SIDES])
+        self.pictures["predicted_sides"].append([side in present for side in SIDES])
+        two = len(record.hands) > 1
+        for label, hand in zip(record.hands, partner, strict=True):
+            self._add_hand(number, label, hand, record.camera, two)
+        right = {
+            id(hand)
+            for label, hand in zip(record.hands, partner, strict=True)
+            if hand is not None and hand.side == label.side
+        }
+        # Where not every hand is labelled, an unmatched prediction may well be a hand: not counted.
+        counted = [h for h in said if record.complete or any(h is p for p in partner)]
+        self.scores += [hand.score for hand in counted]
+        self.correct += [id(hand) in right for hand in counted]
+
+    def _add_hand(
+        self,
+        picture: int,
+        label: HandLabel,
+        hand: PredictedHand | None,
+        camera: Camera | None,
+        two: bool,
+    ) -> None:
+        px = None if hand is None else _points_px(hand, camera)
+        fx, fy, cx, cy = (camera.fx, camera.fy, camera.cx, camera.cy) if camera else (np.nan,) * 4
+        row = {
+            "picture": picture,
+            "side": SIDES.index(label.side),
+            "two": two,
+            "valid": label.valid,
+            "true_px": label.joints_px,
+            "true_mm": _or_nan(label.joints_mm, 3),
+            "true_visible": _or_nan(label.visible),
+            "found": hand is not None,
+            "predicted_px": _or_nan(px, 2),
+            "predicted_mm": _or_nan(None if hand is None else hand.joints_mm, 3),
+            "relative_mm": _or_nan(None if hand is None else hand.relative_mm, 3),
+            "predicted_side": -1 if hand is None else SIDES.index(hand.side),
+            "predicted_visible": _or_nan(None if hand is None else hand.visible),
+            "intrinsics": (fx, fy, cx, cy),
+        }
+        for name, value in row.items():
+            self.hands[name].append(value)
+
+    def finish(self) -> Pairs:
+        """The arrays."""
+        arrays = {name: np.array(values) for name, values in self.hands.items()}
+        for name in ("sides_known", "true_sides", "predicted_sides"):
+            arrays[name] = np.array(self.pictures[name], bool)
+        return Pairs(
+            keys=self.pictures["keys"],
+            videos=self.pictures["videos"],
+            scores=np.array(self.scores, float),
+            correct=np.array(self.correct, bool),
+            **arrays,
+        )
+
+
+def _or_nan(values: np.ndarray | None, width: int | None = None) -> np.ndarray:
+    shape = (N_JOINTS,) if width is None else (N_JOINTS, width)
+    return np.full(shape, np.nan) if values is None else np.asarray(values, float)
+
+
+def error_share(pairs: Pairs) -> np.ndarray:
+    """(H,) mean 2D error over the longer side of the true box; NaN for a missed hand."""
+    return keypoint_error_share(pairs.predicted_px, pairs.true_px, pairs.valid)
