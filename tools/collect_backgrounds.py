@@ -37,7 +37,16 @@ WALLPAPERS = {
     r"|OneStandsOut|Path|summer_1am)/contents/images/1280x1024\.jpg$",
 }
 ENVIRONMENT_MAPS = "@pmndrs/assets@1.7.0"
-SCIKIT_IMAGE = ("brick", "grass", "gravel", "coffee", "rocket", "chelsea", "page", "motorcycle_left")
+SCIKIT_IMAGE = (
+    "brick",
+    "grass",
+    "gravel",
+    "coffee",
+    "rocket",
+    "chelsea",
+    "page",
+    "motorcycle_left",
+)
 
 Picture = tuple[str, np.ndarray]  # name, BGR
 
@@ -45,7 +54,9 @@ Picture = tuple[str, np.ndarray]  # name, BGR
 def wallpapers(folder: Path) -> Iterator[Picture]:
     """Photographs of Debian's wallpaper packages."""
     for package, pattern in WALLPAPERS.items():
-        subprocess.run(["apt-get", "download", package], cwd=folder, check=True, capture_output=True)
+        subprocess.run(
+            ["apt-get", "download", package], cwd=folder, check=True, capture_output=True
+        )
         deb = next(folder.glob(f"{package}_*.deb"))
         unpacked = folder / package
         subprocess.run(["dpkg", "-x", deb, unpacked], check=True)
@@ -54,7 +65,8 @@ def wallpapers(folder: Path) -> Iterator[Picture]:
                 picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
                 # Two windows of a wide picture show more at this size than the whole does.
                 for k, part in enumerate((picture, *_halves(picture))):
-                    yield f"{package}-{path.stem}-{k}", part
+                    place = path.relative_to(unpacked / "usr/share").with_suffix("").as_posix()
+                    yield f"{place.replace('/', '-')}-{k}", part
 
 
 def _halves(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -151,7 +163,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path, help="folder for the pictures")
     parser.add_argument("--photographs", type=Path, help="folder with the labelled data sets")
-    parser.add_argument("--labels", type=Path, help="their labels, as knuckle.data.teacher writes them")
+    parser.add_argument(
+        "--labels", type=Path, help="their labels, as knuckle.data.teacher writes them"
+    )
     arguments = parser.parse_args()
     if (arguments.photographs is None) != (arguments.labels is None):
         parser.error("--photographs and --labels belong together: give both or neither")
@@ -159,7 +173,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         if arguments.labels is not None:
-            sources = {"photographs": lambda: without_hands(arguments.photographs, arguments.labels)}
+            sources = {
+                "photographs": lambda: without_hands(arguments.photographs, arguments.labels)
+            }
         else:
             sources = {
                 "wallpapers": lambda: wallpapers(scratch),
@@ -172,7 +188,9 @@ def main() -> None:
                 for key, picture in pictures():
                     scale = min(1.0, LONGEST_SIDE / max(picture.shape[:2]))
                     small = cv2.resize(picture, None, None, scale, scale, cv2.INTER_AREA)
-                    cv2.imwrite(str(arguments.out / f"{key}.jpg"), small, [cv2.IMWRITE_JPEG_QUALITY, 90])
+                    cv2.imwrite(
+                        str(arguments.out / f"{key}.jpg"), small, [cv2.IMWRITE_JPEG_QUALITY, 90]
+                    )
                     count += 1
             except (FileNotFoundError, ImportError, subprocess.CalledProcessError) as error:
                 print(f"{source}: left out ({error})")

@@ -23,6 +23,8 @@ from knuckle.data.sample import Sample
 from knuckle.data.shards import write_shard
 from knuckle.render.backgrounds import Backgrounds
 from knuckle.render.scene import (
+    CROPS,
+    FRAMES,
     CropSettings,
     FrameSettings,
     World,
@@ -56,7 +58,7 @@ class Job:
     first: int = 0
 
 
-def write_crops(job: Job, settings: CropSettings = CropSettings()) -> list[Path]:
+def write_crops(job: Job, settings: CropSettings = CROPS) -> list[Path]:
     """Write close-ups of one hand (``scene.render_crops``); returns the shards."""
     world = World.of(Backgrounds.load(*job.backgrounds))
 
@@ -67,7 +69,7 @@ def write_crops(job: Job, settings: CropSettings = CropSettings()) -> list[Path]
 
 
 def write_frames(
-    job: Job, settings: FrameSettings = FrameSettings(), size: tuple[int, int] = (320, 240)
+    job: Job, settings: FrameSettings = FRAMES, size: tuple[int, int] = (320, 240)
 ) -> list[Path]:
     """Write whole frames (``scene.render_frames``) of (width, height); returns the shards."""
     world = World.of(Backgrounds.load(*job.backgrounds))
@@ -92,7 +94,9 @@ def _write(job: Job, kind: str, renderer: Renderer) -> list[Path]:
     missing = [i for i, path in enumerate(paths) if not path.exists()]
     columns = (TextColumn(f"{kind}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns) as progress:
-        task = progress.add_task(kind, total=job.count, completed=job.count - sum(sizes[i] for i in missing))
+        task = progress.add_task(
+            kind, total=job.count, completed=job.count - sum(sizes[i] for i in missing)
+        )
         shards = [(paths[i], sizes[i], job.seed) for i in missing]
         for written in _in_processes(job.workers, partial(_render_shard, renderer, kind), shards):
             progress.advance(task, written)
@@ -153,7 +157,7 @@ class _Frames:
 
 def main() -> None:
     """The command line."""
-    commands = {"crops": _Crops, "frames": _Frames}
+    commands: dict[str, Callable[..., _Crops | _Frames]] = {"crops": _Crops, "frames": _Frames}
     tyro.extras.subcommand_cli_from_dict(commands, prog="knuckle.data.rendered").run()
 
 

@@ -39,7 +39,9 @@ class Backgrounds:
         Raises:
             FileNotFoundError: a folder does not exist.
         """
-        paths = sorted(Path(str(resources.files("knuckle.render").joinpath("assets"))).glob("*.jpg"))
+        paths = sorted(
+            Path(str(resources.files("knuckle.render").joinpath("assets"))).glob("*.jpg")
+        )
         for folder in folders:
             if not Path(folder).is_dir():
                 raise FileNotFoundError(
@@ -83,7 +85,9 @@ def procedural(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     shade = _smooth(rng, height, width, 3) * rng.uniform(0.0, 0.25)
     picture = base * (1 + shade[..., None])
     if rng.random() < 0.6:
-        picture += _smooth(rng, height, width, int(rng.integers(20, 60)))[..., None] * rng.uniform(0, 14)
+        picture += _smooth(rng, height, width, int(rng.integers(20, 60)))[..., None] * rng.uniform(
+            0, 14
+        )
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
@@ -153,14 +157,14 @@ def _wood(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     """Grain: a ramp bent by noise."""
     x = np.linspace(0, 1, width)[None] * rng.uniform(4, 14)
     grain = np.sin(2 * np.pi * (x + 0.5 * _smooth(rng, height, width, 5)))
-    fine = cv2.resize(
-        rng.uniform(-1, 1, (4, width // 2)).astype(np.float32), (width, height)
-    )
+    fine = cv2.resize(rng.uniform(-1, 1, (4, width // 2)).astype(np.float32), (width, height))
     t = np.clip(0.5 + 0.3 * grain + 0.25 * fine, 0, 1)[..., None]
     brown = np.array([150, 105, 65]) * rng.uniform(0.4, 1.5) + rng.normal(0, 12, 3)
     picture = brown * (0.75 + 0.35 * t)
-    return picture if rng.random() < 0.5 else cv2.rotate(
-        cv2.resize(picture, (height, width)), cv2.ROTATE_90_CLOCKWISE
+    return (
+        picture
+        if rng.random() < 0.5
+        else cv2.rotate(cv2.resize(picture, (height, width)), cv2.ROTATE_90_CLOCKWISE)
     )
 
 
@@ -175,13 +179,17 @@ def _clutter(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
         if kind == 0:
             cv2.rectangle(picture, (x, y), (x + w, y + h), colour, -1, cv2.LINE_AA)
         elif kind == 1:
-            cv2.ellipse(picture, (x, y), (w, h), rng.uniform(0, 180), 0, 360, colour, -1, cv2.LINE_AA)
+            cv2.ellipse(
+                picture, (x, y), (w, h), rng.uniform(0, 180), 0, 360, colour, -1, cv2.LINE_AA
+            )
         elif kind == 2:
             end = (x + int(rng.normal(0, width / 3)), y + int(rng.normal(0, height / 3)))
             cv2.line(picture, (x, y), end, colour, max(w // 12, 1), cv2.LINE_AA)
         else:
             text = "".join(chr(c) for c in rng.integers(48, 122, 6))
-            cv2.putText(picture, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, h / 40, colour, max(w // 20, 1))
+            cv2.putText(
+                picture, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, h / 40, colour, max(w // 20, 1)
+            )
     return picture.astype(np.float32)
 
 
@@ -194,11 +202,15 @@ def _people(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
         layer = np.zeros((height, width), np.float32)
         long = rng.uniform(0.15, 0.5) * width
         wide, angle = long * rng.uniform(0.2, 0.8), rng.uniform(0, 180)
-        cv2.ellipse(layer, (int(x), int(y)), (int(long), int(wide)), angle, 0, 360, 1.0, -1, cv2.LINE_AA)
-        relief = 0.85 + 0.2 * _smooth(rng, height, width, 2) + 0.05 * _smooth(rng, height, width, 12)
+        cv2.ellipse(
+            layer, (int(x), int(y)), (int(long), int(wide)), angle, 0, 360, 1.0, -1, cv2.LINE_AA
+        )
+        relief = (
+            0.85 + 0.2 * _smooth(rng, height, width, 2) + 0.05 * _smooth(rng, height, width, 12)
+        )
         light = cv2.GaussianBlur(layer, (0, 0), wide / 3 + 0.5) * 0.6 + 0.4
         skin = colour * (relief * light)[..., None]
-        picture = picture * (1 - layer[..., None]) + skin * layer[..., None]
+        picture += (skin - picture) * layer[..., None]
     return picture
 
 

@@ -67,12 +67,16 @@ class CameraFaults:
         small = (max(int(width / shrink), 8), max(int(height / shrink), 8))
         down = cv2.INTER_AREA if rng.random() < 0.7 else cv2.INTER_LINEAR
         up = cv2.INTER_LINEAR if rng.random() < 0.6 else cv2.INTER_CUBIC
-        return cv2.resize(cv2.resize(image, small, interpolation=down), (width, height), None, 0, 0, up)
+        return cv2.resize(
+            cv2.resize(image, small, interpolation=down), (width, height), None, 0, 0, up
+        )
 
     def _dirt(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """A greasy fingerprint on the lens: veiling glare here and there."""
         height, width = image.shape[:2]
-        veil = cv2.resize(rng.random((4, 5), dtype=np.float32), (width, height), None, 0, 0, cv2.INTER_CUBIC)
+        veil = cv2.resize(
+            rng.random((4, 5), dtype=np.float32), (width, height), None, 0, 0, cv2.INTER_CUBIC
+        )
         amount = np.clip((veil - 0.45) * 1.6, 0, 0.6)[..., None] * min(self.strength, 1.5)
         glow = cv2.GaussianBlur(image, (0, 0), 6 * self._unit_px(image)).astype(np.float32)
         mixed = image + (0.75 * glow + 50.0 - image) * amount
@@ -104,7 +108,9 @@ class CameraFaults:
 
     def _desaturate(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Washed-out or over-vivid colours; sometimes grey."""
-        amount = rng.choice([rng.uniform(0.3, 1.0), 0.0, rng.uniform(1.0, 1.5)], p=[0.6, 0.15, 0.25])
+        amount = rng.choice(
+            [rng.uniform(0.3, 1.0), 0.0, rng.uniform(1.0, 1.5)], p=[0.6, 0.15, 0.25]
+        )
         grey = np.full((3, 3), 1 / 3) * (1 - amount) + np.eye(3) * amount
         return cv2.transform(image, grey)
 
@@ -116,7 +122,9 @@ class CameraFaults:
             rng.standard_normal((image.shape[0] // 2 + 1, image.shape[1] // 2 + 1, 3), np.float32),
             (image.shape[1], image.shape[0]),
         )
-        return np.clip(dim + noise * rng.uniform(2, 9) + rng.uniform(0, 12), 0, 255).astype(np.uint8)
+        return np.clip(dim + noise * rng.uniform(2, 9) + rng.uniform(0, 12), 0, 255).astype(
+            np.uint8
+        )
 
     def _noise(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Read noise plus shot noise, which grows with the root of the light."""
@@ -127,8 +135,11 @@ class CameraFaults:
 
     def _jpeg(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         quality = int(np.clip(rng.normal(65, 22), 12 if self.strength > 1 else 22, 95))
-        code = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        return cv2.imdecode(code, cv2.IMREAD_COLOR)  # channel order is the same both ways
+        bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        code = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        decoded = cv2.imdecode(code, cv2.IMREAD_COLOR)
+        assert decoded is not None  # it was encoded one line above
+        return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
 
 
 _GRAIN_SIZE = 512

@@ -111,14 +111,22 @@ def dress(model: HandModel, hand: PlacedHand, look: HandLook, owner: int) -> lis
     meshes = []
     bare = np.ones(len(surface.faces), bool) if look.glove is None else surface.part == FOREARM_BONE
     meshes.append(
-        Mesh(hand.vertices_mm, surface.faces[bare], surface.uv[bare], look.skin, owner,
-             surface.part[bare])  # fmt: skip
+        Mesh(
+            hand.vertices_mm,
+            surface.faces[bare],
+            surface.uv[bare],
+            look.skin,
+            owner,
+            surface.part[bare],
+        )
     )
     if look.glove is not None:
         normals = vertex_normals(hand.vertices_mm, surface.faces)
         uv = surface.uv[~bare] / np.array([skin.ATLAS_WIDTH, skin.ATLAS_HEIGHT], np.float32)
         vertices = hand.vertices_mm + np.float32(look.glove_mm) * normals
-        meshes.append(Mesh(vertices, surface.faces[~bare], uv, look.glove, owner, surface.part[~bare]))
+        meshes.append(
+            Mesh(vertices, surface.faces[~bare], uv, look.glove, owner, surface.part[~bare])
+        )
     rng = np.random.default_rng(look.seed)
     meshes.extend(_wear(model, hand, band, material, owner, rng) for band, material in look.worn)
     return meshes
@@ -198,7 +206,10 @@ def sample_look(rng: np.random.Generator, person: SkinMaterial | None = None) ->
     elif rng.random() < 0.14:
         worn += _watch_or_bracelet(rng)
     if glove is None and rng.random() < 0.12:
-        worn += [_ring(rng, int(bone)) for bone in rng.choice(_RING_BONES, int(rng.integers(1, 3)), False)]
+        worn += [
+            _ring(rng, int(bone))
+            for bone in rng.choice(_RING_BONES, int(rng.integers(1, 3)), False)
+        ]
     return HandLook(
         skin=person or sample_skin(rng), glove=glove, glove_mm=thickness, worn=tuple(worn),
         seed=int(rng.integers(2**31)),
@@ -251,7 +262,13 @@ def _sleeve(rng: np.random.Generator) -> tuple[Band, Material]:
 def _glove(rng: np.random.Generator) -> tuple[ClothMaterial, float]:
     """Thin latex or nitrile, or thick wool and leather."""
     if rng.random() < 0.5:
-        latex = [(0.15, 0.3, 0.65), (0.85, 0.85, 0.82), (0.02, 0.02, 0.025), (0.1, 0.4, 0.35), (0.7, 0.5, 0.05)]
+        latex = [
+            (0.15, 0.3, 0.65),
+            (0.85, 0.85, 0.82),
+            (0.02, 0.02, 0.025),
+            (0.1, 0.4, 0.35),
+            (0.7, 0.5, 0.05),
+        ]
         colour = latex[int(rng.integers(len(latex)))]
         return ClothMaterial(colour, gloss=float(rng.uniform(0.1, 0.4)), sharpness=25.0), 0.6
     return replace(sample_cloth(rng), repeat=float(rng.uniform(2, 6))), float(rng.uniform(1.0, 2.0))
@@ -262,14 +279,18 @@ def _watch_or_bracelet(rng: np.random.Generator) -> list[tuple[Band, Material]]:
     width = float(rng.choice([rng.uniform(2, 6), rng.uniform(14, 28)]))
     thick = float(rng.uniform(1.5, 4.5))
     shiny = ClothMaterial(
-        _metal(rng) if rng.random() < 0.5 else _dye(rng), gloss=float(rng.uniform(0, 1)), sharpness=40.0
+        _metal(rng) if rng.random() < 0.5 else _dye(rng),
+        gloss=float(rng.uniform(0, 1)),
+        sharpness=40.0,
     )
     return [(Band(FOREARM_BONE, end - width, end, 0.4, thick), shiny)]
 
 
 def _ring(rng: np.random.Generator, bone: int) -> tuple[Band, Material]:
     start = float(rng.uniform(14, 22))
-    band = Band(bone, start, start + float(rng.uniform(1.5, 5.0)), 0.2, float(rng.uniform(0.8, 1.6)))
+    band = Band(
+        bone, start, start + float(rng.uniform(1.5, 5.0)), 0.2, float(rng.uniform(0.8, 1.6))
+    )
     return band, ClothMaterial(_metal(rng), gloss=float(rng.uniform(0.4, 1.2)), sharpness=50.0)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
+import numba
 import numpy as np
 
 from knuckle.render.hand_model import PART_NAMES, HandModel
@@ -49,31 +51,34 @@ def loft(radii_mm: np.ndarray, heights_mm: np.ndarray, *, closed: bool) -> Solid
         closed: whether it has no visible inside (its ends have radius 0 or are never seen).
     """
     rings, segments = radii_mm.shape
+    cos, sin = _circle(segments)
+    vertices = np.empty((rings, segments, 3), np.float32)
+    vertices[..., 0] = radii_mm * cos
+    vertices[..., 1] = heights_mm[:, None]
+    vertices[..., 2] = -radii_mm * sin
+    faces, uv = _tube(rings, segments)
+    return Solid(vertices.reshape(-1, 3), faces, uv, closed)
+
+
+@cache
+def _circle(segments: int) -> tuple[np.ndarray, np.ndarray]:
     angle = 2 * np.pi * np.arange(segments) / segments
-    vertices = np.stack(
-        [
-            radii_mm * np.cos(angle),
-            np.broadcast_to(heights_mm[:, None], radii_mm.shape),
-            -radii_mm * np.sin(angle),
-        ],
-        axis=-1,
-    ).reshape(-1, 3)
-    i, j = np.meshgrid(np.arange(rings - 1), np.arange(segments), indexing="ij")
-    i, j = i.reshape(-1), j.reshape(-1)
-    k = (j + 1) % segments
-    a, b, c, d = i * segments + j, i * segments + k, (i + 1) * segments + j, (i + 1) * segments + k
-    faces = np.concatenate([np.stack([a, b, c], 1), np.stack([b, d, c], 1)]).astype(np.int32)
-    u, v = j / segments, i / max(rings - 1, 1)
-    du, dv = 1 / segments, 1 / max(rings - 1, 1)
-    uv = np.concatenate(
-        [
-            np.stack([np.stack([u, v], 1), np.stack([u + du, v], 1), np.stack([u, v + dv], 1)], 1),
-            np.stack(
-                [np.stack([u + du, v], 1), np.stack([u + du, v + dv], 1), np.stack([u, v + dv], 1)], 1
-            ),
-        ]
-    )
-    return Solid(vertices.astype(np.float32), faces, uv.astype(np.float32), closed)
+    return np.cos(angle), np.sin(angle)
+
+
+@cache
+def _tube(rings: int, segments: int) -> tuple[np.ndarray, np.ndarray]:
+    """Triangles and texture coordinates of rings of vertices, one above the other."""
+    i = np.repeat(np.arange(rings - 1), segments)
+    j = np.tile(np.arange(segments), rings - 1)
+    # Corners of each quad: lower left, lower right, upper left, upper right, seen from outside.
+    ring = np.stack([i, i, i + 1, i + 1], axis=1)
+    column = np.stack([j, j + 1, j, j + 1], axis=1)
+    vertex = ring * segments + column % segments
+    uv = np.stack([column / segments, ring / max(rings - 1, 1)], axis=-1)
+    lower, upper = [0, 1, 2], [1, 3, 2]
+    faces = np.concatenate([vertex[:, lower], vertex[:, upper]]).astype(np.int32)
+    return faces, np.concatenate([uv[:, lower], uv[:, upper]]).astype(np.float32)
 
 
 def box(size_mm: np.ndarray) -> Solid:
@@ -90,7 +95,9 @@ def box(size_mm: np.ndarray) -> Solid:
     quads = np.arange(24).reshape(6, 4)
     faces = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]]).astype(np.int32)
     square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
-    uv = np.concatenate([np.tile(square[[0, 1, 2]], (6, 1, 1)), np.tile(square[[0, 2, 3]], (6, 1, 1))])
+    uv = np.concatenate(
+        [np.tile(square[[0, 1, 2]], (6, 1, 1)), np.tile(square[[0, 2, 3]], (6, 1, 1))]
+    )
     return Solid(vertices, faces, uv)
 
 
@@ -125,7 +132,9 @@ def bottle(radius: float, length: float) -> Solid:
 def pen(length: float) -> Solid:
     """A pen or a stick that comes to a point."""
     r, h = 0.03 * length, length / 2
-    return lathe(np.array([[0, -h], [r, -h * 0.85], [r, h * 0.95], [r * 0.8, h], [0, h]]), segments=8)
+    return lathe(
+        np.array([[0, -h], [r, -h * 0.85], [r, h * 0.95], [r * 0.8, h], [0, h]]), segments=8
+    )
 
 
 _SEGMENTS = 20
@@ -163,7 +172,8 @@ class Band:
 
         Args:
             model: the hand's topology.
-            rest_vertices_mm, rest_joints_mm: (V, 3), (21, 3) the flat hand of the wearer.
+            rest_vertices_mm: (V, 3) the flat hand of the wearer.
+            rest_joints_mm: (21, 3) its joints.
             rng: for the wrinkles.
         """
         pivot = rest_joints_mm[model.bone_pivot[self.bone]]
@@ -172,11 +182,12 @@ class Band:
             mine = mine | (model.part == 0) & (model.vertices_mm[:, 1] < 12.0)
         local = (rest_vertices_mm[mine] - pivot) @ model.R_hand_from_bone[self.bone]
         heights = np.linspace(self.start_mm, self.end_mm, self.rings)
-        skin = np.stack([_girth(local, height, self._reach()) for height in heights])
+        skin = _girths(local, heights, self._reach(), _SEGMENTS)
         outside = skin + self.clearance_mm + self.thickness_mm
         if self.wrinkles_mm > 0:
-            crumple = rng.normal(0, 1, outside.shape)
-            crumple = crumple + np.roll(crumple, 1, axis=1) + np.roll(crumple, -1, axis=1)
+            crumple = rng.normal(0, 1, (len(outside), _SEGMENTS + 2))
+            crumple[:, -2:] = crumple[:, :2]
+            crumple = crumple[:, :-2] + crumple[:, 1:-1] + crumple[:, 2:]
             outside = outside + np.maximum(crumple * self.wrinkles_mm / 1.7, -self.clearance_mm)
         inside = outside - self.thickness_mm
         # Outside, round the rim near the hand, and back on the inside.
@@ -189,17 +200,35 @@ class Band:
         return max(0.7 * abs(self.end_mm - self.start_mm) / max(self.rings - 1, 1), 5.0)
 
 
-def _girth(points: np.ndarray, height: float, reach: float) -> np.ndarray:
-    """(S,) outermost radius of points near a height, at each angle from x towards -z."""
-    near = np.abs(points[:, 1] - height) < reach
-    while near.sum() < 12:
-        reach *= 1.5
-        near = np.abs(points[:, 1] - height) < reach
-    x, z = points[near, 0], points[near, 2]
-    radius = np.hypot(x, z)
-    angle = np.arctan2(-z, x) % (2 * np.pi)
-    order = np.argsort(angle)
-    at = 2 * np.pi * np.arange(_SEGMENTS) / _SEGMENTS
-    girth = np.interp(at, angle[order], radius[order], period=2 * np.pi)
-    # The skin may bulge between two angles: take the neighbours' radius into account.
-    return np.maximum(girth, 0.5 * (np.roll(girth, 1) + np.roll(girth, -1)))
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _girths(points: np.ndarray, heights: np.ndarray, reach: float, segments: int) -> np.ndarray:
+    """(K, S) outermost radius of points near each height, at each angle from x towards -z.
+
+    Angles at which there is no point take what lies between their neighbours.
+    """
+    girths = np.zeros((len(heights), segments))
+    for k in range(len(heights)):
+        girth, near = girths[k], reach
+        while np.count_nonzero(girth) < segments // 3:
+            for p in range(len(points)):
+                if abs(points[p, 1] - heights[k]) > near:
+                    continue
+                x, z = points[p, 0], points[p, 2]
+                angle = np.arctan2(-z, x) / (2 * np.pi) * segments
+                s = int(np.floor(angle + 0.5)) % segments
+                girth[s] = max(girth[s], np.sqrt(x * x + z * z))
+            near *= 1.5
+        for s in range(segments):
+            if girth[s] > 0:
+                continue
+            before, after = 1, 1
+            while girth[(s - before) % segments] <= 0:
+                before += 1
+            while girth[(s + after) % segments] <= 0:
+                after += 1
+            low, high = girth[(s - before) % segments], girth[(s + after) % segments]
+            # Negative marks it as filled in, so that later angles do not build on it.
+            girth[s] = -(low * after + high * before) / (before + after)
+        for s in range(segments):
+            girth[s] = abs(girth[s])
+    return girths

@@ -151,7 +151,7 @@ def draw_depth(points: np.ndarray, faces: np.ndarray, depth: np.ndarray) -> None
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Unit normals out of the surface, weighted by area: (V, 3), (F, 3) -> (V, 3) float32."""
-    normals = np.zeros(vertices.shape, np.float32)
+    normals = np.zeros((vertices.shape[0], 3), np.float32)
     for t in range(faces.shape[0]):
         a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
         ux, uy, uz = (
@@ -165,10 +165,10 @@ def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
             vertices[c, 2] - vertices[a, 2],
         )
         nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
-        for v in (a, b, c):
-            normals[v, 0] += nx
-            normals[v, 1] += ny
-            normals[v, 2] += nz
+        for corner in (a, b, c):
+            normals[corner, 0] += nx
+            normals[corner, 1] += ny
+            normals[corner, 2] += nz
     for v in range(normals.shape[0]):
         length = np.sqrt(normals[v, 0] ** 2 + normals[v, 1] ** 2 + normals[v, 2] ** 2)
         if length > 0.0:

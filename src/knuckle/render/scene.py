@@ -17,7 +17,7 @@ from knuckle.camera import Camera
 from knuckle.crop import MARGIN, Crop
 from knuckle.data.sample import HandLabel, Sample
 from knuckle.hand import KNUCKLES, TIPS, Joint, Side
-from knuckle.render import props, skin, textures
+from knuckle.render import props, textures
 from knuckle.render.backgrounds import Backgrounds
 from knuckle.render.camera_faults import CameraFaults
 from knuckle.render.hand_model import HandModel, HandParameters, sample_shapes
@@ -31,9 +31,17 @@ from knuckle.render.looks import (
     sample_skin,
     sample_stuff,
 )
+from knuckle.render.people import elbow_mm, frame_along, laid_over_skin, person, thing
 from knuckle.render.poses import sample_poses
 from knuckle.render.raster import GBuffer, project_vertices
-from knuckle.render.shading import SUPERSAMPLING, Lights, Material, Mesh, Stage, linear_from_srgb, shade
+from knuckle.render.shading import (
+    SUPERSAMPLING,
+    Lights,
+    Mesh,
+    Stage,
+    linear_from_srgb,
+    shade,
+)
 from knuckle.render.visibility import visible_joints
 
 #: Hands skinned in one call, and poses drawn in one call: more is hardly faster.
@@ -68,7 +76,7 @@ class CropSettings:
         crop_px: how much of the picture the hand's own crop (``Crop.from_joints``) spans, from-to.
         fov_deg: diagonal field of view of the camera that took the frame, from-to.
         distance_m: from camera to hand, from-to; drawn evenly in the logarithm.
-        second_hand, occluder, distractor: how many pictures have them.
+        second_hand, occluder, distractor, body: how many pictures have them.
         jitter_deg, jitter_px: how inexactly the hand is upright and in the middle.
         faults: what the camera does to the picture.
     """
@@ -80,6 +88,7 @@ class CropSettings:
     second_hand: float = 0.30
     occluder: float = 0.25
     distractor: float = 0.20
+    body: float = 0.15
     jitter_deg: float = 6.0
     jitter_px: float = 4.0
     faults: CameraFaults = field(default_factory=CameraFaults)
@@ -96,6 +105,7 @@ class FrameSettings:
         max_hands: most hands in a frame.
         occluder, distractor: chance per hand that something hides a part of it, that it is beside
             skin that is no hand.
+        body: chance that one of the hands has a whole person behind it.
         faults: what the camera does to the picture.
     """
 
@@ -104,8 +114,13 @@ class FrameSettings:
     empty: float = 0.15
     max_hands: int = 4
     occluder: float = 0.15
-    distractor: float = 0.4
+    distractor: float = 0.25
+    body: float = 0.65
     faults: CameraFaults = field(default_factory=CameraFaults)
+
+
+#: The usual settings.
+CROPS, FRAMES = CropSettings(), FrameSettings()
 
 
 # --- one given scene -----------------------------------------------------------------------------
@@ -134,14 +149,17 @@ def render_scene(
         lights: in the camera frame.
         world: whose textures the looks point into.
         props: things in the camera frame.
-        key, group: see ``Sample``.
+        key: see ``Sample``.
+        group: see ``Sample``.
 
     Returns:
         A complete sample: exact 2D and 3D joints, visibility (``visibility.py``), map of hands
         (without forearm; gloves and rings belong to the hand).
     """
     if camera.distortion:
-        raise ValueError("the renderer draws undistorted pictures; give a camera without distortion")
+        raise ValueError(
+            "the renderer draws undistorted pictures; give a camera without distortion"
+        )
     model = HandModel.load()
     meshes = list(props)
     for owner, (hand, look) in enumerate(zip(hands, looks, strict=True), start=1):
@@ -176,7 +194,10 @@ def render_scene(
 
 
 def render_crop(
-    rng: np.random.Generator, world: World, settings: CropSettings = CropSettings(), key: str = "crop"
+    rng: np.random.Generator,
+    world: World,
+    settings: CropSettings = CROPS,
+    key: str = "crop",
 ) -> Sample:
     """One random close-up; ``render_crops`` is faster for many."""
     return next(render_crops(rng, 1, world, settings, prefix=key))
@@ -186,7 +207,7 @@ def render_crops(
     rng: np.random.Generator,
     count: int,
     world: World,
-    settings: CropSettings = CropSettings(),
+    settings: CropSettings = CROPS,
     *,
     prefix: str = "crop",
 ) -> Iterator[Sample]:
@@ -200,8 +221,8 @@ def render_crops(
     for first in range(0, count, POSE_BATCH):
         n = min(POSE_BATCH, count - first)
         crowded = rng.random(n) < settings.second_hand
-        hands = _random_hands(rng, model, ("right",) * n)
-        others = _random_hands(rng, model, _random_sides(rng, int(crowded.sum()), 0.75))
+        hands = _random_hands(rng, model, _random_sides(rng, n, left=0.0))
+        others = _random_hands(rng, model, _random_sides(rng, int(crowded.sum()), left=0.75))
         for i in range(n):
             other = next(others) if crowded[i] else None
             yield _crop(rng, next(hands), other, world, settings, f"{prefix}{first + i:06d}")
@@ -218,29 +239,43 @@ def _crop(
     hands, looks = [hand.turned(turn)], [sample_look(rng)]
     if other is not None:
         hands.append(_beside(rng, other.turned(turn), hands[0]))
-        person = looks[0].skin if rng.random() < 0.85 else None
-        looks.append(sample_look(rng, person))
+        same = looks[0].skin if rng.random() < 0.85 else None
+        looks.append(sample_look(rng, same))
     things: list[Mesh] = []
     if rng.random() < settings.occluder:
         things.append(_held(rng, hands[0]) if rng.random() < 0.6 else _in_the_way(rng, hands[0]))
     if rng.random() < settings.distractor:
         things.append(_behind(rng, hands[0]))
-    background = world.backgrounds.sample(rng, settings.size_px, settings.size_px)
+    shape = (settings.size_px, settings.size_px)
+    for placed, look in zip(hands, looks, strict=True):
+        if _elbow_shows(placed, camera, shape) or rng.random() < settings.body:
+            things += person(rng, placed, look, turn[:, 1], body=rng.random() < 0.5)
+    background = world.backgrounds.sample(rng, *shape)
     lights = sample_lights(rng, background, turn)
     sample = render_scene(hands, looks, camera, background, lights, world, props=things, key=key)
     return _with_image(sample, settings.faults(sample.image, rng))
+
+
+def _elbow_shows(hand: PlacedHand, camera: Camera, shape: tuple[int, int]) -> bool:
+    """Whether the end of the forearm, or what would follow it, may be in the picture."""
+    elbow = elbow_mm(hand)
+    if elbow[2] < 150.0:
+        return False
+    x, y = camera.project(elbow)
+    reach = camera.fx * 80.0 / elbow[2]
+    return bool(-reach < x < shape[1] + reach and -reach < y < shape[0] + reach)
 
 
 def _with_image(sample: Sample, image: np.ndarray) -> Sample:
     return replace(sample, image=image)
 
 
-def _random_sides(rng: np.random.Generator, n: int, left: float) -> tuple[Side, ...]:
+def _random_sides(rng: np.random.Generator, n: int, *, left: float) -> tuple[Side, ...]:
     return tuple("left" if draw < left else "right" for draw in rng.random(n))
 
 
 def _random_hands(
-    rng: np.random.Generator, model: HandModel, sides: tuple[Side, ...]
+    rng: np.random.Generator, model: HandModel, sides: tuple[Side, ...], *, gravity: bool = False
 ) -> Iterator[PlacedHand]:
     """Random people's hands in random poses, wrists at the origin, seen from anywhere."""
     poses = sample_poses(rng, len(sides))
@@ -252,7 +287,7 @@ def _random_hands(
             HandParameters(
                 pose_deg=poses[batch],
                 shape=sample_shapes(rng, n, model.n_shape),
-                R_camera_from_hand=np.stack([sample_view(rng) for _ in range(n)]),
+                R_camera_from_hand=np.stack([sample_view(rng, gravity=gravity) for _ in range(n)]),
                 root_mm=np.zeros((n, 3)),
                 side=sides[batch],
             ),
@@ -271,8 +306,21 @@ _VIEWS = (
 _ANYWHERE = 1.0 - sum(weight for _, _, weight in _VIEWS)
 
 
-def sample_view(rng: np.random.Generator) -> np.ndarray:
-    """``R_camera_from_hand`` (3, 3): usual views and, for a third, any at all; any roll."""
+def sample_view(rng: np.random.Generator, *, gravity: bool = False) -> np.ndarray:
+    """``R_camera_from_hand`` (3, 3): usual views and, for a third, any at all.
+
+    With ``gravity`` forearms come mostly from below and from the sides, as in a frame; without,
+    from anywhere, as in a crop, which is turned upright anyway.
+    """
+    for _ in range(4 if gravity else 1):
+        turn = _any_roll(rng)
+        from_below = -turn[1, 1]  # the forearm's direction, down in the frame
+        if rng.random() < np.clip(0.45 + 0.9 * from_below, 0.12, 1.0):
+            break
+    return turn
+
+
+def _any_roll(rng: np.random.Generator) -> np.ndarray:
     weights = [weight for _, _, weight in _VIEWS] + [_ANYWHERE]
     kind = int(rng.choice(len(weights), p=weights))
     towards = rng.normal(0, 1, 3)
@@ -280,9 +328,21 @@ def sample_view(rng: np.random.Generator) -> np.ndarray:
         direction, scatter, _ = _VIEWS[kind]
         towards = np.asarray(direction) + rng.normal(0, scatter, 3)
     forward = -towards / np.linalg.norm(towards)
-    right = np.cross(forward, rng.normal(0, 1, 3))
-    right /= np.linalg.norm(right)
-    return np.stack([right, np.cross(forward, right), forward])
+    right = _perpendicular(rng, forward)
+    return np.stack([right, _cross(forward, right), forward])
+
+
+def _perpendicular(rng: np.random.Generator, axis: np.ndarray) -> np.ndarray:
+    """A random unit vector at right angles to a unit vector."""
+    across = _cross(axis, rng.normal(0, 1, 3))
+    return across / np.linalg.norm(across)
+
+
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """``np.cross`` of two (3,) vectors, at a tenth of its time."""
+    return np.array(
+        [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+    )
 
 
 def _in_front(
@@ -328,7 +388,9 @@ def _crop_camera(
     turn = np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
     pixels = rng.uniform(*settings.crop_px) / (turned.size_px / scale)
     middle = pixels * turn[:2, :2] @ np.array(turned.centre_px) / scale
-    principal = (settings.size_px - 1) / 2 - middle + rng.normal(0, settings.jitter_px, 2).clip(-9, 9)
+    principal = (
+        (settings.size_px - 1) / 2 - middle + rng.normal(0, settings.jitter_px, 2).clip(-9, 9)
+    )
     return Camera(pixels * focal, pixels * focal, float(principal[0]), float(principal[1])), turn
 
 
@@ -355,21 +417,6 @@ def _beside(rng: np.random.Generator, other: PlacedHand, hand: PlacedHand) -> Pl
 # --- things --------------------------------------------------------------------------------------
 
 
-def _thing(
-    solid: props.Solid, rotation: np.ndarray, origin_mm: np.ndarray, material: Material
-) -> Mesh:
-    part = np.full(len(solid.faces), props.NO_PART, np.uint8)
-    return Mesh(solid.placed(rotation, origin_mm), solid.faces, solid.uv, material, 0, part, solid.closed)
-
-
-def _frame_along(rng: np.random.Generator, axis: np.ndarray) -> np.ndarray:
-    """(3, 3) rotation whose y axis is ``axis``, with a random turn about it."""
-    y = axis / np.linalg.norm(axis)
-    x = np.cross(y, rng.normal(0, 1, 3))
-    x /= np.linalg.norm(x)
-    return np.stack([x, y, np.cross(x, y)], axis=1)
-
-
 def _held(rng: np.random.Generator, hand: PlacedHand) -> Mesh:
     """Something in the grasp: as thick as the fingers leave room, or thin between two tips."""
     joints = hand.joints_mm
@@ -381,8 +428,10 @@ def _held(rng: np.random.Generator, hand: PlacedHand) -> Mesh:
         if rng.random() < 0.6:
             solid = props.pen(rng.uniform(90, 180))
         else:
-            solid = props.box(np.array([rng.uniform(40, 90), rng.uniform(60, 160), rng.uniform(0.8, 9)]))
-        return _thing(solid, _frame_along(rng, axis), centre, sample_stuff(rng))
+            solid = props.box(
+                np.array([rng.uniform(40, 90), rng.uniform(60, 160), rng.uniform(0.8, 9)])
+            )
+        return thing(solid, frame_along(rng, axis), centre, sample_stuff(rng))
     across = joints[Joint.INDEX_MCP] - joints[Joint.LITTLE_MCP]
     across /= np.linalg.norm(across)
     out = hand.R_camera_from_hand[:, 2]  # out of the palm
@@ -393,7 +442,7 @@ def _held(rng: np.random.Generator, hand: PlacedHand) -> Mesh:
     away = joints - centre
     free = np.linalg.norm(away - (away @ axis)[:, None] * axis, axis=1).min() - 7.0
     radius = float(np.clip(free, 4.0, 45.0))
-    return _thing(_grip_shape(rng, radius), _frame_along(rng, axis), centre, sample_stuff(rng))
+    return thing(_grip_shape(rng, radius), frame_along(rng, axis), centre, sample_stuff(rng))
 
 
 def _grip_shape(rng: np.random.Generator, radius: float) -> props.Solid:
@@ -428,7 +477,7 @@ def _in_the_way(rng: np.random.Generator, hand: PlacedHand) -> Mesh:
     else:
         solid = props.capsule(rng.uniform(0.2, 0.6) * size, 0.0)
     stuff = sample_cloth(rng) if rng.random() < 0.4 else sample_stuff(rng)
-    return _thing(solid, _frame_along(rng, rng.normal(0, 1, 3)), origin, stuff)
+    return thing(solid, frame_along(rng, rng.normal(0, 1, 3)), origin, stuff)
 
 
 def _behind(rng: np.random.Generator, hand: PlacedHand) -> Mesh:
@@ -441,15 +490,10 @@ def _behind(rng: np.random.Generator, hand: PlacedHand) -> Mesh:
     length = float(rng.choice([0.0, rng.uniform(30, 80), 900.0]))
     solid = props.capsule(radius, length)
     if rng.random() < 0.65:
-        return _thing(_skinned(solid), _frame_along(rng, rng.normal(0, 1, 3)), origin, sample_skin(rng))
-    return _thing(solid, _frame_along(rng, rng.normal(0, 1, 3)), origin, sample_cloth(rng))
-
-
-def _skinned(solid: props.Solid) -> props.Solid:
-    """The same solid with the forearm's part of the skin atlas laid over it."""
-    place = np.array([2.0, skin.HAND_ROWS + 4.0], np.float32)
-    size = np.array([skin.ATLAS_WIDTH - 5.0, skin.ATLAS_HEIGHT - skin.HAND_ROWS - 10.0], np.float32)
-    return props.Solid(solid.vertices_mm, solid.faces, solid.uv * size + place, solid.closed)
+        return thing(
+            laid_over_skin(solid), frame_along(rng, rng.normal(0, 1, 3)), origin, sample_skin(rng)
+        )
+    return thing(solid, frame_along(rng, rng.normal(0, 1, 3)), origin, sample_cloth(rng))
 
 
 # --- light ---------------------------------------------------------------------------------------
@@ -507,7 +551,7 @@ def sample_lights(
 
 
 def render_frame(
-    rng: np.random.Generator, world: World, settings: FrameSettings = FrameSettings(),
+    rng: np.random.Generator, world: World, settings: FrameSettings = FRAMES,
     width: int = 320, height: int = 240, key: str = "frame",
 ) -> Sample:  # fmt: skip
     """One random frame; ``render_frames`` is faster for many."""
@@ -518,7 +562,7 @@ def render_frames(
     rng: np.random.Generator,
     count: int,
     world: World,
-    settings: FrameSettings = FrameSettings(),
+    settings: FrameSettings = FRAMES,
     width: int = 320,
     height: int = 240,
     *,
@@ -532,7 +576,8 @@ def render_frames(
         # One or two hands are usual, more are not.
         several = np.where(rng.random(n) < 0.75, np.minimum(several, 2), several)
         numbers = np.where(rng.random(n) < settings.empty, 0, several)
-        hands = _random_hands(rng, model, _random_sides(rng, int(numbers.sum()), 0.5))
+        sides = _random_sides(rng, int(numbers.sum()), left=0.5)
+        hands = _random_hands(rng, model, sides, gravity=True)
         for i in range(n):
             mine = [next(hands) for _ in range(numbers[i])]
             yield _frame(rng, mine, world, settings, (height, width), f"{prefix}{first + i:06d}")
@@ -560,6 +605,11 @@ def _frame(
             things.append(_held(rng, hand) if rng.random() < 0.6 else _in_the_way(rng, hand))
         if rng.random() < settings.distractor:
             things.append(_behind(rng, hand))
+    down, alone = np.array([0.0, 1.0, 0.0]), True
+    for hand, look in zip(placed, looks, strict=True):
+        body = alone and rng.random() < settings.body
+        alone = alone and not body
+        things += person(rng, hand, look, down, body=body)
     background = world.backgrounds.sample(rng, height, width)
     lights = sample_lights(rng, background)
     sample = render_scene(placed, looks, camera, background, lights, world, props=things, key=key)

@@ -239,7 +239,8 @@ def shade(
         lights: see ``Lights``.
         background: (H, W, 3) uint8 sRGB.
         textures: (T, 128, 128, 3) uint8 sRGB; T may be 0.
-        focal_px, principal_px: the picture's camera.
+        focal_px: the picture's focal length.
+        principal_px: the picture's principal point.
 
     Returns:
         (H, W, 3) uint8 sRGB and (H, W) uint8: owner + 1 of what covers most of a pixel where its
@@ -282,9 +283,9 @@ def _linear_to_srgb(v: np.ndarray) -> np.ndarray:
 _LINEAR_FROM_SRGB = _srgb_to_linear(np.arange(256) / 255.0).astype(np.float32)
 _TABLE_SIZE = 4096
 #: Indexed by the square root of the linear value, which spends its entries on the shadows.
-_SRGB_FROM_LINEAR = np.round(
-    255 * _linear_to_srgb(np.linspace(0, 1, _TABLE_SIZE) ** 2)
-).astype(np.uint8)
+_SRGB_FROM_LINEAR = np.round(255 * _linear_to_srgb(np.linspace(0, 1, _TABLE_SIZE) ** 2)).astype(
+    np.uint8
+)
 _NO_TEXTURE = np.full((1, TEXTURE_SIZE, TEXTURE_SIZE, 3), 255, np.uint8)
 
 _DERMIS = skin.DERMIS.astype(np.float32)
@@ -388,7 +389,7 @@ def _shade(
     height, width = image.shape[:2]
     p, n = np.empty(3, np.float32), np.empty(3, np.float32)
     base, texel = np.empty(3, np.float32), np.empty(5, np.float32)
-    wrap = np.empty(3, np.float32)
+    wrap, total = np.empty(3, np.float32), np.empty(3, np.float32)
     shaded = np.empty((4, 3), np.float32)
     for y in range(height):
         for x in range(width):
@@ -398,7 +399,7 @@ def _shade(
                     covered += 1
             if covered == 0:
                 continue
-            total = np.zeros(3, np.float32)
+            total[:] = 0
             for k in range(4):
                 sy, sx = 2 * y + (k >> 1), 2 * x + (k & 1)
                 t = triangle[sy, sx]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 import cv2
 import numba
@@ -170,11 +171,15 @@ def paint_pattern(rng: np.random.Generator) -> np.ndarray:
     return np.clip(np.stack(channels, axis=-1), 0, 255).astype(np.uint8)
 
 
+#: Keeps the whole hand at positive coordinates of the noise grid.
+_NOISE_ORIGIN_MM = np.array([55.0, 255.0, 50.0])
+
+
 def _noise(ground: Atlas, rng: np.random.Generator, size_mm: float) -> np.ndarray:
     """(H, W) smooth noise in space (no seams), about -1..1, with features of ``size_mm``."""
     shape = np.ceil(np.array([150.0, 450.0, 110.0]) / size_mm).astype(np.int64) + 3
     grid = rng.uniform(-1.6, 1.6, shape)
-    return _value_noise(grid, (ground.position_mm + (55.0, 255.0, 50.0)) / size_mm)
+    return _value_noise(grid, (ground.position_mm + _NOISE_ORIGIN_MM) / size_mm)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -260,7 +265,9 @@ def _folds(ground: Atlas, rng: np.random.Generator) -> np.ndarray:
             )
             wrinkles = 0.5 + 0.5 * np.cos(2 * np.pi * along / rng.uniform(2.2, 3.2))
             reach = 8.0 if k == 1 else 4.5
-            over = (1 - ground.palmar) * wrinkles**3 * _smoothstep(reach, 0.3 * reach, np.abs(along))
+            over = (
+                (1 - ground.palmar) * wrinkles**3 * _smoothstep(reach, 0.3 * reach, np.abs(along))
+            )
             folds = np.maximum(folds, member * np.maximum(under, rng.uniform(0.3, 0.8) * over))
         if finger:  # the crease where the finger leaves the palm
             base = rest[1 + 4 * finger] * 0.56 + rest[2 + 4 * finger] * 0.44
@@ -280,7 +287,7 @@ def _line(distance_mm: np.ndarray, width_mm: float) -> np.ndarray:
 def _distance(points: np.ndarray, polyline: np.ndarray) -> np.ndarray:
     """(H, W, 2) points to a polyline (K, 2): (H, W) distances."""
     nearest = np.full(points.shape[:2], np.inf)
-    for start, end in zip(polyline[:-1], polyline[1:], strict=True):
+    for start, end in pairwise(polyline):
         along = end - start
         t = np.clip(((points - start) @ along) / (along @ along), 0, 1)
         gap = points - start - t[..., None] * along

@@ -11,7 +11,7 @@ from knuckle.render import backgrounds
 from knuckle.render.shading import TEXTURE_SIZE
 
 #: Rows of the bank, by what they show. The rest are windows of pictures.
-INK = range(0, 24)
+INK = range(24)
 FABRIC = range(24, 72)
 PICTURE = range(72, 160)
 
@@ -39,7 +39,9 @@ def _ink(rng: np.random.Generator) -> np.ndarray:
         axes = tuple(int(v) for v in rng.integers(2, 9 if fine else 16, 2))
         start, turn = rng.uniform(0, 360), rng.uniform(120, 360)
         width = -1 if rng.random() < 0.2 else 1 if fine else int(rng.integers(1, 4))
-        cv2.ellipse(sheet, centre, axes, rng.uniform(0, 180), start, start + turn, 0, width, cv2.LINE_AA)
+        cv2.ellipse(
+            sheet, centre, axes, rng.uniform(0, 180), start, start + turn, 0, width, cv2.LINE_AA
+        )
     return np.repeat(cv2.GaussianBlur(sheet, (0, 0), 0.6)[..., None], 3, axis=2)
 
 
@@ -50,7 +52,9 @@ def _fabric(rng: np.random.Generator) -> np.ndarray:
     threads = int(rng.integers(16, 50))
     weave = np.sin(x * turn * threads) * np.sin(y * turn * threads)
     cloth = np.full((TEXTURE_SIZE, TEXTURE_SIZE, 3), 225.0) + rng.uniform(4, 25) * weave[..., None]
-    folds = cv2.resize(rng.uniform(-1, 1, (9, 9)), (TEXTURE_SIZE, TEXTURE_SIZE), None, 0, 0, cv2.INTER_CUBIC)
+    folds = cv2.resize(
+        rng.uniform(-1, 1, (9, 9)), (TEXTURE_SIZE, TEXTURE_SIZE), None, 0, 0, cv2.INTER_CUBIC
+    )
     cloth += rng.uniform(5, 40) * folds[..., None]
     kind = rng.integers(4)
     if kind:
