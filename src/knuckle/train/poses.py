@@ -21,15 +21,20 @@ class PoseBank:
     some times, every time with another shape, view and camera.
     """
 
-    def __init__(self, rng: np.random.Generator, size: int = 16384, renewed: float = 0.1) -> None:
+    def __init__(self, rng: np.random.Generator, size: int = 16384, every: int = 50) -> None:
         self._rng = rng
-        self._renewed = renewed
+        self._every = every
+        self._drawn = 0
         self._poses = sample_poses(rng, size)
 
     def draw(self, n: int) -> np.ndarray:
         """(n, 17, 3) degrees."""
-        fresh = max(int(n * self._renewed), 1)
-        self._poses[self._rng.integers(0, len(self._poses), fresh)] = sample_poses(self._rng, fresh)
+        self._drawn += 1
+        if self._drawn % self._every == 0:  # many at once: the sampler is quick in large batches
+            fresh = len(self._poses) // 32
+            self._poses[self._rng.permutation(len(self._poses))[:fresh]] = sample_poses(
+                self._rng, fresh
+            )
         return self._poses[self._rng.integers(0, len(self._poses), n)]
 
 

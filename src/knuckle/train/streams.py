@@ -59,7 +59,7 @@ def validation_loaders(recipe: Recipe, limit: int = 512) -> dict[str, DataLoader
     loaders: dict[str, DataLoader] = {}
     for source in recipe.sources:
         examples = list(_limited(_validation_examples(recipe, source), limit))
-        name = Path(source.shards or source.photographs).stem
+        name = Path(source.shards or source.photographs).name
         loaders[name] = DataLoader(examples, batch_size=recipe.optimiser.batch)  # type: ignore[arg-type]  # a list is a dataset
     return loaders
 

@@ -1,0 +1,93 @@
+"""An exported file gives torch's numbers, says what it is, and does not exist if it is wrong."""
+
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from knuckle import export as exporting
+from knuckle.export import export
+from knuckle.modelcard import ModelCard
+from knuckle.models.detector import DetectorSettings
+from knuckle.models.keypoints import KeypointSettings
+from knuckle.models.lifter import LifterSettings
+from knuckle.train.modules import MODULES
+from knuckle.train.recipe import OptimiserSettings, Recipe, SourceSettings
+
+SMALL = Recipe(
+    kind="keypoints",
+    name="small",
+    version="test",
+    sources=(SourceSettings(shards="nowhere"),),
+    keypoints=KeypointSettings(64, (16, 16, 16, 16), feature_size=8),
+    detector=DetectorSettings(96, width=16),
+    lifter=LifterSettings(feature_size=8, width=32, blocks=2),
+    optimiser=OptimiserSettings(minutes=1.0),
+)
+
+
+def _run(folder, kind):
+    torch.manual_seed(1)
+    recipe = replace(SMALL, kind=kind)
+    folder.mkdir()
+    (folder / "recipe.json").write_text(json.dumps(asdict(recipe)))
+    state = MODULES[kind](recipe).state_dict()
+    torch.save({name: value.half() for name, value in state.items()}, folder / "weights.pt")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("kind", "files"),
+    [
+        ("detector", {"detector.onnx"}),
+        ("keypoints", {"keypoints.onnx", "lifter.onnx"}),
+        ("lifter", {"lifter.onnx"}),
+    ],
+)
+def test_every_kind_exports_and_names_itself(tmp_path, kind, files):
+    paths = export(_run(tmp_path / "run", kind), tmp_path / "out")
+    assert {path.name for path in paths} == files == {p.name for p in (tmp_path / "out").iterdir()}
+    for path in paths:
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        card = ModelCard.from_metadata(session.get_modelmeta().custom_metadata_map)
+        assert card.kind == path.stem
+        assert card.version == "test"
+
+
+def test_batch_gives_what_single_pictures_give(tmp_path):
+    (path, _) = export(_run(tmp_path / "run", "keypoints"), tmp_path / "out")
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    crops = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3)).astype(np.uint8)
+    together = session.run(["keypoints_px"], {"crop": crops})[0]
+    alone = [session.run(["keypoints_px"], {"crop": crops[i : i + 1]})[0][0] for i in range(4)]
+    np.testing.assert_allclose(together, alone, atol=1e-3)
+
+
+def test_half_precision_halves_the_file_and_keeps_the_answer(tmp_path):
+    run = _run(tmp_path / "run", "lifter")
+    (half,) = export(run, tmp_path / "half")
+    (full,) = export(run, tmp_path / "full", half=False)
+    assert half.stat().st_size < 0.7 * full.stat().st_size
+
+
+def test_a_file_that_disagrees_with_torch_is_not_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting, "compare", lambda *_: 0.5)
+    with pytest.raises(ValueError, match="differs from torch"):
+        export(_run(tmp_path / "run", "lifter"), tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_comparison_notices_other_weights(tmp_path):
+    (path,) = export(_run(tmp_path / "run", "lifter"), tmp_path / "out")
+    torch.manual_seed(2)
+    state = MODULES["lifter"](replace(SMALL, kind="lifter")).state_dict()
+    own = {name.removeprefix("lifter."): value for name, value in state.items()}
+    assert exporting.compare(exporting._lifter(SMALL, own), path) > exporting.TOLERANCE
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no training run"):
+        export(tmp_path, tmp_path / "out")

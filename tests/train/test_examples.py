@@ -1,0 +1,149 @@
+"""Targets say the same as the samples they were cut from."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from knuckle.camera import Camera
+from knuckle.codec import DetectionCodec, HeatmapCodec
+from knuckle.data.sample import UNKNOWN, HandLabel, Sample
+from knuckle.hand import bone_lengths
+from knuckle.train.examples import crop_example, empty_crop_example, frame_example, paint_over
+from knuckle.train.recipe import AugmentSettings
+
+CODEC = HeatmapCodec(64, 16)
+STILL = AugmentSettings(0, 0, 0, turned=0, other_side=0, no_hand=0, faults=0, cutout=0)
+HAND_MM = np.array(
+    [[0, 0, 0]]
+    + [[x * k / 2, -30 - 20 * k, 4 * k] for x in (-30, -10, 0, 10, 20) for k in range(1, 5)],
+    dtype=float,
+)
+
+
+def make_sample(side="right", known_mask=True, seed=0):
+    rng = np.random.default_rng(seed)
+    camera = Camera(300.0, 300.0, 99.5, 79.5)
+    joints = HAND_MM * (1 if side == "right" else -1, 1, 1) + (rng.normal(0, 20), 60, 500)
+    points = camera.project(joints)
+    image = rng.integers(0, 255, (160, 200, 3)).astype(np.uint8)
+    hand_map = np.zeros((160, 200), np.uint8)
+    x0, y0, x1, y1 = *points.min(0).astype(int), *points.max(0).astype(int)
+    hand_map[max(y0, 0) : y1, max(x0, 0) : x1] = 1
+    hand = HandLabel(side=side, joints_px=points, joints_mm=joints, visible=np.ones(21, bool))
+    return Sample(
+        image=image,
+        hands=(hand,),
+        camera=camera,
+        hand_map=hand_map if known_mask else np.full_like(hand_map, UNKNOWN),
+        key="k",
+    )
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.sampled_from(["left", "right"]), st.integers(0, 1000))
+def test_view_of_targets_projects_onto_their_keypoints(side, seed):
+    """The lifter's truth and the keypoints' truth are one hand, whatever the jitter."""
+    sample = make_sample(side, seed=seed)
+    rng = np.random.default_rng(seed)
+    jitter = replace(STILL, shift=0.1, log_scale=0.2, angle=0.5)
+    example = crop_example(sample, 0, rng, jitter, CODEC)
+    root = sample.hands[0].joints_mm[0]
+    homography = example["view_from_crop"]
+    points = np.c_[example["points_px"], np.ones(21)] @ homography.T
+    rays = points[:, :2] / points[:, 2:]
+    # Any point of the ray through the wrist may be the root; its distance is the sample's.
+    wrist = np.append(rays[0], 1) * np.linalg.norm(root) / np.linalg.norm(np.append(rays[0], 1))
+    placed = example["joints_mm"] + wrist
+    np.testing.assert_allclose(placed[:, :2] / placed[:, 2:], rays, atol=2e-5)
+    np.testing.assert_allclose(
+        bone_lengths(example["joints_mm"]), bone_lengths(sample.hands[0].joints_mm), rtol=1e-4
+    )
+
+
+def test_left_and_right_hands_give_the_same_example():
+    right, left = make_sample("right"), make_sample("left")
+    mirrored = replace(
+        left,
+        image=right.image[:, ::-1].copy(),
+        hands=(
+            replace(
+                left.hands[0],
+                joints_px=(199, 0) + right.hands[0].joints_px * (-1, 1),
+                joints_mm=right.hands[0].joints_mm * (-1, 1, 1),
+            ),
+        ),
+    )
+    a = crop_example(right, 0, np.random.default_rng(0), STILL, CODEC)
+    b = crop_example(mirrored, 0, np.random.default_rng(0), STILL, CODEC)
+    np.testing.assert_allclose(a["points_px"], b["points_px"], atol=1e-3)
+    np.testing.assert_allclose(a["joints_mm"], b["joints_mm"], atol=1e-3)
+    assert np.abs(a["image"].astype(int) - b["image"]).mean() < 2
+
+
+def test_wrong_side_teaches_the_side_and_nothing_else():
+    wrong = replace(STILL, other_side=1.0)
+    example = crop_example(make_sample(), 0, np.random.default_rng(0), wrong, CODEC)
+    assert example["right"] == 0
+    assert example["side_weight"] == 1
+    assert example["point_weight"].sum() == example["joint_weight"].sum() == 0
+
+
+def test_labels_that_scatter_weigh_less():
+    exact = make_sample()
+    rough = replace(exact, hands=(replace(exact.hands[0], sigma_px=np.full(21, 5.0)),))
+    rng = np.random.default_rng(0)
+    sharp = crop_example(exact, 0, rng, STILL, CODEC)["point_weight"]
+    blunt = crop_example(rough, 0, rng, STILL, CODEC)["point_weight"]
+    assert np.all(sharp == 1)
+    assert np.all(blunt < 0.6)
+
+
+def test_unknown_pixels_carry_no_weight():
+    example = crop_example(make_sample(known_mask=False), 0, np.random.default_rng(0), STILL, CODEC)
+    assert example["mask_weight"].sum() == 0
+
+
+def test_empty_crops_stay_clear_of_hands_and_unsure_places():
+    sample = make_sample()
+    rng = np.random.default_rng(0)
+    assert empty_crop_example(replace(sample, complete=False), rng, CODEC) is None
+    everywhere = replace(sample, ignore_xyxy=np.array([[0.0, 0, 200, 160]]))
+    assert empty_crop_example(everywhere, rng, CODEC) is None
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000))
+def test_frame_targets_decode_to_hands_on_the_picture(seed):
+    codec = DetectionCodec(128, 16)
+    example = frame_example(make_sample(seed=seed), np.random.default_rng(seed), STILL, codec)
+    maps = np.concatenate([example["peaks"], example["geometry"]])
+    hands = codec.decode(maps, threshold=0.99)
+    assert len(hands) <= 1
+    for hand in hands:
+        assert 0 <= hand.centre_px[0] < 128
+        assert 0 <= hand.centre_px[1] < 128
+    if not hands:  # then the place of the hand is nobody's business
+        assert example["geometry_weight"].sum() == 0
+
+
+def test_cutout_changes_a_part_and_not_the_original():
+    image = np.full((64, 64, 3), 100, np.uint8)
+    image[::2] = 50
+    painted = paint_over(image, np.random.default_rng(3))
+    assert image.max() == 100
+    assert 0 < np.mean(painted != image) < 0.5
+
+
+def test_every_example_of_a_kind_stacks():
+    sample = make_sample()
+    rng = np.random.default_rng(0)
+    full = crop_example(sample, 0, rng, STILL, CODEC)
+    far = replace(sample, hands=())
+    empty = empty_crop_example(far, rng, CODEC)
+    assert empty is not None
+    assert {k: np.shape(v) for k, v in empty.items()} == {k: np.shape(v) for k, v in full.items()}
+    with pytest.raises(IndexError):
+        crop_example(far, 0, rng, STILL, CODEC)
