@@ -45,7 +45,7 @@ BONE_POSE_GAIN = np.array([0, *[1.0] * 15, -1.0, 0.5, 1.0], dtype=np.float32)
 MEAN_HAND_LENGTH_MM = 183.0  # wrist crease to middle fingertip: mean of men (190) and women (174)
 HAND_LENGTH_SD_MM = 11.5     # over adults of both sexes (Gordon et al., ANSUR 1988)
 TIP_DEPTH_MM = 4.0           # the tip joint lies in the pulp, this far inside the finger's end
-PALM_WIDENING = 1.7          # units of "palm width": anny's palms are 5 % narrower than ANSUR's
+PALM_WIDENING = 2.3          # units of "palm width": anny's palms are 7 % narrower than measured
 LITTLE_LENGTHENING = 1.0     # units of "little length": anny's little fingers are short, too
 COMPONENTS = 10              # principal components kept beside size and proportions
 
@@ -161,7 +161,7 @@ def _hand_axes(wrist: np.ndarray, index: np.ndarray, middle: np.ndarray, little:
 # Where the joints of the palm lie across (x) and along (y) it, in thousandths of the hand's length
 # (wrist joint to the end of the middle finger); measured proportions, see docs/joints.md. The rig
 # puts these heads into the webs between the fingers and the thumb's base into the ball.
-PALM_JOINTS = {1: (112, 122), 5: (125, 479), 9: (0, 474), 13: (-106, 441), 17: (-192, 391)}
+PALM_JOINTS = {1: (112, 122), 5: (125, 479), 9: (0, 474), 13: (-111, 441), 17: (-199, 391)}
 THUMB_BASE_DEPTH = 82  # z of the trapezium-metacarpal joint, towards the palm, same unit
 KNUCKLE_DEPTH = 60  # from the skin on the back of the hand to the centre of a metacarpal's head
 
@@ -593,7 +593,9 @@ def main() -> None:
     arguments = parser.parse_args()
     asset = build(draw_arms(arguments.count, arguments.seed))
     ASSET.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(ASSET, **asset)
+    unfinished = ASSET.with_suffix(".tmp.npz")
+    np.savez_compressed(unfinished, **asset)
+    unfinished.replace(ASSET)  # whoever reads meanwhile gets the old file or the new one, whole
     print(f"{ASSET}: {ASSET.stat().st_size / 1e6:.2f} MB, "
           f"{len(asset['vertices_mm'])} vertices, {len(asset['faces'])} triangles")
 
