@@ -82,7 +82,7 @@ def test_detector_shapes_match_its_codec():
 
 
 def test_lifter_is_relative_to_the_wrist_and_blind_to_the_place_of_a_small_shift():
-    lifter = Lifter(LifterSettings(feature_size=4, width=32, blocks=2))
+    lifter = Lifter(LifterSettings(feature_size=4, width=16, whole_width=64))
     rays = torch.randn(3, N_JOINTS, 2) * 0.1
     out = lifter(rays, torch.full((3, N_JOINTS), 0.01), torch.zeros(3, N_JOINTS, 4))
     assert out.joints_mm.shape == (3, N_JOINTS, 3)

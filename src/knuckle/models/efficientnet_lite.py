@@ -53,6 +53,7 @@ class Normalise(nn.Module):
         self.register_buffer("std", torch.tensor(STD)[:, None, None], persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
+        """See the class."""
         x = (images.permute(0, 3, 1, 2).float() - self.mean) / self.std
         return x.contiguous(memory_format=torch.channels_last)
 

@@ -130,6 +130,7 @@ class Residual(nn.Module):
         nn.init.zeros_(self.second.weight)  # starts as the identity: no norm is needed
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
         return torch.relu(x + self.second(torch.relu(self.first(x))))
 
 

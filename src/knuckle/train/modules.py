@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from knuckle.models.detector import Detector
+from knuckle.models.efficientnet_lite import EfficientNetLite
 from knuckle.models.keypoints import KeypointNetwork, KeypointOutput
 from knuckle.models.lifter import Lifter, LifterOutput
 from knuckle.train import losses
@@ -202,9 +203,9 @@ def rate_at(progress: float, settings: OptimiserSettings) -> float:
     return settings.rate * max(min(warm, cool), 0.01)
 
 
-def freeze(backbone: nn.Module, blocks: int) -> None:
+def freeze(backbone: EfficientNetLite, blocks: int) -> None:
     """Leave the stem and the first blocks as they are: no gradient reaches them."""
     if blocks == 0:
         return
-    for module in (backbone.stem, *backbone.blocks[:blocks]):  # type: ignore[index, misc]
-        module.requires_grad_(False)  # type: ignore[union-attr]
+    for module in (backbone.stem, *backbone.blocks[:blocks]):
+        module.requires_grad_(False)

@@ -53,7 +53,7 @@ def train(recipe: Recipe, runs: Path = Path("runs"), *, fresh: bool = False) -> 
     trainer.validation_names = list(loaders)  # type: ignore[attr-defined]
     (folder / "recipe.json").write_text(json.dumps(dataclasses.asdict(recipe), indent=1))
     trainer.fit(
-        module.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
+        module.to(memory_format=torch.channels_last),
         training_loader(recipe),
         list(loaders.values()),
         ckpt_path=resume,

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
 from knuckle.data import shards
 from knuckle.data.photographs import Part, PhotographStore
@@ -60,7 +61,8 @@ def validation_loaders(recipe: Recipe, limit: int = 512) -> dict[str, DataLoader
     for source in recipe.sources:
         examples = list(_limited(_validation_examples(recipe, source), limit))
         name = Path(source.shards or source.photographs).name
-        loaders[name] = DataLoader(examples, batch_size=recipe.optimiser.batch)  # type: ignore[arg-type]  # a list is a dataset
+        dataset = cast("Dataset[Example]", examples)  # a list has all that a dataset needs
+        loaders[name] = DataLoader(dataset, batch_size=recipe.optimiser.batch)
     return loaders
 
 
@@ -175,6 +177,7 @@ def shard_paths(folder: str | Path, part: Part) -> list[Path]:
 
 def _validation_examples(recipe: Recipe, source: SourceSettings) -> Iterator[Example]:
     rng = np.random.default_rng(recipe.seed)
+    samples: Iterator[Sample]
     if source.photographs:
         store = PhotographStore.load(source.photographs)
         samples = (store.decode(int(i)) for i in store.part("validation"))
@@ -184,7 +187,7 @@ def _validation_examples(recipe: Recipe, source: SourceSettings) -> Iterator[Exa
         shift=0.02, log_scale=0.05, angle=0.1, turned=0, other_side=0, no_hand=0
     )
     plain = Recipe(**{**vars(recipe), "augment": still})
-    return _examples(iter(samples), rng, _cut(plain))
+    return _examples(samples, rng, _cut(plain))
 
 
 def _limited(examples: Iterator[Example], limit: int) -> Iterator[Example]:
