@@ -34,6 +34,8 @@ from knuckle.track.track import Smoother, Track
 #: A crop is cut again around the joints found in it if it was off by more than this: its middle as
 #: a share of its size, the logarithm of its size, its angle in radians.
 _OFF_CENTRE, _OFF_LOG_SIZE, _OFF_ANGLE = 0.08, 0.15, 0.26
+#: The detector may name so many more than wanted: seen from close by, some turn out to be none.
+_SPARE_CANDIDATES = 2
 #: A second look wins unless it is clearly less sure: its crop fits better.
 _SECOND_LOOK_BONUS = 1.1
 #: A keypoint counts as right within this share of the hand's extent (the strict end of PCK).
@@ -103,7 +105,7 @@ class Stages:
         return Detector(
             self._open("detector"),
             threshold=self.settings.detector_threshold,
-            max_hands=self.settings.max_hands,
+            max_hands=self.settings.max_hands + _SPARE_CANDIDATES,
         )
 
     @cached_property
@@ -500,12 +502,9 @@ class HandTracker:
     ) -> tuple[list[Track], Keypoints]:
         """The tracks that are still on a hand, each on one of its own."""
         # Of two tracks on one hand, the one whose side it is, and that came less far, stays.
-        jump = np.array(
-            [
-                np.linalg.norm((points - track.predict(time_s)).mean(axis=0)) / extent_px(points)
-                for track, points in zip(followed, looked.points_px, strict=True)
-            ]
-        )
+        expected = np.array([track.predict(time_s) for track in followed]).reshape(-1, 21, 2)
+        came = np.linalg.norm((looked.points_px - expected).mean(axis=1), axis=1)
+        jump = came / np.maximum(extent_px(expected), 1.0)
         best_first = np.argsort(-looked.trust * np.exp(-jump), kind="stable")
         present = [i for i in best_first if looked.presence[i] >= self.settings.keep_threshold]
         kept = [present[k] for k in without_duplicates(looked.points_px[present])]

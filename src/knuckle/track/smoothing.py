@@ -22,9 +22,9 @@ class SmoothingSettings:
         lock_frames: frames after which the bone lengths are locked.
     """
 
-    lateral: OneEuroSettings = field(default=OneEuroSettings(min_cutoff_hz=1.5, beta=8.0))
-    relative_depth: OneEuroSettings = field(default=OneEuroSettings(min_cutoff_hz=1.0, beta=4.0))
-    root_depth: OneEuroSettings = field(default=OneEuroSettings(min_cutoff_hz=0.7, beta=6.0))
+    lateral: OneEuroSettings = field(default=OneEuroSettings(1.0, 40.0, noise_speed=0.5))
+    relative_depth: OneEuroSettings = field(default=OneEuroSettings(0.8, 20.0, noise_speed=1.5))
+    root_depth: OneEuroSettings = field(default=OneEuroSettings(0.5, 20.0, noise_speed=1.0))
     lock_frames: int = 30
 
 

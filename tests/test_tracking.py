@@ -1,0 +1,373 @@
+"""Videos of the world of dots: identity, side, velocity and steadiness against exact truth."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dot_world import GREY, blank, paint, true_hand, turn
+from knuckle.camera import Camera
+from knuckle.pipeline import HandTracker
+from knuckle.results import Frame, HandPose, TrackedHand
+
+CAMERA = Camera(300, 300, 160, 120)
+FPS = 30.0
+
+Scene = Callable[[float], list[HandPose]]
+
+
+def film(
+    scene: Scene, times_s: Sequence[float], background: np.ndarray | None = None
+) -> list[Frame]:
+    image = blank() if background is None else background
+    return [
+        Frame(paint(image, scene(time)), float(time), i, CAMERA) for i, time in enumerate(times_s)
+    ]
+
+
+def seconds(duration: float, fps: float = FPS) -> np.ndarray:
+    return np.arange(round(duration * fps)) / fps
+
+
+def run(tracker: HandTracker, frames: Sequence[Frame]) -> list[list[TrackedHand]]:
+    return [tracker(frame) for frame in frames]
+
+
+@pytest.fixture
+def tracker(dot_weights: Path) -> HandTracker:
+    return HandTracker(weights_dir=dot_weights)
+
+
+@pytest.fixture
+def searches(tracker: HandTracker, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by one each time the tracker searches a whole frame."""
+    counted: list[int] = []
+    detect = tracker._stages.detect
+
+    def counting(image: np.ndarray) -> object:
+        counted.append(len(counted))
+        return detect(image)
+
+    monkeypatch.setattr(tracker._stages, "detect", counting)
+    return counted
+
+
+def moving_right(time: float) -> list[HandPose]:
+    return [true_hand(CAMERA, (-100 + 200 * time, 70, 500), rotation=turn(20 * time))]
+
+
+def test_one_hand_is_one_track(tracker: HandTracker, searches: list[int]) -> None:
+    frames = film(moving_right, seconds(1))
+    for frame, hands in zip(frames, run(tracker, frames), strict=True):
+        (hand,) = hands
+        (truth,) = moving_right(frame.time_s)
+        assert hand.track_id == 0 and hand.side == "right"
+        assert hand.age_s == pytest.approx(frame.time_s)
+        assert np.abs(hand.raw.joints_px - truth.joints_px).max() < 0.8
+        assert np.linalg.norm(hand.joints_px - truth.joints_px, axis=1).mean() < 1.5
+        assert np.linalg.norm(hand.joints_mm - truth.joints_mm, axis=1).mean() < 15
+    assert len(searches) <= 1 + len(frames) / 3
+
+
+def test_a_full_house_is_never_searched(dot_weights: Path) -> None:
+    tracker = HandTracker(weights_dir=dot_weights, max_hands=1)
+    frames = film(moving_right, seconds(0.5))
+    tracker(frames[0])
+    tracker._stages.detect = None  # type: ignore[assignment]  # whoever searches now, falls
+    for frame in frames[1:]:
+        assert len(tracker(frame)) == 1
+
+
+def test_an_absent_second_hand_is_not_searched_for_in_a_still_scene(
+    tracker: HandTracker, searches: list[int]
+) -> None:
+    frames = film(lambda _: [true_hand(CAMERA, (0, 70, 450))], seconds(2))
+    assert all(len(hands) == 1 for hands in run(tracker, frames))
+    assert len(searches) <= 4
+
+
+@pytest.mark.parametrize("smooth", ["one_euro", None])
+def test_velocity_is_that_of_the_wrist(dot_weights: Path, smooth: str | None) -> None:
+    tracker = HandTracker(weights_dir=dot_weights, smooth=smooth)
+    hands = run(tracker, film(moving_right, seconds(0.8)))
+    velocity = np.mean([frame[0].velocity_mm_s for frame in hands[-8:]], axis=0)
+    np.testing.assert_allclose(velocity, (200, 0, 0), atol=30)
+
+
+def test_time_comes_from_the_frames(dot_weights: Path) -> None:
+    """The same motion, its frames at irregular times, some of them missing."""
+    rng = np.random.default_rng(0)
+    times = np.sort(rng.choice(np.arange(0, 60), 28, replace=False)) / 60
+    tracker = HandTracker(weights_dir=dot_weights)
+    tracks = run(tracker, film(moving_right, times))
+    assert [[hand.track_id for hand in hands] for hands in tracks] == [[0]] * len(times)
+    velocity = np.mean([hands[0].velocity_mm_s for hands in tracks[-8:]], axis=0)
+    np.testing.assert_allclose(velocity, (200, 0, 0), atol=40)
+    for time, hands in zip(times, tracks, strict=True):
+        (truth,) = moving_right(time)
+        assert np.linalg.norm(hands[0].joints_px - truth.joints_px, axis=1).mean() < 2.5
+
+
+def crossing(time: float) -> list[HandPose]:
+    """A left hand passes behind a right one."""
+    return [
+        true_hand(CAMERA, (-140 + 280 * time, 60, 560), side="left", rotation=turn(-15)),
+        true_hand(CAMERA, (140 - 280 * time, 75, 520), side="right", rotation=turn(10)),
+    ]
+
+
+def test_crossing_hands_keep_their_ids_and_sides(tracker: HandTracker) -> None:
+    frames = film(crossing, seconds(1.0))
+    tracks = run(tracker, frames)
+    sides = {hand.track_id: hand.side for hand in tracks[0]}
+    assert sorted(sides.values()) == ["left", "right"]
+    seen = 0
+    for frame, hands in zip(frames, tracks, strict=True):
+        truths = {truth.side: truth for truth in crossing(frame.time_s)}
+        for hand in hands:
+            assert sides[hand.track_id] == hand.side
+            error = np.linalg.norm(hand.raw.joints_px - truths[hand.side].joints_px, axis=1)
+            assert np.median(error) < 3
+            seen += 1
+    assert len(tracks[-1]) == 2
+    assert seen > 0.85 * 2 * len(frames)
+
+
+def test_two_right_hands_are_two_tracks(tracker: HandTracker) -> None:
+    def scene(time: float) -> list[HandPose]:
+        return [
+            true_hand(CAMERA, (-150 + 40 * time, 60, 600)),
+            true_hand(CAMERA, (180 - 40 * time, 60, 600), rotation=turn(-10)),
+        ]
+
+    tracks = run(tracker, film(scene, seconds(0.6)))
+    assert all([hand.track_id for hand in hands] == [0, 1] for hands in tracks)
+    assert all([hand.side for hand in hands] == ["right", "right"] for hands in tracks)
+    assert all(hands[0].joints_px[0, 0] < hands[1].joints_px[0, 0] - 50 for hands in tracks)
+
+
+def test_more_hands_than_two_are_followed(dot_weights: Path) -> None:
+    def scene(time: float) -> list[HandPose]:
+        return [
+            true_hand(CAMERA, (-170, 60 + 10 * time, 600)),
+            true_hand(CAMERA, (10, 60 - 10 * time, 600), side="left"),
+            true_hand(CAMERA, (190, 60, 600), rotation=turn(-20)),
+        ]
+
+    tracker = HandTracker(weights_dir=dot_weights, max_hands=5)
+    assert all(len(hands) == 3 for hands in run(tracker, film(scene, seconds(0.4))))
+
+
+def leaving(time: float) -> list[HandPose]:
+    """One hand stays; the other leaves to the right and comes back."""
+    stays = true_hand(CAMERA, (-110, 60, 520), side="left")
+    away = 170 + 500 * np.sin(np.pi * time / 2)
+    return [stays, true_hand(CAMERA, (away, 60, 600))]
+
+
+def test_a_returning_hand_is_found_within_three_frames(
+    tracker: HandTracker, searches: list[int]
+) -> None:
+    frames = film(leaving, seconds(2.0))
+    tracks = run(tracker, frames)
+    whole = [bool((leaving(f.time_s)[1].joints_px[:, 0] < 312).all()) for f in frames]
+    found = [any(hand.side == "right" for hand in hands) for hands in tracks]
+    away = [i for i, is_whole in enumerate(whole) if not is_whole]
+    returned = away[-1] + 1
+    assert all(found[: away[0]])
+    assert not any(found[away[0] + 8 : returned - 8])
+    assert any(found[: returned + 3][-4:])
+    assert all(found[returned + 3 :])
+    assert all(any(hand.side == "left" for hand in hands) for hands in tracks)
+    assert len(searches) < 0.4 * len(frames)
+
+
+def test_a_hand_that_is_hidden_for_a_moment_is_the_same_hand(tracker: HandTracker) -> None:
+    frames = film(moving_right, seconds(1))
+    hidden = replace(frames[10], image=blank())
+    frames[10:15] = [replace(hidden, time_s=f.time_s, index=f.index) for f in frames[10:15]]
+    tracks = run(tracker, frames)
+    assert not any(tracks[10:15])
+    assert all([hand.track_id for hand in hands] == [0] for hands in tracks[:10] + tracks[17:])
+
+
+def test_a_hand_that_is_long_gone_comes_back_as_another(tracker: HandTracker) -> None:
+    frames = film(lambda _: [true_hand(CAMERA, (0, 70, 450))], seconds(2))
+    for i in range(15, 40):
+        frames[i] = replace(frames[i], image=blank())
+    tracks = run(tracker, frames)
+    assert not any(tracks[15:40])
+    assert {hand.track_id for hands in tracks[:15] for hand in hands} == {0}
+    assert {hand.track_id for hands in tracks[40:] for hand in hands} == {1}
+
+
+def test_the_side_never_flips(tracker: HandTracker) -> None:
+    """Some looks take the hand for one of the other side: the track stays what it is."""
+    truth = true_hand(CAMERA, (0, 70, 450))
+    other = replace(truth, side="left")
+    frames = film(lambda time: [other if 0.3 < time < 0.42 else truth], seconds(1))
+    tracks = run(tracker, frames)
+    assert all([(h.track_id, h.side) for h in hands] == [(0, "right")] for hands in tracks)
+
+
+def test_a_side_that_was_wrong_all_along_ends_the_track(tracker: HandTracker) -> None:
+    truth = true_hand(CAMERA, (0, 70, 450))
+    other = replace(truth, side="left")
+    tracks = run(tracker, film(lambda time: [truth if time < 0.1 else other], seconds(1.2)))
+    assert {hand.side for hands in tracks for hand in hands if hand.track_id == 0} == {"right"}
+    assert [hand.side for hand in tracks[-1]] == ["left"]
+    assert tracks[-1][0].track_id > 0
+
+
+def textured(seed: int) -> np.ndarray:
+    """A background in greens that no network takes for dots."""
+    rng = np.random.default_rng(seed)
+    image = blank()
+    image[..., 1] = np.kron(rng.integers(GREY - 45, GREY + 46, (12, 16)), np.ones((20, 20)))
+    return image
+
+
+def test_a_cut_ends_all_tracks(tracker: HandTracker) -> None:
+    still = [true_hand(CAMERA, (0, 70, 450))]
+    frames = film(lambda _: still, seconds(0.3), textured(1))
+    others = film(lambda _: still, seconds(0.3) + 0.3, textured(2))
+    tracks = run(tracker, frames + others)
+    assert [[hand.track_id for hand in hands] for hands in tracks] == [[0]] * 9 + [[1]] * 9
+
+
+def test_a_flash_or_a_shadow_is_no_cut(tracker: HandTracker) -> None:
+    still = [true_hand(CAMERA, (0, 70, 450))]
+    dark = textured(1)
+    dark[..., 1] -= 20
+    frames = film(lambda _: still, seconds(0.3), textured(1))
+    frames += film(lambda _: still, seconds(0.3) + 0.3, dark)
+    assert all([hand.track_id for hand in hands] == [0] for hands in run(tracker, frames))
+
+
+def test_a_video_that_starts_again_is_another_video(tracker: HandTracker) -> None:
+    frames = film(moving_right, seconds(0.3))
+    run(tracker, frames)
+    assert [hand.track_id for hand in tracker(frames[0])] == [1]
+    assert tracker(frames[1])[0].age_s == pytest.approx(1 / FPS)
+    tracker.reset()
+    assert [hand.track_id for hand in tracker(frames[2])] == [2]
+
+
+def test_bare_images_have_a_nominal_clock(tracker: HandTracker) -> None:
+    frames = film(moving_right, seconds(0.5))
+    ages = [tracker(frame.image, CAMERA)[0].age_s for frame in frames]
+    np.testing.assert_allclose(ages, np.arange(len(frames)) / 30)
+    assert tracker(frames[-1].image)[0].camera.assumed
+    with pytest.raises(ValueError, match="floating point images"):
+        tracker(frames[0].image * 1.0)
+
+
+def trembling(time: float) -> list[HandPose]:
+    """A still hand whose joints are seen with a pixel of noise."""
+    truth = true_hand(CAMERA, (0, 70, 450), rotation=turn(10, 10, 10))
+    rng = np.random.default_rng(round(time * 1000))
+    return [replace(truth, joints_px=truth.joints_px + rng.normal(0, 0.7, (21, 2)))]
+
+
+def acceleration(positions: np.ndarray) -> float:
+    """Root mean square of the second difference along axis 0."""
+    return float(np.sqrt((np.diff(positions, 2, axis=0) ** 2).sum(axis=-1).mean()))
+
+
+def test_smoothing_steadies_a_still_hand(tracker: HandTracker) -> None:
+    tracks = [hands[0] for hands in run(tracker, film(trembling, seconds(3)))][30:]
+    for name in ("joints_px", "joints_mm", "root_mm"):
+        smooth = np.stack([getattr(hand, name) for hand in tracks])
+        raw = np.stack([getattr(hand.raw, name) for hand in tracks])
+        assert acceleration(smooth) < 0.35 * acceleration(raw)
+    truth = trembling(0.0)[0]
+    error, raw_error = (
+        np.mean([np.linalg.norm(h.joints_mm - truth.joints_mm, axis=1).mean() for h in poses])
+        for poses in (tracks, [hand.raw for hand in tracks])
+    )
+    assert error < raw_error
+
+
+def test_smoothing_follows_a_step_within_a_frame(tracker: HandTracker) -> None:
+    def step(time: float) -> list[HandPose]:
+        return [true_hand(CAMERA, (-30 if time < 0.99 else 30, 70, 450))]
+
+    tracks = run(tracker, film(step, seconds(1.2)))
+    before, after = step(0)[0].joints_px, step(2)[0].joints_px
+    assert np.abs(tracks[29][0].joints_px - before).max() < 1
+    way = np.abs(after - before).max()
+    assert np.abs(tracks[30][0].joints_px - after).max() < 0.5 * way
+    assert np.abs(tracks[31][0].joints_px - after).max() < 0.15 * way
+
+
+def test_bones_keep_their_length_and_joints_their_place(tracker: HandTracker) -> None:
+    def bending(time: float) -> list[HandPose]:
+        flexion = 8 + 6 * np.sin(6 * time)
+        root = (30 * np.sin(3 * time), 70, 450 + 60 * np.sin(2 * time))
+        return [true_hand(CAMERA, root, rotation=turn(20 * time, 8), flexion_deg=flexion)]
+
+    hands = [found[0] for found in run(tracker, film(bending, seconds(2.5)))]
+    lengths = np.stack([hand.bone_lengths_mm for hand in hands[30:]])
+    assert np.ptp(lengths, axis=0).max() < 1e-6
+    raw = np.stack([hand.raw.bone_lengths_mm for hand in hands[30:]])
+    np.testing.assert_allclose(lengths[0], np.median(raw, axis=0), rtol=0.05)
+    gaps = [
+        np.linalg.norm(CAMERA.project(hand.joints_mm) - hand.joints_px, axis=1).mean()
+        for hand in hands[30:]
+    ]
+    assert max(gaps) < 1.0
+
+
+def test_raw_values_do_not_depend_on_smoothing(dot_weights: Path) -> None:
+    frames = film(crossing, seconds(0.7))
+    smooth = run(HandTracker(weights_dir=dot_weights), frames)
+    plain = run(HandTracker(weights_dir=dot_weights, smooth=None), frames)
+    for ours, theirs in zip(smooth, plain, strict=True):
+        assert [h.track_id for h in ours] == [h.track_id for h in theirs]
+        for one, other in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(one.raw.joints_mm, other.joints_mm)
+            np.testing.assert_array_equal(other.raw.joints_px, other.joints_px)
+
+
+def test_frames_as_they_come_are_as_good_as_all_at_once(dot_weights: Path) -> None:
+    """Nothing looks ahead: a video cut short gives the same hands up to there."""
+    frames = film(crossing, seconds(0.6))
+    short = run(HandTracker(weights_dir=dot_weights, smooth=None), frames[:9])
+    whole = run(HandTracker(weights_dir=dot_weights, smooth=None), frames)
+    for ours, theirs in zip(short, whole, strict=False):
+        for one, other in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(one.joints_mm, other.joints_mm)
+
+
+def test_all_hands_are_looked_at_in_one_batch(tracker: HandTracker) -> None:
+    frames = film(crossing, seconds(0.3))
+    run(tracker, frames[:4])
+    batches: list[int] = []
+    network = tracker._stages.keypoint_estimator._network
+
+    class Counting:
+        card = network.card
+
+        def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+            batches.append(len(inputs["crop"]))
+            return network(**inputs)
+
+    tracker._stages.keypoint_estimator._network = Counting()  # type: ignore[assignment]
+    run(tracker, frames[4:])
+    assert batches == [2] * len(frames[4:])
+
+
+def test_two_tracks_never_share_a_hand(tracker: HandTracker) -> None:
+    """Two right hands drift into one place, where only one of them is seen."""
+
+    def merging(time: float) -> list[HandPose]:
+        left = true_hand(CAMERA, (-110 + 110 * min(time, 1), 60, 560))
+        right = true_hand(CAMERA, (150 - 150 * min(time, 1), 60, 560))
+        return [left, right] if time < 0.7 else [left]
+
+    for hands in run(tracker, film(merging, seconds(1.3))):
+        if len(hands) == 2:
+            gap = np.linalg.norm(hands[0].raw.joints_px - hands[1].raw.joints_px, axis=1).mean()
+            assert gap > 8
