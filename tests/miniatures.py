@@ -78,7 +78,8 @@ def draw(shape: tuple[int, int], hands: list[Truth]) -> np.ndarray:
 def save(path: Path, image: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
-    assert cv2.imwrite(str(path), bgr, [cv2.IMWRITE_JPEG_QUALITY, 98])
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 98] if path.suffix == ".jpg" else []
+    assert cv2.imwrite(str(path), bgr, quality)
 
 
 def hand_mask(shape: tuple[int, int], joints_px: np.ndarray) -> np.ndarray:

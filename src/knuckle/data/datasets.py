@@ -94,8 +94,10 @@ class Part(LabelledSet):
     name = "part"
     splits = ()
 
-    def __init__(self, whole: LabelledSet, rows: np.ndarray, split: str) -> None:
-        self.whole, self.rows, self.split = whole, rows, split
+    def __init__(
+        self, whole: LabelledSet, rows: np.ndarray, split: str, division: str = "some records"
+    ) -> None:
+        self.whole, self.rows, self.split, self.division = whole, rows, split, division
         self.report = DropReport(total=len(whole), kept=len(rows))
         self.report.drop(f"in another part than {split}", len(whole) - len(rows))
 
@@ -167,7 +169,7 @@ def open_dataset(root: Path, split: str = "all", name: str | None = None) -> Lab
         part = split.removeprefix("70/15/15:")
         if part not in PARTS:
             raise ValueError(f"expected 70/15/15:{{{','.join(PARTS)}}}, got {split!r}")
-        return Part(whole, dealt.rows(part), split)
+        return Part(whole, dealt.rows(part), split, str(dealt))
     if split == "all" and "all" not in reader.splits:
         return _open_all(reader, root)
     return reader(root, split)

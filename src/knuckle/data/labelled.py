@@ -100,12 +100,14 @@ class LabelledSet(ABC):
         name: the key in ``DATASETS``.
         splits: the parts that the data set's makers made.
         split: the part that was opened.
+        division: how the data set was divided into parts, for people to read.
         report: what was left out.
     """
 
     name: ClassVar[str]
     splits: ClassVar[tuple[str, ...]]
     split: str
+    division: str = "official"
     report: DropReport
 
     @abstractmethod

@@ -225,8 +225,10 @@ def score(protocol: Protocol, pairs: Pairs) -> Scores:
         ValueError: the predictions lack what the protocol needs.
     """
     counted = protocol.counted(pairs)
-    errors = protocol.errors(pairs) if counted.any() else np.full(counted.shape, np.nan)
-    hands = counted.any(axis=1)
+    # A system that finds hands but never says anything in 3D is not scored in 3D.
+    in_3d = not pairs.found.any() or bool(np.isfinite(pairs.relative_mm).any())
+    errors = protocol.errors(pairs) if in_3d else np.full(counted.shape, np.nan)
+    hands = np.asarray(counted.any(axis=1))
     kinds = {"single": ~pairs.two, "two": pairs.two, "all": np.ones(len(pairs), bool)}
     return Scores(
         mpjpe_mm={
@@ -244,7 +246,7 @@ def score(protocol: Protocol, pairs: Pairs) -> Scores:
 
 def _same_sides(pairs: Pairs) -> np.ndarray:
     """(S,) bool: exactly the hands that are there were said."""
-    return np.asarray(np.all(pairs.true_sides == pairs.predicted_sides, axis=1))
+    return np.asarray(np.all(np.equal(pairs.true_sides, pairs.predicted_sides), axis=1))
 
 
 def _average(
@@ -255,10 +257,10 @@ def _average(
         means = _per_joint(errors, counted, side)
         return float(masked_mean(means, np.isfinite(means), axis=None))
     if protocol.mean == "side":
-        sides = [
-            masked_mean(errors, counted & (side == s)[:, None], axis=None) for s in (_LEFT, _RIGHT)
-        ]
-        return float(masked_mean(np.array(sides), np.isfinite(sides)))
+        means = np.array(
+            [masked_mean(errors[side == s], counted[side == s], axis=None) for s in (0, 1)]
+        )
+        return float(masked_mean(means, np.isfinite(means)))
     if protocol.mean == "hand":
         means = masked_mean(errors, counted)
         return float(masked_mean(means, np.isfinite(means)))

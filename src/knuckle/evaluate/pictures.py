@@ -1,0 +1,158 @@
+"""Pictures of an evaluation: PCK curves, errors by joint and by condition, the worst hands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from knuckle.evaluate.pairs import Pairs
+from knuckle.evaluate.run import Evaluation
+from knuckle.hand import BONES, JOINT_NAMES, SIDES
+from knuckle.metrics import PCK_2D_PX, PCK_3D_MM
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Axis labels of the conditions.
+_AXES = {
+    "depth_mm": "distance from the camera, mm",
+    "sharpness": "sharpness of the picture (high: sharp)",
+    "overlap": "share of the hand's box under the other hand's",
+    "hidden_share": "share of the joints that are hidden",
+}
+_TRUE_COLOUR, _PREDICTED_COLOUR = (90, 220, 90), (255, 120, 60)
+_TILE = 220
+
+
+def write_plots(
+    evaluation: Evaluation,
+    by_condition: dict[str, list[tuple[float, float, float, int]]],
+    folder: Path,
+) -> list[Path]:
+    """Write the plots as PNG files; returns their paths."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = {
+        "pck.png": Figure(figsize=(9, 3.6), layout="constrained"),
+        "joints.png": Figure(figsize=(9, 3.6), layout="constrained"),
+        "conditions.png": Figure(figsize=(9, 3.2), layout="constrained"),
+    }
+    _plot_pck(figures["pck.png"], evaluation)
+    _plot_joints(figures["joints.png"], evaluation)
+    _plot_conditions(figures["conditions.png"], by_condition)
+    paths = []
+    for name, figure in figures.items():
+        FigureCanvasAgg(figure)
+        figure.savefig(folder / name, dpi=110)
+        paths.append(folder / name)
+    return paths
+
+
+def _plot_pck(figure: Figure, evaluation: Evaluation) -> None:
+    measures = evaluation.measures
+    curves = (
+        (measures.pck_3d, PCK_3D_MM, "3D error, mm", measures.numbers["auc_3d_0_50mm"]),
+        (measures.pck_2d, PCK_2D_PX, "2D error, px", measures.numbers["auc_2d_0_30px"]),
+    )
+    for place, (curve, thresholds, label, area) in enumerate(curves, start=1):
+        axes = figure.add_subplot(1, 2, place)
+        axes.plot(thresholds, curve, color="#1f6f8b")
+        axes.set(xlabel=label, ylabel="share of joints within", ylim=(0, 1.02))
+        axes.set_title(f"area {area:.3f}; joints of missed hands count as wrong", fontsize=9)
+        axes.grid(alpha=0.3)
+
+
+def _plot_joints(figure: Figure, evaluation: Evaluation) -> None:
+    axes = figure.add_subplot()
+    at = np.arange(len(JOINT_NAMES))
+    for s, side in enumerate(SIDES):
+        errors = np.nan_to_num(evaluation.scores.per_joint_mm[s])
+        axes.bar(at + 0.4 * s - 0.2, errors, 0.4, label=side, color=("#5b8def", "#ef7d5b")[s])
+    axes.set_xticks(at, [name.replace("_", " ") for name in JOINT_NAMES], rotation=60, fontsize=7)
+    axes.set(ylabel=f"error, mm ({evaluation.protocol.name})")
+    axes.legend()
+    axes.grid(axis="y", alpha=0.3)
+
+
+def _plot_conditions(
+    figure: Figure, by_condition: dict[str, list[tuple[float, float, float, int]]]
+) -> None:
+    known = {name: rows for name, rows in by_condition.items() if rows}
+    for place, (name, rows) in enumerate(known.items(), start=1):
+        axes = figure.add_subplot(1, len(known), place)
+        low, high, error, count = (np.array(column) for column in zip(*rows, strict=True))
+        axes.plot((low + high) / 2, error, "o-", color="#1f6f8b")
+        for x, y, n in zip((low + high) / 2, error, count, strict=True):
+            axes.annotate(f"{n}", (x, y), fontsize=6, xytext=(3, 3), textcoords="offset points")
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel(_AXES[name], fontsize=8)
+        axes.set_ylabel("error, mm" if place == 1 else "")
+        axes.grid(alpha=0.3)
+
+
+def write_worst(evaluation: Evaluation, folder: Path, most: int = 50, columns: int = 10) -> Path:
+    """One picture of the worst hands: truth green, prediction orange, the error in mm below.
+
+    Missed hands come as what they cost. Without 3D, hands are ordered by their 2D error.
+    """
+    pairs = evaluation.pairs
+    errors = evaluation.scores.hand_errors
+    unit = "mm"
+    if not np.isfinite(errors).any():
+        pairs, errors, unit = evaluation.placed, evaluation.measures.columns["epe_px"], "px"
+    known = np.flatnonzero(np.isfinite(errors))
+    worst = known[np.argsort(-errors[known], kind="stable")[:most]]
+    tiles = [_tile(evaluation, pairs, int(row), f"{errors[row]:.0f} {unit}") for row in worst]
+    rows = max(-(-len(tiles) // columns), 1)
+    sheet = np.full((rows * _TILE, columns * _TILE, 3), 30, np.uint8)
+    for k, tile in enumerate(tiles):
+        y, x = k // columns * _TILE, k % columns * _TILE
+        sheet[y : y + _TILE, x : x + _TILE] = tile
+    path = folder / "worst.jpg"
+    folder.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+    return path
+
+
+def _tile(evaluation: Evaluation, pairs: Pairs, row: int, text: str) -> np.ndarray:
+    """(220, 220, 3) RGB: the hand and its surroundings, with both skeletons."""
+    image = evaluation.dataset.image(int(pairs.picture[row]))
+    valid = pairs.valid[row]
+    points = pairs.true_px[row][valid]
+    if pairs.found[row] and np.isfinite(pairs.predicted_px[row]).all():
+        points = np.concatenate([points, pairs.predicted_px[row]])
+    centre = (points.min(axis=0) + points.max(axis=0)) / 2
+    side = max(float((points.max(axis=0) - points.min(axis=0)).max()) * 1.3, 16.0)
+    scale = _TILE / side
+    tile_from_image = np.array(
+        [[scale, 0, _TILE / 2 - scale * centre[0]], [0, scale, _TILE / 2 - scale * centre[1]]]
+    )
+    tile = cv2.warpAffine(image, tile_from_image, (_TILE, _TILE), borderValue=(30, 30, 30))
+    for joints, mask, colour in (
+        (pairs.true_px[row], valid, _TRUE_COLOUR),
+        (pairs.predicted_px[row], np.isfinite(pairs.predicted_px[row, :, 0]), _PREDICTED_COLOUR),
+    ):
+        draw_skeleton(tile, (joints - centre) * scale + _TILE / 2, mask, colour)
+    label = text if pairs.found[row] else f"missed, {text}"
+    cv2.putText(tile, label, (4, _TILE - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 3)
+    cv2.putText(tile, label, (4, _TILE - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (255, 255, 255), 1)
+    return tile
+
+
+def draw_skeleton(
+    image: np.ndarray, joints_px: np.ndarray, valid: np.ndarray, colour: tuple[int, int, int]
+) -> None:
+    """Draw bones and joints onto an RGB image, in place; only between valid joints."""
+    sub = 16  # cv2 draws at fractions of a pixel when coordinates are whole sixteenths
+    for a, b in BONES:
+        if valid[a] and valid[b]:
+            ends = [tuple(np.round(joints_px[j] * sub).astype(int).tolist()) for j in (a, b)]
+            cv2.line(image, ends[0], ends[1], colour, 1, cv2.LINE_AA, shift=4)
+    for joint in np.flatnonzero(valid):
+        at = tuple(np.round(joints_px[joint] * sub).astype(int).tolist())
+        cv2.circle(image, at, 2 * sub, colour, -1, cv2.LINE_AA, shift=4)

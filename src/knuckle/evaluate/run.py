@@ -1,0 +1,156 @@
+"""One evaluation from end to end: a system answers, its answers are paired, scored and reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from knuckle.camera import Camera
+from knuckle.data.labelled import LabelledSet, Record
+from knuckle.evaluate.measures import Measures, measure
+from knuckle.evaluate.pairs import Pairs, pair
+from knuckle.evaluate.predictions import (
+    PredictedHand,
+    Predictions,
+    PredictionWriter,
+    System,
+    read_predictions,
+)
+from knuckle.evaluate.protocols import PROTOCOLS, Protocol, Scores, score
+from knuckle.results import HandPose
+
+#: What is evaluated: image (H, W, 3) uint8 RGB, camera or None, boxes (N, 4) px or None -> hands.
+PoseSystem = Callable[[np.ndarray, Camera | None, np.ndarray | None], Sequence[HandPose]]
+#: Called after every picture with (done, of).
+OnProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The outcome: what was evaluated, how, and what came out.
+
+    Attributes:
+        protocol: what the scores mean.
+        system: who predicted, and what it was told.
+        dataset: the truth.
+        pairs: matched as the protocol says.
+        scores: of the protocol.
+        measures: of pairs matched by place, the same under every protocol.
+        placed: those pairs.
+    """
+
+    protocol: Protocol
+    system: System
+    dataset: LabelledSet
+    pairs: Pairs
+    scores: Scores
+    measures: Measures
+    placed: Pairs
+
+
+def evaluate(dataset: LabelledSet, predictions: Predictions, protocol: str) -> Evaluation:
+    """Score predictions.
+
+    Args:
+        dataset: the truth.
+        predictions: by the keys of its records.
+        protocol: a key of ``PROTOCOLS``.
+
+    Raises:
+        ValueError: no such protocol, no truth, predictions about other pictures, or predictions
+            that lack what the protocol needs.
+    """
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"protocol must be one of {', '.join(PROTOCOLS)}, got {protocol!r}")
+    chosen = PROTOCOLS[protocol]
+    pairs = pair(dataset, predictions, chosen.matching)
+    placed = pairs if chosen.matching == "place" else pair(dataset, predictions, "place")
+    if pairs.has_3d.any() and not chosen.counted(pairs).any():
+        raise ValueError(
+            f"the protocol {protocol} counts none of the {len(pairs)} hands of {dataset.name}, "
+            f"{dataset.split}: it takes {chosen.hands} hands with a valid "
+            f"{chosen.root.name.lower()}; choose another protocol"
+        )
+    return Evaluation(
+        protocol=chosen,
+        system=predictions.system,
+        dataset=dataset,
+        pairs=pairs,
+        scores=score(chosen, pairs),
+        measures=measure(placed),
+        placed=placed,
+    )
+
+
+def predict(
+    dataset: LabelledSet,
+    pose_system: PoseSystem,
+    system: System,
+    path: Path,
+    *,
+    on_progress: OnProgress = lambda done, of: None,
+) -> Predictions:
+    """Run a system on every picture and keep what it says in a prediction file.
+
+    A file that is there is continued: an interrupted run loses nothing.
+
+    Args:
+        dataset: the pictures.
+        pose_system: the system.
+        system: how it is described; its ``boxes`` and ``intrinsics`` say what it is told.
+        path: the prediction file.
+        on_progress: see ``OnProgress``.
+
+    Returns:
+        what is in the file when all is done.
+    """
+    with PredictionWriter(path, system) as writer:
+        for index in range(len(dataset)):
+            record = dataset.record(index)
+            if record.key not in writer.done:
+                poses = _ask(pose_system, system, dataset.image(index), record)
+                with_mask = dataset.hand_map(index) is not None
+                writer.write(
+                    record.key,
+                    [PredictedHand.from_pose(pose, with_mask=with_mask) for pose in poses],
+                )
+            on_progress(index + 1, len(dataset))
+    return read_predictions(path)
+
+
+def _ask(
+    pose_system: PoseSystem, system: System, image: np.ndarray, record: Record
+) -> Sequence[HandPose]:
+    camera = record.camera if system.intrinsics == "given" else None
+    if system.boxes == "own":
+        return pose_system(image, camera, None)
+    boxes = true_boxes(record)
+    return pose_system(image, camera, boxes) if len(boxes) else ()
+
+
+def true_boxes(record: Record) -> np.ndarray:
+    """(N, 4) tightest boxes around the labelled joints of every hand that has any, px."""
+    points = [hand.joints_px[hand.valid] for hand in record.hands if hand.valid.any()]
+    boxes = [np.concatenate([p.min(axis=0) - 0.5, p.max(axis=0) + 0.5]) for p in points]
+    return np.array(boxes).reshape(-1, 4)
+
+
+def predictions_from_truth(dataset: LabelledSet) -> Predictions:
+    """The labels as if a system had said them: the best that any system can do."""
+    hands = {}
+    for index in range(len(dataset)):
+        record = dataset.record(index)
+        hands[record.key] = [
+            PredictedHand(
+                side=hand.side,
+                joints_px=hand.joints_px,
+                joints_mm=hand.joints_mm,
+                visible=hand.visible,
+            )
+            for hand in record.hands
+            if hand.valid.any()
+        ]
+    return Predictions(System("the labels themselves"), hands)
