@@ -12,27 +12,30 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import tyro
 
 if TYPE_CHECKING:
     from knuckle.camera import Camera
     from knuckle.job import Summary
+    from knuckle.pipeline import HandTracker
 
 EXIT_ERROR = 2
 EXIT_SIGNAL = 128  # plus the signal's number, as shells do
 
 #: The extra of ``pip install knuckle[…]`` that brings a library.
 EXTRAS = {
-    **dict.fromkeys(("torch", "lightning", "numba", "onnx", "orjson", "matplotlib"), "train"),
-    "viser": "viewer",
+    **dict.fromkeys(("torch", "lightning", "numba", "onnx", "orjson"), "train"),
+    **dict.fromkeys(("viser", "matplotlib"), "viewer"),
     "pyarrow": "parquet",
 }
 
 Source = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
+Result = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RESULT")]
 Output = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")]
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
@@ -75,23 +78,16 @@ class Track:
         """Track, with progress, and say what was found and where it is."""
         from knuckle.job import open_sinks, run
         from knuckle.output import RunInfo
-        from knuckle.pipeline import HandTracker
         from knuckle.progress import Progress
         from knuckle.video import open_source
 
         camera = _load_camera(self.camera)
-        tracker = HandTracker(
-            max_hands=self.max_hands,
-            hand_length_mm=self.hand_length_mm,
-            weights_dir=self.weights,
-            **({"smooth": None} if self.raw else {}),
-        )
+        tracker = _tracker(self.max_hands, self.raw, self.weights, self.hand_length_mm)
         with open_source(self.source, camera=camera, fps=self.fps) as source:
             info = RunInfo.of(
                 self.source, source.size, camera=camera, fps=source.fps, weights=tracker.versions
             )
-            names = [name.strip() for name in self.format.split(",") if name.strip()]
-            names += ["overlay"] * self.overlay
+            names = _names(self.format) + ["overlay"] * self.overlay
             sinks = open_sinks(names, self.output or default_folder(self.source), info)
             with Progress(source.info) as progress:
                 summary = run(source, tracker, sinks, on_frame=progress.advance)
@@ -139,6 +135,104 @@ class Bench:
         return 0
 
 
+@dataclass(frozen=True)
+class Plot:
+    """Draw a result over time: where each hand was, how its fingers bent, how sure that is."""
+
+    result: Result
+    """Folder or file that knuckle track wrote."""
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = None
+    """Picture to write (.png, .svg or .pdf); by default plot.png beside the result."""
+
+    def run(self) -> int:
+        """Plot and say where it is."""
+        from knuckle.output import open_recording
+        from knuckle.viewer.plot import save_plot
+
+        folder = self.result if self.result.is_dir() else self.result.parent
+        path = self.output or folder / "plot.png"
+        save_plot(open_recording(self.result), path)
+        print(path)
+        return 0
+
+
+@dataclass(frozen=True)
+class Live:
+    """Show a camera in the browser with the hands drawn onto it, and in 3D beside it."""
+
+    camera_index: int = 0
+    """Which camera of this machine."""
+    source: Annotated[str | None, tyro.conf.arg(metavar="SOURCE")] = None
+    """Instead of a camera: a device, the URL of a stream, or a video."""
+    record: Folder = None
+    """Also write the results into this folder."""
+    format: str = "npz,json,csv"
+    """What to record, separated by commas: npz, json, csv, parquet, overlay."""
+    camera: File = None
+    """Intrinsics as JSON: fx, fy, cx, cy, distortion. Without them a view of 65° is assumed."""
+    max_hands: int = 2
+    """Follow at most so many hands at a time."""
+    raw: bool = False
+    """Show the estimate of each frame alone, without smoothing."""
+    weights: Folder = None
+    """Folder with other networks than those in the package."""
+    host: str = "127.0.0.1"
+    """Serve on this address; by default nobody but this machine can see the page."""
+    port: int = 8080
+    """Serve on this port, or on the next free one."""
+
+    def run(self) -> int:
+        """Track and serve until interrupted."""
+        from knuckle.job import open_sinks
+        from knuckle.output import RunInfo
+        from knuckle.video import open_source
+        from knuckle.viewer.live import live
+        from knuckle.viewer.stage import StageSettings
+
+        camera = _load_camera(self.camera)
+        tracker = _tracker(self.max_hands, self.raw, self.weights)
+        name = str(self.camera_index) if self.source is None else self.source
+        with open_source(name, camera=camera) as source:
+            info = RunInfo.of(
+                name, source.size, camera=camera, fps=source.fps, weights=tracker.versions
+            )
+            sinks = open_sinks(_names(self.format), self.record, info) if self.record else []
+            summary = live(
+                source,
+                tracker,
+                sinks,
+                StageSettings(self.host, self.port),
+                camera=camera,
+                max_hands=self.max_hands,
+            )
+        return report(summary)
+
+
+@dataclass(frozen=True)
+class View:
+    """Play a result in the browser: the hands in 3D, beside and in front of their video."""
+
+    result: Result
+    """Folder or file that knuckle track wrote."""
+    video: File = None
+    """Where the video is now; by default where it was."""
+    host: str = "127.0.0.1"
+    """Serve on this address; by default nobody but this machine can see the page."""
+    port: int = 8080
+    """Serve on this port, or on the next free one."""
+
+    def run(self) -> int:
+        """Serve until interrupted."""
+        from knuckle.output import open_recording
+        from knuckle.viewer.play import view
+        from knuckle.viewer.stage import StageSettings
+
+        recording = open_recording(self.result)
+        with suppress(KeyboardInterrupt):  # the way to end it
+            view(recording, self.video, StageSettings(self.host, self.port))
+        return 0
+
+
 def default_folder(source: str) -> Path:
     """Where results go if nobody says: here, named after the source."""
     name = source.split("://")[-1].split("?")[0].rstrip("/").split("/")[-1]
@@ -158,6 +252,21 @@ def report(summary: Summary) -> int:
     return 0
 
 
+def _names(formats: str) -> list[str]:
+    return [name.strip() for name in formats.split(",") if name.strip()]
+
+
+def _tracker(
+    max_hands: int, raw: bool, weights: Path | None, hand_length_mm: float | None = None
+) -> HandTracker:
+    from knuckle.pipeline import HandTracker
+
+    options: dict[str, Any] = {"smooth": None} if raw else {}
+    return HandTracker(
+        max_hands=max_hands, weights_dir=weights, hand_length_mm=hand_length_mm, **options
+    )
+
+
 def _load_camera(path: Path | None) -> Camera | None:
     from knuckle.camera import Camera
 
@@ -166,6 +275,9 @@ def _load_camera(path: Path | None) -> Camera | None:
 
 VERBS: dict[str, Callable[..., Verb]] = {
     "track": Track,
+    "live": Live,
+    "view": View,
+    "plot": Plot,
     "bench": Bench,
 }
 

@@ -1,0 +1,126 @@
+"""``knuckle view RESULT``: plays a result in 3D beside its video."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from knuckle.output import Recording, pose_from
+from knuckle.results import HandPose, TrackedHand
+from knuckle.video.decode import DECODE_ERRORS
+from knuckle.video.errors import SourceError
+from knuckle.video.folder import images_in
+from knuckle.video.image import is_image, read_image
+from knuckle.video.seek import PicturesByTime
+from knuckle.viewer.stage import Stage, StageSettings
+
+#: Gives the picture (H, W, 3) of a frame, by its row in ``Recording.frames``; None for none.
+Pictures = Callable[[int], "np.ndarray | None"]
+
+
+class Player:
+    """A page with a result, a slider and a play button."""
+
+    def __init__(self, recording: Recording, pictures: Pictures, stage: Stage) -> None:
+        self.recording, self._pictures, self._stage = recording, pictures, stage
+        last = len(recording.frames) - 1
+        gui = stage.server.gui
+        self._playing = gui.add_checkbox("Play", initial_value=True)
+        self._speed = gui.add_slider("Speed", 0.1, 2.0, 0.1, 1.0)
+        self._slider = gui.add_slider("Frame", 0, max(last, 1), 1, 0, disabled=last < 1)
+        self._text = gui.add_markdown("")
+        self._row, self._shown = 0, -1
+
+    def play(self, keep_on: Callable[[], bool] = lambda: True) -> None:
+        """Show the result, again and again, until ``keep_on`` says no."""
+        while keep_on():
+            started_s = time.perf_counter()
+            self._show(self._row)
+            if not self._playing.value:
+                time.sleep(0.03)
+                self._row = int(self._slider.value)
+                continue
+            following = (self._row + 1) % len(self.recording.frames)
+            wait_s = self._seconds_between(self._row, following)
+            time.sleep(max(wait_s - (time.perf_counter() - started_s), 0.0))
+            # Someone may have pulled the slider meanwhile.
+            moved = int(self._slider.value) != self._row
+            self._row = int(self._slider.value) if moved else following
+            self._slider.value = self._row  # type: ignore[misc]
+
+    def _seconds_between(self, row: int, following: int) -> float:
+        times_s = self.recording.frames["time_s"]
+        step_s = float(times_s[following] - times_s[row]) if following > row else 0.5
+        return min(step_s, 1.0) / float(self._speed.value)
+
+    def _show(self, row: int) -> None:
+        if row == self._shown:
+            return
+        self._shown = row
+        frame = self.recording.frames[row]
+        hands = hands_of(self.recording, int(frame["frame"]))
+        self._stage.show(self._pictures(row), hands, self.recording.info.camera)
+        self._text.content = f"frame {frame['frame']}, {frame['time_s']:.2f} s  \n" + "  \n".join(
+            f"{hand.side}: wrist at {np.round(hand.root_mm).astype(int).tolist()} mm, "
+            f"score {hand.score:.2f}"
+            for hand in hands
+        )
+
+
+def hands_of(recording: Recording, frame: int) -> list[HandPose]:
+    """The hands of a frame as poses again."""
+    poses: list[HandPose] = []
+    for record in recording.hands_in(frame):
+        pose = pose_from(record, recording.info.camera)
+        if record["track_id"] >= 0:
+            fields = {name: getattr(pose, name) for name in pose.__dataclass_fields__}
+            pose = TrackedHand(
+                **fields,
+                track_id=int(record["track_id"]),
+                age_s=0.0,
+                raw=pose,
+                velocity_mm_s=np.zeros(3),
+            )
+        poses.append(pose)
+    return poses
+
+
+def pictures_of(recording: Recording, source: Path) -> Pictures:
+    """Pictures of a recording's frames from its source, if that can still be read."""
+    try:
+        if source.is_dir():
+            paths = images_in(source)
+            return lambda row: read_image(paths[int(recording.frames["frame"][row])])
+        if is_image(source):
+            image = read_image(source)
+            return lambda row: image
+        video = PicturesByTime(str(source))
+    except (SourceError, *DECODE_ERRORS):
+        return lambda row: None
+    return lambda row: video.at(float(recording.frames["time_s"][row]))
+
+
+def view(
+    recording: Recording,
+    video: Path | None,
+    settings: StageSettings,
+    *,
+    keep_on: Callable[[], bool] = lambda: True,
+) -> None:
+    """Serve a page that plays a recording, until interrupted.
+
+    Args:
+        recording: what to play.
+        video: where its video is now; by default where it was.
+        settings: where to serve.
+        keep_on: asked before every frame.
+    """
+    per_frame = np.unique(recording.hands["frame"], return_counts=True)[1]
+    most = int(per_frame.max(initial=1))
+    pictures = pictures_of(recording, video or Path(recording.info.source))
+    with Stage(settings, recording.info.source, max_hands=most) as stage:
+        print(f"{stage.url}  (Ctrl-C ends)", flush=True)
+        Player(recording, pictures, stage).play(keep_on)

@@ -1,0 +1,284 @@
+"""Hands in 3D in the browser, in front of the picture that they were found in.
+
+The scene is in metres, in the camera's frame. The picture stands behind the hands where the camera
+would see it, so that from the camera's place each hand covers itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from types import TracebackType
+
+import cv2
+import numpy as np
+import viser
+
+from knuckle.camera import Camera
+from knuckle.hand import BONES, FINGERS, N_BONES, N_JOINTS
+from knuckle.output.draw import FINGER_COLOURS, WRIST_COLOUR, draw_hands
+from knuckle.output.errors import OutputError
+from knuckle.results import HandPose
+
+#: Radii of joints and bones, metres: a little less than a finger is thick.
+JOINT_RADIUS_M, BONE_RADIUS_M = 0.0065, 0.0042
+#: How far behind the farthest joint the picture stands, metres.
+_BEHIND_M = 0.12
+#: Pictures are sent this wide, as JPEG: enough to see, little enough for 30 a second.
+_SENT_WIDTH, _JPEG_QUALITY = 480, 75
+
+
+@dataclass(frozen=True)
+class StageSettings:
+    """Where the page is served.
+
+    Attributes:
+        host: only this machine unless told otherwise: pictures of people are shown.
+        port: the next free one is taken if it is not free.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+
+
+class Stage:
+    """A page that shows one frame at a time. Use it in a ``with`` block.
+
+    Attributes:
+        server: viser's, to add controls to.
+        url: of the page.
+    """
+
+    def __init__(self, settings: StageSettings, title: str, max_hands: int) -> None:
+        """Start serving.
+
+        Raises:
+            OutputError: the host is none of this machine's.
+        """
+        try:
+            with redirect_stdout(StringIO()):  # it draws a box with its address even so
+                self.server = viser.ViserServer(
+                    host=settings.host, port=settings.port, label=f"Knuckle: {title}", verbose=False
+                )
+        except OSError as error:
+            raise OutputError(
+                f"cannot serve on {settings.host}:{settings.port} ({error}): choose another host"
+            ) from None
+        self.url = f"http://{self.server.get_host()}:{self.server.get_port()}"
+        self.server.scene.set_up_direction("-y")
+        self.server.gui.configure_theme(dark_mode=True, show_logo=False, show_share_button=False)
+        self.server.scene.add_light_hemisphere(
+            "/light", sky_color=(255, 255, 255), ground_color=(120, 120, 130), intensity=1.2
+        )
+        self._picture = Picture(self.server)
+        self._hands = [HandModel(self.server, index) for index in range(max_hands)]
+        self._turn = self.server.gui.add_checkbox("Turn the view", initial_value=False)
+        self._middle_m = np.array([0.0, 0.0, 0.6])
+        self._angle = 0.0
+        self.server.on_client_connect(self._look_from_the_camera)
+
+    def show(self, image: np.ndarray | None, hands: Sequence[HandPose], camera: Camera) -> None:
+        """Replace what is on the page.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, or None if there is none.
+            hands: those found in it.
+            camera: of the image.
+        """
+        hands = hands[: len(self._hands)]
+        joints_m = np.concatenate([h.joints_mm for h in hands]) / 1000 if hands else None
+        with self.server.atomic():
+            for model, hand in zip(self._hands, [*hands, *[None] * len(self._hands)], strict=False):
+                model.show(hand)
+            if image is not None:
+                self._picture.show(image, hands, camera, joints_m)
+        if joints_m is not None:
+            self._middle_m = 0.9 * self._middle_m + 0.1 * np.median(joints_m, axis=0)
+        if self._turn.value:
+            self._orbit()
+
+    def close(self) -> None:
+        """Stop serving."""
+        with redirect_stdout(StringIO()):
+            self.server.stop()
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _look_from_the_camera(self, client: viser.ClientHandle) -> None:
+        with client.atomic():
+            client.camera.up_direction = (0.0, -1.0, 0.0)
+            client.camera.position = (0.25, -0.15, -0.15)
+            client.camera.look_at = tuple(self._middle_m)
+
+    def _orbit(self) -> None:
+        """Swing around the hands, to and fro, as one turns an object to see its depth."""
+        self._angle += 0.02
+        turn = 0.7 * np.sin(self._angle)
+        distance = float(np.linalg.norm(self._middle_m))
+        offset = np.array([np.sin(turn), -0.25, -np.cos(turn)]) * distance
+        for client in self.server.get_clients().values():
+            with client.atomic():
+                client.camera.position = tuple(self._middle_m + offset)
+                client.camera.look_at = tuple(self._middle_m)
+
+
+class HandModel:
+    """One hand made of balls and rods: two batched meshes, updated in place."""
+
+    def __init__(self, server: viser.ViserServer, index: int) -> None:
+        still = np.tile([1.0, 0.0, 0.0, 0.0], (N_JOINTS, 1))
+        colours = joint_colours()
+        ball, rod = ball_mesh(), rod_mesh()
+        self._joints = server.scene.add_batched_meshes_simple(
+            f"/hands/{index}/joints",
+            *ball,
+            still,
+            np.zeros((N_JOINTS, 3)),
+            batched_scales=np.full(N_JOINTS, JOINT_RADIUS_M),
+            batched_colors=colours,
+            lod="off",
+            visible=False,
+        )
+        self._bones = server.scene.add_batched_meshes_simple(
+            f"/hands/{index}/bones",
+            *rod,
+            still[:N_BONES],
+            np.zeros((N_BONES, 3)),
+            batched_scales=np.ones((N_BONES, 3)),
+            batched_colors=colours[BONES[:, 1]],
+            lod="off",
+            visible=False,
+        )
+        self._label = server.scene.add_label(f"/hands/{index}/label", "", visible=False)
+
+    def show(self, hand: HandPose | None) -> None:
+        """Take the pose of a hand, or go away."""
+        for part in (self._joints, self._bones, self._label):
+            part.visible = hand is not None
+        if hand is None:
+            return
+        joints_m = (hand.joints_mm / 1000).astype(np.float32)
+        self._joints.batched_positions = joints_m
+        # A joint that is uncertain is small: its ball says how far it can be trusted.
+        trust = 0.55 + 0.45 * np.clip(hand.joint_score, 0, 1)
+        self._joints.batched_scales = (JOINT_RADIUS_M * trust).astype(np.float32)
+        starts, ends = joints_m[BONES[:, 0]], joints_m[BONES[:, 1]]
+        lengths = np.linalg.norm(ends - starts, axis=1)
+        self._bones.batched_positions = starts
+        self._bones.batched_wxyzs = turns_from_z(ends - starts)
+        self._bones.batched_scales = np.stack(
+            [np.full(N_BONES, BONE_RADIUS_M), np.full(N_BONES, BONE_RADIUS_M), lengths], axis=1
+        )
+        track_id = getattr(hand, "track_id", None)
+        self._label.text = hand.side if track_id is None else f"{hand.side} {track_id}"
+        self._label.position = tuple(joints_m[0] + (0.0, 0.03, 0.0))
+
+
+class Picture:
+    """The frame, behind the hands and in the panel."""
+
+    def __init__(self, server: viser.ViserServer) -> None:
+        blank = np.zeros((9, 16, 3), np.uint8)
+        self._panel = server.gui.add_image(blank, format="jpeg", jpeg_quality=_JPEG_QUALITY)
+        self._screen = server.scene.add_image(
+            "/picture",
+            blank,
+            1.0,
+            1.0,
+            format="jpeg",
+            jpeg_quality=_JPEG_QUALITY,
+            cast_shadow=False,
+            receive_shadow=False,
+        )
+        self._shown = server.gui.add_checkbox("Picture behind the hands", initial_value=True)
+        self._drawn = server.gui.add_checkbox("Draw the hands onto it", initial_value=True)
+        self._depth_m = 1.0
+
+    def show(
+        self,
+        image: np.ndarray,
+        hands: Sequence[HandPose],
+        camera: Camera,
+        joints_m: np.ndarray | None,
+    ) -> None:
+        """Show a frame; ``joints_m`` (n, 3) are all joints in front of it."""
+        height, width = image.shape[:2]
+        if joints_m is not None:
+            behind = float(joints_m[:, 2].max()) + _BEHIND_M
+            self._depth_m = max(behind, 0.9 * self._depth_m + 0.1 * behind)  # follow calmly
+        small = _shrink(image)
+        self._panel.image = _shrink(draw_hands(image, hands)) if self._drawn.value else small
+        self._screen.visible = self._shown.value
+        if not self._shown.value:
+            return
+        self._screen.image = small
+        self._screen.render_width = width / camera.fx * self._depth_m
+        self._screen.render_height = height / camera.fy * self._depth_m
+        middle = (
+            ((width - 1) / 2 - camera.cx) / camera.fx,
+            ((height - 1) / 2 - camera.cy) / camera.fy,
+        )
+        self._screen.position = (*(np.array(middle) * self._depth_m), self._depth_m)
+
+
+def _shrink(image: np.ndarray) -> np.ndarray:
+    scale = _SENT_WIDTH / image.shape[1]
+    if scale >= 1:
+        return image
+    size = (_SENT_WIDTH, max(round(image.shape[0] * scale), 1))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def joint_colours() -> np.ndarray:
+    """(21, 3) uint8: the colours of the overlay."""
+    fingers = np.repeat(np.array(FINGER_COLOURS, np.uint8), FINGERS.shape[1], axis=0)
+    return np.concatenate([np.array([WRIST_COLOUR], np.uint8), fingers])
+
+
+def ball_mesh(rings: int = 10, segments: int = 16) -> tuple[np.ndarray, np.ndarray]:
+    """Unit ball: (V, 3) vertices and (F, 3) triangles, seen from outside."""
+    polar = np.linspace(0, np.pi, rings + 1)
+    profile = np.stack([np.sin(polar), np.cos(polar)], axis=1)
+    return _turned(profile, segments)
+
+
+def rod_mesh(segments: int = 12) -> tuple[np.ndarray, np.ndarray]:
+    """Rod of radius 1 from z = 0 to z = 1, without ends: those are inside the joints' balls."""
+    return _turned(np.array([[1.0, 1.0], [1.0, 0.0]]), segments)
+
+
+def _turned(profile: np.ndarray, segments: int) -> tuple[np.ndarray, np.ndarray]:
+    """The surface that (n, 2) radii and heights, from the top down, draw when turned around z."""
+    around = 2 * np.pi * np.arange(segments) / segments
+    circle = np.stack([np.cos(around), np.sin(around)], axis=1)
+    xy = profile[:, None, :1] * circle  # (n, segments, 2)
+    z = np.broadcast_to(profile[:, None, 1:], (*xy.shape[:2], 1))
+    vertices = np.concatenate([xy, z], axis=2).reshape(-1, 3)
+    here = np.arange(len(profile) - 1)[:, None] * segments + np.arange(segments)
+    beside = here - np.arange(segments) + (np.arange(segments) + 1) % segments
+    below, below_beside = here + segments, beside + segments
+    faces = [(here, below, below_beside), (here, below_beside, beside)]
+    triangles = np.concatenate([np.stack(face, axis=-1).reshape(-1, 3) for face in faces])
+    return vertices.astype(np.float32), triangles.astype(np.uint32)
+
+
+def turns_from_z(directions: np.ndarray) -> np.ndarray:
+    """Quaternions (n, 4), w first, that turn z to the given directions (n, 3), the short way."""
+    lengths = np.linalg.norm(directions, axis=1, keepdims=True)
+    unit = directions / np.maximum(lengths, 1e-12)
+    # Half-way quaternion: (1 + cos, z x direction), normalised.
+    quaternion = np.stack([1 + unit[:, 2], -unit[:, 1], unit[:, 0], np.zeros(len(unit))], axis=1)
+    opposite = quaternion[:, 0] < 1e-9
+    quaternion[opposite] = (0.0, 1.0, 0.0, 0.0)  # straight back: any half turn will do
+    return quaternion / np.linalg.norm(quaternion, axis=1, keepdims=True)

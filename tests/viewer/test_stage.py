@@ -1,0 +1,146 @@
+"""The page: what it is made of, and that it follows the frames."""
+
+from __future__ import annotations
+
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clips import number_of, write_images, write_video
+from fakes import CAMERA, INFO, SIZE, FakeTracker, frame, pose
+from knuckle.hand import BONES
+from knuckle.output import SINKS, Recording, RunInfo, open_recording
+from knuckle.video import open_source
+from knuckle.viewer.live import live
+from knuckle.viewer.play import Player, hands_of, pictures_of, view
+from knuckle.viewer.stage import Stage, StageSettings, ball_mesh, rod_mesh, turns_from_z
+
+ANYWHERE = StageSettings(port=18080)
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    with Stage(ANYWHERE, "test", max_hands=2) as stage:
+        yield stage
+
+
+def rotate(quaternions: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """Turn one vector by each quaternion (n, 4), w first."""
+    w, xyz = quaternions[:, :1], quaternions[:, 1:]
+    return vector + 2 * np.cross(xyz, np.cross(xyz, vector) + w * vector)
+
+
+unit = st.tuples(*[st.floats(-1, 1)] * 3).filter(lambda v: np.linalg.norm(v) > 1e-3)
+
+
+@given(unit)
+def test_rods_point_where_their_bones_do(direction: tuple[float, float, float]) -> None:
+    directions = np.array([direction, (0.0, 0.0, 2.0), (0.0, 0.0, -2.0)])
+    turned = rotate(turns_from_z(directions), np.array([0.0, 0.0, 1.0]))
+    expected = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    np.testing.assert_allclose(turned, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("mesh", [ball_mesh(), rod_mesh()])
+def test_meshes_are_seen_from_outside(mesh: tuple[np.ndarray, np.ndarray]) -> None:
+    vertices, faces = mesh
+    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    normals = np.cross(b - a, c - a)
+    outward = ((a + b + c) / 3 - vertices.mean(axis=0)) * normals
+    sizes = np.linalg.norm(normals, axis=1)
+    assert (outward.sum(axis=1)[sizes > 1e-6] > 0).all()
+    np.testing.assert_allclose(np.linalg.norm(vertices[:, :2], axis=1).max(), 1, atol=0.06)
+
+
+def test_the_page_is_served_to_this_machine(stage: Stage) -> None:
+    assert stage.url.startswith("http://127.0.0.1:")
+    assert b"<html" in urllib.request.urlopen(stage.url, timeout=10).read().lower()
+
+
+def test_hands_stand_where_they_were_found(stage: Stage) -> None:
+    hand = pose(track_id=4)
+    stage.show(frame(0).image, [hand], CAMERA)
+    model, absent = stage._hands
+    np.testing.assert_allclose(model._joints.batched_positions, hand.joints_mm / 1000, atol=1e-6)
+    np.testing.assert_allclose(
+        model._bones.batched_scales[:, 2], hand.bone_lengths_mm / 1000, atol=1e-6
+    )
+    starts = np.asarray(model._bones.batched_positions)
+    along = rotate(np.asarray(model._bones.batched_wxyzs), np.array([0.0, 0.0, 1.0]))
+    ends = starts + along * np.asarray(model._bones.batched_scales)[:, 2:]
+    np.testing.assert_allclose(ends, hand.joints_mm[BONES[:, 1]] / 1000, atol=1e-5)
+    assert model._label.text == "right 4"
+    assert model._joints.visible
+    assert not absent._joints.visible
+    stage.show(frame(1).image, [], CAMERA)
+    assert not model._joints.visible
+
+
+def test_the_picture_stands_where_the_camera_saw_it(stage: Stage) -> None:
+    """Its corners, projected, are the corners of the picture."""
+    stage.show(frame(0).image, [pose()], CAMERA)
+    screen = stage._picture._screen
+    middle, (width, height) = np.array(screen.position), SIZE
+    half = np.array([screen.render_width, screen.render_height, 0.0]) / 2
+    corners = CAMERA.project(np.stack([middle - half, middle + half]) * 1000)
+    np.testing.assert_allclose(corners, [(-0.5, -0.5), (width - 0.5, height - 0.5)], atol=1e-3)
+    assert middle[2] * 1000 > pose().joints_mm[:, 2].max()
+
+
+def recording(folder: Path, source: str) -> Recording:
+    info = RunInfo.of(source, (64, 48))
+    with SINKS["npz"](folder, info) as sink:
+        for index in range(12):
+            hands = [pose(track_id=0)] if index % 2 else []
+            sink.write(frame(index), hands)
+    return open_recording(folder)
+
+
+@pytest.mark.parametrize("kind", ["video", "folder"])
+def test_a_player_shows_each_frame_with_its_picture(kind: str, tmp_path: Path) -> None:
+    source = (
+        write_video(tmp_path / "a.mp4", 12, times=[index * 1000 // 30 for index in range(12)])
+        if kind == "video"
+        else write_images(tmp_path / "images", 12)
+    )
+    found = recording(tmp_path, str(source))
+    pictures = pictures_of(found, source)
+    for row in (0, 5, 6, 2, 11):
+        assert number_of(pictures(row)) == row
+    with Stage(ANYWHERE, "test", max_hands=1) as stage:
+        player = Player(found, pictures, stage)
+        turns = iter(range(6))
+        player.play(lambda: next(turns, None) is not None)
+        assert player._shown == 5
+        assert "frame 5" in player._text.content
+        assert "right: wrist" in player._text.content
+
+
+def test_a_result_whose_video_is_gone_is_still_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = recording(tmp_path, "moved/away.mp4")
+    turns = iter(range(2))
+    view(found, None, ANYWHERE, keep_on=lambda: next(turns, None) is not None)
+    assert "http://127.0.0.1:" in capsys.readouterr().out
+
+
+def test_hands_come_back_with_their_ids(tmp_path: Path) -> None:
+    found = recording(tmp_path, "a.mp4")
+    assert hands_of(found, 0) == []
+    (hand,) = hands_of(found, 1)
+    assert hand.track_id == 0
+    np.testing.assert_allclose(hand.joints_mm, pose().joints_mm, atol=1e-3)
+
+
+def test_live_shows_and_records(tmp_path: Path) -> None:
+    sink = SINKS["npz"](tmp_path, INFO)
+    source = open_source(write_video(tmp_path / "a.mp4", 10))
+    summary = live(source, FakeTracker(), [sink], ANYWHERE)
+    assert summary.n_frames == 10
+    assert len(open_recording(tmp_path).frames) == 10
