@@ -277,7 +277,8 @@ class HandEstimator:
         crops = [stages.crop_of(hand) for hand in stages.detect(image).hands]
         found = stages.look_again(image, stages.look(image, crops))
         sure = np.flatnonzero(found.presence >= self.settings.presence_threshold)
-        best_first = sure[np.argsort(-found.presence[sure], kind="stable")]
+        # Of two looks at one hand, one for each side, the look with the right side comes first.
+        best_first = sure[np.argsort(-found.trust[sure], kind="stable")]
         found = found.take(best_first)
         return found.take(without_duplicates(found.points_px))
 

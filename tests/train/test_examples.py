@@ -83,12 +83,13 @@ def test_left_and_right_hands_give_the_same_example():
     assert np.abs(a["image"].astype(int) - b["image"]).mean() < 2
 
 
-def test_wrong_side_teaches_the_side_and_nothing_else():
+def test_wrong_side_teaches_the_side_and_where_the_hand_is_but_no_depth():
     wrong = replace(STILL, other_side=1.0)
     example = crop_example(make_sample(), 0, np.random.default_rng(0), wrong, CODEC)
     assert example["right"] == 0
     assert example["side_weight"] == 1
-    assert example["point_weight"].sum() == example["joint_weight"].sum() == 0
+    assert example["point_weight"].sum() == 21
+    assert example["joint_weight"].sum() == 0
 
 
 def test_labels_that_scatter_weigh_less():

@@ -52,7 +52,8 @@ def crop_example(
     example |= {
         "image": crop.cut(sample.image),
         "points_px": points.astype(np.float32),
-        "point_weight": _trust(hand).astype(np.float32) * right,
+        # A crop of the wrong side needs keypoints too: the right crop is made from them.
+        "point_weight": _trust(hand).astype(np.float32),
         "present": np.array(1.0, np.float32),
         "right": np.array(right, np.float32),
         "side_weight": np.array(1.0, np.float32),

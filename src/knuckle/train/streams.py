@@ -30,7 +30,7 @@ from knuckle.train.examples import (
 )
 from knuckle.train.recipe import AugmentSettings, Recipe, SourceSettings
 
-#: Every so many-th shard of a folder is kept for validation.
+#: Shards whose number is a multiple of this are kept for validation.
 _VALIDATION_SHARD = 25
 #: Samples mixed with each other while shards are read.
 _SHUFFLE = 500
@@ -56,7 +56,7 @@ def validation_loaders(recipe: Recipe, limit: int = 512) -> dict[str, DataLoader
     """One loader per source, by name; the pictures are never trained on and never augmented."""
     if recipe.kind == "lifter":
         batch = next(iter(_PosedHands(recipe, seed=recipe.seed + 1_000_003, batch=4096)))
-        return {"posed": DataLoader([batch], batch_size=None)}
+        return {"posed": DataLoader(cast("Dataset[Example]", [batch]), batch_size=None)}
     loaders: dict[str, DataLoader] = {}
     for source in recipe.sources:
         examples = list(_limited(_validation_examples(recipe, source), limit))
@@ -171,8 +171,15 @@ def shard_paths(folder: str | Path, part: Part) -> list[Path]:
     paths = sorted(Path(folder).glob("*.tar"))
     if not paths:
         raise FileNotFoundError(f"no shards (*.tar) in {folder}; make them with `knuckle data`")
-    held_back = set(paths[::_VALIDATION_SHARD]) if len(paths) > 1 else set()
-    return [path for path in paths if (path in held_back) == (part == "validation")] or paths
+    if len(paths) == 1:
+        return paths
+    held_back = {path for path in paths if _number(path) % _VALIDATION_SHARD == 0}
+    return [path for path in paths if (path in held_back) == (part == "validation")]
+
+
+def _number(shard: Path) -> int:
+    """The number at the end of a shard's name: its part stays the same while the folder grows."""
+    return int(shard.stem.rpartition("-")[2])
 
 
 def _validation_examples(recipe: Recipe, source: SourceSettings) -> Iterator[Example]:
