@@ -1,0 +1,102 @@
+"""Cuts and changes, from a thumbnail."""
+
+import numpy as np
+import pytest
+
+from knuckle.track.scene import Scene
+from knuckle.track.schedule import SearchSchedule
+
+
+def picture(seed: int, size: tuple[int, int] = (640, 360), blocks: int = 12) -> np.ndarray:
+    """Random blocks with sensor noise."""
+    rng = np.random.default_rng(seed)
+    width, height = size
+    coarse = rng.integers(20, 230, (blocks, blocks, 3)).astype(np.uint8)
+    rows, columns = np.arange(height) * blocks // height, np.arange(width) * blocks // width
+    image = coarse[rows][:, columns].astype(float) + rng.normal(0, 4, (height, width, 3))
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("size", [(640, 360), (360, 640), (1280, 720), (100, 80), (3, 2), (1, 1)])
+def test_a_still_picture_has_no_cuts_and_no_changes(size: tuple[int, int]) -> None:
+    scene, image = Scene(), picture(1, size)
+    rng = np.random.default_rng(0)
+    none = np.empty((0, 4))
+    assert not scene.see(image)
+    assert scene.changed_since_search(none, image.shape)  # nobody has searched yet
+    scene.searched()
+    for _ in range(2):
+        noise = rng.normal(0, 3, image.shape) if min(size) > 50 else 0
+        assert not scene.see(np.clip(image + noise, 0, 255).astype(np.uint8))
+        assert not scene.changed_since_search(none, image.shape)
+
+
+def test_another_picture_is_a_cut() -> None:
+    scene = Scene()
+    cuts = [scene.see(picture(seed)) for seed in (1, 1, 2, 2, 3, 1)]
+    assert cuts == [False, False, True, False, True, True]
+
+
+def test_another_size_is_a_cut() -> None:
+    scene = Scene()
+    scene.see(picture(1))
+    assert scene.see(picture(1, (360, 640)))
+
+
+def test_motion_and_light_are_no_cuts() -> None:
+    scene, image = Scene(), picture(1)
+    scene.see(image)
+    assert not scene.see(np.roll(image, 8, axis=1))  # a moving camera
+    brighter = np.clip(np.roll(image, 8, axis=1).astype(int) + 25, 0, 255).astype(np.uint8)
+    assert not scene.see(brighter)
+    covered = brighter.copy()
+    covered[100:300, 100:400] = (200, 150, 120)  # a large hand comes in
+    assert not scene.see(covered)
+
+
+def test_what_comes_in_is_a_change_unless_it_is_a_known_hand() -> None:
+    scene, image = Scene(), picture(1)
+    scene.see(image)
+    scene.searched()
+    changed = image.copy()
+    changed[200:260, 400:460] ^= 128
+    scene.see(changed)
+    none = np.empty((0, 4))
+    assert scene.changed_since_search(none, image.shape)
+    there, elsewhere = np.array([[385.0, 185, 475, 275]]), np.array([[50.0, 50, 140, 140]])
+    assert not scene.changed_since_search(there, image.shape)
+    assert scene.changed_since_search(elsewhere, image.shape)
+    outside = np.array([[-500.0, -400, -300, -200], [5000.0, 5000, 6000, 6000]])
+    assert scene.changed_since_search(outside, image.shape)
+    # A slow change adds up since the search, not since the last frame.
+    scene.see(changed)
+    assert scene.changed_since_search(none, image.shape)
+    scene.searched()
+    assert not scene.changed_since_search(none, image.shape)
+
+
+def searches(schedule: SearchSchedule, frames: int, **state: object) -> list[int]:
+    """Frames at which it searches while nothing else changes."""
+    found = []
+    for i in range(frames):
+        if schedule.due(**state):
+            schedule.searched()
+            found.append(i)
+    return found
+
+
+def test_searches_are_as_frequent_as_there_is_reason() -> None:
+    quiet = {"slots": 2, "doubtful": False, "changed": False}
+    assert searches(SearchSchedule(3, 30), 10, followed=0, **quiet | {"changed": True}) == list(
+        range(10)
+    )
+    assert searches(SearchSchedule(3, 30), 10, followed=0, **quiet) == [0, 3, 6, 9]
+    assert searches(SearchSchedule(3, 30), 70, followed=1, **quiet) == [0, 30, 60]
+    assert searches(SearchSchedule(3, 30), 10, followed=1, **quiet | {"changed": True}) == [
+        0,
+        3,
+        6,
+        9,
+    ]
+    assert searches(SearchSchedule(3, 30), 99, followed=2, **quiet | {"changed": True}) == []
+    assert searches(SearchSchedule(3, 30), 7, followed=2, **quiet | {"doubtful": True}) == [0, 3, 6]
