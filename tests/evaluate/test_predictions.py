@@ -132,7 +132,7 @@ def test_bad_values_and_headers(tmp_path: Path) -> None:
         read_predictions(path)
     write_predictions(path, Predictions(SYSTEM))
     path.write_text(path.read_text().replace('"wrist"', '"elbow"'))
-    with pytest.raises(ValueError, match="missing .'wrist'"):
+    with pytest.raises(ValueError, match=r"missing .'wrist'"):
         read_predictions(path)
     with pytest.raises(ValueError, match="side must be"):
         PredictedHand(side="up", joints_px=np.zeros((21, 2)))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from knuckle.data.json_stream import BrokenDataError, JsonStream
+from knuckle.data.json_stream import BrokenDataError, JsonStream, MissingDataError
 from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record
 from knuckle.data.sample import HandLabel
 from knuckle.hand import FINGER_NAMES, N_JOINTS, SIDES, order_from_names
@@ -46,7 +46,7 @@ class CocoWholeBody(LabelledSet):
         self.images = Path(root) / f"{split}2017"
         path = _label_file(Path(root), split)
         if path is None:
-            raise BrokenDataError(f"{root} has no {_LABEL_FILES[split]}, nor has its annotations/")
+            raise MissingDataError(f"{root} has no {_LABEL_FILES[split]}, nor has its annotations/")
         self._file_names, self._hands, self._ignored = _read_labels(path)
         self.ids = sorted(self._hands)
         self.report = DropReport(total=len(self._file_names), kept=len(self.ids))

@@ -11,7 +11,7 @@ from knuckle.data.coco_wholebody import CocoWholeBody
 from knuckle.data.folder import Folder
 from knuckle.data.freihand import FreiHand
 from knuckle.data.interhand26m import InterHand26M
-from knuckle.data.json_stream import BrokenDataError
+from knuckle.data.json_stream import BrokenDataError, MissingDataError
 from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record
 from knuckle.data.real_hand_3d import RealHand3D
 from knuckle.data.rhd import Rhd
@@ -188,7 +188,7 @@ def _open_all(reader: type[LabelledSet], root: Path) -> LabelledSet:
     for split in reader.splits:
         try:
             parts.append(reader(root, split))
-        except BrokenDataError as error:
+        except MissingDataError as error:
             problems.append(error)
     if not parts:
         raise problems[0]

@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.data.json_stream import BrokenDataError
+from knuckle.data.json_stream import BrokenDataError, MissingDataError
 from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record
 from knuckle.data.sample import HandLabel
 from knuckle.hand import order_from_names
@@ -133,7 +133,7 @@ def _camera(values: dict[str, Any]) -> Camera:
 def _read_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
     """(line number, object) of every line that is not empty; the first is the header."""
     if not path.exists():
-        raise BrokenDataError(f"{path} does not exist; see knuckle.data.folder for what it holds")
+        raise MissingDataError(f"{path} does not exist; see knuckle.data.folder for what it holds")
     lines = []
     for number, line in enumerate(path.read_text().splitlines(), start=1):
         try:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.data.json_stream import BrokenDataError
+from knuckle.data.json_stream import BrokenDataError, MissingDataError
 from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record, read_rgb
 from knuckle.data.sample import HandLabel
 from knuckle.hand import FINGER_NAMES, order_from_names
@@ -50,10 +50,14 @@ class FreiHand(LabelledSet):
                 f"{self.folder}_K.json has {len(self.K)} records, {self.folder}_xyz.json "
                 f"{len(self.xyz_m)}: they are not of one release"
             )
-        self.files = sorted((self.folder / "rgb").glob("*.jpg"))
-        if not self.files:
-            raise BrokenDataError(f"{self.folder / 'rgb'} holds no pictures; unpack FreiHAND again")
+        self.files = self._expected_files()
         self.report = DropReport(total=len(self.files), kept=len(self.files))
+
+    def _expected_files(self) -> list[Path]:
+        """Every picture that the labels speak of; training has four versions of each moment."""
+        folder, moments = self.folder / "rgb", len(self.xyz_m)
+        versions = 4 if (folder / f"{moments:08d}.jpg").exists() else 1
+        return [folder / f"{number:08d}.jpg" for number in range(versions * moments)]
 
     @classmethod
     def is_at(cls, root: Path) -> bool:
@@ -102,7 +106,7 @@ def _load(folder: Path, part: str, shape: tuple[int, ...]) -> np.ndarray:
     try:
         values: Any = json.loads(path.read_text())
     except FileNotFoundError:
-        raise BrokenDataError(f"{path} does not exist; unpack FreiHAND's labels again") from None
+        raise MissingDataError(f"{path} does not exist; unpack FreiHAND's labels again") from None
     except json.JSONDecodeError as error:
         raise BrokenDataError(f"{path} is not whole JSON ({error}); unpack it again") from None
     for number, value in enumerate(values):

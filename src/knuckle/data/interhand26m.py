@@ -24,7 +24,7 @@ from knuckle.data.interhand_index import (
     LabelFiles,
     open_index,
 )
-from knuckle.data.json_stream import BrokenDataError
+from knuckle.data.json_stream import BrokenDataError, MissingDataError
 from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record
 from knuckle.data.sample import HandLabel, Sample
 from knuckle.hand import BONES, N_JOINTS, Side, bone_lengths, order_from_names
@@ -53,7 +53,7 @@ FLAWED_CAMERAS = ("400412",)
 #: Cameras whose number starts so give grey pictures.
 _GREY_PREFIX = "41"
 #: No human bone between two of the joints is outside these lengths, mm.
-_BONE_RANGE_MM = (2.0, 150.0)
+BONE_RANGE_MM = (2.0, 150.0)
 #: A bone that is longer or shorter than the capture's median by this factor is no bone.
 _BONE_FACTOR = 2.0
 #: A picture in which 99 % of the values are below this is black (JPEG noise stays below 10).
@@ -116,7 +116,7 @@ def find_release(root: Path, split: str, annotation: str = "all") -> Release:
     """Look for the label files of a split below ``root``.
 
     Raises:
-        BrokenDataError: none of the known layouts is there.
+        MissingDataError: none of the known layouts is there.
     """
     if split not in SPLITS:
         raise ValueError(f"InterHand2.6M has the splits {', '.join(SPLITS)}, asked for {split!r}")
@@ -136,7 +136,7 @@ def find_release(root: Path, split: str, annotation: str = "all") -> Release:
     if len(packed) == 1:
         stem = packed[0].name.removesuffix("_data.json")
         return Release(_label_files(root, stem), root, "re-packed", None, fps)
-    raise BrokenDataError(
+    raise MissingDataError(
         f"{root} is not InterHand2.6M: expected annotations/{split}/{stem}_data.json (v1.0), "
         f"annotations/{_OLD_FOLDER[annotation]}/{stem}_data.json (v0.0) or one *_data.json beside "
         f"its pictures (re-packed); found {', '.join(_names_in(root)[:8]) or 'nothing'}"
@@ -361,7 +361,7 @@ def impossible_steps(index: InterHandIndex) -> np.ndarray:
     for joints in _JOINTS_OF.values():
         lengths = bone_lengths(world[:, joints])  # (S, 20)
         known = valid[:, joints[BONES[:, 0]]] & valid[:, joints[BONES[:, 1]]]
-        low, high = _BONE_RANGE_MM
+        low, high = BONE_RANGE_MM
         wrong |= (known & ((lengths < low) | (lengths > high))).any(axis=1)
         for capture in np.unique(index["step_capture"]):
             steps = index["step_capture"] == capture

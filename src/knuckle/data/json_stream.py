@@ -23,6 +23,10 @@ class BrokenDataError(ValueError):
     """A data set's file is not what it should be: which file, which record, what to do."""
 
 
+class MissingDataError(BrokenDataError):
+    """The label files of a split are not there at all: perhaps nobody unpacked them."""
+
+
 class JsonStream:
     """A pull parser over one JSON file.
 
@@ -51,7 +55,7 @@ class JsonStream:
         try:
             self._file = self.path.open("rb")
         except FileNotFoundError:
-            raise BrokenDataError(f"{self.path} does not exist") from None
+            raise MissingDataError(f"{self.path} does not exist") from None
         self._text = codecs.getincrementaldecoder("utf-8")()
         return self
 

@@ -182,10 +182,26 @@ def read_rgb(path: Path) -> np.ndarray:
     Raises:
         BrokenDataError: there is no file, or it is not an image.
     """
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise _broken_picture(path, "does not exist") from None
+    # A decoder fills what a broken-off JPEG lacks with grey and says nothing.
+    if content[:2] == _JPEG_START and _JPEG_END not in content[-_JPEG_TRAILER:]:
+        raise _broken_picture(path, "is not an image that can be decoded: it breaks off")
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
     if image is None:
-        problem = "is not an image that can be decoded" if path.exists() else "does not exist"
-        raise BrokenDataError(
-            f"{path} {problem}; unpack the data set again, or see `knuckle data check`"
-        )
+        raise _broken_picture(path, "is not an image that can be decoded")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+#: Some cameras write a few bytes after the end of the picture.
+_JPEG_TRAILER = 4096
+
+
+def _broken_picture(path: Path, problem: str) -> BrokenDataError:
+    return BrokenDataError(
+        f"{path} {problem}; unpack the data set again, or see `knuckle data check`"
+    )

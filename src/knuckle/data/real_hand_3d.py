@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.data.json_stream import BrokenDataError
+from knuckle.data.json_stream import BrokenDataError, MissingDataError
 from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record, read_rgb
 from knuckle.data.sample import HandLabel
 from knuckle.hand import JOINT_NAMES, order_from_names
@@ -44,7 +44,7 @@ class RealHand3D(LabelledSet):
         try:
             self._labels = json.loads(path.read_text())
         except FileNotFoundError:
-            raise BrokenDataError(f"{path} does not exist") from None
+            raise MissingDataError(f"{path} does not exist") from None
         except json.JSONDecodeError as error:
             raise BrokenDataError(f"{path} is not whole JSON: {error}") from None
         for number, label in enumerate(self._labels):

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.data.json_stream import BrokenDataError
+from knuckle.data.json_stream import BrokenDataError, MissingDataError
 from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record
 from knuckle.data.sample import HandLabel
 from knuckle.hand import N_JOINTS, Side, order_from_names
@@ -131,7 +131,7 @@ def _read_labels(path: Path) -> dict[int, dict[str, np.ndarray]]:
     try:
         labels = _ArraysOnly(io.BytesIO(path.read_bytes()), encoding="latin1").load()
     except FileNotFoundError:
-        raise BrokenDataError(f"{path} does not exist; unpack RHD again") from None
+        raise MissingDataError(f"{path} does not exist; unpack RHD again") from None
     except (pickle.UnpicklingError, EOFError, ValueError, AttributeError) as error:
         raise BrokenDataError(f"{path} cannot be read ({error}); unpack RHD again") from None
     shapes = {"xyz": (42, 3), "uv_vis": (42, 3), "K": (3, 3)}
