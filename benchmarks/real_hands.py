@@ -23,6 +23,12 @@ from knuckle.data.interhand26m import InterHand26M, Selection
 from knuckle.data.labelled import LabelledSet
 from knuckle.data.real_hand_3d import RealHand3D
 from knuckle.data.sample import HandLabel, Sample
+from knuckle.evaluate import (
+    PredictedHand,
+    Predictions,
+    write_predictions,
+)
+from knuckle.evaluate import System as Author
 from knuckle.hand import Joint, Side
 from peers.process import MediaPipe, MediaPipeSettings
 
@@ -137,6 +143,26 @@ def mediapipe_system(python: Path, settings: MediaPipeSettings) -> System:
     return lambda samples: list(map(list, peer.predict([sample.image for sample in samples])))
 
 
+def save(
+    path: Path, system: str, samples: Sequence[Sample], answers: Sequence[Sequence[Hand]]
+) -> None:
+    """Write a system's answers as a prediction file; only 3D relative to the wrist is kept."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    hands = {
+        sample.key: [
+            PredictedHand(
+                side=hand.side,
+                joints_px=hand.joints_px,
+                joints_root_mm=hand.joints_mm - hand.joints_mm[0],
+            )
+            for hand in of_picture
+        ]
+        for sample, of_picture in zip(samples, answers, strict=True)
+    }
+    intrinsics = "given" if system.startswith("Knuckle") else "assumed"
+    write_predictions(path, Predictions(Author(system, "own", intrinsics), hands))
+
+
 # --------------------------------------------------------------------------------------------
 # The table
 # --------------------------------------------------------------------------------------------
@@ -169,16 +195,21 @@ class RealHands:
     """Which of MediaPipe's models."""
     knuckle: bool = True
     """Measure Knuckle."""
+    predictions: Path | None = None
+    """Folder to write each system's answers to, as files that ``knuckle evaluate`` reads."""
 
     def run(self) -> None:
         """Measure and print."""
         for name, pictures in SETS.items():
             samples = list(pictures(self.data / name))
             hands = max(len(sample.hands) for sample in samples)
-            scores = {
-                system: score(samples, predict(samples))
-                for system, predict in self._systems(hands).items()
-            }
+            scores = {}
+            for system, predict in self._systems(hands).items():
+                answers = predict(samples)
+                scores[system] = score(samples, answers)
+                if self.predictions is not None:
+                    stem = f"{name}-{system.lower().replace(' ', '-')}"
+                    save(self.predictions / f"{stem}.jsonl.gz", system, samples, answers)
             print(f"\n`{name}`, {len(samples)} photographs\n\n{table(scores)}")
 
     def _systems(self, max_hands: int) -> dict[str, System]:

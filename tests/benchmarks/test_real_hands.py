@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import real_hands
 from knuckle.camera import Camera
 from knuckle.data.sample import HandLabel, Sample
+from knuckle.evaluate import read_predictions
 from peers.process import MediaPipe, PeerHand
 
 CAMERA = Camera(500.0, 500.0, 128.0, 128.0)
@@ -67,6 +68,17 @@ def test_a_missed_hand_costs_as_much_as_one_collapsed_to_a_point():
 def test_a_hand_elsewhere_is_a_miss_and_spurious():
     scores = real_hands.score([sample()], [[hand(shift_px=1000.0)]])
     assert (scores.found, scores.spurious, scores.keypoints) == (0, 1, 1)
+
+
+def test_saved_answers_are_read_back_by_the_evaluation(tmp_path):
+    path = tmp_path / "mediapipe.jsonl.gz"
+    real_hands.save(path, "MediaPipe full", [sample()], [[hand(side="right")]])
+    predictions = read_predictions(path)
+    (read,) = predictions.hands["a"]
+    assert (predictions.system.name, predictions.system.intrinsics) == ("MediaPipe full", "assumed")
+    assert read.side == "right"
+    np.testing.assert_allclose(read.joints_px, CAMERA.project(JOINTS), atol=0.01)
+    np.testing.assert_allclose(read.relative_mm, JOINTS - JOINTS[0], atol=0.01)
 
 
 @pytest.mark.parametrize("name", real_hands.SETS)

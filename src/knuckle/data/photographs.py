@@ -139,8 +139,11 @@ class PhotographStore:
         return np.flatnonzero(held_back if name == "validation" else ~held_back)
 
     def save(self, path: str | Path) -> None:
-        """Write the store as one npz file."""
-        np.savez(path, **{f.name: getattr(self, f.name) for f in fields(self)})
+        """Write the store as one npz file; whoever reads it meanwhile sees the old one whole."""
+        path = Path(path)
+        partial = path.with_name(f"partial-{path.name}")
+        np.savez(partial, **{f.name: getattr(self, f.name) for f in fields(self)})
+        partial.replace(path)
 
     @classmethod
     def load(cls, path: str | Path) -> PhotographStore:
