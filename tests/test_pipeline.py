@@ -81,7 +81,8 @@ def test_several_hands_are_found_each_once(estimator: HandEstimator) -> None:
     assert len(found) == 3
     for truth in truths:
         assert_same(nearest(found, truth), truth)
-    assert [hand.score for hand in found] == sorted((h.score for h in found), reverse=True)
+    trust = [hand.score * hand.side_score for hand in found]
+    assert trust == sorted(trust, reverse=True)
 
 
 def nearest(found: Sequence[HandPose], truth: HandPose) -> HandPose:

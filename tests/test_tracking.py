@@ -371,3 +371,25 @@ def test_two_tracks_never_share_a_hand(tracker: HandTracker) -> None:
         if len(hands) == 2:
             gap = np.linalg.norm(hands[0].raw.joints_px - hands[1].raw.joints_px, axis=1).mean()
             assert gap > 8
+
+
+def test_a_doubtful_hand_gives_way_to_a_certain_one(dot_weights: Path) -> None:
+    """With one slot: a hand of which half is hidden, then a whole one elsewhere."""
+    tracker = HandTracker(weights_dir=dot_weights, max_hands=1)
+    hidden, whole = true_hand(CAMERA, (-150, 60, 600)), true_hand(CAMERA, (190, 60, 600))
+
+    def half_hidden(image: np.ndarray) -> np.ndarray:
+        covered = image.copy()
+        for x, y in hidden.joints_px[9:].astype(int):
+            covered[y - 6 : y + 7, x - 6 : x + 7] = GREY
+        return covered
+
+    frames = film(lambda time: [hidden, whole] if time > 0.45 else [hidden], seconds(1))
+    frames = [
+        replace(frame, image=half_hidden(frame.image) if frame.index > 5 else frame.image)
+        for frame in frames
+    ]
+    tracks = run(tracker, frames)
+    assert all([hand.track_id for hand in hands] == [0] for hands in tracks[:13])
+    assert all([hand.track_id for hand in hands] == [1] for hands in tracks[18:])
+    assert tracks[10][0].score < tracker.settings.doubt_threshold

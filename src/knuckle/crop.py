@@ -111,8 +111,9 @@ class Crop:
     def cut(self, image: np.ndarray, fill: int | None = None) -> np.ndarray:
         """The crop's pixels.
 
-        Beyond the frame its border is repeated, or ``fill`` is painted where that is given. Where the crop shrinks the frame to less than
-        half, the frame is averaged first, so that thin fingers do not break up.
+        Beyond the frame its border is repeated, or ``fill`` is painted where that is given. Where
+        the crop shrinks the frame to less than half, the frame is averaged first, so that thin
+        fingers do not break up.
 
         Args:
             image: (H, W, C) or (H, W) uint8 or float32.
@@ -275,11 +276,11 @@ class CropView:
         z = forward / np.linalg.norm(forward)
         y = down - (down @ z) * z
         y /= np.linalg.norm(y)
-        x = np.cross(y, z) * (-1.0 if crop.mirror else 1.0)
+        x = _cross(y, z) * (-1.0 if crop.mirror else 1.0)
         camera_from_view = np.stack([x, y, z], axis=1)
         rays_from_crop = np.stack([right, down, forward - middle * (right + down)], axis=1)
         # The area that one crop pixel covers at distance 1 in front of the turned camera.
-        area = abs(float(np.linalg.det(rays_from_crop))) / float(np.linalg.norm(forward)) ** 3
+        area = abs(float(_cross(right, down) @ forward)) / float(forward @ forward) ** 1.5
         return cls(camera_from_view.T @ rays_from_crop, camera_from_view, area**0.5)
 
     def rays(self, points: np.ndarray) -> np.ndarray:
@@ -294,6 +295,12 @@ class CropView:
     def to_view(self, points: np.ndarray) -> np.ndarray:
         """Points or directions of the camera frame in the view, (..., 3) -> (..., 3)."""
         return points @ self.camera_from_view
+
+
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Cross product of two (3,) vectors, ten times as fast as NumPy's."""
+    (ax, ay, az), (bx, by, bz) = a.tolist(), b.tolist()
+    return np.array([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
 
 
 def _rotation(angle: float) -> np.ndarray:

@@ -440,6 +440,7 @@ class HandTracker:
         if len(seen) < len(followed) and not searched:
             new = self._stages.look(image, self._search(image, seen, time_s))
         new = self._newcomers(self._stages.look_again(image, new), own)
+        seen, own = self._make_room(seen, own, new)
         poses = self._stages.poses(Keypoints.concatenate(own, new), camera, image.shape[:2])
         seen += self._claim(poses[len(seen) :], time_s)
         hands = [track.see(pose, time_s) for track, pose in zip(seen, poses, strict=True)]
@@ -516,16 +517,31 @@ class HandTracker:
         return [followed[i] for i in kept], looked.take(kept)
 
     def _newcomers(self, looked: Keypoints, own: Keypoints) -> Keypoints:
-        """Hands that are hands, are not followed yet, and for which there is room; best first."""
+        """Hands that are not followed yet, and for which there is room; best first.
+
+        There is room where nothing is followed, or where what is followed is hardly a hand.
+        """
         sure = np.flatnonzero(looked.presence >= self.settings.presence_threshold)
-        looked = looked.take(sure[np.argsort(-looked.presence[sure], kind="stable")])
+        looked = looked.take(sure[np.argsort(-looked.trust[sure], kind="stable")])
         looked = looked.take(without_duplicates(looked.points_px))
         new = [
             i
             for i, points in enumerate(looked.points_px)
             if not any(same_hand(points, known) for known in own.points_px)
         ]
-        return looked.take(new[: self.settings.max_hands - len(own)])
+        certain = int((own.presence >= self.settings.doubt_threshold).sum())
+        return looked.take(new[: self.settings.max_hands - certain])
+
+    def _make_room(
+        self, seen: list[Track], own: Keypoints, new: Keypoints
+    ) -> tuple[list[Track], Keypoints]:
+        """Give up the least certain tracks where newcomers need their places."""
+        most_certain_first = np.argsort(-own.presence, kind="stable")
+        kept = sorted(int(i) for i in most_certain_first[: self.settings.max_hands - len(new)])
+        for i, track in enumerate(seen):
+            if i not in kept:
+                track.lose(float(own.presence[i]))
+        return [seen[i] for i in kept], own.take(kept)
 
     def _claim(self, poses: list[HandPose], time_s: float) -> list[Track]:
         """A track for each new pose: one that was lost nearby, else a new one."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from knuckle.hand import Joint, bone_lengths
+from knuckle.hand import N_JOINTS, Joint, bone_lengths
 
 #: No joint is nearer to the camera than this.
 MIN_DEPTH_MM = 20.0
@@ -19,7 +19,9 @@ MIN_DEPTH_MM = 20.0
 MAX_DEPTH_MM = 50_000.0
 #: A residual of so many standard deviations halves a joint's weight (Cauchy's weights).
 _HALF_TRUST = 3.0
-_STEPS = 4
+_STEPS = 3
+#: (210,), (210,): all pairs of joints.
+_ONE, _OTHER = np.triu_indices(N_JOINTS, 1)
 #: The bones from the wrist to the tip of the middle finger, as rows of ``hand.BONES``.
 _MIDDLE_RAY = slice(Joint.MIDDLE_MCP - 1, Joint.MIDDLE_TIP)
 
@@ -87,16 +89,14 @@ def place(evidence: Evidence) -> np.ndarray:
     sigma_mm = _sigma_once_placed(evidence.sigma_mm)
     offsets = rays * joints[..., 2:] - joints[..., :2]  # (N, 21, 2): a and b
     nearest = MIN_DEPTH_MM - joints[..., 2].min(axis=1)  # (N,) least t_z
-    far = np.clip(_weak_perspective_depth(joints, rays), nearest, MAX_DEPTH_MM)
     root = _median_solution(offsets, rays, evidence.sigma_rays)
     for _ in range(_STEPS):
-        root = np.where(root[:, 2:] >= nearest[:, None], root, _at_depth(offsets, rays, far))
+        root = _in_front(root, nearest, offsets, joints, rays)
         variance = _variance(root[:, 2], joints, evidence.sigma_rays, sigma_mm)
         residuals = root[:, None, :2] - rays * root[:, None, 2:] - offsets  # (N, 21, 2)
-        trust = _trust(np.linalg.norm(residuals, axis=-1), np.sqrt(variance))
+        trust = _trust((residuals * residuals).sum(axis=-1), variance)
         root = _solve(offsets, rays, trust / variance)
-    behind = (root[:, 2] < nearest) | (root[:, 2] > MAX_DEPTH_MM)
-    return np.where(behind[:, None], _at_depth(offsets, rays, far), root)
+    return _in_front(root, nearest, offsets, joints, rays)
 
 
 def fuse(evidence: Evidence, root_mm: np.ndarray) -> np.ndarray:
@@ -119,10 +119,11 @@ def fuse(evidence: Evidence, root_mm: np.ndarray) -> np.ndarray:
     on_ray = evidence.rays * placed[..., 2:]
     lifted_variance = _sigma_once_placed(evidence.sigma_mm) ** 2
     ray_variance = (evidence.sigma_rays * placed[..., 2]) ** 2
-    gap = np.linalg.norm(on_ray - placed[..., :2], axis=-1)
-    trust = _trust(gap, np.sqrt(lifted_variance + ray_variance))
-    share = trust * lifted_variance / (lifted_variance + ray_variance)  # (N, 21) of the ray
-    xy = placed[..., :2] + share[..., None] * (on_ray - placed[..., :2])
+    gap = on_ray - placed[..., :2]
+    variance = lifted_variance + ray_variance
+    trust = _trust((gap * gap).sum(axis=-1), variance)
+    share = trust * lifted_variance / variance  # (N, 21) of the ray
+    xy = placed[..., :2] + share[..., None] * gap
     return np.concatenate([xy, placed[..., 2:]], axis=-1)
 
 
@@ -151,13 +152,13 @@ def _solve(offsets: np.ndarray, rays: np.ndarray, weights: np.ndarray) -> np.nda
 
 def _median_solution(offsets: np.ndarray, rays: np.ndarray, sigma_rays: np.ndarray) -> np.ndarray:
     """The solution in ``place`` by medians: unmoved by a few wild keypoints, (N, 3)."""
-    i, k = np.triu_indices(rays.shape[1], 1)
-    ray_gap, offset_gap = rays[:, i] - rays[:, k], offsets[:, i] - offsets[:, k]  # (N, 210, 2)
-    ray_gap2 = np.maximum((ray_gap * ray_gap).sum(axis=-1), 1e-18)
+    ray_gap, offset_gap = rays[:, _ONE] - rays[:, _OTHER], offsets[:, _ONE] - offsets[:, _OTHER]
+    ray_gap2 = np.maximum((ray_gap * ray_gap).sum(axis=-1), 1e-18)  # (N, 210)
     depths = -(ray_gap * offset_gap).sum(axis=-1) / ray_gap2
     # Near pairs fix the depth badly, and so do unsure ones; a wild one must not look sure by far.
     reach2 = np.minimum(ray_gap2, np.median(ray_gap2, axis=1, keepdims=True))
-    sureness = np.sqrt(reach2 / (sigma_rays[:, i] ** 2 + sigma_rays[:, k] ** 2))
+    variance = sigma_rays**2
+    sureness = np.sqrt(reach2 / (variance[:, _ONE] + variance[:, _OTHER]))
     return _at_depth(offsets, rays, _weighted_median(depths, sureness))
 
 
@@ -167,13 +168,17 @@ def _at_depth(offsets: np.ndarray, rays: np.ndarray, depth: np.ndarray) -> np.nd
     return np.concatenate([xy, depth[:, None]], axis=1)
 
 
-def _weak_perspective_depth(joints: np.ndarray, rays: np.ndarray) -> np.ndarray:
-    """(N,) depth at which the joints would spread as far as the rays do."""
-    joint_spread, ray_spread = (
-        (values - values.mean(axis=1, keepdims=True)).std(axis=(1, 2))
-        for values in (joints[..., :2], rays)
-    )
-    return joint_spread / np.maximum(ray_spread, 1e-9)
+def _in_front(
+    root: np.ndarray, nearest: np.ndarray, offsets: np.ndarray, joints: np.ndarray, rays: np.ndarray
+) -> np.ndarray:
+    """``root``, but where it is behind the camera, or out of sight, that of weak perspective."""
+    bad = ~((root[:, 2] >= nearest) & (root[:, 2] <= MAX_DEPTH_MM))
+    if not bad.any():
+        return root
+    # The depth at which the joints would spread as far as the rays do.
+    spread_mm, spread = joints[..., :2].std(axis=1).sum(axis=-1), rays.std(axis=1).sum(axis=-1)
+    depth = np.clip(spread_mm / np.maximum(spread, 1e-9), nearest, MAX_DEPTH_MM)
+    return np.where(bad[:, None], _at_depth(offsets, rays, depth), root)
 
 
 def _variance(
@@ -191,9 +196,9 @@ def _sigma_once_placed(sigma_mm: np.ndarray) -> np.ndarray:
     return sigma
 
 
-def _trust(residual: np.ndarray, sigma: np.ndarray) -> np.ndarray:
-    """Cauchy's weight of residuals with these standard deviations, 0..1."""
-    return 1 / (1 + (residual / (_HALF_TRUST * sigma)) ** 2)
+def _trust(residual2: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """Cauchy's weight of residuals (squared) with these variances, 0..1."""
+    return 1 / (1 + residual2 / (_HALF_TRUST**2 * variance))
 
 
 def _weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -6,8 +6,12 @@ import numpy as np
 
 from knuckle.hand import BONES, FINGERS, N_BONES, N_JOINTS, PARENTS, bone_lengths
 
-#: Repetitions after which the lengths are met to well below a thousandth of a millimetre.
-_STEPS = 4
+#: Repetitions at most, and the error of the bones at which they end.
+_STEPS, _CLOSE_MM = 5, 0.01
+#: (20, 21) each bone's parent -1, its child +1.
+_INCIDENCE = np.zeros((N_BONES, N_JOINTS))
+_INCIDENCE[np.arange(N_BONES), BONES[:, 0]] = -1
+_INCIDENCE[np.arange(N_BONES), BONES[:, 1]] = 1
 
 
 class BoneLengths:
@@ -70,21 +74,18 @@ def with_bone_lengths(
         (21, 3).
     """
     ray = joints_mm / np.linalg.norm(joints_mm, axis=1, keepdims=True)
-    covariance = across_mm[:, None, None] ** 2 * np.eye(3) + (
-        (along_mm**2 - across_mm**2)[:, None, None] * ray[:, :, None] * ray[:, None, :]
-    )  # (21, 3, 3)
-    bone = np.arange(N_BONES)
-    parent, child = BONES[:, 0], BONES[:, 1]
+    across2, more2 = across_mm**2, along_mm**2 - across_mm**2  # S = across² I + more² ray rayᵀ
     solution = joints_mm
     for _ in range(_STEPS):
-        gap = solution[child] - solution[parent]
-        length = np.maximum(np.linalg.norm(gap, axis=1), 1e-6)
-        direction = gap / length[:, None]
-        jacobian = np.zeros((N_BONES, N_JOINTS, 3))
-        jacobian[bone, child] = direction
-        jacobian[bone, parent] = -direction
-        spread = np.einsum("bji,jik->bjk", jacobian, covariance).reshape(N_BONES, -1)
-        flat = jacobian.reshape(N_BONES, -1)
+        gap = _INCIDENCE @ solution
+        length = np.maximum(np.sqrt((gap * gap).sum(axis=1)), 1e-6)
+        if np.abs(length - lengths_mm).max() < _CLOSE_MM:
+            break
+        direction = gap / length[:, None]  # (20, 3)
+        jacobian = _INCIDENCE[:, :, None] * direction[:, None]  # (20, 21, 3)
+        along = _INCIDENCE * (direction @ ray.T) * more2
+        spread = jacobian * across2[:, None] + along[:, :, None] * ray  # J S
+        flat, spread = jacobian.reshape(N_BONES, -1), spread.reshape(N_BONES, -1)
         excess = length - lengths_mm + flat @ (joints_mm - solution).ravel()
         multipliers = np.linalg.solve(spread @ flat.T, excess)
         solution = joints_mm - (multipliers @ spread).reshape(N_JOINTS, 3)
