@@ -9,18 +9,21 @@ run ends, what it has computed is in its files.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 import tyro
 
 if TYPE_CHECKING:
     from knuckle.camera import Camera
+    from knuckle.data.labelled import LabelledSet
+    from knuckle.evaluate import Predictions
     from knuckle.job import Summary
     from knuckle.pipeline import HandTracker
 
@@ -36,6 +39,7 @@ EXTRAS = {
 
 Source = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
 Result = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RESULT")]
+Dataset = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
 Output = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")]
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
@@ -233,6 +237,327 @@ class View:
         return 0
 
 
+# --------------------------------------------------------------------------------------------
+# Training side
+# --------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Train:
+    """Train a network as a recipe says; a run that was interrupted goes on where it was."""
+
+    recipe: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
+    """A TOML file; those of the shipped networks are in recipes/."""
+    runs: Path = Path("runs")
+    """Folder of all runs."""
+    fresh: bool = False
+    """Begin anew even if the run has begun before."""
+
+    def run(self) -> int:
+        """Train until the recipe's time is spent."""
+        from knuckle.train.recipe import Recipe
+        from knuckle.train.run import train
+
+        weights = train(Recipe.load(self.recipe), self.runs, fresh=self.fresh)
+        print(f"{weights}: now knuckle export {weights.parent} --out FOLDER")
+        return 0
+
+
+@dataclass(frozen=True)
+class Export:
+    """Turn a training run into the ONNX files that the runtime reads, and compare the numbers."""
+
+    checkpoint: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """Folder of a training run (runs/NAME)."""
+    out: Path = Path("weights")
+    """Folder for the ONNX files; knuckle track --weights takes it."""
+    full: bool = False
+    """Store weights in single precision instead of half: twice the size."""
+
+    def run(self) -> int:
+        """Export and say where the files are."""
+        from knuckle.export import export
+
+        for path in export(self.checkpoint, self.out, half=not self.full):
+            print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+        return 0
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure a system against a data set, under a named protocol."""
+
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
+    """A folder of networks, a file of predictions, or "knuckle": the networks in the package."""
+    dataset: Dataset
+    """Folder of a data set, as it is unpacked; recognised by its files."""
+    split: str = "all"
+    """One of its splits, all, or 70/15/15:train, :val, :test (dealt out anew without leaks)."""
+    protocol: str = "knuckle"
+    """How to score: knuckle, moon, mmpose or intaghand; docs/ say what each means."""
+    boxes: Literal["own", "true"] = "own"
+    """Find the hands by itself, or be given the true boxes."""
+    intrinsics: Literal["given", "assumed"] = "given"
+    """Be given the true camera, or assume a field of view."""
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")] = Path("evaluation")
+    """Folder for predictions, numbers, plots and the worst hands."""
+    no_pictures: bool = False
+    """Leave out what needs reading the pictures again."""
+
+    def run(self) -> int:
+        """Predict, unless predictions were given; score, print and write."""
+        from knuckle.data.datasets import open_dataset
+        from knuckle.evaluate import evaluate, print_report, publish, read_predictions
+        from knuckle.output import make_folder
+
+        dataset = open_dataset(self.dataset, self.split)
+        make_folder(self.output)
+        given = Path(self.model)
+        predictions = read_predictions(given) if given.is_file() else self._predict(dataset)
+        evaluation = evaluate(dataset, predictions, self.protocol)
+        print_report(evaluation)
+        for path in publish(evaluation, self.output, pictures=not self.no_pictures):
+            print(f"  {path}")
+        return 0
+
+    def _predict(self, dataset: LabelledSet) -> Predictions:
+        from knuckle.evaluate import System, predict
+        from knuckle.pipeline import HandEstimator
+        from knuckle.progress import bar
+
+        packaged = self.model == "knuckle" and not Path("knuckle").is_dir()
+        estimator = HandEstimator(weights_dir=None if packaged else self.model)
+        versions = " ".join(f"{kind} {number}" for kind, number in estimator.versions.items())
+        system = System(f"{self.model} ({versions})", self.boxes, self.intrinsics)
+        path = self.output / "predictions.jsonl"
+        with bar("pictures") as advance:
+            return predict(dataset, estimator, system, path, on_progress=advance)
+
+
+@dataclass(frozen=True)
+class Synth:
+    """Render a training set: shards of pictures with everything known about their hands."""
+
+    kind: Annotated[Literal["crops", "frames"], tyro.conf.Positional]
+    """Close-ups of one hand, for keypoints, or whole frames, for the detector."""
+    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    """Folder for the shards; a run that was interrupted goes on with those that are missing."""
+    count: int
+    """How many pictures."""
+    seed: int = 0
+    """Another seed gives other pictures."""
+    workers: int = 1
+    """Processes that render."""
+    backgrounds: tuple[Path, ...] = ()
+    """Folders of photographs, beside the few that ship."""
+    first: int = 0
+    """Number of the first picture, to add to a set that exists: a multiple of 1000."""
+
+    def run(self) -> int:
+        """Render."""
+        from knuckle.data.rendered import Job, write_crops, write_frames
+
+        job = Job(self.out, self.count, self.seed, self.workers, self.backgrounds, self.first)
+        paths = write_crops(job) if self.kind == "crops" else write_frames(job)
+        print(f"{len(paths)} shards in {self.out}")
+        return 0
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Pack a data set into shards, which training reads many times faster than single files."""
+
+    dataset: Dataset
+    """Folder of a data set, as it is unpacked; recognised by its files."""
+    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
+    """Folder for the shards; those that are there already are kept."""
+    what: Literal["crops", "frames"] = "crops"
+    """A square around each hand, or whole pictures."""
+    split: str = "all"
+    """One of its splits, all, or 70/15/15:train, :val, :test (dealt out anew without leaks)."""
+    size_px: int = 224
+    """Side of a packed crop."""
+    processes: int = 1
+    """How many pack at the same time."""
+
+    def run(self) -> int:
+        """Pack."""
+        from knuckle.data.datasets import open_dataset
+        from knuckle.data.pack import PackSettings, pack
+        from knuckle.progress import bar
+
+        dataset = open_dataset(self.dataset, self.split)
+        settings = PackSettings(self.what, self.size_px, processes=self.processes)
+        with bar("packed") as advance:
+            paths = pack(dataset, self.out, settings, on_progress=advance)
+        print(f"{len(paths)} shards in {self.out}")
+        return 0
+
+
+@dataclass(frozen=True)
+class PackPhotographs:
+    """Pack photographs that a teacher has labelled."""
+
+    labels: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="LABELS")]
+    """The JSON that src/knuckle/data/teacher.py wrote."""
+    root: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="ROOT")]
+    """The folder that holds the photographs' folders."""
+    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
+    """Folder for crops.npz, frames.npz and handless.npz."""
+
+    def run(self) -> int:
+        """Pack."""
+        from knuckle.data.photographs import pack
+
+        pack(self.labels, self.root, self.out)
+        print(self.out)
+        return 0
+
+
+@dataclass(frozen=True)
+class Check:
+    """Find every fault of a data set: labels that contradict each other, pictures that are gone."""
+
+    dataset: Dataset
+    """Folder of a data set, as it is unpacked; recognised by its files."""
+
+    def run(self) -> int:
+        """Check; the exit code says whether there is a fault."""
+        from knuckle.data.check import check
+        from knuckle.progress import bar
+
+        with bar("pictures") as advance:
+            report = check(self.dataset, on_progress=advance)
+        for fault in report.faults:
+            print(fault)
+        print(report)
+        return EXIT_ERROR if report.faults else 0
+
+
+@dataclass(frozen=True)
+class Stats:
+    """Say what a data set holds, what was left out of it and why."""
+
+    dataset: Dataset
+    """Folder of a data set, as it is unpacked; recognised by its files."""
+    split: str = "all"
+    """One of its splits, all, or 70/15/15:train, :val, :test."""
+    read: bool = False
+    """Also read every picture, for their sizes."""
+
+    def run(self) -> int:
+        """Count and print."""
+        from knuckle.data.census import describe, take_census
+        from knuckle.data.datasets import open_dataset
+
+        dataset = open_dataset(self.dataset, self.split)
+        print(describe(dataset, take_census(dataset, read=self.read)))
+        return 0
+
+
+@dataclass(frozen=True)
+class Show:
+    """Write a sheet of pictures with their labels drawn onto them, to look at before trusting."""
+
+    dataset: Dataset
+    """Folder of a data set, as it is unpacked; recognised by its files."""
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = Path("sheet.jpg")
+    """The picture to write."""
+    split: str = "all"
+    """One of its splits, all, or 70/15/15:train, :val, :test."""
+    count: int = 16
+    """How many pictures, spread evenly over the data set."""
+
+    def run(self) -> int:
+        """Draw and say where it is."""
+        from knuckle.data.datasets import open_dataset
+        from knuckle.data.show import write_contact_sheet
+
+        dataset = open_dataset(self.dataset, self.split)
+        print(write_contact_sheet(dataset, self.output, count=self.count))
+        return 0
+
+
+@dataclass(frozen=True)
+class Data:
+    """Make, pack, check and look at training data."""
+
+    action: (
+        Annotated[Synth, tyro.conf.subcommand("synth")]
+        | Annotated[Pack, tyro.conf.subcommand("pack")]
+        | Annotated[PackPhotographs, tyro.conf.subcommand("pack-photographs")]
+        | Annotated[Check, tyro.conf.subcommand("check")]
+        | Annotated[Stats, tyro.conf.subcommand("stats")]
+        | Annotated[Show, tyro.conf.subcommand("show")]
+    )
+
+    def run(self) -> int:
+        """Run the action."""
+        return self.action.run()
+
+
+# --------------------------------------------------------------------------------------------
+# Cameras
+# --------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Calibrate:
+    """Find the intrinsics of a camera from a video of a checkerboard, with their error bars."""
+
+    source: Source
+    """The board, moved and tilted until it has been everywhere: a video, images or a camera."""
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = Path("camera.json")
+    """Where to write the intrinsics; knuckle track --camera takes it."""
+    columns: int = 9
+    """Inner corners of the board in a row: where four squares meet."""
+    rows: int = 6
+    """Rows of inner corners."""
+
+    def run(self) -> int:
+        """Calibrate, write and print."""
+        from knuckle.progress import Progress
+        from knuckle.video import open_source
+        from knuckle.video.calibrate import calibrate
+
+        with open_source(self.source) as source, Progress(source.info) as progress:
+            found = calibrate(map(progress.passing, source), self.columns, self.rows)
+        found.camera.save(self.output)
+        print(f"{found}\n  {self.output}")
+        return 0
+
+
+@dataclass(frozen=True)
+class ShowCamera:
+    """Say what a camera file means: its field of view, and where its picture is cut."""
+
+    camera: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
+    """Intrinsics as JSON, as knuckle camera calibrate writes them."""
+
+    def run(self) -> int:
+        """Print."""
+        from knuckle.camera import Camera
+
+        camera = Camera.load(self.camera)
+        width, height = 2 * camera.cx + 1, 2 * camera.cy + 1
+        across = 2 * math.degrees(math.atan(width / 2 / camera.fx))
+        print(
+            f"focal length {camera.fx:.1f} x {camera.fy:.1f} px, centre {camera.cx:.1f}, "
+            f"{camera.cy:.1f} px; about {width:.0f} x {height:.0f} px and {across:.1f}° across"
+        )
+        return 0
+
+
+@dataclass(frozen=True)
+class CameraVerb:
+    """Work with cameras."""
+
+    action: (
+        Annotated[Calibrate, tyro.conf.subcommand("calibrate")]
+        | Annotated[ShowCamera, tyro.conf.subcommand("show")]
+    )
+
+    def run(self) -> int:
+        """Run the action."""
+        return self.action.run()
+
+
 def default_folder(source: str) -> Path:
     """Where results go if nobody says: here, named after the source."""
     name = source.split("://")[-1].split("?")[0].rstrip("/").split("/")[-1]
@@ -273,12 +598,22 @@ def _load_camera(path: Path | None) -> Camera | None:
     return None if path is None else Camera.load(path)
 
 
+CONFIG = (
+    tyro.conf.FlagCreatePairsOff,
+    tyro.conf.OmitArgPrefixes,
+    tyro.conf.OmitSubcommandPrefixes,
+)
 VERBS: dict[str, Callable[..., Verb]] = {
     "track": Track,
     "live": Live,
     "view": View,
     "plot": Plot,
     "bench": Bench,
+    "train": Train,
+    "evaluate": Evaluate,
+    "export": Export,
+    "data": Data,
+    "camera": CameraVerb,
 }
 
 
@@ -302,7 +637,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="knuckle",
         description="Hands in ordinary video: every knuckle, fingertip and wrist in 3D.",
         args=arguments,
-        config=(tyro.conf.FlagCreatePairsOff,),
+        config=CONFIG,
     )
     return run_verb(verb)
 

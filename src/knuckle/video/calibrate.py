@@ -1,0 +1,134 @@
+"""``knuckle camera calibrate``: intrinsics from a video of a checkerboard, with their error bars.
+
+Zhang's method as OpenCV implements it: the board is seen at many angles, and the intrinsics that
+explain all views best are sought. Absolute depth is proportional to the focal length: its error in
+percent is that of every distance that is measured with the camera.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from knuckle.camera import Camera
+from knuckle.results import Frame
+
+#: Views beyond these add time and hardly anything else.
+MAX_VIEWS = 40
+MIN_VIEWS = 6
+#: A view is new if its corners moved by this share of the picture's diagonal since the last one.
+_MOVED = 0.04
+#: A larger error says that the board is not flat, not sharp, or not the one that was described.
+_MAX_RMS_PX = 2.0
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The outcome.
+
+    Attributes:
+        camera: intrinsics, with distortion.
+        sigma_px: (4,) standard errors of fx, fy, cx, cy, px.
+        rms_px: distance of the corners from where the camera says they are.
+        n_views: views that were used.
+        size: (width, height) px of the pictures.
+    """
+
+    camera: Camera
+    sigma_px: np.ndarray
+    rms_px: float
+    n_views: int
+    size: tuple[int, int]
+
+    def __str__(self) -> str:
+        """Lines for people."""
+        camera, sigma = self.camera, self.sigma_px
+        field = 2 * np.degrees(np.arctan(np.hypot(*self.size) / 2 / camera.fx))
+        return (
+            f"fx {camera.fx:.1f} ± {sigma[0]:.1f}, fy {camera.fy:.1f} ± {sigma[1]:.1f}, "
+            f"cx {camera.cx:.1f} ± {sigma[2]:.1f}, cy {camera.cy:.1f} ± {sigma[3]:.1f} px at "
+            f"{self.size[0]} x {self.size[1]}\n"
+            f"diagonal field of view {field:.1f}°; depth to ± {100 * sigma[0] / camera.fx:.2f} % "
+            f"(one standard error) as far as the camera decides it\n"
+            f"{self.n_views} views, corners within {self.rms_px:.2f} px"
+        )
+
+
+def calibrate(frames: Iterable[Frame], columns: int, rows: int) -> Calibration:
+    """Find the intrinsics of the camera that took some frames.
+
+    Args:
+        frames: a checkerboard, moved and tilted in front of the camera until it has been
+            everywhere in the picture.
+        columns: number of its **inner** corners in a row, where four squares meet.
+        rows: number of rows of them.
+
+    Raises:
+        ValueError: the board was seen too seldom, or the views contradict each other.
+    """
+    views: list[np.ndarray] = []
+    size, n_frames, n_seen = (0, 0), 0, 0
+    for frame in frames:
+        n_frames += 1
+        size = frame.image.shape[1], frame.image.shape[0]
+        if len(views) >= MAX_VIEWS:
+            break
+        corners = find_board(frame.image, columns, rows)
+        if corners is None:
+            continue
+        n_seen += 1
+        if not views or _moved(corners, views[-1]) > _MOVED * np.hypot(*size):
+            views.append(corners)
+    if len(views) < MIN_VIEWS:
+        raise ValueError(
+            f"expected a checkerboard of {columns} x {rows} inner corners in at least {MIN_VIEWS} "
+            f"different views, found it in {n_seen} of {n_frames} frames and {len(views)} views; "
+            "count the corners where four squares meet, light the board evenly, move it about"
+        )
+    return _solve(views, columns, rows, size)
+
+
+def find_board(image: np.ndarray, columns: int, rows: int) -> np.ndarray | None:
+    """(rows * columns, 2) corners of a checkerboard in an RGB image, px; None if it is not seen."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    found, corners = cv2.findChessboardCornersSB(
+        grey, (columns, rows), flags=cv2.CALIB_CB_NORMALIZE_IMAGE
+    )
+    return corners.reshape(-1, 2) if found else None
+
+
+def _moved(corners: np.ndarray, before: np.ndarray) -> float:
+    """Mean distance; a board that is found the other way round has moved less than it seems."""
+    return float(
+        min(np.linalg.norm(corners - other, axis=1).mean() for other in (before, before[::-1]))
+    )
+
+
+def _solve(views: list[np.ndarray], columns: int, rows: int, size: tuple[int, int]) -> Calibration:
+    # The unit does not matter for the intrinsics: squares of side 1.
+    board = np.zeros((rows * columns, 3), np.float32)
+    board[:, :2] = np.mgrid[:columns, :rows].T.reshape(-1, 2)
+    rms_px, matrix, distortion, _, _, sigma, _, _ = cv2.calibrateCameraExtended(
+        [board] * len(views),
+        [view.astype(np.float32) for view in views],
+        size,
+        np.eye(3),
+        np.zeros(5),
+        flags=cv2.CALIB_FIX_K3,  # hand-held boards do not reach the corners that would decide k3
+    )
+    if not rms_px < _MAX_RMS_PX:
+        raise ValueError(
+            f"the {len(views)} views contradict each other (corners off by {rms_px:.1f} px): "
+            "expected one flat board, one camera that does not zoom or refocus, and sharp pictures"
+        )
+    camera = Camera(
+        matrix[0, 0],
+        matrix[1, 1],
+        matrix[0, 2],
+        matrix[1, 2],
+        tuple(float(k) for k in np.ravel(distortion)[:5]),
+    )
+    return Calibration(camera, np.ravel(sigma)[:4], float(rms_px), len(views), size)

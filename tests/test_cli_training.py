@@ -1,0 +1,170 @@
+"""The verbs of the training side, from the command line to their rooms."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from dot_world import blank, paint, true_hand
+from knuckle.camera import Camera
+from knuckle.cli import main
+from knuckle.data import shards
+from knuckle.hand import JOINT_NAMES
+from miniatures import write_folder
+
+CAMERA = Camera(300.0, 310.0, 155.0, 122.0)
+
+
+@pytest.fixture(autouse=True)
+def _in_a_new_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def write_dots(root: Path, n_pictures: int = 6) -> None:
+    """A labelled folder whose hands the networks of ``dot_world`` read."""
+    lines = [{"format": "knuckle-labels", "version": 1, "joint_order": list(JOINT_NAMES)}]
+    root.mkdir()
+    for number in range(n_pictures):
+        hand = true_hand(CAMERA, (-30.0 + 5 * number, 75.0, 450.0), side="right")
+        image = paint(blank(), [hand])
+        cv2.imwrite(str(root / f"{number}.png"), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        lines.append(
+            {
+                "file": f"{number}.png",
+                "camera": {"fx": CAMERA.fx, "fy": CAMERA.fy, "cx": CAMERA.cx, "cy": CAMERA.cy},
+                "hands": [
+                    {
+                        "side": hand.side,
+                        "joints_px": hand.joints_px.tolist(),
+                        "joints_mm": hand.joints_mm.tolist(),
+                    }
+                ],
+            }
+        )
+    (root / "labels.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_evaluate_measures_networks_and_prediction_files(
+    dot_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_dots(Path("dots"))
+    assert main(["evaluate", str(dot_weights), "dots", "-o", "first"]) == 0
+    first = capsys.readouterr().out
+    report = json.loads(next(Path("first").glob("*.json")).read_text())
+    assert report["system"]["boxes"] == "own"
+    assert Path("first/predictions.jsonl").is_file()
+    arguments = ["evaluate", "first/predictions.jsonl", "dots", "-o", "second", "--no-pictures"]
+    assert main(arguments) == 0
+    second = json.loads(next(Path("second").glob("*.json")).read_text())
+    assert second["scores"] == report["scores"]
+    assert "first/" in first
+
+
+@pytest.mark.parametrize(
+    ("arguments", "pattern"),
+    [
+        (["evaluate", "none", "dots"], "none"),
+        (["evaluate", "none", "empty"], "is none of the data sets"),
+        (["train", "none.toml"], "recipe none.toml does not exist"),
+        (["train", "broken.toml"], "is not TOML"),
+        (["export", "empty"], "is no training run"),
+        (["data", "check", "empty"], "is none of the data sets"),
+        (["data", "show", "dots", "-o", "dots/0.png/sheet.jpg"], "0.png"),
+        (["camera", "show", "none.json"], "does not exist"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_code_2(
+    arguments: list[str], pattern: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_dots(Path("dots"), 1)
+    Path("empty").mkdir()
+    Path("broken.toml").write_text("kind = ")
+    assert main(arguments) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("knuckle: ")
+    assert err.count("\n") == 1
+    assert pattern in err
+
+
+def test_data_is_packed_counted_checked_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    write_folder(Path("folder"))
+    assert main(["data", "stats", "folder", "--read"]) == 0
+    out = capsys.readouterr().out
+    assert "4 pictures, 4 left and 4 right hands" in out
+    assert "320 x 240 (4)" in out
+    assert main(["data", "pack", "folder", "shards", "--what", "crops"]) == 0
+    packed = list(shards.read(sorted(Path("shards").glob("*.tar"))))
+    assert len(packed) == 8
+    assert packed[0].image.shape == (224, 224, 3)
+    assert main(["data", "show", "folder", "-o", "sheet.png", "--count", "3"]) == 0
+    assert cv2.imread("sheet.png").std() > 10
+
+
+def test_check_finds_a_picture_that_is_gone(capsys: pytest.CaptureFixture[str]) -> None:
+    write_dots(Path("dots"), 3)
+    assert main(["data", "check", "dots"]) == 0
+    assert "3 pictures, no fault" in capsys.readouterr().out
+    Path("dots/1.png").unlink()
+    assert main(["data", "check", "dots"]) == 2
+    assert "1.png" in capsys.readouterr().out
+
+
+def test_synth_renders_shards(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "synth", "crops", "made", "--count", "2"]) == 0
+    assert "1 shards in made" in capsys.readouterr().out
+    (shard,) = Path("made").glob("*.tar")
+    assert len(list(shards.read_shard(shard))) == 2
+
+
+class TestCalibrate:
+    TRUE = Camera(410.0, 405.0, 330.0, 230.0, (-0.12, 0.03, 0.0, 0.0))
+    COLUMNS, ROWS, SIZE = 7, 5, (640, 480)
+
+    def view(self, rng: np.random.Generator) -> np.ndarray:
+        """A picture of a board somewhere before the camera, painted ray by ray."""
+        turn, _ = cv2.Rodrigues(rng.uniform(-0.6, 0.6, 3))
+        place = np.array([rng.uniform(-2.5, 2.5), rng.uniform(-1.5, 1.5), rng.uniform(8, 12)])
+        scale = 3  # painted finer and averaged, as a sensor does
+        width, height = self.SIZE[0] * scale, self.SIZE[1] * scale
+        pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1)
+        fine = self.TRUE.resized(scale, scale)
+        rays = np.concatenate([fine.rays(pixels), np.ones((height, width, 1))], axis=2)
+        depth = (place @ turn[:, 2]) / (rays @ turn[:, 2])
+        on_board = (rays * depth[..., None] - place) @ turn[:, :2]
+        x, y = (
+            np.floor(on_board[..., 0] + self.COLUMNS / 2),
+            np.floor(on_board[..., 1] + self.ROWS / 2),
+        )
+        inside = (x >= -1) & (x < self.COLUMNS) & (y >= -1) & (y < self.ROWS)
+        white = ~inside | ((x + y) % 2 == 0)
+        grey = np.where(white, 230, 25).astype(np.uint8)
+        return cv2.resize(grey, self.SIZE, interpolation=cv2.INTER_AREA)
+
+    def test_finds_the_camera_that_took_the_pictures(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        rng = np.random.default_rng(3)
+        Path("board").mkdir()
+        for index in range(16):
+            cv2.imwrite(f"board/{index}.png", self.view(rng))
+        arguments = ["--columns", str(self.COLUMNS), "--rows", str(self.ROWS)]
+        assert main(["camera", "calibrate", "board", *arguments, "-o", "camera.json"]) == 0
+        found = Camera.load("camera.json")
+        assert found.fx == pytest.approx(self.TRUE.fx, rel=0.01)
+        assert found.fy == pytest.approx(self.TRUE.fy, rel=0.01)
+        assert found.cx == pytest.approx(self.TRUE.cx, abs=4)
+        assert found.cy == pytest.approx(self.TRUE.cy, abs=4)
+        assert found.distortion[0] == pytest.approx(self.TRUE.distortion[0], abs=0.03)
+        assert "views, corners within 0." in capsys.readouterr().out
+        assert main(["camera", "show", "camera.json"]) == 0
+        assert "about 6" in capsys.readouterr().out
+
+    def test_no_board(self, capsys: pytest.CaptureFixture[str]) -> None:
+        Path("board").mkdir()
+        cv2.imwrite("board/0.png", np.full((240, 320), 90, np.uint8))
+        assert main(["camera", "calibrate", "board"]) == 2
+        assert "found it in 0 of 1 frames" in capsys.readouterr().err
