@@ -37,16 +37,7 @@ WALLPAPERS = {
     r"|OneStandsOut|Path|summer_1am)/contents/images/1280x1024\.jpg$",
 }
 ENVIRONMENT_MAPS = "@pmndrs/assets@1.7.0"
-SCIKIT_IMAGE = (
-    "brick",
-    "grass",
-    "gravel",
-    "coffee",
-    "rocket",
-    "chelsea",
-    "page",
-    "motorcycle_left",
-)
+SCIKIT_IMAGE = ("brick", "grass", "gravel", "coffee", "rocket", "chelsea")
 
 Picture = tuple[str, np.ndarray]  # name, BGR
 
@@ -106,10 +97,19 @@ def _look_into(radiance: np.ndarray, rng: np.random.Generator, size: int = 256) 
     latitude = np.arctan2(up, np.hypot(x, forward))
     columns = (longitude / (2 * np.pi)) % 1 * (width - 1)
     rows = (0.5 - latitude / np.pi) * (height - 1)
-    view = cv2.remap(radiance, columns.astype(np.float32), rows.astype(np.float32), cv2.INTER_CUBIC)
-    exposed = np.clip(view * 0.35 / (np.median(view) + 1e-4), 0, None)
-    exposed = exposed / (1 + 0.35 * exposed)
-    return np.clip(255 * np.clip(exposed, 0, 1) ** (1 / 2.2), 0, 255).astype(np.uint8)
+    # The sun may be infinite, and lossy compression makes the dark beside a lamp negative.
+    finite = np.clip(np.nan_to_num(radiance, nan=1e4, posinf=1e4), 0, 1e4)
+    exposed = finite * 0.35 / (np.median(finite) + 1e-4)
+    picture = _without_rings(np.clip(exposed / (1 + 0.35 * exposed), 0, 1) ** (1 / 2.2))
+    view = cv2.remap(picture, columns.astype(np.float32), rows.astype(np.float32), cv2.INTER_CUBIC)
+    return np.clip(255 * view, 0, 255).astype(np.uint8)
+
+
+def _without_rings(picture: np.ndarray) -> np.ndarray:
+    """Close the black rings that the maps' own resampling left around lamps."""
+    closed = cv2.morphologyEx(picture, cv2.MORPH_CLOSE, np.ones((5, 5)))
+    beside_lamp = cv2.dilate(picture.max(axis=-1), np.ones((5, 5)))[..., None] > 0.97
+    return np.where(beside_lamp, closed, picture)
 
 
 def scikit_image(folder: Path) -> Iterator[Picture]:

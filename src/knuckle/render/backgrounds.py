@@ -30,10 +30,10 @@ class Backgrounds:
     """
 
     photographs: Sequence[np.ndarray] = ()
-    procedural_share: float = 0.25
+    procedural_share: float = 0.15
 
     @classmethod
-    def load(cls, *folders: Path, procedural_share: float = 0.25) -> Backgrounds:
+    def load(cls, *folders: Path, procedural_share: float = 0.15) -> Backgrounds:
         """All photographs below some folders, and those that ship with the package.
 
         Raises:

@@ -116,7 +116,9 @@ class CameraFaults:
 
     def _darkness(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """A dim room, as a cheap sensor sees it: dark, flat and noisy."""
-        level = rng.uniform(0.12, 0.5)
+        if image.mean() < _DIM:  # darker still would leave nothing to see
+            return image
+        level = rng.uniform(0.15, 0.55)
         dim = image.astype(np.float32) * level
         noise = cv2.resize(
             rng.standard_normal((image.shape[0] // 2 + 1, image.shape[1] // 2 + 1, 3), np.float32),
@@ -142,6 +144,8 @@ class CameraFaults:
         return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
 
 
+#: Mean grey value below which a picture is dim already.
+_DIM = 70
 _GRAIN_SIZE = 512
 
 
@@ -161,9 +165,9 @@ _GRAIN = np.random.default_rng(0).standard_normal((_GRAIN_SIZE, _GRAIN_SIZE, 3),
 _IN_ORDER: tuple[tuple[Fault, float], ...] = (
     (CameraFaults._vignette, 0.10),
     (CameraFaults._dirt, 0.04),
-    (CameraFaults._defocus, 0.30),
-    (CameraFaults._motion_blur, 0.22),
-    (CameraFaults._low_resolution, 0.22),
+    (CameraFaults._defocus, 0.22),
+    (CameraFaults._motion_blur, 0.18),
+    (CameraFaults._low_resolution, 0.20),
     (CameraFaults._colours, 0.85),
     (CameraFaults._desaturate, 0.15),
     (CameraFaults._darkness, 0.04),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from knuckle.render import props, skin
@@ -23,7 +25,13 @@ def elbow_mm(hand: PlacedHand) -> np.ndarray:
 
 
 def person(
-    rng: np.random.Generator, hand: PlacedHand, look: HandLook, down: np.ndarray, *, body: bool
+    rng: np.random.Generator,
+    hand: PlacedHand,
+    look: HandLook,
+    down: np.ndarray,
+    hands: Sequence[PlacedHand],
+    *,
+    body: bool,
 ) -> list[Mesh]:
     """Upper arm and, where there is room, a body behind a hand.
 
@@ -32,6 +40,7 @@ def person(
         hand: in the camera frame.
         look: of the hand: the arm has its skin, or its sleeve.
         down: (3,) direction of gravity in the camera frame.
+        hands: all hands of the picture: bodies stay behind them.
         body: whether to try to place a body.
     """
     elbow = elbow_mm(hand)
@@ -43,7 +52,7 @@ def person(
         if not body or shoulder[2] < 350.0:
             continue
         torso = _torso_middle(rng, hand, shoulder, down)
-        if _clear_of(hand, torso, down):
+        if all(_clear_of(each, torso, down) for each in hands):
             return [_upper_arm(elbow, arm, look, rng), *_body(rng, torso, down, look)]
     return [_upper_arm(elbow, arm, look, rng)]
 
@@ -142,7 +151,7 @@ def _clear_of(hand: PlacedHand, torso: np.ndarray, down: np.ndarray) -> bool:
         + (beside[:, :2] ** 2).sum(1) / _TORSO_HALF_MM[0] ** 2
         + (beside[:, 2] / _TORSO_HALF_MM[2]) ** 2
     )
-    return bool(inside.min() > 1.25 and torso[2] > hand.joints_mm[:, 2].min() + 60)
+    return bool(inside.min() > 1.25 and torso[2] > hand.joints_mm[:, 2].max() + 60)
 
 
 def _body(

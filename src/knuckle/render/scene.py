@@ -249,11 +249,21 @@ def _crop(
     shape = (settings.size_px, settings.size_px)
     for placed, look in zip(hands, looks, strict=True):
         if _elbow_shows(placed, camera, shape) or rng.random() < settings.body:
-            things += person(rng, placed, look, turn[:, 1], body=rng.random() < 0.5)
+            body = rng.random() < 0.5
+            things += person(rng, placed, look, turn[:, 1], hands, body=body)
     background = world.backgrounds.sample(rng, *shape)
     lights = sample_lights(rng, background, turn)
     sample = render_scene(hands, looks, camera, background, lights, world, props=things, key=key)
-    return _with_image(sample, settings.faults(sample.image, rng))
+    if not _recognisable(sample):
+        sample = render_scene(hands[:1], looks[:1], camera, background, lights, world, key=key)
+    return replace(sample, image=settings.faults(sample.image, rng))
+
+
+def _recognisable(sample: Sample, least_share: float = 0.06, least_joints: int = 5) -> bool:
+    """Whether enough of the first hand is left to see."""
+    hand, hand_map = sample.hands[0], sample.hand_map
+    assert hand.visible is not None and hand_map is not None  # rendered samples have both
+    return bool((hand_map == 1).mean() >= least_share and hand.visible.sum() >= least_joints)
 
 
 def _elbow_shows(hand: PlacedHand, camera: Camera, shape: tuple[int, int]) -> bool:
@@ -264,10 +274,6 @@ def _elbow_shows(hand: PlacedHand, camera: Camera, shape: tuple[int, int]) -> bo
     x, y = camera.project(elbow)
     reach = camera.fx * 80.0 / elbow[2]
     return bool(-reach < x < shape[1] + reach and -reach < y < shape[0] + reach)
-
-
-def _with_image(sample: Sample, image: np.ndarray) -> Sample:
-    return replace(sample, image=image)
 
 
 def _random_sides(rng: np.random.Generator, n: int, *, left: float) -> tuple[Side, ...]:
@@ -296,8 +302,8 @@ def _random_hands(
 
 #: Where cameras stand, as directions from the hand in its own frame, and how much they scatter.
 _VIEWS = (
-    ((0.0, 0.0, 1.0), 0.35, 0.20),  # the palm, shown to the camera
-    ((0.0, 0.0, -1.0), 0.35, 0.13),  # the back
+    ((0.0, 0.0, 1.0), 0.35, 0.23),  # the palm, shown to the camera
+    ((0.0, 0.0, -1.0), 0.35, 0.16),  # the back
     ((0.0, -0.8, -0.6), 0.30, 0.12),  # from the own eyes: over the wrist
     ((0.0, 0.9, 0.0), 0.35, 0.09),  # fingers towards the camera
     ((1.0, 0.0, 0.0), 0.35, 0.06),  # the thumb's edge
@@ -609,11 +615,11 @@ def _frame(
     for hand, look in zip(placed, looks, strict=True):
         body = alone and rng.random() < settings.body
         alone = alone and not body
-        things += person(rng, hand, look, down, body=body)
+        things += person(rng, hand, look, down, placed, body=body)
     background = world.backgrounds.sample(rng, height, width)
     lights = sample_lights(rng, background)
     sample = render_scene(placed, looks, camera, background, lights, world, props=things, key=key)
-    return _with_image(sample, settings.faults(sample.image, rng))
+    return replace(sample, image=settings.faults(sample.image, rng))
 
 
 def _apart(hand: PlacedHand, other: PlacedHand, least_mm: float = 14.0) -> bool:

@@ -391,7 +391,9 @@ def _shade(
     base, texel = np.empty(3, np.float32), np.empty(5, np.float32)
     wrap, total = np.empty(3, np.float32), np.empty(3, np.float32)
     shaded = np.empty((4, 3), np.float32)
+    openness = np.float32(1.0)
     for y in range(height):
+        last_x, last_mesh = -2, -1
         for x in range(width):
             covered = 0
             for k in range(4):
@@ -486,7 +488,10 @@ def _shade(
                             base[c] *= to_linear[int(texel[c])] + np.float32(0.02)
 
                 # What light reaches it, and what of it comes back.
-                openness = _openness(depth, camera, sx, sy, p, n, (x & 1) + 2 * (y & 1))
+                # Occlusion is smooth: every other pixel takes its neighbour's.
+                if not (x & 1 and k == 0 and x == last_x + 1 and mesh == last_mesh):
+                    openness = _openness(depth, camera, sx, sy, p, n, (x >> 1 & 1) + 2 * (y & 1))
+                last_x, last_mesh = x, mesh
                 free = np.float32(1.0)
                 if shadow_strength > 0:
                     free = _lit(shadow_depth, shadow_matrix, shadow_radius, p, n)

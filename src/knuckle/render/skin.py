@@ -158,13 +158,17 @@ def paint_pattern(rng: np.random.Generator) -> np.ndarray:
     tips = _near_joints(ground, (4, 8, 12, 16, 20), 9.0)
     palmar, back = ground.palmar, 1 - ground.palmar
 
-    melanin = 1.0 + 0.10 * _noise(ground, rng, 25.0) + 0.06 * _noise(ground, rng, 6.0)
+    melanin = 1.0 + 0.10 * _noise(ground, rng, 25.0) + 0.05 * _noise(ground, rng, 6.0)
     melanin += rng.uniform(0.05, 0.35) * knuckles
-    melanin += back * rng.uniform(0, 0.9) * age**2 * _spots(ground, rng)
+    melanin += back * rng.uniform(0, 0.5) * age**2 * _spots(ground, rng)
     melanin += back * rng.uniform(0.0, 0.5) * _hair(ground, rng)
 
-    blood = 0.85 + 0.35 * _noise(ground, rng, 16.0) + 0.2 * _noise(ground, rng, 4.0)
-    blood += palmar * (0.35 + 0.4 * _noise(ground, rng, 9.0)) + 0.4 * tips + 0.3 * knuckles
+    blood = 0.88 + 0.18 * _noise(ground, rng, 16.0) + 0.10 * _noise(ground, rng, 4.0)
+    blood += (
+        palmar * (0.25 + rng.uniform(0.05, 0.3) * _noise(ground, rng, 9.0))
+        + 0.4 * tips
+        + 0.3 * knuckles
+    )
     blood -= back * rng.uniform(0.0, 0.5) * _veins(ground, rng)
 
     channels = [melanin * 128, blood * 100, fold * 255, ground.nail * 255, palmar * 255]

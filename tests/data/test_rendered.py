@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+
+from knuckle.data import rendered
+from knuckle.data.rendered import Job, write_crops, write_frames
+from knuckle.data.shards import read_shard
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch):
+    monkeypatch.setattr(rendered, "SHARD_SIZE", 3)
+
+
+def test_crops_are_written_read_back_and_not_written_twice(tmp_path):
+    paths = write_crops(Job(tmp_path, 7))
+    assert [len(list(read_shard(path))) for path in paths] == [3, 3, 1]
+    keys = [sample.key for path in paths for sample in read_shard(path)]
+    assert len(set(keys)) == 7
+    times = [path.stat().st_mtime_ns for path in paths]
+    paths[1].unlink()
+    write_crops(Job(tmp_path, 7))
+    again = [path.stat().st_mtime_ns for path in paths]
+    assert again[0] == times[0] and again[2] == times[2] and paths[1].exists()
+
+
+def test_two_workers_write_what_one_writes(tmp_path):
+    one = write_crops(Job(tmp_path / "one", 6))
+    two = write_crops(Job(tmp_path / "two", 6, workers=2))
+    for a, b in zip(one, two, strict=True):
+        for left, right in zip(read_shard(a), read_shard(b), strict=True):
+            assert left.key == right.key
+            assert (left.image == right.image).all()
+            np.testing.assert_array_equal(left.hands[0].joints_px, right.hands[0].joints_px)
+
+
+def test_frames_keep_their_size(tmp_path):
+    (path,) = write_frames(Job(tmp_path, 2, seed=5), size=(96, 64))
+    assert all(sample.image.shape == (64, 96, 3) for sample in read_shard(path))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"count": 0}, {"count": 3, "workers": 0}, {"count": 3, "first": 1}]
+)
+def test_a_job_that_makes_no_sense_is_refused(tmp_path, wrong):
+    with pytest.raises(ValueError, match="expected count"):
+        write_crops(Job(tmp_path, **wrong))

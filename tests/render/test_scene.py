@@ -1,0 +1,157 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from knuckle.camera import Camera
+from knuckle.crop import Crop
+from knuckle.hand import KNUCKLES, Joint
+from knuckle.render.backgrounds import Backgrounds
+from knuckle.render.camera_faults import CameraFaults
+from knuckle.render.hand_model import FINGER_ROWS, HandModel, HandParameters
+from knuckle.render.looks import HandLook, PlacedHand, place
+from knuckle.render.people import thing
+from knuckle.render.props import box
+from knuckle.render.scene import CROPS, FRAMES, World, render_crops, render_frames, render_scene
+from knuckle.render.shading import ClothMaterial, Lights, SkinMaterial
+
+#: The palm towards the camera, fingers up.
+PALM = np.diag([-1.0, -1.0, -1.0]) @ np.diag([-1.0, 1.0, 1.0])
+CAMERA = Camera(260.0, 260.0, 79.5, 79.5)
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return World.of(Backgrounds())
+
+
+def hand(pose: np.ndarray | None = None, *, side="right", root=(0.0, 80.0, 450.0)) -> PlacedHand:
+    model = HandModel.load()
+    params = HandParameters.at_rest(1, model.n_shape, side)
+    params = replace(
+        params,
+        pose_deg=params.pose_deg if pose is None else pose[None],
+        R_camera_from_hand=PALM[None],
+        root_mm=np.array([root]),
+    )
+    return place(model, params)[0]
+
+
+def draw(world: World, hands, props=(), camera=CAMERA, tone=None):
+    looks = [HandLook(tone or SkinMaterial()) for _ in hands]
+    grey = np.full((160, 160, 3), 128, np.uint8)
+    return render_scene(hands, looks, camera, grey, Lights(), world, props=props, key="test")
+
+
+def test_joints_lie_on_the_hand_and_the_map_on_the_joints(world):
+    sample = draw(world, [hand()])
+    label, hand_map = sample.hands[0], sample.hand_map
+    np.testing.assert_allclose(label.joints_px, CAMERA.project(label.joints_mm))
+    x, y = label.joints_px[1:].round().astype(int).T
+    assert (hand_map[y, x] == 1).all()
+    assert label.visible.all()  # an open palm hides nothing
+
+
+def test_the_map_ends_at_the_wrist(world):
+    sample = draw(world, [hand()])
+    rows = np.flatnonzero((sample.hand_map == 1).any(axis=1))
+    wrist = sample.hands[0].joints_px[Joint.WRIST, 1]
+    assert rows.max() < wrist + 16  # the forearm goes on to the picture's border
+    assert (sample.image[-1] != 128).any()
+
+
+def test_a_folded_finger_is_hidden_from_behind_and_seen_from_the_palm(world):
+    pose = np.zeros((17, 3))
+    pose[FINGER_ROWS[2], 0] = 85, 100, 70  # the middle finger, folded into the palm
+    folded = hand(pose)
+    seen = draw(world, [folded]).hands[0].visible
+    assert seen[Joint.MIDDLE_TIP] or seen[Joint.MIDDLE_DIP]
+    middle = folded.joints_mm.mean(axis=0)
+    half_turn = np.diag([-1.0, 1.0, -1.0])
+    behind = folded.turned(half_turn).moved(middle - half_turn @ middle)
+    hidden = draw(world, [behind]).hands[0].visible
+    assert not hidden[[Joint.MIDDLE_DIP, Joint.MIDDLE_TIP]].any()
+    assert hidden[Joint.INDEX_TIP]
+
+
+def test_a_board_before_the_hand_hides_it_and_one_behind_does_not(world):
+    board = ClothMaterial((0.0, 0.5, 0.0))
+    for depth, shows in ((300.0, False), (700.0, True)):
+        wall = thing(box(np.array([900.0, 900.0, 5.0])), np.eye(3), np.array([0, 0, depth]), board)
+        sample = draw(world, [hand()], [wall])
+        assert sample.hands[0].visible.any() == shows
+        assert (sample.hand_map == 1).any() == shows
+
+
+def test_of_two_hands_the_nearer_covers_the_other(world):
+    near, far = hand(root=(0.0, 80.0, 400.0)), hand(side="left", root=(0.0, 90.0, 520.0))
+    for pair, in_front in (((near, far), 1), ((far, near), 2)):
+        sample = draw(world, pair)
+        x, y = sample.hands[in_front - 1].joints_px[KNUCKLES].mean(axis=0).round().astype(int)
+        assert sample.hand_map[y, x] == in_front
+
+
+def test_a_left_hand_is_the_mirror_image_of_a_right_one(world):
+    right, left = (draw(world, [hand(side=s)]) for s in ("right", "left"))
+    mirrored = right.hand_map[:, ::-1]
+    assert (left.hand_map == mirrored).mean() > 0.999
+    expected = right.hands[0].joints_px * (-1, 1) + (159, 0)
+    np.testing.assert_allclose(left.hands[0].joints_px, expected, atol=1e-4)
+
+
+def test_two_cameras_of_one_moment_agree(world):
+    """Moving the camera is moving the hand: same 3D up to the motion, same look."""
+    first = hand()
+    shift = np.array([40.0, -10.0, 60.0])
+    one, two = draw(world, [first]), draw(world, [first.moved(shift)])
+    moved = one.hands[0].joints_mm + shift
+    np.testing.assert_allclose(two.hands[0].joints_mm, moved)
+
+
+def test_a_distorted_camera_is_refused(world):
+    with pytest.raises(ValueError, match="without distortion"):
+        draw(world, [hand()], camera=replace(CAMERA, distortion=(0.1, 0.0, 0.0, 0.0)))
+
+
+@pytest.fixture(scope="module")
+def crops(world):
+    return list(render_crops(np.random.default_rng(0), 32, world))
+
+
+def test_crops_show_an_upright_right_hand_with_its_camera(crops):
+    for sample in crops:
+        label = sample.hands[0]
+        assert sample.image.shape == (160, 160, 3)
+        assert label.side == "right"
+        np.testing.assert_allclose(label.joints_px, sample.camera.project(label.joints_mm))
+        crop = Crop.from_joints(label.joints_px, "right")
+        assert 108 < crop.size_px < 135
+        assert np.abs(np.array(crop.centre_px) - 79.5).max() < 16
+        assert abs(np.degrees(crop.angle)) < 40
+        assert label.visible.sum() >= 3
+
+
+def test_crops_are_the_same_for_the_same_seed(world, crops):
+    again = list(render_crops(np.random.default_rng(0), 32, world))
+    assert all((a.image == b.image).all() for a, b in zip(crops, again, strict=True))
+    other = next(render_crops(np.random.default_rng(1), 1, world))
+    assert (other.image != crops[0].image).any()
+
+
+def test_crops_come_from_all_fields_of_view_and_distances(world):
+    settings = replace(CROPS, size_px=80, crop_px=(57.0, 64.0))
+    samples = list(render_crops(np.random.default_rng(2), 48, world, settings))
+    distance = np.array([s.hands[0].joints_mm[0, 2] for s in samples])
+    assert distance.min() < 350 and distance.max() > 1200
+    assert any(len(s.hands) == 2 for s in samples)
+
+
+def test_frames_hold_no_to_four_hands_of_both_sides(world):
+    settings = replace(FRAMES, faults=CameraFaults(0.0))
+    frames = list(render_frames(np.random.default_rng(0), 40, world, settings, 96, 72))
+    numbers = {len(frame.hands) for frame in frames}
+    assert 0 in numbers and max(numbers) in (2, 3, 4)
+    assert {h.side for f in frames for h in f.hands} == {"left", "right"}
+    for frame in frames:
+        assert frame.image.shape == (72, 96, 3) and frame.complete
+        assert frame.hand_map.max() <= len(frame.hands)
