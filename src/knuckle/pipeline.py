@@ -280,7 +280,7 @@ class HandEstimator:
         # Of two looks at one hand, one for each side, the look with the right side comes first.
         best_first = sure[np.argsort(-found.trust[sure], kind="stable")]
         found = found.take(best_first)
-        return found.take(without_duplicates(found.points_px))
+        return found.take(without_duplicates(found.points_px)[: self.settings.max_hands])
 
     def _look_into(self, image: np.ndarray, boxes_xyxy: np.ndarray) -> Keypoints:
         """One hand per box: both sides are tried, the likelier one is kept."""
