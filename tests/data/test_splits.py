@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from knuckle.data.datasets import open_dataset, open_divided
+from knuckle.data.datasets import divide, open_dataset, open_divided
+from knuckle.data.interhand26m import Selection
 from knuckle.data.labelled import Groups
 from knuckle.data.splits import (
     PARTS,
@@ -146,3 +147,19 @@ def test_interhand_is_divided_over_all_its_splits(
     assert parts[1][0].image.shape == (512, 334, 3)
     with pytest.raises(ValueError, match="train,val,test"):
         open_dataset(root, "70/15/15:dev")
+    assert parts[0].division == str(split)
+    written = divide(root, tmp_path / "split.json")
+    keys = [whole.record(index).key for index in range(len(whole))]
+    assert np.array_equal(read_split(tmp_path / "split.json", keys), split.part)
+    assert written.shares == split.shares
+
+
+def test_a_selection_holds_for_all_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for split in ("train", "test"):
+        write_interhand(tmp_path / "set", InterHandScene({3: 3}), split=split)
+    assert len(open_dataset(tmp_path / "set", selection=Selection(hands="two"))) == 8
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "labels.jsonl").write_text("{}")
+    with pytest.raises(ValueError, match=r"only InterHand2\.6M"):
+        open_dataset(tmp_path / "own", selection=Selection())

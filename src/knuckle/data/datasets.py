@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +10,13 @@ import numpy as np
 from knuckle.data.coco_wholebody import CocoWholeBody
 from knuckle.data.folder import Folder
 from knuckle.data.freihand import FreiHand
-from knuckle.data.interhand26m import InterHand26M
+from knuckle.data.interhand26m import InterHand26M, Selection
 from knuckle.data.json_stream import BrokenDataError, MissingDataError
 from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record
 from knuckle.data.real_hand_3d import RealHand3D
 from knuckle.data.rhd import Rhd
 from knuckle.data.sample import Sample
-from knuckle.data.splits import PARTS, Split, split_by_groups
+from knuckle.data.splits import PARTS, Split, split_by_groups, write_split
 
 DATASETS: dict[str, type[LabelledSet]] = {
     "interhand26m": InterHand26M,
@@ -154,7 +154,13 @@ def recognise(root: Path) -> str:
     )
 
 
-def open_dataset(root: Path, split: str = "all", name: str | None = None) -> LabelledSet:
+def open_dataset(
+    root: Path,
+    split: str = "all",
+    name: str | None = None,
+    *,
+    selection: Selection | None = None,
+) -> LabelledSet:
     """Open a data set by its folder.
 
     Args:
@@ -162,30 +168,57 @@ def open_dataset(root: Path, split: str = "all", name: str | None = None) -> Lab
         split: one of the data set's own splits, "all", or "70/15/15:train" (or val, test): whole
             people, captures or sequences of all its splits dealt out anew (``splits``).
         name: key in ``DATASETS``; recognised by its files if not given.
+        selection: which records of InterHand2.6M to keep; the others have none to choose from.
+
+    Raises:
+        BrokenDataError: a file is missing or broken; says which, and what to do.
+        ValueError: there is no such split.
     """
-    reader = DATASETS[name or recognise(root)]
+    reader = _reader(name or recognise(root), selection)
     if split.startswith("70/15/15:"):
-        whole, dealt = open_divided(root, name)
+        whole, dealt = open_divided(root, name, selection=selection)
         part = split.removeprefix("70/15/15:")
         if part not in PARTS:
             raise ValueError(f"expected 70/15/15:{{{','.join(PARTS)}}}, got {split!r}")
         return Part(whole, dealt.rows(part), split, str(dealt))
-    if split == "all" and "all" not in reader.splits:
-        return _open_all(reader, root)
+    splits = DATASETS[name or recognise(root)].splits
+    if split == "all" and "all" not in splits:
+        return _open_all(reader, splits, root)
     return reader(root, split)
 
 
-def open_divided(root: Path, name: str | None = None) -> tuple[LabelledSet, Split]:
+def open_divided(
+    root: Path, name: str | None = None, *, selection: Selection | None = None
+) -> tuple[LabelledSet, Split]:
     """A whole data set and its division into 70/15/15 by people, captures or sequences."""
-    whole = open_dataset(root, "all", name)
+    whole = open_dataset(root, "all", name, selection=selection)
     return whole, split_by_groups(whole.groups())
 
 
-def _open_all(reader: type[LabelledSet], root: Path) -> LabelledSet:
+def divide(root: Path, path: Path) -> Split:
+    """Write the 70/15/15 division of a data set, with its shares, to a file; see ``splits``."""
+    whole, dealt = open_divided(root)
+    keys = [whole.record(index).key for index in range(len(whole))]
+    write_split(path, dealt, keys, recognise(root))
+    return dealt
+
+
+def _reader(name: str, selection: Selection | None) -> Callable[[Path, str], LabelledSet]:
+    """What opens a split of a data set."""
+    if selection is None:
+        return DATASETS[name]
+    if name != InterHand26M.name:
+        raise ValueError(f"only InterHand2.6M has records to select from, not {name}")
+    return lambda root, split: InterHand26M(root, split, selection)
+
+
+def _open_all(
+    reader: Callable[[Path, str], LabelledSet], splits: Sequence[str], root: Path
+) -> LabelledSet:
     """All splits that are there, as one."""
     parts: list[LabelledSet] = []
     problems = []
-    for split in reader.splits:
+    for split in splits:
         try:
             parts.append(reader(root, split))
         except MissingDataError as error:
