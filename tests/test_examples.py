@@ -1,0 +1,89 @@
+"""Every example runs from the repository's root on the shipped clip, and says what it should."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from knuckle.hand import Joint, palm_frame
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+EXAMPLES = REPOSITORY / "examples"
+
+#: Runs an example with arguments and returns what it printed.
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    def run(name: str, *arguments: object) -> str:
+        monkeypatch.chdir(REPOSITORY)
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_01_image(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "drawn.png"
+    said = run("01_image.py", "--out", out)
+    assert said.count("right hand, score") == 1
+    assert cv2.imread(str(out)).shape == (480, 640, 3)
+    assert int(re.search(r"(\d+) pixels of the picture", said)[1]) > 5_000
+
+
+def test_02_video(run: Run) -> None:
+    visits = re.findall(r"hand \d+ \((\w+)\): ([\d.]+) to ([\d.]+) s", run("02_video.py"))
+    first_side, first_start, _ = visits[0]
+    assert first_side == "right"
+    assert float(first_start) < 0.3
+    left = [visit for visit in visits if visit[0] == "left"]
+    assert 1.3 < float(left[0][1]) < 2.5
+
+
+def test_03_camera_space(run: Run) -> None:
+    said = run("03_camera_space.py")
+    assert len(said.splitlines()) == 29
+    away_cm = [int(number) for number in re.findall(r"wrist (\d+) cm away", said)]
+    assert 40 < np.median(away_cm) < 60  # 48 cm in truth
+    gaps_mm = [int(number) for number in re.findall(r"tips (\d+) mm apart", said)]
+    assert min(gaps_mm) < 0.5 * max(gaps_mm)  # they meet
+
+
+def test_04_retarget(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "right.npz"
+    run("04_retarget.py", "--out", out)
+    with np.load(out) as file:
+        times_s, joints_m = file["time_s"], file["joints_m"]
+    assert len(times_s) == len(joints_m) > 100
+    assert (np.diff(times_s) > 0).all()
+    np.testing.assert_array_equal(joints_m[:, Joint.WRIST], 0)
+    middle = joints_m[:, Joint.MIDDLE_MCP]
+    np.testing.assert_allclose(middle[:, :2], 0, atol=1e-9)  # it lies on z
+    assert ((middle[:, 2] > 0.06) & (middle[:, 2] < 0.13)).all()
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_04_axes_are_those_of_the_palm(side: str) -> None:
+    """Anybody's hand, anywhere: x out of the palm, z along it, right-handed."""
+    with np.load(REPOSITORY / "src/knuckle/demo/hands_truth.npz") as truth:
+        joints_mm = truth["joints_mm"][60, list(truth["side"]).index(side)].astype(float)
+    operator_joints = runpy.run_path(str(EXAMPLES / "04_retarget.py"))["operator_joints"]
+    hand = type("Hand", (), {"side": side, "joints_root_mm": joints_mm - joints_mm[0]})
+    turned_m = operator_joints(hand)
+    # Bones keep their lengths, so it is a rotation (a reflection would swap the sides below).
+    np.testing.assert_allclose(
+        np.linalg.norm(turned_m, axis=1), np.linalg.norm(joints_mm - joints_mm[0], axis=1) / 1000
+    )
+    axes = palm_frame(turned_m, side)
+    assert axes[0, 2] > 0.9  # out of the palm
+    assert axes[2, 1] > 0.9  # along it
+    assert (axes[1, 0] > 0.9) if side == "right" else (axes[1, 0] < -0.9)  # the thumb's side
