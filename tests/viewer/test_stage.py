@@ -25,7 +25,7 @@ ANYWHERE = StageSettings(port=18080)
 
 @pytest.fixture
 def stage() -> Iterator[Stage]:
-    with Stage(ANYWHERE, "test", max_hands=2) as stage:
+    with Stage(ANYWHERE, "test", size=SIZE, max_hands=2) as stage:
         yield stage
 
 
@@ -112,7 +112,7 @@ def test_a_player_shows_each_frame_with_its_picture(kind: str, tmp_path: Path) -
     pictures = pictures_of(found, source)
     for row in (0, 5, 6, 2, 11):
         assert number_of(pictures(row)) == row
-    with Stage(ANYWHERE, "test", max_hands=1) as stage:
+    with Stage(ANYWHERE, "test", size=SIZE, max_hands=1) as stage:
         player = Player(found, pictures, stage)
         turns = iter(range(6))
         player.play(lambda: next(turns, None) is not None)

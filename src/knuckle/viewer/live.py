@@ -32,7 +32,8 @@ def live(
         max_hands: hands that the page can show.
     """
     camera = camera or Camera.assume(*source.size)
-    with Stage(settings, source.info.name, max_hands) as stage:
+    title = source.info.name.split("/")[-1]
+    with Stage(settings, title, size=source.size, max_hands=max_hands) as stage:
         print(f"{stage.url}  (Ctrl-C ends)", flush=True)
 
         def show(frame: Frame, hands: Sequence[HandPose]) -> None:

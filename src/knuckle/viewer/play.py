@@ -121,6 +121,7 @@ def view(
     per_frame = np.unique(recording.hands["frame"], return_counts=True)[1]
     most = int(per_frame.max(initial=1))
     pictures = pictures_of(recording, video or Path(recording.info.source))
-    with Stage(settings, recording.info.source, max_hands=most) as stage:
+    title, size = Path(recording.info.source).name, recording.info.size
+    with Stage(settings, title, size=size, max_hands=most) as stage:
         print(f"{stage.url}  (Ctrl-C ends)", flush=True)
         Player(recording, pictures, stage).play(keep_on)

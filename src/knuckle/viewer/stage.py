@@ -51,8 +51,16 @@ class Stage:
         url: of the page.
     """
 
-    def __init__(self, settings: StageSettings, title: str, max_hands: int) -> None:
+    def __init__(
+        self, settings: StageSettings, title: str, *, size: tuple[int, int], max_hands: int
+    ) -> None:
         """Start serving.
+
+        Args:
+            settings: where.
+            title: of the page.
+            size: (width, height) of the pictures to come.
+            max_hands: so many hands can be shown at a time.
 
         Raises:
             OutputError: the host is none of this machine's.
@@ -69,15 +77,12 @@ class Stage:
         self.url = f"http://{self.server.get_host()}:{self.server.get_port()}"
         self.server.scene.set_up_direction("-y")
         self.server.gui.configure_theme(dark_mode=True, show_logo=False, show_share_button=False)
-        self.server.scene.add_light_hemisphere(
-            "/light", sky_color=(255, 255, 255), ground_color=(120, 120, 130), intensity=1.2
-        )
-        self._picture = Picture(self.server)
+        self._picture = Picture(self.server, size)
         self._hands = [HandModel(self.server, index) for index in range(max_hands)]
         self._turn = self.server.gui.add_checkbox("Turn the view", initial_value=False)
         self._middle_m = np.array([0.0, 0.0, 0.6])
         self._angle = 0.0
-        self.server.on_client_connect(self._look_from_the_camera)
+        self.server.on_client_connect(self._look_from_beside)
 
     def show(self, image: np.ndarray | None, hands: Sequence[HandPose], camera: Camera) -> None:
         """Replace what is on the page.
@@ -115,10 +120,11 @@ class Stage:
     ) -> None:
         self.close()
 
-    def _look_from_the_camera(self, client: viser.ClientHandle) -> None:
+    def _look_from_beside(self, client: viser.ClientHandle) -> None:
         with client.atomic():
             client.camera.up_direction = (0.0, -1.0, 0.0)
-            client.camera.position = (0.25, -0.15, -0.15)
+            beside = np.array([0.32, -0.2, -0.62]) * np.linalg.norm(self._middle_m)
+            client.camera.position = tuple(self._middle_m + beside)
             client.camera.look_at = tuple(self._middle_m)
 
     def _orbit(self) -> None:
@@ -126,7 +132,7 @@ class Stage:
         self._angle += 0.02
         turn = 0.7 * np.sin(self._angle)
         distance = float(np.linalg.norm(self._middle_m))
-        offset = np.array([np.sin(turn), -0.25, -np.cos(turn)]) * distance
+        offset = np.array([np.sin(turn), -0.25, -np.cos(turn)]) * 0.7 * distance
         for client in self.server.get_clients().values():
             with client.atomic():
                 client.camera.position = tuple(self._middle_m + offset)
@@ -188,8 +194,8 @@ class HandModel:
 class Picture:
     """The frame, behind the hands and in the panel."""
 
-    def __init__(self, server: viser.ViserServer) -> None:
-        blank = np.zeros((9, 16, 3), np.uint8)
+    def __init__(self, server: viser.ViserServer, size: tuple[int, int]) -> None:
+        blank = _shrink(np.zeros((size[1], size[0], 3), np.uint8))
         self._panel = server.gui.add_image(blank, format="jpeg", jpeg_quality=_JPEG_QUALITY)
         self._screen = server.scene.add_image(
             "/picture",
@@ -241,9 +247,10 @@ def _shrink(image: np.ndarray) -> np.ndarray:
 
 
 def joint_colours() -> np.ndarray:
-    """(21, 3) uint8: the colours of the overlay."""
-    fingers = np.repeat(np.array(FINGER_COLOURS, np.uint8), FINGERS.shape[1], axis=0)
-    return np.concatenate([np.array([WRIST_COLOUR], np.uint8), fingers])
+    """(21, 3) uint8: the colours of the overlay, deeper, because light makes surfaces paler."""
+    fingers = np.repeat(np.array(FINGER_COLOURS), FINGERS.shape[1], axis=0)
+    flat = np.concatenate([np.array([WRIST_COLOUR]), fingers])
+    return np.round(255 * (flat / 255) ** 1.8).astype(np.uint8)
 
 
 def ball_mesh(rings: int = 10, segments: int = 16) -> tuple[np.ndarray, np.ndarray]:
