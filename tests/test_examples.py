@@ -42,11 +42,10 @@ def test_01_image(run: Run, tmp_path: Path) -> None:
 
 def test_02_video(run: Run) -> None:
     visits = re.findall(r"hand \d+ \((\w+)\): ([\d.]+) to ([\d.]+) s", run("02_video.py"))
-    first_side, first_start, _ = visits[0]
-    assert first_side == "right"
-    assert float(first_start) < 0.3
-    left = [visit for visit in visits if visit[0] == "left"]
-    assert 1.3 < float(left[0][1]) < 2.5
+    long = [(side, float(start)) for side, start, end in visits if float(end) - float(start) > 0.5]
+    assert long[0][0] == "right"
+    assert long[0][1] < 0.3
+    assert 1.3 < min(start for side, start in long if side == "left") < 2.5
 
 
 def test_03_camera_space(run: Run) -> None:
@@ -68,7 +67,7 @@ def test_04_retarget(run: Run, tmp_path: Path) -> None:
     np.testing.assert_array_equal(joints_m[:, Joint.WRIST], 0)
     middle = joints_m[:, Joint.MIDDLE_MCP]
     np.testing.assert_allclose(middle[:, :2], 0, atol=1e-9)  # it lies on z
-    assert ((middle[:, 2] > 0.06) & (middle[:, 2] < 0.13)).all()
+    assert 0.07 < np.median(middle[:, 2]) < 0.1  # a palm's length
 
 
 @pytest.mark.parametrize("side", ["left", "right"])

@@ -73,9 +73,10 @@ def test_the_lines_of_the_readme_run_as_printed(
     monkeypatch.chdir(tmp_path)
     runpy.run_path("ten_lines.py")
     lines = capsys.readouterr().out.splitlines()
-    # One hand is in the first 31 frames.
-    assert 25 <= len(lines) <= 31
-    assert all(re.fullmatch(r" +\d\.\d\d s  hand \d+ \(right\) \[.*\]", line) for line in lines[5:])
+    printed = [re.fullmatch(r" +\d\.\d\d s  hand \d+ \((\w+)\) \[.*\]", line) for line in lines]
+    assert all(printed)
+    # The first 31 frames show one hand, a right one.
+    assert sum(match[1] == "right" for match in printed if match) >= 25
 
 
 class TestCommands:
@@ -93,6 +94,12 @@ class TestCommands:
             assert ended.code == 0, f"{page}: knuckle {arguments}: {capsys.readouterr().err}"
         else:
             assert type(verb) is cli.VERBS[arguments[0]]
+
+    def test_knuckle_takes_those_of_the_makefile(self) -> None:
+        lines = re.findall(r"\$\(BIN\)/knuckle (.*)", (REPOSITORY / "Makefile").read_text())
+        assert {line.split()[0] for line in lines} == {"track", "train"}
+        for line in lines:
+            parsed(re.sub(r"\$\(\w+\)", "value", line).split())
 
     def test_an_unknown_flag_would_be_noticed(self) -> None:
         with pytest.raises(SystemExit) as ended:
