@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
@@ -22,6 +22,7 @@ import tyro
 
 if TYPE_CHECKING:
     from knuckle.camera import Camera
+    from knuckle.data.interhand26m import Selection
     from knuckle.data.labelled import LabelledSet
     from knuckle.evaluate import Predictions
     from knuckle.job import Summary
@@ -301,6 +302,12 @@ class Evaluate:
     """Folder for predictions, numbers, plots and the worst hands."""
     no_pictures: bool = False
     """Leave out what needs reading the pictures again."""
+    annotation: Literal["all", "human", "machine"] = "all"
+    """InterHand2.6M: labels made by people, by a network, or all (H, M, H+M in the papers)."""
+    hands: Literal["all", "single", "two"] = "all"
+    """InterHand2.6M: only pictures of one hand, or of two."""
+    clean: bool = False
+    """InterHand2.6M: leave out its known flaws. The papers leave them in."""
 
     def run(self) -> int:
         """Predict, unless predictions were given; score, print and write."""
@@ -308,7 +315,8 @@ class Evaluate:
         from knuckle.evaluate import evaluate, print_report, publish, read_predictions
         from knuckle.output import make_folder
 
-        dataset = open_dataset(self.dataset, self.split)
+        dataset = open_dataset(self.dataset, self.split, selection=self._selection())
+        print(dataset.report)
         make_folder(self.output)
         given = Path(self.model)
         predictions = read_predictions(given) if given.is_file() else self._predict(dataset)
@@ -317,6 +325,17 @@ class Evaluate:
         for path in publish(evaluation, self.output, pictures=not self.no_pictures):
             print(f"  {path}")
         return 0
+
+    def _selection(self) -> Selection | None:
+        """Which records count; a data set that has none to select from refuses any wish."""
+        from knuckle.data.datasets import recognise
+        from knuckle.data.interhand26m import InterHand26M, Selection
+
+        wished = (self.annotation, self.hands, self.clean) != ("all", "all", False)
+        if recognise(self.dataset) != InterHand26M.name and not wished:
+            return None
+        base = Selection() if self.clean else Selection.official()
+        return replace(base, annotation=self.annotation, hands=self.hands)
 
     def _predict(self, dataset: LabelledSet) -> Predictions:
         from knuckle.evaluate import System, predict
@@ -454,6 +473,23 @@ class Stats:
 
 
 @dataclass(frozen=True)
+class Split:
+    """Divide a data set into 70/15/15 by people, captures or sequences, and write who is where."""
+
+    dataset: Dataset
+    """Folder of a data set, as it is unpacked; recognised by its files."""
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = Path("split.json")
+    """The file to write: the shares, and the keys of each part."""
+
+    def run(self) -> int:
+        """Divide, write and say what came out."""
+        from knuckle.data.datasets import divide
+
+        print(f"{divide(self.dataset, self.output)}\n  {self.output}")
+        return 0
+
+
+@dataclass(frozen=True)
 class Show:
     """Write a sheet of pictures with their labels drawn onto them, to look at before trusting."""
 
@@ -486,6 +522,7 @@ class Data:
         | Annotated[PackPhotographs, tyro.conf.subcommand("pack-photographs")]
         | Annotated[Check, tyro.conf.subcommand("check")]
         | Annotated[Stats, tyro.conf.subcommand("stats")]
+        | Annotated[Split, tyro.conf.subcommand("split")]
         | Annotated[Show, tyro.conf.subcommand("show")]
     )
 

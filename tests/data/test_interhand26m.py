@@ -7,15 +7,17 @@ import numpy as np
 import pytest
 
 from knuckle.data import interhand_index
+from knuckle.data.datasets import open_dataset
 from knuckle.data.interhand26m import InterHand26M, Selection, is_black
-from knuckle.data.json_stream import BrokenDataError
+from knuckle.data.json_stream import BrokenDataError, MissingDataError
 from miniatures import InterHandScene, draw, interhand_files, save, write_interhand
 
 SCENE = InterHandScene({3: 3, 4: 0})
 
 
 @pytest.fixture
-def cache(tmp_path: Path) -> Path:
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     return tmp_path / "cache"
 
 
@@ -40,6 +42,17 @@ def test_every_layout_reads_the_same(
             assert np.array_equal(label.valid, hand.valid)
             assert np.allclose(label.joints_mm[label.valid], hand.joints_mm[hand.valid], atol=1e-3)
             assert np.allclose(label.joints_px[label.valid], hand.joints_px[hand.valid], atol=1e-3)
+
+
+def test_a_repacked_copy_is_one_split(tmp_path: Path, cache: Path) -> None:
+    write_interhand(tmp_path, SCENE, layout="re-packed", split="test")
+    assert len(open_one(tmp_path, cache, "test")) == 24
+    with pytest.raises(MissingDataError, match="test_interhand"):
+        open_one(tmp_path, cache, "train")
+    assert len(open_dataset(tmp_path)) == 24
+    for path in tmp_path.glob("*.json"):  # a name that tells no split
+        path.rename(tmp_path / path.name.replace("test_", ""))
+    assert len(open_one(tmp_path, cache, "train")) == 24
 
 
 def test_unlabelled_joints_hold_no_coordinates(tmp_path: Path, cache: Path) -> None:

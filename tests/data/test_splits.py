@@ -71,6 +71,14 @@ def test_three_people_are_too_few_so_sequences_are_dealt_out() -> None:
     assert leaks(groups, split.part)["subject"] == 3
 
 
+def test_no_part_stays_empty_if_there_are_three_groups() -> None:
+    four = np.arange(4)
+    split = split_by_groups(Groups(four, four, four, four))
+    assert min(split.groups) == 1
+    two = np.arange(2)
+    assert sorted(split_by_groups(Groups(two, two, two, two)).groups) == [0, 1, 1]
+
+
 def test_a_capture_that_shows_two_people_keeps_both_together() -> None:
     # Eight people, of whom 0 and 1 share capture 0.
     subject = np.repeat([0, 1, *range(2, 20)], 10)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -179,15 +180,11 @@ def _check_interhand(root: Path, on_progress: OnProgress) -> CheckReport:
 
 
 def _releases(root: Path) -> dict[str, Release]:
-    """The splits that are there; a re-packed copy is one, whatever it is asked for."""
+    """The splits that are there."""
     found: dict[str, Release] = {}
     for split in InterHand26M.splits:
-        try:
-            release = find_release(root, split)
-        except MissingDataError:
-            continue
-        if release.files not in [other.files for other in found.values()]:
-            found[split] = release
+        with suppress(MissingDataError):
+            found[split] = find_release(root, split)
     return found
 
 

@@ -131,23 +131,29 @@ def find_release(root: Path, split: str, annotation: str = "all") -> Release:
         return Release(_label_files(new, stem), images, "v1.0", human, fps)
     if (old / f"{stem}_data.json").exists():
         return Release(_label_files(old, stem), images, "v0.0", None, fps)
-    packed = sorted(root.glob("*_data.json"))
-    packed = [path for path in packed if split in path.name.lower()] or packed
+    packed = [path for path in sorted(root.glob("*_data.json")) if _split_named(path) == split]
     if len(packed) == 1:
         stem = packed[0].name.removesuffix("_data.json")
         return Release(_label_files(root, stem), root, "re-packed", None, fps)
     raise MissingDataError(
         f"{root} is not InterHand2.6M: expected annotations/{split}/{stem}_data.json (v1.0), "
-        f"annotations/{_OLD_FOLDER[annotation]}/{stem}_data.json (v0.0) or one *_data.json beside "
-        f"its pictures (re-packed); found {', '.join(_names_in(root)[:8]) or 'nothing'}"
+        f"annotations/{_OLD_FOLDER[annotation]}/{stem}_data.json (v0.0) or one *{split}*_data.json "
+        f"beside its pictures (re-packed); found {', '.join(_names_in(root)[:8]) or 'nothing'}"
     )
 
 
 _OLD_FOLDER = {"all": "all", "human": "human_annot", "machine": "machine_annot"}
 
 
+def _split_named(path: Path) -> str:
+    """The split that the name of a re-packed label file tells; one that tells none is train."""
+    return next((split for split in SPLITS if split in path.name.lower()), "train")
+
+
 def _names_in(root: Path) -> list[str]:
-    return sorted(path.name for path in root.iterdir()) if root.is_dir() else []
+    """What lies in a folder, label files first."""
+    names = [path.name for path in root.iterdir()] if root.is_dir() else []
+    return sorted(names, key=lambda name: (not name.endswith(".json"), name))
 
 
 def _label_files(folder: Path, stem: str) -> LabelFiles:

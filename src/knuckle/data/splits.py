@@ -148,9 +148,15 @@ def _deal(units: np.ndarray, level: str, shares: tuple[float, float, float], see
     tie = np.random.default_rng(seed).permutation(len(sizes))
     owner = np.zeros(len(sizes), int)
     filled = np.zeros(3)
-    for unit in np.lexsort((tie, -sizes)):
-        owner[unit] = int(np.argmax(wanted - filled))
+    counts = np.zeros(3, int)
+    for dealt, unit in enumerate(np.lexsort((tie, -sizes))):
+        lack = wanted - filled
+        empty = (counts == 0) & (wanted > 0)
+        if len(sizes) - dealt <= empty.sum():  # just enough are left that no part stays empty
+            lack = np.where(empty, lack, -np.inf)
+        owner[unit] = int(np.argmax(lack))
         filled[owner[unit]] += sizes[unit]
+        counts[owner[unit]] += 1
     _improve(owner, filled, sizes, wanted)
     counts = np.bincount(owner, minlength=3)
     return Split(
@@ -165,7 +171,8 @@ def _deal(units: np.ndarray, level: str, shares: tuple[float, float, float], see
 def _improve(owner: np.ndarray, filled: np.ndarray, sizes: np.ndarray, wanted: np.ndarray) -> None:
     """Move and swap units between parts, in place, while the distance from the shares falls.
 
-    Many small units deal themselves out well enough: only the largest few hundred are tried.
+    No part is emptied. Many small units deal themselves out well enough: only the largest few
+    hundred are tried.
     """
 
     def helps(from_part: int, to_part: int, amount: float) -> bool:
@@ -184,7 +191,8 @@ def _improve(owner: np.ndarray, filled: np.ndarray, sizes: np.ndarray, wanted: n
         improved = False
         for a in largest:
             for part in range(len(PARTS)):
-                if part != owner[a] and helps(owner[a], part, sizes[a]):
+                alone = np.count_nonzero(owner == owner[a]) == 1
+                if part != owner[a] and not alone and helps(owner[a], part, sizes[a]):
                     move(a, part)
                     improved = True
             for b in largest:
