@@ -85,17 +85,22 @@ class Match:
 
 
 @pytest.fixture(scope="module")
-def matches(truth: Mapping[str, np.ndarray]) -> list[Match]:
-    """The shipped networks on the shipped clip: one match per true hand that is whole."""
+def tracked() -> list[list[TrackedHand]]:
+    """What the shipped networks see in each frame of the shipped clip."""
     tracker = HandTracker(max_hands=2)
-    found = []
     with open_source(CLIP) as source:
-        for frame in source:
-            hands = tracker(frame)
-            for k in range(len(SIDES)):
-                recent = truth["shown"][max(frame.index - GRACE_FRAMES, 0) : frame.index + 1, k]
-                if (recent >= WHOLE).all():
-                    found.append(_match(truth["joints_px"][frame.index, k], hands, frame.index, k))
+        return [tracker(frame) for frame in source]
+
+
+@pytest.fixture(scope="module")
+def matches(truth: Mapping[str, np.ndarray], tracked: list[list[TrackedHand]]) -> list[Match]:
+    """One per true hand that is whole, and has been for a moment."""
+    found = []
+    for frame, hands in enumerate(tracked):
+        for k in range(len(SIDES)):
+            recent = truth["shown"][max(frame - GRACE_FRAMES, 0) : frame + 1, k]
+            if (recent >= WHOLE).all():
+                found.append(_match(truth["joints_px"][frame, k], hands, frame, k))
     return found
 
 
@@ -112,6 +117,12 @@ class TestShippedNetworks:
     def test_find_the_hands(self, matches: list[Match]) -> None:
         assert len(matches) > 200
         assert np.mean([m.tracked is not None for m in matches]) >= 0.9
+
+    def test_see_no_more_hands_than_there_are(
+        self, truth: Mapping[str, np.ndarray], tracked: list[list[TrackedHand]]
+    ) -> None:
+        there = (truth["shown"] > 0).sum(axis=1)
+        assert np.mean([len(hands) <= n for hands, n in zip(tracked, there, strict=True)]) >= 0.9
 
     def test_sit_on_the_joints(self, matches: list[Match]) -> None:
         assert np.median([m.error for m in matches]) < 0.08
