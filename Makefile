@@ -20,14 +20,20 @@ lint: $(VENV)/all
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-benchmark: $(VENV)/all         ## measure speed and accuracy beside MediaPipe
-	$(BIN)/python -m benchmarks.run
+benchmark: $(VENV)/all .venv-peers/done   ## measure speed and accuracy beside MediaPipe
+	$(BIN)/python benchmarks/run.py --mediapipe-python .venv-peers/bin/python
 
 train: $(VENV)/all             ## RECIPE=recipes/….toml
 	$(BIN)/knuckle train $(RECIPE)
 
 clean:
 	rm -rf build $(VENV)
+
+# MediaPipe needs numpy < 2: an environment of its own.
+.venv-peers/done:
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install -q mediapipe==0.10.21
+	touch $@
 
 # Two stages, so that the demo never waits for the training libraries.
 $(VENV)/runtime: pyproject.toml

@@ -1,0 +1,100 @@
+"""Every measurement of the project on one page: ``make benchmark`` writes benchmarks/RESULTS.md.
+
+    python benchmarks/run.py [--only "Real hands"] [--mediapipe-python .venv-peers/bin/python]
+
+Each part is a script of its own in this folder; this one runs them on the same two processors, one
+after the other, and puts their tables under the command, the machine and the date. With ``--only``
+the other parts of the page stay as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import knuckle
+
+HERE = Path(__file__).resolve().parent
+PAGE = HERE / "RESULTS.md"
+
+#: Title -> script and its arguments; ``{peer}`` becomes the flag that names MediaPipe's Python.
+PARTS: dict[str, Sequence[str]] = {
+    "Real hands": ("real_hands.py", "{peer}"),
+    "Speed": ("speed.py", "{peer}"),
+    "Rendering": ("render_speed.py",),
+    "Shards": ("pack_speed.py",),
+    "Opening InterHand2.6M": ("interhand_index.py",),
+}
+
+_INTRODUCTION = """\
+# Results
+
+Written by `make benchmark`. Every table stands under the command that printed it; peers are
+measured in the same run, on the same machine, on the same pixels. A missed hand counts as an error.
+"""
+
+
+def main() -> int:
+    """Run the parts asked for and write the page; the exit code is 1 if a part failed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", choices=PARTS, action="append", help="this part, not all")
+    parser.add_argument("--mediapipe-python", type=Path, help="python with mediapipe==0.10.21")
+    options = parser.parse_args()
+    sections = _sections(PAGE.read_text() if PAGE.exists() else "")
+    failed = []
+    for title in options.only or PARTS:
+        text, ok = _measure(title, options.mediapipe_python)
+        print(text)
+        if ok:
+            sections[title] = text
+        else:
+            failed.append(title)
+    PAGE.write_text("\n".join([_INTRODUCTION, *(sections[t] for t in PARTS if t in sections)]))
+    if failed:
+        print(f"failed: {', '.join(failed)}; their old tables stay", file=sys.stderr)
+    return bool(failed)
+
+
+def _measure(title: str, peer: Path | None) -> tuple[str, bool]:
+    """One part's section of the page, and whether it went through."""
+    flag = [] if peer is None else ["--mediapipe-python", str(peer)]
+    arguments: list[str] = []
+    for argument in PARTS[title]:
+        arguments += flag if argument == "{peer}" else [argument]
+    command = [sys.executable, str(HERE / arguments[0]), *arguments[1:]]
+    done = subprocess.run(command, cwd=HERE.parent, text=True, capture_output=True, check=False)
+    if done.returncode:
+        return f"{title}: {done.stderr.strip()}", False
+    shown = " ".join(["python", f"benchmarks/{arguments[0]}", *arguments[1:]])
+    return f"## {title}\n\n    {shown}\n\n{_where()}\n\n{done.stdout.strip()}\n", True
+
+
+def _where() -> str:
+    """Machine, date and version, in a line."""
+    cores = len(os.sched_getaffinity(0))
+    today = datetime.date.today().isoformat()
+    python = platform.python_version()
+    return f"{_processor()}, {cores} cores, Python {python}, {today}, knuckle {knuckle.__version__}"
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    names = re.findall(r"model name\s*:\s*(.+)", info.read_text()) if info.exists() else []
+    return names[0].strip() if names else platform.machine()
+
+
+def _sections(page: str) -> dict[str, str]:
+    """The parts of a page by title."""
+    parts = re.split(r"^(?=## )", page, flags=re.MULTILINE)[1:]
+    return {part.splitlines()[0].removeprefix("## ").strip(): part for part in parts}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
