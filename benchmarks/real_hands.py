@@ -22,7 +22,6 @@ from knuckle import metrics
 from knuckle.data.interhand26m import InterHand26M, Selection
 from knuckle.data.labelled import LabelledSet
 from knuckle.data.real_hand_3d import RealHand3D
-from knuckle.data.sample import HandLabel, Sample
 from knuckle.evaluate import (
     PredictedHand,
     Predictions,
@@ -30,6 +29,7 @@ from knuckle.evaluate import (
 )
 from knuckle.evaluate import System as Author
 from knuckle.hand import Joint, Side
+from knuckle.sample import HandLabel, Sample
 from peers.process import MediaPipe, MediaPipeSettings
 
 #: Photographs with true 3D, by the name of their folder; none was ever trained on.

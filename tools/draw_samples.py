@@ -13,9 +13,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from knuckle.data.sample import Sample
 from knuckle.hand import BONES
 from knuckle.render.scene import World, render_crops, render_frames
+from knuckle.sample import Sample
 
 SHEET = Path(__file__).parents[1] / "docs/rendered_samples.jpg"
 COLUMNS = 8

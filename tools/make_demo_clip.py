@@ -22,7 +22,6 @@ import cv2
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.data.sample import Sample
 from knuckle.hand import Side
 from knuckle.render.backgrounds import Backgrounds
 from knuckle.render.hand_model import FOREARM_ROW, HandModel, HandParameters
@@ -32,6 +31,7 @@ from knuckle.render.props import FOREARM_BONE, Band
 from knuckle.render.scene import World, render_scene
 from knuckle.render.shading import ClothMaterial, Lights
 from knuckle.render.textures import FABRIC
+from knuckle.sample import Sample
 
 FPS, FRAMES, WIDTH, HEIGHT = 30, 170, 640, 480
 BACKGROUND = "environment-lobby-1.jpg"

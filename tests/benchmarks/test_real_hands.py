@@ -10,8 +10,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import real_hands
 from knuckle.camera import Camera
-from knuckle.data.sample import HandLabel, Sample
 from knuckle.evaluate import read_predictions
+from knuckle.sample import HandLabel, Sample
 from peers.process import MediaPipe, PeerHand
 
 CAMERA = Camera(500.0, 500.0, 128.0, 128.0)

@@ -9,11 +9,11 @@ import pytest
 
 from knuckle.camera import Camera
 from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record
-from knuckle.data.sample import HandLabel
 from knuckle.evaluate.pairs import pair
 from knuckle.evaluate.predictions import PredictedHand, Predictions, System
 from knuckle.evaluate.protocols import PROTOCOLS, Scores, score
 from knuckle.hand import Joint
+from knuckle.sample import HandLabel
 
 CAMERA = Camera(1200.0, 1250.0, 160.0, 250.0)
 

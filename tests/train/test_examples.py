@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from knuckle.camera import Camera
 from knuckle.codec import DetectionCodec, HeatmapCodec
-from knuckle.data.sample import UNKNOWN, HandLabel, Sample
 from knuckle.hand import bone_lengths
+from knuckle.sample import UNKNOWN, HandLabel, Sample
 from knuckle.train.examples import crop_example, empty_crop_example, frame_example, paint_over
 from knuckle.train.recipe import AugmentSettings
 

@@ -26,8 +26,8 @@ from knuckle.data.interhand26m import (
 from knuckle.data.interhand_index import InterHandIndex, LabelFiles, build_index
 from knuckle.data.json_stream import BrokenDataError, MissingDataError
 from knuckle.data.labelled import LabelledSet, read_rgb
-from knuckle.data.sample import HandLabel, Sample
 from knuckle.hand import bone_lengths
+from knuckle.sample import HandLabel, Sample
 
 #: 3D that projects further than this from the labelled 2D does not belong to it, px.
 _REPROJECTION_PX = 5.0

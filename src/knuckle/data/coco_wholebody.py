@@ -14,8 +14,8 @@ import numpy as np
 
 from knuckle.data.json_stream import BrokenDataError, JsonStream, MissingDataError
 from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record
-from knuckle.data.sample import HandLabel
 from knuckle.hand import FINGER_NAMES, N_JOINTS, SIDES, order_from_names
+from knuckle.sample import HandLabel
 
 #: COCO-WholeBody's order of one hand: the wrist, then each finger from the palm to the tip.
 _THEIR_JOINTS = ["wrist", "thumb_cmc", "thumb_mcp", "thumb_ip", "thumb_tip"] + [

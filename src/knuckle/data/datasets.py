@@ -15,8 +15,8 @@ from knuckle.data.json_stream import BrokenDataError, MissingDataError
 from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record
 from knuckle.data.real_hand_3d import RealHand3D
 from knuckle.data.rhd import Rhd
-from knuckle.data.sample import Sample
 from knuckle.data.splits import PARTS, Split, split_by_groups, write_split
+from knuckle.sample import Sample
 
 DATASETS: dict[str, type[LabelledSet]] = {
     "interhand26m": InterHand26M,

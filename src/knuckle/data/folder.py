@@ -27,8 +27,8 @@ import numpy as np
 from knuckle.camera import Camera
 from knuckle.data.json_stream import BrokenDataError, MissingDataError
 from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record
-from knuckle.data.sample import HandLabel
 from knuckle.hand import order_from_names
+from knuckle.sample import HandLabel
 
 FORMAT = "knuckle-labels"
 VERSION = 1

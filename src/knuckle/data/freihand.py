@@ -15,8 +15,8 @@ import numpy as np
 from knuckle.camera import Camera
 from knuckle.data.json_stream import BrokenDataError, MissingDataError
 from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record, read_rgb
-from knuckle.data.sample import HandLabel
 from knuckle.hand import FINGER_NAMES, order_from_names
+from knuckle.sample import HandLabel
 
 #: FreiHAND's order: the wrist, then each finger from the palm to the tip.
 _THEIR_JOINTS = ["wrist", "thumb_cmc", "thumb_mcp", "thumb_ip", "thumb_tip"] + [

@@ -26,8 +26,8 @@ from knuckle.data.interhand_index import (
 )
 from knuckle.data.json_stream import BrokenDataError, MissingDataError
 from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record
-from knuckle.data.sample import HandLabel, Sample
 from knuckle.hand import BONES, N_JOINTS, Side, bone_lengths, order_from_names
+from knuckle.sample import HandLabel, Sample
 
 SPLITS = ("train", "val", "test")
 #: How InterHand2.6M orders the joints of one hand (its skeleton.txt), in our names.

@@ -17,7 +17,7 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.data.json_stream import BrokenDataError
-from knuckle.data.sample import HandLabel, Sample
+from knuckle.sample import HandLabel, Sample
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -19,8 +19,8 @@ import numpy as np
 from knuckle.camera import Camera
 from knuckle.crop import Crop
 from knuckle.data.labelled import LabelledSet
-from knuckle.data.sample import HandLabel, Sample
 from knuckle.data.shards import write_shard
+from knuckle.sample import HandLabel, Sample
 
 #: Called after every shard with (done, of).
 OnProgress = Callable[[int, int], None]

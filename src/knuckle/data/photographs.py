@@ -27,8 +27,8 @@ import cv2
 import numpy as np
 
 from knuckle.crop import Crop
-from knuckle.data.sample import HandLabel, Sample
 from knuckle.hand import KNUCKLES, SIDES, Joint
+from knuckle.sample import HandLabel, Sample
 
 Part = Literal["train", "validation"]
 

@@ -16,8 +16,8 @@ import numpy as np
 from knuckle.camera import Camera
 from knuckle.data.json_stream import BrokenDataError, MissingDataError
 from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record, read_rgb
-from knuckle.data.sample import HandLabel
 from knuckle.hand import JOINT_NAMES, order_from_names
+from knuckle.sample import HandLabel
 
 #: Theirs is ours: the wrist, then each finger from base to tip.
 _ORDER = order_from_names(JOINT_NAMES)

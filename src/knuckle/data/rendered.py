@@ -19,7 +19,6 @@ import numpy as np
 import tyro
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from knuckle.data.sample import Sample
 from knuckle.data.shards import write_shard
 from knuckle.render.backgrounds import Backgrounds
 from knuckle.render.scene import (
@@ -31,6 +30,7 @@ from knuckle.render.scene import (
     render_crops,
     render_frames,
 )
+from knuckle.sample import Sample
 
 SHARD_SIZE = 1000
 #: Renders the samples of one shard, given its generator, its number of samples and their prefix.

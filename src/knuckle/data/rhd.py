@@ -17,8 +17,8 @@ import numpy as np
 from knuckle.camera import Camera
 from knuckle.data.json_stream import BrokenDataError, MissingDataError
 from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record
-from knuckle.data.sample import HandLabel
 from knuckle.hand import N_JOINTS, Side, order_from_names
+from knuckle.sample import HandLabel
 
 #: RHD's order of one hand: the wrist, then each finger from the tip to the palm.
 _THEIR_JOINTS = (

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.data.sample import HandLabel, Sample
+from knuckle.sample import HandLabel, Sample
 
 JPEG_QUALITY = 92
 

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 from knuckle.data.labelled import LabelledSet
-from knuckle.data.sample import UNKNOWN, Sample
 from knuckle.hand import BONES
+from knuckle.sample import UNKNOWN, Sample
 
 _COLOURS = {"left": (90, 160, 255), "right": (255, 110, 90)}
 _HIDDEN = (130, 130, 130)

@@ -10,10 +10,10 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.data.labelled import LabelledSet, Record
-from knuckle.data.sample import UNKNOWN, HandLabel
 from knuckle.evaluate.predictions import PredictedHand, Predictions
 from knuckle.hand import N_JOINTS, SIDES, Joint
 from knuckle.metrics import boundary_f, keypoint_error_share, mask_iou, match_hands
+from knuckle.sample import UNKNOWN, HandLabel
 
 #: "side": the surest predicted hand of the same side, wherever it is (InterHand2.6M shows one
 #: person: the protocols of the papers know only "the right hand" and "the left hand").

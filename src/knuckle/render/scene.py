@@ -15,7 +15,6 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.crop import MARGIN, Crop
-from knuckle.data.sample import HandLabel, Sample
 from knuckle.hand import KNUCKLES, TIPS, Joint, Side
 from knuckle.render import props, textures
 from knuckle.render.backgrounds import Backgrounds
@@ -31,7 +30,15 @@ from knuckle.render.looks import (
     sample_skin,
     sample_stuff,
 )
-from knuckle.render.people import elbow_mm, frame_along, laid_over_skin, person, thing
+from knuckle.render.people import (
+    cross,
+    elbow_mm,
+    frame_along,
+    laid_over_skin,
+    perpendicular,
+    person,
+    thing,
+)
 from knuckle.render.poses import sample_poses
 from knuckle.render.raster import GBuffer, project_vertices
 from knuckle.render.shading import (
@@ -43,6 +50,7 @@ from knuckle.render.shading import (
     shade,
 )
 from knuckle.render.visibility import visible_joints
+from knuckle.sample import HandLabel, Sample
 
 #: Hands skinned in one call, and poses drawn in one call: more is hardly faster.
 SKIN_BATCH, POSE_BATCH = 64, 1024
@@ -77,6 +85,7 @@ class CropSettings:
         fov_deg: diagonal field of view of the camera that took the frame, from-to.
         distance_m: from camera to hand, from-to; drawn evenly in the logarithm.
         second_hand, occluder, distractor, body: how many pictures have them.
+        surface: how many have a desk or a wall close behind, on which shadows fall.
         jitter_deg, jitter_px: how inexactly the hand is upright and in the middle.
         faults: what the camera does to the picture.
     """
@@ -89,6 +98,7 @@ class CropSettings:
     occluder: float = 0.25
     distractor: float = 0.20
     body: float = 0.15
+    surface: float = 0.25
     jitter_deg: float = 6.0
     jitter_px: float = 4.0
     faults: CameraFaults = field(default_factory=CameraFaults)
@@ -106,6 +116,7 @@ class FrameSettings:
         occluder, distractor: chance per hand that something hides a part of it, that it is beside
             skin that is no hand.
         body: chance that one of the hands has a whole person behind it.
+        surface: how many frames have a desk or a wall on which shadows fall.
         faults: what the camera does to the picture.
     """
 
@@ -116,6 +127,7 @@ class FrameSettings:
     occluder: float = 0.15
     distractor: float = 0.25
     body: float = 0.65
+    surface: float = 0.25
     faults: CameraFaults = field(default_factory=CameraFaults)
 
 
@@ -253,6 +265,8 @@ def _crop(
             things += person(rng, placed, look, turn[:, 1], hands, body=body)
     background = world.backgrounds.sample(rng, *shape)
     lights = sample_lights(rng, background, turn)
+    if rng.random() < settings.surface:
+        lights = _with_surface(rng, lights, hands)
     sample = render_scene(hands, looks, camera, background, lights, world, props=things, key=key)
     if not _recognisable(sample):
         sample = render_scene(hands[:1], looks[:1], camera, background, lights, world, key=key)
@@ -334,21 +348,8 @@ def _any_roll(rng: np.random.Generator) -> np.ndarray:
         direction, scatter, _ = _VIEWS[kind]
         towards = np.asarray(direction) + rng.normal(0, scatter, 3)
     forward = -towards / np.linalg.norm(towards)
-    right = _perpendicular(rng, forward)
-    return np.stack([right, _cross(forward, right), forward])
-
-
-def _perpendicular(rng: np.random.Generator, axis: np.ndarray) -> np.ndarray:
-    """A random unit vector at right angles to a unit vector."""
-    across = _cross(axis, rng.normal(0, 1, 3))
-    return across / np.linalg.norm(across)
-
-
-def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """``np.cross`` of two (3,) vectors, at a tenth of its time."""
-    return np.array(
-        [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
-    )
+    right = perpendicular(rng, forward)
+    return np.stack([right, cross(forward, right), forward])
 
 
 def _in_front(
@@ -618,6 +619,8 @@ def _frame(
         things += person(rng, hand, look, down, placed, body=body)
     background = world.backgrounds.sample(rng, height, width)
     lights = sample_lights(rng, background)
+    if placed and rng.random() < settings.surface:
+        lights = _with_surface(rng, lights, placed)
     sample = render_scene(placed, looks, camera, background, lights, world, props=things, key=key)
     return replace(sample, image=settings.faults(sample.image, rng))
 
@@ -626,3 +629,14 @@ def _apart(hand: PlacedHand, other: PlacedHand, least_mm: float = 14.0) -> bool:
     """Whether two hands do not pass through each other."""
     gaps = np.linalg.norm(hand.joints_mm[:, None] - other.joints_mm[None], axis=-1)
     return bool(gaps.min() >= least_mm)
+
+
+def _with_surface(rng: np.random.Generator, lights: Lights, hands: Sequence[PlacedHand]) -> Lights:
+    """A desk or a wall just behind the hands, facing the camera more or less."""
+    normal = np.array([0.0, 0.0, -1.0]) + rng.normal(0, 0.35, 3) * (1, 1, 0)
+    normal /= np.linalg.norm(normal)
+    if normal @ lights.directions[0] < 0.1:  # lit from behind: no shadow comes forward
+        return lights
+    deepest = min(float((hand.vertices_mm @ normal).min()) for hand in hands)
+    offset = deepest - float(rng.exponential(25.0))
+    return replace(lights, catcher=np.append(normal, offset), shadow=max(lights.shadow, 0.6))

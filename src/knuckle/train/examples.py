@@ -13,8 +13,8 @@ import numpy as np
 from knuckle.camera import Camera
 from knuckle.codec import DetectedHand, DetectionCodec, HeatmapCodec
 from knuckle.crop import Crop, CropView, Letterbox
-from knuckle.data.sample import UNKNOWN, HandLabel, Sample
 from knuckle.hand import N_JOINTS, Joint, other_side
+from knuckle.sample import UNKNOWN, HandLabel, Sample
 from knuckle.train.recipe import AugmentSettings
 
 Example = dict[str, np.ndarray]

@@ -17,9 +17,9 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_in
 
 from knuckle.data import shards
 from knuckle.data.photographs import Part, PhotographStore
-from knuckle.data.sample import Sample
 from knuckle.render.camera_faults import CameraFaults
 from knuckle.render.hand_model import HandModel
+from knuckle.sample import Sample
 from knuckle.train import poses
 from knuckle.train.examples import (
     Example,
