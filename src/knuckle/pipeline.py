@@ -327,6 +327,9 @@ def _is_off(crop: Crop, better: Crop) -> bool:
 #: Ways of steadying a track, by the name that ``HandTracker(smooth=…)`` takes.
 SMOOTHERS: dict[str, Callable[[], Smoother]] = {"one_euro": OneEuroSmoother}
 
+#: A hand has left when fewer of its joints than this lie inside the frame.
+_LEAST_INSIDE = 0.25
+
 #: Bare images have no time; they are taken to be so many per second.
 NOMINAL_FPS = 30.0
 
@@ -351,7 +354,7 @@ class TrackerSettings(EstimatorSettings):
     doubt_threshold: float = 0.6
     search_every: int = 3
     idle_search_every: int = 30
-    memory_s: float = 0.5
+    memory_s: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -431,11 +434,12 @@ class HandTracker:
         self._forget(time_s)
         followed = [track for track in self._tracks if not track.lost]
         crops = [self._crop(track, time_s) for track in followed]
-        searched = self._should_search(image, followed, time_s)
+        searched = self._should_search(followed, time_s)
         if searched:
             crops += self._search(image, followed, time_s)
         looked = self._stages.look(image, crops)
-        seen, own = self._keep(followed, looked.take(range(len(followed))), time_s)
+        own = looked.take(range(len(followed)))
+        seen, own = self._keep(followed, own, time_s, image.shape[:2])
         new = looked.take(range(len(followed), len(crops)))
         if len(seen) < len(followed) and not searched:
             new = self._stages.look(image, self._search(image, seen, time_s))
@@ -451,7 +455,7 @@ class HandTracker:
     ) -> tuple[np.ndarray, float, Camera]:
         """Image, time and camera of a frame; starts anew where time does not go on."""
         if isinstance(frame, Frame):
-            image, time_s = frame.image, frame.time_s
+            image, time_s = to_rgb(frame.image), frame.time_s
             camera = camera or frame.camera
             if self._time_s is not None and time_s <= self._time_s:
                 self.reset()
@@ -473,24 +477,18 @@ class HandTracker:
     def _crop(self, track: Track, time_s: float) -> Crop:
         return self._stages.crop_around(track.predict(time_s), track.side)
 
-    def _should_search(self, image: np.ndarray, followed: list[Track], time_s: float) -> bool:
-        boxes = [
-            np.concatenate([joints.min(axis=0), joints.max(axis=0)])
-            for joints in (track.predict(time_s) for track in followed)
-        ]
-        margin = np.array([-1, -1, 1, 1]) * 0.25
-        known = np.array([box + margin * np.ptp(box.reshape(2, 2), axis=0).max() for box in boxes])
+    def _should_search(self, followed: list[Track], time_s: float) -> bool:
         return self._schedule.due(
             followed=len(followed),
             slots=self.settings.max_hands,
-            doubtful=any(t.presence < self.settings.doubt_threshold for t in followed),
-            changed=self._scene.changed_since_search(known.reshape(-1, 4), image.shape),
+            doubtful=any(t.presence < self.settings.doubt_threshold for t in self._tracks),
+            changed=self._scene.changed_since_search(_boxes(followed, time_s)),
         )
 
     def _search(self, image: np.ndarray, followed: list[Track], time_s: float) -> list[Crop]:
         """Crops of the hands in the whole frame that are not being followed."""
         self._schedule.searched()
-        self._scene.searched()
+        self._scene.searched(_boxes(followed, time_s))
         known = [(track.side, track.predict(time_s)) for track in followed]
         found = [
             hand
@@ -500,7 +498,11 @@ class HandTracker:
         return [self._stages.crop_of(hand) for hand in found]
 
     def _keep(
-        self, followed: list[Track], looked: Keypoints, time_s: float
+        self,
+        followed: list[Track],
+        looked: Keypoints,
+        time_s: float,
+        frame_shape: tuple[int, int],
     ) -> tuple[list[Track], Keypoints]:
         """The tracks that are still on a hand, each on one of its own."""
         # Of two tracks on one hand, the one whose side it is, and that came less far, stays.
@@ -508,12 +510,14 @@ class HandTracker:
         came = np.linalg.norm((looked.points_px - expected).mean(axis=1), axis=1)
         jump = came / np.maximum(extent_px(expected), 1.0)
         best_first = np.argsort(-looked.trust * np.exp(-jump), kind="stable")
-        present = [i for i in best_first if looked.presence[i] >= self.settings.keep_threshold]
+        inside = _share_inside(looked.points_px, frame_shape)
+        there = (looked.presence >= self.settings.keep_threshold) & (inside >= _LEAST_INSIDE)
+        present = best_first[there[best_first]]
         kept = [present[k] for k in without_duplicates(looked.points_px[present])]
         kept = sorted(int(i) for i in kept)
         for i, track in enumerate(followed):
             if i not in kept:
-                track.lose(float(looked.presence[i]))
+                track.lose()
         return [followed[i] for i in kept], looked.take(kept)
 
     def _newcomers(self, looked: Keypoints, own: Keypoints) -> Keypoints:
@@ -540,7 +544,7 @@ class HandTracker:
         kept = sorted(int(i) for i in most_certain_first[: self.settings.max_hands - len(new)])
         for i, track in enumerate(seen):
             if i not in kept:
-                track.lose(float(own.presence[i]))
+                track.lose()
         return [seen[i] for i in kept], own.take(kept)
 
     def _claim(self, poses: list[HandPose], time_s: float) -> list[Track]:
@@ -562,3 +566,19 @@ class HandTracker:
                 track = lost[match]
             claimed.append(track)
         return claimed
+
+
+def _boxes(tracks: list[Track], time_s: float) -> np.ndarray:
+    """(N, 4) px around the hands' predicted joints, with room for skin and inexactness."""
+    boxes = np.empty((len(tracks), 4))
+    for i, track in enumerate(tracks):
+        joints_px = track.predict(time_s)
+        room = 0.25 * extent_px(joints_px)
+        boxes[i] = *(joints_px.min(axis=0) - room), *(joints_px.max(axis=0) + room)
+    return boxes
+
+
+def _share_inside(points_px: np.ndarray, frame_shape: tuple[int, int]) -> np.ndarray:
+    """Share of the points that lie inside the frame: (N, 21, 2) -> (N,)."""
+    limit = np.array([frame_shape[1], frame_shape[0]]) - 0.5
+    return ((points_px > -0.5) & (points_px < limit)).all(axis=-1).mean(axis=-1)

@@ -6,6 +6,8 @@ import pytest
 from knuckle.track.scene import Scene
 from knuckle.track.schedule import SearchSchedule
 
+NONE = np.empty((0, 4))
+
 
 def picture(seed: int, size: tuple[int, int] = (640, 360), blocks: int = 12) -> np.ndarray:
     """Random blocks with sensor noise."""
@@ -21,14 +23,13 @@ def picture(seed: int, size: tuple[int, int] = (640, 360), blocks: int = 12) -> 
 def test_a_still_picture_has_no_cuts_and_no_changes(size: tuple[int, int]) -> None:
     scene, image = Scene(), picture(1, size)
     rng = np.random.default_rng(0)
-    none = np.empty((0, 4))
     assert not scene.see(image)
-    assert scene.changed_since_search(none, image.shape)  # nobody has searched yet
-    scene.searched()
+    assert scene.changed_since_search(NONE)  # nobody has searched yet
+    scene.searched(NONE)
     for _ in range(2):
         noise = rng.normal(0, 3, image.shape) if min(size) > 50 else 0
         assert not scene.see(np.clip(image + noise, 0, 255).astype(np.uint8))
-        assert not scene.changed_since_search(none, image.shape)
+        assert not scene.changed_since_search(NONE)
 
 
 def test_another_picture_is_a_cut() -> None:
@@ -57,22 +58,33 @@ def test_motion_and_light_are_no_cuts() -> None:
 def test_what_comes_in_is_a_change_unless_it_is_a_known_hand() -> None:
     scene, image = Scene(), picture(1)
     scene.see(image)
-    scene.searched()
+    scene.searched(NONE)
     changed = image.copy()
     changed[200:260, 400:460] ^= 128
     scene.see(changed)
-    none = np.empty((0, 4))
-    assert scene.changed_since_search(none, image.shape)
+    assert scene.changed_since_search(NONE)
     there, elsewhere = np.array([[385.0, 185, 475, 275]]), np.array([[50.0, 50, 140, 140]])
-    assert not scene.changed_since_search(there, image.shape)
-    assert scene.changed_since_search(elsewhere, image.shape)
+    assert not scene.changed_since_search(there)
+    assert scene.changed_since_search(elsewhere)
     outside = np.array([[-500.0, -400, -300, -200], [5000.0, 5000, 6000, 6000]])
-    assert scene.changed_since_search(outside, image.shape)
+    assert scene.changed_since_search(outside)
     # A slow change adds up since the search, not since the last frame.
     scene.see(changed)
-    assert scene.changed_since_search(none, image.shape)
-    scene.searched()
-    assert not scene.changed_since_search(none, image.shape)
+    assert scene.changed_since_search(NONE)
+    scene.searched(NONE)
+    assert not scene.changed_since_search(NONE)
+
+
+def test_the_background_that_a_known_hand_uncovers_is_no_change() -> None:
+    scene, background = Scene(), picture(1)
+    for step, x in enumerate((100, 160)):
+        image, box = background.copy(), np.array([[x - 20.0, 80, x + 80, 180]])
+        image[100:160, x : x + 60] = 250
+        scene.see(image)
+        if step == 0:
+            scene.searched(box)
+    assert not scene.changed_since_search(box)
+    assert scene.changed_since_search(NONE)
 
 
 def searches(schedule: SearchSchedule, frames: int, **state: object) -> list[int]:

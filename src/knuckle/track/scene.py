@@ -17,37 +17,40 @@ class Scene:
     """Compares each frame with the one before, and with the one that was last searched."""
 
     def __init__(self) -> None:
+        self._shape: tuple[int, ...] = ()
         self._last: np.ndarray | None = None
         self._searched: np.ndarray | None = None
+        self._known_then = np.empty((0, 4))
 
     def see(self, image: np.ndarray) -> bool:
         """Take in the next image (H, W, 3); returns whether there was a cut before it."""
         before, self._last = self._last, _thumbnail(image)
+        same_shape, self._shape = self._shape == image.shape, image.shape
         if before is None:
             return False
-        if before.shape != self._last.shape:
+        if not same_shape:
             self._searched = None
             return True
         difference = self._last - before
         difference -= np.median(difference)  # the light may flicker
         return bool(np.mean(np.abs(difference) > _CHANGE) > _CUT_SHARE)
 
-    def searched(self) -> None:
-        """The detector has searched the last image."""
-        self._searched = self._last
+    def searched(self, known_boxes: np.ndarray) -> None:
+        """The detector has searched the last image, while hands were known at these places."""
+        self._searched, self._known_then = self._last, known_boxes
 
-    def changed_since_search(self, known_boxes: np.ndarray, image_shape: tuple[int, ...]) -> bool:
-        """Whether anything has changed since the last search, outside the hands that are known.
+    def changed_since_search(self, known_boxes: np.ndarray) -> bool:
+        """Whether anything has changed since the last search, but for the hands that are known.
 
         Args:
             known_boxes: (N, 4) px, of the hands that are being followed.
-            image_shape: (H, W, ...) of the image.
         """
         if self._searched is None or self._last is None:
             return True
         changed = np.abs(self._last - self._searched) > _CHANGE
-        cells_per_px = changed.shape[1] / image_shape[1]
-        for x0, y0, x1, y1 in known_boxes * cells_per_px:
+        cells_per_px = changed.shape[1] / self._shape[1]
+        # Where a known hand is now, and where it was and has uncovered the background.
+        for x0, y0, x1, y1 in np.concatenate([known_boxes, self._known_then]) * cells_per_px:
             rows = slice(max(int(y0), 0), max(int(np.ceil(y1)), 0))
             changed[rows, max(int(x0), 0) : max(int(np.ceil(x1)), 0)] = False
         return bool(changed.any())

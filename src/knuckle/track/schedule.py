@@ -24,7 +24,7 @@ class SearchSchedule:
         Args:
             followed: hands being followed.
             slots: hands to be followed at most.
-            doubtful: one of them may no longer be a hand.
+            doubtful: one of them may no longer be a hand, or one has just been lost.
             changed: something outside them has changed since the last search.
         """
         self._since += 1

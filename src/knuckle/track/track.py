@@ -30,7 +30,7 @@ class Track:
     Attributes:
         track_id: the same for as long as the hand is in view.
         side: never changes.
-        presence: of the last look, 0..1.
+        presence: of the last look, 0..1; 0 while the hand is lost.
     """
 
     def __init__(
@@ -70,10 +70,9 @@ class Track:
         limit = float(extent_px(self._joints_px))
         return self._joints_px + shift * min(1.0, limit / max(float(np.hypot(*shift)), 1e-9))
 
-    def lose(self, presence: float = 0.0) -> None:
+    def lose(self) -> None:
         """The hand was not found where it should be."""
-        self._lost = True
-        self.presence = presence
+        self._lost, self.presence = True, 0.0
 
     def see(self, pose: HandPose, time_s: float) -> TrackedHand:
         """The hand was found; returns what is now known about it."""
