@@ -72,7 +72,8 @@ class DetectedHand:
         size_px: side of that square (no margin).
         angle: direction from wrist to knuckles, radians clockwise from up.
         side: left or right.
-        score: 0..1.
+        score: 0..1 that a hand is there.
+        side_share: 0..1 of the score that speaks for this side.
     """
 
     centre_px: tuple[float, float]
@@ -80,6 +81,7 @@ class DetectedHand:
     angle: float
     side: Side
     score: float = 1.0
+    side_share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -136,9 +138,15 @@ class DetectionCodec:
     def decode(
         self, maps: np.ndarray, *, threshold: float = 0.3, max_hands: int = 16
     ) -> list[DetectedHand]:
-        """(7, M, M) maps with peaks in 0..1 -> hands, best first."""
+        """(7, M, M) maps with peaks in 0..1 -> hands, the surest of their side first.
+
+        A hand whose side is in doubt has half a peak in each map: what must reach ``threshold``
+        is the sum of both. It is given once for each side that is likely enough.
+        """
         peaks = maps[:2]
-        is_peak = (peaks >= _neighbourhood_max(peaks)) & (peaks >= threshold)
+        either = np.minimum(peaks.sum(axis=0), 1.0)
+        is_peak = (peaks >= _neighbourhood_max(peaks)) & (either >= threshold)
+        is_peak &= peaks >= threshold / 2
         channels, rows, columns = np.nonzero(is_peak)
         best = np.argsort(-peaks[channels, rows, columns], kind="stable")
         hands: list[DetectedHand] = []
@@ -152,7 +160,8 @@ class DetectionCodec:
                 size_px=float(np.exp(np.clip(log_size, -6, 6)) * self.size_unit_px),
                 angle=float(np.arctan2(sin, cos)),
                 side=SIDES[channel],
-                score=float(peaks[channel, row, column]),
+                score=float(either[row, column]),
+                side_share=float(peaks[channel, row, column] / either[row, column]),
             )
             if not any(_same_hand(hand, other) for other in hands):
                 hands.append(hand)
@@ -175,4 +184,5 @@ def _same_hand(hand: DetectedHand, better: DetectedHand) -> bool:
     """
     gap = np.hypot(*np.subtract(hand.centre_px, better.centre_px))
     near = gap < 0.3 * max(hand.size_px, better.size_px)
-    return bool(near and (hand.side == better.side or hand.score < 0.6 * better.score))
+    weaker = hand.score * hand.side_share < 0.6 * better.score * better.side_share
+    return bool(near and (hand.side == better.side or weaker))
