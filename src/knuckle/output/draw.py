@@ -132,8 +132,8 @@ class _Skeleton:
         self.joint_opacity = opacity.tolist()
         self.bone_width = np.maximum(np.round(width[BONES].mean(axis=1)), 1).astype(int).tolist()
         self.bone_opacity = opacity[BONES].mean(axis=1).tolist()
-        # A joint lies on its bones: they count as a little farther than their middle.
-        parts = np.concatenate([depth, depth[BONES].mean(axis=1) + 2.0])  # (21 + 20,)
+        # A joint lies on its bones: a bone is as far away as its farther end.
+        parts = np.concatenate([depth, depth[BONES].max(axis=1) + 0.1])  # (21 + 20,)
         self.far_to_near = np.argsort(-parts, kind="stable").tolist()
 
     def draw(self, strokes: np.ndarray, opacity: np.ndarray) -> None:
@@ -208,6 +208,7 @@ def mask_outlines(mask: CropMask, fineness: int = 4) -> list[np.ndarray]:
     fine = cv2.resize(
         mask.probability.astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC
     )
+    fine = cv2.GaussianBlur(fine, (0, 0), 0.75 * fineness)  # the steps of the coarse map
     inside = (fine > 0.5).astype(np.uint8)
     lines, _ = cv2.findContours(inside, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_TC89_L1)
     crop = replace(mask.crop, out_size=size)
