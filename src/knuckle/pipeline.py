@@ -17,15 +17,10 @@ from knuckle.detect import Detections, Detector
 from knuckle.hand import SIDES, Side, other_side
 from knuckle.image import to_rgb
 from knuckle.pose import KeypointEstimator, Keypoints, Lifter, placement
+from knuckle.pose.duplicates import extent_px, same_hand, without_duplicates
 from knuckle.results import CropMask, Frame, HandPose, TrackedHand
 from knuckle.runtime import Network, weights_folder
-from knuckle.track.association import (
-    assign,
-    extent_px,
-    is_known,
-    same_hand,
-    without_duplicates,
-)
+from knuckle.track.association import assign, is_known
 from knuckle.track.scene import Scene
 from knuckle.track.schedule import SearchSchedule
 from knuckle.track.smoothing import OneEuroSmoother
@@ -280,7 +275,7 @@ class HandEstimator:
         # Of two looks at one hand, one for each side, the look with the right side comes first.
         best_first = sure[np.argsort(-found.trust[sure], kind="stable")]
         found = found.take(best_first)
-        return found.take(without_duplicates(found.points_px)[: self.settings.max_hands])
+        return found.take(without_duplicates(found)[: self.settings.max_hands])
 
     def _look_into(self, image: np.ndarray, boxes_xyxy: np.ndarray) -> Keypoints:
         """One hand per box: both sides are tried, the likelier one is kept."""
@@ -513,7 +508,7 @@ class HandTracker:
         inside = _share_inside(looked.points_px, frame_shape)
         there = (looked.presence >= self.settings.keep_threshold) & (inside >= _LEAST_INSIDE)
         present = best_first[there[best_first]]
-        kept = [present[k] for k in without_duplicates(looked.points_px[present])]
+        kept = [present[k] for k in without_duplicates(looked.take(present))]
         kept = sorted(int(i) for i in kept)
         for i, track in enumerate(followed):
             if i not in kept:
@@ -527,11 +522,11 @@ class HandTracker:
         """
         sure = np.flatnonzero(looked.presence >= self.settings.presence_threshold)
         looked = looked.take(sure[np.argsort(-looked.trust[sure], kind="stable")])
-        looked = looked.take(without_duplicates(looked.points_px))
+        looked = looked.take(without_duplicates(looked))
         new = [
             i
-            for i, points in enumerate(looked.points_px)
-            if not any(same_hand(points, known) for known in own.points_px)
+            for i in range(len(looked))
+            if not any(same_hand(looked, i, own, k) for k in range(len(own)))
         ]
         certain = int((own.presence >= self.settings.doubt_threshold).sum())
         return looked.take(new[: self.settings.max_hands - certain])

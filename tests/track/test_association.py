@@ -1,44 +1,16 @@
-"""Which hands are the same hand."""
+"""Which hands of this frame were there before."""
 
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
 
 from dot_world import true_hand, turn
 from knuckle.camera import Camera
 from knuckle.codec import DetectedHand
 from knuckle.crop import Crop
-from knuckle.track.association import assign, extent_px, is_known, same_hand, without_duplicates
+from knuckle.pose.duplicates import extent_px
+from knuckle.track.association import assign, is_known
 
 CAMERA = Camera(600, 600, 320, 240)
 HAND = true_hand(CAMERA, (0, 60, 500), rotation=turn(20)).joints_px
-seeds = st.integers(0, 1000)
-
-
-@given(seeds)
-def test_an_inexact_answer_is_still_the_same_hand(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    other = HAND + rng.normal(0, 0.04 * extent_px(HAND), HAND.shape)
-    assert same_hand(HAND, other) and same_hand(other, HAND)
-
-
-def test_hands_beside_each_other_are_two() -> None:
-    for shift in ((0.3, 0), (0, -0.3), (0.2, 0.2)):
-        assert not same_hand(HAND, HAND + np.array(shift) * extent_px(HAND))
-    mirrored = true_hand(CAMERA, (0, 60, 500), side="left", rotation=turn(-60)).joints_px
-    assert not same_hand(HAND, mirrored)
-
-
-@given(seeds, st.permutations(range(5)))
-def test_the_best_of_the_same_is_kept(seed: int, order: list[int]) -> None:
-    rng = np.random.default_rng(seed)
-    three = np.stack([HAND, HAND + 200, HAND - 200])
-    five = np.concatenate([three, three[:2] + rng.normal(0, 2, (2, 21, 2))])[list(order)]
-    kept = without_duplicates(five)
-    assert kept == sorted(kept) and len(kept) == 3
-    groups = [order[k] % 3 for k in kept]
-    assert sorted(groups) == [0, 1, 2]
-    assert without_duplicates(five[:0]) == []
 
 
 def test_a_detection_of_a_known_hand_is_no_news() -> None:

@@ -1,4 +1,4 @@
-"""Which hands of a frame are one and the same."""
+"""Which hands of this frame are those of the frames before."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ import numpy as np
 
 from knuckle.codec import DetectedHand
 from knuckle.hand import Side
+from knuckle.pose.duplicates import extent_px
 
-#: Two answers about one hand agree to within this share of its extent; the keypoints of two hands
-#: that lie on each other are farther apart.
-_SAME_HAND = 0.15
 #: A detection belongs to a hand of its side whose middle is within this share of its extent.
 _KNOWN_HAND = 0.5
 #: A hand that was lost may turn up within this many of its extents, and so many more a second.
@@ -21,30 +19,6 @@ _LOG_SIZE = 0.6
 
 #: Side and (21, 2) joints of a hand, px.
 Sighting = tuple[Side, np.ndarray]
-
-
-def extent_px(joints_px: np.ndarray) -> np.ndarray:
-    """Longer side of the box around the joints: (..., 21, 2) -> (...)."""
-    return np.ptp(joints_px, axis=-2).max(axis=-1)
-
-
-def without_duplicates(joints_px: np.ndarray) -> list[int]:
-    """Indices of hands of which no better one is the same hand.
-
-    Args:
-        joints_px: (N, 21, 2), best first.
-    """
-    kept: list[int] = []
-    for i, joints in enumerate(joints_px):
-        if not any(same_hand(joints, joints_px[k]) for k in kept):
-            kept.append(i)
-    return kept
-
-
-def same_hand(joints_px: np.ndarray, others_px: np.ndarray) -> bool:
-    """Whether two answers (21, 2) are about one hand, whatever side they took it for."""
-    gap = np.linalg.norm(joints_px - others_px, axis=-1).mean()
-    return bool(gap < _SAME_HAND * max(extent_px(joints_px), extent_px(others_px)))
 
 
 def is_known(hand: DetectedHand, side: Side, joints_px: np.ndarray) -> bool:

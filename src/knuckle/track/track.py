@@ -8,8 +8,8 @@ from dataclasses import fields
 import numpy as np
 
 from knuckle.hand import Joint, Side
+from knuckle.pose.duplicates import extent_px
 from knuckle.results import HandPose, TrackedHand
-from knuckle.track.association import extent_px
 
 #: Share of the new measurement in the velocity in the picture.
 _VELOCITY_SHARE = 0.7

@@ -1,0 +1,62 @@
+"""Which answers about a frame are about one and the same hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from knuckle.pose.keypoints import Keypoints
+
+#: Two answers about one hand agree to within this share of its extent; the keypoints of two hands
+#: that lie on each other are farther apart.
+_SAME_JOINTS = 0.15
+#: Two answers that outline the same pixels are about one hand, even if one took it for the other
+#: side and so named its fingers the other way round. Hands that touch share no pixels.
+_SAME_PIXELS = 0.7
+
+
+def extent_px(joints_px: np.ndarray) -> np.ndarray:
+    """Longer side of the box around the joints: (..., 21, 2) -> (...)."""
+    return np.ptp(joints_px, axis=-2).max(axis=-1)
+
+
+def without_duplicates(keypoints: Keypoints) -> list[int]:
+    """Indices of the hands, best first as given, of which no better one is the same hand."""
+    kept: list[int] = []
+    for i in range(len(keypoints)):
+        if not any(same_hand(keypoints, i, keypoints, k) for k in kept):
+            kept.append(i)
+    return kept
+
+
+def same_hand(a: Keypoints, i: int, b: Keypoints, k: int) -> bool:
+    """Whether hand ``i`` of ``a`` and hand ``k`` of ``b`` are two answers about one hand."""
+    first, second = a.points_px[i], b.points_px[k]
+    extent = max(extent_px(first), extent_px(second))
+    gap = np.linalg.norm(first - second, axis=-1).mean() / extent
+    if gap < _SAME_JOINTS:
+        return True
+    # Hands that are an extent apart share no pixels: the masks need not be asked.
+    return bool(gap < 1.0 and mask_overlap(a, i, b, k) > _SAME_PIXELS)
+
+
+def mask_overlap(a: Keypoints, i: int, b: Keypoints, k: int) -> float:
+    """Intersection over union of two hands' masks in the frame, 0..1.
+
+    The cells of one crop's mask are looked up in the other's, so that no picture of the frame's
+    size is made.
+    """
+    here, there = a.mask[i] > 0.5, b.mask[k] > 0.5
+    size_here, size_there = here.shape[0], there.shape[0]
+    crop_here = replace(a.crops[i], out_size=size_here)
+    crop_there = replace(b.crops[k], out_size=size_there)
+    rows, columns = np.nonzero(here)
+    points = crop_there.to_crop(crop_here.to_frame(np.stack([columns, rows], axis=-1)))
+    x, y = np.rint(points).astype(int).T
+    inside = (x >= 0) & (y >= 0) & (x < size_there) & (y < size_there)
+    cell_here = (crop_here.size_px / size_here) ** 2
+    cell_there = (crop_there.size_px / size_there) ** 2
+    shared = there[y[inside], x[inside]].sum() * cell_here
+    union = len(rows) * cell_here + there.sum() * cell_there - shared
+    return float(shared / union) if union > 0 else 0.0

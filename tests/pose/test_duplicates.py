@@ -1,0 +1,81 @@
+"""Which answers are about the same hand."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dot_world import true_hand, turn
+from knuckle.camera import Camera
+from knuckle.crop import Crop
+from knuckle.hand import FINGERS
+from knuckle.pose import Keypoints
+from knuckle.pose.duplicates import extent_px, mask_overlap, same_hand, without_duplicates
+
+HAND = true_hand(Camera(600, 600, 320, 240), (0, 60, 500), rotation=turn(20)).joints_px
+MASK = 32
+seeds = st.integers(0, 1000)
+
+
+def answers(*joints_px: np.ndarray, sides: str = "", masked: bool = False) -> Keypoints:
+    """Answers with these joints, their masks empty or a disc around the middle of the joints."""
+    names = ["left" if side == "l" else "right" for side in sides.ljust(len(joints_px), "r")]
+    crops = tuple(Crop.from_joints(j, s) for j, s in zip(joints_px, names, strict=True))
+    n = len(crops)
+    y, x = np.mgrid[:MASK, :MASK] - (MASK - 1) / 2
+    disc = (np.hypot(x, y) < MASK / 3).astype(np.float32) * masked
+    return Keypoints(
+        crops=crops,
+        points_crop=np.array([c.to_crop(j) for c, j in zip(crops, joints_px, strict=True)]).reshape(
+            n, 21, 2
+        ),
+        sigma_crop=np.ones((n, 21)),
+        visible=np.ones((n, 21)),
+        presence=np.ones(n),
+        right=np.ones(n),
+        mask=np.broadcast_to(disc, (n, MASK, MASK)),
+        features=np.zeros((n, 21, 4)),
+    )
+
+
+@given(seeds)
+def test_an_inexact_answer_is_still_the_same_hand(seed: int) -> None:
+    noise = np.random.default_rng(seed).normal(0, 0.04 * extent_px(HAND), HAND.shape)
+    pair = answers(HAND, HAND + noise)
+    assert same_hand(pair, 0, pair, 1) and same_hand(pair, 1, pair, 0)
+
+
+def test_hands_beside_each_other_are_two() -> None:
+    for shift in ((0.3, 0), (0, -0.3), (0.2, 0.2)):
+        pair = answers(HAND, HAND + np.array(shift) * extent_px(HAND), masked=True)
+        assert not same_hand(pair, 0, pair, 1)
+
+
+def test_fingers_named_the_other_way_round_on_the_same_pixels_are_one_hand() -> None:
+    reversed_hand = HAND[np.r_[0, FINGERS[::-1].reshape(-1)]]
+    for masked in (False, True):
+        pair = answers(HAND, reversed_hand, sides="rl", masked=masked)
+        assert same_hand(pair, 0, pair, 1) == masked
+
+
+@given(seeds, st.permutations(range(5)))
+def test_the_best_of_the_same_is_kept(seed: int, order: list[int]) -> None:
+    rng = np.random.default_rng(seed)
+    three = [HAND, HAND + 200, HAND - 200]
+    five = three + [hand + rng.normal(0, 2, (21, 2)) for hand in three[:2]]
+    kept = without_duplicates(answers(*(five[i] for i in order)))
+    assert kept == sorted(kept) and len(kept) == 3
+    assert sorted(order[k] % 3 for k in kept) == [0, 1, 2]
+
+
+def test_no_answers_have_no_duplicates() -> None:
+    assert without_duplicates(Keypoints.nothing()) == []
+
+
+def test_overlap_is_that_of_discs_in_the_frame() -> None:
+    pair = answers(HAND, HAND + 1000, masked=True)
+    assert mask_overlap(pair, 0, pair, 1) == 0.0
+    assert mask_overlap(pair, 0, pair, 0) > 0.95
+    wider = (HAND - HAND.mean(axis=0)) * 1.5 + HAND.mean(axis=0)
+    nested = answers(HAND, wider, masked=True)
+    # A disc within one 1.5 times as wide covers 1 / 1.5^2 of it, wherever their middles meet.
+    assert abs(mask_overlap(nested, 0, nested, 1) - 1 / 1.5**2) < 0.06
