@@ -622,7 +622,27 @@ def _frame(
     if placed and rng.random() < settings.surface:
         lights = _with_surface(rng, lights, placed)
     sample = render_scene(placed, looks, camera, background, lights, world, props=things, key=key)
-    return replace(sample, image=settings.faults(sample.image, rng))
+    return replace(_without_unseen(sample), image=settings.faults(sample.image, rng))
+
+
+def _without_unseen(sample: Sample, least_joints: int = 4, least_px: int = 10) -> Sample:
+    """Hands of which next to nothing is seen are no longer labelled, but marked to be ignored."""
+    assert sample.hand_map is not None  # rendered samples have one
+    kept: list[HandLabel] = []
+    boxes: list[np.ndarray] = []
+    hand_map = np.zeros_like(sample.hand_map)
+    for number, hand in enumerate(sample.hands, start=1):
+        mask = sample.hand_map == number
+        assert hand.visible is not None
+        if hand.visible.sum() >= least_joints and mask.sum() >= least_px:
+            kept.append(hand)
+            hand_map[mask] = len(kept)
+        else:
+            low, high = hand.joints_px.min(axis=0), hand.joints_px.max(axis=0)
+            boxes.append(np.concatenate([low, high]))
+    return replace(
+        sample, hands=tuple(kept), hand_map=hand_map, ignore_xyxy=np.reshape(boxes, (-1, 4))
+    )
 
 
 def _apart(hand: PlacedHand, other: PlacedHand, least_mm: float = 14.0) -> bool:

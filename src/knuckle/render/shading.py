@@ -120,6 +120,8 @@ class Lights:
         ambient: (4, 3) linear RGB: what comes from everywhere, and how it grows along x, y, z.
         shadow: how dark the first light's shadows are, 0..1.
         softness_mm: width of a shadow's border.
+        catcher: (4,) plane a x + b y + c z = d on which the first light's shadows fall, such as a
+            desk or a wall in the background's photograph; None for none.
     """
 
     directions: np.ndarray = field(default_factory=lambda: np.array([[0.3, -0.8, -0.5]]))
@@ -129,6 +131,7 @@ class Lights:
     )
     shadow: float = 0.8
     softness_mm: float = 5.0
+    catcher: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,17 +212,10 @@ class ShadowMap:
         aside = np.cross(towards, (0.0, 0.0, 1.0) if abs(towards[2]) < 0.9 else (1.0, 0.0, 0.0))
         aside /= np.linalg.norm(aside)
         axes = np.stack([aside, np.cross(towards, aside), -towards])
-        seen = stage.vertices_mm @ axes.T.astype(np.float32)
-        low, high = seen.min(axis=0), seen.max(axis=0)
-        cell = max(float((high - low)[:2].max()) / (_SHADOW_SIZE - 3), 0.5)
-        scale = np.array([1 / cell, 1 / cell, 1.0])
-        offset = np.array([1.0, 1.0, 0.0]) - np.append(low[:2], 0.0) * scale
-        matrix = np.concatenate([axes * scale[:, None], offset[:, None]], axis=1)
-        points = seen * scale.astype(np.float32) + offset.astype(np.float32)
+        points, matrix, cell = _fit_into_cells(stage.vertices_mm, axes, _SHADOW_SIZE)
         depth = np.full((_SHADOW_SIZE, _SHADOW_SIZE), np.inf, np.float32)
-        draw_depth(points.astype(np.float32), stage.faces, depth)
-        radius = min(max(lights.softness_mm / cell, 0.7), 4.0)
-        return cls(depth, matrix.astype(np.float32), radius)
+        draw_depth(points, stage.faces, depth)
+        return cls(depth, matrix, min(lights.softness_mm / cell, 4.0))
 
 
 def shade(
@@ -254,6 +250,20 @@ def shade(
     shadow = ShadowMap.cast(stage, lights)
     directions = lights.directions / np.linalg.norm(lights.directions, axis=1, keepdims=True)
     camera = np.array([focal_px, *principal_px], np.float32)
+    if lights.catcher is not None:
+        # What the lamp does not reach keeps the light from all around.
+        lamp, around = lights.colours[0].mean(), lights.ambient[0].mean()
+        dark = np.float32(lights.shadow * lamp / (lamp + around + 1e-6))
+        _catch_shadow(
+            buffer.triangle,
+            lights.catcher.astype(np.float32),
+            shadow.depth_mm,
+            shadow.cells_from_camera,
+            np.float32(shadow.radius),
+            camera,
+            dark,
+            image,
+        )
     _shade(
         buffer.triangle, buffer.bary, buffer.depth_mm,
         stage.vertices_mm, stage.normals, stage.faces, stage.uv, stage.mesh_of_face,
@@ -300,6 +310,41 @@ _PROBES = np.array(
     [[1.0, 0.0], [-0.35, 0.6], [-0.7, -0.7], [0.25, -0.5], [0.1, 1.0], [-0.45, 0.05]], np.float32
 )
 _AO_RADIUS_MM = 16.0
+#: Places in which a soft shadow is looked up, in radii of its border.
+_TAPS = np.array(
+    [[0, 0], [0.5, 0.2], [-0.2, 0.5], [-0.5, -0.2], [0.2, -0.5], [0.35, 0.85], [-0.85, 0.35],
+     [-0.35, -0.85], [0.85, -0.35]], np.float32,
+)  # fmt: skip
+
+
+@numba.njit(cache=True, nogil=True)
+def _fit_into_cells(
+    vertices: np.ndarray, axes: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Vertices along a light's axes, scaled into ``size`` cells.
+
+    Returns the (V, 3) points, the (3, 4) matrix that makes them, and the width of a cell in mm.
+    """
+    points = np.empty(vertices.shape, np.float32)
+    low, high = np.full(2, np.inf), np.full(2, -np.inf)
+    for v in range(vertices.shape[0]):
+        for a in range(3):
+            value = (
+                axes[a, 0] * vertices[v, 0] + axes[a, 1] * vertices[v, 1]
+                + axes[a, 2] * vertices[v, 2]
+            )  # fmt: skip
+            points[v, a] = value
+            if a < 2:
+                low[a], high[a] = min(low[a], value), max(high[a], value)
+    cell = max(max(high[0] - low[0], high[1] - low[1]) / (size - 3), 0.5)
+    matrix = np.zeros((3, 4), np.float32)
+    for a in range(2):
+        matrix[a, :3] = axes[a] / cell
+        matrix[a, 3] = 1.0 - low[a] / cell
+        for v in range(vertices.shape[0]):
+            points[v, a] = points[v, a] / cell + matrix[a, 3]
+    matrix[2, :3] = axes[2]
+    return points, matrix, cell
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
@@ -329,21 +374,30 @@ def _lit(
     y = matrix[1, 0] * px + matrix[1, 1] * py + matrix[1, 2] * pz + matrix[1, 3]
     z = matrix[2, 0] * px + matrix[2, 1] * py + matrix[2, 2] * pz + matrix[2, 3]
     size = shadow_depth.shape[0]
-    free = np.float32(0.0)
-    for k in range(5):
-        dx = radius * (np.float32(0.5) if k == 1 else np.float32(-0.5) if k == 2 else np.float32(0))
-        dy = radius * (np.float32(0.5) if k == 3 else np.float32(-0.5) if k == 4 else np.float32(0))
-        fx = min(max(x + dx, np.float32(0.0)), np.float32(size - 1.001))
-        fy = min(max(y + dy, np.float32(0.0)), np.float32(size - 1.001))
-        i, j = int(fx), int(fy)
-        u, v = fx - i, fy - j
-        limit = z - np.float32(_SHADOW_BIAS_MM)
-        a = np.float32(1.0) if shadow_depth[j, i] > limit else np.float32(0.0)
-        b = np.float32(1.0) if shadow_depth[j, i + 1] > limit else np.float32(0.0)
-        c = np.float32(1.0) if shadow_depth[j + 1, i] > limit else np.float32(0.0)
-        d = np.float32(1.0) if shadow_depth[j + 1, i + 1] > limit else np.float32(0.0)
-        free += (a * (1 - u) + b * u) * (1 - v) + (c * (1 - u) + d * u) * v
-    return free * np.float32(0.2)
+    limit = z - np.float32(_SHADOW_BIAS_MM)
+    if radius < 1:  # a sharp border, smoothed over one cell
+        x = min(max(x, np.float32(0.0)), np.float32(size - 1.001))
+        y = min(max(y, np.float32(0.0)), np.float32(size - 1.001))
+        i, j = int(x), int(y)
+        u, v = x - i, y - j
+        free = np.float32(0.0)
+        if shadow_depth[j, i] > limit:
+            free += (1 - u) * (1 - v)
+        if shadow_depth[j, i + 1] > limit:
+            free += u * (1 - v)
+        if shadow_depth[j + 1, i] > limit:
+            free += (1 - u) * v
+        if shadow_depth[j + 1, i + 1] > limit:
+            free += u * v
+        return free
+    lit = 0
+    for k in range(_TAPS.shape[0]):
+        i = int(x + radius * _TAPS[k, 0] + np.float32(0.5))
+        j = int(y + radius * _TAPS[k, 1] + np.float32(0.5))
+        i, j = min(max(i, 0), size - 1), min(max(j, 0), size - 1)
+        if shadow_depth[j, i] > limit:
+            lit += 1
+    return np.float32(lit) / np.float32(_TAPS.shape[0])
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
@@ -460,7 +514,7 @@ def _shade(
                         wrap[c] = _SKIN_WRAP[c]
                     if m[13] >= 0:
                         ink_texture = textures[int(m[13])]
-                        _sample(ink_texture, tx * np.float32(0.5), ty * np.float32(0.4), texel)
+                        _sample(ink_texture, (tx * 1.5) % 127, (ty * 1.5) % 127, texel)
                         ink = (255 - texel[0]) * np.float32(0.8 / 255.0) * (1 - nail)
                         for c in range(3):
                             base[c] += (m[10 + c] * base[c] * 2 - base[c]) * ink
@@ -512,14 +566,14 @@ def _shade(
                     lx, ly, lz = directions[light, 0], directions[light, 1], directions[light, 2]
                     incidence = n[0] * lx + n[1] * ly + n[2] * lz
                     reach = free if light == 0 else openness
-                    hx = lx - p[0] / away
-                    hy = ly - p[1] / away
-                    hz = lz - p[2] / away
-                    half = np.sqrt(hx * hx + hy * hy + hz * hz) + np.float32(1e-6)
-                    h = max((n[0] * hx + n[1] * hy + n[2] * hz) / half, np.float32(0.0))
                     shine = np.float32(0.0)
-                    if incidence > 0 and gloss > 0 and h > np.float32(0.6):
-                        shine = gloss * reach * h**sharpness * incidence
+                    if incidence > 0 and gloss > 0:
+                        hx, hy, hz = lx - p[0] / away, ly - p[1] / away, lz - p[2] / away
+                        half = np.sqrt(hx * hx + hy * hy + hz * hz) + np.float32(1e-6)
+                        # Gaussian in place of Blinn and Phong's power: h**s = exp(-s (1 - h)).
+                        off = sharpness * (1 - (n[0] * hx + n[1] * hy + n[2] * hz) / half)
+                        if off < 6:
+                            shine = gloss * reach * np.exp(-off) * incidence
                     for c in range(3):
                         soft = (incidence + wrap[c]) / (1 + wrap[c])
                         if soft > 0:
@@ -538,6 +592,35 @@ def _shade(
                 value = (total[c] + (4 - covered) * behind) * np.float32(0.25)
                 image[y, x, c] = to_srgb[int(np.sqrt(min(value, np.float32(1.0))) * 4095.0)]
             owners[y, x] = _majority(triangle, mesh_of_face, owner_of_mesh, part, x, y)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+def _catch_shadow(
+    triangle: np.ndarray, plane: np.ndarray, shadow_depth: np.ndarray, shadow_matrix: np.ndarray,
+    shadow_radius: np.float32, camera: np.ndarray, dark: np.float32, image: np.ndarray,
+) -> None:  # fmt: skip
+    """Darken the background where a plane in it lies in the shadow of what is drawn."""
+    p, n = np.empty(3, np.float32), np.zeros(3, np.float32)
+    for y in range(image.shape[0]):
+        for x in range(image.shape[1]):
+            covered = True
+            for k in range(4):
+                if triangle[2 * y + (k >> 1), 2 * x + (k & 1)] < 0:
+                    covered = False
+            if covered:
+                continue
+            rx, ry = (x - camera[1]) / camera[0], (y - camera[2]) / camera[0]
+            slope = plane[0] * rx + plane[1] * ry + plane[2]
+            if slope == 0 or plane[3] / slope <= 0:
+                continue
+            p[2] = plane[3] / slope
+            p[0], p[1] = rx * p[2], ry * p[2]
+            kept = 1 - dark * (1 - _lit(shadow_depth, shadow_matrix, shadow_radius, p, n))
+            if kept < 1:
+                # In sRGB a factor on the light is about its root of 2.2.
+                kept = kept ** np.float32(1 / 2.2)
+                for c in range(3):
+                    image[y, x, c] = np.uint8(image[y, x, c] * kept)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -92,7 +92,7 @@ def atlas() -> Atlas:
         uv=uv,
         inside=inside,
         position_mm=over_texels(model.vertices_mm),
-        palmar=_smoothstep(-0.15, 0.55, outward),
+        palmar=_smoothed(_smoothstep(-0.15, 0.55, outward), inside),
         part=part,
         nail=_smoothstep(0.35, 0.65, over_texels(model.nail)),
     )
@@ -120,6 +120,16 @@ def _pack_islands(uv: np.ndarray, forearm: np.ndarray) -> np.ndarray:
         size = np.array([ATLAS_WIDTH - 5, rows - 5])
         out[faces] = (np.maximum(island, low) - low) / (high - low) * size + (2, top + 2)
     return out
+
+
+def _smoothed(field: np.ndarray, inside: np.ndarray, texels: float = 3.0) -> np.ndarray:
+    """A field over the skin, blurred without what lies between the islands.
+
+    Neighbouring parts turn their insides different ways; palm and back run into each other.
+    """
+    weight = cv2.GaussianBlur(inside.astype(np.float64), (0, 0), texels)
+    blurred = cv2.GaussianBlur(field * inside, (0, 0), texels)
+    return np.where(weight > 1e-3, blurred / np.maximum(weight, 1e-3), field)
 
 
 def _spread_outwards(
