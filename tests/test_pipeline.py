@@ -256,7 +256,7 @@ def test_unknown_options_are_refused(made: type) -> None:
         ({"max_hands": 0}, "max_hands must be at least 1, got 0"),
         ({"threads": 0}, "threads must be at least 1"),
         ({"detector_threshold": 1.5}, r"detector_threshold must be in 0\.\.1, got 1\.5"),
-        ({"presence_threshold": -1}, "presence_threshold"),
+        ({"score_threshold": -1}, "score_threshold"),
         ({"hand_length_mm": 0.18}, "hand_length_mm must be in 10..500 mm"),
     ],
 )

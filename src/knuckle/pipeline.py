@@ -44,7 +44,7 @@ class EstimatorSettings:
     Attributes:
         max_hands: at most so many hands, the best ones.
         detector_threshold: least score of a hand in the detector, 0..1.
-        presence_threshold: least probability, seen from close by, that it is a hand, 0..1.
+        score_threshold: least ``HandPose.score`` of a hand, seen from close by, 0..1.
         hand_length_mm: length from wrist to middle fingertip if known; fixes the scale.
         weights_dir: folder with other networks than those in the package.
         threads: CPU threads that a network may use.
@@ -52,7 +52,7 @@ class EstimatorSettings:
 
     max_hands: int = 8
     detector_threshold: float = 0.3
-    presence_threshold: float = 0.5
+    score_threshold: float = 0.5
     hand_length_mm: float | None = None
     weights_dir: str | Path | None = None
     threads: int = 2
@@ -61,7 +61,7 @@ class EstimatorSettings:
         for name in ("max_hands", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("detector_threshold", "presence_threshold"):
+        for name in ("detector_threshold", "score_threshold"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in 0..1, got {getattr(self, name)}")
         if self.hand_length_mm is not None and not 10 < self.hand_length_mm < 500:
@@ -191,7 +191,7 @@ class Stages:
             HandPose(
                 side=keypoints.side(i),
                 side_score=float(keypoints.right[i]),
-                score=float(keypoints.presence[i]),
+                score=float(keypoints.score[i]),
                 joints_px=points_px[i],
                 joints_mm=joints_mm[i],
                 joint_score=joint_score[i],
@@ -271,7 +271,7 @@ class HandEstimator:
         stages = self._stages
         crops = [stages.crop_of(hand) for hand in stages.detect(image).hands]
         found = stages.look_again(image, stages.look(image, crops))
-        sure = np.flatnonzero(found.presence >= self.settings.presence_threshold)
+        sure = np.flatnonzero(found.score >= self.settings.score_threshold)
         # Of two looks at one hand, one for each side, the look with the right side comes first.
         best_first = sure[np.argsort(-found.trust[sure], kind="stable")]
         found = found.take(best_first)
@@ -336,8 +336,8 @@ class TrackerSettings(EstimatorSettings):
     Attributes:
         max_hands: at most so many hands at a time.
         smooth: a name in ``SMOOTHERS``, or None for the raw estimates.
-        keep_threshold: least presence of a hand that is being followed, 0..1.
-        doubt_threshold: presence below which a followed hand is searched for anew, 0..1.
+        keep_threshold: least score of a hand that is being followed, 0..1.
+        doubt_threshold: score below which a followed hand is searched for anew, 0..1.
         search_every: frames between two searches of the whole frame while there is a reason.
         idle_search_every: frames between two searches when a slot is free but nothing changes.
         memory_s: for so long a hand that is hidden may come back as the same track.
@@ -345,7 +345,7 @@ class TrackerSettings(EstimatorSettings):
 
     max_hands: int = 2
     smooth: str | None = "one_euro"
-    keep_threshold: float = 0.35
+    keep_threshold: float = 0.25
     doubt_threshold: float = 0.6
     search_every: int = 3
     idle_search_every: int = 30
@@ -476,7 +476,7 @@ class HandTracker:
         return self._schedule.due(
             followed=len(followed),
             slots=self.settings.max_hands,
-            doubtful=any(t.presence < self.settings.doubt_threshold for t in self._tracks),
+            doubtful=any(t.score < self.settings.doubt_threshold for t in self._tracks),
             changed=self._scene.changed_since_search(_boxes(followed, time_s)),
         )
 
@@ -506,7 +506,7 @@ class HandTracker:
         jump = came / np.maximum(extent_px(expected), 1.0)
         best_first = np.argsort(-looked.trust * np.exp(-jump), kind="stable")
         inside = _share_inside(looked.points_px, frame_shape)
-        there = (looked.presence >= self.settings.keep_threshold) & (inside >= _LEAST_INSIDE)
+        there = (looked.score >= self.settings.keep_threshold) & (inside >= _LEAST_INSIDE)
         present = best_first[there[best_first]]
         kept = [present[k] for k in without_duplicates(looked.take(present))]
         kept = sorted(int(i) for i in kept)
@@ -520,7 +520,7 @@ class HandTracker:
 
         There is room where nothing is followed, or where what is followed is hardly a hand.
         """
-        sure = np.flatnonzero(looked.presence >= self.settings.presence_threshold)
+        sure = np.flatnonzero(looked.score >= self.settings.score_threshold)
         looked = looked.take(sure[np.argsort(-looked.trust[sure], kind="stable")])
         looked = looked.take(without_duplicates(looked))
         new = [
@@ -528,14 +528,14 @@ class HandTracker:
             for i in range(len(looked))
             if not any(same_hand(looked, i, own, k) for k in range(len(own)))
         ]
-        certain = int((own.presence >= self.settings.doubt_threshold).sum())
+        certain = int((own.score >= self.settings.doubt_threshold).sum())
         return looked.take(new[: self.settings.max_hands - certain])
 
     def _make_room(
         self, seen: list[Track], own: Keypoints, new: Keypoints
     ) -> tuple[list[Track], Keypoints]:
         """Give up the least certain tracks where newcomers need their places."""
-        most_certain_first = np.argsort(-own.presence, kind="stable")
+        most_certain_first = np.argsort(-own.score, kind="stable")
         kept = sorted(int(i) for i in most_certain_first[: self.settings.max_hands - len(new)])
         for i, track in enumerate(seen):
             if i not in kept:

@@ -13,6 +13,10 @@ from knuckle.hand import N_JOINTS, Side
 from knuckle.runtime import Network
 
 
+#: A keypoint is found if it lies within this share of the hand's extent.
+_NEAR = 0.1
+
+
 @dataclass(frozen=True, eq=False)
 class Keypoints:
     """What the keypoint network says about N crops of one frame, axis 0 throughout.
@@ -55,9 +59,20 @@ class Keypoints:
         return self.sigma_crop * scale[:, None]
 
     @cached_property
+    def score(self) -> np.ndarray:
+        """(N,) 0..1: it is a hand, and its keypoints are to be found.
+
+        What only looks like a hand from afar gives keypoints all over the crop, and their sigmas
+        say so. Errors are Laplacian: one is below e with probability 1 - exp(-e / sigma).
+        """
+        extent = np.ptp(self.points_crop, axis=1).max(axis=-1, keepdims=True)
+        near = 1 - np.exp(-_NEAR * extent / self.sigma_crop)
+        return self.presence * near.mean(axis=-1)
+
+    @cached_property
     def trust(self) -> np.ndarray:
         """(N,) 0..1: it is a hand, and the crop shows it as the right hand it should be."""
-        return self.presence * self.right
+        return self.score * self.right
 
     def side(self, index: int) -> Side:
         """The side that crop ``index`` was cut for: only left hands are mirrored."""

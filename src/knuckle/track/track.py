@@ -30,7 +30,7 @@ class Track:
     Attributes:
         track_id: the same for as long as the hand is in view.
         side: never changes.
-        presence: of the last look, 0..1; 0 while the hand is lost.
+        score: of the last look, 0..1; 0 while the hand is lost.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Track:
     ) -> None:
         self.track_id = track_id
         self.side: Side = pose.side
-        self.presence = pose.score
+        self.score = pose.score
         self._smoother = smoother
         self._born_s = time_s
         self._seen_s = time_s
@@ -72,7 +72,7 @@ class Track:
 
     def lose(self) -> None:
         """The hand was not found where it should be."""
-        self._lost, self.presence = True, 0.0
+        self._lost, self.score = True, 0.0
 
     def see(self, pose: HandPose, time_s: float) -> TrackedHand:
         """The hand was found; returns what is now known about it."""
@@ -82,7 +82,7 @@ class Track:
             joints_px, joints_mm = self._smoother(pose, dt_s)
         self._move(pose.joints_px, joints_mm[Joint.WRIST], dt_s)
         self._vote(pose.side_score)
-        self._seen_s, self._lost, self.presence = time_s, False, pose.score
+        self._seen_s, self._lost, self.score = time_s, False, pose.score
         return TrackedHand(
             **_fields_of(pose) | {"joints_px": joints_px, "joints_mm": joints_mm},
             track_id=self.track_id,
