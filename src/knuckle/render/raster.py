@@ -96,19 +96,21 @@ def _draw(
         # Screen-space weights are linear in x and y; divided by z they are so in space as well.
         scale = 1.0 / area
         ia, ib, ic = 1.0 / za, 1.0 / zb, 1.0 / zc
+        b_by_x, b_by_y = (yc - ya) * scale, (xa - xc) * scale
+        c_by_x, c_by_y = (ya - yb) * scale, (xb - xa) * scale
         for y in range(y0, y1 + 1):
+            wb = (x0 - xa) * b_by_x + (y - ya) * b_by_y
+            wc = (x0 - xa) * c_by_x + (y - ya) * c_by_y
             for x in range(x0, x1 + 1):
-                wb = ((x - xa) * (yc - ya) - (xc - xa) * (y - ya)) * scale
-                wc = ((xb - xa) * (y - ya) - (x - xa) * (yb - ya)) * scale
-                wa = 1.0 - wb - wc
-                if wa < 0.0 or wb < 0.0 or wc < 0.0:
-                    continue
-                z = 1.0 / (wa * ia + wb * ib + wc * ic)
-                if z < depth[y, x]:
-                    depth[y, x] = z
-                    triangle[y, x] = first + t
-                    bary[y, x, 0] = wb * ib * z
-                    bary[y, x, 1] = wc * ic * z
+                if wb >= 0.0 and wc >= 0.0 and wb + wc <= 1.0:
+                    z = 1.0 / (ia + wb * (ib - ia) + wc * (ic - ia))
+                    if z < depth[y, x]:
+                        depth[y, x] = z
+                        triangle[y, x] = first + t
+                        bary[y, x, 0] = wb * ib * z
+                        bary[y, x, 1] = wc * ic * z
+                wb += b_by_x
+                wc += c_by_x
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -135,17 +137,19 @@ def draw_depth(points: np.ndarray, faces: np.ndarray, depth: np.ndarray) -> None
             continue
         x0, x1 = int(np.ceil(max(left, 0.0))), int(np.floor(min(right, width - 1.0)))
         y0, y1 = int(np.ceil(max(top, 0.0))), int(np.floor(min(bottom, height - 1.0)))
-        scale = np.float32(1.0) / area
+        scale = 1.0 / area
+        b_by_x, b_by_y = (yc - ya) * scale, (xa - xc) * scale
+        c_by_x, c_by_y = (ya - yb) * scale, (xb - xa) * scale
         for y in range(y0, y1 + 1):
+            wb = (x0 - xa) * b_by_x + (y - ya) * b_by_y
+            wc = (x0 - xa) * c_by_x + (y - ya) * c_by_y
             for x in range(x0, x1 + 1):
-                wb = ((x - xa) * (yc - ya) - (xc - xa) * (y - ya)) * scale
-                wc = ((xb - xa) * (y - ya) - (x - xa) * (yb - ya)) * scale
-                wa = np.float32(1.0) - wb - wc
-                if wa < 0.0 or wb < 0.0 or wc < 0.0:
-                    continue
-                z = wa * za + wb * zb + wc * zc
-                if z < depth[y, x]:
-                    depth[y, x] = z
+                if wb >= 0.0 and wc >= 0.0 and wb + wc <= 1.0:
+                    z = za + wb * (zb - za) + wc * (zc - za)
+                    if z < depth[y, x]:
+                        depth[y, x] = z
+                wb += b_by_x
+                wc += c_by_x
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
