@@ -16,6 +16,7 @@ from knuckle.models.keypoints import KeypointSettings
 from knuckle.models.lifter import LifterSettings
 from knuckle.train.modules import MODULES
 from knuckle.train.recipe import OptimiserSettings, Recipe, SourceSettings
+from knuckle.train.run import load_weights
 
 SMALL = Recipe(
     kind="keypoints",
@@ -35,7 +36,9 @@ def _run(folder, kind):
     folder.mkdir()
     (folder / "recipe.json").write_text(json.dumps(asdict(recipe)))
     state = MODULES[kind](recipe).state_dict()
-    torch.save({name: value.half() for name, value in state.items()}, folder / "weights.pt")
+    # As after training: no two parameters are the same.
+    trained = {name: value + 0.01 * torch.randn_like(value) for name, value in state.items()}
+    torch.save({name: value.half() for name, value in trained.items()}, folder / "weights.pt")
     return folder
 
 
@@ -71,6 +74,18 @@ def test_half_precision_halves_the_file_and_keeps_the_answer(tmp_path):
     (half,) = export(run, tmp_path / "half")
     (full,) = export(run, tmp_path / "full", half=False)
     assert half.stat().st_size < 0.7 * full.stat().st_size
+
+
+@pytest.mark.parametrize("kind", ["detector", "keypoints", "lifter"])
+def test_an_exported_file_can_be_trained_further(tmp_path, kind):
+    run = _run(tmp_path / "run", kind)
+    expected = load_weights(run / "weights.pt")
+    found = {}
+    for path in export(run, tmp_path / "out"):
+        found |= load_weights(path)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, atol=0, rtol=0)
 
 
 def test_a_file_that_disagrees_with_torch_is_not_written(tmp_path, monkeypatch):

@@ -24,7 +24,7 @@ from knuckle.models.detector import Detector
 from knuckle.models.keypoints import KeypointNetwork
 from knuckle.models.lifter import Lifter
 from knuckle.train.recipe import Recipe
-from knuckle.train.run import load_weights
+from knuckle.train.run import HALF_SUFFIX, load_weights
 
 OPSET = 17
 #: Largest difference between ONNX Runtime and torch, relative to the output's own scale.
@@ -132,6 +132,9 @@ def write(model: Exportable, path: Path, *, half: bool = True) -> None:
             output_names=list(model.outputs),
             dynamic_axes={name: {0: "n"} for name in (*model.inputs, *model.outputs)},
             opset_version=OPSET,
+            # Every parameter keeps its name and shape: the file can be trained further
+            # (``train.run.load_weights``), and ONNX Runtime folds constants when it loads.
+            do_constant_folding=False,
             dynamo=False,
         )
     graph = onnx.load(str(partial))
@@ -242,7 +245,7 @@ def _store_in_half(graph: onnx.ModelProto) -> None:
         values = onnx.numpy_helper.to_array(tensor)
         if values.dtype != np.float32 or values.size <= 64:
             continue
-        stored = onnx.numpy_helper.from_array(values.astype(np.float16), tensor.name + "_half")
+        stored = onnx.numpy_helper.from_array(values.astype(np.float16), tensor.name + HALF_SUFFIX)
         casts.append(
             onnx.helper.make_node("Cast", [stored.name], [tensor.name], to=onnx.TensorProto.FLOAT)
         )

@@ -15,11 +15,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import lightning as L
+import numpy as np
+import onnx
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 
+from knuckle.modelcard import ModelCard
 from knuckle.train.modules import MODULES, TrainedModule
 from knuckle.train.recipe import Recipe
 from knuckle.train.samples import SamplePictures
@@ -63,16 +66,44 @@ def train(recipe: Recipe, runs: Path = Path("runs"), *, fresh: bool = False) -> 
     return folder / "weights.pt"
 
 
-def load_weights(path: Path) -> dict[str, torch.Tensor]:
-    """The weights of a run, in single precision.
+#: What ``export`` adds to the name of a weight that it stores in half precision.
+HALF_SUFFIX = "_half"
+_GRAPH_PREFIX = "network."
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """The weights of a run or of an exported network, in single precision.
+
+    Args:
+        path: ``weights.pt`` of a run, or an ONNX file that ``export`` wrote: the shipped networks
+            can be trained further.
+
+    Returns:
+        Parameters by name, the name of the network in front: ``keypoints.maps.weight``.
 
     Raises:
         FileNotFoundError: there is no such file.
     """
     if not path.exists():
         raise FileNotFoundError(f"no weights at {path}; train that recipe first")
+    if path.suffix == ".onnx":
+        return _weights_in_graph(path)
     state = torch.load(path, map_location="cpu", weights_only=True)
     return {name: value.float() for name, value in state.items()}
+
+
+def _weights_in_graph(path: Path) -> dict[str, Tensor]:
+    """The parameters that an exported file holds under their own names."""
+    graph = onnx.load(str(path))
+    metadata = {item.key: item.value for item in graph.metadata_props}
+    kind = ModelCard.from_metadata(metadata, str(path)).kind
+    weights = {}
+    for tensor in graph.graph.initializer:
+        name = tensor.name.removesuffix(HALF_SUFFIX)
+        if name.startswith(_GRAPH_PREFIX):
+            values = onnx.numpy_helper.to_array(tensor).astype(np.float32)
+            weights[f"{kind}.{name.removeprefix(_GRAPH_PREFIX)}"] = torch.from_numpy(values)
+    return weights
 
 
 class SaveWeights(L.Callback):
