@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -11,10 +12,12 @@ import pytest
 
 from dot_world import blank, paint, true_hand
 from knuckle.camera import Camera
-from knuckle.cli import main
+from knuckle.cli import complete_networks, main
 from knuckle.data import shards
+from knuckle.data.datasets import open_dataset
+from knuckle.evaluate import predictions_from_truth, write_predictions
 from knuckle.hand import JOINT_NAMES
-from miniatures import write_folder
+from miniatures import InterHandScene, write_folder, write_interhand
 
 CAMERA = Camera(300.0, 310.0, 155.0, 122.0)
 
@@ -22,6 +25,7 @@ CAMERA = Camera(300.0, 310.0, 155.0, 122.0)
 @pytest.fixture(autouse=True)
 def _in_a_new_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 def write_dots(root: Path, n_pictures: int = 6) -> None:
@@ -64,10 +68,48 @@ def test_evaluate_measures_networks_and_prediction_files(
     assert "first/" in first
 
 
+def test_one_network_is_measured_with_the_packaged_others(
+    dot_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = Path("package")
+    shutil.copytree(dot_weights, package / "weights")
+    monkeypatch.setattr("knuckle.runtime.resources.files", lambda name: package)
+    shutil.copyfile(dot_weights / "lifter.onnx", "mine.onnx")
+    folder = complete_networks(Path("mine.onnx"), Path("whole"))
+    assert sorted(path.name for path in folder.iterdir()) == [
+        *("detector.onnx", "keypoints.onnx", "lifter.onnx")
+    ]
+    assert complete_networks(dot_weights, Path("unused")) == dot_weights
+    write_dots(Path("dots"), n_pictures=2)
+    assert main(["evaluate", "mine.onnx", "dots", "-o", "out", "--no-pictures"]) == 0
+
+
+def test_evaluate_selects_records_of_interhand_only(capsys: pytest.CaptureFixture[str]) -> None:
+    write_interhand(Path("set"), InterHandScene({3: 3}), split="test")
+    dataset = open_dataset(Path("set"))
+    write_predictions(Path("truth.jsonl"), predictions_from_truth(dataset))
+    arguments = ["evaluate", "truth.jsonl", "set", "--no-pictures"]
+    assert main([*arguments, "--hands", "two", "--protocol", "intaghand"]) == 0
+    out = capsys.readouterr().out
+    assert "4 of 12 records kept" in out
+    write_dots(Path("dots"), n_pictures=1)
+    assert main(["evaluate", "truth.jsonl", "dots", "--hands", "two"]) == 2
+    assert "only InterHand2.6M" in capsys.readouterr().err
+
+
+def test_a_data_set_is_divided(capsys: pytest.CaptureFixture[str]) -> None:
+    people = {number: number for number in range(20)}
+    scene = InterHandScene(people, sequences=("a",), steps=(0,), cameras=("400026",))
+    write_interhand(Path("set"), scene, split="train")
+    assert main(["data", "split", "set", "-o", "split.json"]) == 0
+    assert "by subject" in capsys.readouterr().out
+    assert json.loads(Path("split.json").read_text())["level"] == "subject"
+
+
 @pytest.mark.parametrize(
     ("arguments", "pattern"),
     [
-        (["evaluate", "none", "dots"], "none"),
+        (["evaluate", "none", "dots"], "no file of predictions, no network"),
         (["evaluate", "none", "empty"], "is none of the data sets"),
         (["train", "none.toml"], "recipe none.toml does not exist"),
         (["train", "broken.toml"], "is not TOML"),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -287,7 +288,8 @@ class Evaluate:
     """Measure a system against a data set, under a named protocol."""
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """A folder of networks, a file of predictions, or "knuckle": the networks in the package."""
+    """A file of predictions; or networks: a folder of them, one ONNX file, a training run, or
+    "knuckle" for those in the package, which also stand in for what is not given."""
     dataset: Dataset
     """Folder of a data set, as it is unpacked; recognised by its files."""
     split: str = "all"
@@ -319,7 +321,8 @@ class Evaluate:
         print(dataset.report)
         make_folder(self.output)
         given = Path(self.model)
-        predictions = read_predictions(given) if given.is_file() else self._predict(dataset)
+        is_text = given.is_file() and given.suffix != ".onnx"
+        predictions = read_predictions(given) if is_text else self._predict(dataset)
         evaluation = evaluate(dataset, predictions, self.protocol)
         print_report(evaluation)
         for path in publish(evaluation, self.output, pictures=not self.no_pictures):
@@ -343,7 +346,8 @@ class Evaluate:
         from knuckle.progress import bar
 
         packaged = self.model == "knuckle" and not Path("knuckle").is_dir()
-        estimator = HandEstimator(weights_dir=None if packaged else self.model)
+        weights = None if packaged else complete_networks(Path(self.model), self.output / "weights")
+        estimator = HandEstimator(weights_dir=weights)
         versions = " ".join(f"{kind} {number}" for kind, number in estimator.versions.items())
         system = System(f"{self.model} ({versions})", self.boxes, self.intrinsics)
         path = self.output / "predictions.jsonl"
@@ -593,6 +597,42 @@ class CameraVerb:
     def run(self) -> int:
         """Run the action."""
         return self.action.run()
+
+
+def complete_networks(given: Path, folder: Path) -> Path:
+    """A folder with a network of every kind: the given ones, and the package's for the rest.
+
+    Args:
+        given: a folder of networks, one ONNX file, or a training run, which is exported.
+        folder: where they are put together.
+
+    Returns:
+        ``given`` if nothing is missing in it, else ``folder``.
+    """
+    from knuckle.modelcard import KINDS
+    from knuckle.runtime import read_card, weights_folder
+
+    if given.is_dir() and all((given / f"{kind}.onnx").is_file() for kind in KINDS):
+        return given
+    if (given / "recipe.json").is_file():
+        from knuckle.export import export
+
+        networks = export(given, folder)
+    else:
+        networks = sorted(given.glob("*.onnx")) if given.is_dir() else [given]
+    if not networks or not all(path.is_file() for path in networks):
+        raise FileNotFoundError(
+            f"{given} is no file of predictions, no network, no folder of networks and no training "
+            "run; give one of them, or knuckle for the networks in the package"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    with weights_folder(None) as package:
+        of_kind = {kind: package / f"{kind}.onnx" for kind in KINDS}
+        of_kind |= {read_card(path).kind: path for path in networks}
+        for kind, path in of_kind.items():
+            if path != folder / f"{kind}.onnx":
+                shutil.copyfile(path, folder / f"{kind}.onnx")
+    return folder
 
 
 def default_folder(source: str) -> Path:

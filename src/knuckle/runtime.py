@@ -105,8 +105,7 @@ class Network:
                 f"{', '.join(f'{name}.onnx' for name in KINDS)}"
             )
         self._session = _open_session(path, threads)
-        metadata = self._session.get_modelmeta().custom_metadata_map
-        self.card = ModelCard.from_metadata(metadata, str(path))
+        self.card = _card_of(self._session, path)
         if self.card.kind != kind:
             raise ValueError(f"expected a {kind} network, {path} holds a {self.card.kind}")
         inputs, outputs = signature_of(self.card)
@@ -133,6 +132,19 @@ def weights_folder(weights_dir: str | Path | None) -> Iterator[Path]:
         return
     with resources.as_file(resources.files("knuckle") / "weights") as folder:
         yield folder
+
+
+def read_card(path: Path) -> ModelCard:
+    """What a network's file says about itself.
+
+    Raises:
+        ValueError: it is not an ONNX file, or not exported by this Knuckle.
+    """
+    return _card_of(_open_session(path, threads=1), path)
+
+
+def _card_of(session: ort.InferenceSession, path: Path) -> ModelCard:
+    return ModelCard.from_metadata(session.get_modelmeta().custom_metadata_map, str(path))
 
 
 def _open_session(path: Path, threads: int) -> ort.InferenceSession:
