@@ -19,7 +19,7 @@ from knuckle.results import Frame, HandPose
 
 #: First that this build of libav has. x264 is the better; MPEG-4 part 2 is always there.
 CODECS: dict[str, dict[str, str]] = {
-    "libx264": {"preset": "veryfast", "crf": "21", "tune": "zerolatency"},
+    "libx264": {"preset": "superfast", "crf": "21", "tune": "zerolatency"},
     "mpeg4": {"qscale": "3"},
 }
 _TIME_BASE = Fraction(1, 90_000)
