@@ -20,9 +20,12 @@ from knuckle.results import Frame, HandPose
 #: First that this build of libav has. x264 is the better; MPEG-4 part 2 is always there.
 CODECS: dict[str, dict[str, str]] = {
     "libx264": {"preset": "superfast", "crf": "21", "tune": "zerolatency"},
-    "mpeg4": {"qscale": "3"},
+    "mpeg4": {"qmin": "2", "qmax": "4"},
 }
-_TIME_BASE = Fraction(1, 90_000)
+#: Every usual frame rate divides it, and MPEG-4 part 2 takes nothing beyond 65,535.
+_TIME_BASE = Fraction(1, 60_000)
+#: Colours are converted and labelled as those of HD video: players guess where there is no label.
+_BT709, _LIMITED = 1, 1
 #: Each frame is a fragment, so that what has been written can be played after a kill; when the
 #: file is closed it is rewritten as an ordinary MP4.
 _MUXER = {"movflags": "frag_every_frame+hybrid_fragmented", "flush_packets": "1"}
@@ -57,6 +60,8 @@ class OverlaySink(Sink):
         coded = self._to_yuv.reformat(
             av.VideoFrame.from_ndarray(image, format="rgb24"),
             format="yuv420p",
+            dst_colorspace=_BT709,
+            dst_color_range=_LIMITED,
             interpolation="FAST_BILINEAR",
             threads=1,
         )
@@ -84,8 +89,11 @@ def _add_stream(
     stream.width, stream.height = size
     stream.pix_fmt = "yuv420p"
     stream.time_base = stream.codec_context.time_base = _TIME_BASE
+    coder = stream.codec_context
+    coder.colorspace = coder.color_primaries = coder.color_trc = _BT709
+    coder.color_range = _LIMITED
     # Players seek to keyframes: one a second.
-    stream.codec_context.gop_size = max(round(rate), 1)
+    coder.gop_size = max(round(rate), 1)
     return stream
 
 
