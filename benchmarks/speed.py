@@ -11,7 +11,7 @@ medians over the runs of each run's median frame.
 from __future__ import annotations
 
 import os
-import resource
+import re
 import subprocess
 import sys
 import tempfile
@@ -85,7 +85,7 @@ def _child(job: str, result: str) -> None:
         track_s=track_s,
         tracked=found & np.concatenate([[False], found[:-1]]),
         first_s=first_s,
-        rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - _megabytes(frames),
+        rss_mb=_peak_mb() - _megabytes(frames),
     )
 
 
@@ -97,6 +97,12 @@ def _time_each(system, frames: Sequence[np.ndarray]) -> tuple[np.ndarray, np.nda
         seconds.append(time.perf_counter() - started)
         found.append(bool(hands))
     return np.array(seconds), np.array(found)
+
+
+def _peak_mb() -> float:
+    """Peak memory of this process; ``ru_maxrss`` would keep that of the process that began it."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s*(\d+)", status)[1]) / 1024
 
 
 def _megabytes(frames: Sequence[np.ndarray]) -> float:

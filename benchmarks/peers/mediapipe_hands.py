@@ -20,9 +20,10 @@ from __future__ import annotations
 
 import json
 import os
-import resource
+import re
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -100,7 +101,9 @@ def measure_times(images: list[np.ndarray], settings: dict[str, Any]) -> dict[st
 
 
 def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Peak memory of this process; ``ru_maxrss`` would keep that of the process that began it."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s*(\d+)", status)[1]) / 1024
 
 
 def _time_each(network: MediaPipeHands, images: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -346,7 +346,7 @@ class TrackerSettings(EstimatorSettings):
     max_hands: int = 2
     smooth: str | None = "one_euro"
     keep_threshold: float = 0.25
-    doubt_threshold: float = 0.6
+    doubt_threshold: float = 0.4
     search_every: int = 3
     idle_search_every: int = 30
     memory_s: float = 1.0
