@@ -29,7 +29,7 @@ from knuckle.render.looks import HandLook, PlacedHand, place, sample_skin
 from knuckle.render.poses import sample_motion
 from knuckle.render.props import FOREARM_BONE, Band
 from knuckle.render.scene import World, render_scene
-from knuckle.render.shading import ClothMaterial, Lights
+from knuckle.render.stage import ClothMaterial, Lights
 from knuckle.render.textures import FABRIC
 from knuckle.sample import Sample
 

@@ -13,7 +13,7 @@ from knuckle.render.looks import HandLook, PlacedHand, place
 from knuckle.render.people import thing
 from knuckle.render.props import box
 from knuckle.render.scene import CROPS, FRAMES, World, render_crops, render_frames, render_scene
-from knuckle.render.shading import ClothMaterial, Lights, SkinMaterial
+from knuckle.render.stage import ClothMaterial, Lights, SkinMaterial
 
 #: The palm towards the camera, fingers up.
 PALM = np.diag([-1.0, -1.0, -1.0]) @ np.diag([-1.0, 1.0, 1.0])

@@ -12,7 +12,7 @@ from knuckle.render import skin, textures
 from knuckle.render.hand_model import HandModel, HandParameters
 from knuckle.render.props import FOREARM_BONE, Band
 from knuckle.render.raster import vertex_normals
-from knuckle.render.shading import ClothMaterial, Colour, Material, Mesh, SkinMaterial
+from knuckle.render.stage import ClothMaterial, Colour, Material, Mesh, SkinMaterial
 
 _PALM_BONE = 0
 #: Bones that carry a ring: the proximal phalanges.

@@ -10,7 +10,7 @@ from knuckle.render import props, skin
 from knuckle.render.hand_model import HandModel
 from knuckle.render.looks import HandLook, PlacedHand, sample_cloth
 from knuckle.render.props import FOREARM_BONE, NO_PART, Solid
-from knuckle.render.shading import ClothMaterial, Material, Mesh
+from knuckle.render.stage import ClothMaterial, Material, Mesh
 
 _ELBOW_MM = np.array([0.0, -235.0, -3.0])  # in the flat hand's frame
 _UPPER_ARM_MM = 280.0

@@ -41,14 +41,8 @@ from knuckle.render.people import (
 )
 from knuckle.render.poses import sample_poses
 from knuckle.render.raster import GBuffer, project_vertices
-from knuckle.render.shading import (
-    SUPERSAMPLING,
-    Lights,
-    Mesh,
-    Stage,
-    linear_from_srgb,
-    shade,
-)
+from knuckle.render.shading import SUPERSAMPLING, linear_from_srgb, shade
+from knuckle.render.stage import Lights, Mesh, Stage
 from knuckle.render.visibility import visible_joints
 from knuckle.sample import HandLabel, Sample
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from knuckle.render import backgrounds
-from knuckle.render.shading import TEXTURE_SIZE
+from knuckle.render.stage import TEXTURE_SIZE
 
 #: Rows of the bank, by what they show. The rest are windows of pictures.
 INK = range(24)

@@ -21,7 +21,8 @@ from knuckle.camera import Camera
 from knuckle.hand import FINGERS, N_JOINTS, Joint
 from knuckle.render.hand_model import PART_NAMES, HandModel
 from knuckle.render.raster import GBuffer
-from knuckle.render.shading import SUPERSAMPLING, Stage
+from knuckle.render.shading import SUPERSAMPLING
+from knuckle.render.stage import Stage
 
 _PALM_PARTS = [PART_NAMES.index(name) for name in ("palm", "ring metacarpal", "little metacarpal")]
 
