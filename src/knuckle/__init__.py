@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from knuckle.camera import Camera
     from knuckle.hand import Joint
+    from knuckle.output import open_recording
     from knuckle.output.draw import draw_hands
     from knuckle.pipeline import HandEstimator, HandTracker
     from knuckle.results import Frame, HandPose, TrackedHand
-    from knuckle.video import open_source
+    from knuckle.video import SourceError, open_source
 
 __version__ = "0.1.0"
 
@@ -31,8 +32,10 @@ _HOME = {
     "HandPose": "knuckle.results",
     "HandTracker": "knuckle.pipeline",
     "Joint": "knuckle.hand",
+    "SourceError": "knuckle.video",
     "TrackedHand": "knuckle.results",
     "draw_hands": "knuckle.output.draw",
+    "open_recording": "knuckle.output",
     "open_source": "knuckle.video",
 }
 
@@ -43,9 +46,11 @@ __all__ = [
     "HandPose",
     "HandTracker",
     "Joint",
+    "SourceError",
     "TrackedHand",
     "__version__",
     "draw_hands",
+    "open_recording",
     "open_source",
 ]
 

@@ -262,9 +262,7 @@ class HandModel:
 # The palm is done; metacarpals before the fingers that they carry.
 _OUTWARDS = (17, 18, 16, *range(1, 16))
 #: (21,) the bone that carries each joint: the last one that ends in it.
-BONE_OF_JOINT = np.array(
-    [0, 0, 1, 2, 3, 0, 4, 5, 6, 0, 7, 8, 9, 17, 10, 11, 12, 18, 13, 14, 15]
-)
+BONE_OF_JOINT = np.array([0, 0, 1, 2, 3, 0, 4, 5, 6, 0, 7, 8, 9, 17, 10, 11, 12, 18, 13, 14, 15])
 
 
 def rotation_from_angles(
@@ -330,4 +328,3 @@ def _load() -> HandModel:
         if name != "shape_names"
     }
     return HandModel(shape_names=tuple(data["shape_names"].tolist()), **arrays)
-

@@ -528,13 +528,9 @@ def constrain(pose_deg: np.ndarray) -> np.ndarray:
     flexion = np.clip(pose[:, MCP, FLEXION], 0, 90)
     slack = 1.0 - 0.85 * (flexion / 90.0)
     limits = RANGES_DEG[MCP, SPREAD]
-    pose[:, MCP, SPREAD] = np.clip(
-        pose[:, MCP, SPREAD], slack * limits[:, 0], slack * limits[:, 1]
-    )
+    pose[:, MCP, SPREAD] = np.clip(pose[:, MCP, SPREAD], slack * limits[:, 0], slack * limits[:, 1])
     # A bent PIP bends its DIP at least a little, unless something presses on the fingertip.
-    pose[:, DIP, FLEXION] = np.maximum(
-        pose[:, DIP, FLEXION], 0.25 * pose[:, PIP, FLEXION] - 15.0
-    )
+    pose[:, DIP, FLEXION] = np.maximum(pose[:, DIP, FLEXION], 0.25 * pose[:, PIP, FLEXION] - 15.0)
     return np.clip(pose, RANGES_DEG[..., 0], RANGES_DEG[..., 1])
 
 
