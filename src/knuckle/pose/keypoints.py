@@ -12,7 +12,6 @@ from knuckle.crop import Crop
 from knuckle.hand import N_JOINTS, Side
 from knuckle.runtime import Network
 
-
 #: A keypoint is found if it lies within this share of the hand's extent.
 _NEAR = 0.1
 
