@@ -1,8 +1,8 @@
 """A sheet of real frames with the hands that the shipped networks find: docs/real_overlays.jpg.
 
-    python tools/draw_overlays.py [--videos FOLDER] [--out FILE]
+    python tools/draw_overlays.py [--video FILE] [--out FILE]
 
-Frames are evenly spaced over the two videos, none is chosen. No face is in them.
+Frames are evenly spaced over the video, none is chosen. No face is in it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 import knuckle
 
-_COLUMNS, _SIZE = 5, 320
+_COLUMNS, _ROWS, _SIZE = 5, 2, 320
 
 
 def frames_with_hands(video: Path, count: int) -> list[np.ndarray]:
@@ -29,14 +29,13 @@ def frames_with_hands(video: Path, count: int) -> list[np.ndarray]:
 def main() -> None:
     """Draw the sheet."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--videos", type=Path, default=Path("../shared/data/stereo_video"))
+    video = Path("../shared/data/stereo_video/cam0_test.mp4")
+    parser.add_argument("--video", type=Path, default=video)
     parser.add_argument("--out", type=Path, default=Path("docs/real_overlays.jpg"))
     options = parser.parse_args()
-    rows = []
-    for video in sorted(options.videos.glob("*.mp4")):
-        tiles = frames_with_hands(video, _COLUMNS)
-        size = (_SIZE, _SIZE)
-        rows.append(np.hstack([cv2.resize(t, size, interpolation=cv2.INTER_AREA) for t in tiles]))
+    drawn = frames_with_hands(options.video, _COLUMNS * _ROWS)
+    tiles = [cv2.resize(t, (_SIZE, _SIZE), interpolation=cv2.INTER_AREA) for t in drawn]
+    rows = [np.hstack(tiles[i : i + _COLUMNS]) for i in range(0, len(tiles), _COLUMNS)]
     sheet = cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR)
     cv2.imwrite(str(options.out), sheet, [cv2.IMWRITE_JPEG_QUALITY, 85])
     print(f"{options.out}: {options.out.stat().st_size / 1e3:.0f} kB")
