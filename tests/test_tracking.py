@@ -9,7 +9,7 @@ import pytest
 
 from dot_world import GREY, blank, paint, true_hand, turn
 from knuckle.camera import Camera
-from knuckle.pipeline import HandTracker
+from knuckle.pipeline import HandEstimator, HandTracker
 from knuckle.results import Frame, HandPose, TrackedHand
 
 CAMERA = Camera(300, 300, 160, 120)
@@ -393,3 +393,26 @@ def test_a_doubtful_hand_gives_way_to_a_certain_one(dot_weights: Path) -> None:
     assert all([hand.track_id for hand in hands] == [0] for hands in tracks[:13])
     assert all([hand.track_id for hand in hands] == [1] for hands in tracks[18:])
     assert tracks[10][0].score < tracker.settings.doubt_threshold
+
+
+def test_a_hand_that_jumps_is_the_same_hand_in_the_same_frame(tracker: HandTracker) -> None:
+    def jumping(time: float) -> list[HandPose]:
+        return [true_hand(CAMERA, (-70 if time < 0.49 else 70, 70, 520))]
+
+    tracks = run(tracker, film(jumping, seconds(1)))
+    assert all([hand.track_id for hand in hands] == [0] for hands in tracks)
+
+
+def test_half_a_hand_is_not_shown_before_it_is_sure(tracker: HandTracker) -> None:
+    """What looks a little like a hand, for a moment, never becomes one."""
+    truth = true_hand(CAMERA, (0, 70, 450))
+    image = paint(blank(), [truth])
+    for x, y in truth.joints_px[10:].astype(int):
+        image[y - 9 : y + 10, x - 9 : x + 10] = GREY
+    frames = [Frame(image if i % 20 < 2 else blank(), i / FPS, i, CAMERA) for i in range(40)]
+    scores = [
+        hand.score
+        for hand in HandEstimator(weights_dir=tracker.settings.weights_dir)(image, CAMERA)
+    ]
+    assert all(score < 0.6 for score in scores)
+    assert not any(run(tracker, frames))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -20,7 +21,7 @@ from knuckle.pose import KeypointEstimator, Keypoints, Lifter, placement
 from knuckle.pose.duplicates import extent_px, same_hand, without_duplicates
 from knuckle.results import CropMask, Frame, HandPose, TrackedHand
 from knuckle.runtime import Network, weights_folder
-from knuckle.track.association import assign, is_known
+from knuckle.track.association import assign, is_known, is_near
 from knuckle.track.scene import Scene
 from knuckle.track.schedule import SearchSchedule
 from knuckle.track.smoothing import OneEuroSmoother
@@ -325,6 +326,9 @@ SMOOTHERS: dict[str, Callable[[], Smoother]] = {"one_euro": OneEuroSmoother}
 #: A hand has left when fewer of its joints than this lie inside the frame.
 _LEAST_INSIDE = 0.25
 
+#: A hand is likelier where one was lost than elsewhere: its trust counts so many times.
+_AWAITED_BONUS = 1.5
+
 #: Bare images have no time; they are taken to be so many per second.
 NOMINAL_FPS = 30.0
 
@@ -394,7 +398,7 @@ class HandTracker:
         """
         self.settings = with_options(settings or TrackerSettings(), options)
         self._stages = Stages(self.settings)
-        self._next_id = 0
+        self._numbers = itertools.count()
         self.reset()
 
     @property
@@ -438,12 +442,14 @@ class HandTracker:
         new = looked.take(range(len(followed), len(crops)))
         if len(seen) < len(followed) and not searched:
             new = self._stages.look(image, self._search(image, seen, time_s))
-        new = self._newcomers(self._stages.look_again(image, new), own)
+        new = self._unique(self._stages.look_again(image, new), time_s)
+        own, new = self._reseat(seen, own, new, time_s)
+        new = self._newcomers(new, own)
         seen, own = self._make_room(seen, own, new)
         poses = self._stages.poses(Keypoints.concatenate(own, new), camera, image.shape[:2])
-        seen += self._claim(poses[len(seen) :], time_s)
+        seen += self._claim(new, poses[len(own) :], time_s)
         hands = [track.see(pose, time_s) for track, pose in zip(seen, poses, strict=True)]
-        return sorted(hands, key=lambda hand: hand.track_id)
+        return sorted((hand for hand in hands if hand is not None), key=lambda h: h.track_id)
 
     def _read(
         self, frame: Frame | np.ndarray, camera: Camera | None
@@ -461,11 +467,11 @@ class HandTracker:
         return image, time_s, camera or Camera.assume(image.shape[1], image.shape[0])
 
     def _forget(self, time_s: float) -> None:
-        """Drop tracks that have been hidden for too long, or were of the wrong side all along."""
+        """Drop tracks that have been hidden for too long, or turned out to be something else."""
         self._tracks = [
             track
             for track in self._tracks
-            if not track.contradicted
+            if not track.dismissed
             and (not track.lost or track.unseen_s(time_s) <= self.settings.memory_s)
         ]
 
@@ -481,16 +487,25 @@ class HandTracker:
         )
 
     def _search(self, image: np.ndarray, followed: list[Track], time_s: float) -> list[Crop]:
-        """Crops of the hands in the whole frame that are not being followed."""
+        """Crops of the hands in the whole frame that are not being followed with certainty."""
         self._schedule.searched()
         self._scene.searched(_boxes(followed, time_s))
-        known = [(track.side, track.predict(time_s)) for track in followed]
-        found = [
-            hand
-            for hand in self._stages.detect(image).hands
-            if not any(is_known(hand, side, joints_px) for side, joints_px in known)
-        ]
-        return [self._stages.crop_of(hand) for hand in found]
+        certain = [t for t in followed if t.score >= self.settings.doubt_threshold]
+        known = [(track.side, track.predict(time_s)) for track in certain]
+        crops = []
+        for hand in self._stages.detect(image).hands:
+            if any(is_known(hand, side, joints_px) for side, joints_px in known):
+                continue
+            # A hand that was lost here is likelier than a new one: its side is tried as well.
+            missed = {t.side for t in self._missed(followed) if is_near(hand, t.predict(time_s))}
+            sides = missed | {hand.side}
+            crops += [self._stages.crop_of(replace(hand, side=side)) for side in sorted(sides)]
+        return crops
+
+    def _missed(self, followed: list[Track]) -> list[Track]:
+        """Tracks that are lost, or hold on to little."""
+        doubt = self.settings.doubt_threshold
+        return [t for t in self._tracks if t.lost or (t in followed and t.score < doubt)]
 
     def _keep(
         self,
@@ -515,21 +530,39 @@ class HandTracker:
                 track.lose()
         return [followed[i] for i in kept], looked.take(kept)
 
-    def _newcomers(self, looked: Keypoints, own: Keypoints) -> Keypoints:
-        """Hands that are not followed yet, and for which there is room; best first.
+    def _unique(self, looked: Keypoints, time_s: float) -> Keypoints:
+        """The hands that the search has found, each once, best first."""
+        looked = looked.take(np.flatnonzero(looked.score >= self.settings.score_threshold))
+        awaited = self._match(looked, self._missed(self._tracks), time_s)
+        bonus = np.array([1.0 if match is None else _AWAITED_BONUS for match in awaited])
+        looked = looked.take(np.argsort(-looked.trust * bonus, kind="stable"))
+        return looked.take(without_duplicates(looked))
+
+    def _reseat(
+        self, seen: list[Track], own: Keypoints, new: Keypoints, time_s: float
+    ) -> tuple[Keypoints, Keypoints]:
+        """Put tracks that hold on to little back on their hands, where the search found these."""
+        doubtful = np.flatnonzero(own.score < self.settings.doubt_threshold)
+        matches = self._match(new, [seen[k] for k in doubtful], time_s)
+        chosen = np.arange(len(own))
+        for i, match in enumerate(matches):
+            if match is not None and new.trust[i] > own.trust[doubtful[match]]:
+                chosen[doubtful[match]] = len(own) + i
+        rest = [i for i in range(len(new)) if len(own) + i not in chosen]
+        return Keypoints.concatenate(own, new).take(chosen), new.take(rest)
+
+    def _newcomers(self, new: Keypoints, own: Keypoints) -> Keypoints:
+        """Hands that are not followed yet, and for which there is room.
 
         There is room where nothing is followed, or where what is followed is hardly a hand.
         """
-        sure = np.flatnonzero(looked.score >= self.settings.score_threshold)
-        looked = looked.take(sure[np.argsort(-looked.trust[sure], kind="stable")])
-        looked = looked.take(without_duplicates(looked))
-        new = [
+        unknown = [
             i
-            for i in range(len(looked))
-            if not any(same_hand(looked, i, own, k) for k in range(len(own)))
+            for i in range(len(new))
+            if not any(same_hand(new, i, own, k) for k in range(len(own)))
         ]
         certain = int((own.score >= self.settings.doubt_threshold).sum())
-        return looked.take(new[: self.settings.max_hands - certain])
+        return new.take(unknown[: self.settings.max_hands - certain])
 
     def _make_room(
         self, seen: list[Track], own: Keypoints, new: Keypoints
@@ -542,25 +575,33 @@ class HandTracker:
                 track.lose()
         return [seen[i] for i in kept], own.take(kept)
 
-    def _claim(self, poses: list[HandPose], time_s: float) -> list[Track]:
-        """A track for each new pose: one that was lost nearby, else a new one."""
+    def _claim(self, new: Keypoints, poses: list[HandPose], time_s: float) -> list[Track]:
+        """A track for each new hand: one that was lost nearby, else a new one."""
         lost = [track for track in self._tracks if track.lost]
-        matches = assign(
-            [(pose.side, pose.joints_px) for pose in poses],
-            [(track.side, track.predict(time_s)) for track in lost],
-            [track.unseen_s(time_s) for track in lost],
-        )
         claimed = []
-        for pose, match in zip(poses, matches, strict=True):
+        for pose, match in zip(poses, self._match(new, lost, time_s), strict=True):
             if match is None:
-                smoother = SMOOTHERS[self.settings.smooth]() if self.settings.smooth else None
-                track = Track(self._next_id, pose, time_s, smoother)
-                self._next_id += 1
+                track = Track(
+                    pose,
+                    time_s,
+                    numbers=self._numbers,
+                    smoother=SMOOTHERS[self.settings.smooth]() if self.settings.smooth else None,
+                    least_score=self.settings.score_threshold,
+                )
                 self._tracks.append(track)
             else:
                 track = lost[match]
             claimed.append(track)
         return claimed
+
+    @staticmethod
+    def _match(found: Keypoints, tracks: list[Track], time_s: float) -> list[int | None]:
+        """For each hand found, the track that it may be, each at most once."""
+        return assign(
+            [(found.side(i), points) for i, points in enumerate(found.points_px)],
+            [(track.side, track.predict(time_s)) for track in tracks],
+            [track.unseen_s(time_s) for track in tracks],
+        )
 
 
 def _boxes(tracks: list[Track], time_s: float) -> np.ndarray:

@@ -9,15 +9,20 @@ from knuckle.camera import Camera
 from knuckle.crop import Crop
 from knuckle.hand import FINGERS
 from knuckle.pose import Keypoints
-from knuckle.pose.duplicates import extent_px, mask_overlap, same_hand, without_duplicates
+from knuckle.pose.duplicates import extent_px, same_hand, shared_pixels, without_duplicates
 
 HAND = true_hand(Camera(600, 600, 320, 240), (0, 60, 500), rotation=turn(20)).joints_px
 MASK = 32
 seeds = st.integers(0, 1000)
 
 
-def answers(*joints_px: np.ndarray, sides: str = "", masked: bool = False) -> Keypoints:
-    """Answers with these joints, their masks empty or a disc around the middle of the joints."""
+def answers(
+    *joints_px: np.ndarray, sides: str = "", masked: bool = False, presence: float = 1.0
+) -> Keypoints:
+    """Answers with these joints, their masks empty or a disc around the middle of the joints.
+
+    presence: of the first; all others are certain.
+    """
     names = ["left" if side == "l" else "right" for side in sides.ljust(len(joints_px), "r")]
     crops = tuple(Crop.from_joints(j, s) for j, s in zip(joints_px, names, strict=True))
     n = len(crops)
@@ -30,7 +35,7 @@ def answers(*joints_px: np.ndarray, sides: str = "", masked: bool = False) -> Ke
         ),
         sigma_crop=np.ones((n, 21)),
         visible=np.ones((n, 21)),
-        presence=np.ones(n),
+        presence=np.r_[presence, np.ones(n)][:n],
         right=np.ones(n),
         mask=np.broadcast_to(disc, (n, MASK, MASK)),
         features=np.zeros((n, 21, 4)),
@@ -71,11 +76,21 @@ def test_no_answers_have_no_duplicates() -> None:
     assert without_duplicates(Keypoints.nothing()) == []
 
 
-def test_overlap_is_that_of_discs_in_the_frame() -> None:
+def test_a_doubtful_hand_within_a_certain_one_is_part_of_it() -> None:
+    fingers = (HAND - HAND.mean(axis=0)) * 0.5 + HAND.mean(axis=0) + 0.15 * extent_px(HAND)
+    for presence in (0.5, 1.0):
+        pair = answers(fingers, HAND, masked=True, presence=presence)
+        assert same_hand(pair, 0, pair, 1) == (presence < 1)
+    assert not same_hand(answers(fingers, presence=0.5), 0, answers(HAND + 400), 0)
+
+
+def test_shared_pixels_are_those_of_discs_in_the_frame() -> None:
     pair = answers(HAND, HAND + 1000, masked=True)
-    assert mask_overlap(pair, 0, pair, 1) == 0.0
-    assert mask_overlap(pair, 0, pair, 0) > 0.95
+    shared, first, second = shared_pixels(pair, 0, pair, 1)
+    disc = np.pi * (pair.crops[0].size_px / 3) ** 2
+    assert shared == 0
+    np.testing.assert_allclose([first, second], disc, rtol=0.05)
+    np.testing.assert_allclose(shared_pixels(pair, 0, pair, 0), disc, rtol=0.05)
     wider = (HAND - HAND.mean(axis=0)) * 1.5 + HAND.mean(axis=0)
     nested = answers(HAND, wider, masked=True)
-    # A disc within one 1.5 times as wide covers 1 / 1.5^2 of it, wherever their middles meet.
-    assert abs(mask_overlap(nested, 0, nested, 1) - 1 / 1.5**2) < 0.06
+    np.testing.assert_allclose(shared_pixels(nested, 0, nested, 1)[0], disc, rtol=0.1)

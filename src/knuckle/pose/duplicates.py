@@ -14,6 +14,9 @@ _SAME_JOINTS = 0.15
 #: Two answers that outline the same pixels are about one hand, even if one took it for the other
 #: side and so named its fingers the other way round. Hands that touch share no pixels.
 _SAME_PIXELS = 0.7
+#: A part of a hand is sometimes taken for another, smaller hand. It lies by this share within the
+#: whole one and is trusted by less than this share as much.
+_PART_PIXELS, _PART_TRUST = 0.7, 0.75
 
 
 def extent_px(joints_px: np.ndarray) -> np.ndarray:
@@ -30,19 +33,22 @@ def without_duplicates(keypoints: Keypoints) -> list[int]:
     return kept
 
 
-def same_hand(a: Keypoints, i: int, b: Keypoints, k: int) -> bool:
-    """Whether hand ``i`` of ``a`` and hand ``k`` of ``b`` are two answers about one hand."""
-    first, second = a.points_px[i], b.points_px[k]
+def same_hand(weaker: Keypoints, i: int, better: Keypoints, k: int) -> bool:
+    """Whether hand ``i`` of ``weaker`` is a second answer about hand ``k`` of ``better``."""
+    first, second = weaker.points_px[i], better.points_px[k]
     extent = max(extent_px(first), extent_px(second))
     gap = np.linalg.norm(first - second, axis=-1).mean() / extent
     if gap < _SAME_JOINTS:
         return True
-    # Hands that are an extent apart share no pixels: the masks need not be asked.
-    return bool(gap < 1.0 and mask_overlap(a, i, b, k) > _SAME_PIXELS)
+    if gap > 1.0:  # hands that are an extent apart share no pixels: the masks need not be asked
+        return False
+    shared, own, other = shared_pixels(weaker, i, better, k)
+    is_part = shared > _PART_PIXELS * own and weaker.trust[i] < _PART_TRUST * better.trust[k]
+    return bool(is_part or shared > _SAME_PIXELS * (own + other - shared))
 
 
-def mask_overlap(a: Keypoints, i: int, b: Keypoints, k: int) -> float:
-    """Intersection over union of two hands' masks in the frame, 0..1.
+def shared_pixels(a: Keypoints, i: int, b: Keypoints, k: int) -> tuple[float, float, float]:
+    """Areas in the frame, px²: what two hands' masks share, the first mask, the second.
 
     The cells of one crop's mask are looked up in the other's, so that no picture of the frame's
     size is made.
@@ -57,6 +63,5 @@ def mask_overlap(a: Keypoints, i: int, b: Keypoints, k: int) -> float:
     inside = (x >= 0) & (y >= 0) & (x < size_there) & (y < size_there)
     cell_here = (crop_here.size_px / size_here) ** 2
     cell_there = (crop_there.size_px / size_there) ** 2
-    shared = there[y[inside], x[inside]].sum() * cell_here
-    union = len(rows) * cell_here + there.sum() * cell_there - shared
-    return float(shared / union) if union > 0 else 0.0
+    shared = float(there[y[inside], x[inside]].sum()) * cell_here
+    return shared, len(rows) * cell_here, float(there.sum()) * cell_there

@@ -28,6 +28,12 @@ def is_known(hand: DetectedHand, side: Side, joints_px: np.ndarray) -> bool:
     return bool(hand.side == side and gap < _KNOWN_HAND * extent_px(joints_px))
 
 
+def is_near(hand: DetectedHand, joints_px: np.ndarray) -> bool:
+    """Whether a detection lies where a hand should be, which may have been of the other side."""
+    middle = (joints_px.min(axis=0) + joints_px.max(axis=0)) / 2
+    return bool(np.linalg.norm(middle - hand.centre_px) < extent_px(joints_px))
+
+
 def assign(
     found: Sequence[Sighting], lost: Sequence[Sighting], unseen_s: Sequence[float]
 ) -> list[int | None]:

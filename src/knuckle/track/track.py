@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 
 import numpy as np
@@ -13,6 +13,12 @@ from knuckle.results import HandPose, TrackedHand
 
 #: Share of the new measurement in the velocity in the picture.
 _VELOCITY_SHARE = 0.7
+#: A hand that closes or turns away looks smaller by at most this (share of the logarithm) a second,
+#: if the look at it is to be trusted: fully from the upper score on, not at all below the lower.
+_SHRINKING_PER_S, _BLIND, _SURE = 4.0, 0.3, 0.7
+#: Evidence that there is a hand at all is the sum of its scores over the least one. A hand is
+#: believed from the first value on, dismissed below the second; it can save up to the third.
+_BELIEVED, _DISMISSED, _MOST_EVIDENCE = 0.2, -0.1, 3.0
 #: Time constant of the reported velocity in space.
 _VELOCITY_TIME_S = 0.06
 #: One frame's vote on the side counts at most so much (a logit), all frames together so much.
@@ -28,23 +34,41 @@ class Track:
     cannot change what is found.
 
     Attributes:
-        track_id: the same for as long as the hand is in view.
         side: never changes.
         score: of the last look, 0..1; 0 while the hand is lost.
     """
 
     def __init__(
-        self, track_id: int, pose: HandPose, time_s: float, smoother: Smoother | None
+        self,
+        pose: HandPose,
+        time_s: float,
+        *,
+        numbers: Iterator[int],
+        smoother: Smoother | None,
+        least_score: float = 0.5,
     ) -> None:
-        self.track_id = track_id
+        """Begin with the first estimate of a hand; ``see`` it next.
+
+        Args:
+            pose: the first estimate.
+            time_s: of its frame.
+            numbers: the next one becomes ``track_id``.
+            smoother: steadies the estimates; None leaves them raw.
+            least_score: score of what is as likely a hand as not.
+        """
+        self._numbers = numbers
+        self._track_id: int | None = None
         self.side: Side = pose.side
         self.score = pose.score
+        self._least_score = least_score
+        self._evidence = 0.0
         self._smoother = smoother
         self._born_s = time_s
         self._seen_s = time_s
         self._lost = False
         self._votes = 0.0
         self._joints_px = pose.joints_px
+        self._extent_px = float(extent_px(pose.joints_px))
         self._velocity_px_s = np.zeros(2)
         self._root_mm = np.zeros(3)
         self._velocity_mm_s = np.zeros(3)
@@ -56,36 +80,45 @@ class Track:
         return self._lost
 
     @property
-    def contradicted(self) -> bool:
-        """Whether its looks have long said that it is a hand of the other side."""
-        return self._votes < -_VOTE * 3
+    def dismissed(self) -> bool:
+        """Whether its looks say that it is no hand, or have long said that of its side."""
+        return self._evidence < _DISMISSED or self._votes < -_VOTE * 3
 
     def unseen_s(self, time_s: float) -> float:
         """Time since it was last seen."""
         return time_s - self._seen_s
 
     def predict(self, time_s: float) -> np.ndarray:
-        """Where its joints (21, 2) should be, px: at constant velocity."""
+        """Where its joints (21, 2) should be, px: at constant velocity, not shrunk too fast.
+
+        Keypoints that fall together in a bad look would make the next crop smaller, and its look
+        worse: a hand would be lost in a spiral.
+        """
         shift = self._velocity_px_s * (time_s - self._seen_s)
-        limit = float(extent_px(self._joints_px))
-        return self._joints_px + shift * min(1.0, limit / max(float(np.hypot(*shift)), 1e-9))
+        shift *= min(1.0, self._extent_px / max(float(np.hypot(*shift)), 1e-9))
+        middle = (self._joints_px.min(axis=0) + self._joints_px.max(axis=0)) / 2
+        growth = self._extent_px / max(float(extent_px(self._joints_px)), 1.0)
+        return middle + shift + (self._joints_px - middle) * growth
 
     def lose(self) -> None:
         """The hand was not found where it should be."""
         self._lost, self.score = True, 0.0
 
-    def see(self, pose: HandPose, time_s: float) -> TrackedHand:
-        """The hand was found; returns what is now known about it."""
+    def see(self, pose: HandPose, time_s: float) -> TrackedHand | None:
+        """The hand was found; returns what is now known about it, once it is believed."""
         dt_s = max(time_s - self._seen_s, 1e-3)
         joints_px, joints_mm = pose.joints_px, pose.joints_mm
         if self._smoother is not None:
             joints_px, joints_mm = self._smoother(pose, dt_s)
         self._move(pose.joints_px, joints_mm[Joint.WRIST], dt_s)
-        self._vote(pose.side_score)
+        self._resize(pose, dt_s)
+        self._weigh(pose)
         self._seen_s, self._lost, self.score = time_s, False, pose.score
+        if self._track_id is None:
+            return None
         return TrackedHand(
             **_fields_of(pose) | {"joints_px": joints_px, "joints_mm": joints_mm},
-            track_id=self.track_id,
+            track_id=self._track_id,
             age_s=time_s - self._born_s,
             raw=pose,
             velocity_mm_s=self._velocity_mm_s.copy(),
@@ -105,8 +138,18 @@ class Track:
         self._looks += 1
         self._joints_px, self._root_mm = raw_joints_px, root_mm
 
-    def _vote(self, side_score: float) -> None:
-        odds = np.clip(side_score, 1e-3, 1 - 1e-3)
+    def _resize(self, pose: HandPose, dt_s: float) -> None:
+        sureness = float(np.clip((pose.score - _BLIND) / (_SURE - _BLIND), 0, 1))
+        least = self._extent_px * float(np.exp(-_SHRINKING_PER_S * sureness * dt_s))
+        self._extent_px = max(float(extent_px(pose.joints_px)), least)
+
+    def _weigh(self, pose: HandPose) -> None:
+        """Let the look speak for or against a hand, and for or against its side."""
+        evidence = self._evidence + pose.score - self._least_score
+        self._evidence = min(evidence, _MOST_EVIDENCE)
+        if self._track_id is None and self._evidence >= _BELIEVED:
+            self._track_id = next(self._numbers)
+        odds = np.clip(pose.side_score, 1e-3, 1 - 1e-3)
         vote = np.clip(np.log(odds / (1 - odds)), -_VOTE, _VOTE)
         self._votes = float(np.clip(self._votes + vote, -_VOTES, _VOTES))
 
