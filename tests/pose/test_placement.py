@@ -129,7 +129,7 @@ def test_sure_keypoints_are_reprojected_closely_and_depth_is_kept(seed: int) -> 
     joints, roots = some_hands(seed)
     rng = np.random.default_rng(seed)
     exact = evidence_of(joints, roots)
-    bent = joints + rng.normal(0, 4, joints.shape) * (np.arange(21) > 0)[:, None]
+    bent = joints + rng.normal(0, 2, joints.shape) * (np.arange(21) > 0)[:, None]
     evidence = evidence_of(bent, roots, rays=exact.rays, sigma_rays=np.full((4, 21), 2e-4))
     found = place(evidence)
     placed, fused = bent + found[:, None], fuse(evidence, found)
