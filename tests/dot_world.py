@@ -160,12 +160,14 @@ class DotNetworks:
         crop_size, frame_size: of their inputs, px.
         swap_sides: the detector takes every left hand for a right one and the other way round.
         features: channels of the keypoint network's features, at least 2.
+        sigma_px: error that the keypoint network expects of dots that it sees, crop px.
     """
 
     crop_size: int = 128
     frame_size: int = 256
     swap_sides: bool = False
     features: int = 3
+    sigma_px: float = 0.3
 
     def write(self, folder: Path) -> Path:
         """Write the three networks into a folder; returns it."""
@@ -211,7 +213,7 @@ class DotNetworks:
         joints = slice(0, N_JOINTS)
         g.output("keypoints_px", g.slice(points, joints), [N_JOINTS, 2])
         seen = g.slice(found, joints)
-        g.output("sigma_px", g.mix(seen, g.const(0.3), g.const(20.0)), [N_JOINTS])
+        g.output("sigma_px", g.mix(seen, g.const(self.sigma_px), g.const(20.0)), [N_JOINTS])
         g.output("visible", g.mix(seen, g.const(0.99), g.const(0.01)), [N_JOINTS])
         g.output("presence", g.mean(seen, [1]), [])
         g.output("right", g("Sigmoid", _chirality(g, points, found)), [])

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dot_world import GREY, blank, paint, true_hand, turn
+from dot_world import GREY, DotNetworks, blank, paint, true_hand, turn
 from knuckle.camera import Camera
 from knuckle.pipeline import HandEstimator, HandTracker
 from knuckle.results import Frame, HandPose, TrackedHand
@@ -276,7 +276,8 @@ def acceleration(positions: np.ndarray) -> float:
     return float(np.sqrt((np.diff(positions, 2, axis=0) ** 2).sum(axis=-1).mean()))
 
 
-def test_smoothing_steadies_a_still_hand(tracker: HandTracker) -> None:
+def test_smoothing_steadies_a_still_hand(tmp_path: Path) -> None:
+    tracker = HandTracker(weights_dir=DotNetworks(sigma_px=2.0).write(tmp_path))
     tracks = [hands[0] for hands in run(tracker, film(trembling, seconds(3)))][30:]
     for name in ("joints_px", "joints_mm", "root_mm"):
         smooth = np.stack([getattr(hand, name) for hand in tracks])

@@ -56,6 +56,8 @@ PARENTS = np.array([0] + [0 if j % 4 == 1 else j - 1 for j in range(1, N_JOINTS)
 #: (20, 2) bones as (parent, child); bone b ends in joint b + 1.
 BONES = np.stack([PARENTS[1:], np.arange(1, N_JOINTS)], axis=1)
 N_BONES = len(BONES)
+#: The bones from the wrist to the tip of the middle finger: their sum is the hand's length.
+MIDDLE_RAY = slice(Joint.MIDDLE_MCP - 1, Joint.MIDDLE_TIP)
 #: (4,) knuckles of the four fingers: with the wrist they span the palm.
 KNUCKLES = FINGERS[1:, 0]
 

@@ -17,7 +17,7 @@ from knuckle.crop import MARGIN, Crop
 from knuckle.detect import Detections, Detector
 from knuckle.hand import SIDES, Side, other_side
 from knuckle.image import to_rgb
-from knuckle.pose import KeypointEstimator, Keypoints, Lifter, placement
+from knuckle.pose import KeypointEstimator, Keypoints, Lifter, confidence, placement
 from knuckle.pose.duplicates import extent_px, same_hand, without_duplicates
 from knuckle.results import CropMask, Frame, HandPose, TrackedHand
 from knuckle.runtime import Network, weights_folder
@@ -33,8 +33,6 @@ _HOPELESS = 0.1
 _SPARE_CANDIDATES = 2
 #: A second look wins unless it is clearly less sure: its crop fits better.
 _SECOND_LOOK_BONUS = 1.1
-#: A keypoint counts as right within this share of the hand's extent (the strict end of PCK).
-_TRUSTED_ERROR = 0.05
 
 
 @dataclass(frozen=True)
@@ -181,9 +179,8 @@ class Stages:
             shape, lifted.sigma_mm, camera.rays(points_px), sigma_px / focal
         )
         joints_mm = placement.fuse(evidence, placement.place(evidence))
-        # Errors are Laplacian: the chance that one is below e is 1 - exp(-e / sigma).
-        within = _TRUSTED_ERROR * extent_px(points_px)[:, None]
-        joint_score = 1 - np.exp(-within / sigma_px)
+        extent = np.maximum(extent_px(points_px), 1.0)[:, None]
+        joint_score = confidence.score_of(sigma_px / extent)
         return [
             HandPose(
                 side=keypoints.side(i),

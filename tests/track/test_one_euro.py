@@ -7,14 +7,18 @@ from hypothesis import strategies as st
 
 from knuckle.track.one_euro import OneEuro, OneEuroSettings
 
-SETTINGS = OneEuroSettings(min_cutoff_hz=1.0, beta=40.0, noise_speed=0.5)
+SETTINGS = OneEuroSettings()
+ERROR = 0.03
 
 
 def filtered(values: np.ndarray, dt_s: float | np.ndarray, **options: object) -> np.ndarray:
     one_euro = OneEuro(SETTINGS)
     steps = np.broadcast_to(dt_s, len(values))
     return np.stack(
-        [one_euro(value, float(dt), **options) for value, dt in zip(values, steps, strict=True)]
+        [
+            one_euro(value, float(dt), **{"error": ERROR} | options)
+            for value, dt in zip(values, steps, strict=True)
+        ]
     )
 
 
@@ -28,7 +32,9 @@ def test_what_stays_stays(value: float, dt_s: float) -> None:
 def test_unit_only_sets_the_scale(seed: int, unit: float) -> None:
     values = np.cumsum(np.random.default_rng(seed).normal(0, 0.1, (20, 3, 2)), axis=0)
     np.testing.assert_allclose(
-        filtered(values * unit, 1 / 30, unit=unit), filtered(values, 1 / 30) * unit, atol=1e-9
+        filtered(values * unit, 1 / 30, unit=unit, error=ERROR * unit),
+        filtered(values, 1 / 30) * unit,
+        atol=1e-9,
     )
 
 
@@ -75,5 +81,12 @@ def test_irregular_times_are_taken_into_account() -> None:
 def test_the_doubtful_move_less() -> None:
     step = np.zeros((2, 2, 2))
     step[1] = 0.05
-    sure, doubtful = filtered(step, 1 / 30, trust=np.array([1.0, 0.2]))[1, :, 0]
+    sure, doubtful = filtered(step, 1 / 30, error=np.array([0.01, 0.2]))[1, :, 0]
     assert 0 < doubtful < sure
+
+
+def test_a_bad_look_moves_the_filter_less() -> None:
+    step = np.zeros((2, 1, 2))
+    step[1] = 1.0
+    sure, bad = (filtered(step, 1 / 30, sureness=s)[1, 0, 0] for s in (1.0, 0.05))
+    assert 0 < bad < 0.7 * sure

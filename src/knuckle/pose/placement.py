@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from knuckle.hand import N_JOINTS, Joint, bone_lengths
+from knuckle.hand import MIDDLE_RAY, N_JOINTS, Joint, bone_lengths
 
 #: No joint is nearer to the camera than this.
 MIN_DEPTH_MM = 20.0
@@ -24,8 +24,6 @@ _HALF_TRUST = 3.0
 _STEPS = 3
 #: (210,), (210,): all pairs of joints.
 _ONE, _OTHER = np.triu_indices(N_JOINTS, 1)
-#: The bones from the wrist to the tip of the middle finger, as rows of ``hand.BONES``.
-_MIDDLE_RAY = slice(Joint.MIDDLE_MCP - 1, Joint.MIDDLE_TIP)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +71,10 @@ def place(evidence: Evidence) -> np.ndarray:
         t_z = - Σ w (ũ ã + ṽ b̃) / Σ w (ũ² + ṽ²),   t_x = ā + ū t_z,   t_y = b̄ + v̄ t_z
 
     The residual of a joint is its depth times its error across the ray, in mm, so its variance is
-    (depth · sigma_rays)² + sigma_mm². Joints that disagree with the rest lose weight (Cauchy) in a
-    few repetitions. As one wild keypoint can carry least squares away, they start from the median
-    over all pairs of joints of t_z = -(Δa Δu + Δb Δv) / (Δu² + Δv²) (Theil and Sen): it stands
-    even when every fourth keypoint is wrong.
+    (depth · sigma_rays)² + (sigma_mm / 2)². Joints that disagree with the rest lose weight (Cauchy)
+    in a few repetitions. As one wild keypoint can carry least squares away, they start from the
+    median over all pairs of joints of t_z = -(Δa Δu + Δb Δv) / (Δu² + Δv²) (Theil and Sen): it
+    stands even when every fourth keypoint is wrong.
 
     Where 2D and 3D contradict each other so much that the solution lies behind the camera, the
     depth is that of weak perspective: the ratio of the spreads of joints and rays.
@@ -134,7 +132,7 @@ def hand_length_mm(joints_mm: np.ndarray) -> np.ndarray:
 
     That of the stretched hand, whatever its pose.
     """
-    return bone_lengths(joints_mm)[..., _MIDDLE_RAY].sum(axis=-1)
+    return bone_lengths(joints_mm)[..., MIDDLE_RAY].sum(axis=-1)
 
 
 def with_hand_length(joints_root_mm: np.ndarray, length_mm: float) -> np.ndarray:

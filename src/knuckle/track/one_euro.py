@@ -14,13 +14,14 @@ class OneEuroSettings:
     Attributes:
         min_cutoff_hz: cutoff frequency of a thing at rest; lower trembles less.
         beta: how much the cutoff grows with speed, Hz per (unit / s); higher lags less.
-        noise_speed: units / s; what noise alone looks like. Speeds below it hardly count.
+        noise_rate_hz: speed that noise feigns, per unit of expected error. Speeds below it
+            hardly count.
         speed_cutoff_hz: cutoff frequency of the speed itself.
     """
 
-    min_cutoff_hz: float
-    beta: float
-    noise_speed: float
+    min_cutoff_hz: float = 1.0
+    beta: float = 40.0
+    noise_rate_hz: float = 30.0
     speed_cutoff_hz: float = 10.0
 
 
@@ -45,17 +46,19 @@ class OneEuro:
         value: np.ndarray,
         dt_s: float,
         *,
+        error: np.ndarray | float,
         unit: float = 1.0,
-        trust: np.ndarray | float = 1.0,
+        sureness: float = 1.0,
     ) -> np.ndarray:
         """Filter the next value.
 
         Args:
             value: (P, D).
             dt_s: time since the last one; any positive length (variable frame rate).
+            error: (P,) or one number, expected error of the value. Noise of this size does not
+                open the filter, so a doubtful point is filtered harder, but follows.
             unit: what counts as one unit of distance, such as the extent of the hand.
-            trust: (P,) or one number in 0..1, how sure the value is; a doubtful one moves the
-                filter less.
+            sureness: 0..1, of the look as a whole; a bad one moves the filter less.
 
         Returns:
             (P, D).
@@ -69,9 +72,10 @@ class OneEuro:
             velocity - self._velocity
         )
         speed = np.linalg.norm(self._velocity, axis=-1) / unit  # (P,)
-        opening = settings.beta * speed**2 / (speed + settings.noise_speed)
-        cutoff = (settings.min_cutoff_hz + opening) * trust
-        share = np.asarray(_share(cutoff, dt_s))[..., None]
+        noise_speed = settings.noise_rate_hz * np.asarray(error) / unit
+        opening = settings.beta * speed**2 / np.maximum(speed + noise_speed, 1e-9)
+        cutoff = settings.min_cutoff_hz + opening
+        share = sureness * np.asarray(_share(cutoff, dt_s))[..., None]
         self._value = self._value + share * (value - self._value)
         return self._value
 

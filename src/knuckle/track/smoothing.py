@@ -6,25 +6,30 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from knuckle.hand import MIDDLE_RAY
+from knuckle.pose.confidence import sigma_of
 from knuckle.results import HandPose
 from knuckle.track.one_euro import OneEuro, OneEuroSettings
 from knuckle.track.skeleton import BoneLengths, scale_to, with_bone_lengths
 
+#: A look with the first score hardly moves the filters, one with the second does so fully.
+_BAD_SCORE, _GOOD_SCORE = 0.3, 0.8
+
 
 @dataclass(frozen=True)
 class SmoothingSettings:
-    """Settings of ``OneEuroSmoother``. Speeds count in extents of the hand per second.
+    """Settings of ``OneEuroSmoother``.
 
     Attributes:
-        lateral: of every joint's place in the picture.
-        relative_depth: of every joint's depth relative to the wrist, in hand lengths.
-        root_depth: of the logarithm of the wrist's depth, which trembles most.
+        lateral: of every joint's place in the picture; the unit is the hand's extent there.
+        relative_depth: of every joint's depth relative to the wrist; the unit is the hand's length.
+        root_depth: of the logarithm of the wrist's depth.
         lock_frames: frames after which the bone lengths are locked.
     """
 
-    lateral: OneEuroSettings = field(default=OneEuroSettings(1.0, 40.0, noise_speed=0.5))
-    relative_depth: OneEuroSettings = field(default=OneEuroSettings(0.8, 20.0, noise_speed=1.5))
-    root_depth: OneEuroSettings = field(default=OneEuroSettings(0.5, 20.0, noise_speed=1.0))
+    lateral: OneEuroSettings = field(default=OneEuroSettings())
+    relative_depth: OneEuroSettings = field(default=OneEuroSettings(0.5, 10.0, 60.0))
+    root_depth: OneEuroSettings = field(default=OneEuroSettings(0.6, 10.0, 100.0))
     lock_frames: int = 30
 
 
@@ -56,22 +61,30 @@ class OneEuroSmoother:
         lengths = self._bones.update(pose.bone_lengths_mm)
         # Scaled about the camera's centre, so that the picture stays as it is.
         joints = pose.joints_mm * scale_to(lengths, pose.bone_lengths_mm)
-        depth, size = joints[:, 2], float(lengths.max())
+        depth, size_mm = joints[:, 2], float(lengths[MIDDLE_RAY].sum())
         keypoint_rays, joint_rays = pose.camera.rays(pose.joints_px), joints[:, :2] / depth[:, None]
-        extent = float(np.ptp(keypoint_rays, axis=0).max())
-        # Doubtful joints are filtered harder, but follow.
-        trust = 0.2 + 0.8 * pose.joint_score
+        extent = max(float(np.ptp(keypoint_rays, axis=0).max()), 1e-6)
+        error_rays = sigma_of(pose.joint_score) * extent
+        sureness = float(np.interp(pose.score, (_BAD_SCORE, _GOOD_SCORE), (0.05, 1.0)))
+        error_mm = np.maximum(pose.joint_sigma_mm.astype(np.float64), 0.5)
+
         rays = self._lateral(
             np.concatenate([keypoint_rays, joint_rays]),
             dt_s,
-            unit=max(extent, 1e-6),
-            trust=np.tile(trust, 2),
+            error=np.concatenate([error_rays, error_rays]),
+            unit=extent,
+            sureness=sureness,
         )
-        root = np.exp(self._root_depth(np.log(depth[:1, None]), dt_s))[0, 0]
-        relative = self._relative_depth((depth - depth[0])[:, None] / size, dt_s, trust=trust)[:, 0]
-        depth = np.maximum(root + relative * size, 1.0)
+        # The scale of the picture is as unsure as its points, and fixes the distance.
+        root_error = float(np.median(error_rays)) / extent
+        root = np.exp(
+            self._root_depth(np.log(depth[:1, None]), dt_s, error=root_error, sureness=sureness)
+        )[0, 0]
+        relative = (depth - depth[0])[:, None]  # (21, 1)
+        relative = self._relative_depth(
+            relative, dt_s, error=error_mm, unit=size_mm, sureness=sureness
+        )
+        depth = np.maximum(root + relative[:, 0], 1.0)
         joints = np.concatenate([rays[21:] * depth[:, None], depth[:, None]], axis=1)
-        along = np.maximum(pose.joint_sigma_mm.astype(np.float64), 0.5)
-        across = along * (1 - 0.8 * pose.joint_score)
-        joints = with_bone_lengths(joints, lengths, across, along)
+        joints = with_bone_lengths(joints, lengths, error_rays * depth, error_mm)
         return pose.camera.pixels_from_rays(rays[:21]), joints
