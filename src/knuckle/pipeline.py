@@ -109,11 +109,13 @@ class Stages:
     @cached_property
     def lifter(self) -> Lifter:
         """The third stage."""
-        return Lifter(self._open("lifter"))
+        # Too small to share: waking a second thread takes longer than it saves.
+        return Lifter(self._open("lifter", threads=1))
 
-    def _open(self, kind: str) -> Network:
+    def _open(self, kind: str, threads: int | None = None) -> Network:
         with weights_folder(self.settings.weights_dir) as folder:
-            network = Network(folder / f"{kind}.onnx", kind, threads=self.settings.threads)
+            path, threads = folder / f"{kind}.onnx", threads or self.settings.threads
+            network = Network(path, kind, threads=threads)
         self._versions[kind] = network.card.version
         return network
 
@@ -424,10 +426,11 @@ class HandTracker:
         new = looked.take(range(len(followed), len(crops)))
         if len(seen) < len(followed) and not searched:
             new = self._stages.look(image, self._search(image, seen, time_s))
-        new = self._unique(self._stages.look_again(image, new), time_s)
-        own, new = self._reseat(seen, own, new, time_s)
-        new = self._newcomers(new, own)
-        seen, own = self._make_room(seen, own, new)
+        if len(new):
+            new = self._unique(self._stages.look_again(image, new), time_s)
+            own, new = self._reseat(seen, own, new, time_s)
+            new = self._newcomers(new, own)
+            seen, own = self._make_room(seen, own, new)
         poses = self._stages.poses(Keypoints.concatenate(own, new), camera, image.shape[:2])
         seen += self._claim(new, poses[len(own) :], time_s)
         hands = [track.see(pose, time_s) for track, pose in zip(seen, poses, strict=True)]

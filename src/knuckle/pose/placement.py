@@ -156,7 +156,7 @@ def _median_solution(offsets: np.ndarray, rays: np.ndarray, sigma_rays: np.ndarr
     ray_gap2 = np.maximum((ray_gap * ray_gap).sum(axis=-1), 1e-18)  # (N, 210)
     depths = -(ray_gap * offset_gap).sum(axis=-1) / ray_gap2
     # Near pairs fix the depth badly, and so do unsure ones; a wild one must not look sure by far.
-    reach2 = np.minimum(ray_gap2, np.median(ray_gap2, axis=1, keepdims=True))
+    reach2 = np.minimum(ray_gap2, _median(ray_gap2)[:, None])
     variance = sigma_rays**2
     sureness = np.sqrt(reach2 / (variance[:, _ONE] + variance[:, _OTHER]))
     return _at_depth(offsets, rays, _weighted_median(depths, sureness))
@@ -164,7 +164,7 @@ def _median_solution(offsets: np.ndarray, rays: np.ndarray, sigma_rays: np.ndarr
 
 def _at_depth(offsets: np.ndarray, rays: np.ndarray, depth: np.ndarray) -> np.ndarray:
     """The wrist at a given depth (N,), by the median over the joints: (N, 3)."""
-    xy = np.median(offsets + rays * depth[:, None, None], axis=1)
+    xy = _median(offsets + rays * depth[:, None, None])
     return np.concatenate([xy, depth[:, None]], axis=1)
 
 
@@ -202,6 +202,11 @@ def _sigma_across(sigma_mm: np.ndarray) -> np.ndarray:
 def _trust(residual2: np.ndarray, variance: np.ndarray) -> np.ndarray:
     """Cauchy's weight of residuals (squared) with these variances, 0..1."""
     return 1 / (1 + residual2 / (_HALF_TRUST**2 * variance))
+
+
+def _median(values: np.ndarray) -> np.ndarray:
+    """(N, M, ...) -> (N, ...), the upper one of two middles; many times as fast as NumPy's."""
+    return np.sort(values, axis=1)[:, values.shape[1] // 2]
 
 
 def _weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 from knuckle.hand import BONES, FINGERS, N_BONES, N_JOINTS, PARENTS, bone_lengths
 
 #: Repetitions at most, and the error of the bones at which they end.
-_STEPS, _CLOSE_MM = 5, 0.01
+_STEPS, _CLOSE_MM = 5, 0.1
 #: (20, 21) each bone's parent -1, its child +1.
 _INCIDENCE = np.zeros((N_BONES, N_JOINTS))
 _INCIDENCE[np.arange(N_BONES), BONES[:, 0]] = -1
@@ -44,7 +44,8 @@ class BoneLengths:
 
 def scale_to(lengths_mm: np.ndarray, observed_mm: np.ndarray) -> float:
     """The common factor that turns observed bone lengths (20,) into the given ones, robustly."""
-    return float(np.exp(np.median(np.log(lengths_mm / np.maximum(observed_mm, 1e-3)))))
+    ratios = np.sort(lengths_mm / np.maximum(observed_mm, 1e-3))
+    return float(np.sqrt(ratios[N_BONES // 2 - 1] * ratios[N_BONES // 2]))
 
 
 def with_bone_lengths(
