@@ -31,6 +31,8 @@ from knuckle.track.track import Smoother, Track
 _HOPELESS = 0.1
 #: The detector may name so many more than wanted: seen from close by, some turn out to be none.
 _SPARE_CANDIDATES = 2
+#: A box does not say which way is up; these are tried. The second look finds the exact angle.
+_BOX_ANGLES = (0.0, np.pi / 2, np.pi, -np.pi / 2)
 #: A second look wins unless it is clearly less sure: its crop fits better.
 _SECOND_LOOK_BONUS = 1.1
 
@@ -274,13 +276,18 @@ class HandEstimator:
         return found.take(without_duplicates(found)[: self.settings.max_hands])
 
     def _look_into(self, image: np.ndarray, boxes_xyxy: np.ndarray) -> Keypoints:
-        """One hand per box: both sides are tried, the likelier one is kept."""
-        stages, n = self._stages, len(boxes_xyxy)
-        crops = [stages.crop_of(_upright_hand(box, side)) for side in SIDES for box in boxes_xyxy]
-        both = stages.look(image, crops)
-        left_wins = both.trust[:n] > both.trust[n:]
-        likelier = both.take(np.where(left_wins, np.arange(n), np.arange(n) + n))
-        return stages.look_again(image, likelier)
+        """One hand per box: both sides and four directions are tried, the likeliest is kept."""
+        stages = self._stages
+        guesses = [(side, angle) for side in SIDES for angle in _BOX_ANGLES]
+        crops = [
+            stages.crop_of(_guessed_hand(box, side, angle))
+            for side, angle in guesses
+            for box in boxes_xyxy
+        ]
+        all_looks = stages.look(image, crops)
+        trust = all_looks.trust.reshape(len(guesses), len(boxes_xyxy))
+        likeliest = trust.argmax(axis=0) * len(boxes_xyxy) + np.arange(len(boxes_xyxy))
+        return stages.look_again(image, all_looks.take(likeliest))
 
 
 def check_boxes(boxes_xyxy: np.ndarray) -> np.ndarray:
@@ -299,9 +306,9 @@ def check_boxes(boxes_xyxy: np.ndarray) -> np.ndarray:
     return boxes
 
 
-def _upright_hand(box_xyxy: np.ndarray, side: Side) -> DetectedHand:
+def _guessed_hand(box_xyxy: np.ndarray, side: Side, angle: float) -> DetectedHand:
     x0, y0, x1, y1 = (float(v) for v in box_xyxy)
-    return DetectedHand(((x0 + x1) / 2, (y0 + y1) / 2), max(x1 - x0, y1 - y0), 0.0, side)
+    return DetectedHand(((x0 + x1) / 2, (y0 + y1) / 2), max(x1 - x0, y1 - y0), angle, side)
 
 
 #: Ways of steadying a track, by the name that ``HandTracker(smooth=…)`` takes.
