@@ -143,6 +143,8 @@ class HandPose:
 class TrackedHand(HandPose):
     """A hand that is known from frame to frame.
 
+    ``side_score`` is what all looks at it together say; ``raw.side_score`` is this frame's.
+
     Attributes:
         track_id: the same number for the same hand for as long as it is in view.
         age_s: time since it was first seen.

@@ -98,3 +98,12 @@ def test_lost_and_found() -> None:
     found = track.see(HAND, 0.5)
     assert found is not None and found.track_id == 0 and not track.lost
     assert found.age_s == pytest.approx(0.5)
+
+
+def test_all_looks_together_say_how_sure_the_side_is() -> None:
+    doubtful = replace(HAND, side_score=0.8)
+    _, shown = follow([doubtful] * 4)
+    scores = [hand.side_score for hand in shown if hand is not None]
+    assert scores[0] == pytest.approx(0.8) and scores[-1] > 0.99
+    assert (np.diff(scores) > 0).all()
+    assert shown[-1] is not None and shown[-1].raw.side_score == 0.8

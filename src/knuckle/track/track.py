@@ -117,7 +117,12 @@ class Track:
         if self._track_id is None:
             return None
         return TrackedHand(
-            **_fields_of(pose) | {"joints_px": joints_px, "joints_mm": joints_mm},
+            **_fields_of(pose)
+            | {
+                "joints_px": joints_px,
+                "joints_mm": joints_mm,
+                "side_score": float(1 / (1 + np.exp(-self._votes))),
+            },
             track_id=self._track_id,
             age_s=time_s - self._born_s,
             raw=pose,

@@ -1,0 +1,88 @@
+"""Keypoints of crops: batches, frames and sides; and lifting that does not know the side."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dot_world import blank, mirrored, paint, true_hand, turn
+from knuckle.camera import Camera
+from knuckle.crop import Crop
+from knuckle.pose import KeypointEstimator, Keypoints, Lifter
+from knuckle.runtime import Network
+
+CAMERA = Camera(300, 310, 155, 122)
+RIGHT = true_hand(CAMERA, (-90, 60, 520), rotation=turn(20, 10, -10))
+LEFT = true_hand(CAMERA, (100, 50, 560), side="left", rotation=turn(-35, 5, 10))
+IMAGE = paint(blank(), [RIGHT, LEFT])
+
+
+@pytest.fixture(scope="module")
+def estimator(dot_weights: Path) -> KeypointEstimator:
+    return KeypointEstimator(Network(dot_weights / "keypoints.onnx", "keypoints"))
+
+
+@pytest.fixture(scope="module")
+def lifter(dot_weights: Path) -> Lifter:
+    return Lifter(Network(dot_weights / "lifter.onnx", "lifter"))
+
+
+@pytest.fixture(scope="module")
+def both(estimator: KeypointEstimator) -> Keypoints:
+    crops = [Crop.from_joints(hand.joints_px, hand.side) for hand in (RIGHT, LEFT)]
+    return estimator(IMAGE, crops)
+
+
+def test_keypoints_are_those_of_the_frame(both: Keypoints) -> None:
+    truth = np.stack([RIGHT.joints_px, LEFT.joints_px])
+    assert np.linalg.norm(both.points_px - truth, axis=-1).max() < 0.7
+    assert [both.side(0), both.side(1)] == ["right", "left"]
+    assert (both.right > 0.9).all() and (both.score > 0.9).all()
+    shares = [crop.size_px / crop.out_size for crop in both.crops]
+    np.testing.assert_allclose(both.sigma_px, both.sigma_crop * np.array(shares)[:, None])
+
+
+def test_a_crop_of_the_wrong_side_says_so(estimator: KeypointEstimator) -> None:
+    wrong = estimator(IMAGE, [Crop.from_joints(RIGHT.joints_px, "left")])
+    assert wrong.right[0] < 0.1 and wrong.presence[0] > 0.9 and wrong.trust[0] < 0.1
+    assert np.linalg.norm(wrong.points_px[0] - RIGHT.joints_px, axis=-1).max() < 0.7
+
+
+def test_a_batch_is_what_its_crops_are_alone(estimator: KeypointEstimator, both: Keypoints) -> None:
+    for i, crop in enumerate(both.crops):
+        alone = estimator(IMAGE, [crop])
+        np.testing.assert_allclose(alone.points_crop[0], both.points_crop[i], atol=1e-3)
+        np.testing.assert_allclose(alone.mask[0], both.mask[i], atol=1e-4)
+
+
+def test_taking_and_joining(both: Keypoints) -> None:
+    swapped = both.take([1, 0])
+    assert swapped.crops == both.crops[::-1]
+    np.testing.assert_array_equal(swapped.points_px, both.points_px[::-1])
+    again = Keypoints.concatenate(both.take([0]), both.take([1]))
+    assert again.crops == both.crops
+    np.testing.assert_array_equal(again.features, both.features)
+    assert len(both.take([])) == 0 and len(Keypoints.nothing()) == 0
+    assert Keypoints.concatenate(Keypoints.nothing(), both) is both
+    assert Keypoints.concatenate(both, Keypoints.nothing()) is both
+
+
+def test_lifting_gives_the_shape_in_the_cameras_axes(both: Keypoints, lifter: Lifter) -> None:
+    lifted = lifter(both, CAMERA)
+    for i, truth in enumerate((RIGHT, LEFT)):
+        off = np.linalg.norm(lifted.joints_root_mm[i] - truth.joints_root_mm, axis=1)
+        assert off.max() < 5
+    np.testing.assert_array_equal(lifted.joints_root_mm[:, 0], 0)
+
+
+def test_lifting_a_mirrored_picture_gives_the_mirrored_shape(
+    estimator: KeypointEstimator, lifter: Lifter
+) -> None:
+    other = mirrored(RIGHT, 320)
+    crops = [Crop.from_joints(hand.joints_px, hand.side) for hand in (RIGHT, other)]
+    pictures = [paint(blank(), [hand]) for hand in (RIGHT, other)]
+    shapes = [
+        lifter(estimator(picture, [crop]), hand.camera).joints_root_mm[0]
+        for picture, crop, hand in zip(pictures, crops, (RIGHT, other), strict=True)
+    ]
+    np.testing.assert_allclose(shapes[1] * (-1, 1, 1), shapes[0], atol=4)
