@@ -19,7 +19,7 @@ from knuckle.train.recipe import OptimiserSettings, Recipe
 Batch = dict[str, Tensor]
 
 #: Share of a keypoint batch whose lifter sees no image features, so that it keeps lifting points.
-_BLIND = 0.15
+_BLIND = 0.25
 
 
 class TrainedModule(L.LightningModule):
