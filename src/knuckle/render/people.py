@@ -53,8 +53,8 @@ def person(
             continue
         torso = _torso_middle(rng, hand, shoulder, down)
         if all(_clear_of(each, torso, down) for each in hands):
-            return [_upper_arm(elbow, arm, look, rng), *_body(rng, torso, down, look)]
-    return [_upper_arm(elbow, arm, look, rng)]
+            return [upper_arm(elbow, arm, look, rng), *body_of(rng, torso, down, look)]
+    return [upper_arm(elbow, arm, look, rng)]
 
 
 def laid_over_skin(solid: Solid) -> Solid:
@@ -117,9 +117,10 @@ def _sleeved(look: HandLook) -> Material | None:
     return None
 
 
-def _upper_arm(
+def upper_arm(
     elbow: np.ndarray, direction: np.ndarray, look: HandLook, rng: np.random.Generator
 ) -> Mesh:
+    """An arm from an elbow (3,) on, along a unit direction (3,), in skin or in its sleeve."""
     sleeve = _sleeved(look)
     extra = 0.0 if sleeve is None else 9.0
     low, high = 46.0 + extra, 56.0 + extra
@@ -166,7 +167,7 @@ def _clear_of(hand: PlacedHand, torso: np.ndarray, down: np.ndarray) -> bool:
     return bool(inside.min() > 1.25 and torso[2] > hand.joints_mm[:, 2].max() + 60)
 
 
-def _body(
+def body_of(
     rng: np.random.Generator, torso: np.ndarray, down: np.ndarray, look: HandLook
 ) -> list[Mesh]:
     """A torso and legs in cloth, a neck and a head with hair."""

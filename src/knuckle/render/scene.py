@@ -162,15 +162,76 @@ def render_scene(
         A complete sample: exact 2D and 3D joints, visibility (``visibility.py``), map of hands
         (without forearm; gloves and rings belong to the hand).
     """
-    if camera.distortion:
-        raise ValueError(
-            "the renderer draws undistorted pictures; give a camera without distortion"
-        )
     model = HandModel.load()
     meshes = list(props)
     for owner, (hand, look) in enumerate(zip(hands, looks, strict=True), start=1):
         meshes.extend(dress(model, hand, look, owner))
-    stage = Stage.of(meshes)
+    joints = [(hand.side, hand.joints_mm) for hand in hands]
+    rendering = render_stage(Stage.of(meshes), joints, camera, background, lights, world)
+    return rendering.sample(key, group)
+
+
+@dataclass(frozen=True, eq=False)
+class Rendering:
+    """A picture, what is true about it, and the surfaces that it shows.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        hands: see ``Sample``.
+        hand_map: (H, W) uint8, see ``Sample``.
+        camera: that took it.
+        stage: what was drawn.
+        buffer: which surface each of the 2 x 2 parts of a pixel sees.
+    """
+
+    image: np.ndarray
+    hands: tuple[HandLabel, ...]
+    hand_map: np.ndarray
+    camera: Camera
+    stage: Stage
+    buffer: GBuffer
+
+    def sample(self, key: str, group: str = "") -> Sample:
+        """The picture with its labels."""
+        return Sample(
+            image=self.image,
+            hands=self.hands,
+            camera=self.camera,
+            hand_map=self.hand_map,
+            key=key,
+            group=group,
+        )
+
+    def depth_mm(self) -> np.ndarray:
+        """(H, W) float32, z of the nearest surface in each pixel; 0 where there is none."""
+        depth = self.buffer.depth_mm
+        nearest = np.minimum(depth[:, ::2], depth[:, 1::2])
+        nearest = np.minimum(nearest[::2], nearest[1::2])
+        return np.where(np.isfinite(nearest), nearest, np.float32(0.0))
+
+
+def render_stage(
+    stage: Stage,
+    hands: Sequence[tuple[Side, np.ndarray]],
+    camera: Camera,
+    background: np.ndarray,
+    lights: Lights,
+    world: World,
+) -> Rendering:
+    """Draw what stands on a stage: for captures, whose cameras share the stage of a moment.
+
+    Args:
+        stage: in the camera frame (``Stage.seen_from``).
+        hands: side and (21, 3) joints in the camera frame of the stage's owners 1, 2, …
+        camera: without distortion.
+        background: (H, W, 3) uint8 RGB; its size is the picture's.
+        lights: in the camera frame.
+        world: whose textures the stage's materials point into.
+    """
+    if camera.distortion:
+        raise ValueError(
+            "the renderer draws undistorted pictures; give a camera without distortion"
+        )
     height, width = background.shape[:2]
     buffer = GBuffer.empty(height * SUPERSAMPLING, width * SUPERSAMPLING)
     fine = camera.resized(SUPERSAMPLING, SUPERSAMPLING)
@@ -181,19 +242,17 @@ def render_scene(
     image, owners = shade(
         stage, buffer, lights, background, world.textures, camera.fx, (camera.cx, camera.cy)
     )
-    labels = [
+    labels = tuple(
         HandLabel(
-            side=hand.side,
-            joints_px=camera.project(hand.joints_mm),
-            joints_mm=hand.joints_mm,
-            visible=visible_joints(hand.joints_mm, camera, stage, buffer, owner),
+            side=side,
+            joints_px=camera.project(joints_mm),
+            joints_mm=joints_mm,
+            visible=visible_joints(joints_mm, camera, stage, buffer, owner),
         )
-        for owner, hand in enumerate(hands, start=1)
-    ]
-    hand_map = np.maximum(owners, 1) - 1
-    return Sample(
-        image=image, hands=tuple(labels), camera=camera, hand_map=hand_map, key=key, group=group
+        for owner, (side, joints_mm) in enumerate(hands, start=1)
     )
+    hand_map = np.maximum(owners, 1) - 1
+    return Rendering(image, labels, hand_map, camera, stage, buffer)
 
 
 # --- random crops --------------------------------------------------------------------------------
@@ -249,7 +308,7 @@ def _crop(
         looks.append(sample_look(rng, same))
     things: list[Mesh] = []
     if rng.random() < settings.occluder:
-        things.append(_held(rng, hands[0]) if rng.random() < 0.6 else _in_the_way(rng, hands[0]))
+        things.append(held(rng, hands[0]) if rng.random() < 0.6 else _in_the_way(rng, hands[0]))
     if rng.random() < settings.distractor:
         things.append(_behind(rng, hands[0]))
     shape = (settings.size_px, settings.size_px)
@@ -418,7 +477,7 @@ def _beside(rng: np.random.Generator, other: PlacedHand, hand: PlacedHand) -> Pl
 # --- things --------------------------------------------------------------------------------------
 
 
-def _held(rng: np.random.Generator, hand: PlacedHand) -> Mesh:
+def held(rng: np.random.Generator, hand: PlacedHand) -> Mesh:
     """Something in the grasp: as thick as the fingers leave room, or thin between two tips."""
     joints = hand.joints_mm
     palm = 0.5 * (joints[KNUCKLES].mean(axis=0) + joints[Joint.WRIST])
@@ -603,7 +662,7 @@ def _frame(
     things: list[Mesh] = []
     for hand in placed:
         if rng.random() < settings.occluder:
-            things.append(_held(rng, hand) if rng.random() < 0.6 else _in_the_way(rng, hand))
+            things.append(held(rng, hand) if rng.random() < 0.6 else _in_the_way(rng, hand))
         if rng.random() < settings.distractor:
             things.append(_behind(rng, hand))
     down, alone = np.array([0.0, 1.0, 0.0]), True

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from knuckle.camera import RigidTransform
 from knuckle.render.raster import vertex_normals
 
 TEXTURE_SIZE = 128
@@ -121,6 +122,17 @@ class Lights:
     softness_mm: float = 5.0
     catcher: np.ndarray | None = None
 
+    def seen_from(self, R_camera_from_here: np.ndarray) -> Lights:
+        """The same lights in a turned frame."""
+        if self.catcher is not None:
+            raise ValueError("a plane that catches shadows cannot be turned; set catcher=None")
+        gradient = R_camera_from_here @ self.ambient[1:]
+        return replace(
+            self,
+            directions=self.directions @ R_camera_from_here.T,
+            ambient=np.concatenate([self.ambient[:1], gradient]),
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Stage:
@@ -146,6 +158,15 @@ class Stage:
     part: np.ndarray
     materials: np.ndarray
     n_closed: int
+
+    def seen_from(self, T_camera_from_here: RigidTransform) -> Stage:
+        """The same stage in another frame."""
+        turn = T_camera_from_here.rotation.astype(np.float32)
+        return replace(
+            self,
+            vertices_mm=T_camera_from_here(self.vertices_mm).astype(np.float32),
+            normals=self.normals @ turn.T,
+        )
 
     @classmethod
     def of(cls, meshes: list[Mesh]) -> Stage:
