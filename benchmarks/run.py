@@ -27,6 +27,7 @@ PAGE = HERE / "RESULTS.md"
 #: Title -> script and its arguments; ``{peer}`` becomes the flag that names MediaPipe's Python.
 PARTS: dict[str, Sequence[str]] = {
     "Real hands": ("real_hands.py", "{peer}"),
+    "Two views": ("stereo.py", "{peer}"),
     "Speed": ("speed.py", "{peer}"),
     "Rendering": ("render_speed.py",),
     "Shards": ("pack_speed.py",),

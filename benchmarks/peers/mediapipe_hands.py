@@ -4,13 +4,15 @@ MediaPipe 0.10.21 needs numpy < 2. This file is therefore run by path with anoth
 (``peers.process`` does it) and imports nothing of knuckle. Arrays go in and come out as npz:
 
     python mediapipe_hands.py predict JOB.npz RESULT.npz
+    python mediapipe_hands.py track   JOB.npz RESULT.npz
     python mediapipe_hands.py time    JOB.npz RESULT.npz
 
 JOB holds ``image_0000``, ``image_0001``, … (H, W, 3) uint8 RGB and ``settings``, a JSON string:
 ``model`` ("full" or "lite"), ``max_hands``, ``confidence``, ``threads``.
 
-RESULT of ``predict``: ``image`` (K,) index of the picture of each hand, ``is_left`` (K,),
-``side_score`` (K,), ``joints_px`` (K, 21, 2), ``joints_mm`` (K, 21, 3) hand-centred.
+RESULT of ``predict``, and of ``track``, for which the pictures are the frames of a video: ``image``
+(K,) index of the picture of each hand, ``is_left`` (K,), ``side_score`` (K,), ``joints_px``
+(K, 21, 2), ``joints_mm`` (K, 21, 3) hand-centred.
 RESULT of ``time``: ``detect_s`` (N,) seconds of each frame when every frame is detected anew,
 ``track_s`` (N,) when the hand is tracked, ``tracked`` (N,) whether it was there before and after,
 ``first_s`` from before the import to the first result, ``rss_mb`` without the frames.
@@ -66,9 +68,11 @@ class MediaPipeHands:
         }
 
 
-def predict(images: list[np.ndarray], settings: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Every hand of every picture, each picture on its own."""
-    network = MediaPipeHands(settings, static=True)
+def predict(
+    images: list[np.ndarray], settings: dict[str, Any], *, static: bool = True
+) -> dict[str, np.ndarray]:
+    """Every hand of every picture: each picture on its own, or as the frames of a video."""
+    network = MediaPipeHands(settings, static=static)
     hands = [(i, hand) for i, image in enumerate(images) for hand in network(image)]
     return {
         "image": np.array([i for i, _ in hands], dtype=int),
@@ -77,6 +81,11 @@ def predict(images: list[np.ndarray], settings: dict[str, Any]) -> dict[str, np.
         "joints_px": np.array([hand["joints_px"] for _, hand in hands]).reshape(-1, 21, 2),
         "joints_mm": np.array([hand["joints_mm"] for _, hand in hands]).reshape(-1, 21, 3),
     }
+
+
+def track(images: list[np.ndarray], settings: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Every hand of every frame of a video."""
+    return predict(images, settings, static=False)
 
 
 def measure_times(images: list[np.ndarray], settings: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -124,7 +133,7 @@ def main() -> None:
         images = [job[name] for name in sorted(job.files) if name.startswith("image_")]
     # TensorFlow Lite takes as many threads as it is given processors.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: settings["threads"]])
-    result = {"predict": predict, "time": measure_times}[task](images, settings)
+    result = {"predict": predict, "track": track, "time": measure_times}[task](images, settings)
     np.savez(result_path, **result)
 
 

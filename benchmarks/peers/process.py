@@ -66,8 +66,15 @@ class MediaPipe:
     settings: MediaPipeSettings = MediaPipeSettings()
 
     def predict(self, images: Sequence[np.ndarray]) -> list[list[PeerHand]]:
-        """The hands of each (H, W, 3) RGB picture."""
-        result = self._run("predict", images)
+        """The hands of each (H, W, 3) RGB picture, each picture on its own."""
+        return self._hands("predict", images)
+
+    def track(self, frames: Sequence[np.ndarray]) -> list[list[PeerHand]]:
+        """The hands of each (H, W, 3) RGB frame of a video."""
+        return self._hands("track", frames)
+
+    def _hands(self, task: str, images: Sequence[np.ndarray]) -> list[list[PeerHand]]:
+        result = self._run(task, images)
         hands: list[list[PeerHand]] = [[] for _ in images]
         for k, i in enumerate(result["image"]):
             side: Side = "left" if result["is_left"][k] else "right"
