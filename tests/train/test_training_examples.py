@@ -11,7 +11,13 @@ from knuckle.camera import Camera
 from knuckle.codec import DetectionCodec, HeatmapCodec
 from knuckle.hand import bone_lengths
 from knuckle.sample import UNKNOWN, HandLabel, Sample
-from knuckle.train.examples import crop_example, empty_crop_example, frame_example, paint_over
+from knuckle.train.examples import (
+    crop_example,
+    empty_crop_example,
+    frame_example,
+    paint_over,
+    stretched,
+)
 from knuckle.train.recipe import AugmentSettings
 
 CODEC = HeatmapCodec(64, 16)
@@ -148,3 +154,22 @@ def test_every_example_of_a_kind_stacks():
     assert {k: np.shape(v) for k, v in empty.items()} == {k: np.shape(v) for k, v in full.items()}
     with pytest.raises(IndexError):
         crop_example(far, 0, rng, STILL, CODEC)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 1000), st.floats(0.05, 0.4))
+def test_labels_follow_a_stretched_photograph(seed, spread):
+    """A dot painted on a joint is found where the stretched label says."""
+    rng = np.random.default_rng(seed)
+    points = rng.uniform(60, 100, (21, 2))
+    image = np.zeros((160, 160, 3), np.uint8)
+    column, row = points[7].round().astype(int)
+    points[7] = column, row
+    image[row - 1 : row + 2, column - 1 : column + 2] = 255
+    photograph = Sample(image=image, hands=(HandLabel("right", points),), key="k")
+    warped = stretched(photograph, rng, spread)
+    light = warped.image[..., 0].astype(float)
+    ys, xs = np.mgrid[:160, :160]
+    found = np.array([(light * xs).sum(), (light * ys).sum()]) / light.sum()
+    np.testing.assert_allclose(found, warped.hands[0].joints_px[7], atol=0.1)
+    assert not np.allclose(warped.hands[0].joints_px, points)

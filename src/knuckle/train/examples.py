@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 
 from knuckle.camera import Camera
@@ -39,6 +40,8 @@ def crop_example(
     codec: HeatmapCodec,
 ) -> Example:
     """A jittered crop around ``sample.hands[target]`` and everything known about it."""
+    if augment.stretch > 0 and sample.hands[target].joints_mm is None and sample.hand_map is None:
+        sample = stretched(sample, rng, augment.stretch)
     hand = sample.hands[target]
     crop = Crop.from_joints(hand.joints_px, hand.side, out_size=codec.input_size)
     crop = crop.jittered(rng, shift=augment.shift, log_scale=augment.log_scale, angle=augment.angle)
@@ -73,6 +76,39 @@ def crop_example(
         example["joints_mm"] = joints.astype(np.float32)
         example["joint_weight"] = hand.valid.astype(np.float32)
     return example
+
+
+def stretched(sample: Sample, rng: np.random.Generator, spread: float) -> Sample:
+    """The picture longer along one direction and shorter across, about its middle.
+
+    To first order this is what turning the hand does to its picture, so that few views of real
+    skin become many. Only for samples of which nothing but 2D is known.
+
+    Args:
+        sample: a photograph; its hands must have neither ``joints_mm`` nor a map.
+        rng: for the direction and the amount.
+        spread: standard deviation of the logarithm of the factor.
+    """
+    height, width = sample.image.shape[:2]
+    factor = float(np.exp(np.clip(rng.normal(0, spread), -0.5, 0.5)))
+    angle = rng.uniform(0, np.pi)
+    cos, sin = np.cos(angle), np.sin(angle)
+    turn = np.array([[cos, -sin], [sin, cos]])
+    linear = turn @ np.diag([factor, 1 / factor]) @ turn.T
+    middle = np.array([(width - 1) / 2, (height - 1) / 2])
+    shift = middle - linear @ middle
+    image = cv2.warpAffine(
+        sample.image,
+        np.column_stack([linear, shift]),
+        (width, height),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    hands = tuple(
+        replace(hand, joints_px=hand.joints_px @ linear.T + shift) for hand in sample.hands
+    )
+    # Boxes that nobody labelled would no longer be boxes.
+    return replace(sample, image=image, hands=hands, complete=False)
 
 
 def empty_crop_example(

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from knuckle.hand import KNUCKLES, N_JOINTS, Joint
+from knuckle.hand import FINGERS, KNUCKLES, N_JOINTS, Joint
 from knuckle.render.hand_model import HandModel, HandParameters, sample_shapes
 from knuckle.render.poses import sample_poses
 
 #: Distances of hands from the camera, mm: arm's length most often.
 _NEAREST_MM, _FARTHEST_MM = 180.0, 2000.0
-#: Keypoint errors as shares of the hand's extent: from a perfect network to a lost one.
-_SMALLEST_ERROR, _LARGEST_ERROR = 0.002, 0.08
+#: Scatter of what a keypoint network sees of a joint, as a share of the hand's square: from a
+#: sharp close-up to a bad look. Of single joints it differs by this factor (logarithm).
+_LEAST_SCATTER, _MOST_SCATTER, _SCATTER_SPREAD = 0.008, 0.3, 0.45
+#: What is hidden is not seen at all: its keypoint comes from the rest of the hand.
+_HIDDEN_SCATTER = 1.0
+#: Shares of hands with a hidden finger, with everything beyond some line hidden; of lost joints.
+_FINGER_HIDDEN, _PART_HIDDEN, _JOINT_HIDDEN = 0.25, 0.25, 0.05
+#: How inexactly a network knows its own errors (standard deviation of the logarithm).
+_SIGMA_SPREAD = 0.25
+#: A Gaussian error is on average so many standard deviations.
+_MEAN_OF_NORMAL = float(np.sqrt(2 / np.pi))
 
 
 class PoseBank:
@@ -38,27 +49,142 @@ class PoseBank:
         return self._poses[self._rng.integers(0, len(self._poses), n)]
 
 
-def lifter_batch(
-    rng: np.random.Generator, pose_deg: np.ndarray, model: HandModel, feature_size: int
-) -> dict[str, np.ndarray]:
-    """Right hands in these poses as the lifter meets them: noisy directions in, true joints out.
+@dataclass(frozen=True, eq=False)
+class KeypointNoise:
+    """Keypoints as a network gives them, in place of true ones.
+
+    A network does not scatter about the truth. It learns to be right on average, so it answers
+    with what it expects after what it saw: unsure keypoints are drawn to where they usually are,
+    hidden ones follow the rest of the hand, and errors run along fingers. With Gaussians that is
+    the Wiener filter. Of keypoints x with mean m and covariance C over all hands, seen with an
+    error of covariance N as y = x + n, it says
+
+        x' = m + C (C + N)^-1 (y - m),   with the errors' covariance   C - C (C + N)^-1 C.
+
+    Measured on rendered crops: where the shipped network gives a sigma of 2, 5, 10 and 15 % of the
+    hand, the slope of its keypoints over the true ones is 0.97, 0.85, 0.70 and 0.51, that of the
+    true ones over its keypoints 1.02, 0.97, 0.93 and 0.88 (noise on the truth has them the other
+    way round); errors of neighbours along a finger correlate by 0.65.
+
+    Attributes:
+        mean: (21, 2) of the keypoints of upright hands, in units of the hand's square around its
+            middle.
+        covariance: (2, 21, 21) over the joints, of x and of y.
+    """
+
+    mean: np.ndarray
+    covariance: np.ndarray
+
+    @classmethod
+    def of(cls, points: np.ndarray) -> KeypointNoise:
+        """From many upright hands: (n, 21, 2) directions or pixels of any unit."""
+        middle, size = _square(points)
+        points = (points - middle) / size
+        centred = (points - points.mean(axis=0)).transpose(2, 1, 0)  # (2, 21, n)
+        covariance = centred @ centred.transpose(0, 2, 1) / len(points)
+        return cls(points.mean(axis=0), covariance + 1e-6 * np.eye(N_JOINTS))
+
+    def __call__(
+        self, rng: np.random.Generator, points: np.ndarray, scatter: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What a network says about true keypoints.
+
+        Args:
+            rng: source of randomness.
+            points: (n, 21, 2) true keypoints of upright hands.
+            scatter: (n, 21) see ``sample_scatter``.
+
+        Returns:
+            (n, 21, 2) keypoints and (n, 21) sigma, the error expected per axis, in the unit of
+            ``points``.
+        """
+        middle, size = _square(points)
+        # Laplacian: what is seen wrongly is sometimes seen very wrongly.
+        seen = (points - middle) / size - self.mean
+        seen += rng.laplace(scale=scatter[..., None] / np.sqrt(2), size=points.shape)
+        keypoints, variance = np.empty(points.shape), np.zeros(scatter.shape)
+        noise = np.eye(N_JOINTS) * np.square(scatter)[:, None]  # (n, 21, 21)
+        for axis, covariance in enumerate(self.covariance):
+            gain = np.linalg.solve(covariance + noise, covariance).transpose(0, 2, 1)
+            keypoints[..., axis] = (gain @ seen[..., axis, None])[..., 0]
+            variance += np.diag(covariance) - np.einsum("nij,ji->ni", gain, covariance)
+        sigma = _MEAN_OF_NORMAL * np.sqrt(np.maximum(variance / 2, 1e-8))
+        sigma *= np.exp(rng.normal(0, _SIGMA_SPREAD, sigma.shape))
+        return (keypoints + self.mean) * size + middle, sigma * size[..., 0]
+
+
+def sample_scatter(
+    rng: np.random.Generator, points: np.ndarray, level: float | None = None
+) -> np.ndarray:
+    """How badly each joint of these hands is seen, as a share of the hand's square.
+
+    Args:
+        rng: source of randomness.
+        points: (n, 21, 2) keypoints, which decide what is hidden together.
+        level: of all hands; by default each has its own.
 
     Returns:
-        rays (n, 21, 2), sigma (n, 21), features (n, 21, F) of zeros, joints_mm (n, 21, 3)
-        relative to the wrist in the axes of the crop's view, joint_weight (n, 21).
+        (n, 21), that of hidden joints being large.
     """
-    n = len(pose_deg)
-    joints = random_joints(rng, pose_deg, model)
-    rays, joints = _look_at(rng, joints)
-    extent = np.sqrt(np.square(rays - rays.mean(axis=1, keepdims=True)).mean(axis=(1, 2)))
-    sigma = _errors(rng, n) * extent[:, None]
-    noisy = rays + rng.laplace(size=rays.shape) * sigma[..., None]
+    n = len(points)
+    levels = np.full((n, 1), level or 0.0)
+    if level is None:
+        levels = np.exp(rng.uniform(np.log(_LEAST_SCATTER), np.log(_MOST_SCATTER), (n, 1)))
+    scatter = levels * np.exp(rng.normal(0, _SCATTER_SPREAD, (n, N_JOINTS)))
+    return np.where(_hidden(rng, points), np.maximum(scatter, _HIDDEN_SCATTER), scatter)
+
+
+def _hidden(rng: np.random.Generator, points: np.ndarray) -> np.ndarray:
+    """(n, 21) bool: single joints, a finger, or all that lies beyond some line."""
+    n = len(points)
+    alone = rng.random((n, N_JOINTS)) < _JOINT_HIDDEN
+    finger = np.zeros((n, N_JOINTS), dtype=bool)
+    finger[np.arange(n)[:, None], FINGERS[rng.integers(0, len(FINGERS), n)]] = True
+    angle = rng.uniform(-np.pi, np.pi, n)
+    along = points[..., 0] * np.cos(angle)[:, None] + points[..., 1] * np.sin(angle)[:, None]
+    first = rng.integers(N_JOINTS // 2, N_JOINTS, n)  # at most half of the joints are beyond
+    beyond = along >= np.sort(along, axis=1)[np.arange(n), first][:, None]
+    kind = rng.random((n, 1))
+    finger &= kind < _FINGER_HIDDEN
+    beyond &= kind > 1 - _PART_HIDDEN
+    return alone | finger | beyond
+
+
+def upright_noise(
+    rng: np.random.Generator, pose_deg: np.ndarray, model: HandModel
+) -> KeypointNoise:
+    """The noise of keypoints of right hands in these poses (n, 17, 3), seen from everywhere."""
+    rays, _ = _look_at(rng, random_joints(rng, pose_deg, model))
+    return KeypointNoise.of(rays)
+
+
+def posed_batch(
+    rng: np.random.Generator,
+    pose_deg: np.ndarray,
+    model: HandModel,
+    noise: KeypointNoise,
+    level: float | None = None,
+) -> dict[str, np.ndarray]:
+    """Right hands in these poses as the lifter meets them: a network's directions, true joints.
+
+    Args:
+        rng: source of randomness.
+        pose_deg: (n, 17, 3).
+        model: the hand.
+        noise: of the keypoints.
+        level: see ``sample_scatter``.
+
+    Returns:
+        rays (n, 21, 2), sigma (n, 21), joints_mm (n, 21, 3) relative to the wrist in the axes of
+        the crop's view, joint_weight (n, 21).
+    """
+    rays, joints = _look_at(rng, random_joints(rng, pose_deg, model))
+    rays, sigma = noise(rng, rays, sample_scatter(rng, rays, level))
     return {
-        "rays": noisy.astype(np.float32),
+        "rays": rays.astype(np.float32),
         "sigma": sigma.astype(np.float32),
-        "features": np.zeros((n, N_JOINTS, feature_size), np.float32),
         "joints_mm": (joints - joints[:, :1]).astype(np.float32),
-        "joint_weight": np.ones((n, N_JOINTS), np.float32),
+        "joint_weight": np.ones(sigma.shape, np.float32),
     }
 
 
@@ -112,16 +238,7 @@ def _look_at(rng: np.random.Generator, joints: np.ndarray) -> tuple[np.ndarray, 
     return rays @ turn[:, :2, :2], placed @ turn
 
 
-def _errors(rng: np.random.Generator, n: int) -> np.ndarray:
-    """(n, 21) expected keypoint errors as shares of the extent: a level per hand, some joints lost.
-
-    Lost joints stand for what is hidden: their keypoint says little and its sigma says so.
-    """
-    level = np.exp(rng.uniform(np.log(_SMALLEST_ERROR), np.log(_LARGEST_ERROR), (n, 1)))
-    errors = level * np.exp(rng.normal(0, 0.4, (n, N_JOINTS)))
-    finger = rng.integers(0, 5, n)
-    lost = rng.random((n, N_JOINTS)) < 0.05
-    whole_finger = np.zeros((n, N_JOINTS), dtype=bool)
-    whole_finger[:, 1:] = (np.arange(20) // 4)[None] == finger[:, None]
-    lost |= whole_finger & (rng.random((n, 1)) < 0.15)
-    return np.where(lost, errors + rng.uniform(0.1, 0.5, (n, N_JOINTS)), errors)
+def _square(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Middle (n, 1, 2) and side (n, 1, 1) of the squares around points (n, 21, 2)."""
+    low, high = points.min(axis=1, keepdims=True), points.max(axis=1, keepdims=True)
+    return (low + high) / 2, (high - low).max(axis=-1, keepdims=True)

@@ -50,7 +50,10 @@ class AugmentSettings:
         turned: share of crops with any angle at all, as a mistaken detector gives them.
         other_side: share of crops shown with the wrong side, to learn the side.
         no_hand: share of crops or frames in which there is no hand.
-        faults: strength of the camera's faults added on top, 0..1.
+        faults: strength of the camera's faults added to renders, which have some already.
+        photograph_faults: the same for photographs, whose rooms and cameras are few.
+        stretch: standard deviation of the logarithm by which photographs are stretched along some
+            direction, as if the hand were turned; their 2D labels follow.
         cutout: share of pictures with a patch painted over.
     """
 
@@ -61,6 +64,8 @@ class AugmentSettings:
     other_side: float = 0.06
     no_hand: float = 0.06
     faults: float = 0.5
+    photograph_faults: float = 0.5
+    stretch: float = 0.0
     cutout: float = 0.15
 
 

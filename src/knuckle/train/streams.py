@@ -82,9 +82,11 @@ class _Mixed(IterableDataset):
             for source in sources
         ]
         shares = np.array([source.share for source in sources])
+        augment = self.recipe.augment
+        faults = [augment.photograph_faults if s.photographs else augment.faults for s in sources]
         while True:
-            stream = streams[int(rng.choice(len(streams), p=shares / shares.sum()))]
-            yield _spoil(next(stream), rng, self.recipe.augment)
+            i = int(rng.choice(len(streams), p=shares / shares.sum()))
+            yield _spoil(next(streams[i]), rng, augment, faults=faults[i])
 
 
 class _PosedHands(IterableDataset):
@@ -202,13 +204,15 @@ def _limited(examples: Iterator[Example], limit: int) -> Iterator[Example]:
         yield example
 
 
-def _spoil(example: Example, rng: np.random.Generator, augment: AugmentSettings) -> Example:
+def _spoil(
+    example: Example, rng: np.random.Generator, augment: AugmentSettings, faults: float
+) -> Example:
     """Give the picture a camera's faults and now and then a patch in front of it."""
     image = example["image"]
     if rng.random() < augment.cutout:
         image = paint_over(image, rng)
     if rng.random() < 0.8:
-        image = CameraFaults(strength=augment.faults * float(rng.random()))(image, rng)
+        image = CameraFaults(strength=faults * float(rng.random()))(image, rng)
     return example | {"image": np.ascontiguousarray(image)}
 
 
