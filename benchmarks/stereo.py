@@ -2,9 +2,9 @@
 
     python benchmarks/stereo.py --weights NEW_NETWORKS --mediapipe-python PEERS/bin/python
 
-Two cameras see one right hand over a desk. Each system follows it in each view by itself; where both views have its
-keypoints, two rays per joint meet (or nearly do) in a point that no network has lifted. Against
-those points stands the 3D that each view gave alone.
+Two cameras see one right hand over a desk. Each system follows it in each view by itself; where
+both views have its keypoints, two rays per joint meet (or nearly do) in a point that no network has
+lifted. Against those points stands the 3D that each view gave alone.
 
 The reference comes from 2D keypoints, and so from the taste of whoever placed them. It is therefore
 made three times: from MediaPipe's keypoints, from Knuckle's, and from the mean of both; a
