@@ -30,9 +30,9 @@ class LifterSettings:
     Attributes:
         feature_size: channels of the image features per joint.
         width: channels of a joint in the graph.
-        whole_width: channels of the network over the whole hand.
+        whole_width: channels of the network over the whole hand; 0 leaves a graph network.
         whole_blocks: residual blocks over the whole hand.
-        graph_blocks: graph blocks over the joints.
+        graph_blocks: graph blocks over the joints; 0 leaves a plain residual network.
     """
 
     feature_size: int = 32
@@ -57,9 +57,10 @@ class Lifter(nn.Module):
         self.settings = settings
         width, whole = settings.width, settings.whole_width
         self.image = nn.Linear(settings.feature_size, width)
-        self.whole_in = nn.Linear(N_JOINTS * (_POINT_CHANNELS + width), whole)
-        self.whole = nn.ModuleList(_Block(whole) for _ in range(settings.whole_blocks))
-        self.whole_out = nn.Linear(whole, N_JOINTS * width)
+        if whole:
+            self.whole_in = nn.Linear(N_JOINTS * (_POINT_CHANNELS + width), whole)
+            self.whole = nn.ModuleList(_Block(whole) for _ in range(settings.whole_blocks))
+            self.whole_out = nn.Linear(whole, N_JOINTS * width)
         self.joint_in = nn.Linear(_POINT_CHANNELS + 2 * width, width)
         self.graph = nn.ModuleList(_GraphBlock(width) for _ in range(settings.graph_blocks))
         self.out = nn.Linear(width, 4)
@@ -74,16 +75,22 @@ class Lifter(nn.Module):
         """
         points = _describe(rays, sigma)  # (N, 21, 5)
         local = torch.cat([points, torch.relu(self.image(features))], dim=-1)
-        hand = torch.relu(self.whole_in(local.flatten(1)))  # (N, whole)
-        for block in self.whole:
-            hand = block(hand)
-        seen = self.whole_out(hand).unflatten(1, (N_JOINTS, -1))  # (N, 21, width)
+        seen = self._whole(local)  # (N, 21, width)
         x = seen + torch.relu(self.joint_in(torch.cat([local, seen], dim=-1)))
         for block in self.graph:
             x = block(x)
         out = self.out(x)
         joints = (out[..., :3] - out[:, :1, :3]) * UNIT_MM
         return LifterOutput(joints, out[..., 3] + float(np.log(5.0)))
+
+    def _whole(self, local: Tensor) -> Tensor:
+        """What the hand as a whole says about each joint: (N, 21, C) -> (N, 21, width)."""
+        if not self.settings.whole_width:
+            return torch.zeros_like(local[..., : self.settings.width])
+        hand = torch.relu(self.whole_in(local.flatten(1)))  # (N, whole)
+        for block in self.whole:
+            hand = block(hand)
+        return self.whole_out(hand).unflatten(1, (N_JOINTS, -1))
 
 
 class _Block(nn.Module):

@@ -14,11 +14,11 @@ from knuckle.render.poses import sample_poses
 _NEAREST_MM, _FARTHEST_MM = 180.0, 2000.0
 #: Scatter of what a keypoint network sees of a joint, as a share of the hand's square: from a
 #: sharp close-up to a bad look. Of single joints it differs by this factor (logarithm).
-_LEAST_SCATTER, _MOST_SCATTER, _SCATTER_SPREAD = 0.008, 0.3, 0.45
+_LEAST_SCATTER, _MOST_SCATTER, _SCATTER_SPREAD = 0.012, 0.7, 0.35
 #: What is hidden is not seen at all: its keypoint comes from the rest of the hand.
 _HIDDEN_SCATTER = 1.0
 #: Shares of hands with a hidden finger, with everything beyond some line hidden; of lost joints.
-_FINGER_HIDDEN, _PART_HIDDEN, _JOINT_HIDDEN = 0.25, 0.25, 0.05
+_FINGER_HIDDEN, _PART_HIDDEN, _JOINT_HIDDEN = 0.15, 0.2, 0.02
 #: How inexactly a network knows its own errors (standard deviation of the logarithm).
 _SIGMA_SPREAD = 0.25
 #: A Gaussian error is on average so many standard deviations.

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_in
 
 from knuckle.data import shards
 from knuckle.data.photographs import Part, PhotographStore
+from knuckle.hand import N_JOINTS
 from knuckle.render.camera_faults import CameraFaults
 from knuckle.render.hand_model import HandModel
 from knuckle.sample import Sample
@@ -103,9 +104,11 @@ class _PosedHands(IterableDataset):
         rng = np.random.default_rng([seed, worker.id if worker else 0, *salt])
         model = HandModel.load()
         bank = poses.PoseBank(rng)
+        noise = poses.upright_noise(rng, bank.draw(8192), model)
+        unseen = np.zeros((self.batch, N_JOINTS, self.recipe.lifter.feature_size), np.float32)
         while True:
-            pose_deg = bank.draw(self.batch)
-            yield poses.lifter_batch(rng, pose_deg, model, self.recipe.lifter.feature_size)
+            batch = poses.posed_batch(rng, bank.draw(self.batch), model, noise)
+            yield batch | {"features": unseen}
 
 
 def _cut(recipe: Recipe) -> Cut:
