@@ -166,7 +166,7 @@ def test_labels_follow_a_stretched_photograph(seed, spread):
     column, row = points[7].round().astype(int)
     points[7] = column, row
     image[row - 1 : row + 2, column - 1 : column + 2] = 255
-    photograph = Sample(image=image, hands=(HandLabel("right", points),), key="k")
+    photograph = Sample(image=image, hands=(HandLabel(side="right", joints_px=points),), key="k")
     warped = stretched(photograph, rng, spread)
     light = warped.image[..., 0].astype(float)
     ys, xs = np.mgrid[:160, :160]
