@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from importlib import resources
 from pathlib import Path
@@ -22,11 +22,10 @@ import cv2
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.hand import Side
 from knuckle.render.backgrounds import Backgrounds
-from knuckle.render.hand_model import FOREARM_ROW, HandModel, HandParameters
-from knuckle.render.looks import HandLook, PlacedHand, place, sample_skin
-from knuckle.render.poses import sample_motion
+from knuckle.render.choreography import Part, move, placed, with_grain
+from knuckle.render.hand_model import HandModel
+from knuckle.render.looks import HandLook, PlacedHand, sample_skin
 from knuckle.render.props import FOREARM_BONE, Band
 from knuckle.render.scene import World, render_scene
 from knuckle.render.stage import ClothMaterial, Lights
@@ -40,23 +39,8 @@ LEAST_GAP_MM = 18.0
 MAX_BYTES = 1_000_000
 
 
-@dataclass(frozen=True)
-class Part:
-    """What one hand does.
-
-    Attributes:
-        side: which hand.
-        seed: of the motion of the fingers.
-        path: rows of time (s), wrist (x, y, z mm, camera frame), turn about the camera's z axis
-            (clockwise in the picture), about the vertical and about the horizontal axis (degrees).
-            At zero turn the fingers point up and the palm faces the camera.
-    """
-
-    side: Side
-    seed: int
-    path: tuple[tuple[float, ...], ...]
-
-
+#: What the fingers do: shown to a camera, with pauses.
+MIX = {"counting": 0.4, "pinching": 0.25, "relaxed": 0.15, "splayed": 0.1, "pointing": 0.1}
 RIGHT = Part("right", 5, (
     # s     x     y    z  roll  yaw pitch
     (0.0, -75.0, 85.0, 480.0, -8.0, 10.0, 8.0),
@@ -69,7 +53,7 @@ RIGHT = Part("right", 5, (
     (4.4, -200.0, 370.0, 500.0, -15.0, 5.0, 5.0),
     (5.0, -110.0, 75.0, 475.0, -4.0, -5.0, 0.0),
     (5.7, -100.0, 65.0, 470.0, 2.0, 10.0, 0.0),
-))  # fmt: skip
+), poses=MIX)  # fmt: skip
 LEFT = Part("left", 11, (
     (0.0, 230.0, 380.0, 520.0, 20.0, 0.0, 5.0),
     (1.3, 230.0, 380.0, 520.0, 20.0, 0.0, 5.0),
@@ -80,59 +64,7 @@ LEFT = Part("left", 11, (
     (4.4, 60.0, 65.0, 460.0, 6.0, 140.0, 0.0),
     (5.1, 105.0, 75.0, 475.0, 4.0, 20.0, 0.0),
     (5.7, 110.0, 75.0, 475.0, -2.0, -10.0, 0.0),
-))  # fmt: skip
-
-#: What the fingers do: shown to a camera, with pauses.
-MIX = {"counting": 0.4, "pinching": 0.25, "relaxed": 0.15, "splayed": 0.1, "pointing": 0.1}
-
-
-def move(part: Part, shape: np.ndarray) -> list[PlacedHand]:
-    """The hand of every frame, camera frame."""
-    rng = np.random.default_rng(part.seed)
-    motion = sample_motion(rng, FRAMES, FPS, MIX)
-    pose_deg = motion.pose_deg.copy()
-    pose_deg[:, FOREARM_ROW] *= 0.5  # raised forearms stay below their hands
-    path = through(np.arange(FRAMES) / FPS, np.array(part.path))
-    turns = np.stack([turn_towards_camera(*angles) for angles in path[:, 3:]])
-    params = HandParameters(
-        pose_deg=pose_deg,
-        shape=np.tile(shape, (FRAMES, 1)),
-        R_camera_from_hand=turns,
-        root_mm=path[:, :3] + 0.2 * (motion.offset_mm - motion.offset_mm.mean(axis=0)),
-        side=part.side,
-    )
-    return place(HandModel.load(), params)
-
-
-def through(time_s: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """(F, D) a smooth path through ``keys`` (K, 1 + D), whose first column is the time.
-
-    Cubic Hermite pieces with the slopes of Fritsch and Butland (SIAM J. Sci. Stat. Comput. 5,
-    1984): nothing overshoots, and what rests between two equal keys is at rest.
-    """
-    times, values = keys[:, 0], keys[:, 1:]
-    step = np.diff(times)[:, None]
-    slope = np.diff(values, axis=0) / step
-    before, after = slope[:-1], slope[1:]
-    same_way = before * after > 0
-    total = np.where(same_way, before + after, 1.0)
-    inner = np.where(same_way, 2 * before * after / total, 0.0)
-    tangent = np.concatenate([np.zeros_like(slope[:1]), inner, np.zeros_like(slope[:1])])
-    i = np.clip(np.searchsorted(times, time_s, side="right") - 1, 0, len(step) - 1)
-    x = np.clip((time_s - times[i]) / step[i, 0], 0.0, 1.0)[:, None]
-    return (
-        values[i] * (1 + 2 * x) * (1 - x) ** 2
-        + values[i + 1] * x**2 * (3 - 2 * x)
-        + step[i] * (tangent[i] * x * (1 - x) ** 2 - tangent[i + 1] * x**2 * (1 - x))
-    )
-
-
-def turn_towards_camera(roll: float, yaw: float, pitch: float) -> np.ndarray:
-    """``R_camera_from_hand`` (3, 3) from degrees; at zero the palm faces the camera, fingers up."""
-    upright = np.diag([1.0, -1.0, -1.0])
-    vectors = np.radians([(0.0, 0.0, roll), (0.0, yaw, 0.0), (pitch, 0.0, 0.0)])
-    turns = [cv2.Rodrigues(vector)[0] for vector in vectors]
-    return turns[0] @ turns[1] @ turns[2] @ upright
+), poses=MIX)  # fmt: skip
 
 
 def look() -> HandLook:
@@ -173,7 +105,7 @@ def check_apart(right: PlacedHand, left: PlacedHand, frame: int) -> None:
 def render(camera: Camera) -> list[Sample]:
     """Every frame with its truth; right hand first."""
     shape = np.zeros(HandModel.load().n_shape, np.float32)
-    right, left = move(RIGHT, shape), move(LEFT, shape)
+    right, left = (placed(move(part, shape, FRAMES, FPS)) for part in (RIGHT, LEFT))
     world, background, worn = World.of(Backgrounds.load()), room(), look()
     samples = []
     for i, hands in enumerate(zip(right, left, strict=True)):
@@ -183,13 +115,6 @@ def render(camera: Camera) -> list[Sample]:
         )
         samples.append(replace(sample, image=with_grain(sample.image, i)))
     return samples
-
-
-def with_grain(image: np.ndarray, seed: int) -> np.ndarray:
-    """The noise of a webcam in a bright room."""
-    grain = np.random.default_rng(seed).normal(0, 2.0, image.shape)
-    soft = cv2.GaussianBlur(image, (0, 0), 0.6)
-    return np.clip(np.round(soft + grain), 0, 255).astype(np.uint8)
 
 
 def write_clip(path: Path, samples: Sequence[Sample]) -> None:
