@@ -18,6 +18,7 @@ from typing import Literal
 import numpy as np
 
 from knuckle.camera import Camera, RigidTransform
+from knuckle.data.interhand_extras import Extras
 from knuckle.data.interhand_index import (
     HAND_TYPES,
     InterHandIndex,
@@ -41,7 +42,20 @@ _THEIR_JOINTS = (
 )
 _ORDER = order_from_names(_THEIR_JOINTS)
 #: Where each hand's joints stand among the 42, in our order.
-_JOINTS_OF: dict[Side, np.ndarray] = {"right": _ORDER, "left": _ORDER + N_JOINTS}
+JOINTS_OF: dict[Side, np.ndarray] = {"right": _ORDER, "left": _ORDER + N_JOINTS}
+#: The release's skeleton.txt: name, number and parent of each joint.
+SKELETON_TEXT = "# keypoint name, keypoint index, parent index\n" + "".join(
+    f"{side}_{name} {first + number} {parent}\n"
+    for side, first in (("r", 0), ("l", N_JOINTS))
+    for number, name, parent in [
+        *(
+            (4 * finger + k, f"{word}{4 - k}", first + (4 * finger + k + 1 if k < 3 else 20))
+            for finger, word in enumerate(("thumb", "index", "middle", "ring", "pinky"))
+            for k in range(4)
+        ),
+        (20, "wrist", -1),
+    ]
+)
 _SIDES_OF: dict[str, tuple[Side, ...]] = {
     "right": ("right",),
     "left": ("left",),
@@ -177,6 +191,7 @@ class InterHand26M(LabelledSet):
 
     Attributes:
         release: where its files were found.
+        extras: masks, depth and visibility, where they stand beside the release.
         index: all its labels, as columns.
         rows: (N,) rows of the index that were kept.
     """
@@ -195,6 +210,7 @@ class InterHand26M(LabelledSet):
         self.split = split
         self.selection = selection or Selection()
         self.release = find_release(Path(root), split, self.selection.annotation)
+        self.extras = Extras(Path(root), split)
         self.index: InterHandIndex = open_index(self.release.files, cache)
         self.report = DropReport(total=len(self.index))
         self.rows = self._select()
@@ -223,10 +239,16 @@ class InterHand26M(LabelledSet):
         camera = Camera(float(fx), float(fy), float(cx), float(cy))
         both_mm = T_camera_from_world(columns["world_coord"][step].astype(np.float64))  # (42, 3)
         valid = columns["joint_valid"][row] & columns["step_valid"][step]
-        kind = HAND_TYPES[columns["hand_type"][row]]
+        seen = self.extras.visible(int(columns["annotation"][row]))
         hands = tuple(
-            _hand_label(side, both_mm[_JOINTS_OF[side]], valid[_JOINTS_OF[side]], camera)
-            for side in _SIDES_OF[kind]
+            _hand_label(
+                side,
+                both_mm[JOINTS_OF[side]],
+                valid[JOINTS_OF[side]],
+                camera,
+                None if seen is None else seen[JOINTS_OF[side]],
+            )
+            for side in self._sides(row)
         )
         capture, sequence = int(columns["capture"][row]), self._sequence_name(row)
         return Record(
@@ -243,6 +265,15 @@ class InterHand26M(LabelledSet):
             ),
         )
 
+    def hand_map(self, index: int) -> np.ndarray | None:
+        """The masks of one picture, where there are extras."""
+        row = int(self.rows[index])
+        return self.extras.hand_map(self.index.file_name(row), self._sides(row))
+
+    def depth_mm(self, index: int) -> np.ndarray | None:
+        """(H, W) float32 z in mm of what one picture shows, 0 for nothing; None if unknown."""
+        return self.extras.depth_mm(self.index.file_name(int(self.rows[index])))
+
     def groups(self) -> Groups:
         """Numbers that mean the same in every split of the release."""
         columns = self.index
@@ -258,6 +289,9 @@ class InterHand26M(LabelledSet):
     def flaw(self, sample: Sample) -> str | None:
         """Black pictures, which only reading them reveals."""
         return "black picture" if self.selection.drop_black and is_black(sample.image) else None
+
+    def _sides(self, row: int) -> tuple[Side, ...]:
+        return _SIDES_OF[HAND_TYPES[self.index["hand_type"][row]]]
 
     def _sequence_name(self, row: int) -> str:
         return self.index.sequences[self.index["sequence"][row]]
@@ -340,7 +374,13 @@ class InterHand26M(LabelledSet):
         return (rank % (have // fps) == 0)[step_of_row.ravel()]
 
 
-def _hand_label(side: Side, joints_mm: np.ndarray, valid: np.ndarray, camera: Camera) -> HandLabel:
+def _hand_label(
+    side: Side,
+    joints_mm: np.ndarray,
+    valid: np.ndarray,
+    camera: Camera,
+    visible: np.ndarray | None,
+) -> HandLabel:
     """Labels of one hand from its joints in the camera frame, in our order.
 
     Joints without a label hold [1, 1, 1] of the world: they become 0, so that nobody mistakes them
@@ -353,6 +393,7 @@ def _hand_label(side: Side, joints_mm: np.ndarray, valid: np.ndarray, camera: Ca
         joints_px=joints_px,
         valid=valid,
         joints_mm=np.where(valid[:, None], joints_mm, 0.0),
+        visible=visible,
     )
 
 
@@ -364,7 +405,7 @@ def impossible_steps(index: InterHandIndex) -> np.ndarray:
     """
     world, valid = index["world_coord"], index["step_valid"]
     wrong = np.zeros(len(world), bool)
-    for joints in _JOINTS_OF.values():
+    for joints in JOINTS_OF.values():
         lengths = bone_lengths(world[:, joints])  # (S, 20)
         known = valid[:, joints[BONES[:, 0]]] & valid[:, joints[BONES[:, 1]]]
         low, high = BONE_RANGE_MM

@@ -9,6 +9,7 @@ there are, and a run that was stopped goes on with the shards that are missing.
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -98,7 +99,7 @@ def _write(job: Job, kind: str, renderer: Renderer) -> list[Path]:
             kind, total=job.count, completed=job.count - sum(sizes[i] for i in missing)
         )
         shards = [(paths[i], sizes[i], job.seed) for i in missing]
-        for written in _in_processes(job.workers, partial(_render_shard, renderer, kind), shards):
+        for written in in_processes(job.workers, partial(_render_shard, renderer, kind), shards):
             progress.advance(task, written)
     return paths
 
@@ -112,14 +113,16 @@ def _render_shard(renderer: Renderer, kind: str, shard: tuple[Path, int, int]) -
     return write_shard(path, samples)
 
 
-def _in_processes(workers: int, work: Callable, items: list) -> Iterator[int]:
+def in_processes(workers: int, work: Callable, items: list) -> Iterator[int]:
     """Map over items, in this process or in forked ones, which share pictures and textures."""
     if workers == 1 or len(items) < 2:
         yield from map(work, items)
         return
     _WORK.append(work)
     try:
-        with multiprocessing.get_context("fork").Pool(workers) as pool:
+        # An interrupt goes to all processes; the parent alone deals with it.
+        quiet = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
+        with multiprocessing.get_context("fork").Pool(workers, initializer=quiet) as pool:
             yield from pool.imap_unordered(_call_work, items)
     finally:
         _WORK.clear()

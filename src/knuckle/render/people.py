@@ -118,17 +118,19 @@ def _sleeved(look: HandLook) -> Material | None:
 
 
 def upper_arm(
-    elbow: np.ndarray, direction: np.ndarray, look: HandLook, rng: np.random.Generator
+    elbow: np.ndarray,
+    direction: np.ndarray,
+    look: HandLook,
+    rng: np.random.Generator,
+    length_mm: float = _UPPER_ARM_MM,
 ) -> Mesh:
     """An arm from an elbow (3,) on, along a unit direction (3,), in skin or in its sleeve."""
     sleeve = _sleeved(look)
     extra = 0.0 if sleeve is None else 9.0
     low, high = 46.0 + extra, 56.0 + extra
     bow = np.linspace(-np.pi / 2, np.pi / 2, 8)
-    middle = np.linspace(0, _UPPER_ARM_MM, 6)[1:-1]
-    heights = np.concatenate(
-        [low * np.sin(bow[:4]), middle, _UPPER_ARM_MM + high * np.sin(bow[4:])]
-    )
+    middle = np.linspace(0, length_mm, 6)[1:-1]
+    heights = np.concatenate([low * np.sin(bow[:4]), middle, length_mm + high * np.sin(bow[4:])])
     girth = np.concatenate(
         [low * np.cos(bow[:4]), np.linspace(low, high, 4), high * np.cos(bow[4:])]
     )
