@@ -155,8 +155,8 @@ def test_check_finds_a_picture_that_is_gone(capsys: pytest.CaptureFixture[str]) 
     assert "1.png" in capsys.readouterr().out
 
 
-def test_synth_renders_shards(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["data", "synth", "crops", "made", "--count", "2"]) == 0
+def test_render_writes_shards(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "render", "crops", "made", "--count", "2"]) == 0
     assert "1 shards in made" in capsys.readouterr().out
     (shard,) = Path("made").glob("*.tar")
     assert len(list(shards.read_shard(shard))) == 2

@@ -356,7 +356,7 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
-class Synth:
+class Render:
     """Render a training set: shards of pictures with everything known about their hands."""
 
     kind: Annotated[Literal["crops", "frames"], tyro.conf.Positional]
@@ -381,6 +381,50 @@ class Synth:
         job = Job(self.out, self.count, self.seed, self.workers, self.backgrounds, self.first)
         paths = write_crops(job) if self.kind == "crops" else write_frames(job)
         print(f"{len(paths)} shards in {self.out}")
+        return 0
+
+
+@dataclass(frozen=True)
+class Synth:
+    """Record a synthetic studio capture of one and two hands in InterHand2.6M's format."""
+
+    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    """Folder for it; a run that was interrupted goes on with what is missing."""
+    frames: int
+    """How many pictures in all: a time step that 16 cameras see gives 16."""
+    cameras: int = 16
+    """Calibrated cameras on a dome around the hands, up to 140."""
+    fps: Literal[5, 30] = 5
+    """Time steps a second."""
+    subjects: int = 20
+    """People, dealt out to train, val and test as 70/15/15."""
+    seed: int = 0
+    """Another seed gives another capture."""
+    workers: int = 1
+    """Processes that render; their number changes nothing but the time."""
+    vary: bool = False
+    """Any background, light and gloves in place of a dark studio and bare hands."""
+    depth: bool = True
+    """Depth maps, which take more room than all the rest."""
+
+    def run(self) -> int:
+        """Render, write the annotations, and say what came out."""
+        from knuckle.data.capture import write_capture
+        from knuckle.data.capture_plan import CaptureSettings
+        from knuckle.progress import bar
+
+        settings = CaptureSettings(
+            frames=self.frames,
+            cameras=self.cameras,
+            fps=self.fps,
+            subjects=self.subjects,
+            seed=self.seed,
+            vary=self.vary,
+            depth=self.depth,
+        )
+        with bar("pictures") as advance:
+            write_capture(self.out, settings, workers=self.workers, on_progress=advance)
+        print(f"{self.frames:,} pictures in {self.out}")
         return 0
 
 
@@ -521,7 +565,8 @@ class Data:
     """Make, pack, check and look at training data."""
 
     action: (
-        Annotated[Synth, tyro.conf.subcommand("synth")]
+        Annotated[Render, tyro.conf.subcommand("render")]
+        | Annotated[Synth, tyro.conf.subcommand("synth")]
         | Annotated[Pack, tyro.conf.subcommand("pack")]
         | Annotated[PackPhotographs, tyro.conf.subcommand("pack-photographs")]
         | Annotated[Check, tyro.conf.subcommand("check")]
