@@ -79,12 +79,18 @@ def score(samples: Sequence[Sample], predictions: Sequence[Sequence[Hand]]) -> S
     rows: list[tuple[float, ...]] = []
     spurious = 0
     for sample, hands in zip(samples, predictions, strict=True):
-        partner = _partners(sample, hands)
-        spurious += len(hands) - sum(hand is not None for hand in partner)
-        rows += [_errors(t, hand) for t, hand in zip(sample.hands, partner, strict=True)]
+        errors = errors_of(sample, hands)
+        spurious += len(hands) - sum(bool(found) for found, *_ in errors)
+        rows += errors
     columns = np.array(rows).T  # (measure, hand); NaN where the truth does not know
     means = metrics.masked_mean(columns, np.isfinite(columns))
     return Scores(len(rows), spurious, *(float(mean) for mean in means))
+
+
+def errors_of(sample: Sample, hands: Sequence[Hand]) -> list[tuple[float, ...]]:
+    """The errors of a system's hands, in the order of ``Scores``, for each true hand."""
+    partners = _partners(sample, hands)
+    return [_errors(truth, hand) for truth, hand in zip(sample.hands, partners, strict=True)]
 
 
 def _partners(sample: Sample, hands: Sequence[Hand]) -> list[Hand | None]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 
 import cv2
@@ -86,8 +86,8 @@ def _coarse(image: np.ndarray, rng: np.random.Generator, *, shrink: int) -> np.n
 
 def _compressed(image: np.ndarray, rng: np.random.Generator, *, quality: int) -> np.ndarray:
     settings = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    code = cv2.imencode(".jpg", _sensor(image, rng), settings)[1]  # order of channels: no matter
-    return np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR))
+    code = cv2.imencode(".jpg", _sensor(image, rng)[..., ::-1], settings)[1]
+    return np.ascontiguousarray(np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR))[..., ::-1])
 
 
 def _through_dirt(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -136,7 +136,7 @@ VIEWS: dict[str, tuple[float, float, float]] = {
     "thumb's edge": (1.0, 0.0, 0.0),
     "little finger's edge": (-1.0, 0.0, 0.0),
     "from the tips": (0.0, 1.0, 0.15),
-    "from the wrist": (0.0, -0.85, -0.5),
+    "over the wrist": (0.0, -0.6, -0.8),
 }
 
 #: Length of the hand, wrist to middle fingertip, from-to in mm, and the skin's age 0..1, from-to.
@@ -152,15 +152,15 @@ AXES: dict[str, dict[str, Conditions]] = {
     "base": {"base": Conditions()},
     "light": {
         "1/64 of the light": Conditions(camera=partial(_sensor, stops=-6, read=0.0008, shot=0.004)),
-        "1/16": Conditions(camera=partial(_sensor, stops=-4, read=0.0008, shot=0.004)),
-        "1/4": Conditions(camera=partial(_sensor, stops=-2, read=0.001, shot=0.006)),
-        "2 times": Conditions(camera=partial(_sensor, stops=1)),
-        "4 times": Conditions(camera=partial(_sensor, stops=2)),
-        "one hard lamp": Conditions(lamps="side"),
-        "lamp behind the hand": Conditions(lamps="behind"),
+        "1/16 of the light": Conditions(camera=partial(_sensor, stops=-4, read=0.0008, shot=0.004)),
+        "1/4 of the light": Conditions(camera=partial(_sensor, stops=-2, read=0.001, shot=0.006)),
+        "2 times the light": Conditions(camera=partial(_sensor, stops=1)),
+        "4 times the light": Conditions(camera=partial(_sensor, stops=2)),
         "red light": Conditions(camera=partial(_sensor, colour=(1.3, 0.15, 0.1))),
         "green light": Conditions(camera=partial(_sensor, colour=(0.2, 1.1, 0.25))),
         "blue light": Conditions(camera=partial(_sensor, colour=(0.15, 0.3, 1.6))),
+        "one hard lamp": Conditions(lamps="side"),
+        "lamp behind the hand": Conditions(lamps="behind"),
     },
     "blur": {
         "motion 6 px": Conditions(camera=partial(_shaken, length_px=6)),
@@ -211,11 +211,15 @@ def stress_bin(axis: str, name: str, count: int, folder: Path) -> list[Sample]:
 
     The hand that is asked for is ``hands[0]``; others may hide it.
     """
-    path = folder / f"{count}" / f"{axis} - {name}.tar".replace("/", " of ").replace(" ", "_")
+    path = bin_path(axis, name, count, folder)
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_shard(path, render_bin(AXES[axis][name], count), quality=95)
     return list(read_shard(path))
+
+
+def bin_path(axis: str, name: str, count: int, folder: Path) -> Path:
+    """Where a bin is kept."""
+    return folder / f"{count}" / f"{axis}-{name}.tar".replace("/", "-").replace(" ", "_")
 
 
 def render_bin(conditions: Conditions, count: int) -> Iterator[Sample]:
@@ -226,14 +230,20 @@ def render_bin(conditions: Conditions, count: int) -> Iterator[Sample]:
 
 def render(index: int, conditions: Conditions) -> Sample:
     """One scene under the given conditions."""
+    sample = _drawn(index, replace(conditions, camera=_sensor))
+    return replace(sample, image=conditions.camera(sample.image, _rng(index, "camera")))
+
+
+@lru_cache(maxsize=128)
+def _drawn(index: int, conditions: Conditions) -> Sample:
+    """The scene before the camera has its say; kept, as many bins differ in the camera only."""
     hand, look = _placed(index, conditions), _look(index, conditions)
     background = _background(index)
     lights = _lights(index, background, conditions.lamps)
     hands, looks, things = _company(index, hand, look, conditions.hidden)
-    sample = render_scene(
+    return render_scene(
         hands, looks, _camera(), background, lights, _world(), props=things, key=f"{index:04d}"
     )
-    return replace(sample, image=conditions.camera(sample.image, _rng(index, "camera")))
 
 
 # --- what is in a scene --------------------------------------------------------------------------
