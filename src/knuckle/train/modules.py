@@ -138,7 +138,7 @@ class KeypointModule(TrainedModule):
 
 
 class LifterModule(TrainedModule):
-    """The lifter alone, on posed hands without pictures."""
+    """The lifter alone, on posed hands without pictures and on what a network saw in pictures."""
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__(recipe)

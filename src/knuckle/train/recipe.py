@@ -24,21 +24,24 @@ Kind = Literal["detector", "keypoints", "lifter"]
 
 @dataclass(frozen=True)
 class SourceSettings:
-    """One source of training pictures.
+    """One source of training examples: exactly one of shards, photographs and looks.
 
     Attributes:
         shards: folder of tar shards (``data/shards.py``), or empty.
         photographs: store of labelled photographs (``data/photographs.py``), or empty.
-        share: how often to draw from it, relative to the other sources.
+        looks: what a keypoint network said (``train/looks.py``), or empty; for the lifter.
+        share: how often to draw from it, relative to the other sources; of looks, their share of
+            a batch, whose rest are posed hands.
     """
 
     shards: str = ""
     photographs: str = ""
+    looks: str = ""
     share: float = 1.0
 
     def __post_init__(self) -> None:
-        if bool(self.shards) == bool(self.photographs):
-            raise ValueError("a source needs either shards = or photographs =, and not both")
+        if sum(map(bool, (self.shards, self.photographs, self.looks))) != 1:
+            raise ValueError("a source needs exactly one of shards =, photographs = and looks =")
 
 
 @dataclass(frozen=True)

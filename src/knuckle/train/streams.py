@@ -42,7 +42,7 @@ Cut = Callable[[Sample, np.random.Generator], Iterator[Example]]
 
 def training_loader(recipe: Recipe) -> DataLoader:
     """Batches without end for a recipe."""
-    dataset: IterableDataset = _PosedHands(recipe) if recipe.kind == "lifter" else _Mixed(recipe)
+    dataset: IterableDataset = _PosedAndSeen(recipe) if recipe.kind == "lifter" else _Mixed(recipe)
     return DataLoader(
         dataset,
         batch_size=None if recipe.kind == "lifter" else recipe.optimiser.batch,
@@ -55,10 +55,16 @@ def training_loader(recipe: Recipe) -> DataLoader:
 
 def validation_loaders(recipe: Recipe, limit: int = 512) -> dict[str, DataLoader]:
     """One loader per source, by name; the pictures are never trained on and never augmented."""
-    if recipe.kind == "lifter":
-        batch = next(iter(_PosedHands(recipe, seed=recipe.seed + 1_000_003, batch=4096)))
-        return {"posed": DataLoader(cast("Dataset[Example]", [batch]), batch_size=None)}
     loaders: dict[str, DataLoader] = {}
+    if recipe.kind == "lifter":
+        batches = {"posed": next(iter(_PosedHands(recipe, recipe.seed + 1_000_003, 4096)))}
+        batches |= {
+            Path(source.looks).stem: _read_looks(source.looks, "validation")
+            for source in recipe.sources
+        }
+        for name, batch in batches.items():
+            loaders[name] = DataLoader(cast("Dataset[Example]", [batch]), batch_size=None)
+        return loaders
     for source in recipe.sources:
         examples = list(_limited(_validation_examples(recipe, source), limit))
         name = Path(source.shards or source.photographs).name
@@ -97,7 +103,7 @@ class _PosedHands(IterableDataset):
         self.recipe, self.seed = recipe, seed
         self.batch = batch or recipe.optimiser.batch
 
-    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
+    def __iter__(self) -> Iterator[Example]:
         worker = get_worker_info()
         salt = [_time_salt()] if self.seed is None else []
         seed = self.recipe.seed if self.seed is None else self.seed
@@ -109,6 +115,38 @@ class _PosedHands(IterableDataset):
         while True:
             batch = poses.posed_batch(rng, bank.draw(self.batch), model, noise)
             yield batch | {"features": unseen}
+
+
+class _PosedAndSeen(IterableDataset):
+    """Batches for the lifter: posed hands, and looks of a keypoint network, by their shares."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+
+    def __iter__(self) -> Iterator[Example]:
+        size = self.recipe.optimiser.batch
+        counts = [round(source.share * size) for source in self.recipe.sources]
+        stores = [_read_looks(source.looks, "train") for source in self.recipe.sources]
+        rng = np.random.default_rng([self.recipe.seed, _time_salt()])
+        for posed in _PosedHands(self.recipe, batch=max(size - sum(counts), 1)):
+            parts = [posed]
+            for looks, count in zip(stores, counts, strict=True):
+                drawn = rng.integers(0, len(looks["rays"]), count)
+                parts.append({key: looks[key][drawn] for key in posed})
+            yield {key: np.concatenate([part[key] for part in parts]) for key in posed}
+
+
+def _read_looks(path: str, part: Part) -> Example:
+    """Looks of one part, axis 0 throughout (``train/looks.py``).
+
+    Raises:
+        FileNotFoundError: they have not been gathered.
+    """
+    if not Path(path).exists():
+        raise FileNotFoundError(f"no looks at {path}; gather them with knuckle.train.looks")
+    with np.load(path) as stored:
+        keys = [name for name in stored.files if name.startswith(part + "/")]
+        return {key.removeprefix(part + "/"): stored[key].astype(np.float32) for key in keys}
 
 
 def _cut(recipe: Recipe) -> Cut:

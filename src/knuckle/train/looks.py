@@ -1,0 +1,106 @@
+r"""Looks: what a keypoint network says about rendered crops, kept to train the lifter by itself.
+
+Training end to end pays for the whole keypoint network at every step of the lifter. A network that
+is finished says the same about the same crop, so it is asked once; the lifter then learns from many
+times as many looks in the same time, mixed with posed hands that cost nothing.
+
+    python -m knuckle.train.looks recipes/continue.toml src/knuckle/weights/keypoints.onnx \
+        runs/data/looks.npz --count 16000
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+import tyro
+from torch import Tensor
+
+from knuckle.models.keypoints import KeypointNetwork
+from knuckle.train.modules import rays_of
+from knuckle.train.recipe import Recipe
+from knuckle.train.run import load_weights
+from knuckle.train.streams import training_loader, validation_loaders
+
+#: What a look consists of; see ``poses.posed_batch``.
+KEYS = ("rays", "sigma", "features", "joints_mm", "joint_weight")
+
+
+def gather(recipe: Recipe, weights: Path, count: int, out: Path) -> int:
+    """Ask a keypoint network about the rendered crops of a recipe and store what it says.
+
+    Args:
+        recipe: of kind ``keypoints``; its shards and how it varies them are used.
+        weights: of the keypoint network, see ``load_weights``.
+        count: crops to look at for training; those of validation come on top.
+        out: ``.npz`` with the arrays ``train/<key>`` and ``validation/<key>``.
+
+    Returns:
+        Number of looks stored for training: those at hands whose 3D is known.
+
+    Raises:
+        ValueError: the recipe is of another kind or has no shards.
+    """
+    shards = tuple(source for source in recipe.sources if source.shards)
+    if recipe.kind != "keypoints" or not shards:
+        raise ValueError(f"expected a keypoint recipe with shards, got {recipe.kind!r}")
+    recipe = replace(recipe, sources=shards)
+    network = KeypointNetwork(recipe.keypoints)
+    state = load_weights(weights)
+    network.load_state_dict(
+        {k.removeprefix("keypoints."): v for k, v in state.items() if k.startswith("keypoints.")}
+    )
+    network.eval()
+    batches = islice(training_loader(recipe), -(-count // recipe.optimiser.batch))
+    held_back = (batch for loader in validation_loaders(recipe).values() for batch in loader)
+    arrays = {}
+    for part, examples in (("train", batches), ("validation", held_back)):
+        looks = list(_looks(network, examples))
+        for key in KEYS:
+            arrays[f"{part}/{key}"] = np.concatenate([look[key] for look in looks])
+    out.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(out, **arrays)
+    return len(arrays["train/rays"])
+
+
+@torch.no_grad()
+def _looks(
+    network: KeypointNetwork, batches: Iterable[dict[str, Tensor]]
+) -> Iterator[dict[str, np.ndarray]]:
+    """Looks at the hands of each batch whose joints are known in 3D."""
+    for batch in batches:
+        known = batch["joint_weight"].sum(dim=1) > 0
+        found = network(batch["image"][known])
+        rays, sigma = rays_of(found, batch["view_from_crop"][known])
+        yield {
+            "rays": rays.numpy(),
+            "sigma": sigma.numpy(),
+            "features": found.features.half().numpy(),
+            "joints_mm": batch["joints_mm"][known].numpy(),
+            "joint_weight": batch["joint_weight"][known].numpy(),
+        }
+
+
+@dataclass(frozen=True)
+class _Arguments:
+    """Store what a keypoint network says about a recipe's rendered crops."""
+
+    recipe: tyro.conf.Positional[Path]
+    weights: tyro.conf.Positional[Path]
+    out: tyro.conf.Positional[Path]
+    count: int = 16000
+
+
+def main() -> None:
+    """The command line."""
+    args = tyro.cli(_Arguments)
+    stored = gather(Recipe.load(args.recipe), args.weights, args.count, args.out)
+    print(f"{stored} looks in {args.out}: now knuckle train recipes/polish.toml")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""Posed hands and looks: what the lifter learns from is what it will meet."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from test_training_examples import make_sample
+
+from knuckle.hand import N_JOINTS, Joint
+from knuckle.models.keypoints import KeypointNetwork, KeypointSettings
+from knuckle.models.lifter import LifterSettings
+from knuckle.render.hand_model import HandModel
+from knuckle.train import poses
+from knuckle.train.looks import KEYS, gather
+from knuckle.train.recipe import AugmentSettings, OptimiserSettings, Recipe, SourceSettings
+from knuckle.train.streams import training_loader, validation_loaders
+
+RECIPE = Recipe(
+    kind="lifter",
+    name="posed",
+    lifter=LifterSettings(feature_size=8, width=16, whole_width=64),
+    optimiser=OptimiserSettings(minutes=0.01, batch=16),
+    workers=0,
+)
+
+
+@pytest.fixture(scope="module")
+def hands():
+    """(noise of keypoints, 2,000 upright hands as directions)."""
+    rng = np.random.default_rng(0)
+    model = HandModel.load()
+    pose_deg = poses.PoseBank(rng, 2000).draw(2000)
+    rays, _ = poses._look_at(rng, poses.random_joints(rng, pose_deg, model))
+    return poses.KeypointNoise.of(rays), rays
+
+
+def test_what_is_seen_perfectly_is_said_exactly(hands):
+    noise, rays = hands
+    said, _ = noise(np.random.default_rng(1), rays, np.full(rays.shape[:2], 1e-5))
+    np.testing.assert_allclose(said, rays, atol=2e-2 * np.ptp(rays, axis=1).max())
+
+
+def test_keypoints_are_right_on_average_and_their_sigmas_too(hands):
+    noise, rays = hands
+    rng = np.random.default_rng(2)
+    said, sigma = noise(rng, rays, poses.sample_scatter(rng, rays, 0.2))
+    middle, size = poses._square(rays)
+    truth, said, sigma = (rays - middle) / size, (said - middle) / size, sigma / size[..., 0]
+    error = said - truth
+    # The slope of the truth over what is said is 1: knowing no more, one would say the same.
+    moved = said - said.mean(axis=0)
+    assert (moved * (truth - truth.mean(axis=0))).sum() / (moved**2).sum() == pytest.approx(
+        1, abs=0.03
+    )
+    assert (np.abs(error).mean(axis=-1) / sigma).mean() == pytest.approx(1, abs=0.1)
+
+
+def test_errors_run_along_fingers(hands):
+    noise, rays = hands
+    rng = np.random.default_rng(3)
+    said, sigma = noise(rng, rays, poses.sample_scatter(rng, rays, 0.15))
+    error = ((said - rays) / sigma[..., None])[..., 0]
+    along = np.corrcoef(error[:, Joint.RING_PIP], error[:, Joint.RING_DIP])[0, 1]
+    apart = np.corrcoef(error[:, Joint.THUMB_TIP], error[:, Joint.RING_DIP])[0, 1]
+    assert along > 0.3 > abs(apart)
+
+
+def test_hidden_joints_are_known_to_be_unsure(hands):
+    noise, rays = hands
+    scatter = np.full(rays.shape[:2], 0.02)
+    scatter[:, Joint.INDEX_TIP] = 1.0
+    _, sigma = noise(np.random.default_rng(4), rays, scatter)
+    assert sigma[:, Joint.INDEX_TIP].mean() > 2 * sigma[:, Joint.LITTLE_TIP].mean()
+
+
+def test_scatter_hides_at_most_half_beyond_a_line_a_finger_and_a_few(hands):
+    _, rays = hands
+    hidden = poses.sample_scatter(np.random.default_rng(5), rays, 0.01) >= 0.5
+    assert 0.05 < hidden.mean() < 0.3
+    assert np.median(hidden.sum(axis=1)) <= 4
+
+
+def looks_of(folder, counts=(64, 8)):
+    path = folder / "looks.npz"
+    arrays = {}
+    for part, n in zip(("train", "validation"), counts, strict=True):
+        shapes = {"rays": (2,), "sigma": (), "features": (8,), "joints_mm": (3,)}
+        for key in KEYS:
+            arrays[f"{part}/{key}"] = np.ones((n, N_JOINTS, *shapes.get(key, ())), np.float16)
+    np.savez(path, **arrays)
+    return path
+
+
+def test_a_batch_holds_posed_hands_and_looks_by_their_shares(tmp_path):
+    source = SourceSettings(looks=str(looks_of(tmp_path)), share=0.25)
+    recipe = replace(RECIPE, sources=(source,))
+    batch = next(iter(training_loader(recipe)))
+    assert {key: len(value) for key, value in batch.items()} == dict.fromkeys(KEYS, 16)
+    seeing = batch["features"].abs().sum((1, 2)) > 0
+    assert seeing.tolist() == [False] * 12 + [True] * 4
+    loaders = validation_loaders(recipe)
+    assert set(loaders) == {"posed", "looks"}
+    assert len(next(iter(loaders["looks"]))["rays"]) == 8
+
+
+def test_looks_that_were_not_gathered_are_asked_for(tmp_path):
+    recipe = replace(RECIPE, sources=(SourceSettings(looks=str(tmp_path / "no.npz")),))
+    with pytest.raises(FileNotFoundError, match=r"knuckle\.train\.looks"):
+        next(iter(training_loader(recipe)))
+
+
+def test_gathered_looks_are_what_the_network_says(tmp_path):
+    from knuckle.data.shards import write_shard
+
+    torch.manual_seed(0)
+    samples = [replace(make_sample(seed=i), key=f"k{i}", group=f"k{i}") for i in range(6)]
+    write_shard(tmp_path / "crops-000-00001.tar", samples)
+    settings = KeypointSettings(64, (16, 16, 16, 16), feature_size=8)
+    recipe = Recipe(
+        kind="keypoints",
+        name="small",
+        keypoints=settings,
+        sources=(SourceSettings(shards=str(tmp_path)), SourceSettings(photographs="none")),
+        augment=AugmentSettings(other_side=0, no_hand=0),
+        optimiser=OptimiserSettings(batch=4),
+        workers=0,
+    )
+    state = KeypointNetwork(settings).state_dict()
+    weights = tmp_path / "weights.pt"
+    torch.save({f"keypoints.{k}": v for k, v in state.items()}, weights)
+    out = tmp_path / "looks.npz"
+    assert gather(recipe, weights, 8, out) == 8
+    with np.load(out) as looks:
+        assert looks["train/features"].shape == (8, N_JOINTS, 8)
+        assert np.all(looks["train/joints_mm"][:, 0] == 0)
+        assert np.all(looks["train/sigma"] > 0)
+    with pytest.raises(ValueError, match="keypoint recipe"):
+        gather(RECIPE, weights, 8, out)
