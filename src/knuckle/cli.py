@@ -509,14 +509,22 @@ class Stats:
     """One of its splits, all, or 70/15/15:train, :val, :test."""
     read: bool = False
     """Also read every picture, for their sizes."""
+    plausibility: bool = False
+    """Also measure whether people could have done this: angles, bones, hands in hands."""
 
     def run(self) -> int:
         """Count and print."""
         from knuckle.data.census import describe, take_census
         from knuckle.data.datasets import open_dataset
+        from knuckle.data.plausibility import measure
+        from knuckle.progress import bar
 
         dataset = open_dataset(self.dataset, self.split)
         print(describe(dataset, take_census(dataset, read=self.read)))
+        if self.plausibility:
+            with bar("labels") as advance:
+                found = measure(dataset, advance)
+            print(f"\n{found}")
         return 0
 
 

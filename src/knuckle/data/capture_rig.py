@@ -24,7 +24,7 @@ MOST_CAMERAS = 140
 
 #: Where on the dome cameras stand: to the sides and up and down, degrees.
 _AZIMUTH_DEG, _ELEVATION_DEG = (-95.0, 95.0), (-30.0, 62.0)
-_DISTANCE_MM, _FOCAL_PX = (980.0, 1160.0), (1000.0, 1290.0)
+_DISTANCE_MM, _FOCAL_PX = (980.0, 1160.0), (1100.0, 1300.0)
 #: The share of cameras that stand upright.
 _UPRIGHT_SHARE = 0.75
 _FIRST_NAME = 400001
@@ -94,9 +94,9 @@ def sample_lamps(rng: np.random.Generator) -> tuple[Lights, np.ndarray]:
         directions=towards, colours=strength[:, None] * warmth, ambient=around,
         shadow=float(rng.uniform(0.5, 0.8)), softness_mm=float(rng.uniform(8, 16)),
     )  # fmt: skip
-    radius, spacing = 1350.0, 210.0
+    radius, spacing = 1350.0, 240.0
     lamps = _sphere(int(4 * np.pi * (radius / spacing) ** 2)) * radius
-    kept = rng.random(len(lamps)) < 0.7
+    kept = rng.random(len(lamps)) < 0.6
     return lights, CENTRE_MM + lamps[kept] + rng.normal(0, 15.0, (int(kept.sum()), 3))
 
 

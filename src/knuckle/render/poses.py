@@ -727,6 +727,33 @@ def finger_penetration_mm(joints_mm: Float[np.ndarray, "hand 21 3"]) -> np.ndarr
     return np.maximum(room - distance, 0.0).max(axis=1)
 
 
+def hands_penetration_mm(
+    right_mm: Float[np.ndarray, "hand 21 3"], left_mm: Float[np.ndarray, "hand 21 3"]
+) -> np.ndarray:
+    """How deep two hands reach into each other, at worst, in mm; from their joints alone.
+
+    Capsules as in ``finger_penetration_mm``; ``contact.penetration_mm`` is finer where pose and
+    shape are known.
+
+    Args:
+        right_mm: (N, 21, 3).
+        left_mm: (N, 21, 3) in the same frame.
+
+    Returns:
+        (N,) overlap of the worst pair of bones, 0 where none overlap.
+    """
+    starts, ends, radii, _ = _capsules()
+    first, second = (a.ravel() for a in np.indices((len(starts), len(starts))))
+    hands = np.stack([right_mm, left_mm]).astype(np.float32)
+    scale = np.linalg.norm(hands[:, :, 9] - hands[:, :, 0], axis=-1) / _mean_palm_length_mm()
+    distance = _segment_distance(
+        hands[0][:, starts[first]], hands[0][:, ends[first]],
+        hands[1][:, starts[second]], hands[1][:, ends[second]],
+    )  # fmt: skip
+    room = radii[first] * scale[0][:, None] + radii[second] * scale[1][:, None]
+    return np.maximum(room - distance, 0.0).max(axis=1)
+
+
 def _segment_distance(p: np.ndarray, p_end: np.ndarray, q: np.ndarray, q_end: np.ndarray
                       ) -> np.ndarray:  # fmt: skip
     """(...) least distance of two segments (Ericson, Real-Time Collision Detection, 5.1.9)."""
