@@ -1,0 +1,129 @@
+"""Hands of single images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from knuckle.camera import Camera
+from knuckle.codec import DetectedHand
+from knuckle.hand import SIDES, Side
+from knuckle.image import to_rgb
+from knuckle.pipeline.settings import EstimatorSettings, with_options
+from knuckle.pipeline.stages import Stages
+from knuckle.pose import Keypoints
+from knuckle.pose.duplicates import without_duplicates
+from knuckle.results import HandPose
+
+#: A box does not say which way is up; these are tried. The second look finds the exact angle.
+_BOX_ANGLES = (0.0, np.pi / 2, np.pi, -np.pi / 2)
+
+
+class HandEstimator:
+    """Finds the hands of single images and gives their joints in 2D and 3D.
+
+    The networks are opened at the first call.
+
+    Example:
+        >>> estimator = HandEstimator(max_hands=2)
+        >>> for hand in estimator(image):
+        ...     print(hand.side, hand.joints_mm)
+    """
+
+    def __init__(self, settings: EstimatorSettings | None = None, **options: Any) -> None:
+        """Make an estimator.
+
+        Args:
+            settings: see ``EstimatorSettings``.
+            **options: fields of ``EstimatorSettings`` by name.
+
+        Raises:
+            TypeError: there is no such option.
+            ValueError: an option is out of its range.
+            FileNotFoundError: ``weights_dir`` does not exist.
+        """
+        self.settings = with_options(settings or EstimatorSettings(), options)
+        self._stages = Stages(self.settings)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Version of the weights of each network, by kind. Opens the networks."""
+        return self._stages.versions()
+
+    def __call__(
+        self,
+        image: np.ndarray,
+        camera: Camera | None = None,
+        boxes_xyxy: np.ndarray | None = None,
+    ) -> list[HandPose]:
+        """Estimate the hands of one image.
+
+        Args:
+            image: (H, W, 3) uint8 RGB; see ``image.to_rgb`` for what else is understood.
+            camera: its intrinsics; without them a diagonal field of view of 65° is taken, and
+                ``camera.assumed`` of the result says so.
+            boxes_xyxy: (N, 4) px around one hand each. Skips detection.
+
+        Returns:
+            The hands, best first; with boxes, one per box in the order of the boxes, however
+            unlikely a hand (see ``HandPose.score``).
+
+        Raises:
+            TypeError: the image is not an array.
+            ValueError: image or boxes are not as described.
+        """
+        image = to_rgb(image)
+        height, width = image.shape[:2]
+        camera = camera or Camera.assume(width, height)
+        if boxes_xyxy is None:
+            keypoints = self._find(image)
+        else:
+            keypoints = self._look_into(image, check_boxes(boxes_xyxy))
+        return self._stages.poses(keypoints, camera, (height, width))
+
+    def _find(self, image: np.ndarray) -> Keypoints:
+        """Hands of the whole image, each once, best first."""
+        stages = self._stages
+        crops = [stages.crop_of(hand) for hand in stages.detect(image).hands]
+        found = stages.look_again(image, stages.look(image, crops))
+        sure = np.flatnonzero(found.score >= self.settings.score_threshold)
+        # Of two looks at one hand, one for each side, the look with the right side comes first.
+        best_first = sure[np.argsort(-found.trust[sure], kind="stable")]
+        found = found.take(best_first)
+        return found.take(without_duplicates(found)[: self.settings.max_hands])
+
+    def _look_into(self, image: np.ndarray, boxes_xyxy: np.ndarray) -> Keypoints:
+        """One hand per box: both sides and four directions are tried, the likeliest is kept."""
+        stages = self._stages
+        guesses = [(side, angle) for side in SIDES for angle in _BOX_ANGLES]
+        crops = [
+            stages.crop_of(_guessed_hand(box, side, angle))
+            for side, angle in guesses
+            for box in boxes_xyxy
+        ]
+        all_looks = stages.look(image, crops)
+        trust = all_looks.trust.reshape(len(guesses), len(boxes_xyxy))
+        likeliest = trust.argmax(axis=0) * len(boxes_xyxy) + np.arange(len(boxes_xyxy))
+        return stages.look_again(image, all_looks.take(likeliest))
+
+
+def check_boxes(boxes_xyxy: np.ndarray) -> np.ndarray:
+    """Boxes as (N, 4) float, or ``ValueError``."""
+    boxes = np.asarray(boxes_xyxy, dtype=np.float64)
+    if boxes.size == 0:
+        return boxes.reshape(0, 4)
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(f"boxes_xyxy must have shape (N, 4), got {boxes.shape}")
+    good = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    if not good.all():
+        first = int(np.flatnonzero(~good)[0])
+        raise ValueError(
+            f"a box is (x0, y0, x1, y1) with x0 < x1 and y0 < y1, got {boxes[first]} at {first}"
+        )
+    return boxes
+
+
+def _guessed_hand(box_xyxy: np.ndarray, side: Side, angle: float) -> DetectedHand:
+    x0, y0, x1, y1 = (float(v) for v in box_xyxy)
+    return DetectedHand(((x0 + x1) / 2, (y0 + y1) / 2), max(x1 - x0, y1 - y0), angle, side)

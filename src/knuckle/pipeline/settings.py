@@ -1,0 +1,99 @@
+"""What can be set about an estimator and a tracker, checked when it is set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from knuckle.track.smoothing import OneEuroSmoother
+from knuckle.track.track import Smoother
+
+#: Ways of steadying a track, by the name that ``HandTracker(smooth=…)`` takes.
+SMOOTHERS: dict[str, Callable[[], Smoother]] = {"one_euro": OneEuroSmoother}
+
+
+@dataclass(frozen=True)
+class EstimatorSettings:
+    """Settings of ``HandEstimator``.
+
+    Attributes:
+        max_hands: at most so many hands, the best ones.
+        detector_threshold: least score of a hand in the detector, 0..1.
+        score_threshold: least ``HandPose.score`` of a hand, seen from close by, 0..1.
+        hand_length_mm: length from wrist to middle fingertip if known; fixes the scale.
+        weights_dir: folder with other networks than those in the package.
+        threads: CPU threads that a network may use.
+    """
+
+    max_hands: int = 8
+    detector_threshold: float = 0.3
+    score_threshold: float = 0.5
+    hand_length_mm: float | None = None
+    weights_dir: str | Path | None = None
+    threads: int = 2
+
+    def __post_init__(self) -> None:
+        for name in ("max_hands", "threads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("detector_threshold", "score_threshold"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be in 0..1, got {getattr(self, name)}")
+        if self.hand_length_mm is not None and not 10 < self.hand_length_mm < 500:
+            raise ValueError(f"hand_length_mm must be in 10..500 mm, got {self.hand_length_mm}")
+
+
+@dataclass(frozen=True)
+class TrackerSettings(EstimatorSettings):
+    """Settings of ``HandTracker``: those of the estimator, and these.
+
+    Attributes:
+        max_hands: at most so many hands at a time.
+        smooth: a name in ``SMOOTHERS``, or None for the raw estimates.
+        keep_threshold: least score of a hand that is being followed, 0..1.
+        doubt_threshold: score below which a followed hand is searched for anew, 0..1.
+        search_every: frames between two searches of the whole frame while there is a reason.
+        idle_search_every: frames between two searches when a slot is free but nothing changes.
+        memory_s: for so long a hand that is hidden may come back as the same track.
+    """
+
+    max_hands: int = 2
+    smooth: str | None = "one_euro"
+    keep_threshold: float = 0.25
+    doubt_threshold: float = 0.4
+    search_every: int = 3
+    idle_search_every: int = 30
+    memory_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.smooth is not None and self.smooth not in SMOOTHERS:
+            raise ValueError(
+                f"smooth must be None or one of {', '.join(SMOOTHERS)}, got {self.smooth!r}"
+            )
+        for name in ("keep_threshold", "doubt_threshold"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be in 0..1, got {getattr(self, name)}")
+        for name in ("search_every", "idle_search_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not self.memory_s >= 0:
+            raise ValueError(f"memory_s must not be negative, got {self.memory_s}")
+
+
+Settings = TypeVar("Settings", bound=EstimatorSettings)
+
+
+def with_options(settings: Settings, options: dict[str, Any]) -> Settings:
+    """``settings`` with some fields changed.
+
+    Raises:
+        TypeError: there is no such option.
+    """
+    known = [item.name for item in fields(settings)]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise TypeError(f"unknown option {', '.join(unknown)}; there are {', '.join(known)}")
+    return replace(settings, **options)

@@ -1,0 +1,281 @@
+"""Hands of videos."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from knuckle.camera import Camera
+from knuckle.crop import Crop
+from knuckle.image import to_rgb
+from knuckle.pipeline.settings import SMOOTHERS, TrackerSettings, with_options
+from knuckle.pipeline.stages import Stages
+from knuckle.pose import Keypoints
+from knuckle.pose.duplicates import extent_px, same_hand, without_duplicates
+from knuckle.results import Frame, HandPose, TrackedHand
+from knuckle.track.association import assign, is_known, is_near
+from knuckle.track.scene import Scene
+from knuckle.track.schedule import SearchSchedule
+from knuckle.track.track import Track
+
+#: A hand has left when fewer of its joints than this lie inside the frame.
+_LEAST_INSIDE = 0.25
+
+#: A hand is likelier where one was lost than elsewhere: its trust counts so many times.
+_AWAITED_BONUS = 1.5
+
+#: Bare images have no time; they are taken to be so many per second.
+NOMINAL_FPS = 30.0
+
+
+class HandTracker:
+    """Follows hands through a video: identity, steady joints, bones of constant length.
+
+    Give it the frames in order. The crop of each hand comes from its last joints and their
+    velocity; the whole frame is searched only when a hand may have come or gone.
+
+    Example:
+        >>> tracker = HandTracker(max_hands=2)
+        >>> for frame in open_source("hands.mp4"):
+        ...     for hand in tracker(frame):
+        ...         print(hand.track_id, hand.side, hand.root_mm)
+    """
+
+    def __init__(self, settings: TrackerSettings | None = None, **options: Any) -> None:
+        """Make a tracker.
+
+        Args:
+            settings: see ``TrackerSettings``.
+            **options: fields of ``TrackerSettings`` by name.
+
+        Raises:
+            TypeError: there is no such option.
+            ValueError: an option is out of its range.
+            FileNotFoundError: ``weights_dir`` does not exist.
+        """
+        self.settings = with_options(settings or TrackerSettings(), options)
+        self._stages = Stages(self.settings)
+        self._numbers = itertools.count()
+        self.reset()
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Version of the weights of each network, by kind. Opens the networks."""
+        return self._stages.versions()
+
+    def reset(self) -> None:
+        """Forget everything, as before the first frame; ids go on counting."""
+        self._tracks: list[Track] = []
+        self._scene = Scene()
+        self._schedule = SearchSchedule(self.settings.search_every, self.settings.idle_search_every)
+        self._time_s: float | None = None
+
+    def __call__(
+        self, frame: Frame | np.ndarray, camera: Camera | None = None
+    ) -> list[TrackedHand]:
+        """Follow the hands into the next frame.
+
+        Args:
+            frame: the next frame, or a bare image (as for ``HandEstimator``), which is taken to
+                come 1/30 s after the one before.
+            camera: intrinsics; by default the frame's own, else a field of view is assumed.
+
+        Returns:
+            The hands in this frame, in the order of their ids. A frame that is not later than the
+            one before it starts a new video: new tracks.
+        """
+        image, time_s, camera = self._read(frame, camera)
+        if self._scene.see(image):
+            self._tracks = []  # a cut: whoever was there is gone
+        self._forget(time_s)
+        followed = [track for track in self._tracks if not track.lost]
+        crops = [self._crop(track, time_s) for track in followed]
+        searched = self._should_search(followed, time_s)
+        if searched:
+            crops += self._search(image, followed, time_s)
+        looked = self._stages.look(image, crops)
+        own = looked.take(range(len(followed)))
+        seen, own = self._keep(followed, own, time_s, image.shape[:2])
+        new = looked.take(range(len(followed), len(crops)))
+        if len(seen) < len(followed) and not searched:
+            new = self._stages.look(image, self._search(image, seen, time_s))
+        if len(new):
+            new = self._unique(self._stages.look_again(image, new), time_s)
+            own, new = self._reseat(seen, own, new, time_s)
+            new = self._newcomers(new, own)
+            seen, own = self._make_room(seen, own, new)
+        poses = self._stages.poses(Keypoints.concatenate(own, new), camera, image.shape[:2])
+        seen += self._claim(new, poses[len(own) :], time_s)
+        hands = [track.see(pose, time_s) for track, pose in zip(seen, poses, strict=True)]
+        return sorted((hand for hand in hands if hand is not None), key=lambda h: h.track_id)
+
+    def _read(
+        self, frame: Frame | np.ndarray, camera: Camera | None
+    ) -> tuple[np.ndarray, float, Camera]:
+        """Image, time and camera of a frame; starts anew where time does not go on."""
+        if isinstance(frame, Frame):
+            image, time_s = to_rgb(frame.image), frame.time_s
+            camera = camera or frame.camera
+            if self._time_s is not None and time_s <= self._time_s:
+                self.reset()
+        else:
+            image = to_rgb(frame)
+            time_s = 0.0 if self._time_s is None else self._time_s + 1 / NOMINAL_FPS
+        self._time_s = time_s
+        return image, time_s, camera or Camera.assume(image.shape[1], image.shape[0])
+
+    def _forget(self, time_s: float) -> None:
+        """Drop tracks that have been hidden for too long, or turned out to be something else."""
+        self._tracks = [
+            track
+            for track in self._tracks
+            if not track.dismissed
+            and (not track.lost or track.unseen_s(time_s) <= self.settings.memory_s)
+        ]
+
+    def _crop(self, track: Track, time_s: float) -> Crop:
+        return self._stages.crop_around(track.predict(time_s), track.side)
+
+    def _should_search(self, followed: list[Track], time_s: float) -> bool:
+        return self._schedule.due(
+            followed=len(followed),
+            slots=self.settings.max_hands,
+            doubtful=any(t.score < self.settings.doubt_threshold for t in self._tracks),
+            changed=self._scene.changed_since_search(_boxes(followed, time_s)),
+        )
+
+    def _search(self, image: np.ndarray, followed: list[Track], time_s: float) -> list[Crop]:
+        """Crops of the hands in the whole frame that are not being followed with certainty."""
+        self._schedule.searched()
+        self._scene.searched(_boxes(followed, time_s))
+        certain = [t for t in followed if t.score >= self.settings.doubt_threshold]
+        known = [(track.side, track.predict(time_s)) for track in certain]
+        crops = []
+        for hand in self._stages.detect(image).hands:
+            if any(is_known(hand, side, joints_px) for side, joints_px in known):
+                continue
+            # A hand that was lost here is likelier than a new one: its side is tried as well.
+            missed = {t.side for t in self._missed(followed) if is_near(hand, t.predict(time_s))}
+            sides = missed | {hand.side}
+            crops += [self._stages.crop_of(replace(hand, side=side)) for side in sorted(sides)]
+        return crops
+
+    def _missed(self, followed: list[Track]) -> list[Track]:
+        """Tracks that are lost, or hold on to little."""
+        doubt = self.settings.doubt_threshold
+        return [t for t in self._tracks if t.lost or (t in followed and t.score < doubt)]
+
+    def _keep(
+        self,
+        followed: list[Track],
+        looked: Keypoints,
+        time_s: float,
+        frame_shape: tuple[int, int],
+    ) -> tuple[list[Track], Keypoints]:
+        """The tracks that are still on a hand, each on one of its own."""
+        # Of two tracks on one hand, the one whose side it is, and that came less far, stays.
+        expected = np.array([track.predict(time_s) for track in followed]).reshape(-1, 21, 2)
+        came = np.linalg.norm((looked.points_px - expected).mean(axis=1), axis=1)
+        jump = came / np.maximum(extent_px(expected), 1.0)
+        best_first = np.argsort(-looked.trust * np.exp(-jump), kind="stable")
+        inside = _share_inside(looked.points_px, frame_shape)
+        there = (looked.score >= self.settings.keep_threshold) & (inside >= _LEAST_INSIDE)
+        present = best_first[there[best_first]]
+        kept = [present[k] for k in without_duplicates(looked.take(present))]
+        kept = sorted(int(i) for i in kept)
+        for i, track in enumerate(followed):
+            if i not in kept:
+                track.lose()
+        return [followed[i] for i in kept], looked.take(kept)
+
+    def _unique(self, looked: Keypoints, time_s: float) -> Keypoints:
+        """The hands that the search has found, each once, best first."""
+        looked = looked.take(np.flatnonzero(looked.score >= self.settings.score_threshold))
+        awaited = self._match(looked, self._missed(self._tracks), time_s)
+        bonus = np.array([1.0 if match is None else _AWAITED_BONUS for match in awaited])
+        looked = looked.take(np.argsort(-looked.trust * bonus, kind="stable"))
+        return looked.take(without_duplicates(looked))
+
+    def _reseat(
+        self, seen: list[Track], own: Keypoints, new: Keypoints, time_s: float
+    ) -> tuple[Keypoints, Keypoints]:
+        """Put tracks that hold on to little back on their hands, where the search found these."""
+        doubtful = np.flatnonzero(own.score < self.settings.doubt_threshold)
+        matches = self._match(new, [seen[k] for k in doubtful], time_s)
+        chosen = np.arange(len(own))
+        for i, match in enumerate(matches):
+            if match is not None and new.trust[i] > own.trust[doubtful[match]]:
+                chosen[doubtful[match]] = len(own) + i
+        rest = [i for i in range(len(new)) if len(own) + i not in chosen]
+        return Keypoints.concatenate(own, new).take(chosen), new.take(rest)
+
+    def _newcomers(self, new: Keypoints, own: Keypoints) -> Keypoints:
+        """Hands that are not followed yet, and for which there is room.
+
+        There is room where nothing is followed, or where what is followed is hardly a hand.
+        """
+        unknown = [
+            i
+            for i in range(len(new))
+            if not any(same_hand(new, i, own, k) for k in range(len(own)))
+        ]
+        certain = int((own.score >= self.settings.doubt_threshold).sum())
+        return new.take(unknown[: self.settings.max_hands - certain])
+
+    def _make_room(
+        self, seen: list[Track], own: Keypoints, new: Keypoints
+    ) -> tuple[list[Track], Keypoints]:
+        """Give up the least certain tracks where newcomers need their places."""
+        most_certain_first = np.argsort(-own.score, kind="stable")
+        kept = sorted(int(i) for i in most_certain_first[: self.settings.max_hands - len(new)])
+        for i, track in enumerate(seen):
+            if i not in kept:
+                track.lose()
+        return [seen[i] for i in kept], own.take(kept)
+
+    def _claim(self, new: Keypoints, poses: list[HandPose], time_s: float) -> list[Track]:
+        """A track for each new hand: one that was lost nearby, else a new one."""
+        lost = [track for track in self._tracks if track.lost]
+        claimed = []
+        for pose, match in zip(poses, self._match(new, lost, time_s), strict=True):
+            if match is None:
+                track = Track(
+                    pose,
+                    time_s,
+                    numbers=self._numbers,
+                    smoother=SMOOTHERS[self.settings.smooth]() if self.settings.smooth else None,
+                    least_score=self.settings.score_threshold,
+                )
+                self._tracks.append(track)
+            else:
+                track = lost[match]
+            claimed.append(track)
+        return claimed
+
+    @staticmethod
+    def _match(found: Keypoints, tracks: list[Track], time_s: float) -> list[int | None]:
+        """For each hand found, the track that it may be, each at most once."""
+        return assign(
+            [(found.side(i), points) for i, points in enumerate(found.points_px)],
+            [(track.side, track.predict(time_s)) for track in tracks],
+            [track.unseen_s(time_s) for track in tracks],
+        )
+
+
+def _boxes(tracks: list[Track], time_s: float) -> np.ndarray:
+    """(N, 4) px around the hands' predicted joints, with room for skin and inexactness."""
+    boxes = np.empty((len(tracks), 4))
+    for i, track in enumerate(tracks):
+        joints_px = track.predict(time_s)
+        room = 0.25 * extent_px(joints_px)
+        boxes[i] = *(joints_px.min(axis=0) - room), *(joints_px.max(axis=0) + room)
+    return boxes
+
+
+def _share_inside(points_px: np.ndarray, frame_shape: tuple[int, int]) -> np.ndarray:
+    """Share of the points that lie inside the frame: (N, 21, 2) -> (N,)."""
+    limit = np.array([frame_shape[1], frame_shape[0]]) - 0.5
+    return ((points_px > -0.5) & (points_px < limit)).all(axis=-1).mean(axis=-1)
