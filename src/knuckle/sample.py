@@ -69,6 +69,7 @@ class Sample:
             so that the rest may serve as an example of "no hand".
         key: unique name within its data set, fit for a file name.
         group: what must not be split between training and test (subject, sequence, photograph).
+        derived: what nobody labelled and was worked out from the labels: of "hand_map", "visible".
     """
 
     image: np.ndarray
@@ -79,6 +80,7 @@ class Sample:
     complete: bool = True
     key: str
     group: str = ""
+    derived: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:

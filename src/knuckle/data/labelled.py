@@ -145,7 +145,7 @@ class LabelledSet(ABC):
         if not 0 <= index < len(self):
             raise IndexError(f"{self.name} has {len(self)} records, asked for number {index}")
         record = self.record(index)
-        return Sample(
+        sample = Sample(
             image=self.image(index),
             hands=record.hands,
             camera=record.camera,
@@ -155,6 +155,12 @@ class LabelledSet(ABC):
             key=record.key,
             group=record.group,
         )
+        return self.completed(index, sample)
+
+    def completed(self, index: int, sample: Sample) -> Sample:
+        """The sample with what can be worked out from its labels; most sets leave it as it is."""
+        del index
+        return sample
 
     def flaw(self, sample: Sample) -> str | None:
         """Why a picture should be left out that only reading it reveals, or None."""

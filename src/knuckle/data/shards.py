@@ -99,6 +99,7 @@ def _members(sample: Sample, quality: int) -> Iterator[tuple[str, bytes]]:
         "ignore_xyxy": sample.ignore_xyxy.tolist(),
         "complete": sample.complete,
         "group": sample.group,
+        "derived": list(sample.derived),
     }
     yield f"{sample.key}.json", json.dumps(labels).encode()
 
@@ -126,6 +127,7 @@ def decode(key: str, members: dict[str, bytes]) -> Sample:
         complete=labels["complete"],
         key=key,
         group=labels["group"],
+        derived=tuple(labels.get("derived", ())),  # older shards do not say
     )
 
 

@@ -14,7 +14,7 @@ gives the mirrored hand to the last digit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import TypeVar
@@ -22,8 +22,8 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import Bool, Float
 
-from knuckle.camera import Camera
-from knuckle.hand import ARTICULATIONS, KNUCKLES, N_JOINTS, Joint, Side, check_side, joint_angles
+from knuckle.camera import Camera, RigidTransform
+from knuckle.hand import KNUCKLES, N_JOINTS, Joint, Side, check_side, joint_angles
 from knuckle.render.hand_model import (
     FINGER_ROWS,
     FLEXION,
@@ -101,6 +101,44 @@ class HandFit:
     def __len__(self) -> int:
         return len(self.joints_mm)
 
+    def take(self, rows: np.ndarray) -> HandFit:
+        """Some of the hands."""
+        return HandFit(
+            self.parameters.take(rows),
+            *(getattr(self, f.name)[rows] for f in fields(self) if f.name != "parameters"),
+        )
+
+    def moved(self, T_new_from_old: RigidTransform) -> HandFit:
+        """The same hands in another frame."""
+        turn = T_new_from_old.rotation
+        return replace(
+            self,
+            parameters=replace(
+                self.parameters,
+                R_camera_from_hand=turn @ self.parameters.R_camera_from_hand,
+                root_mm=T_new_from_old(self.parameters.root_mm),
+            ),
+            joints_mm=T_new_from_old(self.joints_mm),
+        )
+
+    @classmethod
+    def joined(cls, fits: Sequence[HandFit]) -> HandFit:
+        """Several fits, at least one, as one."""
+        return cls(
+            HandParameters.joined([fit.parameters for fit in fits]),
+            *(
+                np.concatenate([getattr(fit, f.name) for fit in fits])
+                for f in fields(cls)
+                if f.name != "parameters"
+            ),
+        )
+
+
+def rigid_between(points: np.ndarray, target: np.ndarray) -> RigidTransform:
+    """The turn and shift that lay points (K, 3) onto targets (K, 3) best; never a mirror image."""
+    rotation, shift = _rigid(points[None], target[None], np.ones((1, len(points))))
+    return RigidTransform(rotation[0], shift[0])
+
 
 def fit_hands(
     joints_mm: Float[np.ndarray, "hand 21 3"],
@@ -129,11 +167,9 @@ def fit_hands(
     sides = _sides(side, len(joints))
     mirror = _mirrors(sides)  # (N, 3)
     labels = _Labels(joints * mirror[:, None], valid / settings.joint_sigma_mm)
-    fits = []
-    for rows in _batches(labels.enough()):
-        batch = labels.take(rows)
-        fits.append(_minimise(batch, _start_from_points(batch), settings))
-    return _collected(fits, labels, sides)
+    batches = (labels.take(rows) for rows in _batches(labels.enough()))
+    found = (_minimise(batch, _start_from_points(batch), settings) for batch in batches)
+    return _collected(found, labels, sides)
 
 
 def fit_hands_2d(
@@ -179,15 +215,9 @@ def fit_hands_2d(
     focal = np.array([(c.fx, c.fy) for c in cameras]).reshape(n, 2)
     weight = np.where(valid, 1.0 / np.where(valid, sigma, 1.0), 0.0)
     labels = _Labels(rays, weight, focal)
-    fits = []
-    for rows in _batches(labels.enough()):
-        batch = labels.take(rows)
-        glances = [
-            _minimise(batch, start, replace(settings, max_steps=_GLANCE))
-            for start in _starts_from_rays(batch)
-        ]
-        fits.append(_minimise(batch, _likeliest(glances), settings))
-    return _collected(fits, labels, sides)
+    batches = (labels.take(rows) for rows in _batches(labels.enough()))
+    found = (_minimise(batch, _glance(batch, settings), settings) for batch in batches)
+    return _collected(found, labels, sides)
 
 
 # --- what is likely ------------------------------------------------------------------------------
@@ -376,15 +406,12 @@ def _observed_angles(labels: _Labels) -> np.ndarray:
     pose = np.full((len(labels), N_POSE_ROWS, 3), np.nan)
     with np.errstate(invalid="ignore"):
         seen = joint_angles(np.where(known[..., None], labels.target, np.nan), "right")
-    seen = np.nan_to_num(seen, nan=np.nan).reshape(-1, 5, 3, 2)  # (N, finger, joint, angle)
+    seen = seen.reshape(-1, 5, 3, 2)  # (N, finger, joint, angle)
     fingers = FINGER_ROWS[1:]
     pose[:, fingers, FLEXION] = seen[:, 1:, :, 0]
     pose[:, fingers[:, 0], SPREAD] = seen[:, 1:, 0, 1]
     angles = pose[:, FREE_ANGLES[:, 0], FREE_ANGLES[:, 1]]
     return np.where(np.isfinite(angles), angles, pose_prior().mean_deg)
-
-
-assert len(ARTICULATIONS) == 15  # joint_angles gives the angles of five fingers, three joints each
 
 
 def _rigid(
@@ -573,9 +600,11 @@ def _damped_step(bowl: _Bowl, damping: np.ndarray) -> np.ndarray:
     return -np.linalg.solve(matrix, bowl.gradient[..., None])[..., 0]
 
 
-def _likeliest(found: list[_Found]) -> _State:
-    """Of several climbs of the same hands, where the lowest ended."""
-    best = np.argmin([f.cost for f in found], axis=0)
+def _glance(labels: _Labels, settings: FitSettings) -> _State:
+    """The start of each hand from which a few steps lead lowest."""
+    brief = replace(settings, max_steps=_GLANCE)
+    found = [_minimise(labels, start, brief) for start in _starts_from_rays(labels)]
+    best = np.argmin([one.cost for one in found], axis=0)
     likeliest = found[0].state
     for number, one in enumerate(found):
         rows = np.flatnonzero(best == number)
@@ -586,7 +615,7 @@ def _likeliest(found: list[_Found]) -> _State:
 # --- the result ----------------------------------------------------------------------------------
 
 
-def _collected(found: list[_Found], labels: _Labels, sides: tuple[Side, ...]) -> HandFit:
+def _collected(found: Iterable[_Found], labels: _Labels, sides: tuple[Side, ...]) -> HandFit:
     """All batches in order, each hand as its own side again."""
     chain, n = hand_chain(), len(labels)
     pose = np.full((n, N_POSE_ROWS, 3), np.nan)

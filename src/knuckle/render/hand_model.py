@@ -36,6 +36,7 @@ above, the forearm, and the ring and little metacarpals.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
@@ -115,6 +116,33 @@ class HandParameters:
         if isinstance(self.side, str):
             return np.full(len(self), self.side == "left")
         return np.array([side == "left" for side in self.side], dtype=bool)
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """(N,) the side of each hand."""
+        return (self.side,) * len(self) if isinstance(self.side, str) else self.side
+
+    def take(self, rows: np.ndarray) -> HandParameters:
+        """Some of the hands, by number."""
+        sides = self.sides
+        return HandParameters(
+            self.pose_deg[rows],
+            self.shape[rows],
+            self.R_camera_from_hand[rows],
+            self.root_mm[rows],
+            tuple(sides[row] for row in rows),
+        )
+
+    @classmethod
+    def joined(cls, several: Sequence[HandParameters]) -> HandParameters:
+        """Several sets of hands, at least one, as one."""
+        return cls(
+            np.concatenate([one.pose_deg for one in several]),
+            np.concatenate([one.shape for one in several]),
+            np.concatenate([one.R_camera_from_hand for one in several]),
+            np.concatenate([one.root_mm for one in several]),
+            tuple(side for one in several for side in one.sides),
+        )
 
     @classmethod
     def at_rest(cls, n: int, n_shape: int, side: Side = "right") -> HandParameters:
