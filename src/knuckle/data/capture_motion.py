@@ -13,6 +13,7 @@ from knuckle.data.capture_rig import CENTRE_MM
 from knuckle.hand import Side
 from knuckle.render.contact import gap_mm
 from knuckle.render.hand_model import HandModel, HandParameters, sample_shapes
+from knuckle.render.interaction import interaction_motion
 from knuckle.render.looks import HandLook, PlacedHand, dress, place, sample_look, sample_skin
 from knuckle.render.people import body_of, elbow_mm, upper_arm
 from knuckle.render.poses import HandMotion, sample_motion, sample_poses
@@ -213,43 +214,25 @@ def _kept_near(hand: HandParameters, limit_mm: np.ndarray) -> HandParameters:
 def _touching(
     rng: np.random.Generator, subject: Subject, steps: int, fps: float
 ) -> tuple[HandParameters, HandParameters]:
-    """Two hands in contact, held before the body and swayed as one."""
-    from knuckle.render.interaction import interaction_motion
-
+    """Two hands that meet, held before the body and swayed as one."""
     model = HandModel.load()
     time_s = np.arange(steps) / fps
     right, left = interaction_motion(rng, time_s, subject.shape, subject.shape, model)
     joints = np.concatenate([model.joints(right), model.joints(left)], axis=1)  # (T, 42, 3)
-    middle = joints.mean(axis=(0, 1))
-    facing = _before_the_body(right, left)
+    middle = joints.mean(axis=1)  # moves along, so that both hands stay before the cameras
     sway = sample_motion(rng, steps, fps)
     wobble, _ = cv2.Rodrigues(rng.normal(0, 0.35, 3))
-    pair: list[HandParameters] = []
-    for hand in (right, left):
-        turn = np.stack([_limited_turn(each, 0.4) for each in sway.R_start_from_hand])
-        turn = turn @ wobble @ facing  # (T, 3, 3)
-        offset = 0.5 * _WANDER_MM * np.tanh(sway.offset_mm / _WANDER_MM)
-        root = np.einsum("tij,tj->ti", turn, hand.root_mm - middle) + CENTRE_MM + offset
-        pair.append(replace(hand, R_camera_from_hand=turn @ hand.R_camera_from_hand, root_mm=root))
-    return pair[0], pair[1]
+    turn = np.stack([_limited_turn(each, 0.4) for each in sway.R_start_from_hand]) @ wobble
+    home = CENTRE_MM + 0.5 * _WANDER_MM * np.tanh(sway.offset_mm / _WANDER_MM)
+    return _turned_about(right, turn, middle, home), _turned_about(left, turn, middle, home)
 
 
-def _before_the_body(right: HandParameters, left: HandParameters) -> np.ndarray:
-    """(3, 3) turn after which the forearms lead back to a person who faces -z."""
-    arms = [-hand.R_camera_from_hand[..., 1].mean(axis=0) for hand in (right, left)]
-    across = arms[1] - arms[0] + 0.01 * (left.root_mm - right.root_mm).mean(axis=0)
-    across /= np.linalg.norm(across)
-    back = arms[0] + arms[1]
-    back = back - (back @ across) * across
-    if np.linalg.norm(back) < 0.1:  # forearms in one line: any turn about it is as good
-        back = np.cross(across, _DOWN + 1e-3)
-    back /= np.linalg.norm(back)
-    here = np.stack([across, np.cross(back, across), back])
-    # The left arm is at +x; elbows are behind the hands and a little lower.
-    low = np.array([0.0, 0.35, 1.0]) / np.hypot(0.35, 1.0)
-    x = np.array([1.0, 0.0, 0.0])
-    there = np.stack([x, np.cross(low, x), low])
-    return there.T @ here
+def _turned_about(
+    hand: HandParameters, turn: np.ndarray, from_mm: np.ndarray, to_mm: np.ndarray
+) -> HandParameters:
+    """Hands turned (T, 3, 3) about points (T, 3), which go to other points (T, 3)."""
+    root = np.einsum("tij,tj->ti", turn, hand.root_mm - from_mm) + to_mm
+    return replace(hand, R_camera_from_hand=turn @ hand.R_camera_from_hand, root_mm=root)
 
 
 # --- things that are held ------------------------------------------------------------------------
