@@ -30,6 +30,7 @@ from knuckle.render.hand_model import (
     HandParameters,
     sample_shapes,
 )
+from knuckle.render.interaction import sample_interactions, turned
 from knuckle.render.looks import HandLook, PlacedHand, place, sample_cloth, sample_skin
 from knuckle.render.poses import sample_poses
 from knuckle.render.props import FOREARM_BONE, Band
@@ -116,6 +117,8 @@ class Conditions:
         worn: a name in ``WEAR``.
         lamps: "room", "side" (one hard lamp, deep shadow) or "behind".
         hidden: share of the hand's visible pixels that something hides, from-to.
+        meeting: ways for two hands to touch (names of ``interaction.MEETINGS``); none: one hand.
+        apart_mm: by how much the two hands are drawn apart again.
         camera: what happens to the picture.
     """
 
@@ -126,6 +129,8 @@ class Conditions:
     worn: str = "bare"
     lamps: str = "room"
     hidden: tuple[float, float] | None = None
+    meeting: tuple[str, ...] = ()
+    apart_mm: float = 0.0
     camera: Fault = _sensor
 
 
@@ -146,6 +151,9 @@ AGES: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
     "adult": ((160.0, 210.0), (0.0, 1.0)),
     "old": ((160.0, 205.0), (0.8, 1.0)),
 }
+
+_CLASPED = ("interlaced", "clasped", "palms together", "steeple")
+_TOUCHING = ("touching", "pinched finger", "side by side", "fists")
 
 #: Axis -> bin -> what is different from the base.
 AXES: dict[str, dict[str, Conditions]] = {
@@ -200,6 +208,15 @@ AXES: dict[str, dict[str, Conditions]] = {
         worn: Conditions(worn=worn)
         for worn in ("long sleeve", "rings and watch", "ink", "thin glove", "thick glove")
     },
+    "two hands": {
+        "apart": Conditions(size_px=240, meeting=_TOUCHING, apart_mm=80),
+        "touching": Conditions(size_px=240, meeting=_TOUCHING),
+        "clasped, folded": Conditions(size_px=240, meeting=_CLASPED),
+        "gripping": Conditions(
+            size_px=240, meeting=("gripping wrist", "gripping hand", "gripping fingers")
+        ),
+        "crossing": Conditions(size_px=240, meeting=("crossing", "rubbing")),
+    },
 }
 
 
@@ -237,10 +254,13 @@ def render(index: int, conditions: Conditions) -> Sample:
 @lru_cache(maxsize=128)
 def _drawn(index: int, conditions: Conditions) -> Sample:
     """The scene before the camera has its say; kept, as many bins differ in the camera only."""
-    hand, look = _placed(index, conditions), _look(index, conditions)
-    background = _background(index)
+    look, background = _look(index, conditions), _background(index)
     lights = _lights(index, background, conditions.lamps)
-    hands, looks, things = _company(index, hand, look, conditions.hidden)
+    if conditions.meeting:
+        hands, looks, things = _met(index, look, conditions)
+    else:
+        hand = _placed(index, conditions)
+        hands, looks, things = _company(index, hand, look, conditions.hidden)
     return render_scene(
         hands, looks, _camera(), background, lights, _world(), props=things, key=f"{index:04d}"
     )
@@ -290,21 +310,21 @@ def _placed(index: int, conditions: Conditions) -> PlacedHand:
         root_mm=np.zeros((1, 3)),
         side="left" if rng.random() < 0.5 else "right",
     )
-    hand = place(model, parameters)[0]
-    room = np.maximum(np.array([WIDTH, HEIGHT]) - 1.3 * conditions.size_px, 0) / 2
-    at = rng.uniform(-0.8, 0.8, 2) * room + (WIDTH / 2, HEIGHT / 2)
-    return _sized(hand, at, conditions.size_px)
+    return _sized(place(model, parameters), rng, conditions.size_px)[0]
 
 
-def _sized(hand: PlacedHand, at_px: np.ndarray, size_px: float) -> PlacedHand:
-    """Push a hand away or pull it near until its joints span ``size_px`` around ``at_px``."""
+def _sized(hands: list[PlacedHand], rng: np.random.Generator, size_px: float) -> list[PlacedHand]:
+    """Push hands away or pull them near until their joints span ``size_px``, inside the frame."""
+    room = np.maximum(np.array([WIDTH, HEIGHT]) - 1.3 * size_px, 0) / 2
+    at_px = rng.uniform(-0.8, 0.8, 2) * room + (WIDTH / 2, HEIGHT / 2)
     camera = _camera()
     ray = np.append(camera.rays(at_px), 1.0)
+    middle = np.mean([hand.joints_mm for hand in hands], axis=(0, 1))
     distance = camera.fx * 150.0 / size_px
     for _ in range(6):
-        placed = hand.moved(ray * distance - hand.joints_mm.mean(axis=0))
-        spans = float(np.ptp(camera.project(placed.joints_mm), axis=0).max())
-        distance *= spans / size_px
+        placed = [hand.moved(ray * distance - middle) for hand in hands]
+        points = camera.project(np.concatenate([hand.joints_mm for hand in placed]))
+        distance *= float(np.ptp(points, axis=0).max()) / size_px
     return placed
 
 
@@ -414,11 +434,45 @@ WEAR: dict[str, Callable[[HandLook, np.random.Generator], HandLook]] = {
 }
 
 
-# --- what is in the way --------------------------------------------------------------------------
+# --- two hands -----------------------------------------------------------------------------------
 
 _Company = tuple[list[PlacedHand], list[HandLook], list[Mesh]]
-#: So many things are tried until one hides as much as it should.
+#: So many joints of each of two hands are seen: nobody can find a hand that is not in the picture.
+_LEAST_SEEN = 5
+#: So many scenes are tried until one is as it should be.
 _MOST_TRIES = 120
+
+
+def _met(index: int, look: HandLook, conditions: Conditions) -> _Company:
+    """Two hands of a person who faces the camera more or less, and who touches one with the other.
+
+    In bins with the same meetings they are the same pairs.
+    """
+    rng = _rng(index, f"meeting {conditions.meeting}")
+    shape = _shape(index, conditions.age)[None]
+    mix = dict.fromkeys(conditions.meeting, 1.0)
+    pair = sample_interactions(rng, 1, (shape, shape), mix)
+    aside = np.array([[conditions.apart_mm / 2, 0.0, 0.0]])  # x: to the person's left
+    for _ in range(_MOST_TRIES):  # until one sees something of both
+        turn, model = cv2.Rodrigues(rng.normal(0, 0.45, 3))[0][None], HandModel.load()
+        hands = [
+            place(model, turned(hand, turn, (turn @ shift[..., None])[..., 0]))[0]
+            for hand, shift in ((pair.right, -aside), (pair.left, aside))
+        ]
+        hands = _sized(hands, rng, conditions.size_px)
+        down, body = turn[0, :, 1], _rng(index, "body")
+        things = [
+            mesh
+            for k, hand in enumerate(hands)
+            for mesh in people.person(body, hand, look, down, hands, body=k == 0)
+        ]
+        company: _Company = (hands, [look, look], things)
+        if min(int(hand.visible.sum()) for hand in _coarsely_drawn(company).hands) >= _LEAST_SEEN:
+            break
+    return company
+
+
+# --- what is in the way --------------------------------------------------------------------------
 
 
 def _company(
@@ -446,13 +500,17 @@ def _company(
 
 def _pixels_of_hand(company: _Company) -> int:
     """Pixels in which the first hand is seen, in a quarter of the resolution."""
+    hand_map = _coarsely_drawn(company).hand_map
+    return max(int((hand_map == 1).sum()), 1)
+
+
+def _coarsely_drawn(company: _Company) -> Sample:
+    """Who hides whom, in a quarter of the resolution."""
     hands, looks, things = company
     blank = np.zeros((HEIGHT // 4, WIDTH // 4, 3), np.uint8)
-    sample = render_scene(
-        hands, looks, _camera(4), blank, Lights(), _world(), props=things, key="share"
+    return render_scene(
+        hands, looks, _camera(4), blank, Lights(), _world(), props=things, key="coarse"
     )
-    assert sample.hand_map is not None  # rendered samples have one
-    return max(int((sample.hand_map == 1).sum()), 1)
 
 
 def _held(rng: np.random.Generator, hand: PlacedHand, look: HandLook) -> _Company:

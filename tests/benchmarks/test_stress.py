@@ -96,3 +96,12 @@ def test_the_ratio_of_skin_tones_is_that_of_the_means():
     ratio, low, high = stress.tone_ratio({"a": errors(1.0), "b": errors(1.2), "c": errors(1.1)})
     assert ratio == pytest.approx(1.2)
     assert low == pytest.approx(1.2) and high == pytest.approx(1.2)  # the same scenes in all bins
+
+
+@pytest.mark.parametrize("name", ["apart", "gripping"])
+def test_of_two_hands_something_is_seen_of_each(name: str):
+    sample = render(0, AXES["two hands"][name])
+    assert {hand.side for hand in sample.hands} == {"left", "right"}
+    assert all(hand.visible.sum() >= 3 for hand in sample.hands)
+    gaps = sample.hands[0].joints_mm[:, None] - sample.hands[1].joints_mm[None]
+    assert (np.linalg.norm(gaps, axis=-1).min() > 40) == (name == "apart")
