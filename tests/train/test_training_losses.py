@@ -7,7 +7,7 @@ from knuckle.train.losses import depth_losses
 
 
 def test_depth_is_asked_for_in_palm_lengths_where_it_is_known():
-    """The truth costs nothing; half a palm too far costs half a palm; unknown joints cost nothing."""
+    """The truth costs nothing, half a palm too far half a palm; unknown joints nothing."""
     torch.manual_seed(0)
     joints = torch.randn(3, 21, 3) * 40
     joints[:, Joint.WRIST] = 0.0
