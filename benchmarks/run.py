@@ -28,6 +28,7 @@ PAGE = HERE / "RESULTS.md"
 PARTS: dict[str, Sequence[str]] = {
     "Real hands": ("real_hands.py", "{peer}"),
     "Two views": ("stereo.py", "{peer}"),
+    "Video": ("video.py", "{peer}"),
     "Speed": ("speed.py", "{peer}"),
     "Rendering": ("render_speed.py",),
     "Shards": ("pack_speed.py",),

@@ -111,6 +111,13 @@ def test_a_hand_found_before_it_had_to_be_waits_for_nothing():
     assert tracks.frames_to_find(trace) == [0]
 
 
+def test_a_hand_that_was_hidden_has_to_be_found_again_as_the_same():
+    presence = [[Presence.THERE], [Presence.HIDDEN], [Presence.THERE], [Presence.THERE]]
+    trace = tracks.follow(video(presence), [[here(0)], [], [], [here(3)]])
+    assert tracks.frames_to_find(trace) == [1]
+    assert tracks.id_switches(trace) == 1
+
+
 def test_jitter_is_the_second_difference_of_a_hand_at_rest():
     # To and fro by 1 mm: 0, 1, 0, 1 has second differences of 2 mm.
     moved = [Answer("right", HAND_PX, HAND_MM + np.array([k % 2, 0, 0]), 0) for k in range(6)]

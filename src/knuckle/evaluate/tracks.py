@@ -1,8 +1,8 @@
 """How well hands are followed through a video whose truth is known.
 
 ``follow`` says once which answer is about which true hand in every frame; everything else is read
-off the ``Trace`` it returns. Frames in which a hand is half out of the picture or hidden demand
-nothing: they count neither for nor against anyone.
+off the ``Trace`` it returns. Where a hand is half out of the picture or hidden, nothing is asked:
+such frames count neither for nor against anyone.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ NO_ID = -1
 class Presence(IntEnum):
     """What can be asked about a hand in a frame."""
 
-    AWAY = 0  #: not there, or next to nothing of it to be seen
-    PARTLY = 1  #: may be found or not
-    THERE = 2  #: must be found
+    AWAY = 0  #: out of the picture; who comes back may be somebody else
+    HIDDEN = 1  #: within the picture, but next to nothing of it to be seen
+    PARTLY = 2  #: may be found or not
+    THERE = 3  #: must be found
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,19 +188,21 @@ def side_flips(trace: Trace) -> int:
 
 
 def frames_to_find(trace: Trace) -> list[int]:
-    """For each hand that comes (back) into view, how many frames go by until it is found.
+    """For each hand that comes into view, how many frames go by until it is found.
 
-    0: in the first frame in which it had to be. A hand that is not found before it leaves counts
-    as many frames as it stayed. The first appearance counts unless it is in the first frame.
+    0: in the first frame in which it had to be. It comes into view when it was away or hidden
+    before; a hand that is not found before it goes again counts as many frames as it was asked for.
     """
     waits = []
     for hand in range(len(trace.truth.side)):
-        for stay in _stays(trace.truth.presence[:, hand]):
-            asked = np.flatnonzero(trace.asked[stay, hand])
-            if stay.start == 0 or not len(asked):
+        presence, found = trace.truth.presence[:, hand], trace.found[:, hand]
+        in_view = np.concatenate([[False], presence > Presence.HIDDEN, [False]])
+        for start, stop in np.flatnonzero(np.diff(in_view.astype(int))).reshape(-1, 2):
+            asked = np.flatnonzero(presence[start:stop] == Presence.THERE)
+            if start == 0 or not len(asked):
                 continue
-            found = np.flatnonzero(trace.found[stay, hand])
-            first = found[0] if len(found) else len(trace.found[stay, hand])
+            hits = np.flatnonzero(found[start:stop])
+            first = hits[0] if len(hits) else stop - start
             waits.append(int(max(first - asked[0], 0)))
     return waits
 

@@ -1,0 +1,307 @@
+"""Tracking on videos with full truth: identity, steadiness, lag and error, MediaPipe beside it.
+
+    python benchmarks/video.py --mediapipe-python PEERS/bin/python
+
+The clips are those of ``video_scenes.py``; every system gets the same decoded frames in order and
+follows up to two hands. Knuckle's answer is measured as its user gets it (filtered) and as each
+frame alone gave it (raw). A missed hand counts as one whose joints all lie in one point.
+
+MediaPipe runs in video mode; it gives no ids and no place in the camera, so what needs these is
+left out for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from knuckle import HandTracker
+from knuckle.evaluate import tracks
+from knuckle.evaluate.tracks import NO_ID, Answer, Trace
+from knuckle.hand import Joint
+from peers.process import MediaPipe, MediaPipeSettings
+from speed import read_720p, time_knuckle
+from video_scenes import CROSSING, RETURNING, STILL, STORIES, Clip, load
+
+FILTERED, RAW, PEER = "Knuckle", "Knuckle, raw", "MediaPipe full"
+MAX_HANDS = 2
+#: What the hand does in each jump of the story "steps".
+STEPS = ("across", "nearer", "fingers", "turned", "all at once")
+#: Jumps that leave the shape as it is: hand-centred answers do not show them.
+MOVES_ONLY = ("across", "nearer")
+#: Frames after a step that count as the answer to it; the rest of the stop is rest.
+SETTLE = 15
+#: Stories with one hand that moves all the time: how late an answer is can be seen there.
+MOVING = ("slow", "fast", "hand-held", "changing light")
+
+Answers = list[list[Answer]]
+
+
+# --- systems -------------------------------------------------------------------------------------
+
+
+def ask_knuckle(clip: Clip, weights_dir: Path | None) -> dict[str, Answers]:
+    """What the tracker says, filtered and raw."""
+    tracker = HandTracker(max_hands=MAX_HANDS, weights_dir=weights_dir)
+    hands = [tracker(frame) for frame in clip.frames]
+    return {
+        FILTERED: [[Answer(h.side, h.joints_px, h.joints_mm, h.track_id) for h in hs]
+                   for hs in hands],
+        RAW: [[Answer(h.raw.side, h.raw.joints_px, h.raw.joints_mm, h.track_id) for h in hs]
+              for hs in hands],
+    }  # fmt: skip
+
+
+def ask_mediapipe(clip: Clip, python: Path) -> dict[str, Answers]:
+    """What MediaPipe says in video mode."""
+    peer = MediaPipe(python, MediaPipeSettings(max_hands=MAX_HANDS))
+    hands = peer.track([frame.image for frame in clip.frames])
+    return {PEER: [[Answer(h.side, h.joints_px, h.joints_mm, NO_ID) for h in hs] for hs in hands]}
+
+
+# --- measures over several clips -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Results:
+    """The traces of one system, by story."""
+
+    traces: dict[str, Trace]
+
+    def over(self, stories: Iterable[str]) -> list[Trace]:
+        """The traces of those of some stories that were run."""
+        return [self.traces[name] for name in stories if name in self.traces]
+
+    def per_thousand(self, count: Callable[[Trace], int], stories: Iterable[str]) -> float:
+        """Events per 1,000 frames of video."""
+        traces = self.over(stories)
+        frames = sum(len(trace.found) for trace in traces)
+        return 1000 * sum(count(trace) for trace in traces) / frames if frames else float("nan")
+
+    def mean(self, measure: Callable[[Trace], np.ndarray], stories: Iterable[str]) -> float:
+        """Mean of a measure over all its values in some stories."""
+        values = [measure(trace).ravel() for trace in self.over(stories)]
+        joined = np.concatenate(values) if values else np.empty(0)
+        return float(joined.mean()) if joined.size else float("nan")
+
+    @cached_property
+    def identified(self) -> bool:
+        """Whether the system says who is who."""
+        return any((trace.track_id != NO_ID).any() for trace in self.traces.values())
+
+    @cached_property
+    def waits(self) -> list[int]:
+        """Frames to find each hand that returned."""
+        return [wait for trace in self.over(RETURNING) for wait in tracks.frames_to_find(trace)]
+
+    def jitter(self, root: Joint | None) -> float:
+        """Root mean square over the clips of hands at rest, mm/frame²."""
+        values = [tracks.still_jitter(trace, root=root) for trace in self.over(STILL)]
+        return float(np.sqrt(np.mean(np.square(values)))) if values else float("nan")
+
+    def step_lags(self) -> list[float]:
+        """Frames of delay of each jump of "steps"."""
+        if "steps" not in self.traces:
+            return []
+        story, trace = STORIES["steps"], self.traces["steps"]
+        joints = _held(trace.joints_mm[:, 0])
+        if not self.identified:
+            joints = joints - joints[:, :1]  # hand-centred: only the shape's steps can be seen
+        length = story.jumps[0]
+        return [
+            tracks.step_lag(joints[jump - length : jump + length], length, SETTLE)
+            for jump in story.jumps
+        ]
+
+    def motion_lag(self) -> float:
+        """Frames by which joints come late in hands that move, mean of the clips."""
+        lags = []
+        for trace in self.over(MOVING):
+            answered, true = _held(trace.joints_mm[:, 0]), trace.truth.joints_mm[:, 0]
+            if not self.identified:
+                answered, true = answered - answered[:, :1], true - true[:, :1]
+            lags.append(tracks.motion_lag(answered, true))
+        return float(np.mean(lags)) if lags else float("nan")
+
+
+def _held(joints: np.ndarray) -> np.ndarray:
+    """(F, 21, 3) in which a frame without an answer shows the last one (at first the next)."""
+    known = np.isfinite(joints).all(axis=(-1, -2))
+    if not known.any():
+        return np.zeros_like(joints)
+    last = np.maximum.accumulate(np.where(known, np.arange(len(known)), -1))
+    return joints[np.where(last < 0, np.flatnonzero(known)[0], last)]
+
+
+def _wrong_side(trace: Trace) -> np.ndarray:
+    found = trace.asked & trace.found
+    return ~trace.side_right[found]
+
+
+def _missed(trace: Trace) -> np.ndarray:
+    return ~trace.found[trace.asked]
+
+
+def _relative_acceleration(trace: Trace) -> np.ndarray:
+    return tracks.acceleration_errors(trace, root=Joint.WRIST)
+
+
+def _absolute_acceleration(trace: Trace) -> np.ndarray:
+    return tracks.acceleration_errors(trace, root=None)
+
+
+def _bone_spread(trace: Trace) -> np.ndarray:
+    return np.array([tracks.bone_spread(trace)])
+
+
+# --- tables --------------------------------------------------------------------------------------
+
+
+def identity_table(results: dict[str, Results]) -> str:
+    """Who is who, per 1,000 frames."""
+    lines = [
+        "| system | stories | id switches / 1,000 frames | side flips / 1,000 | wrong side "
+        "| missed | spurious / 1,000 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, r in results.items():
+        for title, stories in {"crossing set": CROSSING, "all": tuple(STORIES)}.items():
+            switches = r.per_thousand(tracks.id_switches, stories)
+            spurious = r.per_thousand(lambda trace: trace.spurious, stories)
+            lines.append(
+                f"| {name} | {title} | {_cell(switches if r.identified else np.nan, '.1f')} "
+                f"| {_cell(r.per_thousand(tracks.side_flips, stories), '.1f')} "
+                f"| {_cell(r.mean(_wrong_side, stories), '.1%')} "
+                f"| {_cell(r.mean(_missed, stories), '.1%')} | {_cell(spurious, '.1f')} |"
+            )
+    return "\n".join(lines)
+
+
+def accuracy_table(results: dict[str, Results]) -> str:
+    """Error, steadiness and lag."""
+    moving = [name for name in STORIES if name not in (*STILL, "steps")]
+    lines = [
+        "| system | MPJPE from wrist | absolute | acceleration error from wrist "
+        "| acceleration error, absolute | tremble of a still hand, from wrist "
+        "| tremble, absolute | lag in motion | spread of bones in a track | returning hand found "
+        "after, frames |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, r in results.items():
+        waits = f"{np.mean(r.waits):.1f}, at most {max(r.waits)}" if r.waits else "–"
+        placed = np.nan if not r.identified else 1.0  # only what has a place in the camera
+        cells = [
+            _cell(r.mean(tracks.wrist_errors, moving), ".1f", " mm"),
+            _cell(placed * r.mean(tracks.absolute_errors, moving), ".0f", " mm"),
+            _cell(r.mean(_relative_acceleration, moving), ".2f", " mm/frame²"),
+            _cell(placed * r.mean(_absolute_acceleration, moving), ".2f", " mm/frame²"),
+            _cell(r.jitter(Joint.WRIST), ".3f", " mm/frame²"),
+            _cell(placed * r.jitter(None), ".3f", " mm/frame²"),
+            _cell(r.motion_lag(), ".2f", " frames"),
+            _cell(r.mean(_bone_spread, STORIES), ".2%"),
+            waits,
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def step_table(results: dict[str, Results]) -> str:
+    """Frames of delay, step by step."""
+    lines = [f"| lag on a step, frames | {' | '.join(STEPS)} |", "|---" * (len(STEPS) + 1) + "|"]
+    for name, r in results.items():
+        lags = dict(zip(STEPS, r.step_lags(), strict=False))
+        unseen = () if r.identified else MOVES_ONLY
+        cells = [_cell(np.nan if s in unseen else lags.get(s, np.nan), ".2f") for s in STEPS]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def story_table(results: dict[str, Results]) -> str:
+    """Every story: what was missed, mixed up and wrong."""
+    lines = [
+        "| story | system | missed | spurious | id switches | side flips | wrong side "
+        "| MPJPE from wrist | absolute |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for story in STORIES:
+        for name, r in results.items():
+            for trace in r.over((story,)):
+                absolute = r.mean(tracks.absolute_errors, (story,))
+                lines.append(
+                    f"| {story} | {name} | {_missed(trace).mean():.1%} | {trace.spurious} "
+                    f"| {tracks.id_switches(trace) if r.identified else '–'} "
+                    f"| {tracks.side_flips(trace)} | {r.mean(_wrong_side, (story,)):.1%} "
+                    f"| {tracks.wrist_errors(trace).mean():.1f} mm "
+                    f"| {_cell(absolute if r.identified else np.nan, '.0f', ' mm')} |"
+                )
+    return "\n".join(lines)
+
+
+def _cell(value: float, form: str, unit: str = "") -> str:
+    """A number with its unit, or a dash where there is none."""
+    return "–" if np.isnan(value) else f"{value:{form}}{unit}"
+
+
+def speed_table(fps: dict[str, list[float]]) -> str:
+    """Frames a second with two hands, median of the runs."""
+    lines = ["| system | two hands, 720p, median | slowest run |", "|---|---|---|"]
+    for name, runs in fps.items():
+        lines.append(f"| {name} | {np.median(runs):.0f} fps | {min(runs):.0f} fps |")
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Video:
+    """Measure tracking on rendered videos."""
+
+    mediapipe_python: Path | None = None
+    """Python of an environment with mediapipe==0.10.21; left out: Knuckle alone."""
+    weights: Path | None = None
+    """Folder of networks to measure instead of those in the package."""
+    only: tuple[str, ...] = ()
+    """These stories; none: all."""
+    speed_repeats: int = 5
+    """Runs in which two hands are timed; 0: do not time."""
+
+    def run(self) -> None:
+        """Measure and print."""
+        traces: dict[str, dict[str, Trace]] = {}
+        for story in self.only or STORIES:
+            clip = load(story)
+            answers = ask_knuckle(clip, self.weights)
+            if self.mediapipe_python is not None:
+                answers |= ask_mediapipe(clip, self.mediapipe_python)
+            for system, given in answers.items():
+                traces.setdefault(system, {})[story] = tracks.follow(clip.truth, given)
+        results = {system: Results(of_stories) for system, of_stories in traces.items()}
+        frames = sum(len(trace.found) for trace in results[FILTERED].traces.values())
+        print(f"{len(results[FILTERED].traces)} rendered clips, {frames} frames, 640 x 480, 30 fps")
+        for table in (identity_table, accuracy_table, step_table, story_table):
+            print(f"\n{table(results)}")
+        if self.speed_repeats:
+            print(f"\n{speed_table(self._time_two_hands())}")
+
+    def _time_two_hands(self) -> dict[str, list[float]]:
+        """Frames a second of each run, the systems in turns."""
+        frames = read_720p(load("touching").path, 120)
+        runs: dict[str, list[float]] = {}
+        for _ in range(self.speed_repeats):
+            runs.setdefault(FILTERED, []).append(_fps(time_knuckle(frames, MAX_HANDS).track_s))
+            if self.mediapipe_python is not None:
+                peer = MediaPipe(self.mediapipe_python, MediaPipeSettings(max_hands=MAX_HANDS))
+                runs.setdefault(PEER, []).append(_fps(peer.measure_times(frames).track_s))
+        return runs
+
+
+def _fps(seconds: Sequence[float]) -> float:
+    return 1 / float(np.median(seconds))
+
+
+if __name__ == "__main__":
+    import tyro
+
+    tyro.cli(Video).run()
