@@ -36,7 +36,7 @@ from knuckle.render.hand_model import HandModel
 from knuckle.runtime import Network, weights_folder
 from knuckle.train import losses, poses
 from knuckle.train.recipe import Recipe
-from knuckle.train.run import load_weights
+from knuckle.train.weights import load_weights
 
 #: How badly the joints of the held-out hands are seen, as a share of the hand's square.
 LEVELS = (0.01, 0.03, 0.1, 0.3)

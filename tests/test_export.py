@@ -16,7 +16,7 @@ from knuckle.models.keypoints import KeypointSettings
 from knuckle.models.lifter import LifterSettings
 from knuckle.train.modules import MODULES
 from knuckle.train.recipe import OptimiserSettings, Recipe, SourceSettings
-from knuckle.train.run import load_weights
+from knuckle.train.weights import load_weights
 
 SMALL = Recipe(
     kind="keypoints",
@@ -48,6 +48,7 @@ def _run(folder, kind):
         ("detector", {"detector.onnx"}),
         ("keypoints", {"keypoints.onnx", "lifter.onnx"}),
         ("lifter", {"lifter.onnx"}),
+        ("temporal", {"temporal.onnx"}),
     ],
 )
 def test_every_kind_exports_and_names_itself(tmp_path, kind, files):
@@ -76,7 +77,7 @@ def test_half_precision_halves_the_file_and_keeps_the_answer(tmp_path):
     assert half.stat().st_size < 0.7 * full.stat().st_size
 
 
-@pytest.mark.parametrize("kind", ["detector", "keypoints", "lifter"])
+@pytest.mark.parametrize("kind", ["detector", "keypoints", "lifter", "temporal"])
 def test_an_exported_file_can_be_trained_further(tmp_path, kind):
     run = _run(tmp_path / "run", kind)
     expected = load_weights(run / "weights.pt")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +23,9 @@ from knuckle.models import efficientnet_lite as lite
 from knuckle.models.detector import Detector
 from knuckle.models.keypoints import KeypointNetwork
 from knuckle.models.lifter import Lifter
+from knuckle.models.temporal import Temporal, TemporalState
 from knuckle.train.recipe import Recipe
-from knuckle.train.run import HALF_SUFFIX, load_weights
+from knuckle.train.weights import HALF_SUFFIX, load_weights, part_of
 
 OPSET = 17
 #: Largest difference between ONNX Runtime and torch, relative to the output's own scale.
@@ -40,12 +41,14 @@ class Exportable:
         card: its metadata.
         inputs: names and one random example each, batch first.
         outputs: names.
+        free: axes besides the batch that may have any length, by input or output.
     """
 
     module: nn.Module
     card: ModelCard
     inputs: dict[str, Tensor]
     outputs: Sequence[str]
+    free: dict[str, dict[int, str]] = field(default_factory=dict)
 
 
 class _DetectorGraph(nn.Module):
@@ -86,6 +89,27 @@ class _LifterGraph(nn.Module):
         return out.joints_mm, out.log_sigma_mm.exp()
 
 
+class _TemporalGraph(nn.Module):
+    def __init__(self, network: Temporal) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self,
+        joints_mm: Tensor,
+        sigma_mm: Tensor,
+        rays: Tensor,
+        sigma: Tensor,
+        dt_s: Tensor,
+        last_mm: Tensor,
+        velocity_mm_s: Tensor,
+        memory: Tensor,
+    ) -> tuple[Tensor, ...]:
+        state = TemporalState(last_mm, velocity_mm_s, memory)
+        out = self.network(joints_mm, sigma_mm, rays, sigma, dt_s, state)
+        return out.state.joints_mm, out.log_sigma_mm.exp(), *out.state[1:]
+
+
 def export(run: Path, out: Path, *, half: bool = True) -> list[Path]:
     """Write the ONNX files of a finished run.
 
@@ -108,7 +132,7 @@ def export(run: Path, out: Path, *, half: bool = True) -> list[Path]:
     out.mkdir(parents=True, exist_ok=True)
     paths = []
     for kind, build in _BUILDERS.items():
-        own = {k.removeprefix(kind + "."): v for k, v in state.items() if k.startswith(kind + ".")}
+        own = part_of(state, kind)
         if own:
             path = out / f"{kind}.onnx"
             write(build(recipe, own), path, half=half)
@@ -130,10 +154,13 @@ def write(model: Exportable, path: Path, *, half: bool = True) -> None:
             str(partial),
             input_names=list(model.inputs),
             output_names=list(model.outputs),
-            dynamic_axes={name: {0: "n"} for name in (*model.inputs, *model.outputs)},
+            dynamic_axes={
+                name: {0: "n"} | model.free.get(name, {})
+                for name in (*model.inputs, *model.outputs)
+            },
             opset_version=OPSET,
             # Every parameter keeps its name and shape: the file can be trained further
-            # (``train.run.load_weights``), and ONNX Runtime folds constants when it loads.
+            # (``train.weights.load_weights``), and ONNX Runtime folds constants when it loads.
             do_constant_folding=False,
             dynamo=False,
         )
@@ -181,7 +208,13 @@ def _detector(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
         "detector", recipe.version, size, lite.MEAN, lite.STD, units="px", recipe=recipe.name
     )
     image = torch.randint(0, 256, (1, size, size, 3), dtype=torch.uint8)
-    return Exportable(_DetectorGraph(network), card, {"image": image}, ("maps", "mask"))
+    # Frames are not square: the runtime leaves out most of the bars beside them.
+    free = {
+        "image": {1: "height", 2: "width"},
+        "maps": {2: "map_height", 3: "map_width"},
+        "mask": {2: "mask_height", 3: "mask_width"},
+    }
+    return Exportable(_DetectorGraph(network), card, {"image": image}, ("maps", "mask"), free)
 
 
 def _keypoints(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
@@ -218,10 +251,30 @@ def _lifter(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
     return Exportable(_LifterGraph(network), card, inputs, ("joints_mm", "sigma_mm"))
 
 
+def _temporal(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
+    network = Temporal(recipe.temporal)
+    network.load_state_dict(state)
+    width = recipe.temporal.width
+    card = ModelCard("temporal", recipe.version, recipe=recipe.name, extra={"memory": width})
+    inputs = {
+        "joints_mm": torch.randn(1, N_JOINTS, 3) * 50,
+        "sigma_mm": torch.rand(1, N_JOINTS) * 10 + 1,
+        "rays": torch.randn(1, N_JOINTS, 2) * 0.1,
+        "sigma": torch.rand(1, N_JOINTS) * 0.01 + 0.001,
+        "dt_s": torch.full((1, 1), 1 / 30),
+        "last_mm": torch.randn(1, N_JOINTS, 3) * 50,
+        "velocity_mm_s": torch.randn(1, N_JOINTS, 3) * 100,
+        "memory": torch.tanh(torch.randn(1, width)),
+    }
+    outputs = ("refined_mm", "refined_sigma_mm", "next_velocity_mm_s", "next_memory")
+    return Exportable(_TemporalGraph(network), card, inputs, outputs)
+
+
 _BUILDERS: dict[str, Callable[[Recipe, dict[str, Tensor]], Exportable]] = {
     "detector": _detector,
     "keypoints": _keypoints,
     "lifter": _lifter,
+    "temporal": _temporal,
 }
 
 

@@ -16,6 +16,8 @@ from knuckle.hand import JOINT_NAMES
 #: Raised when inputs, outputs or their meaning change; the runtime reads only its own.
 FORMAT = 1
 KINDS = ("detector", "keypoints", "lifter")
+#: Networks that a tracker can do without.
+OPTIONAL_KINDS = ("temporal",)
 _PREFIX = "knuckle."
 
 
@@ -24,7 +26,7 @@ class ModelCard:
     """Preprocessing, meaning and origin of one network.
 
     Attributes:
-        kind: ``detector``, ``keypoints`` or ``lifter``.
+        kind: ``detector``, ``keypoints``, ``lifter`` or ``temporal``.
         version: version of the weights, such as ``2026.11.22``.
         input_size: side of the square input, px (0 for the lifter, which sees no image).
         mean, std: per RGB channel, on 0..255: the network's input is (image - mean) / std.
@@ -51,8 +53,9 @@ class ModelCard:
     format: int = FORMAT
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {self.kind!r}")
+        kinds = KINDS + OPTIONAL_KINDS
+        if self.kind not in kinds:
+            raise ValueError(f"kind must be one of {', '.join(kinds)}, got {self.kind!r}")
         if self.format != FORMAT:
             raise ValueError(
                 f"this model has format {self.format}, this Knuckle reads format {FORMAT}; "

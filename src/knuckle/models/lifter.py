@@ -73,7 +73,7 @@ class Lifter(nn.Module):
             sigma: (N, 21) expected error of the rays, same unit.
             features: (N, 21, F) image features at the joints; zeros where there is no image.
         """
-        points = _describe(rays, sigma)  # (N, 21, 5)
+        points = describe(rays, sigma)  # (N, 21, 5)
         local = torch.cat([points, torch.relu(self.image(features))], dim=-1)
         seen = self._whole(local)  # (N, 21, width)
         x = seen + torch.relu(self.joint_in(torch.cat([local, seen], dim=-1)))
@@ -130,7 +130,7 @@ def _skeleton_links() -> Tensor:
     return links / links.sum(dim=1, keepdim=True)
 
 
-def _describe(rays: Tensor, sigma: Tensor) -> Tensor:
+def describe(rays: Tensor, sigma: Tensor) -> Tensor:
     """(N, 21, 5) of each joint: its place in the hand's extent, the perspective, the trust."""
     offset = rays - rays.mean(dim=1, keepdim=True)
     extent = offset.square().mean(dim=(1, 2), keepdim=True).sqrt().clamp(min=1e-6)

@@ -42,6 +42,7 @@ from knuckle.render.hand_model import (
     HandModel,
     rotation_from_angles,
 )
+from knuckle.render.rotations import rotation_from_vector
 
 THUMB, INDEX, MIDDLE, RING, LITTLE = range(5)
 FOUR = np.array([INDEX, MIDDLE, RING, LITTLE])
@@ -817,7 +818,8 @@ def sample_motion(
 
     Args:
         rng: the same generator state gives the same motion.
-        frames, fps: length and rate.
+        frames: how many.
+        fps: frames a second.
         mix: of the key poses, see ``sample_poses``.
         draw: gives so many key poses (N, 17, 3) instead; from a stock it is many times as fast.
 
@@ -836,7 +838,7 @@ def sample_motion(
     place = _through(time_s, times, np.cumsum(rng.normal(0, 35.0, (keys, 3)), axis=0))
     return HandMotion(
         pose_deg=pose.astype(np.float32),
-        R_start_from_hand=_rotation_from_vector(turn - turn[0]).astype(np.float32),
+        R_start_from_hand=rotation_from_vector(turn - turn[0]).astype(np.float32),
         offset_mm=(place - place[0]).astype(np.float32),
     )
 
@@ -860,13 +862,3 @@ def _through(time_s: np.ndarray, key_times: np.ndarray, keys: np.ndarray) -> np.
     x = np.clip((time_s - leave) / np.maximum(reach - leave, 1e-9), 0, 1)[:, None]
     ease = x**3 * (10 - 15 * x + 6 * x**2)
     return keys[index] + ease * (keys[after] - keys[index])
-
-
-def _rotation_from_vector(vector: np.ndarray) -> np.ndarray:
-    """(N, 3, 3) from rotation vectors (N, 3) in radians (Rodrigues)."""
-    angle = np.linalg.norm(vector, axis=1)[:, None, None]
-    axis = vector / np.maximum(angle[..., 0], 1e-12)
-    k = np.zeros((len(vector), 3, 3))
-    k[:, 0, 1], k[:, 0, 2], k[:, 1, 2] = -axis[:, 2], axis[:, 1], -axis[:, 0]
-    k -= k.transpose(0, 2, 1)
-    return np.eye(3) + np.sin(angle) * k + (1 - np.cos(angle)) * (k @ k)

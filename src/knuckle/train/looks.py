@@ -23,8 +23,8 @@ from torch import Tensor
 from knuckle.models.keypoints import KeypointNetwork
 from knuckle.train.modules import rays_of
 from knuckle.train.recipe import Recipe
-from knuckle.train.run import load_weights
 from knuckle.train.streams import training_loader, validation_loaders
+from knuckle.train.weights import load_weights, part_of
 
 #: What a look consists of; see ``poses.posed_batch``.
 KEYS = ("rays", "sigma", "features", "joints_mm", "joint_weight")
@@ -50,10 +50,7 @@ def gather(recipe: Recipe, weights: Path, count: int, out: Path) -> int:
         raise ValueError(f"expected a keypoint recipe with shards, got {recipe.kind!r}")
     recipe = replace(recipe, sources=shards)
     network = KeypointNetwork(recipe.keypoints)
-    state = load_weights(weights)
-    network.load_state_dict(
-        {k.removeprefix("keypoints."): v for k, v in state.items() if k.startswith("keypoints.")}
-    )
+    network.load_state_dict(part_of(load_weights(weights), "keypoints"))
     network.eval()
     batches = islice(training_loader(recipe), -(-count // recipe.optimiser.batch))
     held_back = (batch for loader in validation_loaders(recipe).values() for batch in loader)

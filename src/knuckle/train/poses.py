@@ -85,7 +85,11 @@ class KeypointNoise:
         return cls(points.mean(axis=0), covariance + 1e-6 * np.eye(N_JOINTS))
 
     def __call__(
-        self, rng: np.random.Generator, points: np.ndarray, scatter: np.ndarray
+        self,
+        rng: np.random.Generator,
+        points: np.ndarray,
+        scatter: np.ndarray,
+        errors: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """What a network says about true keypoints.
 
@@ -93,15 +97,16 @@ class KeypointNoise:
             rng: source of randomness.
             points: (n, 21, 2) true keypoints of upright hands.
             scatter: (n, 21) see ``sample_scatter``.
+            errors: (n, 21, 2) of unit variance, which ``scatter`` scales; drawn if not given.
 
         Returns:
             (n, 21, 2) keypoints and (n, 21) sigma, the error expected per axis, in the unit of
             ``points``.
         """
         middle, size = _square(points)
-        # Laplacian: what is seen wrongly is sometimes seen very wrongly.
-        seen = (points - middle) / size - self.mean
-        seen += rng.laplace(scale=scatter[..., None] / np.sqrt(2), size=points.shape)
+        if errors is None:  # Laplacian: what is seen wrongly is sometimes seen very wrongly
+            errors = rng.laplace(scale=1 / np.sqrt(2), size=points.shape)
+        seen = (points - middle) / size - self.mean + scatter[..., None] * errors
         keypoints, variance = np.empty(points.shape), np.zeros(scatter.shape)
         noise = np.eye(N_JOINTS) * np.square(scatter)[:, None]  # (n, 21, 21)
         for axis, covariance in enumerate(self.covariance):

@@ -18,8 +18,9 @@ from typing import Any, Literal
 from knuckle.models.detector import DetectorSettings
 from knuckle.models.keypoints import KeypointSettings
 from knuckle.models.lifter import LifterSettings
+from knuckle.models.temporal import TemporalSettings
 
-Kind = Literal["detector", "keypoints", "lifter"]
+Kind = Literal["detector", "keypoints", "lifter", "temporal"]
 
 
 @dataclass(frozen=True)
@@ -110,10 +111,12 @@ class Recipe:
         name: of the run; its files are in ``runs/<name>``.
         seed: of everything random.
         version: written into the exported file.
-        sources: where training pictures come from (none for the lifter, which poses hands).
+        sources: where training pictures come from (none are needed for the lifter, which poses
+            hands, and for the temporal stage, which moves them).
         workers: processes that prepare batches.
         threads: of the training itself, 0 for all.
-        start_keypoints, start_lifter: checkpoints to start from.
+        start_keypoints, start_lifter, start_detector: checkpoints to start from; the temporal stage
+            follows the lifter named here.
         validate_minutes: time between validations and checkpoints.
     """
 
@@ -125,6 +128,7 @@ class Recipe:
     keypoints: KeypointSettings = field(default_factory=KeypointSettings)
     detector: DetectorSettings = field(default_factory=DetectorSettings)
     lifter: LifterSettings = field(default_factory=LifterSettings)
+    temporal: TemporalSettings = field(default_factory=TemporalSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
     workers: int = 1

@@ -15,18 +15,16 @@ from datetime import timedelta
 from pathlib import Path
 
 import lightning as L
-import numpy as np
-import onnx
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 
-from knuckle.modelcard import ModelCard
 from knuckle.train.modules import MODULES, TrainedModule
 from knuckle.train.recipe import Recipe
 from knuckle.train.samples import SamplePictures
 from knuckle.train.streams import training_loader, validation_loaders
+from knuckle.train.weights import load_weights, part_of
 
 
 def train(recipe: Recipe, runs: Path = Path("runs"), *, fresh: bool = False) -> Path:
@@ -64,46 +62,6 @@ def train(recipe: Recipe, runs: Path = Path("runs"), *, fresh: bool = False) -> 
     )
     trainer.save_checkpoint(checkpoint)
     return folder / "weights.pt"
-
-
-#: What ``export`` adds to the name of a weight that it stores in half precision.
-HALF_SUFFIX = "_half"
-_GRAPH_PREFIX = "network."
-
-
-def load_weights(path: Path) -> dict[str, Tensor]:
-    """The weights of a run or of an exported network, in single precision.
-
-    Args:
-        path: ``weights.pt`` of a run, or an ONNX file that ``export`` wrote: the shipped networks
-            can be trained further.
-
-    Returns:
-        Parameters by name, the name of the network in front: ``keypoints.maps.weight``.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-    """
-    if not path.exists():
-        raise FileNotFoundError(f"no weights at {path}; train that recipe first")
-    if path.suffix == ".onnx":
-        return _weights_in_graph(path)
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    return {name: value.float() for name, value in state.items()}
-
-
-def _weights_in_graph(path: Path) -> dict[str, Tensor]:
-    """The parameters that an exported file holds under their own names."""
-    graph = onnx.load(str(path))
-    metadata = {item.key: item.value for item in graph.metadata_props}
-    kind = ModelCard.from_metadata(metadata, str(path)).kind
-    weights = {}
-    for tensor in graph.graph.initializer:
-        name = tensor.name.removesuffix(HALF_SUFFIX)
-        if name.startswith(_GRAPH_PREFIX):
-            values = onnx.numpy_helper.to_array(tensor).astype(np.float32)
-            weights[f"{kind}.{name.removeprefix(_GRAPH_PREFIX)}"] = torch.from_numpy(values)
-    return weights
 
 
 class SaveWeights(L.Callback):
@@ -173,7 +131,6 @@ def _start_from(module: TrainedModule, recipe: Recipe) -> None:
     """Take over the weights of earlier runs, each into its part of the module."""
     for part in ("keypoints", "lifter", "detector"):
         path = getattr(recipe, f"start_{part}")
-        if path:
-            state = load_weights(Path(path))
-            own = {k.removeprefix(part + "."): v for k, v in state.items() if k.startswith(part)}
-            getattr(module, part).load_state_dict(own)
+        if path and hasattr(module, part):
+            weights = part_of(load_weights(Path(path)), part)
+            getattr(module, part).load_state_dict(weights)

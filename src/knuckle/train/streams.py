@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_in
 from knuckle.data import shards
 from knuckle.data.photographs import Part, PhotographStore
 from knuckle.hand import N_JOINTS
+from knuckle.models.lifter import Lifter
 from knuckle.render.camera_faults import CameraFaults
 from knuckle.render.hand_model import HandModel
 from knuckle.sample import Sample
@@ -29,12 +30,17 @@ from knuckle.train.examples import (
     frame_example,
     paint_over,
 )
+from knuckle.train.motion import Motions, sample_motions
 from knuckle.train.recipe import AugmentSettings, Recipe, SourceSettings
+from knuckle.train.weights import load_weights, part_of
 
 #: Shards whose number is a multiple of this are kept for validation.
 _VALIDATION_SHARD = 25
 #: Samples mixed with each other while shards are read.
 _SHUFFLE = 500
+
+#: How often a clip of a moving hand is drawn before another takes its place.
+_CLIP_USES = 8
 
 #: Turns samples into examples; may yield several or none per sample.
 Cut = Callable[[Sample, np.random.Generator], Iterator[Example]]
@@ -42,10 +48,10 @@ Cut = Callable[[Sample, np.random.Generator], Iterator[Example]]
 
 def training_loader(recipe: Recipe) -> DataLoader:
     """Batches without end for a recipe."""
-    dataset: IterableDataset = _PosedAndSeen(recipe) if recipe.kind == "lifter" else _Mixed(recipe)
+    dataset = _DATASETS[recipe.kind](recipe)
     return DataLoader(
         dataset,
-        batch_size=None if recipe.kind == "lifter" else recipe.optimiser.batch,
+        batch_size=recipe.optimiser.batch if isinstance(dataset, _Mixed) else None,
         num_workers=recipe.workers,
         persistent_workers=recipe.workers > 0,
         prefetch_factor=4 if recipe.workers else None,
@@ -62,9 +68,9 @@ def validation_loaders(recipe: Recipe, limit: int = 512) -> dict[str, DataLoader
             Path(source.looks).stem: _read_looks(source.looks, "validation")
             for source in recipe.sources
         }
-        for name, batch in batches.items():
-            loaders[name] = DataLoader(cast("Dataset[Example]", [batch]), batch_size=None)
-        return loaders
+        return {name: _alone(batch) for name, batch in batches.items()}
+    if recipe.kind == "temporal":
+        return {"moving": _alone(next(iter(_MovingHands(recipe, recipe.seed + 1_000_003))))}
     for source in recipe.sources:
         examples = list(_limited(_validation_examples(recipe, source), limit))
         name = Path(source.shards or source.photographs).name
@@ -134,6 +140,89 @@ class _PosedAndSeen(IterableDataset):
                 drawn = rng.integers(0, len(looks["rays"]), count)
                 parts.append({key: looks[key][drawn] for key in posed})
             yield {key: np.concatenate([part[key] for part in parts]) for key in posed}
+
+
+class _MovingHands(IterableDataset):
+    """Batches of moving hands for the temporal stage, lifted frame by frame.
+
+    Lifting costs most, so there is a stock of clips; each is drawn some times before another takes
+    its place.
+    """
+
+    def __init__(self, recipe: Recipe, seed: int | None = None) -> None:
+        self.recipe, self.seed = recipe, seed
+
+    def __iter__(self) -> Iterator[Example]:
+        size = self.recipe.optimiser.batch
+        seed = [self.recipe.seed, _time_salt()] if self.seed is None else self.seed
+        rng = np.random.default_rng(seed)
+        model, lifter = HandModel.load(), _finished_lifter(self.recipe)
+        bank = poses.PoseBank(rng)
+        noise = poses.upright_noise(rng, bank.draw(8192), model)
+
+        def fresh(n: int) -> Example:
+            frames = self.recipe.temporal.frames
+            return lifted(lifter, sample_motions(rng, n, frames, bank, model, noise))
+
+        stock = fresh(size * _CLIP_USES)
+        while True:
+            drawn = rng.permutation(len(stock["dt_s"]))[:size]
+            yield {key: value[drawn] for key, value in stock.items()}
+            worn = drawn[: size // _CLIP_USES]
+            for key, value in fresh(len(worn)).items():
+                stock[key][worn] = value
+
+
+@torch.no_grad()
+def lifted(lifter: Lifter, motions: Motions) -> Example:
+    """Motions of N hands over T frames as the temporal stage meets them: every frame lifted.
+
+    Returns:
+        rays (N, T, 21, 2), sigma (N, T, 21), dt_s (N, T) and joints_mm (N, T, 21, 3) as in
+        ``Motions``, lifted_mm (N, T, 21, 3), lifted_sigma_mm (N, T, 21), and R_view_from_last
+        (N, T, 3, 3) from the axes of the last frame's view to this one's.
+    """
+    n, frames = motions.dt_s.shape
+    rays, sigma = (torch.from_numpy(a).flatten(0, 1) for a in (motions.rays, motions.sigma))
+    unseen = torch.zeros(len(rays), N_JOINTS, lifter.settings.feature_size)
+    said = lifter(rays, sigma, unseen)
+    turns = motions.R_camera_from_view
+    last = np.concatenate([turns[:, :1], turns[:, :-1]], axis=1)
+    return {
+        "rays": motions.rays,
+        "sigma": motions.sigma,
+        "dt_s": motions.dt_s,
+        "joints_mm": motions.joints_mm,
+        "lifted_mm": said.joints_mm.unflatten(0, (n, frames)).numpy(),
+        "lifted_sigma_mm": said.log_sigma_mm.exp().unflatten(0, (n, frames)).numpy(),
+        "R_view_from_last": turns.swapaxes(-1, -2) @ last,
+    }
+
+
+def _finished_lifter(recipe: Recipe) -> Lifter:
+    """The lifter that a temporal stage follows.
+
+    Raises:
+        ValueError: the recipe names none.
+    """
+    if not recipe.start_lifter:
+        raise ValueError("the temporal stage follows a lifter: name its weights as start_lifter")
+    lifter = Lifter(recipe.lifter)
+    lifter.load_state_dict(part_of(load_weights(Path(recipe.start_lifter)), "lifter"))
+    return lifter.eval()
+
+
+def _alone(batch: Example) -> DataLoader:
+    """A loader of one batch."""
+    return DataLoader(cast("Dataset[Example]", [batch]), batch_size=None)
+
+
+_DATASETS: dict[str, Callable[[Recipe], IterableDataset]] = {
+    "detector": _Mixed,
+    "keypoints": _Mixed,
+    "lifter": _PosedAndSeen,
+    "temporal": _MovingHands,
+}
 
 
 def _read_looks(path: str, part: Part) -> Example:

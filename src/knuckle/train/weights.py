@@ -1,0 +1,57 @@
+"""The weights of networks: of finished runs, and of the files that ``export`` wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from torch import Tensor
+
+from knuckle.modelcard import ModelCard
+
+#: What ``export`` adds to the name of a weight that it stores in half precision.
+HALF_SUFFIX = "_half"
+_GRAPH_PREFIX = "network."
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """The weights of a run or of an exported network, in single precision.
+
+    Args:
+        path: ``weights.pt`` of a run, or an ONNX file that ``export`` wrote: the shipped networks
+            can be trained further.
+
+    Returns:
+        Parameters by name, the name of the network in front: ``keypoints.maps.weight``.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"no weights at {path}; train that recipe first")
+    if path.suffix == ".onnx":
+        return _weights_in_graph(path)
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    return {name: value.float() for name, value in state.items()}
+
+
+def _weights_in_graph(path: Path) -> dict[str, Tensor]:
+    """The parameters that an exported file holds under their own names."""
+    graph = onnx.load(str(path))
+    metadata = {item.key: item.value for item in graph.metadata_props}
+    kind = ModelCard.from_metadata(metadata, str(path)).kind
+    weights = {}
+    for tensor in graph.graph.initializer:
+        name = tensor.name.removesuffix(HALF_SUFFIX)
+        if name.startswith(_GRAPH_PREFIX):
+            values = onnx.numpy_helper.to_array(tensor).astype(np.float32)
+            weights[f"{kind}.{name.removeprefix(_GRAPH_PREFIX)}"] = torch.from_numpy(values)
+    return weights
+
+
+def part_of(weights: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    """The parameters of one network, its name taken off: ``maps.weight``."""
+    prefix = name + "."
+    return {key.removeprefix(prefix): v for key, v in weights.items() if key.startswith(prefix)}
