@@ -1,24 +1,34 @@
-"""What a keypoint's expected error means to people: a score, and back."""
+"""What a keypoint's expected error means to people: a score, and back.
+
+The network expects an error per axis; right or wrong is a matter of the distance. It follows a
+Weibull distribution, within t with probability 1 - exp(-(t / (SPREAD sigma)) ** STEEPNESS), whose
+constants were fitted to pictures that were never trained on (``benchmarks/calibration.py --fit``).
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 #: A keypoint counts as right within this share of the hand's extent (the strict end of PCK).
-_RIGHT_WITHIN = 0.05
+RIGHT_WITHIN = 0.05
+#: Typical distance from the truth over the error that is expected per axis.
+SPREAD = 1.56
+#: How sharply the probability falls off around it.
+STEEPNESS = 1.48
 
 
-def score_of(sigma: np.ndarray) -> np.ndarray:
+def score_of(sigma: np.ndarray, spread: float = SPREAD, steepness: float = STEEPNESS) -> np.ndarray:
     """Probability that a keypoint is right, 0..1.
-
-    Errors are Laplacian: one is below e with probability 1 - exp(-e / sigma).
 
     Args:
         sigma: expected error per axis, as a share of the hand's extent.
+        spread: see ``SPREAD``.
+        steepness: see ``STEEPNESS``.
     """
-    return 1 - np.exp(-_RIGHT_WITHIN / np.maximum(sigma, 1e-6))
+    return 1 - np.exp(-((RIGHT_WITHIN / (spread * np.maximum(sigma, 1e-6))) ** steepness))
 
 
 def sigma_of(score: np.ndarray) -> np.ndarray:
     """The expected error, as a share of the hand's extent, that has this score."""
-    return -_RIGHT_WITHIN / np.log1p(-np.clip(score, 1e-6, 1 - 1e-12))
+    odds = -np.log1p(-np.clip(score, 1e-6, 1 - 1e-12))
+    return RIGHT_WITHIN / (SPREAD * odds ** (1 / STEEPNESS))
