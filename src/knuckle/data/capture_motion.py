@@ -7,16 +7,31 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from knuckle.data.capture_plan import CaptureSettings, Sequence, generator
 from knuckle.data.capture_rig import CENTRE_MM
 from knuckle.hand import Side
 from knuckle.render.contact import gap_mm
-from knuckle.render.hand_model import HandModel, HandParameters, sample_shapes
+from knuckle.render.hand_model import (
+    FINGER_ROWS,
+    FLEXION,
+    N_POSE_ROWS,
+    SPREAD,
+    HandModel,
+    HandParameters,
+    sample_shapes,
+)
 from knuckle.render.interaction import interaction_motion
 from knuckle.render.looks import HandLook, PlacedHand, dress, place, sample_look, sample_skin
 from knuckle.render.people import body_of, elbow_mm, upper_arm
-from knuckle.render.poses import HandMotion, sample_motion, sample_poses
+from knuckle.render.poses import (
+    MAX_PENETRATION_MM,
+    HandMotion,
+    finger_penetration_mm,
+    sample_motion,
+    sample_poses,
+)
 from knuckle.render.props import FOREARM_BONE
 from knuckle.render.scene import held
 from knuckle.render.stage import Mesh, Stage
@@ -29,6 +44,8 @@ _APART_MM, _CLEARANCE_MM = 70.0, 6.0
 _TRIES = 8
 #: How far a hand wanders (mm) and turns (radians) from where it started.
 _WANDER_MM, _TURN = 45.0, 0.7
+#: How long before and after a tangle of fingers they give way.
+_EASE_S = 0.15
 
 _DOWN = np.array([0.0, 1.0, 0.0])
 #: From the studio's centre to the middle of the body and from there to its right shoulder.
@@ -134,7 +151,9 @@ def sample_sequence(settings: CaptureSettings, sequence: Sequence) -> Motion:
         motion = sample_motion(rng, steps, settings.fps, activity.mix)
         if activity.held:
             motion = _keeping_its_grasp(rng, motion, activity.mix)
-        hand = _kept_near(_wandering(rng, subject, side, motion, CENTRE_MM), _ONE_HAND_MM)
+        hand = _kept_near(
+            _wandering(rng, subject, side, motion, settings.fps, CENTRE_MM), _ONE_HAND_MM
+        )
         hands = (hand,)
         if activity.held:
             thing = _in_grasp(rng, hand)
@@ -148,8 +167,9 @@ def sample_sequence(settings: CaptureSettings, sequence: Sequence) -> Motion:
 
 
 def _wandering(
-    rng: np.random.Generator, subject: Subject, side: Side, motion: HandMotion, home: np.ndarray
-) -> HandParameters:
+    rng: np.random.Generator, subject: Subject, side: Side, motion: HandMotion, fps: float,
+    home: np.ndarray,
+) -> HandParameters:  # fmt: skip
     """A motion in the studio: the forearm comes from its elbow, the palm faces anywhere."""
     elbow = np.array([_SIGN[side] * rng.uniform(170, 280), rng.uniform(20, 260), 190.0])
     along = home - (CENTRE_MM + elbow)
@@ -160,7 +180,7 @@ def _wandering(
     offset = _WANDER_MM * np.tanh(motion.offset_mm / _WANDER_MM)
     steps = len(motion.pose_deg)
     hand = HandParameters(
-        pose_deg=motion.pose_deg,
+        pose_deg=_untangled(motion.pose_deg, subject.shape, fps),
         shape=np.tile(subject.shape, (steps, 1)),
         R_camera_from_hand=R_studio_from_hand @ turns,
         root_mm=home + offset,
@@ -199,13 +219,47 @@ def _at_one_side(
     """One of two hands, on its own side of the studio's centre."""
     home = CENTRE_MM + np.array([_SIGN[side] * _APART_MM, 0.0, 0.0])
     motion = sample_motion(rng, steps, fps, mix)
-    return _kept_near(_wandering(rng, subject, side, motion, home), _TWO_HANDS_MM)
+    return _kept_near(_wandering(rng, subject, side, motion, fps, home), _TWO_HANDS_MM)
 
 
 def _kept_near(hand: HandParameters, limit_mm: np.ndarray) -> HandParameters:
     """The middle of the hand within a box about the studio's centre."""
     middle = HandModel.load().joints(hand).mean(axis=1) - CENTRE_MM  # (T, 3)
     return _moved(hand, np.clip(middle, -limit_mm, limit_mm) - middle)
+
+
+def _untangled(pose_deg: np.ndarray, shape: np.ndarray, fps: float) -> np.ndarray:
+    """Poses (T, 17, 3) that open where fingers would pass through each other on their way.
+
+    ``sample_motion`` goes straight from pose to pose; a thumb may have to go round a finger.
+    """
+    model = HandModel.load()
+    rest = model.rest_joints(shape[None])
+    shares = np.linspace(0.0, 1.0, 11)[:, None, None, None]
+    ways = pose_deg + shares * (_OPEN_POSE - pose_deg)  # (share, T, 17, 3)
+    flat = ways.reshape(-1, *pose_deg.shape[1:])
+    joints = model.joints_from_pose(flat, np.repeat(rest, len(flat), axis=0))
+    deep = finger_penetration_mm(joints).reshape(len(shares), -1)
+    free = deep <= MAX_PENETRATION_MM
+    free[-1] = True
+    share = shares.ravel()[free.argmax(axis=0)]  # (T,)
+    # As smooth as the movement: a running mean of the running maximum is never too small.
+    reach = max(round(_EASE_S * fps), 1)
+    padded = np.pad(share, 2 * reach, mode="edge")
+    most = sliding_window_view(padded, 2 * reach + 1).max(axis=1)
+    eased = sliding_window_view(most, 2 * reach + 1).mean(axis=1)
+    return (pose_deg + eased[:, None, None] * (_OPEN_POSE - pose_deg)).astype(np.float32)
+
+
+def _open_pose() -> np.ndarray:
+    """(17, 3) a hand that is open and easy, no finger near another."""
+    pose = np.zeros((N_POSE_ROWS, 3))
+    pose[FINGER_ROWS[1:], FLEXION] = 10.0
+    pose[FINGER_ROWS[1:, 0], SPREAD] = 6.0 * np.array([1.0, 0.05, -0.75, -1.5])
+    return pose
+
+
+_OPEN_POSE = _open_pose()
 
 
 # --- two hands that touch ------------------------------------------------------------------------

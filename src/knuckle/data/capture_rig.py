@@ -24,7 +24,7 @@ MOST_CAMERAS = 140
 
 #: Where on the dome cameras stand: to the sides and up and down, degrees.
 _AZIMUTH_DEG, _ELEVATION_DEG = (-95.0, 95.0), (-30.0, 62.0)
-_DISTANCE_MM, _FOCAL_PX = (980.0, 1160.0), (1100.0, 1300.0)
+_DISTANCE_MM, _FOCAL_PX = (980.0, 1160.0), (1150.0, 1320.0)
 #: The share of cameras that stand upright.
 _UPRIGHT_SHARE = 0.75
 _FIRST_NAME = 400001
@@ -140,7 +140,7 @@ def _camera(rng: np.random.Generator, name: str, place: np.ndarray) -> StudioCam
     width, height = UPRIGHT if upright else LYING
     focal = rng.uniform(*_FOCAL_PX)
     if not upright:  # the short side must hold two hands as well
-        focal = min(focal, 1150.0)
+        focal = min(focal, 1200.0)
     camera = Camera(
         fx=_single(focal * rng.uniform(0.9995, 1.0005)),
         fy=_single(focal),
