@@ -107,3 +107,17 @@ def test_a_hand_cut_by_the_border_is_cut(two_hands: HandParameters, layers: Hand
     joints_px = CAMERA.project(HandModel.load().joints(two_hands))
     outside = (joints_px < (left - 0.5, top - 0.5)).any(axis=-1)
     assert not cut.visible[outside].any() and (seen | outside | ~layers.visible).all()
+
+
+@pytest.mark.parametrize("palm_to_camera", [True, False])
+def test_no_flesh_hides_the_joints_of_an_open_hand(palm_to_camera: bool) -> None:
+    """Thick fingers and big hands have no more hidden joints than others."""
+    n = 12
+    shape = np.clip(np.random.default_rng(1).normal(size=(n, HandModel.load().n_shape)), -2.5, 2.5)
+    shape[:, 0] = np.linspace(-3.0, 2.5, n)
+    turn = np.diag([1.0, -1.0, -1.0] if palm_to_camera else [-1.0, -1.0, 1.0])
+    at = np.array([0.0, 90.0, 600.0])
+    for k in range(n):
+        hand = HandParameters(np.zeros((1, 17, 3)), shape[k : k + 1], turn[None], at[None])
+        layers = draw_layers(hand, Camera(500.0, 500.0, 150.0, 150.0), (300, 300))
+        assert layers.visible.all(), shape[k, 0]

@@ -1,12 +1,12 @@
 """Hands without a look: who and which part is seen in each pixel, how far, and which joints show.
 
 For hands whose shape and pose are known, such as fitted ones (``fitting``): they hide each other
-and themselves. Forearms are left out: nothing in the labels of a hand says where its elbow is.
+and themselves. Forearms are left out: nothing in the labels of a hand says where its elbow is. Only
+a stub of each, which goes straight on, stands for the skin around the wrist where joints are seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -24,6 +24,8 @@ from knuckle.render.visibility import visible_joints
 #: Value of ``HandLayers.part_map`` where no hand is.
 NO_PART = 255
 _FOREARM = PART_NAMES.index("forearm")
+#: Length of the forearm that goes with a wrist, mm of the mean hand.
+_STUB_MM = 45.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +62,7 @@ def draw_layers(hands: HandParameters, camera: Camera, shape: tuple[int, int]) -
     Returns:
         What each pixel sees.
     """
-    stage = Stage.of(_meshes(hands))
+    stage = Stage.of(_meshes(hands, _hand_faces()))
     layers = HandLayers(
         hand_map=np.zeros(shape, np.uint8),
         part_map=np.full(shape, NO_PART, np.uint8),
@@ -82,19 +84,18 @@ def draw_layers(hands: HandParameters, camera: Camera, shape: tuple[int, int]) -
     layers.normals[inside][hit] = _normals(stage, triangle, buffer.bary[hit])
 
     fine_shape = ((y1 - y0) * SUPERSAMPLING, (x1 - x0) * SUPERSAMPLING)
+    stage = Stage.of(_meshes(hands, _hand_and_stub_faces()))
     fine = _drawn(stage, seen_from.resized(SUPERSAMPLING, SUPERSAMPLING), fine_shape)
     for number, joints in enumerate(HandModel.load().joints(hands).astype(np.float64)):
         layers.visible[number] = visible_joints(joints, seen_from, stage, fine, number + 1)
     return layers
 
 
-def _meshes(hands: HandParameters) -> list[Mesh]:
-    """The hands without their forearms; hand i belongs to owner i + 1.
+def _meshes(hands: HandParameters, keep: np.ndarray) -> list[Mesh]:
+    """The kept faces (F,) of each hand; hand i belongs to owner i + 1.
 
     The cut at the wrist is open: seen from the elbow, the inside of the hand closes it.
     """
-    sides: Sequence[Side] = ["left" if left else "right" for left in hands.is_left()]
-    keep = face_parts() != _FOREARM
     vertices = HandModel.load().vertices(hands)
     return [
         Mesh(
@@ -106,8 +107,21 @@ def _meshes(hands: HandParameters) -> list[Mesh]:
             face_parts()[keep],
             closed=False,
         )
-        for number, side in enumerate(sides)
+        for number, side in enumerate(hands.sides)
     ]
+
+
+@cache
+def _hand_faces() -> np.ndarray:
+    """(F,) bool."""
+    return face_parts() != _FOREARM
+
+
+@cache
+def _hand_and_stub_faces() -> np.ndarray:
+    """(F,) bool."""
+    model = HandModel.load()
+    return _hand_faces() | (model.vertices_mm[model.faces, 1] > -_STUB_MM).all(axis=1)
 
 
 @cache

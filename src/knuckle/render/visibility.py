@@ -5,7 +5,8 @@ the nearest surface
 
 * belongs to the same hand (skin, glove, ring or sleeve: what is worn moves with the hand),
 * belongs to the same finger, or to the palm where the joint is part of it, and
-* lies no further in front of the joint than 1.6 times the flesh around it, plus 3 mm.
+* lies no further in front of the joint than twice the flesh around it, plus 3 mm, in a hand of
+  average size, and in proportion in others: enough for the thickest fingers, seen from the palm.
 
 So a knuckle behind another finger, behind the own fingertip that points at the camera, behind the
 palm, or outside the picture is hidden.
@@ -53,7 +54,8 @@ def visible_joints(
     part = np.minimum(stage.part[triangle], len(PART_NAMES))
     belongs = _belongs()[np.flatnonzero(inside), part]
     covered_by = joints_mm[inside, 2] - depth
-    visible[inside] = own & belongs & (covered_by < _reach_mm()[inside])
+    palm = np.linalg.norm(joints_mm[Joint.MIDDLE_MCP] - joints_mm[Joint.WRIST])
+    visible[inside] = own & belongs & (covered_by < _reach_of_palm()[inside] * palm)
     return visible
 
 
@@ -70,11 +72,11 @@ def _belongs() -> np.ndarray:
 
 
 @cache
-def _reach_mm() -> np.ndarray:
-    """(21,) how far in front of a joint its own skin may lie."""
+def _reach_of_palm() -> np.ndarray:
+    """(21,) how far in front of a joint its own skin may lie, as a share of the palm's length."""
     model = HandModel.load()
     reach = np.empty(N_JOINTS)
     for j, joint in enumerate(model.joints_mm):
         nearest = np.sort(np.linalg.norm(model.vertices_mm - joint, axis=1))[:24]
-        reach[j] = 1.6 * float(np.median(nearest)) + 3.0
-    return reach
+        reach[j] = 2.0 * float(np.median(nearest)) + 3.0
+    return reach / float(np.linalg.norm(model.joints_mm[Joint.MIDDLE_MCP]))
