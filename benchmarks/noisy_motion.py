@@ -1,23 +1,24 @@
 """Hands that move, seen with the errors that the shipped networks make: raw estimates with truth.
 
-The errors are of two kinds, as measured on the shipped clip (``measure_noise``, printed by
-``python benchmarks/smoothing.py --noise``). What a network gets wrong about a pose it gets wrong
-again in the next frame, and it changes only as the pose does: a function of the way that the pose
-has come, here a random one (Fourier features of a Matérn kernel). No filter can take it away. On
-top lies what changes from frame to frame. Keypoints and lifted shapes with such errors go through
-the real ``pose/placement.py``.
+The networks see a hand that is wrong, but a hand: bones point a little elsewhere, the more so the
+nearer to the tips, and mostly in depth; their lengths are about right, and keypoints and lifted
+shape agree. The errors are of two kinds. What a network gets wrong about a pose it gets wrong again
+in the next frame, and it changes only as the pose does: a function of the way that the pose has
+come, here a random one (Fourier features of a Matérn kernel). No filter can take it away. On top
+lies what is new in each frame. The sizes of both were measured on the shipped clip
+(``python benchmarks/smoothing.py --noise``). Keypoints and lifted shapes with such errors go
+through the real ``pose/placement.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.demo import __path__ as demo_folder
-from knuckle.hand import N_JOINTS
+from knuckle.hand import BONES, N_BONES, N_JOINTS
 from knuckle.pose import confidence, placement
 from knuckle.pose.duplicates import extent_px
 from knuckle.render.hand_model import HandModel, HandParameters, sample_shapes
@@ -26,9 +27,12 @@ from knuckle.render.scene import sample_view
 from knuckle.results import HandPose
 
 CAMERA = Camera.from_fov(1280, 720, 65.0)
-#: (21,) how the error grows from the wrist (and the bases) to the tips, RMS 1.
-GROWTH = np.array([0.7, *[0.6, 0.85, 1.1, 1.5] * 5])
-GROWTH /= np.sqrt(np.mean(GROWTH**2))
+Errors = Callable[..., np.ndarray]
+#: (20,) how the errors of bones' directions grow along the fingers, and (21,) those of joints.
+BONE_GROWTH = np.tile([0.45, 0.9, 1.05, 1.4], 5)
+JOINT_GROWTH = np.array([0.7, *[0.6, 0.85, 1.1, 1.4] * 5])
+#: Share of the variance of a bone's direction that is common to its finger.
+_COMMON = 0.65
 
 
 @dataclass(frozen=True)
@@ -36,27 +40,32 @@ class Noise:
     """Standard deviations of a network's errors: (what follows the pose, what is new each frame).
 
     Attributes:
-        keypoint: per axis, share of the hand's longer side in the picture.
-        depth_mm: of a joint, relative to the wrist, along the line of sight.
-        across_mm: the same across it.
-        scale: of the logarithm of the lifted hand's size.
+        across, depth: of a bone's direction, radians across the line of sight and along it.
+        length: of the logarithm of a bone's length.
+        scale: of the logarithm of the whole hand's size.
+        shift: of the whole hand in the picture, share of its longer side there.
+        keypoint: of a keypoint beside the lifted joint, likewise.
         reach_mm: after the joints have moved so far (RMS, relative to the wrist), the part that
             follows the pose is another one.
-        claimed: how much of the errors the networks own up to.
-        claim_spread: of the logarithm of that.
+        claimed_px, claimed_mm: expected errors that the networks claim, mean over the joints: share
+            of the hand's longer side, mm.
+        claim: of the logarithms of these.
         bad: share of looks that are bad, in runs of two on average.
-        missed: share of frames that begin a gap of one to six frames.
+        missed: share of frames without a hand, in runs of three on average.
     """
 
-    keypoint: tuple[float, float] = (0.037, 0.004)
-    depth_mm: tuple[float, float] = (12.0, 1.2)
-    across_mm: tuple[float, float] = (5.0, 0.8)
-    scale: tuple[float, float] = (0.02, 0.003)
+    across: tuple[float, float] = (0.06, 0.01)
+    depth: tuple[float, float] = (0.27, 0.022)
+    length: tuple[float, float] = (0.07, 0.02)
+    scale: tuple[float, float] = (0.03, 0.003)
+    shift: tuple[float, float] = (0.012, 0.001)
+    keypoint: tuple[float, float] = (0.02, 0.003)
     reach_mm: float = 25.0
-    claimed: float = 0.68
-    claim_spread: tuple[float, float] = (0.3, 0.05)
+    claimed_px: float = 0.024
+    claimed_mm: float = 9.5
+    claim: tuple[float, float] = (0.4, 0.09)
     bad: float = 0.02
-    missed: float = 0.01
+    missed: float = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +110,8 @@ def stepping(
         seed: of pose, place and noise.
         change: "across" (60 mm in the picture), "nearer" (15 % of the distance), "turn" (30°
             about the line of sight) or "fingers" (another pose).
-        frames, fps: length and rate.
+        frames: length.
+        fps: rate.
         noise: what the networks get wrong.
     """
     rng = np.random.default_rng(seed)
@@ -130,23 +140,22 @@ def seen_with(
     camera: Camera = CAMERA,
 ) -> Clip:
     """What the pipeline makes of a hand (F, 21, 3) with such networks."""
-    frames = len(joints_mm)
-    way_mm = _way(joints_mm)
-    size_px = _longer_side(camera.project(joints_mm))[:, None, None]
+    frames, size_px = len(joints_mm), _longer_side(camera.project(joints_mm))[:, None, None]
+    way = _way(joints_mm) / noise.reach_mm
 
     def errors(sigma: tuple[float, float], *shape: int) -> np.ndarray:
-        slow = _along(rng, way_mm / noise.reach_mm, int(np.prod(shape))).reshape(frames, *shape)
+        slow = _along(rng, way, int(np.prod(shape))).reshape(frames, *shape)
         return sigma[0] * slow + sigma[1] * rng.standard_normal((frames, *shape))
 
-    growth = GROWTH[:, None]
-    points_px = camera.project(joints_mm) + errors(noise.keypoint, 21, 2) * growth * size_px
-    shape_mm = joints_mm - joints_mm[:, :1]
-    shape_mm[..., :2] += errors(noise.across_mm, 21, 2) * growth
-    shape_mm[..., 2:] += errors(noise.depth_mm, 21, 1) * growth
-    shape_mm = (shape_mm - shape_mm[:, :1]) * np.exp(errors(noise.scale, 1, 1))
-    claim = noise.claimed * np.exp(errors(noise.claim_spread, 2, N_JOINTS))
-    sigma_px = claim[:, 0] * np.hypot(*noise.keypoint) * GROWTH * size_px[..., 0]
-    sigma_mm = claim[:, 1] * np.hypot(*noise.depth_mm) * GROWTH
+    shape_mm = _misjudged(joints_mm, noise, errors)
+    points_px = camera.project(shape_mm + joints_mm[:, :1]) + size_px * (
+        errors(noise.shift, 1, 2) + errors(noise.keypoint, N_JOINTS, 2)
+    )
+    shape_mm *= np.exp(errors(noise.scale, 1, 1))
+    claim = np.exp(errors(noise.claim, 2, N_JOINTS)) * JOINT_GROWTH
+    sigma_px = noise.claimed_px * claim[:, 0] * size_px[..., 0]
+    sigma_mm = noise.claimed_mm * claim[:, 1]
+    sigma_mm[:, 0] = 0.5  # the wrist is its own origin
     score = np.full(frames, 0.97)
     for i in _runs(rng, frames, noise.bad, mean=2):  # keypoints fall together, or go astray
         astray = rng.normal(0, 0.15, (N_JOINTS, 2)) * size_px[i]
@@ -154,38 +163,58 @@ def seen_with(
         points_px[i] += astray
         sigma_px[i] *= 3
         score[i] = rng.uniform(0.3, 0.8)
-    poses: list[HandPose | None] = [
-        _pose(*given, camera)
-        for given in zip(points_px, sigma_px, shape_mm, sigma_mm, score, strict=True)
-    ]
+    poses = _poses(points_px, sigma_px, shape_mm, sigma_mm, score, camera)
     for i in _runs(rng, frames, noise.missed, mean=3):
         poses[i] = None
     return Clip(np.arange(frames) / fps, joints_mm, poses)
 
 
-def _pose(
+def _misjudged(joints_mm: np.ndarray, noise: Noise, errors: Errors) -> np.ndarray:
+    """(F, 21, 3) from the wrist: the wrong hand that the networks see."""
+    bones = joints_mm[:, BONES[:, 1]] - joints_mm[:, BONES[:, 0]]
+    length = np.linalg.norm(bones, axis=-1, keepdims=True)
+    tilt = np.concatenate(
+        [_by_finger(errors, noise.across, 2), _by_finger(errors, noise.depth, 1)], axis=-1
+    )
+    direction = bones / length + tilt * BONE_GROWTH[:, None]
+    direction /= np.linalg.norm(direction, axis=-1, keepdims=True)
+    bones = direction * length * np.exp(errors(noise.length, N_BONES, 1))
+    fingers = np.cumsum(bones.reshape(-1, 5, 4, 3), axis=2).reshape(-1, N_BONES, 3)
+    return np.concatenate([np.zeros_like(fingers[:, :1]), fingers], axis=1)
+
+
+def _by_finger(errors: Errors, sigma: tuple[float, float], axes: int) -> np.ndarray:
+    """(F, 20, axes): partly the same for the bones of a finger."""
+    own, common = errors(sigma, 5, 4, axes), errors(sigma, 5, 1, axes)
+    return (np.sqrt(1 - _COMMON) * own + np.sqrt(_COMMON) * common).reshape(-1, N_BONES, axes)
+
+
+def _poses(
     points_px: np.ndarray,
     sigma_px: np.ndarray,
     shape_mm: np.ndarray,
     sigma_mm: np.ndarray,
-    score: float,
+    score: np.ndarray,
     camera: Camera,
-) -> HandPose:
+) -> list[HandPose | None]:
     """Placed as in ``pipeline.Stages.poses``."""
-    evidence = placement.Evidence(
-        shape_mm[None], sigma_mm[None], camera.rays(points_px)[None], sigma_px[None] / camera.fx
-    )
-    return HandPose(
-        side="right",
-        side_score=1.0,
-        score=score,
-        joints_px=points_px,
-        joints_mm=placement.fuse(evidence, placement.place(evidence))[0],
-        joint_score=confidence.score_of(sigma_px / max(float(extent_px(points_px)), 1.0)),
-        visible=np.ones(N_JOINTS, bool),
-        joint_sigma_mm=sigma_mm,
-        camera=camera,
-    )
+    evidence = placement.Evidence(shape_mm, sigma_mm, camera.rays(points_px), sigma_px / camera.fx)
+    joints_mm = placement.fuse(evidence, placement.place(evidence))
+    joint_score = confidence.score_of(sigma_px / np.maximum(extent_px(points_px), 1.0)[:, None])
+    return [
+        HandPose(
+            side="right",
+            side_score=1.0,
+            score=float(score[i]),
+            joints_px=points_px[i],
+            joints_mm=joints_mm[i],
+            joint_score=joint_score[i],
+            visible=np.ones(N_JOINTS, bool),
+            joint_sigma_mm=sigma_mm[i],
+            camera=camera,
+        )
+        for i in range(len(score))
+    ]
 
 
 def _resting(rng: np.random.Generator, frames: int) -> HandMotion:

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from knuckle import metrics
 from knuckle.hand import bone_lengths
-from knuckle.results import HandPose
+from knuckle.track.offline import Evidence, OfflineSettings, solve
 from knuckle.track.smoothing import OneEuroSmoother
-from noisy_motion import Clip, moving, stepping
+from noisy_motion import CAMERA, Clip, moving, stepping
 from noisy_motion import still as still_hand
 
 STEPS = ("across", "nearer", "turn", "fingers")
@@ -45,7 +44,18 @@ def causal(clip: Clip) -> Track:
     return _gathered(clip, out)
 
 
-METHODS: dict[str, Method] = {"raw": raw, "causal": causal}
+def offline(clip: Clip) -> Track:
+    """What ``knuckle track --offline`` writes."""
+    first, last = clip.seen[[0, -1]]
+    used = slice(first, last + 1)
+    evidence = Evidence.of(clip.poses[used], clip.time_s[used])
+    joints_mm = np.full((len(clip.time_s), 21, 3), np.nan)
+    joints_mm[used] = solve(evidence, SETTINGS)
+    return CAMERA.project(joints_mm), joints_mm
+
+
+SETTINGS = OfflineSettings()
+METHODS: dict[str, Method] = {"raw": raw, "causal": causal, "offline": offline}
 
 
 def _gathered(clip: Clip, hands: Sequence[Track | None]) -> Track:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from knuckle.hand import BONES, FINGERS, N_BONES, N_JOINTS, PARENTS, bone_lengths
+from knuckle.hand import N_BONES, N_JOINTS, PARENTS
 
-#: Repetitions at most, and the error of the bones at which they end.
-_STEPS, _CLOSE_MM = 5, 0.1
-#: (20, 21) each bone's parent -1, its child +1.
-_INCIDENCE = np.zeros((N_BONES, N_JOINTS))
-_INCIDENCE[np.arange(N_BONES), BONES[:, 0]] = -1
-_INCIDENCE[np.arange(N_BONES), BONES[:, 1]] = 1
+#: (21, 21) the sum of which joints' bones leads to each joint; the wrist's own is its place.
+PATHS = np.zeros((N_JOINTS, N_JOINTS))
+PATHS[:, 0] = 1
+for _joint in range(1, N_JOINTS):
+    PATHS[_joint] = PATHS[PARENTS[_joint]]
+    PATHS[_joint, _joint] = 1
 
 
 class BoneLengths:
@@ -22,24 +22,29 @@ class BoneLengths:
     the bad ones. Once locked, the lengths stay for as long as the track lives.
     """
 
-    def __init__(self, frames: int = 30) -> None:
+    def __init__(self, frames: int = 60) -> None:
         """Lock after so many frames."""
-        self._logs = np.empty((frames, N_BONES))
+        self._looks = np.empty((frames, N_BONES))
         self._seen = 0
         self._lengths = np.ones(N_BONES)
 
     @property
     def locked(self) -> bool:
         """Whether the lengths will change no more."""
-        return self._seen == len(self._logs)
+        return self._seen == len(self._looks)
 
     def update(self, lengths_mm: np.ndarray) -> np.ndarray:
         """Take a frame's (20,) lengths into account; returns the (20,) lengths to use."""
         if not self.locked:
-            self._logs[self._seen] = np.log(np.maximum(lengths_mm, 1e-3))
+            self._looks[self._seen] = lengths_mm
             self._seen += 1
-            self._lengths = np.exp(np.median(self._logs[: self._seen], axis=0))
+            self._lengths = robust_lengths(self._looks[: self._seen])
         return self._lengths
+
+
+def robust_lengths(lengths_mm: np.ndarray) -> np.ndarray:
+    """The lengths (20,) that many looks (N, 20) agree on: medians of their logarithms."""
+    return np.exp(np.median(np.log(np.maximum(lengths_mm, 1e-3)), axis=0))
 
 
 def scale_to(lengths_mm: np.ndarray, observed_mm: np.ndarray) -> float:
@@ -48,57 +53,10 @@ def scale_to(lengths_mm: np.ndarray, observed_mm: np.ndarray) -> float:
     return float(np.sqrt(ratios[N_BONES // 2 - 1] * ratios[N_BONES // 2]))
 
 
-def with_bone_lengths(
-    joints_mm: np.ndarray,
-    lengths_mm: np.ndarray,
-    across_mm: np.ndarray,
-    along_mm: np.ndarray,
-) -> np.ndarray:
-    """The joints nearest to the given ones whose bones have exactly the given lengths.
+def joints_from_bones(directions: np.ndarray, lengths_mm: np.ndarray) -> np.ndarray:
+    """The joints from the wrist (21, 3) of a hand whose bones point along vectors (20, 3).
 
-    "Nearest" counts what is known: a camera sees a joint's place across the line of sight well and
-    its depth badly, so each joint has a covariance S that is short across the ray and long along
-    it, and joints move mainly in depth. Minimising the Mahalanobis distance to the given joints Y
-    under the constraints c(X) = 0, linearised with Jacobian J, gives by Lagrange multipliers::
-
-        X = Y - S Jᵀ (J S Jᵀ)⁻¹ (c(X₀) + J (Y - X₀))
-
-    which is repeated from the last X₀ (sequential quadratic programming).
-
-    Args:
-        joints_mm: (21, 3) in the camera frame.
-        lengths_mm: (20,).
-        across_mm: (21,) standard deviation across the line of sight.
-        along_mm: (21,) standard deviation along it.
-
-    Returns:
-        (21, 3).
+    The vectors may have any length; the bones get exactly the given ones.
     """
-    ray = joints_mm / np.linalg.norm(joints_mm, axis=1, keepdims=True)
-    across2, more2 = across_mm**2, along_mm**2 - across_mm**2  # S = across² I + more² ray rayᵀ
-    solution = joints_mm
-    for _ in range(_STEPS):
-        gap = _INCIDENCE @ solution
-        length = np.maximum(np.sqrt((gap * gap).sum(axis=1)), 1e-6)
-        if np.abs(length - lengths_mm).max() < _CLOSE_MM:
-            break
-        direction = gap / length[:, None]  # (20, 3)
-        jacobian = _INCIDENCE[:, :, None] * direction[:, None]  # (20, 21, 3)
-        along = _INCIDENCE * (direction @ ray.T) * more2
-        spread = jacobian * across2[:, None] + along[:, :, None] * ray  # J S
-        flat, spread = jacobian.reshape(N_BONES, -1), spread.reshape(N_BONES, -1)
-        excess = length - lengths_mm + flat @ (joints_mm - solution).ravel()
-        multipliers = np.linalg.solve(spread @ flat.T, excess)
-        solution = joints_mm - (multipliers @ spread).reshape(N_JOINTS, 3)
-    return _rebuilt(solution, lengths_mm)
-
-
-def _rebuilt(joints_mm: np.ndarray, lengths_mm: np.ndarray) -> np.ndarray:
-    """The bones' directions with these lengths, from the wrist outwards: exact to rounding."""
-    factor = lengths_mm / np.maximum(bone_lengths(joints_mm), 1e-6)
-    rebuilt = joints_mm.copy()
-    for joints in FINGERS.T:  # all fingers at once: (5,) joints, base to tip
-        parents = PARENTS[joints]
-        gap = joints_mm[joints] - joints_mm[parents]
-        rebuilt[joints] = rebuilt[parents] + gap * factor[joints - 1][:, None]
-    return rebuilt
+    length = np.maximum(np.linalg.norm(directions, axis=-1), 1e-9)
+    return PATHS[:, 1:] @ (directions * (lengths_mm / length)[:, None])

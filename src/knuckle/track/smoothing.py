@@ -6,14 +6,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from knuckle.hand import MIDDLE_RAY
-from knuckle.pose.confidence import sigma_of
+from knuckle.hand import BONES
 from knuckle.results import HandPose
 from knuckle.track.one_euro import OneEuro, OneEuroSettings
-from knuckle.track.skeleton import BoneLengths, scale_to, with_bone_lengths
+from knuckle.track.skeleton import BoneLengths, joints_from_bones, scale_to
+from knuckle.track.uncertainty import Uncertainty
 
-#: A look with the first score hardly moves the filters, one with the second does so fully.
-_BAD_SCORE, _GOOD_SCORE = 0.3, 0.8
+#: A bone's direction is off by this share of what its end is off, over its length; at most so far.
+_TILT_SHARE, _MOST_TILT = 0.5, 0.5
+#: Joints whose depth is this unsure, mm, have half of the most say in the hand's.
+_EVEN_SAY_MM = 5.0
+#: No joint is nearer to the camera.
+_NEAREST_MM = 20.0
 
 
 @dataclass(frozen=True)
@@ -21,31 +25,32 @@ class SmoothingSettings:
     """Settings of ``OneEuroSmoother``.
 
     Attributes:
-        lateral: of every joint's place in the picture; the unit is the hand's extent there.
-        relative_depth: of every joint's depth relative to the wrist; the unit is the hand's length.
-        root_depth: of the logarithm of the wrist's depth.
+        keypoints: of the joints' places in the picture; the unit is the hand's extent there.
+        bones: of the bones' directions; the unit is a radian.
+        distance: of the logarithm of the hand's distance.
         lock_frames: frames after which the bone lengths are locked.
     """
 
-    lateral: OneEuroSettings = field(default=OneEuroSettings())
-    relative_depth: OneEuroSettings = field(default=OneEuroSettings(0.5, 10.0, 60.0))
-    root_depth: OneEuroSettings = field(default=OneEuroSettings(0.6, 10.0, 100.0))
-    lock_frames: int = 30
+    keypoints: OneEuroSettings = field(default=OneEuroSettings())
+    bones: OneEuroSettings = field(default=OneEuroSettings(0.5, 5.0, 30.0))
+    distance: OneEuroSettings = field(default=OneEuroSettings(0.4, 10.0, 100.0))
+    lock_frames: int = 60
 
 
 class OneEuroSmoother:
-    """One-euro filters on what a camera sees well and badly, then bones of constant length.
+    """One-euro filters on how the hand is turned and bent, and on where it stands.
 
-    The place in the picture is precise, depth is not, so they are filtered apart: a steady depth
-    does not cost lag in the picture. The filtered joints are then moved, mainly in depth, to the
-    track's bone lengths.
+    Filtered are the directions of the bones, the keypoints and the hand's distance, each against
+    the error to be expected of it. The hand is put together from the directions and the track's
+    bone lengths, so that it turns and bends, but never stretches; it is then placed on the filtered
+    keypoints, at the filtered distance. A steady depth does not cost lag in the picture.
     """
 
     def __init__(self, settings: SmoothingSettings | None = None) -> None:
         settings = settings or SmoothingSettings()
-        self._lateral = OneEuro(settings.lateral)
-        self._relative_depth = OneEuro(settings.relative_depth)
-        self._root_depth = OneEuro(settings.root_depth)
+        self._keypoints = OneEuro(settings.keypoints)
+        self._directions = OneEuro(settings.bones)
+        self._distance = OneEuro(settings.distance)
         self._bones = BoneLengths(settings.lock_frames)
 
     def __call__(self, pose: HandPose, dt_s: float) -> tuple[np.ndarray, np.ndarray]:
@@ -58,33 +63,46 @@ class OneEuroSmoother:
         Returns:
             joints_px (21, 2) and joints_mm (21, 3).
         """
-        lengths = self._bones.update(pose.bone_lengths_mm)
-        # Scaled about the camera's centre, so that the picture stays as it is.
-        joints = pose.joints_mm * scale_to(lengths, pose.bone_lengths_mm)
-        depth, size_mm = joints[:, 2], float(lengths[MIDDLE_RAY].sum())
-        keypoint_rays, joint_rays = pose.camera.rays(pose.joints_px), joints[:, :2] / depth[:, None]
-        extent = max(float(np.ptp(keypoint_rays, axis=0).max()), 1e-6)
-        error_rays = sigma_of(pose.joint_score) * extent
-        sureness = float(np.interp(pose.score, (_BAD_SCORE, _GOOD_SCORE), (0.05, 1.0)))
-        error_mm = np.maximum(pose.joint_sigma_mm.astype(np.float64), 0.5)
-
-        rays = self._lateral(
-            np.concatenate([keypoint_rays, joint_rays]),
+        lengths, doubt = self._bones.update(pose.bone_lengths_mm), Uncertainty.of(pose)
+        rays = self._keypoints(
+            pose.camera.rays(pose.joints_px),
             dt_s,
-            error=np.concatenate([error_rays, error_rays]),
-            unit=extent,
-            sureness=sureness,
+            error=doubt.across,
+            unit=doubt.extent,
+            sureness=doubt.sureness,
         )
-        # The scale of the picture is as unsure as its points, and fixes the distance.
-        root_error = float(np.median(error_rays)) / extent
-        root = np.exp(
-            self._root_depth(np.log(depth[:1, None]), dt_s, error=root_error, sureness=sureness)
-        )[0, 0]
-        relative = (depth - depth[0])[:, None]  # (21, 1)
-        relative = self._relative_depth(
-            relative, dt_s, error=error_mm, unit=size_mm, sureness=sureness
+        hand = self._turned_and_bent(pose, lengths, doubt, dt_s)
+        # Scaled about the camera's centre, so that the picture stays as it is.
+        raw_depth = pose.joints_mm[:, 2] * scale_to(lengths, pose.bone_lengths_mm)
+        say = 1 / (doubt.along_mm**2 + _EVEN_SAY_MM**2)
+        depth = max(float(say @ (raw_depth - hand[:, 2]) / say.sum()), _nearest(hand))
+        log_depth = self._distance(
+            np.log([[depth]]), dt_s, error=doubt.distance, sureness=doubt.sureness
         )
-        depth = np.maximum(root + relative[:, 0], 1.0)
-        joints = np.concatenate([rays[21:] * depth[:, None], depth[:, None]], axis=1)
-        joints = with_bone_lengths(joints, lengths, error_rays * depth, error_mm)
-        return pose.camera.pixels_from_rays(rays[:21]), joints
+        depth = max(float(np.exp(log_depth[0, 0])), _nearest(hand))
+        joints = hand + _root_on_rays(hand, depth, rays, doubt.across)
+        return pose.camera.pixels_from_rays(rays), joints
+
+    def _turned_and_bent(
+        self, pose: HandPose, lengths_mm: np.ndarray, doubt: Uncertainty, dt_s: float
+    ) -> np.ndarray:
+        """(21, 3) joints from the wrist."""
+        bones = pose.joints_mm[BONES[:, 1]] - pose.joints_mm[BONES[:, 0]]
+        directions = bones / np.maximum(pose.bone_lengths_mm, 1e-6)[:, None]
+        tilt = np.minimum(_TILT_SHARE * doubt.along_mm[1:] / lengths_mm, _MOST_TILT)
+        directions = self._directions(directions, dt_s, error=tilt, sureness=doubt.sureness)
+        return joints_from_bones(directions, lengths_mm)
+
+
+def _nearest(hand_mm: np.ndarray) -> float:
+    """The least depth of the wrist at which all joints (21, 3) are before the camera."""
+    return _NEAREST_MM - float(hand_mm[:, 2].min())
+
+
+def _root_on_rays(
+    hand_mm: np.ndarray, depth_mm: float, rays: np.ndarray, across: np.ndarray
+) -> np.ndarray:
+    """(3,) the wrist at this depth whose hand (21, 3) lies best on the rays (21, 2)."""
+    weight = 1 / across**2
+    gap = rays * (hand_mm[:, 2:] + depth_mm) - hand_mm[:, :2]
+    return np.append(weight @ gap / weight.sum(), depth_mm)

@@ -1,0 +1,49 @@
+"""How far off a raw estimate may be: what both smoothers go by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from knuckle.pose.confidence import sigma_of
+from knuckle.results import HandPose
+
+#: A look with the first score hardly counts, one with the second does so fully.
+_BAD_SCORE, _GOOD_SCORE, _LEAST = 0.3, 0.8, 0.05
+#: The lifter claims no error for the wrist, whose place it does not give.
+_LEAST_MM = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Uncertainty:
+    """Standard deviations of one hand's raw estimate.
+
+    Attributes:
+        extent: of the hand in the picture, longer side, as a difference of rays (x/z, y/z).
+        across: (21,) of the joints' rays.
+        along_mm: (21,) of the joints' depth from the wrist.
+        distance: of the logarithm of the whole hand's distance.
+        sureness: 0..1, of the look as a whole.
+    """
+
+    extent: float
+    across: np.ndarray
+    along_mm: np.ndarray
+    distance: float
+    sureness: float
+
+    @classmethod
+    def of(cls, pose: HandPose) -> Uncertainty:
+        """That of a raw estimate, by its scores."""
+        rays = pose.camera.rays(pose.joints_px)
+        extent = max(float(np.ptp(rays, axis=0).max()), 1e-6)
+        share = sigma_of(pose.joint_score)
+        return cls(
+            extent=extent,
+            across=share * extent,
+            along_mm=np.maximum(pose.joint_sigma_mm.astype(np.float64), _LEAST_MM),
+            # The scale of the picture is as unsure as its points, and fixes the distance.
+            distance=float(np.median(share)),
+            sureness=float(np.interp(pose.score, (_BAD_SCORE, _GOOD_SCORE), (_LEAST, 1.0))),
+        )
