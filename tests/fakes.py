@@ -9,8 +9,9 @@ import numpy as np
 from knuckle.camera import Camera
 from knuckle.crop import Crop
 from knuckle.hand import FINGERS, SIDES, Side
+from knuckle.mask import CropMask
 from knuckle.output import RunInfo
-from knuckle.results import CropMask, Frame, HandPose, TrackedHand
+from knuckle.results import Frame, HandPose, TrackedHand
 
 SIZE = (320, 240)
 CAMERA = Camera.assume(*SIZE)

@@ -13,8 +13,8 @@ import numpy as np
 
 from knuckle import hand as _hand
 from knuckle.camera import Camera
-from knuckle.crop import Crop
 from knuckle.hand import N_JOINTS, Joint, Side, check_side
+from knuckle.mask import CropMask
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,25 +39,6 @@ class Frame:
                 f"a frame's image must be (H, W, 3) uint8 RGB, got {self.image.shape} "
                 f"{self.image.dtype}"
             )
-
-
-@dataclass(frozen=True, eq=False)
-class CropMask:
-    """A hand's mask as the network gives it: probabilities over its crop.
-
-    Attributes:
-        probability: (S, S) float, 0..1.
-        crop: where it lies in the frame.
-        frame_shape: (H, W) of the frame.
-    """
-
-    probability: np.ndarray
-    crop: Crop
-    frame_shape: tuple[int, int]
-
-    def in_frame(self) -> np.ndarray:
-        """(H, W) bool at the frame's resolution."""
-        return self.crop.paste(self.probability, self.frame_shape) > 0.5
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -109,7 +90,7 @@ class HandPose:
 
     @cached_property
     def mask(self) -> np.ndarray:
-        """(H, W) bool: the pixels that show this hand.
+        """(H, W) bool: the pixels that show this hand; no two hands of a frame share one.
 
         Raises:
             ValueError: this hand was not segmented.

@@ -8,7 +8,8 @@ import pytest
 from dot_world import bone_lengths_mm, true_hand, turn
 from knuckle.camera import Camera
 from knuckle.crop import Crop
-from knuckle.results import CropMask, Frame, HandPose, TrackedHand
+from knuckle.mask import CropMask
+from knuckle.results import Frame, HandPose, TrackedHand
 
 CAMERA = Camera(300, 300, 160, 120)
 

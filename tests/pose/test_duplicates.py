@@ -38,6 +38,7 @@ def answers(
         presence=np.r_[presence, np.ones(n)][:n],
         right=np.ones(n),
         mask=np.broadcast_to(disc, (n, MASK, MASK)),
+        pixels=np.zeros((n, MASK, MASK, 3), np.uint8),
         features=np.zeros((n, 21, 4)),
     )
 

@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 
 from knuckle.hand import BONES, FINGERS, N_JOINTS, Joint
-from knuckle.results import CropMask, HandPose, TrackedHand
+from knuckle.mask import CropMask
+from knuckle.results import HandPose, TrackedHand
 
 Colour = tuple[int, int, int]
 

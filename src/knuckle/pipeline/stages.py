@@ -11,10 +11,11 @@ from knuckle.codec import DetectedHand
 from knuckle.crop import MARGIN, Crop
 from knuckle.detect import Detections, Detector
 from knuckle.hand import Side, other_side
+from knuckle.mask import CropMask, without_overlap
 from knuckle.pipeline.settings import EstimatorSettings
 from knuckle.pose import KeypointEstimator, Keypoints, Lifter, confidence, placement
 from knuckle.pose.duplicates import extent_px
-from knuckle.results import CropMask, HandPose
+from knuckle.results import HandPose
 from knuckle.runtime import Network, weights_folder
 
 #: What scores less at the first look is not worth a second one.
@@ -126,6 +127,14 @@ class Stages:
         joints_mm = placement.fuse(evidence, placement.place(evidence))
         extent = np.maximum(extent_px(points_px), 1.0)[:, None]
         joint_score = confidence.score_of(sigma_px / extent)
+        masks = without_overlap(
+            [
+                CropMask(probability, crop, frame_shape, pixels)
+                for probability, crop, pixels in zip(
+                    keypoints.mask, keypoints.crops, keypoints.pixels, strict=True
+                )
+            ]
+        )
         return [
             HandPose(
                 side=keypoints.side(i),
@@ -137,7 +146,7 @@ class Stages:
                 visible=keypoints.visible[i] > 0.5,
                 joint_sigma_mm=lifted.sigma_mm[i],
                 camera=camera,
-                crop_mask=CropMask(keypoints.mask[i], keypoints.crops[i], frame_shape),
+                crop_mask=masks[i],
             )
             for i in range(len(keypoints))
         ]

@@ -28,6 +28,7 @@ class Keypoints:
         presence: (N,) 0..1, is this a hand at all.
         right: (N,) 0..1, is it a right hand *as seen in the crop*, as it should be.
         mask: (N, S, S) 0..1, over the crop.
+        pixels: (N, P, P, 3) uint8, what the crops show.
         features: (N, 21, F) image features at the keypoints.
     """
 
@@ -38,6 +39,7 @@ class Keypoints:
     presence: np.ndarray
     right: np.ndarray
     mask: np.ndarray
+    pixels: np.ndarray
     features: np.ndarray
 
     def __len__(self) -> int:
@@ -89,6 +91,7 @@ class Keypoints:
             presence=empty,
             right=empty,
             mask=empty.reshape(0, 0, 0),
+            pixels=np.empty((0, 0, 0, 3), np.uint8),
             features=empty.reshape(0, N_JOINTS, 0),
         )
 
@@ -105,6 +108,7 @@ class Keypoints:
             presence=self.presence[i],
             right=self.right[i],
             mask=self.mask[i],
+            pixels=self.pixels[i],
             features=self.features[i],
         )
 
@@ -125,6 +129,7 @@ class Keypoints:
             presence=join("presence"),
             right=join("right"),
             mask=join("mask"),
+            pixels=join("pixels"),
             features=join("features"),
         )
 
@@ -156,5 +161,6 @@ class KeypointEstimator:
             presence=found["presence"],
             right=found["right"],
             mask=found["mask"],
+            pixels=pixels,
             features=found["features"],
         )

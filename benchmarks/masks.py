@@ -1,0 +1,133 @@
+"""How well Knuckle's masks cut hands out: at the frame's resolution, against exact masks.
+
+    python benchmarks/masks.py [--weights DIR] [--picture masks.jpg]
+
+Frames of the stress set (``stress_scenes``), own detection. Of the hands that were found: IoU, and
+the boundary F-score, which takes an outline for right within 2 pixels of the true one. ``claimed
+twice`` are pixels that two hands call theirs, of all pixels that a hand calls its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from knuckle import HandEstimator, HandPose, metrics
+from knuckle.sample import Sample
+from stress_scenes import stress_bin
+
+#: Bins in which masks are measured, by axis.
+BINS: dict[str, tuple[str, ...]] = {
+    "base": ("base",),
+    "size in the frame": ("40 px", "80 px", "300 px"),
+    "worn": ("long sleeve", "thick glove"),
+    "occlusion": ("20 to 40 %",),
+    "two hands": ("apart", "touching", "clasped, folded", "gripping", "crossing"),
+}
+
+
+@dataclass(frozen=True)
+class MaskScores:
+    """Means over the hands of a bin that were found.
+
+    Attributes:
+        hands, found: how many there are, and how many were found.
+        iou, boundary_f: see ``metrics``.
+        twice: share of the claimed pixels that two hands claim.
+    """
+
+    hands: int
+    found: int
+    iou: float
+    boundary_f: float
+    twice: float
+
+
+def score(samples: Sequence[Sample], answers: Sequence[Sequence[HandPose]]) -> MaskScores:
+    """Compare the masks of hands with those of the true hands they lie on."""
+    values: list[tuple[float, float]] = []
+    claims = np.zeros(2)
+    for sample, hands in zip(samples, answers, strict=True):
+        assert sample.hand_map is not None  # the stress set has masks
+        for match in metrics.match_hands(
+            [hand.side for hand in hands],
+            np.array([hand.joints_px for hand in hands]).reshape(-1, 21, 2),
+            [truth.side for truth in sample.hands],
+            np.array([truth.joints_px for truth in sample.hands]),
+        ):
+            mask, true = hands[match.predicted].mask, sample.hand_map == match.true + 1
+            values.append((metrics.mask_iou(mask, true), metrics.boundary_f(mask, true)))
+        claimed = sum((hand.mask.astype(int) for hand in hands), np.zeros(1, int))
+        claims += (claimed > 1).sum(), (claimed > 0).sum()
+    iou, boundary = np.mean(values, axis=0) if values else (np.nan, np.nan)
+    n = sum(len(sample.hands) for sample in samples)
+    return MaskScores(n, len(values), float(iou), float(boundary), claims[0] / max(claims[1], 1))
+
+
+def table(scores: dict[tuple[str, str], MaskScores]) -> str:
+    """Markdown, one line a bin."""
+    lines = ["| axis | bin | found | IoU | boundary F (2 px) | claimed twice |", "|---" * 6 + "|"]
+    lines += [
+        f"| {axis} | {name} | {s.found} of {s.hands} | {s.iou:.3f} | {s.boundary_f:.3f} "
+        f"| {s.twice:.2%} |"
+        for (axis, name), s in scores.items()
+    ]
+    return "\n".join(lines)
+
+
+def sheet(samples: Sequence[Sample], answers: Sequence[Sequence[HandPose]]) -> np.ndarray:
+    """A row of frames, (240, 320 N, 3) RGB: masks tinted by side, true outlines white."""
+    tiles = []
+    for sample, hands in zip(samples, answers, strict=True):
+        assert sample.hand_map is not None  # the stress set has masks
+        image = sample.image.copy()
+        for hand in hands:
+            tint = np.array((38, 198, 218) if hand.side == "left" else (255, 138, 64))
+            image[hand.mask] = (0.5 * image[hand.mask] + 0.5 * tint).astype(np.uint8)
+        for number in range(1, len(sample.hands) + 1):
+            true = (sample.hand_map == number).astype(np.uint8)
+            lines, _ = cv2.findContours(true, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+            cv2.polylines(image, lines, True, (255, 255, 255), 1)
+        tiles.append(cv2.resize(image, (320, 240), interpolation=cv2.INTER_AREA))
+    return np.hstack(tiles)
+
+
+@dataclass(frozen=True)
+class Masks:
+    """Measure the masks of hands on the stress set."""
+
+    weights: Path | None = None
+    """Folder of networks to measure instead of those in the package."""
+    count: int = 100
+    """Scenes a bin."""
+    folder: Path = Path("runs/stress")
+    """Where the frames are kept."""
+    picture: Path | None = None
+    """Picture to write: the first scenes of every bin with their masks."""
+
+    def run(self) -> None:
+        """Measure and print."""
+        scores, rows = {}, []
+        for axis, names in BINS.items():
+            estimator = HandEstimator(
+                weights_dir=self.weights,
+                max_hands=1 if axis not in ("two hands", "occlusion") else 2,
+            )
+            for name in names:
+                samples = stress_bin(axis, name, self.count, self.folder)
+                answers = [estimator(sample.image, camera=sample.camera) for sample in samples]
+                scores[axis, name] = score(samples, answers)
+                rows.append(sheet(samples[:6], answers[:6]))
+        print(f"{self.count} scenes a bin\n\n{table(scores)}")
+        if self.picture is not None:
+            cv2.imwrite(str(self.picture), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
+
+
+if __name__ == "__main__":
+    import tyro
+
+    tyro.cli(Masks).run()
