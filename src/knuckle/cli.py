@@ -442,6 +442,9 @@ class Pack:
     """One of its splits, all, or 70/15/15:train, :val, :test (dealt out anew without leaks)."""
     size_px: int = 224
     """Side of a packed crop."""
+    fit_masks: bool = False
+    """Work out the masks and the visibility that are not labelled from the 3D joints, by fitting
+    the parametric hand to them."""
     processes: int = 1
     """How many pack at the same time."""
 
@@ -452,10 +455,46 @@ class Pack:
         from knuckle.progress import bar
 
         dataset = open_dataset(self.dataset, self.split)
+        if self.fit_masks:
+            from knuckle.data.fitted import FittedSet
+
+            with bar("labels read") as advance:
+                dataset = FittedSet(dataset, on_progress=advance)
         settings = PackSettings(self.what, self.size_px, processes=self.processes)
         with bar("packed") as advance:
             paths = pack(dataset, self.out, settings, on_progress=advance)
         print(f"{len(paths)} shards in {self.out}")
+        return 0
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Fit the parametric hand to the 3D joints of a data set, and say how well it fits."""
+
+    dataset: Dataset
+    """Folder of a data set, as it is unpacked; recognised by its files."""
+    output: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    """Folder for fits.npz (pose, shape, place, joint angles, bone lengths), residuals.csv, and the
+    pictures over.jpg (on the data set's own) and drawn.jpg (hands alone)."""
+    split: str = "all"
+    """One of its splits, all, or 70/15/15:train, :val, :test."""
+    pictures: int = 12
+    """How many to draw, spread evenly over the data set."""
+
+    def run(self) -> int:
+        """Fit, print and write."""
+        from knuckle.data.datasets import open_dataset
+        from knuckle.data.fit_report import measure, print_table, write_pictures, write_table
+        from knuckle.data.fitted import FittedSet
+        from knuckle.progress import bar
+
+        with bar("labels read") as advance:
+            dataset = FittedSet(open_dataset(self.dataset, self.split), on_progress=advance)
+        table = measure(dataset)
+        print_table(table)
+        paths = write_table(table, self.output)
+        paths += write_pictures(dataset, self.output, count=self.pictures)
+        print("\n".join(f"  {path}" for path in paths))
         return 0
 
 
@@ -576,6 +615,7 @@ class Data:
         Annotated[Render, tyro.conf.subcommand("render")]
         | Annotated[Synth, tyro.conf.subcommand("synth")]
         | Annotated[Pack, tyro.conf.subcommand("pack")]
+        | Annotated[Fit, tyro.conf.subcommand("fit")]
         | Annotated[PackPhotographs, tyro.conf.subcommand("pack-photographs")]
         | Annotated[Check, tyro.conf.subcommand("check")]
         | Annotated[Stats, tyro.conf.subcommand("stats")]

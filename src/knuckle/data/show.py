@@ -16,7 +16,8 @@ from knuckle.data.labelled import LabelledSet
 from knuckle.hand import BONES
 from knuckle.sample import UNKNOWN, Sample
 
-_COLOURS = {"left": (90, 160, 255), "right": (255, 110, 90)}
+#: RGB of each side.
+COLOURS = {"left": (90, 160, 255), "right": (255, 110, 90)}
 _HIDDEN = (130, 130, 130)
 
 
@@ -36,7 +37,7 @@ def overlay(sample: Sample, scale: int = 2) -> np.ndarray:
     image = _tinted(sample)
     image = np.ascontiguousarray(image.repeat(scale, axis=0).repeat(scale, axis=1))
     for hand in sample.hands:
-        colour = _COLOURS[hand.side]
+        colour = COLOURS[hand.side]
         dots = (
             hand.joints_px + 0.5
         ) * scale - 0.5  # pixel centres at whole numbers, before and after
@@ -67,7 +68,7 @@ def _tinted(sample: Sample) -> np.ndarray:
     if sample.hand_map is not None:
         for number, hand in enumerate(sample.hands, start=1):
             shown = sample.hand_map == number
-            tint = 0.75 * image[shown] + 0.25 * np.array(_COLOURS[hand.side])
+            tint = 0.75 * image[shown] + 0.25 * np.array(COLOURS[hand.side])
             image[shown] = tint.astype(np.uint8)
         image[sample.hand_map == UNKNOWN] //= 2
     return image

@@ -14,7 +14,7 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.hand import N_JOINTS, Side
-from knuckle.render.hand_model import PART_NAMES, HandModel, HandParameters
+from knuckle.render.hand_model import N_BONES, PART_NAMES, HandModel, HandParameters
 from knuckle.render.raster import GBuffer, project_vertices
 from knuckle.render.shading import SUPERSAMPLING
 from knuckle.render.skin import face_parts
@@ -76,12 +76,16 @@ def draw_layers(hands: HandParameters, camera: Camera, shape: tuple[int, int]) -
     seen_from = camera.padded(-x0, -y0)
     buffer = _drawn(stage, seen_from, (y1 - y0, x1 - x0))
     inside = np.s_[y0:y1, x0:x1]
-    hit = buffer.triangle >= 0
-    triangle = buffer.triangle[hit]
-    layers.hand_map[inside][hit] = stage.owner_of_mesh[stage.mesh_of_face[triangle]]
-    layers.part_map[inside][hit] = stage.part[triangle]
-    layers.depth_mm[inside] = buffer.depth_mm
-    layers.normals[inside][hit] = _normals(stage, triangle, buffer.bary[hit])
+    hit = np.nonzero(buffer.triangle >= 0)
+    corners = stage.faces[buffer.triangle[hit]]  # (K, 3)
+    weights = _corner_weights(buffer.bary[hit])
+    part = _parts(corners % HandModel.load().n_vertices, weights)
+    on_hand = part != _FOREARM
+    hit, part = (hit[0][on_hand], hit[1][on_hand]), part[on_hand]
+    layers.hand_map[inside][hit] = stage.owner_of_mesh[stage.mesh_of_face[buffer.triangle[hit]]]
+    layers.part_map[inside][hit] = part
+    layers.depth_mm[inside][hit] = buffer.depth_mm[hit]
+    layers.normals[inside][hit] = _normals(stage.normals[corners[on_hand]], weights[on_hand])
 
     fine_shape = ((y1 - y0) * SUPERSAMPLING, (x1 - x0) * SUPERSAMPLING)
     stage = Stage.of(_meshes(hands, _hand_and_stub_faces()))
@@ -113,8 +117,9 @@ def _meshes(hands: HandParameters, keep: np.ndarray) -> list[Mesh]:
 
 @cache
 def _hand_faces() -> np.ndarray:
-    """(F,) bool."""
-    return face_parts() != _FOREARM
+    """(F,) bool: all that have a corner on the hand."""
+    model = HandModel.load()
+    return (model.part[model.faces] != _FOREARM).any(axis=1)
 
 
 @cache
@@ -146,9 +151,33 @@ def _drawn(stage: Stage, camera: Camera, shape: tuple[int, int]) -> GBuffer:
     return buffer
 
 
-def _normals(stage: Stage, triangle: np.ndarray, bary: np.ndarray) -> np.ndarray:
-    """(K, 3) normals between those of the corners."""
-    weights = np.concatenate([1.0 - bary.sum(axis=1, keepdims=True), bary], axis=1)  # (K, 3)
-    normals = (weights[..., None] * stage.normals[stage.faces[triangle]]).sum(axis=1)
+def _corner_weights(bary: np.ndarray) -> np.ndarray:
+    """(K, 3) shares of a triangle's corners, from those of the last two."""
+    return np.concatenate([1.0 - bary.sum(axis=1, keepdims=True), bary], axis=1)
+
+
+def _parts(corners: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(K,) the bone that moves each point most: borders run smoothly through triangles.
+
+    Args:
+        corners: (K, 3) vertices of the model.
+        weights: (K, 3) their shares.
+    """
+    moved_by = (weights[..., None] * _skin_weights()[corners]).sum(axis=1)  # (K, 19)
+    return moved_by.argmax(axis=1).astype(np.uint8)
+
+
+@cache
+def _skin_weights() -> np.ndarray:
+    """(V, 19) share of each bone in each vertex."""
+    model = HandModel.load()
+    dense = np.zeros((model.n_vertices, N_BONES), np.float32)
+    np.put_along_axis(dense, model.skin_index.astype(np.int64), model.skin_weight, axis=1)
+    return dense
+
+
+def _normals(at_corners: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(K, 3) unit normals between those of the corners (K, 3, 3)."""
+    normals = (weights[..., None] * at_corners).sum(axis=1)
     length = np.linalg.norm(normals, axis=1, keepdims=True)
     return (normals / np.maximum(length, 1e-9)).astype(np.float32)
