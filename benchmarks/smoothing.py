@@ -16,14 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from knuckle.hand import bone_lengths
-from knuckle.track.offline import Evidence, OfflineSettings, solve
+from knuckle.track.offline import OfflineTrack
 from knuckle.track.smoothing import OneEuroSmoother
 from noisy_motion import CAMERA, Clip, moving, stepping
 from noisy_motion import still as still_hand
 
 STEPS = ("across", "nearer", "turn", "fingers")
 #: Frames after which a track has settled; before that, nothing is scored.
-SETTLED = 30
+SETTLED = 75
 #: (F, 21, 2) px and (F, 21, 3) mm of the frames of a clip; NaN where there is no hand.
 Track = tuple[np.ndarray, np.ndarray]
 Method = Callable[[Clip], Track]
@@ -48,13 +48,11 @@ def offline(clip: Clip) -> Track:
     """What ``knuckle track --offline`` writes."""
     first, last = clip.seen[[0, -1]]
     used = slice(first, last + 1)
-    evidence = Evidence.of(clip.poses[used], clip.time_s[used])
     joints_mm = np.full((len(clip.time_s), 21, 3), np.nan)
-    joints_mm[used] = solve(evidence, SETTINGS)
+    joints_mm[used] = OfflineTrack(0, clip.poses[used], clip.time_s[used]).joints_mm
     return CAMERA.project(joints_mm), joints_mm
 
 
-SETTINGS = OfflineSettings()
 METHODS: dict[str, Method] = {"raw": raw, "causal": causal, "offline": offline}
 
 

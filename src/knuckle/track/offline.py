@@ -21,12 +21,12 @@ term every frame is solved for itself, and the answer is ``skeleton.with_bone_le
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
 from knuckle.hand import BONES, N_BONES, N_JOINTS, Joint
-from knuckle.results import HandPose
+from knuckle.results import HandPose, TrackedHand
 from knuckle.track.skeleton import PATHS, robust_lengths, scale_to
 from knuckle.track.uncertainty import Uncertainty
 
@@ -37,13 +37,15 @@ _GROUPS = np.array([0, *[1 if bone % 4 == 0 else 2 + bone // 4 for bone in range
 _N_GROUPS = 7
 #: A residual of so many standard deviations halves a joint's weight (Cauchy).
 _HALF_TRUST = 3.0
+#: No hand's distance is known better: standard deviation of its logarithm.
+_LEAST_DISTANCE = 1e-4
 #: No bone turns by more in one step, radians; no matter how many it needs.
 _MOST_TURN = 0.5
 #: A movement loosens so many frames before and after it as well.
 _AROUND = 2
 #: Rounds that find what moves, and steps of Gauss-Newton in each.
 _ROUNDS, _STEPS = 4, 2
-#: Frames that are solved together, and how many of them are shared with the next.
+#: Frames that are solved together, and how many before and after them are solved with them.
 _CHUNK, _OVERLAP = 600, 90
 
 
@@ -69,7 +71,7 @@ class Stiffness:
 
 @dataclass(frozen=True)
 class OfflineSettings:
-    """Settings of ``smooth_offline``.
+    """Settings of ``OfflineTrack``.
 
     Attributes:
         root: of the wrist's place.
@@ -80,6 +82,115 @@ class OfflineSettings:
     root: Stiffness = field(default=Stiffness(20.0, 3.0, 30.0))
     bones: Stiffness = field(default=Stiffness(20.0, 4.0, 30.0))
     fill_s: float = 0.4
+
+
+class OfflineTrack:
+    """One hand from the first frame that shows it to the last, every frame steadied by all.
+
+    Example:
+        >>> track = OfflineTrack(0, [hand.raw for hand in hands], time_s)
+        >>> steady = [track[i] for i in range(len(track))]
+
+    Attributes:
+        joints_mm: (F, 21, 3) camera frame; NaN in gaps that are too long to be filled.
+        lengths_mm: (20,) of the bones, in every frame.
+    """
+
+    def __init__(
+        self,
+        track_id: int,
+        looks: Sequence[HandPose | None],
+        time_s: np.ndarray,
+        settings: OfflineSettings | None = None,
+    ) -> None:
+        """Smooth it.
+
+        Args:
+            track_id: of the hands to come.
+            looks: F raw estimates, None where the hand was missed. They are read one by one, so
+                that a long track need not be held in memory.
+            time_s: (F,) when; increasing.
+            settings: how much to smooth.
+
+        Raises:
+            ValueError: there is no look at all, or the times do not fit.
+        """
+        time_s = np.asarray(time_s, dtype=np.float64)
+        if len(time_s) != len(looks) or (np.diff(time_s) <= 0).any():
+            raise ValueError(
+                f"expected {len(looks)} increasing times, one for each look, got {len(time_s)}"
+            )
+        seen = [look.bone_lengths_mm if (look := looks[i]) else None for i in range(len(looks))]
+        if not any(lengths is not None for lengths in seen):
+            raise ValueError("a track needs at least one look at its hand, all are None")
+        self.track_id, self._looks, self._time_s = track_id, looks, time_s
+        self.lengths_mm = robust_lengths(np.stack([x for x in seen if x is not None]))
+        self.joints_mm = np.full((len(looks), N_JOINTS, 3), np.nan)
+        self._velocity_mm_s = np.zeros((len(looks), 3))
+        settings = settings or OfflineSettings()
+        frames = np.flatnonzero([lengths is not None for lengths in seen])
+        for piece in _pieces(frames, time_s, settings.fill_s):
+            self._smooth(piece, settings)
+
+    def __len__(self) -> int:
+        """Frames from the first look to the last."""
+        return len(self._looks)
+
+    def __getitem__(self, i: int) -> TrackedHand | None:
+        """The hand in frame i; None in a long gap.
+
+        In a short gap it is what the frames around say: its scores are 0, no joint is ``visible``,
+        and ``raw`` is the same.
+        """
+        if not np.isfinite(self.joints_mm[i]).all():
+            return None
+        look = self._looks[i]
+        pose = self._placed(i, self._filled(i) if look is None else look)
+        return TrackedHand(
+            **{item.name: getattr(pose, item.name) for item in fields(HandPose)},
+            track_id=self.track_id,
+            age_s=float(self._time_s[i] - self._time_s[0]),
+            raw=pose if look is None else look,
+            velocity_mm_s=self._velocity_mm_s[i],
+        )
+
+    def _placed(self, i: int, look: HandPose) -> HandPose:
+        joints_mm = self.joints_mm[i]
+        return replace(look, joints_mm=joints_mm, joints_px=look.camera.project(joints_mm))
+
+    def _filled(self, i: int) -> HandPose:
+        """What nobody saw, with the side and the camera of the look before."""
+        before = next(look for k in range(i, -1, -1) if (look := self._looks[k]) is not None)
+        return replace(
+            before,
+            score=0.0,
+            joint_score=np.zeros(N_JOINTS),
+            visible=np.zeros(N_JOINTS, bool),
+            crop_mask=None,
+        )
+
+    def _smooth(self, piece: slice, settings: OfflineSettings) -> None:
+        """Solve chunk by chunk; those in the middle of an overlap are far from both ends."""
+        for start in range(piece.start, piece.stop, _CHUNK):
+            inner = slice(start, min(start + _CHUNK, piece.stop))
+            outer = slice(
+                max(inner.start - _OVERLAP, piece.start), min(inner.stop + _OVERLAP, piece.stop)
+            )
+            looks = [self._looks[i] for i in range(outer.start, outer.stop)]
+            evidence = Evidence.of(looks, self._time_s[outer], self.lengths_mm)
+            solved = solve(evidence, settings)
+            self.joints_mm[inner] = solved[inner.start - outer.start :][: inner.stop - inner.start]
+        if piece.stop - piece.start > 1:
+            root_mm = self.joints_mm[piece, Joint.WRIST]
+            self._velocity_mm_s[piece] = np.gradient(root_mm, self._time_s[piece], axis=0)
+
+
+def _pieces(frames: np.ndarray, time_s: np.ndarray, fill_s: float) -> list[slice]:
+    """Runs of the frames (S,) with a look that only short gaps divide."""
+    frame_s = float(np.median(np.diff(time_s))) if len(time_s) > 1 else 0.0
+    ends = np.flatnonzero(np.diff(time_s[frames]) > fill_s + frame_s)
+    runs = np.split(frames, ends + 1)
+    return [slice(int(run[0]), int(run[-1]) + 1) for run in runs]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,35 +212,27 @@ class Evidence:
     lengths_mm: np.ndarray
 
     @classmethod
-    def of(cls, poses: Sequence[HandPose | None], time_s: np.ndarray) -> Evidence:
-        """From raw estimates, None where the hand was missed; the first and last are not."""
-        seen = [(i, pose) for i, pose in enumerate(poses) if pose is not None]
-        lengths_mm = robust_lengths(np.stack([pose.bone_lengths_mm for _, pose in seen]))
-        frames = len(poses)
+    def of(
+        cls, looks: Sequence[HandPose | None], time_s: np.ndarray, lengths_mm: np.ndarray
+    ) -> Evidence:
+        """From raw estimates, None where the hand was missed; at least one is there."""
+        frames, seen = len(looks), []
         joints_mm, distance = np.zeros((frames, N_JOINTS, 3)), np.ones(frames)
         precision = np.zeros((frames, N_JOINTS, 3, 3))
-        for i, pose in seen:
-            doubt = Uncertainty.of(pose)
+        for i in range(frames):
+            look = looks[i]
+            if look is None:
+                continue
+            doubt = Uncertainty.of(look)
             # Scaled about the camera's centre, so that the picture stays as it is.
-            joints_mm[i] = pose.joints_mm * scale_to(lengths_mm, pose.bone_lengths_mm)
+            joints_mm[i] = look.joints_mm * scale_to(lengths_mm, look.bone_lengths_mm)
             precision[i] = doubt.sureness * _precision(joints_mm[i], doubt)
             distance[i] = doubt.distance
-        index = [i for i, _ in seen]
-        for joint in range(N_JOINTS):
-            for axis in range(3):
-                at_times = time_s[index], joints_mm[index, joint, axis]
-                joints_mm[:, joint, axis] = np.interp(time_s, *at_times)
+            seen.append(i)
+        flat = joints_mm.reshape(frames, -1)  # a view: what was missed begins on a straight line
+        for column in flat.T:
+            column[:] = np.interp(time_s, time_s[seen], column[seen])
         return cls(time_s, joints_mm, precision, distance, lengths_mm)
-
-    def __getitem__(self, frames: slice) -> Evidence:
-        """The same of some frames only."""
-        return Evidence(
-            self.time_s[frames],
-            self.joints_mm[frames],
-            self.precision[frames],
-            self.distance[frames],
-            self.lengths_mm,
-        )
 
 
 def _precision(joints_mm: np.ndarray, doubt: Uncertainty) -> np.ndarray:
@@ -232,8 +335,11 @@ def _along(
     """(F,), (F,): how far the hands are off along their rays is the first over the second."""
     given = evidence.joints_mm
     weighted = (precision @ given[..., None])[..., 0]
-    size = (weighted * given).sum(axis=(1, 2)) + 1 / np.maximum(evidence.distance, 1e-4) ** 2
-    return (weighted * off).sum(axis=(1, 2)), size
+    along, size = (weighted * off).sum(axis=(1, 2)), (weighted * given).sum(axis=(1, 2))
+    # Of the wrong size, a hand is far off: then it may be (Cauchy again).
+    variance = np.maximum(evidence.distance, _LEAST_DISTANCE) ** 2
+    variance += (along / np.maximum(size, 1e-9) / _HALF_TRUST) ** 2
+    return along, size + 1 / variance
 
 
 def _trust(off: np.ndarray, evidence: Evidence) -> np.ndarray:
