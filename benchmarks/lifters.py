@@ -80,7 +80,7 @@ class Hands:
         rng = np.random.default_rng(seed)
         self.model = HandModel.load()
         self.bank = poses.PoseBank(rng, every=10**9)  # nobody gets other poses than the others
-        self.noise = poses.upright_noise(rng, self.bank.draw(8192), self.model)
+        self.noise = poses.upright_noise(rng, self.bank, self.model)
 
     def batches(self, independent: bool) -> Iterator[Batch]:
         """The same for every contestant, but for the noise."""
@@ -88,14 +88,14 @@ class Hands:
         kind = IndependentNoise if independent else poses.KeypointNoise
         noise = kind(self.noise.mean, self.noise.covariance)
         while True:
-            yield poses.posed_batch(rng, self.bank.draw(_BATCH), self.model, noise)
+            yield poses.posed_batch(rng, _BATCH, self.bank, self.model, noise)
 
     def held_out(self) -> dict[str, Batch]:
         """Hands of poses of their own, by how badly they are seen."""
         rng = np.random.default_rng(2)
-        pose_deg = poses.PoseBank(rng, _HELD_OUT).draw(_HELD_OUT)
+        bank = poses.PoseBank(rng, _HELD_OUT)
         return {
-            f"{level:.0%}": poses.posed_batch(rng, pose_deg, self.model, self.noise, level)
+            f"{level:.0%}": poses.posed_batch(rng, _HELD_OUT, bank, self.model, self.noise, level)
             for level in LEVELS
         }
 

@@ -163,7 +163,7 @@ def main() -> None:
     torch.set_num_threads(1)
     rng = np.random.default_rng(77)
     model, bank = HandModel.load(), poses.PoseBank(rng, 4096)
-    noise = poses.upright_noise(rng, bank.draw(4096), model)
+    noise = poses.upright_noise(rng, bank, model)
     motions = sample_motions(rng, options.clips, options.frames, bank, model, noise, FPS)
     lifter = Lifter(LifterSettings())
     recipe = Recipe.load_json(options.run / "recipe.json")

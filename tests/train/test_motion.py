@@ -21,7 +21,7 @@ N, FRAMES = 6, 12
 def motions() -> Motions:
     rng = np.random.default_rng(0)
     model, bank = HandModel.load(), poses.PoseBank(rng, 500)
-    noise = poses.upright_noise(rng, bank.draw(500), model)
+    noise = poses.upright_noise(rng, bank, model, 500)
     return sample_motions(rng, N, FRAMES, bank, model, noise)
 
 

@@ -29,9 +29,7 @@ RECIPE = Recipe(
 def hands():
     """(noise of keypoints, 2,000 upright hands as directions)."""
     rng = np.random.default_rng(0)
-    model = HandModel.load()
-    pose_deg = poses.PoseBank(rng, 2000).draw(2000)
-    rays, _ = poses._look_at(rng, poses.random_joints(rng, pose_deg, model))
+    rays, _ = poses.posed_hands(rng, 2000, poses.PoseBank(rng, 2000), HandModel.load())
     return poses.KeypointNoise.of(rays), rays
 
 

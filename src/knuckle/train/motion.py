@@ -113,7 +113,7 @@ def _clip(
         HandParameters(
             pose_deg=motion.pose_deg[index],
             shape=np.repeat(sample_shapes(rng, 1, model.n_shape), frames, axis=0),
-            R_camera_from_hand=poses.random_rotations(rng, 1) @ motion.R_start_from_hand[index],
+            R_camera_from_hand=bank.draw_views(1) @ motion.R_start_from_hand[index],
             root_mm=start + motion.offset_mm[index],
         )
     )

@@ -9,9 +9,12 @@ import numpy as np
 from knuckle.hand import FINGERS, KNUCKLES, N_JOINTS, Joint
 from knuckle.render.hand_model import HandModel, HandParameters, sample_shapes
 from knuckle.render.poses import sample_poses
+from knuckle.render.scene import sample_view
 
 #: Distances of hands from the camera, mm: arm's length most often.
 _NEAREST_MM, _FARTHEST_MM = 180.0, 2000.0
+#: Views in stock.
+_VIEWS = 8192
 #: Scatter of what a keypoint network sees of a joint, as a share of the hand's square: from a
 #: sharp close-up to a bad look. Of single joints it differs by this factor (logarithm).
 _LEAST_SCATTER, _MOST_SCATTER, _SCATTER_SPREAD = 0.012, 0.7, 0.35
@@ -26,7 +29,7 @@ _MEAN_OF_NORMAL = float(np.sqrt(2 / np.pi))
 
 
 class PoseBank:
-    """A stock of poses that is renewed while it is drawn from.
+    """A stock of poses and views; poses are renewed while they are drawn from.
 
     Poses that respect anatomy cost more than everything else about a posed hand; each is used
     some times, every time with another shape, view and camera.
@@ -37,6 +40,7 @@ class PoseBank:
         self._every = every
         self._drawn = 0
         self._poses = sample_poses(rng, size)
+        self._views = np.stack([sample_view(rng) for _ in range(_VIEWS)])
 
     def draw(self, n: int) -> np.ndarray:
         """(n, 17, 3) degrees."""
@@ -47,6 +51,10 @@ class PoseBank:
                 self._rng, fresh
             )
         return self._poses[self._rng.integers(0, len(self._poses), n)]
+
+    def draw_views(self, n: int) -> np.ndarray:
+        """(n, 3, 3) ``R_camera_from_hand``: as people show their hands, and any at all."""
+        return self._views[self._rng.integers(0, len(self._views), n)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,25 +164,27 @@ def _hidden(rng: np.random.Generator, points: np.ndarray) -> np.ndarray:
 
 
 def upright_noise(
-    rng: np.random.Generator, pose_deg: np.ndarray, model: HandModel
+    rng: np.random.Generator, bank: PoseBank, model: HandModel, hands: int = 8192
 ) -> KeypointNoise:
-    """The noise of keypoints of right hands in these poses (n, 17, 3), seen from everywhere."""
-    rays, _ = _look_at(rng, random_joints(rng, pose_deg, model))
+    """The noise of keypoints of hands such as those in a bank."""
+    rays, _ = posed_hands(rng, hands, bank, model)
     return KeypointNoise.of(rays)
 
 
 def posed_batch(
     rng: np.random.Generator,
-    pose_deg: np.ndarray,
+    n: int,
+    bank: PoseBank,
     model: HandModel,
     noise: KeypointNoise,
     level: float | None = None,
 ) -> dict[str, np.ndarray]:
-    """Right hands in these poses as the lifter meets them: a network's directions, true joints.
+    """Posed right hands as the lifter meets them: a network's directions, true joints.
 
     Args:
         rng: source of randomness.
-        pose_deg: (n, 17, 3).
+        n: how many.
+        bank: where poses and views come from.
         model: the hand.
         noise: of the keypoints.
         level: see ``sample_scatter``.
@@ -183,7 +193,7 @@ def posed_batch(
         rays (n, 21, 2), sigma (n, 21), joints_mm (n, 21, 3) relative to the wrist in the axes of
         the crop's view, joint_weight (n, 21).
     """
-    rays, joints = _look_at(rng, random_joints(rng, pose_deg, model))
+    rays, joints = posed_hands(rng, n, bank, model)
     rays, sigma = noise(rng, rays, sample_scatter(rng, rays, level))
     return {
         "rays": rays.astype(np.float32),
@@ -193,28 +203,20 @@ def posed_batch(
     }
 
 
-def random_joints(rng: np.random.Generator, pose_deg: np.ndarray, model: HandModel) -> np.ndarray:
-    """(n, 21, 3) joints of posed right hands, turned every way, wrist at the origin, mm."""
-    n = len(pose_deg)
+def posed_hands(
+    rng: np.random.Generator, n: int, bank: PoseBank, model: HandModel
+) -> tuple[np.ndarray, np.ndarray]:
+    """Right hands of all shapes before a camera that looks at them, upright.
+
+    Returns (n, 21, 2) directions and (n, 21, 3) joints in the axes of the crop's view, mm.
+    """
     params = HandParameters(
-        pose_deg=pose_deg,
+        pose_deg=bank.draw(n),
         shape=sample_shapes(rng, n, model.n_shape),
-        R_camera_from_hand=random_rotations(rng, n),
+        R_camera_from_hand=bank.draw_views(n),
         root_mm=np.zeros((n, 3)),
     )
-    return model.joints(params)
-
-
-def random_rotations(rng: np.random.Generator, n: int) -> np.ndarray:
-    """(n, 3, 3) rotations, uniform over all (normalised Gaussian quaternions)."""
-    q = rng.standard_normal((n, 4))
-    w, x, y, z = (q / np.linalg.norm(q, axis=1, keepdims=True)).T
-    rows = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-    ]
-    return np.moveaxis(np.array(rows), -1, 0)
+    return _look_at(rng, model.joints(params))
 
 
 def _look_at(rng: np.random.Generator, joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -116,10 +116,10 @@ class _PosedHands(IterableDataset):
         rng = np.random.default_rng([seed, worker.id if worker else 0, *salt])
         model = HandModel.load()
         bank = poses.PoseBank(rng)
-        noise = poses.upright_noise(rng, bank.draw(8192), model)
+        noise = poses.upright_noise(rng, bank, model)
         unseen = np.zeros((self.batch, N_JOINTS, self.recipe.lifter.feature_size), np.float32)
         while True:
-            batch = poses.posed_batch(rng, bank.draw(self.batch), model, noise)
+            batch = poses.posed_batch(rng, self.batch, bank, model, noise)
             yield batch | {"features": unseen}
 
 
@@ -158,7 +158,7 @@ class _MovingHands(IterableDataset):
         rng = np.random.default_rng(seed)
         model, lifter = HandModel.load(), _finished_lifter(self.recipe)
         bank = poses.PoseBank(rng)
-        noise = poses.upright_noise(rng, bank.draw(8192), model)
+        noise = poses.upright_noise(rng, bank, model)
 
         def fresh(n: int) -> Example:
             frames = self.recipe.temporal.frames
