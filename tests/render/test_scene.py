@@ -162,3 +162,24 @@ def test_frames_hold_no_to_four_hands_of_both_sides(world):
         assert frame.image.shape == (72, 96, 3) and frame.complete
         assert frame.hand_map.max() == len(frame.hands)
         assert all(hand.visible.sum() >= 4 for hand in frame.hands)
+
+
+def test_crops_of_touching_hands_show_a_right_and_a_left_hand_that_meet(world):
+    settings = replace(CROPS, contact=1.0, occluder=0.0, faults=CameraFaults(0.0), size_px=80,
+                       crop_px=(57.0, 64.0))  # fmt: skip
+    crops = list(render_crops(np.random.default_rng(0), 12, world, settings))
+    pairs = [sample for sample in crops if len(sample.hands) == 2]
+    assert len(pairs) >= 8  # what hides the hand altogether is left out
+    for sample in pairs:
+        right, left = sample.hands
+        assert (right.side, left.side) == ("right", "left")
+        gaps = np.linalg.norm(right.joints_mm[:, None] - left.joints_mm, axis=-1)
+        assert gaps.min() < 70  # two palms, or a palm and a wrist, have this between their joints
+    assert any((sample.hand_map == 2).any() for sample in pairs)
+
+
+def test_frames_of_touching_hands_hold_both(world):
+    settings = replace(FRAMES, contact=1.0, faults=CameraFaults(0.0), distance_m=(0.3, 0.8))
+    frames = list(render_frames(np.random.default_rng(0), 12, world, settings, 96, 72))
+    both = [{hand.side for hand in frame.hands} == {"left", "right"} for frame in frames]
+    assert np.mean(both) > 0.5  # of some, one hides behind the other

@@ -20,6 +20,7 @@ from knuckle.render import props, textures
 from knuckle.render.backgrounds import Backgrounds
 from knuckle.render.camera_faults import CameraFaults
 from knuckle.render.hand_model import HandModel, HandParameters, sample_shapes
+from knuckle.render.interaction import sample_interactions
 from knuckle.render.looks import (
     HandLook,
     PlacedHand,
@@ -41,6 +42,7 @@ from knuckle.render.people import (
 )
 from knuckle.render.poses import sample_poses
 from knuckle.render.raster import GBuffer, project_vertices
+from knuckle.render.rotations import rotation_from_vector
 from knuckle.render.shading import SUPERSAMPLING, linear_from_srgb, shade
 from knuckle.render.stage import Lights, Mesh, Stage
 from knuckle.render.visibility import visible_joints
@@ -78,7 +80,9 @@ class CropSettings:
         crop_px: how much of the picture the hand's own crop (``Crop.from_joints``) spans, from-to.
         fov_deg: diagonal field of view of the camera that took the frame, from-to.
         distance_m: from camera to hand, from-to; drawn evenly in the logarithm.
-        second_hand, occluder, distractor, body: how many pictures have them.
+        contact: how many pictures show both hands of one person touching.
+        second_hand: how many of the others have another hand near by.
+        occluder, distractor, body: how many pictures have them.
         surface: how many have a desk or a wall close behind, on which shadows fall.
         jitter_deg, jitter_px: how inexactly the hand is upright and in the middle.
         faults: what the camera does to the picture.
@@ -88,6 +92,7 @@ class CropSettings:
     crop_px: tuple[float, float] = (114.0, 128.0)
     fov_deg: tuple[float, float] = (15.0, 100.0)
     distance_m: tuple[float, float] = (0.15, 2.0)
+    contact: float = 0.15
     second_hand: float = 0.30
     occluder: float = 0.25
     distractor: float = 0.20
@@ -106,6 +111,7 @@ class FrameSettings:
         fov_deg: diagonal field of view, from-to.
         distance_m: from camera to hand, from-to; drawn evenly in the logarithm.
         empty: how many frames have no hand.
+        contact: how many frames hold both hands of one person touching.
         max_hands: most hands in a frame.
         occluder, distractor: chance per hand that something hides a part of it, that it is beside
             skin that is no hand.
@@ -117,6 +123,7 @@ class FrameSettings:
     fov_deg: tuple[float, float] = (40.0, 100.0)
     distance_m: tuple[float, float] = (0.25, 4.0)
     empty: float = 0.15
+    contact: float = 0.25
     max_hands: int = 4
     occluder: float = 0.15
     distractor: float = 0.25
@@ -285,32 +292,41 @@ def render_crops(
     model = HandModel.load()
     for first in range(0, count, POSE_BATCH):
         n = min(POSE_BATCH, count - first)
-        crowded = rng.random(n) < settings.second_hand
-        hands = _random_hands(rng, model, _random_sides(rng, n, left=0.0))
+        touching = rng.random(n) < settings.contact
+        crowded = ~touching & (rng.random(n) < settings.second_hand)
+        pairs = _touching_hands(rng, model, int(touching.sum()))
+        hands = _random_hands(rng, model, _random_sides(rng, int((~touching).sum()), left=0.0))
         others = _random_hands(rng, model, _random_sides(rng, int(crowded.sum()), left=0.75))
         for i in range(n):
+            mine = _viewed(rng, next(pairs)) if touching[i] else [next(hands)]
             other = next(others) if crowded[i] else None
-            yield _crop(rng, next(hands), other, world, settings, f"{prefix}{first + i:06d}")
+            yield _crop(rng, mine, other, world, settings, f"{prefix}{first + i:06d}")
 
 
 def _crop(
-    rng: np.random.Generator, hand: PlacedHand, other: PlacedHand | None, world: World,
+    rng: np.random.Generator, hands: list[PlacedHand], other: PlacedHand | None, world: World,
     settings: CropSettings, key: str,
 ) -> Sample:  # fmt: skip
-    """The scene around one hand, seen through the window of its crop."""
+    """The scene around the first hand, seen through the window of its crop.
+
+    ``hands`` is one hand or two that touch; ``other`` is put beside it.
+    """
     focal = 0.5 / np.tan(np.radians(rng.uniform(*settings.fov_deg)) / 2)  # in frame diagonals
-    hand = _in_front(rng, hand, focal, settings.distance_m)
-    camera, turn = _crop_camera(rng, hand, focal, settings)
-    hands, looks = [hand.turned(turn)], [sample_look(rng)]
+    hands = _in_front(rng, hands, focal, settings.distance_m)
+    camera, turn = _crop_camera(rng, hands[0], focal, settings)
+    hands = [hand.turned(turn) for hand in hands]
+    looks = _looks_of_one(rng, len(hands))
+    deepest, free = _deepest(hands), len(hands) == 1  # to hold something
     if other is not None:
         hands.append(_beside(rng, other.turned(turn), hands[0]))
         same = looks[0].skin if rng.random() < 0.85 else None
         looks.append(sample_look(rng, same))
     things: list[Mesh] = []
     if rng.random() < settings.occluder:
-        things.append(held(rng, hands[0]) if rng.random() < 0.6 else _in_the_way(rng, hands[0]))
+        holds = free and rng.random() < 0.6
+        things.append(held(rng, hands[0]) if holds else _in_the_way(rng, hands[0]))
     if rng.random() < settings.distractor:
-        things.append(_behind(rng, hands[0]))
+        things.append(_behind(rng, deepest))
     shape = (settings.size_px, settings.size_px)
     for placed, look in zip(hands, looks, strict=True):
         if _elbow_shows(placed, camera, shape) or rng.random() < settings.body:
@@ -367,6 +383,57 @@ def _random_hands(
         )
 
 
+def _touching_hands(
+    rng: np.random.Generator, model: HandModel, n: int
+) -> Iterator[list[PlacedHand]]:
+    """Right and left hands of random people that touch, upright, each pair at the origin."""
+    pairs = sample_interactions(rng, n)
+    placed = [place(model, hands) for hands in (pairs.right, pairs.left)]
+    yield from (list(pair) for pair in zip(*placed, strict=True))
+
+
+def _viewed(rng: np.random.Generator, pair: list[PlacedHand]) -> list[PlacedHand]:
+    """A pair, whose first hand is seen as single hands are."""
+    turn = sample_view(rng) @ pair[0].R_camera_from_hand.T
+    return [hand.turned(turn) for hand in pair]
+
+
+def _faced(rng: np.random.Generator, pair: list[PlacedHand]) -> list[PlacedHand]:
+    """A pair seen by somebody before the person, by the person, or from anywhere."""
+    whose = rng.choice(["other's", "own", "any"], p=[0.5, 0.3, 0.2])
+    if whose == "any":
+        turn = _any_roll(rng)
+    else:
+        yaw = rng.normal(0, 0.7) if whose == "other's" else np.pi + rng.normal(0, 0.35)
+        pitch = rng.normal(0.1, 0.35) if whose == "other's" else rng.normal(0.75, 0.3)
+        turn = _turn(2, rng.normal(0, 0.15)) @ _turn(0, pitch) @ _turn(1, yaw)
+    hands = [hand.turned(turn) for hand in pair]
+    return hands if rng.random() < 0.5 else hands[::-1]
+
+
+def _turn(axis: int, angle: float) -> np.ndarray:
+    """(3, 3) turn about one of the axes, radians."""
+    return rotation_from_vector(angle * np.eye(3)[axis : axis + 1])[0]
+
+
+def _looks_of_one(rng: np.random.Generator, hands: int) -> list[HandLook]:
+    """How the hands of one person look: one skin, mostly the same sleeves or gloves."""
+    first = sample_look(rng)
+    looks = [first]
+    for _ in range(1, hands):
+        look = sample_look(rng, first.skin)
+        if rng.random() < 0.8:
+            sleeves = tuple(item for item in first.worn if item[0].end_mm - item[0].start_mm > 28)
+            look = replace(first, worn=sleeves, seed=look.seed)
+        looks.append(look)
+    return looks
+
+
+def _deepest(hands: Sequence[PlacedHand]) -> PlacedHand:
+    """The hand that reaches furthest from the camera."""
+    return max(hands, key=lambda hand: float(hand.vertices_mm[:, 2].max()))
+
+
 #: Where cameras stand, as directions from the hand in its own frame, and how much they scatter.
 _VIEWS = (
     ((0.0, 0.0, 1.0), 0.35, 0.23),  # the palm, shown to the camera
@@ -406,16 +473,18 @@ def _any_roll(rng: np.random.Generator) -> np.ndarray:
 
 
 def _in_front(
-    rng: np.random.Generator, hand: PlacedHand, focal: float, distance_m: tuple[float, float]
-) -> PlacedHand:
-    """Put a hand anywhere in the frame, no nearer than the lens allows."""
+    rng: np.random.Generator, hands: Sequence[PlacedHand], focal: float,
+    distance_m: tuple[float, float],
+) -> list[PlacedHand]:  # fmt: skip
+    """Put a hand, and the one it touches, anywhere in the frame, as near as the lens allows."""
     low, high = np.log(distance_m)
     distance = 1000.0 * float(np.exp(rng.uniform(low, high)))
     ray = np.array([rng.uniform(-0.36, 0.36) / focal, rng.uniform(-0.26, 0.26) / focal, 1.0])
-    middle = hand.joints_mm.mean(axis=0)
+    middle = hands[0].joints_mm.mean(axis=0)
     for _ in range(8):
-        placed = hand.moved(ray * (distance / np.linalg.norm(ray)) - middle)
-        if _clear_of_lens(placed):
+        offset = ray * (distance / np.linalg.norm(ray)) - middle
+        placed = [hand.moved(offset) for hand in hands]
+        if all(_clear_of_lens(hand) for hand in placed):
             return placed
         distance *= 1.25
     return placed
@@ -636,35 +705,44 @@ def render_frames(
         # One or two hands are usual, more are not.
         several = np.where(rng.random(n) < 0.75, np.minimum(several, 2), several)
         numbers = np.where(rng.random(n) < settings.empty, 0, several)
+        touching = rng.random(n) < settings.contact
+        numbers = np.where(touching, np.maximum(several - 2, 0), numbers)
+        pairs = _touching_hands(rng, model, int(touching.sum()))
         sides = _random_sides(rng, int(numbers.sum()), left=0.5)
         hands = _random_hands(rng, model, sides, gravity=True)
         for i in range(n):
+            pair = _faced(rng, next(pairs)) if touching[i] else []
             mine = [next(hands) for _ in range(numbers[i])]
-            yield _frame(rng, mine, world, settings, (height, width), f"{prefix}{first + i:06d}")
+            key = f"{prefix}{first + i:06d}"
+            yield _frame(rng, pair, mine, world, settings, (height, width), key)
 
 
 def _frame(
-    rng: np.random.Generator, hands: list[PlacedHand], world: World, settings: FrameSettings,
-    shape: tuple[int, int], key: str,
+    rng: np.random.Generator, pair: list[PlacedHand], hands: list[PlacedHand], world: World,
+    settings: FrameSettings, shape: tuple[int, int], key: str,
 ) -> Sample:  # fmt: skip
+    """A frame with a pair of hands that touch, or without (an empty list), and with others."""
     height, width = shape
     camera = Camera.from_fov(width, height, float(rng.uniform(*settings.fov_deg)))
     focal = camera.fx / float(np.hypot(width, height))
-    placed: list[PlacedHand] = []
+    placed = _in_front(rng, pair, focal, settings.distance_m) if pair else []
+    looks = _looks_of_one(rng, len(pair)) if pair else []
     for hand in hands:
-        hand = _in_front(rng, hand, focal, settings.distance_m)
+        hand = _in_front(rng, [hand], focal, settings.distance_m)[0]
         if placed and rng.random() < 0.25:
             hand = _beside(rng, hand, placed[-1])
         if all(_apart(hand, other) for other in placed):
             placed.append(hand)
     people = [sample_skin(rng) for _ in range(2)]
-    looks = [sample_look(rng, people[int(rng.integers(2))]) for _ in placed]
+    looks += [sample_look(rng, people[int(rng.integers(2))]) for _ in placed[len(pair) :]]
     things: list[Mesh] = []
-    for hand in placed:
+    for number, hand in enumerate(placed):
+        free = number >= len(pair)  # to hold something
         if rng.random() < settings.occluder:
-            things.append(held(rng, hand) if rng.random() < 0.6 else _in_the_way(rng, hand))
+            holds = free and rng.random() < 0.6
+            things.append(held(rng, hand) if holds else _in_the_way(rng, hand))
         if rng.random() < settings.distractor:
-            things.append(_behind(rng, hand))
+            things.append(_behind(rng, hand if free else _deepest(placed[: len(pair)])))
     down, alone = np.array([0.0, 1.0, 0.0]), True
     for hand, look in zip(placed, looks, strict=True):
         body = alone and rng.random() < settings.body
