@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
@@ -73,6 +74,8 @@ class Track:
     """Follow at most so many hands at a time."""
     raw: bool = False
     """Write the estimate of each frame alone, without smoothing."""
+    offline: bool = False
+    """Smooth with what comes before and after, when all is seen; fills short gaps."""
     hand_length_mm: Number = None
     """Length from the wrist to the tip of the middle finger, if it is known: it sets the scale."""
     fps: Number = None
@@ -85,16 +88,24 @@ class Track:
         from knuckle.job import open_sinks, run
         from knuckle.output import RunInfo
         from knuckle.progress import Progress
+        from knuckle.two_pass import run_offline
         from knuckle.video import open_source
 
+        if self.raw and self.offline:
+            raise ValueError("--raw and --offline contradict each other: give one of them")
         camera = _load_camera(self.camera)
-        tracker = _tracker(self.max_hands, self.raw, self.weights, self.hand_length_mm)
-        with open_source(self.source, camera=camera, fps=self.fps) as source:
+        raw = self.raw or self.offline
+        tracker = _tracker(self.max_hands, raw, self.weights, self.hand_length_mm)
+        again = partial(open_source, self.source, camera=camera, fps=self.fps)
+        folder = self.output or default_folder(self.source)
+        with again() as source:
             info = RunInfo.of(
                 self.source, source.size, camera=camera, fps=source.fps, weights=tracker.versions
             )
             names = _names(self.format) + ["overlay"] * self.overlay
-            sinks = open_sinks(names, self.output or default_folder(self.source), info)
+            sinks = open_sinks(names, folder, info)
+            if self.offline:
+                return report(run_offline(source, again, tracker, sinks, info, folder))
             with Progress(source.info) as progress:
                 summary = run(source, tracker, sinks, on_frame=progress.advance)
         return report(summary)
