@@ -57,6 +57,50 @@ def person(
     return [upper_arm(elbow, arm, look, rng)]
 
 
+def person_with_both(
+    rng: np.random.Generator,
+    pair: Sequence[PlacedHand],
+    looks: Sequence[HandLook],
+    down: np.ndarray,
+    hands: Sequence[PlacedHand],
+) -> list[Mesh]:
+    """A body and both upper arms of a person who faces the camera with both hands before him.
+
+    Args:
+        rng: source of randomness.
+        pair: a left and a right hand, in any order, in the camera frame.
+        looks: of these hands.
+        down: (3,) direction of gravity in the camera frame.
+        hands: all hands of the picture: the body stays behind them.
+
+    Returns:
+        What there is to draw; nothing where no body fits the two arms.
+    """
+    elbows = [elbow_mm(hand) for hand in pair]
+    across = cross(down, np.array([0.0, 0.0, 1.0]))
+    across /= np.linalg.norm(across)
+    signs = [1.0 if hand.side == "left" else -1.0 for hand in pair]  # who faces the camera
+    for _ in range(12):
+        lift, back = rng.uniform(90, 270), np.array([0.0, 0.0, rng.uniform(20, 200)])
+        middle = 0.5 * (elbows[0] + elbows[1]) - down * lift + back
+        middle = middle + across * rng.normal(0, 50)
+        ways = [
+            middle + sign * 175.0 * across - elbow
+            for sign, elbow in zip(signs, elbows, strict=True)
+        ]
+        lengths = [float(np.linalg.norm(way)) for way in ways]
+        torso = middle + down * 215.0
+        if not all(190.0 < length < 390.0 for length in lengths):
+            continue
+        if all(_clear_of(each, torso, down) for each in hands):
+            arms = [
+                upper_arm(elbow, way / length, look, rng, length)
+                for elbow, way, length, look in zip(elbows, ways, lengths, looks, strict=True)
+            ]
+            return [*arms, *body_of(rng, torso, down, looks[0])]
+    return []
+
+
 def laid_over_skin(solid: Solid) -> Solid:
     """The same solid with the forearm's part of the skin atlas laid over it."""
     corner = np.array([4.0, skin.HAND_ROWS + 5.0], np.float32)

@@ -38,6 +38,7 @@ from knuckle.render.people import (
     laid_over_skin,
     perpendicular,
     person,
+    person_with_both,
     thing,
 )
 from knuckle.render.poses import sample_poses
@@ -744,7 +745,12 @@ def _frame(
         if rng.random() < settings.distractor:
             things.append(_behind(rng, hand if free else _deepest(placed[: len(pair)])))
     down, alone = np.array([0.0, 1.0, 0.0]), True
-    for hand, look in zip(placed, looks, strict=True):
+    lonely = list(zip(placed, looks, strict=True))  # hands whose arms end at the elbow
+    if pair and rng.random() < settings.body:
+        both = person_with_both(rng, placed[:2], looks[:2], down, placed)
+        if both:
+            things, lonely, alone = things + both, lonely[2:], False
+    for hand, look in lonely:
         body = alone and rng.random() < settings.body
         alone = alone and not body
         things += person(rng, hand, look, down, placed, body=body)
