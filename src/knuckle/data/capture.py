@@ -24,7 +24,6 @@ from typing import Any
 import cv2
 import numpy as np
 
-from knuckle.camera import RigidTransform
 from knuckle.data.capture_motion import Moment, Motion, sample_sequence
 from knuckle.data.capture_plan import CaptureSettings, Sequence, generator, make_plan
 from knuckle.data.capture_rig import StudioCamera, draw_room, sample_lamps, sample_rig
@@ -164,60 +163,70 @@ def _render_block(out: Path, settings: CaptureSettings, world: World, block: _Bl
     """Render some time steps; returns the number of pictures."""
     cv2.setNumThreads(1)
     sequence = block.sequence
-    studio = _studio(settings, sequence.subject)
     moments = _motion(settings, sequence).moments(np.array(block.steps))
     written = 0
     for step, moment in zip(block.steps, moments, strict=True):
-        views = studio.rig[: sequence.views[step]]
-        labels = [
-            _render_view(out, settings, world, studio, number, sequence, step, moment)
-            for number in range(len(views))
-        ]
+        labels = []
+        for number in range(sequence.views[step]):
+            view = render_view(settings, world, sequence, step, moment, number)
+            _write_view(out, settings, sequence, step, view)
+            labels.append(_label(view))
         _write_note(_note_path(out, sequence, step), moment, labels)
-        written += len(views)
+        written += len(labels)
     return written
 
 
 @dataclass(frozen=True, eq=False)
-class _ViewLabels:
-    """What the annotation of one picture needs: (42,) each in InterHand2.6M's order, and a box."""
+class View:
+    """What one camera sees of a moment.
 
-    inside: np.ndarray
-    visible: np.ndarray
-    bbox: np.ndarray
+    Attributes:
+        by: the camera.
+        image: (H, W, 3) uint8 RGB, as its sensor gives it.
+        rendering: labels, masks and surfaces.
+    """
+
+    by: StudioCamera
+    image: np.ndarray
+    rendering: Rendering
 
 
-def _render_view(
-    out: Path, settings: CaptureSettings, world: World, studio: _Studio, number: int,
-    sequence: Sequence, step: int, moment: Moment,
-) -> _ViewLabels:  # fmt: skip
-    """Draw what one camera sees of a moment, and write it."""
-    view = studio.rig[number]
-    T_camera_from_studio = view.T_camera_from_studio
-    rng = generator(settings, "picture", sequence.number, step, number)
+def render_view(
+    settings: CaptureSettings, world: World, sequence: Sequence, step: int, moment: Moment,
+    number: int,
+) -> View:  # fmt: skip
+    """Draw what a camera, given by its number, sees of a moment of a sequence."""
+    studio = _studio(settings, sequence.subject)
+    camera = studio.rig[number]
+    T_camera_from_studio = camera.T_camera_from_studio
     background, lights = studio.rooms[number], studio.lights
     if settings.vary:
         background, lights = _any_room(settings, world, sequence, number, background.shape)
     rendering = render_stage(
         moment.stage.seen_from(T_camera_from_studio),
         [(hand.side, T_camera_from_studio(hand.joints_mm)) for hand in moment.hands],
-        view.camera,
+        camera.camera,
         background,
         lights.seen_from(T_camera_from_studio.rotation),
         world,
     )
-    name = _file_name(sequence, step, view)
+    rng = generator(settings, "picture", sequence.number, step, number)
+    return View(camera, camera.develop(rendering.image, rng), rendering)
+
+
+def _write_view(
+    out: Path, settings: CaptureSettings, sequence: Sequence, step: int, view: View
+) -> None:
+    """The picture, its masks and its depth."""
+    name = _file_name(sequence, step, view.by)
     extras = Extras(out, sequence.split)
-    _write(
-        out / "images" / sequence.split / name,
-        cv2.cvtColor(view.develop(rendering.image, rng), cv2.COLOR_RGB2BGR),
-        [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY],
-    )
-    _write(extras.hand_map_path(name), _by_side(rendering), _FAST_PNG)
+    bgr = cv2.cvtColor(view.image, cv2.COLOR_RGB2BGR)
+    quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    _write(out / "images" / sequence.split / name, bgr, quality)
+    _write(extras.hand_map_path(name), _by_side(view.rendering), _FAST_PNG)
     if settings.depth:
-        depth = np.minimum(np.round(rendering.depth_mm() / DEPTH_UNIT_MM), 65535)
+        depth = np.minimum(np.round(view.rendering.depth_mm() / DEPTH_UNIT_MM), 65535)
         _write(extras.depth_path(name), depth.astype(np.uint16), _FAST_PNG)
-    return _label(rendering, moment, view, T_camera_from_studio)
 
 
 _FAST_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
@@ -234,8 +243,8 @@ def _any_room(
     return background, sample_lights(common, world.backgrounds.sample(common, 64, 64))
 
 
-def _file_name(sequence: Sequence, step: int, view: StudioCamera) -> str:
-    folder = f"Capture{sequence.subject}/{sequence.name}/cam{view.name}"
+def _file_name(sequence: Sequence, step: int, camera: StudioCamera) -> str:
+    folder = f"Capture{sequence.subject}/{sequence.name}/cam{camera.name}"
     return f"{folder}/image{sequence.frames[step]}.jpg"
 
 
@@ -245,14 +254,21 @@ def _by_side(rendering: Rendering) -> np.ndarray:
     return np.array(values, np.uint8)[rendering.hand_map]
 
 
-def _label(
-    rendering: Rendering, moment: Moment, view: StudioCamera, T_camera_from_studio: RigidTransform
-) -> _ViewLabels:
+@dataclass(frozen=True, eq=False)
+class _ViewLabels:
+    """What the annotation of one picture needs: (42,) each in InterHand2.6M's order, and a box."""
+
+    inside: np.ndarray
+    visible: np.ndarray
+    bbox: np.ndarray
+
+
+def _label(view: View) -> _ViewLabels:
     """Which joints are in the picture, which are seen, and the box around the former."""
     inside, visible = np.zeros(N_BOTH, bool), np.zeros(N_BOTH, bool)
-    width, height = view.size
+    width, height = view.by.size
     points = []
-    for hand in rendering.hands:
+    for hand in view.rendering.hands:
         xy = hand.joints_px
         within = (xy > -0.5).all(axis=1) & (xy < (width - 0.5, height - 0.5)).all(axis=1)
         inside[JOINTS_OF[hand.side]] = within
