@@ -10,6 +10,7 @@ from knuckle.data.datasets import open_dataset
 from knuckle.data.labelled import LabelledSet
 from knuckle.data.pack import PackSettings, crops_of, pack
 from knuckle.data.show import contact_sheet, overlay, write_contact_sheet
+from knuckle.draw import SIDE_COLOURS
 from miniatures import COLOURS, InterHandScene, write_folder, write_interhand
 
 
@@ -115,7 +116,7 @@ def test_an_overlay_draws_bones_in_the_colour_of_the_side(own: LabelledSet) -> N
     assert drawn.shape == (720, 960, 3)
     for hand in sample.hands:
         x, y = np.round((hand.joints_px[hand.valid] + 0.5) * 3 - 0.5).astype(int).T
-        colour = {"left": (90, 160, 255), "right": (255, 110, 90)}[hand.side]
+        colour = SIDE_COLOURS[hand.side]
         assert (np.abs(drawn[y, x].astype(int) - colour).max(axis=1) < 20).mean() > 0.6
     assert (sample.image == own[0].image).all()  # the sample's own pixels are untouched
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import fakes
+from knuckle.draw import FINGER_COLOURS
 from knuckle.hand import BONES, Joint
 from knuckle.output import draw_hands
-from knuckle.output.draw import FINGER_COLOURS, DrawStyle, mask_outlines
+from knuckle.output.draw import DrawStyle, mask_outlines
 
 GREY = np.full((fakes.SIZE[1], fakes.SIZE[0], 3), 120, np.uint8)
 SURE = {"joint_score": np.ones(21), "visible": np.ones(21, bool)}

@@ -14,7 +14,8 @@ from rich.table import Table
 
 from knuckle.camera import Camera
 from knuckle.data.fitted import FittedSet, believed
-from knuckle.data.show import COLOURS, overlay
+from knuckle.data.show import overlay
+from knuckle.draw import SIDE_COLOURS
 from knuckle.hand import (
     ARTICULATIONS,
     BONES,
@@ -230,7 +231,7 @@ def _window(layers: HandLayers, margin_px: int = 20) -> tuple[slice, slice]:
 
 def _shaded_over(image: np.ndarray, layers: HandLayers, sides: Sequence[Side]) -> np.ndarray:
     """The hands as if lit from the camera, half transparent over a picture."""
-    colours = np.array([COLOURS[side] for side in sides], np.uint8)
+    colours = np.array([SIDE_COLOURS[side] for side in sides], np.uint8)
     on_hand = layers.hand_map > 0
     lit = _lit(colours[layers.hand_map[on_hand] - 1], layers.normals[on_hand])
     out = image.copy()

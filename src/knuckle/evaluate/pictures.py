@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from knuckle.draw import caption, sheet, skeleton
 from knuckle.evaluate.pairs import Pairs
 from knuckle.evaluate.run import Evaluation
-from knuckle.hand import BONES, JOINT_NAMES, SIDES
+from knuckle.hand import JOINT_NAMES, SIDES
 from knuckle.metrics import PCK_2D_PX, PCK_3D_MM
 
 if TYPE_CHECKING:
@@ -108,14 +109,9 @@ def write_worst(evaluation: Evaluation, folder: Path, most: int = 50, columns: i
     known = np.flatnonzero(np.isfinite(errors))
     worst = known[np.argsort(-errors[known], kind="stable")[:most]]
     tiles = [_tile(evaluation, pairs, int(row), f"{errors[row]:.0f} {unit}") for row in worst]
-    rows = max(-(-len(tiles) // columns), 1)
-    sheet = np.full((rows * _TILE, columns * _TILE, 3), 30, np.uint8)
-    for k, tile in enumerate(tiles):
-        y, x = k // columns * _TILE, k % columns * _TILE
-        sheet[y : y + _TILE, x : x + _TILE] = tile
     path = folder / "worst.jpg"
     folder.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+    cv2.imwrite(str(path), cv2.cvtColor(sheet(tiles, columns), cv2.COLOR_RGB2BGR))
     return path
 
 
@@ -137,22 +133,6 @@ def _tile(evaluation: Evaluation, pairs: Pairs, row: int, text: str) -> np.ndarr
         (pairs.true_px[row], valid, _TRUE_COLOUR),
         (pairs.predicted_px[row], np.isfinite(pairs.predicted_px[row, :, 0]), _PREDICTED_COLOUR),
     ):
-        draw_skeleton(tile, (joints - centre) * scale + _TILE / 2, mask, colour)
-    label = text if pairs.found[row] else f"missed, {text}"
-    cv2.putText(tile, label, (4, _TILE - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 3)
-    cv2.putText(tile, label, (4, _TILE - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (255, 255, 255), 1)
+        skeleton(tile, (joints - centre) * scale + _TILE / 2, colour, valid=mask)
+    caption(tile, text if pairs.found[row] else f"missed, {text}", (4, _TILE - 6))
     return tile
-
-
-def draw_skeleton(
-    image: np.ndarray, joints_px: np.ndarray, valid: np.ndarray, colour: tuple[int, int, int]
-) -> None:
-    """Draw bones and joints onto an RGB image, in place; only between valid joints."""
-    sub = 16  # cv2 draws at fractions of a pixel when coordinates are whole sixteenths
-    for a, b in BONES:
-        if valid[a] and valid[b]:
-            ends = [tuple(np.round(joints_px[j] * sub).astype(int).tolist()) for j in (a, b)]
-            cv2.line(image, ends[0], ends[1], colour, 1, cv2.LINE_AA, shift=4)
-    for joint in np.flatnonzero(valid):
-        at = tuple(np.round(joints_px[joint] * sub).astype(int).tolist())
-        cv2.circle(image, at, 2 * sub, colour, -1, cv2.LINE_AA, shift=4)

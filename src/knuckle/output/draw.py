@@ -13,26 +13,20 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from knuckle.draw import (
+    EDGE_COLOUR,
+    FINGER_COLOURS,
+    SHIFT,
+    SIDE_COLOURS,
+    WRIST_COLOUR,
+    Colour,
+    disc,
+    fixed,
+)
 from knuckle.hand import BONES, FINGERS, N_JOINTS, Joint
 from knuckle.mask import CropMask
 from knuckle.results import HandPose, TrackedHand
 
-Colour = tuple[int, int, int]
-
-#: Per finger, thumb to little: told apart also by people who confuse red and green.
-FINGER_COLOURS: tuple[Colour, ...] = (
-    (255, 92, 92),
-    (255, 184, 56),
-    (96, 214, 120),
-    (64, 170, 255),
-    (196, 120, 255),
-)
-WRIST_COLOUR: Colour = (245, 245, 245)
-SIDE_COLOURS: dict[str, Colour] = {"left": (38, 198, 218), "right": (255, 138, 64)}
-EDGE_COLOUR: Colour = (18, 18, 22)
-
-#: Fixed-point bits of OpenCV's coordinates: strokes move with the joints, not from pixel to pixel.
-_SHIFT = 4
 #: Depth over which strokes go from thick to thin, mm around the wrist-to-tip middle.
 _DEPTH_RANGE_MM = 120.0
 
@@ -127,7 +121,7 @@ class _Skeleton:
         width = thickness * np.clip(0.65 + 0.7 * nearness, 0.6, 1.5)  # (21,)
         certain = np.clip(hand.joint_score, 0, 1)
         opacity = style.least_opacity + (1 - style.least_opacity) * certain  # (21,)
-        self.points = _fixed(hand.joints_px - origin)
+        self.points = fixed(hand.joints_px - origin)
         self.visible = hand.visible.tolist()
         self.radius = (1.25 * width + 0.8).tolist()
         self.joint_opacity = opacity.tolist()
@@ -148,34 +142,17 @@ class _Skeleton:
     def _bone(self, strokes: np.ndarray, opacity: np.ndarray, bone: int) -> None:
         parent, child = BONES[bone].tolist()
         a, b, width = self.points[parent], self.points[child], self.bone_width[bone]
-        cv2.line(opacity, a, b, self.bone_opacity[bone], width + 4, cv2.LINE_8, _SHIFT)
-        cv2.line(strokes, a, b, EDGE_COLOUR, width + 2, cv2.LINE_AA, _SHIFT)
-        cv2.line(strokes, a, b, _colour_of(child), width, cv2.LINE_AA, _SHIFT)
+        cv2.line(opacity, a, b, self.bone_opacity[bone], width + 4, cv2.LINE_8, SHIFT)
+        cv2.line(strokes, a, b, EDGE_COLOUR, width + 2, cv2.LINE_AA, SHIFT)
+        cv2.line(strokes, a, b, _colour_of(child), width, cv2.LINE_AA, SHIFT)
 
     def _joint(self, strokes: np.ndarray, opacity: np.ndarray, joint: int) -> None:
         centre, radius = self.points[joint], self.radius[joint]
-        _disc(opacity, centre, radius + 2.5, self.joint_opacity[joint], cv2.LINE_8)
-        _disc(strokes, centre, radius + 1.2, EDGE_COLOUR)
-        _disc(strokes, centre, radius, _colour_of(joint))
+        disc(opacity, centre, radius + 2.5, self.joint_opacity[joint], cv2.LINE_8)
+        disc(strokes, centre, radius + 1.2, EDGE_COLOUR)
+        disc(strokes, centre, radius, _colour_of(joint))
         if not self.visible[joint]:
-            _disc(strokes, centre, max(radius - 1.6, 0.8), EDGE_COLOUR)
-
-
-def _disc(
-    image: np.ndarray,
-    centre: tuple[int, int],
-    radius: float,
-    colour: Colour | float,
-    line: int = cv2.LINE_AA,
-) -> None:
-    cv2.circle(image, centre, round(radius * 2**_SHIFT), colour, -1, line, _SHIFT)
-
-
-def _fixed(points: np.ndarray) -> list[tuple[int, int]]:
-    """(N, 2) px in OpenCV's fixed point."""
-    # Far outside the region its numbers would overflow.
-    fixed = np.clip(np.round(points * 2**_SHIFT), -(2**20), 2**20).astype(int)
-    return [(x, y) for x, y in fixed.tolist()]
+            disc(strokes, centre, max(radius - 1.6, 0.8), EDGE_COLOUR)
 
 
 def _colour_of(joint: int) -> Colour:
@@ -190,11 +167,11 @@ def _tint(canvas: np.ndarray, hand: HandPose, mask: CropMask, opacity: float) ->
     view, origin = _region(canvas, hand, 0.25 * float(np.ptp(hand.joints_px, axis=0).max()))
     if not view.size:
         return
-    outlines = [np.array(_fixed(line - origin), np.int32) for line in mask_outlines(mask)]
+    outlines = [np.array(fixed(line - origin), np.int32) for line in mask_outlines(mask)]
     tinted, colour = view.copy(), SIDE_COLOURS[hand.side]
-    cv2.fillPoly(tinted, outlines, colour, cv2.LINE_AA, _SHIFT)
+    cv2.fillPoly(tinted, outlines, colour, cv2.LINE_AA, SHIFT)
     cv2.addWeighted(tinted, opacity, view, 1 - opacity, 0.0, dst=tinted)
-    cv2.polylines(tinted, outlines, True, colour, 1, cv2.LINE_AA, _SHIFT)
+    cv2.polylines(tinted, outlines, True, colour, 1, cv2.LINE_AA, SHIFT)
     view[:] = tinted
 
 
@@ -226,9 +203,9 @@ def _draw_label(canvas: np.ndarray, hand: HandPose, thickness: float) -> None:
     (x0, y0), (x1, y1) = low, high
     for x, y, right, down in ((x0, y0, 1, 1), (x1, y0, -1, 1), (x0, y1, 1, -1), (x1, y1, -1, -1)):
         corner = np.array([(x + arm * right, y), (x, y), (x, y + arm * down)])
-        path = np.array(_fixed(corner), np.int32)
-        cv2.polylines(canvas, [path], False, EDGE_COLOUR, width + 2, cv2.LINE_AA, _SHIFT)
-        cv2.polylines(canvas, [path], False, colour, width, cv2.LINE_AA, _SHIFT)
+        path = np.array(fixed(corner), np.int32)
+        cv2.polylines(canvas, [path], False, EDGE_COLOUR, width + 2, cv2.LINE_AA, SHIFT)
+        cv2.polylines(canvas, [path], False, colour, width, cv2.LINE_AA, SHIFT)
     _plate(canvas, _label(hand), low, colour, scale=float(np.clip(thickness / 6, 0.5, 1.2)))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from knuckle.hand import BONES
+from knuckle.draw import Colour, sheet, skeleton
 
 _COLUMNS, _ROWS, _SCALE = 8, 4, 2
 
@@ -43,7 +43,7 @@ class SamplePictures(L.Callback):
         module.train()
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{trainer.global_step:07d}.jpg"
-        cv2.imwrite(str(path), _sheet(tiles)[..., ::-1])
+        cv2.imwrite(str(path), sheet(tiles, _COLUMNS)[..., ::-1])
 
 
 def _draw_crops(batch: dict[str, Tensor], out: Any) -> list[np.ndarray]:
@@ -81,15 +81,5 @@ def _draw_frames(batch: dict[str, Tensor], out: Any) -> list[np.ndarray]:
     return tiles
 
 
-def _bones(image: np.ndarray, points: Tensor, colour: tuple[int, int, int]) -> None:
-    at = ((points.cpu().numpy() + 0.5) * _SCALE - 0.5) * 16
-    for parent, child in BONES:
-        ends = (at[parent].astype(int).tolist(), at[child].astype(int).tolist())
-        cv2.line(image, ends[0], ends[1], colour, 1, cv2.LINE_AA, 4)
-
-
-def _sheet(tiles: list[np.ndarray]) -> np.ndarray:
-    blank = np.zeros_like(tiles[0])
-    tiles = tiles + [blank] * (-len(tiles) % _COLUMNS)
-    rows = [np.hstack(tiles[i : i + _COLUMNS]) for i in range(0, len(tiles), _COLUMNS)]
-    return np.vstack(rows)
+def _bones(image: np.ndarray, points: Tensor, colour: Colour) -> None:
+    skeleton(image, (points.cpu().numpy() + 0.5) * _SCALE - 0.5, colour, dot_px=0)

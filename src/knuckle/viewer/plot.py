@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from knuckle.draw import FINGER_COLOURS, SIDE_COLOURS
 from knuckle.hand import FINGER_NAMES, Joint
 from knuckle.output import OutputError, Recording
-from knuckle.output.draw import FINGER_COLOURS, SIDE_COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

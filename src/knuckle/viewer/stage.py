@@ -17,8 +17,9 @@ import numpy as np
 import viser
 
 from knuckle.camera import Camera
+from knuckle.draw import FINGER_COLOURS, WRIST_COLOUR
 from knuckle.hand import BONES, FINGERS, N_BONES, N_JOINTS
-from knuckle.output.draw import FINGER_COLOURS, WRIST_COLOUR, draw_hands
+from knuckle.output.draw import draw_hands
 from knuckle.output.errors import OutputError
 from knuckle.results import HandPose
 
