@@ -84,6 +84,11 @@ class DetectedHand:
     side_share: float = 1.0
 
 
+#: Where two hands lie on each other, the peaks of both sides are alike, the weaker one at least
+#: this share of the other, and add up to at least this.
+_PEAK_OF_SECOND, _PEAKS_OF_TWO = 0.6, 1.4
+
+
 @dataclass(frozen=True)
 class DetectionCodec:
     """Hands of a frame as maps: a peak per hand at its middle, its square beside the peak.
@@ -138,10 +143,17 @@ class DetectionCodec:
     def decode(
         self, maps: np.ndarray, *, threshold: float = 0.3, max_hands: int = 16
     ) -> list[DetectedHand]:
-        """(7, M, M) maps with peaks in 0..1 -> hands, the surest of their side first.
+        """Maps with peaks in 0..1 -> hands, the surest of their side first.
 
         A hand whose side is in doubt has half a peak in each map: what must reach ``threshold``
-        is the sum of both. It is given once for each side that is likely enough.
+        is the sum of both. It is given once, for its likelier side; what is given twice on one
+        place are two hands.
+
+        Args:
+            maps: (7, H, W), M cells on the longer side: the maps of a frame that is no square
+                may leave out its bars. Places are then those of the input without them.
+            threshold: least score of a hand.
+            max_hands: at most so many.
         """
         peaks = maps[:2]
         either = np.minimum(peaks.sum(axis=0), 1.0)
@@ -171,18 +183,22 @@ class DetectionCodec:
 
 
 def _neighbourhood_max(maps: np.ndarray) -> np.ndarray:
-    """Maximum over each cell's 3 x 3 neighbourhood, (C, M, M) -> (C, M, M)."""
+    """Maximum over each cell's 3 x 3 neighbourhood, (C, H, W) -> (C, H, W)."""
     padded = np.pad(maps, ((0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
-    m = maps.shape[1]
-    return np.max([padded[:, y : y + m, x : x + m] for y in range(3) for x in range(3)], axis=0)
+    height, width = maps.shape[1:]
+    shifts = [(y, x) for y in range(3) for x in range(3)]
+    return np.max([padded[:, y : y + height, x : x + width] for y, x in shifts], axis=0)
 
 
 def _same_hand(hand: DetectedHand, better: DetectedHand) -> bool:
     """Whether ``hand`` is a second, weaker answer about ``better``.
 
-    Two hands can lie on each other, but then both are sure and on different sides.
+    Two hands can lie on each other, but then each has a peak of its own, while the two peaks of
+    one hand, whose side is in doubt, share one.
     """
     gap = np.hypot(*np.subtract(hand.centre_px, better.centre_px))
-    near = gap < 0.3 * max(hand.size_px, better.size_px)
-    weaker = hand.score * hand.side_share < 0.6 * better.score * better.side_share
-    return bool(near and (hand.side == better.side or weaker))
+    if gap > 0.3 * max(hand.size_px, better.size_px):
+        return False
+    peak, better_peak = hand.score * hand.side_share, better.score * better.side_share
+    two = peak > _PEAK_OF_SECOND * better_peak and peak + better_peak > _PEAKS_OF_TWO
+    return hand.side == better.side or not two

@@ -26,10 +26,17 @@ _ONNX_TYPE = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """What one input or output of a network must look like; None stands for any length."""
+    """What one input or output of a network must look like.
+
+    Attributes:
+        dtype: ``uint8`` or ``float32``.
+        shape: length of each axis; None stands for any.
+        free_axes: axes that may also be free in the file: the network takes any length there.
+    """
 
     dtype: str
     shape: tuple[int | None, ...]
+    free_axes: tuple[int, ...] = (0,)
 
     def fits(self, dtype: str, shape: tuple[int | str | None, ...]) -> bool:
         """Whether a tensor of the file, whose free axes have names, obeys this."""
@@ -37,7 +44,10 @@ class TensorSpec:
             dtype == _ONNX_TYPE[self.dtype]
             and len(shape) == len(self.shape)
             and all(
-                want is _ANY or have == want for have, want in zip(shape, self.shape, strict=True)
+                want is _ANY
+                or have == want
+                or (axis in self.free_axes and not isinstance(have, int))
+                for axis, (have, want) in enumerate(zip(shape, self.shape, strict=True))
             )
             and not isinstance(shape[0], int)  # the batch axis must be free
         )
@@ -52,18 +62,18 @@ Signature = tuple[dict[str, TensorSpec], dict[str, TensorSpec]]
 def signature_of(card: ModelCard) -> Signature:
     """Inputs and outputs, by name, that a network with this card must have."""
     size, features = card.input_size, card.feature_size
-    image = TensorSpec("uint8", (_ANY, size, size, 3))
 
     def numbers(*shape: int | None) -> TensorSpec:
         return TensorSpec("float32", (_ANY, *shape))
 
     if card.kind == "detector":
-        return {"image": image}, {
+        frame = TensorSpec("uint8", (_ANY, size, size, 3), free_axes=(0, 1, 2))
+        return {"image": frame}, {
             "maps": numbers(7, _ANY, _ANY),
             "mask": numbers(2, _ANY, _ANY),
         }
     if card.kind == "keypoints":
-        return {"crop": image}, {
+        return {"crop": TensorSpec("uint8", (_ANY, size, size, 3))}, {
             "keypoints_px": numbers(N_JOINTS, 2),
             "sigma_px": numbers(N_JOINTS),
             "visible": numbers(N_JOINTS),
@@ -118,9 +128,9 @@ class Network:
         values = self._session.run(self._outputs, inputs)
         return dict(zip(self._outputs, values, strict=True))
 
-    def output_shape(self, name: str) -> tuple[int | None, ...]:
-        """Shape of an output as the file declares it; None where an axis is free."""
-        declared = {item.name: item.shape for item in self._session.get_outputs()}[name]
+    def input_shape(self, name: str) -> tuple[int | None, ...]:
+        """Shape of an input as the file declares it; None where an axis is free."""
+        declared = {item.name: item.shape for item in self._session.get_inputs()}[name]
         return tuple(n if isinstance(n, int) else None for n in declared)
 
 

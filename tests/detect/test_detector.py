@@ -1,5 +1,6 @@
 """The detector finds hands at their true place, size, angle and side."""
 
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ from dot_world import blank, paint, true_hand, turn
 from knuckle.camera import Camera
 from knuckle.crop import Crop
 from knuckle.detect import Detector
-from knuckle.runtime import Network
+from knuckle.runtime import Network, weights_folder
+from knuckle.video import open_source
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +56,23 @@ def test_masks_lie_over_their_hands(detector: Detector) -> None:
         assert (mask[y, x] > 0.4).all()
         x, y = (left if hand is right else right).joints_px.round().astype(int).T
         assert (mask[y, x] < 0.1).all()
+
+
+def test_bars_beside_the_frame_are_left_out() -> None:
+    """The detector that ships takes any size, and finds the same hands with hardly any bars."""
+    with weights_folder(None) as folder:
+        network = Network(folder / "detector.onnx", "detector")
+    assert network.input_shape("image") == (None, None, None, 3)
+    with resources.as_file(resources.files("knuckle.demo") / "hands.mp4") as video:
+        frame = next(iter(open_source(str(video))))
+    detector, square = Detector(network), Detector(network)
+    square._step = None
+    found, expected = (which(frame.image) for which in (detector, square))
+    assert found.letterbox.box_size == (256, 192)
+    assert expected.letterbox.box_size == (256, 256)
+    sure = [hand for hand in expected.hands if hand.score > 0.5]
+    assert sure
+    for hand in sure:
+        gaps = [np.hypot(*np.subtract(hand.centre_px, h.centre_px)) for h in found.hands]
+        assert min(gaps) < 0.15 * hand.size_px
+    assert found.mask_in_frame("left").shape == frame.image.shape[:2]

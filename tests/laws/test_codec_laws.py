@@ -1,5 +1,7 @@
 """Laws of the networks' targets: what is encoded is decoded."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -91,12 +93,27 @@ def test_both_hands_on_one_place_are_two() -> None:
     assert {hand.side for hand in codec.decode(codec.encode(pair)[0])} == {"left", "right"}
 
 
-def test_a_doubtful_second_side_is_dropped() -> None:
+@pytest.mark.parametrize(("left", "right"), [(1.0, 0.5), (0.6, 0.55), (0.3, 0.2)])
+def test_a_hand_whose_side_is_in_doubt_is_one(left: float, right: float) -> None:
     codec = DetectionCodec()
     maps, _ = codec.encode([DetectedHand((100, 100), 60, 0.2, "left")])
-    maps[1] = 0.5 * maps[0]
+    maps[1] = right * maps[0]
+    maps[0] *= left
     (found,) = codec.decode(maps)
-    assert found.side == "left"
+    assert found.side == "left" and found.score == pytest.approx(min(left + right, 1))
+    assert found.side_share == pytest.approx(left / min(left + right, 1))
+
+
+@given(detected_hands, st.sampled_from([(160, 256), (256, 96)]))
+def test_bars_may_be_left_out(hand: DetectedHand, size: tuple[int, int]) -> None:
+    """The maps of a frame that is no square need not hold what is beside it."""
+    height, width = size
+    x, y = hand.centre_px
+    hand = replace(hand, centre_px=(x * width / 256, y * height / 256))
+    codec = DetectionCodec()
+    maps = codec.encode([hand])[0][:, : height // 8, : width // 8]
+    (found,) = codec.decode(maps)
+    np.testing.assert_allclose(found.centre_px, hand.centre_px, atol=1e-3)
 
 
 def test_threshold_and_number_are_kept() -> None:

@@ -206,23 +206,36 @@ def test_view_follows_the_lens_in_the_middle_of_the_crop() -> None:
 sides_px = st.integers(1, 3000)
 
 
-@given(sides_px, sides_px, st.sampled_from([64, 256, 320]), st.integers(0, 1000))
-def test_letterbox_points_come_back(width: int, height: int, size: int, seed: int) -> None:
-    letterbox = Letterbox((width, height), size)
+@given(
+    sides_px,
+    sides_px,
+    st.sampled_from([64, 256, 320]),
+    st.sampled_from([None, 32]),
+    st.integers(0, 1000),
+)
+def test_letterbox_points_come_back(
+    width: int, height: int, size: int, step: int | None, seed: int
+) -> None:
+    letterbox = Letterbox((width, height), size, step)
     points = np.random.default_rng(seed).uniform(-10, 3000, (6, 2))
     np.testing.assert_allclose(letterbox.to_frame(letterbox.to_box(points)), points, atol=1e-6)
     corners = letterbox.to_box(np.array([[-0.5, -0.5], [width - 0.5, height - 0.5]])) + 0.5
     np.testing.assert_allclose(corners[0], letterbox.offset, atol=1e-9)
     np.testing.assert_allclose(corners[1] - corners[0], letterbox.content_size, atol=1e-9)
-    assert max(letterbox.content_size) == size
+    assert max(letterbox.content_size) == max(letterbox.box_size) == size
+    bars = np.subtract(letterbox.box_size, letterbox.content_size)
+    assert (bars >= 0).all() and (step is None or bars.max() < step)
 
 
 @pytest.mark.parametrize(
     "shape", [(720, 1280), (1280, 720), (719, 1281), (97, 83), (480, 640), (256, 256)]
 )
-def test_letterbox_shows_a_dot_where_its_point_goes(shape: tuple[int, int]) -> None:
+@pytest.mark.parametrize("step", [None, 32])
+def test_letterbox_shows_a_dot_where_its_point_goes(
+    shape: tuple[int, int], step: int | None
+) -> None:
     height, width = shape
-    letterbox = Letterbox((width, height), 256)
+    letterbox = Letterbox((width, height), 256, step)
     place = np.array([0.37 * width, 0.61 * height])
     sigma = 4 / float(letterbox.scale.mean())
     grey = blob(tuple(place), sigma, shape)[..., None].repeat(3, axis=2)

@@ -1,5 +1,7 @@
 """Which hands of this frame were there before."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from dot_world import true_hand, turn
@@ -19,6 +21,8 @@ def test_a_detection_of_a_known_hand_is_no_news() -> None:
     assert is_known(detected, "right", HAND)
     assert not is_known(detected, "left", HAND)
     assert not is_known(detected, "right", HAND + 0.8 * extent_px(HAND))
+    wavering = replace(detected, score=0.9, side_share=0.6)
+    assert is_known(wavering, "left", HAND)
 
 
 def test_lost_hands_are_found_again_by_side_place_and_size() -> None:

@@ -12,6 +12,10 @@ from knuckle.crop import Letterbox
 from knuckle.hand import SIDES, Side
 from knuckle.runtime import Network
 
+#: A network that takes any size is given no more of the bars beside the frame than fills up to a
+#: multiple of this, px: its coarsest stride, twice.
+BOX_STEP = 32
+
 
 @dataclass(frozen=True, eq=False)
 class Detections:
@@ -19,7 +23,7 @@ class Detections:
 
     Attributes:
         hands: best first, in pixels of the frame.
-        side_masks: (2, S, S) float probability of left and right hand over the letterbox.
+        side_masks: (2, H, W) float probability of left and right hand over the letterbox.
         letterbox: where the masks lie in the frame.
     """
 
@@ -30,9 +34,9 @@ class Detections:
     def mask_in_frame(self, side: Side) -> np.ndarray:
         """(H, W) float32 probability that a pixel shows a hand of this side."""
         coarse = self.side_masks[SIDES.index(side)].astype(np.float32)
-        square = cv2.resize(coarse, (self.letterbox.size,) * 2, interpolation=cv2.INTER_LINEAR)
+        box = cv2.resize(coarse, self.letterbox.box_size, interpolation=cv2.INTER_LINEAR)
         (left, top), (width, height) = self.letterbox.offset, self.letterbox.content_size
-        content = square[top : top + height, left : left + width]
+        content = box[top : top + height, left : left + width]
         return cv2.resize(content, self.letterbox.frame_size, interpolation=cv2.INTER_LINEAR)
 
 
@@ -50,22 +54,17 @@ class Detector:
         self._network = network
         self._threshold = threshold
         self._max_hands = max_hands
-        map_size = network.output_shape("maps")[-1]
-        if map_size is None:
-            raise ValueError("the detector's maps must have a fixed size; export it again")
-        self._codec = DetectionCodec(
-            input_size=network.card.input_size,
-            map_size=map_size,
-            size_unit_px=network.card.extra.get("size_unit_px", DetectionCodec.size_unit_px),
-        )
+        self._size_unit_px = network.card.extra.get("size_unit_px", DetectionCodec.size_unit_px)
+        free = network.input_shape("image")[1] is None
+        self._step = BOX_STEP if free else None
 
     def __call__(self, image: np.ndarray) -> Detections:
         """Find the hands of an image (H, W, 3) uint8 RGB."""
-        letterbox = Letterbox.of(image, self._network.card.input_size)
+        letterbox = Letterbox.of(image, self._network.card.input_size, self._step)
         found = self._network(image=letterbox.cut(image)[None])
-        hands = self._codec.decode(
-            found["maps"][0], threshold=self._threshold, max_hands=self._max_hands
-        )
+        maps = found["maps"][0]  # (7, H / stride, W / stride)
+        codec = DetectionCodec(letterbox.size, max(maps.shape[1:]), self._size_unit_px)
+        hands = codec.decode(maps, threshold=self._threshold, max_hands=self._max_hands)
         in_frame = tuple(_in_frame(hand, letterbox) for hand in hands)
         return Detections(in_frame, found["mask"][0], letterbox)
 

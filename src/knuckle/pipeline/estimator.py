@@ -88,7 +88,6 @@ class HandEstimator:
         crops = [stages.crop_of(hand) for hand in stages.detect(image).hands]
         found = stages.look_again(image, stages.look(image, crops))
         sure = np.flatnonzero(found.score >= self.settings.score_threshold)
-        # Of two looks at one hand, one for each side, the look with the right side comes first.
         best_first = sure[np.argsort(-found.trust[sure], kind="stable")]
         found = found.take(best_first)
         return found.take(without_duplicates(found)[: self.settings.max_hands])

@@ -24,6 +24,12 @@ _HOPELESS = 0.1
 _SPARE_CANDIDATES = 2
 #: A second look wins unless it is clearly less sure: its crop fits better.
 _SECOND_LOOK_BONUS = 1.1
+#: A side is believed at the first look from this probability on; else the other is tried as well.
+_SURE_SIDE = 0.8
+#: A crop is as good as the one that the joints define if it is off by no more than this: in its
+#: middle and the logarithm of its size, and in its angle (radians). Looks from such crops are what
+#: the network was trained on: these are about the standard deviations.
+_SHIFT, _LOG_SIZE, _TURN = 0.05, 0.12, 0.2
 
 
 class Stages:
@@ -90,24 +96,48 @@ class Stages:
         """One look at each crop, all in one batch."""
         return self.keypoint_estimator(image, crops) if crops else Keypoints.nothing()
 
-    def look_again(self, image: np.ndarray, first: Keypoints) -> Keypoints:
-        """A second look at hands whose crops a detector or a person has drawn.
+    def look_again(
+        self, image: np.ndarray, first: Keypoints, side_odds: np.ndarray | None = None
+    ) -> Keypoints:
+        """A second look at hands whose crops a detector or a person has drawn, where it is needed.
 
         Such crops are inexact, and the network is at its best with the crop that the joints
         themselves define: on real photographs the second look lowers the error in 3D by a
-        fifteenth. Where it saw a left hand in a crop that should show a right one, the side was
-        wrong, and the other is tried.
+        fifteenth. It is spared where the first crop was as good as that one. Where the first look
+        does not clearly say that the crop shows the side that it should, the other is tried.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            first: the first look.
+            side_odds: (N,) how much likelier the sides of these crops are for other reasons.
+
+        Returns:
+            The better look at each hand, in order.
         """
-        again = np.flatnonzero(first.score > _HOPELESS)
+        odds = np.ones(len(first)) if side_odds is None else side_odds
+        owners, crops = [], []
+        for i in np.flatnonzero(first.score > _HOPELESS).tolist():
+            closer = self._closer(first, i, odds[i])
+            owners += [i] * len(closer)
+            crops += closer
+        looks = Keypoints.concatenate(first, self.look(image, crops))
+        owner = np.array([*range(len(first)), *owners], int)
+        same_side = [looks.side(k) == first.side(i) for k, i in enumerate(owner)]
+        worth = looks.trust * np.where(same_side, odds[owner], 1.0)
+        worth[len(first) :] *= _SECOND_LOOK_BONUS
+        return looks.take(_best_of_each(owner, worth))
+
+    def _closer(self, first: Keypoints, i: int, odds: float) -> list[Crop]:
+        """The crops of hand ``i`` that deserve another look: of its side, the other, or both."""
+        right = first.right[i] * odds / (first.right[i] * odds + 1 - first.right[i])
+        side, points_px = first.side(i), first.points_px[i]
         crops = []
-        for i in again.tolist():
-            side = first.side(i) if first.right[i] >= 0.5 else other_side(first.side(i))
-            crops.append(self.crop_around(first.points_px[i], side))
-        second = self.look(image, crops)
-        wins = second.trust * _SECOND_LOOK_BONUS >= first.trust[again]
-        chosen = np.arange(len(first))
-        chosen[again[wins]] = len(first) + np.flatnonzero(wins)
-        return Keypoints.concatenate(first, second).take(chosen)
+        if right > 1 - _SURE_SIDE:
+            same = self.crop_around(points_px, side)
+            crops += [] if _as_good(first.crops[i], same) else [same]
+        if right < _SURE_SIDE:
+            crops.append(self.crop_around(points_px, other_side(side)))
+        return crops
 
     def poses(
         self, keypoints: Keypoints, camera: Camera, frame_shape: tuple[int, int]
@@ -150,3 +180,19 @@ class Stages:
             )
             for i in range(len(keypoints))
         ]
+
+
+def _as_good(drawn: Crop, exact: Crop) -> bool:
+    """Whether a crop shows its hand as well as the crop that the hand's joints define."""
+    shift = np.hypot(*np.subtract(drawn.centre_px, exact.centre_px)) / exact.size_px
+    turn = np.angle(np.exp(1j * (drawn.angle - exact.angle)))
+    log_size = np.log(drawn.size_px / exact.size_px)
+    return bool(shift < _SHIFT and abs(log_size) < _LOG_SIZE and abs(turn) < _TURN)
+
+
+def _best_of_each(owner: np.ndarray, worth: np.ndarray) -> np.ndarray:
+    """(N,) for each of N owners, all of whom appear, the index of its look of most worth."""
+    best = np.empty(owner.max(initial=-1) + 1, int)
+    worst_first = np.argsort(worth, kind="stable")
+    best[owner[worst_first]] = worst_first  # of several, the last one stays
+    return best

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.crop import Crop
 from knuckle.image import to_rgb
+from knuckle.pipeline.search import AWAITED_BONUS, Search
 from knuckle.pipeline.settings import SMOOTHERS, TrackerSettings, with_options
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
 from knuckle.pose.duplicates import extent_px, same_hand, without_duplicates
 from knuckle.results import Frame, HandPose, TrackedHand
-from knuckle.track.association import assign, is_known, is_near
-from knuckle.track.scene import Scene
-from knuckle.track.schedule import SearchSchedule
+from knuckle.track.association import assign
 from knuckle.track.track import Track
 
 #: A hand has left when fewer of its joints than this lie inside the frame.
 _LEAST_INSIDE = 0.25
 
-#: A hand is likelier where one was lost than elsewhere: its trust counts so many times.
-_AWAITED_BONUS = 1.5
+#: Scores must exceed ``score_threshold`` by this in sum before a hand is shown. Where no hand is
+#: being followed, one good look is enough. Beside one that is, what comes is more often a piece
+#: of something, so it takes an excellent look or several: false hands rarely have more than 0.1 to
+#: spare, real ones mostly 0.4.
+_BELIEF, _BELIEF_BESIDE_OTHERS = 0.2, 0.42
 
 #: Bare images have no time; they are taken to be so many per second.
 NOMINAL_FPS = 30.0
@@ -69,8 +69,7 @@ class HandTracker:
     def reset(self) -> None:
         """Forget everything, as before the first frame; ids go on counting."""
         self._tracks: list[Track] = []
-        self._scene = Scene()
-        self._schedule = SearchSchedule(self.settings.search_every, self.settings.idle_search_every)
+        self._search = Search(self._stages, self.settings)
         self._time_s: float | None = None
 
     def __call__(
@@ -88,25 +87,29 @@ class HandTracker:
             one before it starts a new video: new tracks.
         """
         image, time_s, camera = self._read(frame, camera)
-        if self._scene.see(image):
+        if self._search.see(image):
             self._tracks = []  # a cut: whoever was there is gone
         self._forget(time_s)
         followed = [track for track in self._tracks if not track.lost]
-        crops = [self._crop(track, time_s) for track in followed]
-        searched = self._should_search(followed, time_s)
-        if searched:
-            crops += self._search(image, followed, time_s)
-        looked = self._stages.look(image, crops)
-        own = looked.take(range(len(followed)))
+        searched = self._search.is_due(self._tracks, time_s)
+        candidates = self._search.candidates(image, self._tracks, time_s) if searched else []
+        # One batch for all: the hands that are followed, and what the search has found.
+        crops = [self._stages.crop_around(t.predict(time_s), t.side) for t in followed]
+        looked = self._stages.look(image, [*crops, *(each.crop for each in candidates)])
+        own, first = looked.split(len(followed))
         seen, own = self._keep(followed, own, time_s, image.shape[:2])
-        new = looked.take(range(len(followed), len(crops)))
         if len(seen) < len(followed) and not searched:
-            new = self._stages.look(image, self._search(image, seen, time_s))
-        if len(new):
-            new = self._unique(self._stages.look_again(image, new), time_s)
-            own, new = self._reseat(seen, own, new, time_s)
+            searched = True
+            candidates = self._search.candidates(image, self._tracks, time_s)
+            first = self._stages.look(image, [each.crop for each in candidates])
+        new = Keypoints.nothing()
+        if candidates:
+            found = self._search.look_closer(image, candidates, first, time_s)
+            own, new = self._reseat(seen, own, self._unique(found, time_s), time_s)
             new = self._newcomers(new, own)
             seen, own = self._make_room(seen, own, new)
+        if searched and not len(new):
+            self._search.nothing_new()
         poses = self._stages.poses(Keypoints.concatenate(own, new), camera, image.shape[:2])
         seen += self._claim(new, poses[len(own) :], time_s)
         hands = [track.see(pose, time_s) for track, pose in zip(seen, poses, strict=True)]
@@ -129,44 +132,15 @@ class HandTracker:
 
     def _forget(self, time_s: float) -> None:
         """Drop tracks that have been hidden for too long, or turned out to be something else."""
+
+        def may_come_back(track: Track) -> bool:
+            return track.believed and track.unseen_s(time_s) <= self.settings.memory_s
+
         self._tracks = [
             track
             for track in self._tracks
-            if not track.dismissed
-            and (not track.lost or track.unseen_s(time_s) <= self.settings.memory_s)
+            if not track.dismissed and (not track.lost or may_come_back(track))
         ]
-
-    def _crop(self, track: Track, time_s: float) -> Crop:
-        return self._stages.crop_around(track.predict(time_s), track.side)
-
-    def _should_search(self, followed: list[Track], time_s: float) -> bool:
-        return self._schedule.due(
-            followed=len(followed),
-            slots=self.settings.max_hands,
-            doubtful=any(t.score < self.settings.doubt_threshold for t in self._tracks),
-            changed=self._scene.changed_since_search(_boxes(followed, time_s)),
-        )
-
-    def _search(self, image: np.ndarray, followed: list[Track], time_s: float) -> list[Crop]:
-        """Crops of the hands in the whole frame that are not being followed with certainty."""
-        self._schedule.searched()
-        self._scene.searched(_boxes(followed, time_s))
-        certain = [t for t in followed if t.score >= self.settings.doubt_threshold]
-        known = [(track.side, track.predict(time_s)) for track in certain]
-        crops = []
-        for hand in self._stages.detect(image).hands:
-            if any(is_known(hand, side, joints_px) for side, joints_px in known):
-                continue
-            # A hand that was lost here is likelier than a new one: its side is tried as well.
-            missed = {t.side for t in self._missed(followed) if is_near(hand, t.predict(time_s))}
-            sides = missed | {hand.side}
-            crops += [self._stages.crop_of(replace(hand, side=side)) for side in sorted(sides)]
-        return crops
-
-    def _missed(self, followed: list[Track]) -> list[Track]:
-        """Tracks that are lost, or hold on to little."""
-        doubt = self.settings.doubt_threshold
-        return [t for t in self._tracks if t.lost or (t in followed and t.score < doubt)]
 
     def _keep(
         self,
@@ -193,9 +167,9 @@ class HandTracker:
 
     def _unique(self, looked: Keypoints, time_s: float) -> Keypoints:
         """The hands that the search has found, each once, best first."""
-        looked = looked.take(np.flatnonzero(looked.score >= self.settings.score_threshold))
-        awaited = self._match(looked, self._missed(self._tracks), time_s)
-        bonus = np.array([1.0 if match is None else _AWAITED_BONUS for match in awaited])
+        doubtful = [track for track in self._tracks if self._search.is_doubtful(track)]
+        awaited = self._match(looked, doubtful, time_s)
+        bonus = np.array([1.0 if match is None else AWAITED_BONUS for match in awaited])
         looked = looked.take(np.argsort(-looked.trust * bonus, kind="stable"))
         return looked.take(without_duplicates(looked))
 
@@ -239,6 +213,7 @@ class HandTracker:
     def _claim(self, new: Keypoints, poses: list[HandPose], time_s: float) -> list[Track]:
         """A track for each new hand: one that was lost nearby, else a new one."""
         lost = [track for track in self._tracks if track.lost]
+        alone = not any(track.believed and not track.lost for track in self._tracks)
         claimed = []
         for pose, match in zip(poses, self._match(new, lost, time_s), strict=True):
             if match is None:
@@ -248,6 +223,7 @@ class HandTracker:
                     numbers=self._numbers,
                     smoother=SMOOTHERS[self.settings.smooth]() if self.settings.smooth else None,
                     least_score=self.settings.score_threshold,
+                    belief=_BELIEF if alone else _BELIEF_BESIDE_OTHERS,
                 )
                 self._tracks.append(track)
             else:
@@ -263,16 +239,6 @@ class HandTracker:
             [(track.side, track.predict(time_s)) for track in tracks],
             [track.unseen_s(time_s) for track in tracks],
         )
-
-
-def _boxes(tracks: list[Track], time_s: float) -> np.ndarray:
-    """(N, 4) px around the hands' predicted joints, with room for skin and inexactness."""
-    boxes = np.empty((len(tracks), 4))
-    for i, track in enumerate(tracks):
-        joints_px = track.predict(time_s)
-        room = 0.25 * extent_px(joints_px)
-        boxes[i] = *(joints_px.min(axis=0) - room), *(joints_px.max(axis=0) + room)
-    return boxes
 
 
 def _share_inside(points_px: np.ndarray, frame_shape: tuple[int, int]) -> np.ndarray:

@@ -112,6 +112,10 @@ class Keypoints:
             features=self.features[i],
         )
 
+    def split(self, count: int) -> tuple[Keypoints, Keypoints]:
+        """The first ``count`` crops, and the rest."""
+        return self.take(range(count)), self.take(range(count, len(self)))
+
     @classmethod
     def concatenate(cls, first: Keypoints, second: Keypoints) -> Keypoints:
         """The crops of both, ``first`` before ``second``."""

@@ -10,8 +10,10 @@ from knuckle.codec import DetectedHand
 from knuckle.hand import Side
 from knuckle.pose.duplicates import extent_px
 
-#: A detection belongs to a hand of its side whose middle is within this share of its extent.
+#: A detection belongs to a hand whose middle is within this share of its extent.
 _KNOWN_HAND = 0.5
+#: A detection is of its side, and not of the other, from this peak on.
+_SURE_SIDE = 0.65
 #: A hand that was lost may turn up within this many of its extents, and so many more a second.
 _REACH, _REACH_PER_S = 1.0, 3.0
 #: It may meanwhile look so much larger or smaller (logarithm).
@@ -22,10 +24,15 @@ Sighting = tuple[Side, np.ndarray]
 
 
 def is_known(hand: DetectedHand, side: Side, joints_px: np.ndarray) -> bool:
-    """Whether a detection is no news: a hand of this side with these joints (21, 2) explains it."""
+    """Whether a detection is no news: a hand of this side with these joints (21, 2) explains it.
+
+    One of the other side is news only if it is surely another hand, and not the same one on whose
+    side the detector is wavering.
+    """
     middle = (joints_px.min(axis=0) + joints_px.max(axis=0)) / 2
     gap = np.linalg.norm(middle - hand.centre_px)
-    return bool(hand.side == side and gap < _KNOWN_HAND * extent_px(joints_px))
+    other_hand = hand.side != side and hand.score * hand.side_share > _SURE_SIDE
+    return bool(gap < _KNOWN_HAND * extent_px(joints_px) and not other_hand)
 
 
 def is_near(hand: DetectedHand, joints_px: np.ndarray) -> bool:

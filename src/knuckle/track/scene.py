@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 import cv2
 import numpy as np
 
@@ -11,6 +13,20 @@ _CELLS = 48
 _CHANGE = 12.0
 #: In a cut most of the picture changes; a hand, or a person, covers less.
 _CUT_SHARE = 0.6
+#: Frames for which cells count as restless after a search for which they moved found nothing.
+_RESTLESS_FRAMES = 30
+#: What moves there, an arm or a screen, moves on into the cells beside: so many on each side.
+_RESTLESS_REACH = 2
+
+
+class Change(IntEnum):
+    """What has changed in a picture, but for the hands that are known."""
+
+    NONE = 0
+    #: Something moves where something moved before, and that was no hand.
+    RESTLESS = 1
+    #: Something moves where all was still.
+    FRESH = 2
 
 
 class Scene:
@@ -21,46 +37,72 @@ class Scene:
         self._last: np.ndarray | None = None
         self._searched: np.ndarray | None = None
         self._known_then = np.empty((0, 4))
+        self._moved_then = np.empty((0, 0), bool)
+        self._restless_until = np.empty((0, 0), int)
+        self._frame = 0
 
     def see(self, image: np.ndarray) -> bool:
         """Take in the next image (H, W, 3); returns whether there was a cut before it."""
+        self._frame += 1
         before, self._last = self._last, _thumbnail(image)
         same_shape, self._shape = self._shape == image.shape, image.shape
-        if before is None:
-            return False
-        if not same_shape:
+        cut = before is not None and not (same_shape and _goes_on(before, self._last))
+        if before is None or cut:
             self._searched = None
-            return True
-        difference = self._last - before
-        difference -= np.median(difference)  # the light may flicker
-        return bool(np.mean(np.abs(difference) > _CHANGE) > _CUT_SHARE)
+            self._moved_then = np.zeros(self._last.shape, bool)
+            self._restless_until = np.zeros(self._last.shape, int)
+        return cut
 
     def searched(self, known_boxes: np.ndarray) -> None:
-        """The detector has searched the last image, while hands were known at these places."""
+        """The last image is being searched, while hands are known at these places, (N, 4) px."""
+        self._moved_then = self._moved(known_boxes)
         self._searched, self._known_then = self._last, known_boxes
 
-    def changed_since_search(self, known_boxes: np.ndarray) -> bool:
-        """Whether anything has changed since the last search, but for the hands that are known.
+    def nothing_found(self) -> None:
+        """The search found no new hand: whatever had moved is something else."""
+        side = 2 * _RESTLESS_REACH + 1
+        moved = cv2.dilate(self._moved_then.astype(np.uint8), np.ones((side, side), np.uint8))
+        self._restless_until[moved > 0] = self._frame + _RESTLESS_FRAMES
+
+    def change_since_search(self, known_boxes: np.ndarray) -> Change:
+        """What has changed since the last search, but for the hands that are known.
 
         Args:
             known_boxes: (N, 4) px, of the hands that are being followed.
         """
+        if self._searched is None:
+            return Change.FRESH
+        moved = self._moved(known_boxes)
+        if not moved.any():
+            return Change.NONE
+        fresh = moved & (self._restless_until < self._frame)
+        return Change.FRESH if fresh.any() else Change.RESTLESS
+
+    def _moved(self, known_boxes: np.ndarray) -> np.ndarray:
+        """Cells that have changed since the last search and that no known hand explains."""
         if self._searched is None or self._last is None:
-            return True
-        changed = np.abs(self._last - self._searched) > _CHANGE
-        cells_per_px = changed.shape[1] / self._shape[1]
+            return np.zeros_like(self._moved_then)
+        moved = np.abs(self._last - self._searched) > _CHANGE
+        cells_per_px = moved.shape[1] / self._shape[1]
         # Where a known hand is now, and where it was and has uncovered the background.
         for x0, y0, x1, y1 in np.concatenate([known_boxes, self._known_then]) * cells_per_px:
             rows = slice(max(int(y0), 0), max(int(np.ceil(y1)), 0))
-            changed[rows, max(int(x0), 0) : max(int(np.ceil(x1)), 0)] = False
-        return bool(changed.any())
+            moved[rows, max(int(x0), 0) : max(int(np.ceil(x1)), 0)] = False
+        return moved
+
+
+def _goes_on(before: np.ndarray, now: np.ndarray) -> bool:
+    """Whether two thumbnails in a row show the same scene."""
+    difference = now - before
+    difference -= np.median(difference)  # the light may flicker
+    return bool(np.mean(np.abs(difference) > _CHANGE) <= _CUT_SHARE)
 
 
 def _thumbnail(image: np.ndarray) -> np.ndarray:
     """Small float32 picture of the green channel."""
     height, width = image.shape[:2]
     scale = _CELLS / max(height, width)
-    step = max(1, int(0.25 / scale))  # every cell still averages some 16 pixels
+    step = max(1, int(0.4 / scale))  # every cell still averages some pixels
     sparse = np.ascontiguousarray(image[::step, ::step, 1])
     size = max(1, round(width * scale)), max(1, round(height * scale))
     return cv2.resize(sparse, size, interpolation=cv2.INTER_AREA).astype(np.float32)

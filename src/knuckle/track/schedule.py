@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from knuckle.track.scene import Change
+
 
 @dataclass
 class SearchSchedule:
@@ -11,28 +13,33 @@ class SearchSchedule:
 
     Attributes:
         every: frames between two searches when there is a reason to search.
+        restless: frames between two searches when all that moves has moved before.
         idle: frames between two searches when there is a free slot but no reason at all.
     """
 
     every: int = 3
+    restless: int = 9
     idle: int = 30
     _since: int = 1_000_000
 
-    def due(self, *, followed: int, slots: int, doubtful: bool, changed: bool) -> bool:
+    def due(self, *, followed: int, slots: int, doubtful: bool, change: Change) -> bool:
         """Whether to search this frame; to be asked once per frame.
 
         Args:
             followed: hands being followed.
             slots: hands to be followed at most.
             doubtful: one of them may no longer be a hand, or one has just been lost.
-            changed: something outside them has changed since the last search.
+            change: what has changed outside them since the last search.
         """
         self._since += 1
         if followed == 0:
-            return changed or self._since >= self.every
-        if doubtful or (followed < slots and changed):
+            return change is Change.FRESH or self._since >= self.every
+        if doubtful:
             return self._since >= self.every
-        return followed < slots and self._since >= self.idle
+        if followed >= slots:
+            return False
+        pace = {Change.FRESH: self.every, Change.RESTLESS: self.restless, Change.NONE: self.idle}
+        return self._since >= pace[change]
 
     def searched(self) -> None:
         """The whole frame has just been searched."""

@@ -1,0 +1,127 @@
+"""When a video's frame is searched for hands, and what in it is worth a closer look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from knuckle.codec import DetectedHand
+from knuckle.crop import Crop
+from knuckle.pipeline.settings import TrackerSettings
+from knuckle.pipeline.stages import Stages
+from knuckle.pose import Keypoints
+from knuckle.pose.duplicates import extent_px
+from knuckle.track.association import is_known, is_near
+from knuckle.track.refuted import Refuted
+from knuckle.track.scene import Scene
+from knuckle.track.schedule import SearchSchedule
+from knuckle.track.track import Track
+
+#: A hand is likelier where one was lost than elsewhere: so many times, and so is its side.
+AWAITED_BONUS = 1.5
+#: Where something moves on and on that is no hand, a search is worth it so many times less often.
+_RESTLESS_FACTOR = 3
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A place that looks like a hand from afar.
+
+    Attributes:
+        hand: as detected.
+        crop: what to look at.
+        side_odds: how much likelier than by its looks the crop's side is.
+    """
+
+    hand: DetectedHand
+    crop: Crop
+    side_odds: float
+
+
+class Search:
+    """Finds hands that are not followed yet, or no longer with certainty, at the least cost.
+
+    The detector runs only for a reason, and what it finds is looked at from close by only if that
+    may be news.
+    """
+
+    def __init__(self, stages: Stages, settings: TrackerSettings) -> None:
+        self._stages, self._settings = stages, settings
+        self._schedule = SearchSchedule(
+            every=settings.search_every,
+            restless=min(_RESTLESS_FACTOR * settings.search_every, settings.idle_search_every),
+            idle=settings.idle_search_every,
+        )
+        self._scene = Scene()
+        self._refuted = Refuted()
+
+    def see(self, image: np.ndarray) -> bool:
+        """Take in the next image; returns whether there was a cut before it."""
+        cut = self._scene.see(image)
+        if cut:
+            self._refuted = Refuted()
+        return cut
+
+    def is_due(self, tracks: Sequence[Track], time_s: float) -> bool:
+        """Whether to search this frame; to be asked once per frame."""
+        followed = [track for track in tracks if not track.lost]
+        return self._schedule.due(
+            followed=len(followed),
+            slots=self._settings.max_hands,
+            doubtful=any(self.is_doubtful(track) for track in tracks),
+            change=self._scene.change_since_search(_boxes(followed, time_s)),
+        )
+
+    def is_doubtful(self, track: Track) -> bool:
+        """Whether a track is lost or holds on to little."""
+        return track.lost or track.score < self._settings.doubt_threshold
+
+    def candidates(
+        self, image: np.ndarray, tracks: Sequence[Track], time_s: float
+    ) -> list[Candidate]:
+        """Search the frame for what may be a hand that no track holds with certainty."""
+        self._schedule.searched()
+        self._scene.searched(_boxes([track for track in tracks if not track.lost], time_s))
+        doubtful = [track for track in tracks if self.is_doubtful(track)]
+        known = [(t.side, t.predict(time_s)) for t in tracks if not self.is_doubtful(t)]
+        return [
+            self._candidate(hand, doubtful, time_s)
+            for hand in self._stages.detect(image).hands
+            if not any(is_known(hand, side, joints_px) for side, joints_px in known)
+            and not self._refuted.explains(hand, time_s)
+        ]
+
+    def _candidate(self, hand: DetectedHand, doubtful: list[Track], time_s: float) -> Candidate:
+        """A hand that was lost here is likelier than a new one: its side is taken."""
+        awaited = {t.side for t in doubtful if is_near(hand, t.predict(time_s))}
+        if len(awaited) != 1:
+            return Candidate(hand, self._stages.crop_of(hand), 1.0)
+        crop = self._stages.crop_of(replace(hand, side=awaited.pop()))
+        return Candidate(hand, crop, AWAITED_BONUS)
+
+    def look_closer(
+        self, image: np.ndarray, candidates: Sequence[Candidate], first: Keypoints, time_s: float
+    ) -> Keypoints:
+        """The hands among the candidates, after another look where the first does not suffice."""
+        odds = np.array([candidate.side_odds for candidate in candidates])
+        looked = self._stages.look_again(image, first, odds)
+        is_hand = looked.score >= self._settings.score_threshold
+        for i in np.flatnonzero(~is_hand):
+            self._refuted.note(candidates[i].hand, time_s)
+        return looked.take(np.flatnonzero(is_hand))
+
+    def nothing_new(self) -> None:
+        """The last search has found no hand that was not known."""
+        self._scene.nothing_found()
+
+
+def _boxes(tracks: Sequence[Track], time_s: float) -> np.ndarray:
+    """(N, 4) px around the hands' predicted joints, with room for skin and inexactness."""
+    boxes = np.empty((len(tracks), 4))
+    for i, track in enumerate(tracks):
+        joints_px = track.predict(time_s)
+        room = 0.25 * extent_px(joints_px)
+        boxes[i] = *(joints_px.min(axis=0) - room), *(joints_px.max(axis=0) + room)
+    return boxes
