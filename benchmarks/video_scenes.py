@@ -28,6 +28,7 @@ from knuckle.render import props
 from knuckle.render.backgrounds import Backgrounds, window
 from knuckle.render.choreography import Part, move, turn_towards_camera, with_grain
 from knuckle.render.hand_model import FOREARM_ROW, HandModel, HandParameters, sample_shapes
+from knuckle.render.interaction import interaction_motion
 from knuckle.render.looks import HandLook, PlacedHand, place, sample_skin
 from knuckle.render.people import thing
 from knuckle.render.poses import sample_poses
@@ -121,6 +122,21 @@ class Rest:
 
 
 @dataclass(frozen=True)
+class Pair:
+    """A right and a left hand of one person that come together, touch and part.
+
+    Attributes:
+        seed: of the movement.
+        centre_mm: (3,) where they meet, camera frame.
+        meetings: kinds of ``interaction.MEETINGS`` with their weights.
+    """
+
+    seed: int
+    centre_mm: Row
+    meetings: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
 class Story:
     """Everything about one clip.
 
@@ -128,7 +144,7 @@ class Story:
         hands: what each does.
         frames: how many.
         seed: of looks, background and light.
-        tones: of each hand's skin, 1 (light) to 10; hands of one person have one.
+        tones: of each hand's skin, 1 (light) to 10.
         sleeves: whether the forearms are covered.
         blur: whether what is fast is blurred.
         turn_deg: (F,) seconds -> (F, 3) rotation vector of the camera, degrees.
@@ -138,7 +154,7 @@ class Story:
         jumps: frames in which a hand at rest is suddenly elsewhere.
     """
 
-    hands: tuple[Part | Rest, ...]
+    hands: tuple[Part | Rest | Pair, ...]
     frames: int
     seed: int
     tones: tuple[float, ...] = (4.0,)
@@ -203,6 +219,12 @@ STORIES: dict[str, Story] = {
             (4.2, 62.0, 98.0, 465.0, -32.0, -62.0, 0.0), (5.0, 110.0, 80.0, 480.0, 5.0, -10.0, 5.0),
         ), wander=0.0, poses=_OPEN),
     ), 150, 5, tones=(5.0, 5.0)),
+    "meeting": Story((Pair(42, (0.0, 20.0, 520.0), (
+        ("palms together", 1.0), ("clasped", 1.0), ("rubbing", 1.0), ("steeple", 1.0),
+    )),), 180, 17, tones=(4.5, 4.5)),
+    "gripping": Story((Pair(43, (0.0, 20.0, 480.0), (
+        ("gripping hand", 1.0), ("crossing", 1.0), ("interlaced", 1.0), ("touching", 1.0),
+    )),), 180, 18, tones=(7.5, 7.5), sleeves=False),
     "leaving": Story((Part("right", 29, (
         (0.0, -30.0, 80.0, 480.0, -5.0, 10.0, 5.0), (0.5, -30.0, 80.0, 480.0, -5.0, 10.0, 5.0),
         (1.0, -30.0, 400.0, 480.0, -5.0, 10.0, 5.0), (1.5, -30.0, 400.0, 480.0, -5.0, 10.0, 5.0),
@@ -273,7 +295,9 @@ STORIES: dict[str, Story] = {
 }  # fmt: skip
 
 #: Stories in which identity is at stake, and those in which hands do not move at all.
-CROSSING = ("crossing", "crossing quickly", "touching", "two right hands")
+CROSSING = (
+    "crossing", "crossing quickly", "touching", "meeting", "gripping", "two right hands",
+)  # fmt: skip
 STILL = ("still", "still, a fist", "still, far away")
 RETURNING = ("leaving", "one leaves", "hidden by a book")
 
@@ -391,7 +415,7 @@ def film(story: Story) -> Iterator[Sample]:
     scenery = _set_up(story)
     steps = BLUR_STEPS if story.blur else 1
     rate = round(steps / EXPOSURE) if story.blur else 1  # pictures a frame, of which some expose
-    hands = [_moves(hand, story, rate) for hand in story.hands]
+    hands = [moving for hand in story.hands for moving in _moves(hand, story, rate)]
     time_s = np.arange(story.frames) / FPS
     turns = np.zeros((story.frames, 3)) if story.turn_deg is None else story.turn_deg(time_s)
     gains = np.ones(story.frames) if story.brightness is None else story.brightness(time_s)
@@ -449,15 +473,22 @@ def _background(surroundings: np.ndarray, turn: np.ndarray) -> np.ndarray:
     )  # fmt: skip
 
 
-def _moves(hand: Part | Rest, story: Story, rate: int) -> list[PlacedHand]:
-    """The hand in every picture."""
+def _moves(hand: Part | Rest | Pair, story: Story, rate: int) -> list[list[PlacedHand]]:
+    """One or two hands in every picture."""
     model = HandModel.load()
     rng = np.random.default_rng(1000 + story.seed)
     shape = sample_shapes(rng, 1, model.n_shape)[0]
+    frames, fps = story.frames * rate, FPS * rate
     if isinstance(hand, Part):
-        return place(model, move(hand, shape, story.frames * rate, FPS * rate))
-    stops = place(model, _stops(hand, shape))
-    return [stops[i // hand.frames] for i in range(story.frames)]
+        return [place(model, move(hand, shape, frames, fps))]
+    if isinstance(hand, Rest):
+        stops = place(model, _stops(hand, shape))
+        return [[stops[i // hand.frames] for i in range(frames)]]
+    rng, time_s = np.random.default_rng(hand.seed), np.arange(frames) / fps
+    both = interaction_motion(rng, time_s, shape, shape, model, dict(hand.meetings))
+    # Their world's axes are the camera's: a person who faces it.
+    centre = np.array(hand.centre_mm)
+    return [[placed.moved(centre) for placed in place(model, params)] for params in both]
 
 
 def _stops(rest: Rest, shape: np.ndarray) -> HandParameters:
@@ -485,7 +516,7 @@ def _set_up(story: Story) -> _Set:
     middle = around[HEIGHT // 4 : -HEIGHT // 4, WIDTH // 4 : -WIDTH // 4]
     sleeve = Band(FOREARM_BONE, -262.0, -48.0, 5.0, 2.5, wrinkles_mm=1.2, rings=9)
     looks = []
-    for tone in (story.tones * 2)[: len(story.hands)]:
+    for tone in story.tones:
         skin = sample_skin(np.random.default_rng(round(10 * tone)), tone=tone)
         cloth = ClothMaterial(tuple(np.random.default_rng(round(tone)).uniform(0.03, 0.4, 3)))
         worn = ((sleeve, cloth),) if story.sleeves else ()
