@@ -249,7 +249,7 @@ def _write(path: Path, image: np.ndarray, options: list[int]) -> None:
     if not coded:
         raise ValueError(f"{path} cannot be encoded")
     try:
-        path.write_bytes(content)
+        path.write_bytes(content.tobytes())
     except FileNotFoundError:  # the first of its folder
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        path.write_bytes(content.tobytes())

@@ -142,6 +142,7 @@ def sample_sequence(settings: CaptureSettings, sequence: Sequence) -> Motion:
     subject = sample_subject(settings, sequence.subject)
     steps, activity = len(sequence.frames), sequence.activity
     thing = None
+    hands: tuple[HandParameters, ...]
     if activity.touching:
         hands = _touching(rng, subject, steps, settings.fps)
     elif activity.hand_type == "interacting":
