@@ -29,6 +29,8 @@ PARTS: dict[str, Sequence[str]] = {
     "Real hands": ("real_hands.py", "{peer}"),
     "Two views": ("stereo.py", "{peer}"),
     "Video": ("video.py", "{peer}"),
+    "Killed runs": ("kills.py",),
+    "Long video": ("memory.py", "--minutes", "60"),
     "Speed": ("speed.py", "{peer}"),
     "Rendering": ("render_speed.py",),
     "Shards": ("pack_speed.py",),
