@@ -71,7 +71,9 @@ class FitTable:
 
 def measure(dataset: FittedSet) -> FitTable:
     """The fits of all pictures of a data set, without reading any."""
-    pictures, hands, fits, pixels = [], [], [], []
+    pictures: list[str] = []
+    hands: list[int] = []
+    fits, pixels = [], []
     for index in range(len(dataset)):
         record = dataset.record(index)
         if not record.hands or record.camera is None:

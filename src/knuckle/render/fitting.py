@@ -33,6 +33,7 @@ from knuckle.render.hand_model import (
 )
 from knuckle.render.hand_slopes import FREE_ANGLES, N_FREE, HandChain, hand_chain
 from knuckle.render.poses import constrain, sample_poses
+from knuckle.render.rotations import rotation_from_vector
 
 #: A hand with fewer labelled joints is not fitted.
 MIN_JOINTS = 4
@@ -365,7 +366,7 @@ class _State(_PerHand):
         return _State(
             self.angles_deg + step[:, _ANGLES],
             self.shape + step[:, _SHAPE],
-            _rotations(step[:, _TURN]) @ self.rotation,
+            rotation_from_vector(step[:, _TURN]) @ self.rotation,
             self.root_mm + step[:, _ROOT],
         )
 
@@ -463,7 +464,8 @@ def _starts_from_rays(labels: _Labels) -> list[_State]:
             _State(
                 average[0].copy(),
                 average[1].copy(),
-                _rotations(np.angle(turn[each, view])[:, None] * [0.0, 0.0, 1.0]) @ views[view],
+                rotation_from_vector(np.angle(turn[each, view])[:, None] * [0.0, 0.0, 1.0])
+                @ views[view],
                 np.stack([ray.real, ray.imag, np.ones(n)], axis=-1) * depth[:, None],
             )
         )
@@ -661,13 +663,3 @@ def _cross_matrices(v: np.ndarray) -> np.ndarray:
     zero = np.zeros_like(v[..., 0])
     x, y, z = np.moveaxis(v, -1, 0)
     return np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1).reshape(*v.shape, 3)
-
-
-def _rotations(vector: np.ndarray) -> np.ndarray:
-    """(N, 3, 3) from rotation vectors (N, 3), radians (Rodrigues)."""
-    angle = np.linalg.norm(vector, axis=1)[:, None, None]
-    k = _cross_matrices(vector)
-    # sin(a) / a and (1 - cos(a)) / a², which are 1 and 1/2 at 0.
-    first = np.sinc(angle / np.pi)
-    second = 0.5 * np.sinc(angle / (2 * np.pi)) ** 2
-    return np.eye(3) + first * k + second * (k @ k)
