@@ -157,9 +157,10 @@ class DetectionCodec:
         """
         peaks = maps[:2]
         either = np.minimum(peaks.sum(axis=0), 1.0)
-        is_peak = (peaks >= _neighbourhood_max(peaks)) & (either >= threshold)
-        is_peak &= peaks >= threshold / 2
-        channels, rows, columns = np.nonzero(is_peak)
+        channels, rows, columns = np.nonzero((either >= threshold) & (peaks >= threshold / 2))
+        top = _neighbourhood_max(peaks, channels, rows, columns)
+        is_peak = peaks[channels, rows, columns] >= top
+        channels, rows, columns = channels[is_peak], rows[is_peak], columns[is_peak]
         best = np.argsort(-peaks[channels, rows, columns], kind="stable")
         hands: list[DetectedHand] = []
         for channel, row, column in zip(channels[best], rows[best], columns[best], strict=True):
@@ -182,12 +183,17 @@ class DetectionCodec:
         return hands
 
 
-def _neighbourhood_max(maps: np.ndarray) -> np.ndarray:
-    """Maximum over each cell's 3 x 3 neighbourhood, (C, H, W) -> (C, H, W)."""
-    padded = np.pad(maps, ((0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
+def _neighbourhood_max(
+    maps: np.ndarray, channels: np.ndarray, rows: np.ndarray, columns: np.ndarray
+) -> np.ndarray:
+    """Maximum over the 3 x 3 neighbourhood of each of N cells of (C, H, W) maps -> (N,)."""
     height, width = maps.shape[1:]
-    shifts = [(y, x) for y in range(3) for x in range(3)]
-    return np.max([padded[:, y : y + height, x : x + width] for y, x in shifts], axis=0)
+    around = np.array([-1, 0, 1])
+    y = np.clip(rows[:, None] + around, 0, height - 1)
+    x = np.clip(columns[:, None] + around, 0, width - 1)
+    return maps[channels[:, None, None], y[:, :, None], x[:, None, :]].max(
+        axis=(1, 2), initial=-np.inf
+    )
 
 
 def _same_hand(hand: DetectedHand, better: DetectedHand) -> bool:

@@ -26,10 +26,11 @@ _SPARE_CANDIDATES = 2
 _SECOND_LOOK_BONUS = 1.1
 #: A side is believed at the first look from this probability on; else the other is tried as well.
 _SURE_SIDE = 0.8
-#: A crop is as good as the one that the joints define if it is off by no more than this: in its
-#: middle and the logarithm of its size, and in its angle (radians). Looks from such crops are what
-#: the network was trained on: these are about the standard deviations.
-_SHIFT, _LOG_SIZE, _TURN = 0.05, 0.12, 0.2
+#: Standard deviations of the crops that the network was trained on, around the one that the joints
+#: define: of the middle as a share of the size, the logarithm of the size, the angle (radians).
+_SPREAD = np.array([0.05, 0.12, 0.25])
+#: Up to so many of them together, a first look is as good as a second (294 hands on photographs).
+_AS_GOOD = 1.4
 
 
 class Stages:
@@ -185,9 +186,9 @@ class Stages:
 def _as_good(drawn: Crop, exact: Crop) -> bool:
     """Whether a crop shows its hand as well as the crop that the hand's joints define."""
     shift = np.hypot(*np.subtract(drawn.centre_px, exact.centre_px)) / exact.size_px
-    turn = np.angle(np.exp(1j * (drawn.angle - exact.angle)))
     log_size = np.log(drawn.size_px / exact.size_px)
-    return bool(shift < _SHIFT and abs(log_size) < _LOG_SIZE and abs(turn) < _TURN)
+    turn = np.angle(np.exp(1j * (drawn.angle - exact.angle)))
+    return bool(np.linalg.norm(np.array([shift, log_size, turn]) / _SPREAD) < _AS_GOOD)
 
 
 def _best_of_each(owner: np.ndarray, worth: np.ndarray) -> np.ndarray:
