@@ -76,16 +76,23 @@ class Clip:
         time_s: (F,).
         joints_mm: (F, 21, 3) where it truly is.
         poses: F raw estimates, None where the hand was missed.
+        shown: (F,) bool, where the whole hand is in the picture; everywhere by default.
     """
 
     time_s: np.ndarray
     joints_mm: np.ndarray
     poses: list[HandPose | None]
+    shown: np.ndarray | None = None
 
     @property
     def seen(self) -> np.ndarray:
         """(S,) frames with an estimate."""
         return np.array([i for i, pose in enumerate(self.poses) if pose is not None])
+
+    @property
+    def scored(self) -> np.ndarray:
+        """(S,) those of them that show the whole hand."""
+        return self.seen if self.shown is None else self.seen[self.shown[self.seen]]
 
 
 def moving(seed: int, frames: int = 300, fps: float = 30.0, noise: Noise | None = None) -> Clip:
@@ -102,7 +109,7 @@ def still(seed: int, frames: int = 150, fps: float = 30.0, noise: Noise | None =
 
 
 def stepping(
-    seed: int, change: str, frames: int = 60, fps: float = 30.0, noise: Noise | None = None
+    seed: int, change: str, frames: int = 170, fps: float = 30.0, noise: Noise | None = None
 ) -> Clip:
     """A hand at rest that is another one from the middle frame on, without bad looks.
 

@@ -324,12 +324,13 @@ class Evaluate:
 
     def run(self) -> int:
         """Predict, unless predictions were given; score, print and write."""
-        from knuckle.data.datasets import open_dataset
+        from knuckle.data.datasets import leak_report, open_dataset
         from knuckle.evaluate import evaluate, print_report, publish, read_predictions
         from knuckle.output import make_folder
 
         dataset = open_dataset(self.dataset, self.split, selection=self._selection())
         print(dataset.report)
+        print(leak_report(self.dataset, self.split, selection=self._selection()))
         make_folder(self.output)
         given = Path(self.model)
         is_text = given.is_file() and given.suffix != ".onnx"
@@ -690,11 +691,48 @@ class ShowCamera:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """Measure a hand that lies flat beside a thing of known size: it sets the scale of a track."""
+
+    source: Source
+    """Hand and thing on a table, an inch apart, from above: a video, images or a camera."""
+    thing: Literal["card", "a4", "a5", "letter", "board"] = "card"
+    """A bank card, a sheet of paper, or a checkerboard (see below)."""
+    camera: File = None
+    """Intrinsics as JSON; seen from straight above, the assumed ones do as well."""
+    columns: int = 9
+    """Board: inner corners in a row."""
+    rows: int = 6
+    """Board: rows of inner corners."""
+    square_mm: float = 25.0
+    """Board: side of a square."""
+    weights: Folder = None
+    """Folder with other networks than those in the package."""
+
+    def run(self) -> int:
+        """Measure and print."""
+        from knuckle.hand_scale import measure_hand
+        from knuckle.pipeline import HandEstimator
+        from knuckle.progress import Progress
+        from knuckle.video import open_source
+        from knuckle.video.reference import SHEETS, Board
+
+        board = Board(self.columns, self.rows, self.square_mm)
+        thing = board if self.thing == "board" else SHEETS[self.thing]
+        estimator = HandEstimator(max_hands=2, weights_dir=self.weights)
+        camera = _load_camera(self.camera)
+        with open_source(self.source) as source, Progress(source.info) as progress:
+            print(measure_hand(map(progress.passing, source), estimator, thing, camera))
+        return 0
+
+
+@dataclass(frozen=True)
 class CameraVerb:
     """Work with cameras."""
 
     action: (
         Annotated[Calibrate, tyro.conf.subcommand("calibrate")]
+        | Annotated[Scale, tyro.conf.subcommand("scale")]
         | Annotated[ShowCamera, tyro.conf.subcommand("show")]
     )
 
