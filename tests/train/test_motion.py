@@ -9,6 +9,7 @@ from knuckle.models.lifter import Lifter, LifterSettings
 from knuckle.models.temporal import TemporalSettings
 from knuckle.render.hand_model import HandModel
 from knuckle.train import poses
+from knuckle.train.losses import lag_frames, motion_losses
 from knuckle.train.modules import TemporalModule, true_steps
 from knuckle.train.motion import Motions, sample_motions
 from knuckle.train.recipe import OptimiserSettings, Recipe
@@ -81,6 +82,14 @@ def test_an_untrained_stage_mostly_believes_the_lifter_and_learns(batch):
         loss.backward()
         optimiser.step()
     assert value < 0.9 * first
+
+
+def test_the_lag_of_late_joints_is_how_late_they_are(batch):
+    steps = true_steps(batch)
+    for late in (0.0, 1.0, 2.5):
+        assert float(lag_frames(-late * steps, steps)) == pytest.approx(late, abs=1e-4)
+    terms = motion_losses(torch.zeros_like(steps), steps, steps)
+    assert all(float(term) == 0 for term in terms.values())
 
 
 def test_the_future_is_not_seen(batch):

@@ -18,7 +18,7 @@ _VISIBLE, _PRESENT, _SIDE, _MASK = 0.2, 0.3, 0.3, 0.5
 _DEPTH, _DEPTH_SPREAD = 1.5, 0.1
 _JOINT, _BONE, _DIRECTION, _JOINT_SPREAD = 6.0, 3.0, 1.0, 0.1
 _GEOMETRY, _DETECTOR_MASK = 1.0, 1.0
-_MOTION = 6.0
+_MOTION, _LAG = 6.0, 0.5
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
@@ -88,9 +88,26 @@ def lifter_losses(out: LifterOutput, batch: dict[str, Tensor]) -> dict[str, Tens
     }
 
 
-def motion_loss(steps: Tensor, true: Tensor) -> Tensor:
-    """How joints move from frame to frame, in mm: neither trembling nor lagging is right."""
-    return _MOTION * (steps - true).abs().mean() / UNIT_MM
+def motion_losses(errors: Tensor, steps: Tensor, true_steps: Tensor) -> dict[str, Tensor]:
+    """Terms of joints that move, by name: they should neither tremble nor lag.
+
+    The steps alone would not keep a filter from lagging: where each frame is noisy, small steps
+    are the safe ones.
+
+    Args:
+        errors: (N, T, 21, 3) of the joints after each step, mm.
+        steps: (N, T, 21, 3) from the frame before, mm.
+        true_steps: (N, T, 21, 3) mm.
+    """
+    return {
+        "motion": _MOTION * (steps - true_steps).abs().mean() / UNIT_MM,
+        "lag": _LAG * lag_frames(errors, true_steps).square(),
+    }
+
+
+def lag_frames(errors: Tensor, true_steps: Tensor) -> Tensor:
+    """By how many frames joints follow: what lags by k errs by -k steps, a regression's slope."""
+    return -(errors * true_steps).sum() / true_steps.square().sum().clamp(min=1e-6)
 
 
 def detector_losses(out: DetectorOutput, batch: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -199,7 +199,8 @@ class TemporalModule(TrainedModule):
         flat = {"joints_mm": truth.flatten(0, 1), "joint_weight": torch.ones_like(truth[..., 0])}
         flat["joint_weight"] = flat["joint_weight"].flatten(0, 1)
         terms = losses.lifter_losses(frames, flat)
-        return terms | {"motion": losses.motion_loss(steps, true_steps(batch))}
+        errors = (out.joints_mm - truth)[:, 1:]
+        return terms | losses.motion_losses(errors, steps, true_steps(batch))
 
     def scores(self, batch: Batch) -> dict[str, Tensor]:
         """Wrist-relative errors in mm, of the lifter and of this stage, of joints and of steps."""
@@ -207,8 +208,10 @@ class TemporalModule(TrainedModule):
         lifted, true = batch["lifted_mm"], true_steps(batch)
         turns = batch["R_view_from_last"][:, 1:]
         lifted_steps = lifted[:, 1:] - lifted[:, :-1] @ turns.transpose(-1, -2)
+        errors = (out.joints_mm - batch["joints_mm"])[:, 1:]
         return {
             "mm": (out.joints_mm - batch["joints_mm"]).norm(dim=-1).mean(),
+            "lag_frames": losses.lag_frames(errors, true).abs(),
             "lifted_mm": (lifted - batch["joints_mm"]).norm(dim=-1).mean(),
             "step_mm": (steps - true).norm(dim=-1).mean(),
             "lifted_step_mm": (lifted_steps - true).norm(dim=-1).mean(),

@@ -25,7 +25,7 @@ _LOST, _LOST_FRAMES = 0.015, 8
 _NEAREST_MM, _FARTHEST_MM, _ASIDE = 250.0, 1500.0, 0.4
 #: After the joints have come so far (RMS, relative to the wrist), an error is another one; share of
 #: its standard deviation that is new in every frame. Measured on the shipped networks.
-_REACH_MM, _NEW = 25.0, 0.15
+_REACH_MM, _NEW = 25.0, 0.1
 #: Share of clips in which something is hidden for a while.
 _HIDDEN = 0.6
 _WAVES = 24
@@ -127,7 +127,7 @@ def _views(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
     rays = before[..., :2] / before[..., 2:]  # (N, T, 21, 2)
     middle = (rays.min(axis=2) + rays.max(axis=2)) / 2
     up = rays[:, :, KNUCKLES].mean(axis=2) - rays[:, :, Joint.WRIST]
-    angle = np.arctan2(up[..., 0], -up[..., 1]) + rng.normal(0, 0.03, up.shape[:2])
+    angle = np.arctan2(up[..., 0], -up[..., 1]) + rng.normal(0, 0.015, up.shape[:2])
     down = np.stack([-np.sin(angle), np.cos(angle), np.zeros_like(angle)], axis=-1)
     z = np.concatenate([middle, np.ones_like(middle[..., :1])], axis=-1)
     z /= np.linalg.norm(z, axis=-1, keepdims=True)

@@ -105,15 +105,18 @@ class KeypointNoise:
             rng: source of randomness.
             points: (n, 21, 2) true keypoints of upright hands.
             scatter: (n, 21) see ``sample_scatter``.
-            errors: (n, 21, 2) of unit variance, which ``scatter`` scales; drawn if not given.
+            errors: (n, 21, 2) of unit variance, which ``scatter`` scales; if not given, they are
+                drawn, and the sigmas made as inexact as a network's.
 
         Returns:
             (n, 21, 2) keypoints and (n, 21) sigma, the error expected per axis, in the unit of
             ``points``.
         """
         middle, size = _square(points)
+        doubt = np.ones_like(scatter)
         if errors is None:  # Laplacian: what is seen wrongly is sometimes seen very wrongly
             errors = rng.laplace(scale=1 / np.sqrt(2), size=points.shape)
+            doubt = np.exp(rng.normal(0, _SIGMA_SPREAD, scatter.shape))
         seen = (points - middle) / size - self.mean + scatter[..., None] * errors
         keypoints, variance = np.empty(points.shape), np.zeros(scatter.shape)
         noise = np.eye(N_JOINTS) * np.square(scatter)[:, None]  # (n, 21, 21)
@@ -121,8 +124,7 @@ class KeypointNoise:
             gain = np.linalg.solve(covariance + noise, covariance).transpose(0, 2, 1)
             keypoints[..., axis] = (gain @ seen[..., axis, None])[..., 0]
             variance += np.diag(covariance) - np.einsum("nij,ji->ni", gain, covariance)
-        sigma = _MEAN_OF_NORMAL * np.sqrt(np.maximum(variance / 2, 1e-8))
-        sigma *= np.exp(rng.normal(0, _SIGMA_SPREAD, sigma.shape))
+        sigma = doubt * _MEAN_OF_NORMAL * np.sqrt(np.maximum(variance / 2, 1e-8))
         return (keypoints + self.mean) * size + middle, sigma * size[..., 0]
 
 
