@@ -69,7 +69,8 @@ class Sample:
             so that the rest may serve as an example of "no hand".
         key: unique name within its data set, fit for a file name.
         group: what must not be split between training and test (subject, sequence, photograph).
-        derived: what nobody labelled and was worked out from the labels: of "hand_map", "visible".
+        derived: what nobody labelled and was worked out from the labels: of "hand_map",
+            "visible", "joints_mm".
     """
 
     image: np.ndarray

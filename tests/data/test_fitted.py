@@ -17,8 +17,10 @@ from knuckle.data.fitted import (
     believed,
     derive_truth,
     fit_labels,
+    lift_keypoints,
 )
 from knuckle.data.pack import PackSettings, pack
+from knuckle.metrics import pa_mpjpe
 from knuckle.render.hand_model import HandModel, HandParameters, sample_shapes
 from knuckle.render.layers import HandLayers, draw_layers
 from knuckle.render.poses import sample_poses
@@ -137,6 +139,41 @@ def test_marks_survive_packing(sample: Sample, tmp_path: Path) -> None:
     back = next(shards.read_shard(tmp_path / "a.tar"))
     assert back.derived == derived.derived
     assert back.hand_map is not None and (back.hand_map == derived.hand_map).all()
+
+
+def test_keypoints_are_lifted(sample: Sample, truth: HandLayers) -> None:
+    flat = replace(sample, hands=tuple(replace(hand, joints_mm=None) for hand in sample.hands))
+    lifted = lift_keypoints(flat)
+    assert lifted.derived == ("joints_mm",)
+    for hand, true in zip(lifted.hands, sample.hands, strict=True):
+        assert pa_mpjpe(hand.joints_mm, true.joints_mm) < 8.0
+    derived = derive_truth(lifted)
+    assert derived.derived == ("hand_map", "joints_mm", "visible")
+    assert derived.hand_map is not None
+    sure = derived.hand_map != UNKNOWN
+    assert (derived.hand_map[sure] == truth.hand_map[sure]).mean() > 0.97
+    assert lift_keypoints(sample) is sample
+
+
+def test_lifting_takes_doubtful_keypoints_as_such(sample: Sample) -> None:
+    hand = sample.hands[0]
+    wrong = hand.joints_px.copy()
+    wrong[8] += 60.0
+    sigma = np.ones(21)
+    sigma[8] = 60.0
+    for sigma_px, nearer in ((sigma, True), (None, False)):
+        label = replace(hand, joints_px=wrong, joints_mm=None, sigma_px=sigma_px)
+        lifted = lift_keypoints(replace(sample, hands=(label,)))
+        off = np.linalg.norm(CAMERA.project(lifted.hands[0].joints_mm) - hand.joints_px, axis=-1)
+        assert (off[8] < 15.0) == nearer
+
+
+def test_without_intrinsics_a_camera_is_assumed(sample: Sample) -> None:
+    unseen = replace(sample, camera=None, hands=(replace(sample.hands[0], joints_mm=None),))
+    lifted = lift_keypoints(unseen)
+    assert lifted.camera is not None and lifted.camera.assumed
+    points = lifted.camera.project(lifted.hands[0].joints_mm)
+    assert np.linalg.norm(points - sample.hands[0].joints_px, axis=-1).mean() < 3.0
 
 
 @pytest.fixture

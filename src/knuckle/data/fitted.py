@@ -16,11 +16,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from knuckle.camera import RigidTransform
+from knuckle.camera import Camera, RigidTransform
 from knuckle.data.labelled import Groups, LabelledSet, Record
 from knuckle.hand import Side
 from knuckle.metrics import masked_mean
-from knuckle.render.fitting import MIN_JOINTS, FitSettings, HandFit, fit_hands, rigid_between
+from knuckle.render.fitting import (
+    MIN_JOINTS,
+    FitSettings,
+    HandFit,
+    fit_hands,
+    fit_hands_2d,
+    rigid_between,
+)
 from knuckle.render.layers import HandLayers, draw_layers
 from knuckle.sample import UNKNOWN, HandLabel, Sample
 
@@ -35,6 +42,8 @@ class DeriveSettings:
     Attributes:
         fit: see ``FitSettings``.
         worst_residual_mm: a hand that misses its labels by more on average is not believed.
+        keypoint_share: how far keypoints may be off from the model's even if their labels are
+            perfect, as a share of the box around them.
         within_mm, beyond_mm: along every outline the map is ``UNKNOWN``, so far within the hand
             and so far beyond it: joints do not tell how thick the flesh is, and the average
             person's fingers are thinner than many a man's.
@@ -42,6 +51,7 @@ class DeriveSettings:
 
     fit: FitSettings = field(default_factory=FitSettings)
     worst_residual_mm: float = 10.0
+    keypoint_share: float = 0.02
     within_mm: float = 1.0
     beyond_mm: float = 3.0
 
@@ -106,6 +116,57 @@ def derive_truth(
         sample, hands=tuple(hands), hand_map=hand_map,
         derived=tuple(sorted({*sample.derived, *derived})),
     )  # fmt: skip
+
+
+def lift_keypoints(sample: Sample, settings: DeriveSettings | None = None) -> Sample:
+    """Fill in the 3D joints that a sample lacks: the likeliest hand that its keypoints show.
+
+    Depth and scale are those of a hand of average size; see ``fit_hands_2d``. Joints without a
+    keypoint stay without. ``derive_truth`` can go on from there.
+
+    Args:
+        sample: without a camera, one is assumed.
+        settings: what to believe.
+
+    Returns:
+        The sample with ``joints_mm``, a camera and ``derived``.
+    """
+    settings = settings or DeriveSettings()
+    height, width = sample.image.shape[:2]
+    camera = sample.camera or Camera.assume(width, height)
+    flat = [
+        number for number, hand in enumerate(sample.hands)
+        if hand.joints_mm is None and hand.valid.sum() >= MIN_JOINTS
+    ]  # fmt: skip
+    if not flat:
+        return sample
+    labels = [sample.hands[number] for number in flat]
+    fit = fit_hands_2d(
+        np.array([hand.joints_px for hand in labels]),
+        camera,
+        np.array([_keypoint_sigma_px(hand, settings) for hand in labels]),
+        np.array([hand.valid for hand in labels]),
+        [hand.side for hand in labels],
+        settings=settings.fit,
+    )
+    hands = list(sample.hands)
+    for row, number in enumerate(flat):
+        if fit.converged[row]:
+            known = hands[number].valid[:, None]
+            joints_mm = np.where(known, fit.joints_mm[row], 0.0)
+            hands[number] = replace(hands[number], joints_mm=joints_mm)
+    return replace(
+        sample, hands=tuple(hands), camera=camera,
+        derived=tuple(sorted({*sample.derived, "joints_mm"})),
+    )  # fmt: skip
+
+
+def _keypoint_sigma_px(hand: HandLabel, settings: DeriveSettings) -> np.ndarray:
+    """(21,) how far keypoints may be off: as labelled, and what the hand model lacks."""
+    points = hand.joints_px[hand.valid]
+    model = settings.keypoint_share * (points.max(axis=0) - points.min(axis=0)).max()
+    label = np.zeros(21) if hand.sigma_px is None else hand.sigma_px
+    return np.hypot(label, max(model, 0.5))
 
 
 def _hand_map(
