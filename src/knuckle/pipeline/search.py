@@ -13,14 +13,22 @@ from knuckle.pipeline.settings import TrackerSettings
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
 from knuckle.pose.duplicates import extent_px
-from knuckle.track.association import is_known, is_near
+from knuckle.track.association import is_known, is_near, share_inside
 from knuckle.track.refuted import Refuted
 from knuckle.track.scene import Scene
 from knuckle.track.schedule import SearchSchedule
 from knuckle.track.track import Track
 
 #: A hand is likelier where one was lost than elsewhere: so many times, and so is its side.
-AWAITED_BONUS = 1.5
+AWAITED_BONUS = 2.5
+#: For so long a lost hand is looked for where it should be by now, in every frame.
+_AWAITED_S = 0.7
+#: If this share of its joints should be inside the frame.
+_AWAITED_INSIDE = 0.5
+#: What comes beside a hand that is followed, or shows up where nothing has moved, is more often a
+#: piece of something than a hand. Looks at it must score so much more than others: false hands
+#: rarely have more than this to spare, real ones mostly 0.4.
+CAUTION = 0.12
 #: Where something moves on and on that is no hand, a search is worth it so many times less often.
 _RESTLESS_FACTOR = 3
 
@@ -111,6 +119,32 @@ class Search:
         for i in np.flatnonzero(~is_hand):
             self._refuted.note(candidates[i].hand, time_s)
         return looked.take(np.flatnonzero(is_hand))
+
+    def awaited(
+        self, tracks: Sequence[Track], time_s: float, frame_shape: tuple[int, int]
+    ) -> list[Crop]:
+        """Where hands that have just been lost should be by now, if there is room for them.
+
+        The detector does not see a hand that comes out from behind another before the two are
+        apart, nor one of which half is still hidden; from close by it is seen.
+        """
+        lately = [t for t in tracks if t.lost and t.unseen_s(time_s) <= _AWAITED_S]
+        room = self._settings.max_hands - sum(not track.lost for track in tracks)
+        crops = []
+        for track in lately[: max(room, 0)]:
+            joints_px = track.predict(time_s)
+            if share_inside(joints_px, frame_shape) > _AWAITED_INSIDE:
+                crops.append(self._stages.crop_around(joints_px, track.side))
+        return crops
+
+    def sure(self, returned: Keypoints) -> Keypoints:
+        """Those looks at awaited hands that show them."""
+        least = self._settings.score_threshold + CAUTION
+        return returned.take(np.flatnonzero((returned.score >= least) & (returned.right >= 0.5)))
+
+    def came_in_motion(self, joints_px: np.ndarray) -> bool:
+        """Whether something had moved where these joints (21, 2) are before they were found."""
+        return self._scene.moved_in(np.concatenate([joints_px.min(axis=0), joints_px.max(axis=0)]))
 
     def nothing_new(self) -> None:
         """The last search has found no hand that was not known."""

@@ -9,23 +9,17 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.image import to_rgb
-from knuckle.pipeline.search import AWAITED_BONUS, Search
+from knuckle.pipeline.search import AWAITED_BONUS, CAUTION, Search
 from knuckle.pipeline.settings import SMOOTHERS, TrackerSettings, with_options
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
 from knuckle.pose.duplicates import extent_px, same_hand, without_duplicates
 from knuckle.results import Frame, HandPose, TrackedHand
-from knuckle.track.association import assign
+from knuckle.track.association import assign, share_inside
 from knuckle.track.track import Track
 
 #: A hand has left when fewer of its joints than this lie inside the frame.
 _LEAST_INSIDE = 0.25
-
-#: Scores must exceed ``score_threshold`` by this in sum before a hand is shown. Where no hand is
-#: being followed, one good look is enough. Beside one that is, what comes is more often a piece
-#: of something, so it takes an excellent look or several: false hands rarely have more than 0.1 to
-#: spare, real ones mostly 0.4.
-_BELIEF, _BELIEF_BESIDE_OTHERS = 0.2, 0.42
 
 #: Bare images have no time; they are taken to be so many per second.
 NOMINAL_FPS = 30.0
@@ -93,18 +87,23 @@ class HandTracker:
         followed = [track for track in self._tracks if not track.lost]
         searched = self._search.is_due(self._tracks, time_s)
         candidates = self._search.candidates(image, self._tracks, time_s) if searched else []
-        # One batch for all: the hands that are followed, and what the search has found.
+        awaited = self._search.awaited(self._tracks, time_s, image.shape[:2])
+        # One batch for all: the hands that are followed, awaited, and what the search has found.
         crops = [self._stages.crop_around(t.predict(time_s), t.side) for t in followed]
-        looked = self._stages.look(image, [*crops, *(each.crop for each in candidates)])
-        own, first = looked.split(len(followed))
+        places = [*crops, *awaited, *(each.crop for each in candidates)]
+        own, rest = self._stages.look(image, places).split(len(crops))
+        returned, first = rest.split(len(awaited))
         seen, own = self._keep(followed, own, time_s, image.shape[:2])
         if len(seen) < len(followed) and not searched:
             searched = True
             candidates = self._search.candidates(image, self._tracks, time_s)
             first = self._stages.look(image, [each.crop for each in candidates])
+        found = Keypoints.concatenate(
+            self._search.sure(returned),
+            self._search.look_closer(image, candidates, first, time_s),
+        )
         new = Keypoints.nothing()
-        if candidates:
-            found = self._search.look_closer(image, candidates, first, time_s)
+        if len(found):
             own, new = self._reseat(seen, own, self._unique(found, time_s), time_s)
             new = self._newcomers(new, own)
             seen, own = self._make_room(seen, own, new)
@@ -155,7 +154,7 @@ class HandTracker:
         came = np.linalg.norm((looked.points_px - expected).mean(axis=1), axis=1)
         jump = came / np.maximum(extent_px(expected), 1.0)
         best_first = np.argsort(-looked.trust * np.exp(-jump), kind="stable")
-        inside = _share_inside(looked.points_px, frame_shape)
+        inside = share_inside(looked.points_px, frame_shape)
         there = (looked.score >= self.settings.keep_threshold) & (inside >= _LEAST_INSIDE)
         present = best_first[there[best_first]]
         kept = [present[k] for k in without_duplicates(looked.take(present))]
@@ -217,13 +216,14 @@ class HandTracker:
         claimed = []
         for pose, match in zip(poses, self._match(new, lost, time_s), strict=True):
             if match is None:
+                came = self._search.came_in_motion(pose.joints_px)
                 track = Track(
                     pose,
                     time_s,
                     numbers=self._numbers,
                     smoother=SMOOTHERS[self.settings.smooth]() if self.settings.smooth else None,
                     least_score=self.settings.score_threshold,
-                    belief=_BELIEF if alone else _BELIEF_BESIDE_OTHERS,
+                    caution=0.0 if alone and came else CAUTION,
                 )
                 self._tracks.append(track)
             else:
@@ -239,9 +239,3 @@ class HandTracker:
             [(track.side, track.predict(time_s)) for track in tracks],
             [track.unseen_s(time_s) for track in tracks],
         )
-
-
-def _share_inside(points_px: np.ndarray, frame_shape: tuple[int, int]) -> np.ndarray:
-    """Share of the points that lie inside the frame: (N, 21, 2) -> (N,)."""
-    limit = np.array([frame_shape[1], frame_shape[0]]) - 0.5
-    return ((points_px > -0.5) & (points_px < limit)).all(axis=-1).mean(axis=-1)

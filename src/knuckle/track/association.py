@@ -41,6 +41,12 @@ def is_near(hand: DetectedHand, joints_px: np.ndarray) -> bool:
     return bool(np.linalg.norm(middle - hand.centre_px) < extent_px(joints_px))
 
 
+def share_inside(joints_px: np.ndarray, frame_shape: tuple[int, int]) -> np.ndarray:
+    """Share of the joints that lie inside a frame of (H, W): (..., 21, 2) -> (...)."""
+    limit = np.array([frame_shape[1], frame_shape[0]]) - 0.5
+    return ((joints_px > -0.5) & (joints_px < limit)).all(axis=-1).mean(axis=-1)
+
+
 def assign(
     found: Sequence[Sighting], lost: Sequence[Sighting], unseen_s: Sequence[float]
 ) -> list[int | None]:

@@ -49,7 +49,7 @@ class Scene:
         cut = before is not None and not (same_shape and _goes_on(before, self._last))
         if before is None or cut:
             self._searched = None
-            self._moved_then = np.zeros(self._last.shape, bool)
+            self._moved_then = np.ones(self._last.shape, bool)
             self._restless_until = np.zeros(self._last.shape, int)
         return cut
 
@@ -60,6 +60,8 @@ class Scene:
 
     def nothing_found(self) -> None:
         """The search found no new hand: whatever had moved is something else."""
+        if self._moved_then.all():
+            return  # the first search: everything was new
         side = 2 * _RESTLESS_REACH + 1
         moved = cv2.dilate(self._moved_then.astype(np.uint8), np.ones((side, side), np.uint8))
         self._restless_until[moved > 0] = self._frame + _RESTLESS_FRAMES
@@ -78,10 +80,16 @@ class Scene:
         fresh = moved & (self._restless_until < self._frame)
         return Change.FRESH if fresh.any() else Change.RESTLESS
 
+    def moved_in(self, box_xyxy: np.ndarray) -> bool:
+        """Whether anything had moved in a box, (4,) px, when the last search was made."""
+        x0, y0, x1, y1 = box_xyxy * (self._moved_then.shape[1] / self._shape[1])
+        rows = slice(max(int(y0), 0), max(int(np.ceil(y1)), 0))
+        return bool(self._moved_then[rows, max(int(x0), 0) : max(int(np.ceil(x1)), 0)].any())
+
     def _moved(self, known_boxes: np.ndarray) -> np.ndarray:
         """Cells that have changed since the last search and that no known hand explains."""
         if self._searched is None or self._last is None:
-            return np.zeros_like(self._moved_then)
+            return np.ones_like(self._moved_then)
         moved = np.abs(self._last - self._searched) > _CHANGE
         cells_per_px = moved.shape[1] / self._shape[1]
         # Where a known hand is now, and where it was and has uncovered the background.

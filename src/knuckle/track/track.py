@@ -17,8 +17,8 @@ _VELOCITY_SHARE = 0.7
 #: if the look at it is to be trusted: fully from the upper score on, not at all below the lower.
 _SHRINKING_PER_S, _BLIND, _SURE = 4.0, 0.3, 0.7
 #: Evidence that there is a hand at all is the sum of its scores over the least one. A hand is
-#: dismissed below the first value; it can save up to the second.
-_DISMISSED, _MOST_EVIDENCE = -0.1, 3.0
+#: believed from the first value on, dismissed below the second; it can save up to the third.
+_BELIEVED, _DISMISSED, _MOST_EVIDENCE = 0.2, -0.1, 3.0
 #: Time constant of the reported velocity in space.
 _VELOCITY_TIME_S = 0.06
 #: One frame's vote on the side counts at most so much (a logit), all frames together so much.
@@ -46,7 +46,7 @@ class Track:
         numbers: Iterator[int],
         smoother: Smoother | None,
         least_score: float = 0.5,
-        belief: float = 0.2,
+        caution: float = 0.0,
     ) -> None:
         """Begin with the first estimate of a hand; ``see`` it next.
 
@@ -56,13 +56,13 @@ class Track:
             numbers: the next one becomes ``track_id``.
             smoother: steadies the estimates; None leaves them raw.
             least_score: score of what is as likely a hand as not.
-            belief: the hand is shown once its scores exceed ``least_score`` by this in sum.
+            caution: so much more must each look score until the hand is believed.
         """
         self._numbers = numbers
         self._track_id: int | None = None
         self.side: Side = pose.side
         self.score = pose.score
-        self._least_score, self._belief = least_score, belief
+        self._least_score, self._caution = least_score, caution
         self._evidence = 0.0
         self._smoother = smoother
         self._born_s = time_s
@@ -157,9 +157,9 @@ class Track:
 
     def _weigh(self, pose: HandPose) -> None:
         """Let the look speak for or against a hand, and for or against its side."""
-        evidence = self._evidence + pose.score - self._least_score
-        self._evidence = min(evidence, _MOST_EVIDENCE)
-        if self._track_id is None and self._evidence >= self._belief:
+        least = self._least_score + (0.0 if self.believed else self._caution)
+        self._evidence = min(self._evidence + pose.score - least, _MOST_EVIDENCE)
+        if self._track_id is None and self._evidence >= _BELIEVED:
             self._track_id = next(self._numbers)
         odds = np.clip(pose.side_score, 1e-3, 1 - 1e-3)
         vote = np.clip(np.log(odds / (1 - odds)), -_VOTE, _VOTE)
