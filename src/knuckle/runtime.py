@@ -82,6 +82,22 @@ def signature_of(card: ModelCard) -> Signature:
             "mask": numbers(_ANY, _ANY),
             "features": numbers(N_JOINTS, features),
         }
+    if card.kind == "temporal":
+        return {
+            "joints_mm": numbers(N_JOINTS, 3),
+            "sigma_mm": numbers(N_JOINTS),
+            "rays": numbers(N_JOINTS, 2),
+            "sigma": numbers(N_JOINTS),
+            "dt_s": numbers(1),
+            "last_mm": numbers(N_JOINTS, 3),
+            "velocity_mm_s": numbers(N_JOINTS, 3),
+            "memory": numbers(_ANY),
+        }, {
+            "refined_mm": numbers(N_JOINTS, 3),
+            "refined_sigma_mm": numbers(N_JOINTS),
+            "next_velocity_mm_s": numbers(N_JOINTS, 3),
+            "next_memory": numbers(_ANY),
+        }
     return {
         "rays": numbers(N_JOINTS, 2),
         "sigma": numbers(N_JOINTS),
@@ -101,7 +117,7 @@ class Network:
 
         Args:
             path: the ONNX file.
-            kind: ``detector``, ``keypoints`` or ``lifter``.
+            kind: ``detector``, ``keypoints``, ``lifter`` or ``temporal``.
             threads: CPU threads that one run may use.
 
         Raises:
