@@ -1,6 +1,7 @@
 """The check names every one of a set of planted faults, and no good file."""
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,79 @@ def test_broken_labels_and_pictures_are_named(tmp_path: Path, name: str) -> None
     report = check(root)
     assert [fault.kind for fault in report.faults] == ["broken label file"]
     assert labels.name in report.faults[0].what
+
+
+def plant_in_freihand(root: Path) -> list[str]:
+    path = root / "training_xyz.json"
+    xyz = json.loads(path.read_text())
+    xyz[0][3][1] = float("nan")
+    xyz[2] = xyz[2][:20]
+    path.write_text(json.dumps(xyz))
+    return ["record 0: expected (21, 3) finite numbers", "record 2: expected (21, 3)"]
+
+
+def plant_in_rhd(root: Path) -> list[str]:
+    path = root / "training/anno_training.pickle"
+    labels = pickle.loads(path.read_bytes())
+    labels[0]["xyz"][5] = np.nan
+    labels[1]["K"] = np.eye(2)
+    path.write_bytes(pickle.dumps(labels, protocol=2))
+    return ["record 0: xyz must be", "record 1: K must be (3, 3)"]
+
+
+def plant_in_coco_wholebody(root: Path) -> list[str]:
+    path = root / "annotations/coco_wholebody_val_v1.0.json"
+    labels = json.loads(path.read_text())
+    known = next(k for k in range(21) if labels["annotations"][0]["righthand_kpts"][3 * k + 2])
+    labels["annotations"][0]["righthand_kpts"][3 * known] = float("nan")
+    labels["annotations"][1]["righthand_kpts"] = [0.0] * 60
+    del labels["annotations"][2]["lefthand_box"]
+    path.write_text(json.dumps(labels))
+    return ["annotations[0]: joints_px", "annotations[1]: ", "annotations[2]: 'lefthand_box'"]
+
+
+def plant_in_real_hand_3d(root: Path) -> list[str]:
+    path = root / "labels.json"
+    labels = json.loads(path.read_text())
+    labels[0]["joints_mm"][7][2] = float("inf")
+    labels[1]["fx_fy_cx_cy"] = [480.0, 480.0, 128.0]
+    del labels[2]["side"]
+    path.write_text(json.dumps(labels))
+    return ["record 0: joints_mm must be", "record 1: fx_fy_cx_cy must be", "record 2: expected"]
+
+
+def plant_in_folder(root: Path) -> list[str]:
+    path = root / "labels.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    hands = [line["hands"][0] for line in lines[1:]]
+    hands[0]["joints_px"][int(np.flatnonzero(hands[0]["valid"])[0])] = [float("nan"), 1.0]
+    hands[1]["joints_mm"] = hands[1]["joints_mm"][:20]
+    hands[2]["side"] = "both"
+    del lines[4]["file"]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return ["line 2: joints_px", "line 3: ", "line 4: ", "line 5: 'file' is missing"]
+
+
+PLANTERS = {
+    "freihand": plant_in_freihand,
+    "rhd": plant_in_rhd,
+    "coco_wholebody": plant_in_coco_wholebody,
+    "real_hand_3d": plant_in_real_hand_3d,
+    "folder": plant_in_folder,
+}
+
+
+@pytest.mark.parametrize("name", PLANTERS)
+def test_every_broken_record_is_named_in_one_pass(tmp_path: Path, name: str) -> None:
+    root = tmp_path / "set"
+    root.mkdir()
+    MINIATURES[name][0](root)
+    expected = PLANTERS[name](root)
+    faults = check(root).faults
+    assert [fault.kind for fault in faults] == ["broken record"] * len(expected)
+    for fault, beginning in zip(faults, expected, strict=True):
+        assert fault.what.startswith(beginning), fault
+        assert Path(fault.where).is_file()
 
 
 def test_every_planted_fault_of_interhand_is_found_and_nothing_else(tmp_path: Path) -> None:

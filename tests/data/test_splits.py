@@ -1,5 +1,6 @@
 """A split keeps whole what must stay whole, comes near to its shares, and is always the same."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,17 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from knuckle.data.datasets import divide, open_dataset, open_divided
+from knuckle.data.datasets import divide, leak_report, open_dataset, open_divided
 from knuckle.data.interhand26m import Selection
 from knuckle.data.labelled import Groups
 from knuckle.data.splits import (
     PARTS,
+    described_leaks,
     leaks,
     read_split,
     split_by_groups,
     write_split,
 )
-from miniatures import InterHandScene, write_interhand
+from miniatures import InterHandScene, write_folder, write_interhand
 
 
 def recordings(
@@ -109,7 +111,25 @@ def test_leaks_are_counted() -> None:
     one = np.zeros(4, int)
     groups = Groups(np.array([0, 0, 1, 1]), np.full(4, -1), one, np.arange(4))
     found = leaks(groups, np.array([0, 1, 2, 2]))
-    assert found == {"subject": 1, "capture": 0, "sequence": 1, "step": 0}
+    assert found == {"subject": 1, "sequence": 1, "step": 0}  # captures are not known
+    assert described_leaks(found, "mine") == "mine: 1 subject, 1 sequence in more than one part"
+    none = {"sequence": 0, "step": 0}
+    assert described_leaks(none, "mine") == "mine: no sequence and no step stands in two parts"
+    assert "nothing is known" in described_leaks({}, "mine")
+
+
+def test_what_stands_in_two_official_splits_is_told(tmp_path: Path) -> None:
+    root = tmp_path / "own"
+    write_folder(root)
+    lines = [json.loads(line) for line in (root / "labels.jsonl").read_text().splitlines()]
+    assert "only train is here" in leak_report(root, "train")
+    for split, expected in ((1, "1 sequence in more than"), (2, "no sequence stands in two")):
+        for number, line in enumerate(lines[1:]):  # groups of two pictures
+            line["split"] = "train" if number < split else "val"
+        (root / "labels.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        assert expected in leak_report(root, "train")
+    # Two groups do not fill three parts: this division cuts them, and says so.
+    assert leak_report(root, "70/15/15:train") == "70/15/15: 2 sequences in more than one part"
 
 
 def test_bad_requests() -> None:

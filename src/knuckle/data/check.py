@@ -24,7 +24,7 @@ from knuckle.data.interhand26m import (
     is_black,
 )
 from knuckle.data.interhand_index import InterHandIndex, LabelFiles, build_index
-from knuckle.data.json_stream import BrokenDataError, MissingDataError
+from knuckle.data.json_stream import BrokenDataError, BrokenRecordsError, MissingDataError
 from knuckle.data.labelled import LabelledSet, read_rgb
 from knuckle.hand import bone_lengths
 from knuckle.sample import HandLabel, Sample
@@ -98,6 +98,10 @@ def check(root: Path, *, on_progress: OnProgress = lambda done, of: None) -> Che
             dataset = reader(root, split)
         except MissingDataError:
             continue  # nobody needs all splits
+        except BrokenRecordsError as error:
+            path = str(error.path)
+            faults += [Fault("broken record", path, sentence) for sentence in error.sentences]
+            continue
         except BrokenDataError as error:
             faults.append(Fault("broken label file", str(root), str(error)))
             continue

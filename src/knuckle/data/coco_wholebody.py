@@ -12,7 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from knuckle.data.json_stream import BrokenDataError, JsonStream, MissingDataError
+from knuckle.data.json_stream import (
+    BrokenDataError,
+    BrokenRecordsError,
+    JsonStream,
+    MissingDataError,
+)
 from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record
 from knuckle.hand import FINGER_NAMES, N_JOINTS, SIDES, order_from_names
 from knuckle.sample import HandLabel
@@ -94,6 +99,7 @@ def _read_labels(
     names: dict[int, str] = {}
     hands: dict[int, list[HandLabel]] = defaultdict(list)
     ignored: dict[int, list[np.ndarray]] = defaultdict(list)
+    broken: list[str] = []
     with JsonStream(path) as stream:
         for key in stream.members():
             if key not in ("images", "annotations"):
@@ -108,7 +114,9 @@ def _read_labels(
                         _add_person(entry, hands, ignored)
                 except (KeyError, ValueError, TypeError) as error:
                     what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-                    raise BrokenDataError(f"{path}, {key}[{number}]: {what}") from None
+                    broken.append(f"{key}[{number}]: {what}")
+    if broken:
+        raise BrokenRecordsError(path, broken)
     unknown = set(hands) - set(names)
     if unknown:
         raise BrokenDataError(f"{path}: image_id {min(unknown)} of an annotation is not in images")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,14 @@ from knuckle.data.json_stream import BrokenDataError, MissingDataError
 from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record
 from knuckle.data.real_hand_3d import RealHand3D
 from knuckle.data.rhd import Rhd
-from knuckle.data.splits import PARTS, Split, split_by_groups, write_split
+from knuckle.data.splits import (
+    PARTS,
+    Split,
+    described_leaks,
+    leaks,
+    split_by_groups,
+    write_split,
+)
 from knuckle.sample import Sample
 
 DATASETS: dict[str, type[LabelledSet]] = {
@@ -193,6 +201,30 @@ def open_divided(
     """A whole data set and its division into 70/15/15 by people, captures or sequences."""
     whole = open_dataset(root, "all", name, selection=selection)
     return whole, split_by_groups(whole.groups())
+
+
+def leak_report(root: Path, split: str, *, selection: Selection | None = None) -> str:
+    """What stands in more than one part of a division: the makers' own, or 70/15/15.
+
+    Args:
+        root: folder of a data set.
+        split: as for ``open_dataset``; it says which division.
+        selection: as for ``open_dataset``.
+    """
+    if split.startswith("70/15/15:"):
+        whole, dealt = open_divided(root, selection=selection)
+        return described_leaks(leaks(whole.groups(), dealt.part), "70/15/15")
+    parts = []
+    reader = _reader(recognise(root), selection)
+    for name in PARTS:
+        if name in DATASETS[recognise(root)].splits:
+            with suppress(BrokenDataError):  # nobody needs all splits
+                parts.append(reader(root, name))
+    if len(parts) < 2:
+        there = parts[0].split if parts else "none"
+        return f"official splits: only {there} is here, so nothing can leak into another"
+    part = np.repeat(np.arange(len(parts)), [len(each) for each in parts])
+    return described_leaks(leaks(Joined(parts).groups(), part), "official splits")
 
 
 def divide(root: Path, path: Path) -> Split:

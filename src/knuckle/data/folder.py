@@ -17,6 +17,7 @@ unknown.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ import cv2
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.data.json_stream import BrokenDataError, MissingDataError
+from knuckle.data.json_stream import BrokenDataError, BrokenRecordsError, MissingDataError
 from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record
 from knuckle.hand import order_from_names
 from knuckle.sample import HandLabel
@@ -59,7 +60,15 @@ class Folder(LabelledSet):
             raise BrokenDataError(
                 f"{path} has no record of the split {split!r}; it has {', '.join(known) or 'none'}"
             )
-        self._records = [self._parse(path, *line) for line in kept]
+        self._records, broken = [], []
+        for number, entry in kept:
+            try:
+                self._records.append(self._parse(entry))
+            except (KeyError, ValueError, TypeError, IndexError) as error:
+                what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+                broken.append(f"line {number}: {what}")
+        if broken:
+            raise BrokenRecordsError(path, broken)
 
     @classmethod
     def is_at(cls, root: Path) -> bool:
@@ -86,26 +95,23 @@ class Folder(LabelledSet):
     def groups(self) -> Groups:
         """Records of one ``group`` belong together; those without are each their own."""
         names = [record.group or record.key for record, _ in self._records]
-        number = np.unique(np.array(names), return_inverse=True)[1].ravel()
+        # A name has the same number in every split.
+        digests = [hashlib.sha1(name.encode()).digest() for name in names]
+        number = np.array([int.from_bytes(digest[:6], "big") for digest in digests], np.int64)
         unknown = np.full(len(self), -1)
         return Groups(subject=unknown, capture=unknown, sequence=number, step=unknown)
 
-    def _parse(self, path: Path, number: int, entry: dict[str, Any]) -> tuple[Record, str | None]:
-        try:
-            camera = entry.get("camera")
-            video = entry.get("video")
-            record = Record(
-                key=Path(entry["file"]).with_suffix("").as_posix().replace("/", "_"),
-                path=self.root / entry["file"],
-                hands=tuple(self._hand(hand) for hand in entry["hands"]),
-                camera=None if camera is None else _camera(camera),
-                complete=bool(entry.get("complete", True)),
-                group=str(entry.get("group", "")),
-                video=None if video is None else (str(video[0]), int(video[1])),
-            )
-        except (KeyError, ValueError, TypeError, IndexError) as error:
-            what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-            raise BrokenDataError(f"{path}, line {number}: {what}") from None
+    def _parse(self, entry: dict[str, Any]) -> tuple[Record, str | None]:
+        camera, video = entry.get("camera"), entry.get("video")
+        record = Record(
+            key=Path(entry["file"]).with_suffix("").as_posix().replace("/", "_"),
+            path=self.root / entry["file"],
+            hands=tuple(self._hand(hand) for hand in entry["hands"]),
+            camera=None if camera is None else _camera(camera),
+            complete=bool(entry.get("complete", True)),
+            group=str(entry.get("group", "")),
+            video=None if video is None else (str(video[0]), int(video[1])),
+        )
         return record, entry.get("hand_map")
 
     def _hand(self, hand: dict[str, Any]) -> HandLabel:

@@ -13,8 +13,16 @@ from typing import Any
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.data.json_stream import BrokenDataError, MissingDataError
-from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record, read_rgb
+from knuckle.data.json_stream import BrokenDataError, BrokenRecordsError, MissingDataError
+from knuckle.data.labelled import (
+    DropReport,
+    Groups,
+    LabelledSet,
+    Record,
+    described,
+    is_finite,
+    read_rgb,
+)
 from knuckle.hand import FINGER_NAMES, order_from_names
 from knuckle.sample import HandLabel
 
@@ -109,10 +117,11 @@ def _load(folder: Path, part: str, shape: tuple[int, ...]) -> np.ndarray:
         raise MissingDataError(f"{path} does not exist; unpack FreiHAND's labels again") from None
     except json.JSONDecodeError as error:
         raise BrokenDataError(f"{path} is not whole JSON ({error}); unpack it again") from None
-    for number, value in enumerate(values):
-        found = np.shape(value)
-        if found != shape or not np.isfinite(value).all():
-            raise BrokenDataError(
-                f"{path}, record {number}: expected {shape} finite numbers, found shape {found}"
-            )
+    broken = [
+        f"record {number}: expected {shape} finite numbers, found {described(value)}"
+        for number, value in enumerate(values)
+        if not is_finite(value, shape)
+    ]
+    if broken:
+        raise BrokenRecordsError(path, broken)
     return np.asarray(values, np.float64).reshape(-1, *shape)

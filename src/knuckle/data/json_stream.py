@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,6 +21,20 @@ _SPACE = " \t\n\r"
 
 class BrokenDataError(ValueError):
     """A data set's file is not what it should be: which file, which record, what to do."""
+
+
+class BrokenRecordsError(BrokenDataError):
+    """Records of a label file are not what they should be.
+
+    Attributes:
+        path: the file.
+        sentences: for every broken record, which it is and what is wrong.
+    """
+
+    def __init__(self, path: Path, sentences: Sequence[str]) -> None:
+        more = f" (and {len(sentences) - 1} more)" if len(sentences) > 1 else ""
+        super().__init__(f"{path}, {sentences[0]}{more}")
+        self.path, self.sentences = path, tuple(sentences)
 
 
 class MissingDataError(BrokenDataError):

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import cv2
 import numpy as np
@@ -200,6 +200,25 @@ def read_rgb(path: Path) -> np.ndarray:
     if image is None:
         raise _broken_picture(path, "is not an image that can be decoded")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def is_finite(values: Any, shape: tuple[int, ...]) -> bool:
+    """Whether a label is an array of finite numbers of a shape."""
+    try:
+        array = np.asarray(values, np.float64)
+    except (TypeError, ValueError):  # ragged, or no numbers
+        return False
+    return array.shape == shape and bool(np.isfinite(array).all())
+
+
+def described(values: Any) -> str:
+    """What a label holds that should be an array of finite numbers, in a few words."""
+    try:
+        array = np.asarray(values, np.float64)
+    except (TypeError, ValueError):
+        return "something else"
+    lost = int((~np.isfinite(array)).sum())
+    return f"shape {array.shape}" + (f" with {lost} that are not finite" if lost else "")
 
 
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"

@@ -9,13 +9,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.data.json_stream import BrokenDataError, MissingDataError
-from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record, read_rgb
+from knuckle.data.json_stream import BrokenDataError, BrokenRecordsError, MissingDataError
+from knuckle.data.labelled import (
+    DropReport,
+    Groups,
+    LabelledSet,
+    Record,
+    described,
+    is_finite,
+    read_rgb,
+)
 from knuckle.hand import JOINT_NAMES, order_from_names
 from knuckle.sample import HandLabel
 
@@ -47,9 +56,13 @@ class RealHand3D(LabelledSet):
             raise MissingDataError(f"{path} does not exist") from None
         except json.JSONDecodeError as error:
             raise BrokenDataError(f"{path} is not whole JSON: {error}") from None
-        for number, label in enumerate(self._labels):
-            if set(label) != _KEYS or np.shape(label["joints_mm"]) != (21, 3):
-                raise BrokenDataError(f"{path}, record {number}: expected {sorted(_KEYS)}, 21 x 3")
+        broken = [
+            f"record {number}: {problem}"
+            for number, label in enumerate(self._labels)
+            if (problem := _problem(label))
+        ]
+        if broken:
+            raise BrokenRecordsError(path, broken)
         self.report = DropReport(total=len(self._labels), kept=len(self._labels))
 
     @classmethod
@@ -88,3 +101,13 @@ class RealHand3D(LabelledSet):
         """Nothing is told about people."""
         unknown = np.full(len(self), -1)
         return Groups(subject=unknown, capture=unknown, sequence=unknown, step=unknown)
+
+
+def _problem(label: dict[str, Any]) -> str | None:
+    """What is wrong with a record, or None."""
+    if set(label) != _KEYS:
+        return f"expected {', '.join(sorted(_KEYS))}, found {', '.join(sorted(label))}"
+    for key, shape in (("joints_mm", (21, 3)), ("fx_fy_cx_cy", (4,))):
+        if not is_finite(label[key], shape):
+            return f"{key} must be {shape} finite numbers, found {described(label[key])}"
+    return None

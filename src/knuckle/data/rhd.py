@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.data.json_stream import BrokenDataError, MissingDataError
-from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record
+from knuckle.data.json_stream import BrokenDataError, BrokenRecordsError, MissingDataError
+from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record, described, is_finite
 from knuckle.hand import N_JOINTS, Side, order_from_names
 from knuckle.sample import HandLabel
 
@@ -135,12 +135,12 @@ def _read_labels(path: Path) -> dict[int, dict[str, np.ndarray]]:
     except (pickle.UnpicklingError, EOFError, ValueError, AttributeError) as error:
         raise BrokenDataError(f"{path} cannot be read ({error}); unpack RHD again") from None
     shapes = {"xyz": (42, 3), "uv_vis": (42, 3), "K": (3, 3)}
-    for number, label in labels.items():
-        for key, shape in shapes.items():
-            found = np.shape(label.get(key))
-            if found != shape or not np.isfinite(label[key]).all():
-                raise BrokenDataError(
-                    f"{path}, record {number}: {key} must be {shape} finite numbers, "
-                    f"found shape {found}"
-                )
+    broken = [
+        f"record {number}: {key} must be {shape} finite numbers, found {described(label.get(key))}"
+        for number, label in labels.items()
+        for key, shape in shapes.items()
+        if not is_finite(label.get(key), shape)
+    ]
+    if broken:
+        raise BrokenRecordsError(path, broken)
     return labels

@@ -218,9 +218,21 @@ def leaks(groups: Groups, part: np.ndarray) -> dict[str, int]:
     for level, column_of in _LEVELS.items():
         column = column_of(groups)
         known = column >= 0
+        if not known.any():
+            continue
         pairs = np.unique(_number(column[known]) * len(PARTS) + part[known])
         found[level] = int((np.bincount(pairs // len(PARTS)) > 1).sum())
     return found
+
+
+def described_leaks(found: dict[str, int], division: str) -> str:
+    """``leaks`` in a sentence."""
+    some = [f"{n} {level}{'s' if n > 1 else ''}" for level, n in found.items() if n]
+    if not found:
+        return f"{division}: nothing is known of people, captures, sequences or moments"
+    if not some:
+        return f"{division}: no {' and no '.join(found)} stands in two parts"
+    return f"{division}: {', '.join(some)} in more than one part"
 
 
 def write_split(path: Path, split: Split, keys: Sequence[str], dataset: str) -> None:
