@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+import test_export
 from dot_world import blank, paint, true_hand
 from knuckle.camera import Camera
 from knuckle.cli import complete_networks, main
@@ -17,6 +18,7 @@ from knuckle.data import shards
 from knuckle.data.datasets import open_dataset
 from knuckle.evaluate import predictions_from_truth, write_predictions
 from knuckle.hand import JOINT_NAMES
+from knuckle.runtime import read_card
 from miniatures import InterHandScene, write_folder, write_interhand
 
 CAMERA = Camera(300.0, 310.0, 155.0, 122.0)
@@ -82,6 +84,30 @@ def test_one_network_is_measured_with_the_packaged_others(
     assert complete_networks(dot_weights, Path("unused")) == dot_weights
     write_dots(Path("dots"), n_pictures=2)
     assert main(["evaluate", "mine.onnx", "dots", "-o", "out", "--no-pictures"]) == 0
+
+
+@pytest.mark.parametrize("given", ["run", "run/last.ckpt", "run/weights.pt"])
+def test_a_training_run_or_its_checkpoint_is_exported_to_be_measured(given: str) -> None:
+    test_export.save_run(Path("run"), "lifter")
+    Path("run/last.ckpt").write_bytes(b"what resuming needs")
+    folder = complete_networks(Path(given), Path("whole"))
+    assert sorted(path.stem for path in folder.iterdir()) == ["detector", "keypoints", "lifter"]
+    assert read_card(folder / "lifter.onnx").version == "test"
+    assert read_card(folder / "keypoints.onnx").version != "test"  # the package's
+
+
+def test_evaluate_takes_a_checkpoint_for_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Path] = []
+
+    def stop(given: Path, folder: Path) -> Path:
+        asked.append(given)
+        raise FileNotFoundError("far enough")
+
+    monkeypatch.setattr("knuckle.cli.complete_networks", stop)
+    write_dots(Path("dots"), n_pictures=1)
+    Path("last.ckpt").write_bytes(b"\x80\x02")  # would be no file of predictions
+    assert main(["evaluate", "last.ckpt", "dots", "-o", "out"]) == 2
+    assert asked == [Path("last.ckpt")]
 
 
 def test_evaluate_selects_records_of_interhand_only(capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,7 +30,7 @@ SMALL = Recipe(
 )
 
 
-def _run(folder, kind):
+def save_run(folder, kind):
     torch.manual_seed(1)
     recipe = replace(SMALL, kind=kind)
     folder.mkdir()
@@ -52,7 +52,7 @@ def _run(folder, kind):
     ],
 )
 def test_every_kind_exports_and_names_itself(tmp_path, kind, files):
-    paths = export(_run(tmp_path / "run", kind), tmp_path / "out")
+    paths = export(save_run(tmp_path / "run", kind), tmp_path / "out")
     assert {path.name for path in paths} == files == {p.name for p in (tmp_path / "out").iterdir()}
     for path in paths:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -62,7 +62,7 @@ def test_every_kind_exports_and_names_itself(tmp_path, kind, files):
 
 
 def test_batch_gives_what_single_pictures_give(tmp_path):
-    (path, _) = export(_run(tmp_path / "run", "keypoints"), tmp_path / "out")
+    (path, _) = export(save_run(tmp_path / "run", "keypoints"), tmp_path / "out")
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     crops = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3)).astype(np.uint8)
     together = session.run(["keypoints_px"], {"crop": crops})[0]
@@ -71,7 +71,7 @@ def test_batch_gives_what_single_pictures_give(tmp_path):
 
 
 def test_half_precision_halves_the_file_and_keeps_the_answer(tmp_path):
-    run = _run(tmp_path / "run", "lifter")
+    run = save_run(tmp_path / "run", "lifter")
     (half,) = export(run, tmp_path / "half")
     (full,) = export(run, tmp_path / "full", half=False)
     assert half.stat().st_size < 0.7 * full.stat().st_size
@@ -79,7 +79,7 @@ def test_half_precision_halves_the_file_and_keeps_the_answer(tmp_path):
 
 @pytest.mark.parametrize("kind", ["detector", "keypoints", "lifter", "temporal"])
 def test_an_exported_file_can_be_trained_further(tmp_path, kind):
-    run = _run(tmp_path / "run", kind)
+    run = save_run(tmp_path / "run", kind)
     expected = load_weights(run / "weights.pt")
     found = {}
     for path in export(run, tmp_path / "out"):
@@ -92,12 +92,12 @@ def test_an_exported_file_can_be_trained_further(tmp_path, kind):
 def test_a_file_that_disagrees_with_torch_is_not_written(tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "compare", lambda *_: 0.5)
     with pytest.raises(ValueError, match="differs from torch"):
-        export(_run(tmp_path / "run", "lifter"), tmp_path / "out")
+        export(save_run(tmp_path / "run", "lifter"), tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_comparison_notices_other_weights(tmp_path):
-    (path,) = export(_run(tmp_path / "run", "lifter"), tmp_path / "out")
+    (path,) = export(save_run(tmp_path / "run", "lifter"), tmp_path / "out")
     torch.manual_seed(2)
     state = MODULES["lifter"](replace(SMALL, kind="lifter")).state_dict()
     own = {name.removeprefix("lifter."): value for name, value in state.items()}

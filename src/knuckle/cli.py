@@ -299,8 +299,8 @@ class Evaluate:
     """Measure a system against a data set, under a named protocol."""
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """A file of predictions; or networks: a folder of them, one ONNX file, a training run, or
-    "knuckle" for those in the package, which also stand in for what is not given."""
+    """A file of predictions; or networks: a folder of them, one ONNX file, a training run or its
+    checkpoint, or "knuckle" for those in the package, which also stand in for what is missing."""
     dataset: Dataset
     """Folder of a data set, as it is unpacked; recognised by its files."""
     split: str = "all"
@@ -333,7 +333,7 @@ class Evaluate:
         print(leak_report(self.dataset, self.split, selection=self._selection()))
         make_folder(self.output)
         given = Path(self.model)
-        is_text = given.is_file() and given.suffix != ".onnx"
+        is_text = given.is_file() and given.suffix not in (".onnx", *CHECKPOINTS)
         predictions = read_predictions(given) if is_text else self._predict(dataset)
         evaluation = evaluate(dataset, predictions, self.protocol)
         print_report(evaluation)
@@ -741,11 +741,16 @@ class CameraVerb:
         return self.action.run()
 
 
+#: Files of a training run that stand for the run.
+CHECKPOINTS = (".ckpt", ".pt")
+
+
 def complete_networks(given: Path, folder: Path) -> Path:
     """A folder with a network of every kind: the given ones, and the package's for the rest.
 
     Args:
-        given: a folder of networks, one ONNX file, or a training run, which is exported.
+        given: a folder of networks, one ONNX file, or a training run or a checkpoint in it; the
+            averaged weights of the run are exported.
         folder: where they are put together.
 
     Returns:
@@ -756,6 +761,8 @@ def complete_networks(given: Path, folder: Path) -> Path:
 
     if given.is_dir() and all((given / f"{kind}.onnx").is_file() for kind in KINDS):
         return given
+    if given.is_file() and given.suffix in CHECKPOINTS:
+        given = given.parent
     if (given / "recipe.json").is_file():
         from knuckle.export import export
 
