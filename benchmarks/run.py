@@ -27,6 +27,9 @@ PAGE = HERE / "RESULTS.md"
 #: Title -> script and its arguments; ``{peer}`` becomes the flag that names MediaPipe's Python.
 PARTS: dict[str, Sequence[str]] = {
     "Real hands": ("real_hands.py", "{peer}"),
+    "Stress set": ("stress.py", "{peer}"),
+    "Calibration": ("calibration.py", "--plot", "docs/reliability.png"),
+    "Masks": ("masks.py",),
     "Two views": ("stereo.py", "{peer}"),
     "Video": ("video.py", "{peer}"),
     "Killed runs": ("kills.py",),

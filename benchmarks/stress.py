@@ -18,13 +18,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
+from knuckle.draw import caption, sheet
 from knuckle.hand import Side
 from knuckle.sample import Sample
 from peers.process import MediaPipe, MediaPipeSettings, PeerHand
 from real_hands import Hand, System, errors_of
-from stress_scenes import AXES, bin_path, stress_bin
+from stress_scenes import AXES, bin_path, render, stress_bin
 
 #: Columns of ``real_hands.errors_of`` that are shown.
 FOUND, SIDE, KEYPOINTS, PA, WRIST, MIDDLE = range(6)
@@ -167,6 +169,21 @@ def summary(results: Results) -> str:
     return "\n".join(lines)
 
 
+def picture(scene: int, columns: int = 10, size: tuple[int, int] = (160, 120)) -> np.ndarray:
+    """A scene in every bin, a row an axis, (H, W, 3) RGB."""
+    tiles = []
+    for axis, bins in AXES.items():
+        if axis != "base":
+            for name, conditions in bins.items():
+                tile = cv2.resize(
+                    render(scene, conditions).image, size, interpolation=cv2.INTER_AREA
+                )
+                caption(tile, name, (4, size[1] - 5), scale=0.36)
+                tiles.append(tile)
+            tiles += [np.full_like(tile, 255)] * (-len(tiles) % columns)
+    return sheet(tiles, columns)
+
+
 @dataclass(frozen=True)
 class Stress:
     """Measure Knuckle beside MediaPipe on the stress set."""
@@ -181,9 +198,16 @@ class Stress:
     """Scenes a bin."""
     folder: Path = Path("runs/stress")
     """Where frames and the peer's answers are kept."""
+    picture: Path | None = None
+    """Write only a picture that shows one scene in every bin."""
+    scene: int = 0
+    """Which scene."""
 
     def run(self) -> None:
-        """Measure and print."""
+        """Measure and print, or draw."""
+        if self.picture is not None:
+            cv2.imwrite(str(self.picture), cv2.cvtColor(picture(self.scene), cv2.COLOR_RGB2BGR))
+            return
         results: Results = {}
         for axis in self.axes:
             for name in AXES[axis]:
