@@ -30,7 +30,7 @@ from knuckle.render.choreography import Part, move, turn_towards_camera, with_gr
 from knuckle.render.hand_model import FOREARM_ROW, HandModel, HandParameters, sample_shapes
 from knuckle.render.interaction import interaction_motion
 from knuckle.render.looks import HandLook, PlacedHand, place, sample_skin
-from knuckle.render.people import thing
+from knuckle.render.people import body_of, elbow_mm, thing, upper_arm
 from knuckle.render.poses import sample_poses
 from knuckle.render.props import FOREARM_BONE, Band
 from knuckle.render.scene import World, render_scene, sample_lights
@@ -51,6 +51,10 @@ BLUR_STEPS, EXPOSURE = 4, 0.5
 #: A hand must be found with so many of its joints in the picture and so many of them in sight; it
 #: is away, or hidden, with fewer than the second values.
 INSIDE, IN_SIGHT = (0.75, 0.25), (6, 3)
+
+#: Where the person behind a pair of hands sits, and its left shoulder, seen from there.
+TORSO_MM = np.array([0.0, 130.0, 360.0])
+SHOULDER_MM = np.array([165.0, -190.0, 0.0])
 
 Row = tuple[float, ...]
 
@@ -221,10 +225,10 @@ STORIES: dict[str, Story] = {
     ), 150, 5, tones=(5.0, 5.0)),
     "meeting": Story((Pair(42, (0.0, 20.0, 520.0), (
         ("palms together", 1.0), ("clasped", 1.0), ("rubbing", 1.0), ("steeple", 1.0),
-    )),), 180, 17, tones=(4.5, 4.5)),
+    )),), 180, 19, tones=(4.5, 4.5)),
     "gripping": Story((Pair(43, (0.0, 20.0, 480.0), (
         ("gripping hand", 1.0), ("crossing", 1.0), ("interlaced", 1.0), ("touching", 1.0),
-    )),), 180, 18, tones=(7.5, 7.5), sleeves=False),
+    )),), 180, 20, tones=(7.5, 7.5), sleeves=False),
     "leaving": Story((Part("right", 29, (
         (0.0, -30.0, 80.0, 480.0, -5.0, 10.0, 5.0), (0.5, -30.0, 80.0, 480.0, -5.0, 10.0, 5.0),
         (1.0, -30.0, 400.0, 480.0, -5.0, 10.0, 5.0), (1.5, -30.0, 400.0, 480.0, -5.0, 10.0, 5.0),
@@ -455,9 +459,25 @@ def _picture(
         _background(scenery.surroundings, turn),
         lights.seen_from(turn),
         scenery.world,
-        props=story.things(i / FPS),
+        props=[*story.things(i / FPS), *_person(story, scenery, hands)],
         key=f"{i:04d}",
     )
+
+
+def _person(story: Story, scenery: _Set, hands: list[PlacedHand]) -> list[Mesh]:
+    """Whom a pair of hands belongs to: somebody who sits behind them and faces the camera."""
+    if not isinstance(story.hands[0], Pair):
+        return []
+    torso = np.array(story.hands[0].centre_mm) + TORSO_MM
+    rng = np.random.default_rng(story.seed)  # anew in every frame: the same clothes
+    meshes = body_of(rng, torso, np.array([0.0, 1.0, 0.0]), scenery.looks[0])
+    for hand, look in zip(hands, scenery.looks, strict=True):
+        elbow = elbow_mm(hand)
+        across = SHOULDER_MM * (1, 1, 1) if hand.side == "left" else SHOULDER_MM * (-1, 1, 1)
+        arm = torso + across - elbow
+        length = float(np.linalg.norm(arm))
+        meshes.append(upper_arm(elbow, arm / length, look, np.random.default_rng(0), length))
+    return meshes
 
 
 def _background(surroundings: np.ndarray, turn: np.ndarray) -> np.ndarray:
