@@ -31,7 +31,8 @@ from knuckle.data import shards
 from knuckle.export import export
 from knuckle.hand import N_JOINTS
 from knuckle.models.lifter import Lifter, LifterSettings
-from knuckle.pipeline import EstimatorSettings, Stages
+from knuckle.pipeline import EstimatorSettings
+from knuckle.pipeline.stages import Stages
 from knuckle.render.hand_model import HandModel
 from knuckle.runtime import Network, weights_folder
 from knuckle.train import losses, poses

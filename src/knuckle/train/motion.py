@@ -26,6 +26,9 @@ _NEAREST_MM, _FARTHEST_MM, _ASIDE = 250.0, 1500.0, 0.4
 #: After the joints have come so far (RMS, relative to the wrist), an error is another one; share of
 #: its standard deviation that is new in every frame. Measured on the shipped networks.
 _REACH_MM, _NEW = 25.0, 0.1
+#: How badly the joints of a followed hand are seen, see ``poses.sample_scatter``: better than those
+#: of any hand at all, as its crop fits.
+_LEAST_SCATTER, _MOST_SCATTER = 0.01, 0.3
 #: Share of clips in which something is hidden for a while.
 _HIDDEN = 0.6
 _WAVES = 24
@@ -151,11 +154,12 @@ def _errors(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
 def _scatter(rng: np.random.Generator, rays: np.ndarray) -> np.ndarray:
     """(T, 21) how badly the joints of a clip (T, 21, 2) are seen; something may be hidden."""
     frames = len(rays)
-    clear, hidden = poses.sample_scatter(rng, np.repeat(rays[frames // 2][None], 2, axis=0))
+    level = float(np.exp(rng.uniform(np.log(_LEAST_SCATTER), np.log(_MOST_SCATTER))))
+    clear, hidden = poses.sample_scatter(rng, np.repeat(rays[frames // 2][None], 2, axis=0), level)
     begin, end = np.sort(rng.integers(-frames // 2, frames + frames // 2, 2))
     during = (np.arange(frames) >= begin) & (np.arange(frames) < end)
-    clear = np.minimum(clear, np.median(clear) * 4)  # nothing is hidden all the time
+    clear = np.minimum(clear, 4 * level)  # nothing is hidden all the time
     if rng.random() > _HIDDEN:
         return np.repeat(clear[None], frames, axis=0)
-    hidden = np.where(hidden > 4 * np.median(hidden), hidden, clear)
+    hidden = np.where(hidden > 4 * level, hidden, clear)
     return np.where(during[:, None], hidden, clear)
