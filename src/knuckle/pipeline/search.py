@@ -19,10 +19,12 @@ from knuckle.track.scene import Scene
 from knuckle.track.schedule import SearchSchedule
 from knuckle.track.track import Track
 
-#: A hand is likelier where one was lost than elsewhere: so many times, and so is its side.
-AWAITED_BONUS = 2.5
+#: A hand is likelier where one was lost than elsewhere: so many times.
+AWAITED_BONUS = 1.5
+#: And likelier of that one's side: a hand of which half is hidden says little about its side.
+_AWAITED_SIDE_ODDS = 5.0
 #: For so long a lost hand is looked for where it should be by now, in every frame.
-_AWAITED_S = 0.7
+_AWAITED_S = 1.0
 #: If this share of its joints should be inside the frame.
 _AWAITED_INSIDE = 0.5
 #: What comes beside a hand that is followed, or shows up where nothing has moved, is more often a
@@ -64,6 +66,7 @@ class Search:
         )
         self._scene = Scene()
         self._refuted = Refuted()
+        self._await_moving = False
 
     def see(self, image: np.ndarray) -> bool:
         """Take in the next image; returns whether there was a cut before it."""
@@ -103,11 +106,12 @@ class Search:
 
     def _candidate(self, hand: DetectedHand, doubtful: list[Track], time_s: float) -> Candidate:
         """A hand that was lost here is likelier than a new one: its side is taken."""
-        awaited = {t.side for t in doubtful if is_near(hand, t.predict(time_s))}
+        near = [t for t in doubtful if is_near(hand, t.predict(time_s), t.unseen_s(time_s))]
+        awaited = {track.side for track in near}
         if len(awaited) != 1:
             return Candidate(hand, self._stages.crop_of(hand), 1.0)
         crop = self._stages.crop_of(replace(hand, side=awaited.pop()))
-        return Candidate(hand, crop, AWAITED_BONUS)
+        return Candidate(hand, crop, _AWAITED_SIDE_ODDS)
 
     def look_closer(
         self, image: np.ndarray, candidates: Sequence[Candidate], first: Keypoints, time_s: float
@@ -126,13 +130,15 @@ class Search:
         """Where hands that have just been lost should be by now, if there is room for them.
 
         The detector does not see a hand that comes out from behind another before the two are
-        apart, nor one of which half is still hidden; from close by it is seen.
+        apart, nor one of which half is still hidden; from close by it is seen. It may have moved
+        on, or stayed: the two are looked at in turns.
         """
+        self._await_moving = not self._await_moving
         lately = [t for t in tracks if t.lost and t.unseen_s(time_s) <= _AWAITED_S]
         room = self._settings.max_hands - sum(not track.lost for track in tracks)
         crops = []
         for track in lately[: max(room, 0)]:
-            joints_px = track.predict(time_s)
+            joints_px = track.predict(time_s, moving=self._await_moving)
             if share_inside(joints_px, frame_shape) > _AWAITED_INSIDE:
                 crops.append(self._stages.crop_around(joints_px, track.side))
         return crops

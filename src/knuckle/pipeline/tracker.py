@@ -157,7 +157,7 @@ class HandTracker:
         inside = share_inside(looked.points_px, frame_shape)
         there = (looked.score >= self.settings.keep_threshold) & (inside >= _LEAST_INSIDE)
         present = best_first[there[best_first]]
-        kept = [present[k] for k in without_duplicates(looked.take(present))]
+        kept = [present[k] for k in without_duplicates(looked.take(present), sides_known=True)]
         kept = sorted(int(i) for i in kept)
         for i, track in enumerate(followed):
             if i not in kept:
@@ -193,7 +193,7 @@ class HandTracker:
         unknown = [
             i
             for i in range(len(new))
-            if not any(same_hand(new, i, own, k) for k in range(len(own)))
+            if not any(same_hand(new, i, own, k, sides_known=True) for k in range(len(own)))
         ]
         certain = int((own.score >= self.settings.doubt_threshold).sum())
         return new.take(unknown[: self.settings.max_hands - certain])

@@ -14,6 +14,9 @@ _SAME_JOINTS = 0.15
 #: Two answers that outline the same pixels are about one hand, even if one took it for the other
 #: side and so named its fingers the other way round. Hands that touch share no pixels.
 _SAME_PIXELS = 0.7
+#: In a video the side is known from many looks. If both answers say this surely that their sides
+#: are right, they are two hands that touch or cross, whose outlines have run together.
+_SURE_SIDE = 0.85
 #: A part of a hand is sometimes taken for another, smaller hand. It lies by this share within the
 #: whole one and is trusted by less than this share as much.
 _PART_PIXELS, _PART_TRUST = 0.7, 0.75
@@ -24,23 +27,31 @@ def extent_px(joints_px: np.ndarray) -> np.ndarray:
     return np.ptp(joints_px, axis=-2).max(axis=-1)
 
 
-def without_duplicates(keypoints: Keypoints) -> list[int]:
+def without_duplicates(keypoints: Keypoints, *, sides_known: bool = False) -> list[int]:
     """Indices of the hands, best first as given, of which no better one is the same hand."""
     kept: list[int] = []
     for i in range(len(keypoints)):
-        if not any(same_hand(keypoints, i, keypoints, k) for k in kept):
+        if not any(same_hand(keypoints, i, keypoints, k, sides_known) for k in kept):
             kept.append(i)
     return kept
 
 
-def same_hand(weaker: Keypoints, i: int, better: Keypoints, k: int) -> bool:
-    """Whether hand ``i`` of ``weaker`` is a second answer about hand ``k`` of ``better``."""
+def same_hand(
+    weaker: Keypoints, i: int, better: Keypoints, k: int, sides_known: bool = False
+) -> bool:
+    """Whether hand ``i`` of ``weaker`` is a second answer about hand ``k`` of ``better``.
+
+    ``sides_known`` says that the sides of the crops come from more than these looks.
+    """
     first, second = weaker.points_px[i], better.points_px[k]
     extent = max(extent_px(first), extent_px(second))
     gap = np.linalg.norm(first - second, axis=-1).mean() / extent
     if gap < _SAME_JOINTS:
         return True
     if gap > 1.0:  # hands that are an extent apart share no pixels: the masks need not be asked
+        return False
+    opposite = sides_known and weaker.side(i) != better.side(k)
+    if opposite and min(weaker.right[i], better.right[k]) > _SURE_SIDE:
         return False
     shared, own, other = shared_pixels(weaker, i, better, k)
     is_part = shared > _PART_PIXELS * own and weaker.trust[i] < _PART_TRUST * better.trust[k]

@@ -35,10 +35,11 @@ def is_known(hand: DetectedHand, side: Side, joints_px: np.ndarray) -> bool:
     return bool(gap < _KNOWN_HAND * extent_px(joints_px) and not other_hand)
 
 
-def is_near(hand: DetectedHand, joints_px: np.ndarray) -> bool:
-    """Whether a detection lies where a hand should be, which may have been of the other side."""
+def is_near(hand: DetectedHand, joints_px: np.ndarray, unseen_s: float) -> bool:
+    """Whether a detection lies where a hand may be by now, whatever its side."""
     middle = (joints_px.min(axis=0) + joints_px.max(axis=0)) / 2
-    return bool(np.linalg.norm(middle - hand.centre_px) < extent_px(joints_px))
+    reach = (_REACH + _REACH_PER_S * unseen_s) * extent_px(joints_px)
+    return bool(np.linalg.norm(middle - hand.centre_px) < reach)
 
 
 def share_inside(joints_px: np.ndarray, frame_shape: tuple[int, int]) -> np.ndarray:

@@ -95,13 +95,15 @@ class Track:
         """Time since it was last seen."""
         return time_s - self._seen_s
 
-    def predict(self, time_s: float) -> np.ndarray:
+    def predict(self, time_s: float, *, moving: bool = True) -> np.ndarray:
         """Where its joints (21, 2) should be, px: at constant velocity, not shrunk too fast.
+
+        With ``moving=False``, where they were last seen.
 
         Keypoints that fall together in a bad look would make the next crop smaller, and its look
         worse: a hand would be lost in a spiral.
         """
-        shift = self._velocity_px_s * (time_s - self._seen_s)
+        shift = self._velocity_px_s * (time_s - self._seen_s if moving else 0.0)
         shift *= min(1.0, self._extent_px / max(float(np.hypot(*shift)), 1e-9))
         middle = (self._joints_px.min(axis=0) + self._joints_px.max(axis=0)) / 2
         growth = self._extent_px / max(float(extent_px(self._joints_px)), 1.0)
