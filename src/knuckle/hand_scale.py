@@ -25,7 +25,7 @@ _HEIGHT_SIGMA_MM = 5.0
 #: Standard deviation of a measured hand, share of its length, that more frames do not lower: the
 #: keypoints of a hand in one pose are wrong in the same way. Measured on rendered hands
 #: (``benchmarks/hand_scale.py``).
-KEYPOINT_SIGMA = 0.025
+KEYPOINT_SIGMA = 0.035
 #: A middle finger that bends by more than this at a joint does not lie flat, degrees.
 _FLAT_DEG = 35.0
 #: A view from lower than this over the plane is too slanted to measure in, degrees.

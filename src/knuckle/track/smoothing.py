@@ -33,7 +33,7 @@ class SmoothingSettings:
 
     keypoints: OneEuroSettings = field(default=OneEuroSettings())
     bones: OneEuroSettings = field(default=OneEuroSettings(0.5, 5.0, 30.0))
-    distance: OneEuroSettings = field(default=OneEuroSettings(0.4, 10.0, 100.0))
+    distance: OneEuroSettings = field(default=OneEuroSettings(0.4, 5.0, 20.0))
     lock_frames: int = 60
 
 
