@@ -85,7 +85,7 @@ class TestMotion:
     def test_is_smooth(self, motion):
         for hand in motion:
             step = np.linalg.norm(np.diff(MODEL.joints(hand), axis=0), axis=-1)
-            assert step.max() * 20 < 4000  # mm a second
+            assert step.max() * 20 < 3000  # mm a second
 
     def test_has_one_hand_of_each_side(self, motion):
         right, left = motion

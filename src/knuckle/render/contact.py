@@ -19,6 +19,7 @@ import numba
 import numpy as np
 
 from knuckle.render.hand_model import (
+    BONE_OF_JOINT,
     FINGER_ROWS,
     FLEXION,
     FOREARM_ROW,
@@ -28,7 +29,16 @@ from knuckle.render.hand_model import (
     HandParameters,
     rotation_from_angles,
 )
-from knuckle.render.poses import DIP, MCP, PIP, constrain
+from knuckle.render.poses import (
+    DIP,
+    MAX_PENETRATION_MM,
+    MCP,
+    PIP,
+    constrain,
+    finger_capsules,
+    mean_palm_length_mm,
+    segment_gap,
+)
 from knuckle.render.raster import vertex_normals
 from knuckle.render.rotations import rotation_from_vector
 
@@ -86,7 +96,8 @@ def _flesh() -> Flesh:
     outward *= (share / np.linalg.norm(outward, axis=2))[..., None]
     swell = basis.reshape(len(basis), -1) @ outward.reshape(len(outward), -1).T
     swell -= np.einsum("ki,ski->sk", outward.sum(axis=1), centre_basis)
-    arrays = (centres[chosen], centre_basis, radii[chosen], swell, weight)
+    # The balls touch the skin from inside: on average it lies half of what is allowed further out.
+    arrays = (centres[chosen], centre_basis, radii[chosen] + _COVERED_MM / 2, swell, weight)
     return Flesh(*(a.astype(np.float32) for a in arrays), bone=weight.argmax(axis=1))
 
 
@@ -133,11 +144,13 @@ class _Balls:
 
     Attributes:
         centre_mm, radius_mm: (N, K, 3) and (N, K).
+        joints_mm: (N, 21, 3).
         axis, pivot_mm: (N, 22, 3) about what each of ``MOVES`` turns.
     """
 
     centre_mm: np.ndarray
     radius_mm: np.ndarray
+    joints_mm: np.ndarray
     axis: np.ndarray
     pivot_mm: np.ndarray
 
@@ -149,15 +162,44 @@ class _Balls:
             *shape.centre_mm.shape[:2], 3, 4
         )
         centre = (blended[..., :3] @ shape.centre_mm[..., None])[..., 0] + blended[..., 3]
+        of_joint = transforms[:, BONE_OF_JOINT]
+        joints = (of_joint[..., :3] @ shape.joints_mm[..., None])[..., 0] + of_joint[..., 3]
         axis, pivot = _axes(model, transforms, pose_deg, shape.joints_mm)
-        return cls(centre, shape.radius_mm, axis, pivot)
+        return cls(centre, shape.radius_mm, joints, axis, pivot)
 
     def slopes(self, ball: np.ndarray, direction: np.ndarray) -> np.ndarray:
         """(N, C, 22) mm per radian: how far balls (N, C) move along directions (N, C, 3)."""
         at = np.take_along_axis(self.centre_mm, ball[..., None], axis=1)
+        return self._levers(at, direction) * _carried()[ball]
+
+    def own_contacts(self, worst: int = 6) -> tuple[np.ndarray, np.ndarray]:
+        """Gaps (N, C) between the fingers that reach deepest into each other or into the palm, by
+        the capsules of ``poses.finger_penetration_mm``, and their slopes (N, C, 22).
+        """
+        starts, ends, radii, pairs = finger_capsules()
+        one, two = pairs.T
+        joints = self.joints_mm
+        apart, at = segment_gap(
+            joints[:, starts[one]], joints[:, ends[one]], joints[:, starts[two]],
+            joints[:, ends[two]],
+        )  # fmt: skip
+        scale = np.linalg.norm(joints[:, 9] - joints[:, 0], axis=1) / mean_palm_length_mm()
+        distance = np.linalg.norm(apart, axis=2)
+        gap = distance - (radii[one] + radii[two]) * scale[:, None]
+        deepest = np.argpartition(gap, worst, axis=1)[:, :worst]
+        apart, at, distance = (
+            np.take_along_axis(a, deepest[..., None], 1) for a in (apart, at, distance[..., None])
+        )
+        direction = apart / np.maximum(distance, 1e-3)
+        slopes = self._levers(at, direction) * _carried_capsules()[one[deepest]]
+        slopes -= self._levers(at - apart, direction) * _carried_capsules()[two[deepest]]
+        return np.take_along_axis(gap, deepest, 1), slopes
+
+    def _levers(self, at: np.ndarray, direction: np.ndarray) -> np.ndarray:
+        """(N, C, 22) what turning each joint does to points that it carries, along directions."""
         lever = np.cross(at, direction) @ self.axis.transpose(0, 2, 1)
         lever -= direction @ np.cross(self.axis, self.pivot_mm).transpose(0, 2, 1)
-        return lever * _carried()[ball]
+        return lever
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +209,9 @@ class _Shape:
     joints_mm: np.ndarray
     centre_mm: np.ndarray
     radius_mm: np.ndarray
+
+    def __getitem__(self, rows: np.ndarray) -> _Shape:
+        return _Shape(self.joints_mm[rows], self.centre_mm[rows], self.radius_mm[rows])
 
     @classmethod
     def of(cls, shape: np.ndarray) -> _Shape:
@@ -178,6 +223,16 @@ def _bones_of_moves() -> np.ndarray:
     """(22,) the bone that each of ``MOVES`` turns."""
     rows = HandModel.load().bone_pose_row
     return np.array([int(np.flatnonzero(rows == row)[-1]) for row in _ROWS])
+
+
+@cache
+def _carried_capsules() -> np.ndarray:
+    """(19, 22) whether a joint of ``MOVES`` carries each of ``poses.finger_capsules``."""
+    carried = np.zeros((19, len(MOVES)), np.float32)
+    for finger, rows in enumerate(FINGER_ROWS):
+        for bone in range(3):
+            carried[3 * finger + bone] = np.isin(_ROWS, rows[: bone + 1])
+    return carried
 
 
 @cache
@@ -364,7 +419,9 @@ _SD = np.concatenate([
 ]).astype(np.float32)  # fmt: skip
 _CONTACTS = 28  # overlaps looked at in one step
 _OVERLAP_MM, _TOUCH_MM = 0.3, 1.5  # one unit of residual
+_OWN_GIVE_MM = MAX_PENETRATION_MM - 1.0
 _LARGEST_STEP = 1.0  # in standard deviations
+_SETTLED = 0.6  # residual below which nothing needs to be done any more
 _PALM_MM = np.array([0.0, 60.0, 0.0], dtype=np.float32)  # about where the second hand turns
 
 
@@ -398,17 +455,28 @@ def resolve(
     """
     sd = _SD if freedom is None else _SD * np.asarray(freedom, np.float32)
     shapes = _Shape.of(first.shape), _Shape.of(second.shape)
+    busy = np.arange(len(first))
     for _ in range(steps):
-        residual, jacobian = _contacts(first, second, shapes, touch, give_mm)
-        jacobian = jacobian * sd
-        normal = jacobian @ jacobian.transpose(0, 2, 1) + np.eye(
-            residual.shape[1], dtype=np.float32
+        one, two = first[busy], second[busy]
+        own = shapes[0][busy], shapes[1][busy]
+        residual, jacobian = _contacts(
+            one, two, own, touch if touch is None else touch[busy], give_mm
         )
-        tension = np.linalg.solve(normal, residual[..., None])
-        step = -(jacobian.transpose(0, 2, 1) @ tension)[..., 0]
-        step = np.clip(step, -_LARGEST_STEP, _LARGEST_STEP) * sd
-        first, second = _moved(first, second, step)
+        step = _least_step(residual, jacobian * sd) * sd
+        one, two = _moved(one, two, step)
+        first, second = first.with_rows(busy, one), second.with_rows(busy, two)
+        busy = busy[np.abs(residual).max(axis=1) > _SETTLED]
+        if not len(busy):
+            break
     return first, second
+
+
+def _least_step(residual: np.ndarray, jacobian: np.ndarray) -> np.ndarray:
+    """(N, 50) smallest step that ends the residuals (N, C) as far as it can, damped."""
+    turned = jacobian.transpose(0, 2, 1)
+    normal = jacobian @ turned + np.eye(residual.shape[1], dtype=np.float32)
+    step = -(turned @ np.linalg.solve(normal, residual[..., None]))[..., 0]
+    return np.clip(step, -_LARGEST_STEP, _LARGEST_STEP)
 
 
 def _contacts(
@@ -441,7 +509,24 @@ def _contacts(
         -apart, -np.cross(ends[1] - palm, apart),
         balls[0].slopes(one, apart @ turns[0]), -balls[1].slopes(two, apart @ turns[1]),
     ], axis=2)  # fmt: skip
-    return (gap + give_mm) * weight, jacobian * weight[..., None]
+    residual, jacobian = (gap + give_mm) * weight, jacobian * weight[..., None]
+    return _with_own_contacts(residual, jacobian, balls)
+
+
+def _with_own_contacts(
+    residual: np.ndarray, jacobian: np.ndarray, balls: list[_Balls]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The residuals and slopes, and those of either hand's fingers in each other and the palm."""
+    residuals, jacobians = [residual], [jacobian]
+    for number, hand in enumerate(balls):
+        gap, slopes = hand.own_contacts()
+        weight = np.where(gap < -_OWN_GIVE_MM, 1.0 / _OVERLAP_MM, 0.0).astype(np.float32)
+        residuals.append((gap + _OWN_GIVE_MM).astype(np.float32) * weight)
+        wide = np.zeros((*gap.shape, jacobian.shape[2]), np.float32)
+        low = 6 + number * len(MOVES)
+        wide[..., low : low + len(MOVES)] = slopes * weight[..., None]
+        jacobians.append(wide)
+    return np.concatenate(residuals, axis=1), np.concatenate(jacobians, axis=1)
 
 
 def _deepest_pairs(gaps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -37,7 +37,7 @@ above, the forearm, and the ring and little metacarpals.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from importlib import resources
 
@@ -143,6 +143,24 @@ class HandParameters:
             np.concatenate([one.root_mm for one in several]),
             tuple(side for one in several for side in one.sides),
         )
+
+    def __getitem__(self, rows: np.ndarray) -> HandParameters:
+        """Some of the hands: an index array, a mask or a slice."""
+        sides = self.side
+        if not isinstance(sides, str):
+            sides = tuple(np.array(sides)[rows].tolist())
+        return HandParameters(
+            self.pose_deg[rows], self.shape[rows], self.R_camera_from_hand[rows],
+            self.root_mm[rows], sides,
+        )  # fmt: skip
+
+    def with_rows(self, rows: np.ndarray, others: HandParameters) -> HandParameters:
+        """The same hands, some of them replaced by others of the same side."""
+        arrays = {}
+        for name in ("pose_deg", "shape", "R_camera_from_hand", "root_mm"):
+            arrays[name] = getattr(self, name).copy()
+            arrays[name][rows] = getattr(others, name)
+        return replace(self, **arrays)
 
     @classmethod
     def at_rest(cls, n: int, n_shape: int, side: Side = "right") -> HandParameters:

@@ -46,7 +46,8 @@ _MIRROR = np.array([-1.0, 1.0, 1.0])
 #: widest gap at which they count as touching.
 MAX_OVERLAP_MM, MAX_GAP_MM = 2.5, 1.0
 
-_ROUNDS = 6  # of drawing again what passes through
+_ROUNDS = 8  # of drawing again what passes through
+_CURL_STEPS = 4
 
 
 # --- places on a hand ----------------------------------------------------------------------------
@@ -114,6 +115,8 @@ class Meeting:
         stray_mm: scatter of the place along the skin.
         wrist_deg: mean and scatter of both wrists' flexion; None leaves it to the family.
         open_share: how far the second hand's fingers are straightened before they close.
+        curl_deg: how far the four fingers of both hands bend at most, MCP, PIP and DIP, after the
+            hands have met.
     """
 
     share: float
@@ -128,6 +131,7 @@ class Meeting:
     stray_mm: float = 8.0
     wrist_deg: tuple[float, float] | None = None
     open_share: float = 0.0
+    curl_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 _GRIP = (_PALM, *_MIDDLE, *_DISTAL, _THUMB_TIP)
@@ -139,7 +143,7 @@ _EITHER_WAY = (-150.0, -90.0, -30.0, 30.0, 90.0, 150.0)
 #: Every way to meet, by name; "interlaced" fingers are placed by ``_interlaced``.
 MEETINGS: Mapping[str, Meeting] = {
     "interlaced": Meeting(0.16, {"flat": 1}, {"flat": 1}, PALM, PALM, ((0.0,), 0.0),
-                          (*_MIDDLE, *_DISTAL), (*_MIDDLE, *_DISTAL), wrist_deg=(0, 12)),
+                          (_THUMB_TIP,), (_THUMB_TIP,), wrist_deg=(0, 12), curl_deg=(20, 80, 30)),
     "palms together": Meeting(0.08, {"flat": 1}, {"flat": 1}, PALM, PALM, ((0.0,), 12.0),
                               (_PALM, *_DISTAL, *_MIDDLE), wrist_deg=(-30, 14), stray_mm=5),
     "steeple": Meeting(0.05, {"sphere": 1}, {"sphere": 1}, PALM, PALM, ((0.0,), 8.0),
@@ -174,6 +178,10 @@ MEETINGS: Mapping[str, Meeting] = {
 }  # fmt: skip
 _NAMES = tuple(MEETINGS)
 _SLOTS = 18
+
+
+#: A first and a second hand, or a right and a left one: N each, in one frame.
+Pair = tuple[HandParameters, HandParameters]
 
 
 @dataclass(frozen=True, eq=False)
@@ -381,7 +389,7 @@ def sample_interactions(
     first_shape = np.where(mirrored[:, None], left, right)
     second_shape = np.where(mirrored[:, None], right, left)
     kind = rng.choice(len(_NAMES), n, p=shares)
-    first, second = _drawn(rng, first_shape, second_shape, kind)
+    first, second = _meet(rng, first_shape, second_shape, kind).closed
     first, second = _upright(first, second)
     other = mirror(second), mirror(first)
     return Pairs(_where(mirrored, other[0], first), _where(mirrored, other[1], second), kind)
@@ -398,27 +406,95 @@ def _shares(mix: Mapping[str, float] | None) -> np.ndarray:
     return shares / shares.sum()
 
 
-def _drawn(
+@dataclass(frozen=True, eq=False)
+class _Met:
+    """Pairs that have met: each a first and a second hand, in the frame of the first.
+
+    Attributes:
+        opened: before they close: free of each other, hardly touching.
+        closed: after.
+        touch, retreat, normal: see ``_Approach``.
+    """
+
+    opened: Pair
+    closed: Pair
+    touch: np.ndarray
+    retreat: np.ndarray
+    normal: np.ndarray
+
+    def good(self) -> np.ndarray:
+        """(N,) bool: both states are free, and in the second the hands touch."""
+        return _free(*self.opened) & _free(*self.closed) & (gap_mm(*self.closed) <= MAX_GAP_MM)
+
+    def with_rows(self, rows: np.ndarray, others: _Met) -> _Met:
+        """The same with some pairs replaced."""
+        arrays = [a.copy() for a in (self.touch, self.retreat, self.normal)]
+        for array, new in zip(arrays, (others.touch, others.retreat, others.normal), strict=True):
+            array[rows] = new
+        opened, closed = (
+            (mine[0].with_rows(rows, new[0]), mine[1].with_rows(rows, new[1]))
+            for mine, new in ((self.opened, others.opened), (self.closed, others.closed))
+        )
+        return _Met(opened, closed, *arrays)
+
+
+def _meet(
     rng: np.random.Generator, first_shape: np.ndarray, second_shape: np.ndarray, kind: np.ndarray
-) -> tuple[HandParameters, HandParameters]:
-    """Resolved pairs of the given kinds, drawn again until they are good."""
-    approach = _approach(rng, first_shape, second_shape, kind)
-    first, second = resolve(approach.first, approach.second, approach.touch)
+) -> _Met:
+    """Pairs of the given kinds, drawn again until they are good."""
+    met = _met_once(rng, first_shape, second_shape, kind)
     for _ in range(_ROUNDS):
-        bad = np.flatnonzero(~_good(first, second))
+        bad = np.flatnonzero(~met.good())
         if not len(bad):
-            return first, second
-        approach = _approach(rng, first_shape[bad], second_shape[bad], kind[bad])
-        again = resolve(approach.first, approach.second, approach.touch)
-        first, second = _put_in(first, bad, again[0]), _put_in(second, bad, again[1])
-    return first, _moved_apart(first, second)
+            return met
+        again = _met_once(rng, first_shape[bad], second_shape[bad], kind[bad])
+        met = met.with_rows(bad, again)
+    bad = np.flatnonzero(~met.good())
+    return met.with_rows(bad, _apart(rng, first_shape[bad], second_shape[bad], kind[bad]))
 
 
-def _good(first: HandParameters, second: HandParameters) -> np.ndarray:
-    """(N,) bool: hands touch, and neither they nor the fingers of one pass through each other."""
-    gap = gap_mm(first, second)
+def _met_once(
+    rng: np.random.Generator, first_shape: np.ndarray, second_shape: np.ndarray, kind: np.ndarray
+) -> _Met:
+    approach = _approach(rng, first_shape, second_shape, kind)
+    opened = resolve(approach.first, approach.second)
+    closed = resolve(*_curled(rng, opened, kind), approach.touch)
+    return _Met(opened, closed, approach.touch, approach.retreat, approach.normal)
+
+
+def _curled(rng: np.random.Generator, pair: Pair, kind: np.ndarray) -> Pair:
+    """Fingers bent step by step, as far as the other hand lets them."""
+    most = np.array([meeting.curl_deg for meeting in MEETINGS.values()])[kind]  # (N, 3)
+    rows = np.flatnonzero(most.any(axis=1))
+    first, second = pair[0][rows], pair[1][rows]
+    bend = most[rows] * np.sqrt(rng.random((len(rows), 1))) / _CURL_STEPS
+    for _ in range(_CURL_STEPS if len(rows) else 0):
+        first, second = resolve(_bent(first, bend), _bent(second, bend), steps=6)
+    return pair[0].with_rows(rows, first), pair[1].with_rows(rows, second)
+
+
+def _bent(hand: HandParameters, bend_deg: np.ndarray) -> HandParameters:
+    """The four fingers flexed further by (N, 3) degrees at MCP, PIP and DIP."""
+    pose = hand.pose_deg.copy()
+    for rows, degrees in zip((MCP, PIP, DIP), bend_deg.T, strict=True):
+        pose[:, rows, FLEXION] += degrees[:, None]
+    return replace(hand, pose_deg=constrain(pose))
+
+
+def _apart(
+    rng: np.random.Generator, first_shape: np.ndarray, second_shape: np.ndarray, kind: np.ndarray
+) -> _Met:
+    """Pairs as they were drawn, moved apart: what takes the place of those that never come free."""
+    approach = _approach(rng, first_shape, second_shape, kind)
+    pair = approach.first, _moved_apart(approach.first, approach.second)
+    return _Met(pair, pair, approach.touch, approach.retreat, approach.normal)
+
+
+def _free(first: HandParameters, second: HandParameters) -> np.ndarray:
+    """(N,) bool: neither the hands nor the fingers of one of them pass through each other."""
     own = np.maximum(_own_penetration_mm(first), _own_penetration_mm(second))
-    return (gap >= -MAX_OVERLAP_MM) & (gap <= MAX_GAP_MM) & (own <= MAX_PENETRATION_MM + 1.0)
+    deep = penetration_mm(first, second)
+    return (deep <= MAX_OVERLAP_MM) & (own <= MAX_PENETRATION_MM + 0.5)
 
 
 def _own_penetration_mm(hand: HandParameters) -> np.ndarray:
@@ -468,24 +544,7 @@ def turned(hands: HandParameters, rotation: np.ndarray, shift_mm: np.ndarray) ->
 
 def _where(mask: np.ndarray, one: HandParameters, two: HandParameters) -> HandParameters:
     """``one`` where the mask is true, else ``two``, which are of the same side."""
-    return _put_in(two, np.flatnonzero(mask), _rows(one, np.flatnonzero(mask)))
-
-
-def _rows(hands: HandParameters, rows: np.ndarray) -> HandParameters:
-    assert isinstance(hands.side, str)  # pairs keep right and left hands apart
-    return HandParameters(
-        hands.pose_deg[rows], hands.shape[rows], hands.R_camera_from_hand[rows],
-        hands.root_mm[rows], hands.side,
-    )  # fmt: skip
-
-
-def _put_in(hands: HandParameters, rows: np.ndarray, others: HandParameters) -> HandParameters:
-    """The hands with some rows replaced."""
-    arrays = {}
-    for name in ("pose_deg", "shape", "R_camera_from_hand", "root_mm"):
-        arrays[name] = getattr(hands, name).copy()
-        arrays[name][rows] = getattr(others, name)
-    return replace(hands, **arrays)
+    return two.with_rows(mask, one[mask])
 
 
 # --- upright -------------------------------------------------------------------------------------
@@ -495,9 +554,7 @@ _ELBOW_MM = np.array([0.0, -235.0, -3.0])  # in the flat hand's frame
 _FOREARMS = _unit(np.array([0.0, -0.6, -0.8]))
 
 
-def _upright(
-    first: HandParameters, second: HandParameters
-) -> tuple[HandParameters, HandParameters]:
+def _upright(first: HandParameters, second: HandParameters) -> Pair:
     """A right and a left hand as they would be held by a person who faces the viewer."""
     turn, middle = _body_turn(first, second)
     shift = -(turn @ middle[..., None])[..., 0]
@@ -529,6 +586,9 @@ def _elbows(hand: HandParameters) -> np.ndarray:
 
 #: Smoothing of what contact adds to a movement, pass by pass (s): the last one is exact.
 _SMOOTH_S = (0.10, 0.06, 0.03, 0.0)
+_SHORTEST_S = 2.8  # less than any meeting with its coming and going lasts
+_DETOUR_MM = 320.0  # from palm to palm
+_PACE_MM_S, _PACE_RAD_S = 300.0, 1.5  # mean speed on the way from state to state, at most
 
 
 def interaction_motion(
@@ -538,7 +598,7 @@ def interaction_motion(
     left_shape: Float[np.ndarray, " coefficient"],
     model: HandModel | None = None,
     mix: Mapping[str, float] | None = None,
-) -> tuple[HandParameters, HandParameters]:
+) -> Pair:
     """Two hands that come together, touch (hold, rub, clasp and open) and part, again and again.
 
     Every stretch of the way has minimum jerk (Flash and Hogan, J. Neurosci. 1985); where flesh
@@ -570,8 +630,9 @@ def interaction_motion(
     if mirrored:
         shapes.reverse()
     clock = time_s - time_s[0]
+    clock = clock + rng.uniform(0.0, 2.5)  # begin anywhere in the first meeting
     keys = _key_states(rng, clock[-1], shapes, _shares(mix))
-    first, second = _free(clock, *keys.at(clock, shapes))
+    first, second = _freed(clock, *keys.at(clock, shapes))
     first, second = _in_the_world(rng, clock, keys, first, second)
     return (mirror(second), mirror(first)) if mirrored else (first, second)
 
@@ -582,26 +643,23 @@ class _Keys:
 
     Attributes:
         time_s: (K, 2) when each is reached and left.
-        pose_deg: (2, K, 17, 3) of the first and of the second hand.
-        turn: (K, 3, 3) of the second hand, in the frame of the first.
-        palm_mm: (K, 3) place of the second hand's palm, there.
+        pose_deg: (K, 2, 17, 3) of the first and of the second hand.
+        palm_mm: (K, 3) place of the second hand's palm, in the frame of the first.
+        turn: (K, 3, 3) of the second hand, there.
         upright: (K, 3, 3) from the frame of the first hand to the world.
     """
 
     time_s: np.ndarray
     pose_deg: np.ndarray
-    turn: np.ndarray
     palm_mm: np.ndarray
+    turn: np.ndarray
     upright: np.ndarray
 
-    def at(
-        self, time_s: np.ndarray, shapes: list[np.ndarray]
-    ) -> tuple[HandParameters, HandParameters]:
+    def at(self, time_s: np.ndarray, shapes: list[np.ndarray]) -> Pair:
         """The hands on the straight way from state to state, in the frame of the first."""
         k, ease = self._progress(time_s)
-        poses = self.pose_deg[:, k] + ease[:, None, None] * (
-            self.pose_deg[:, k + 1] - self.pose_deg[:, k]
-        )
+        change = self.pose_deg[k + 1] - self.pose_deg[k]
+        poses = (self.pose_deg[k] + ease[:, None, None, None] * change).transpose(1, 0, 2, 3)
         turn = _between(self.turn, k, ease)
         palm = self.palm_mm[k] + ease[:, None] * (self.palm_mm[k + 1] - self.palm_mm[k])
         n = len(time_s)
@@ -638,142 +696,124 @@ def _key_states(
     rng: np.random.Generator, end_s: float, shapes: list[np.ndarray], shares: np.ndarray
 ) -> _Keys:
     """Meetings one after another until the time is over."""
-    episodes = int(np.ceil(end_s / 2.0)) + 1  # none is shorter than that
+    episodes = int(np.ceil(end_s / _SHORTEST_S)) + 1
     kind = rng.choice(len(_NAMES), episodes, p=shares)
-    open_, closed = _good_meetings(rng, shapes, kind)
-    states: list[tuple[np.ndarray, ...]] = []
-    times: list[tuple[float, float]] = []
-    clock = 0.0
-
-    def hold(state: tuple[np.ndarray, ...], way_s: float, hold_s: float) -> None:
-        nonlocal clock
-        reached = clock + way_s if times else 0.0
-        times.append((reached, reached + hold_s))
-        states.append(state)
-        clock = times[-1][1]
-
-    for e in range(episodes):
-        meeting, touching = _state(open_, e), [_state(c, e) for c in closed]
-        upright = _body_turn(*(_rows(hand, np.array([e])) for hand in closed[0][:2]))[0][0]
-        back = open_[2][e]
-        near = _drawn_back(meeting, back * rng.uniform(55, 80))
-        for away in (True, False):
-            far = _strayed(rng, _drawn_back(meeting, back * rng.uniform(80, 200)))
-            stops = [far, near, meeting]
-            if away:
-                for state in stops:
-                    hold((*state, upright), rng.uniform(0.3, 0.6), 0.0)
-                for state in touching:
-                    hold((*state, upright), rng.uniform(0.3, 0.6), rng.uniform(0.0, 0.5))
-            else:
-                for state in reversed(stops):
-                    hold((*state, upright), rng.uniform(0.3, 0.6), 0.0)
-    poses_one, poses_two, turns, palms, uprights = zip(*states, strict=True)
-    return _Keys(np.array(times), np.array([poses_one, poses_two]), np.array(turns),
-                 np.array(palms), np.array(uprights))  # fmt: skip
+    first_shape, second_shape = (np.repeat(shape, episodes, 0) for shape in shapes)
+    met = _meet(rng, first_shape, second_shape, kind)
+    closed = _rubs(rng, met)
+    uprights, _ = _body_turn(*met.closed)
+    states: list[State] = []
+    for e, (upright, back) in enumerate(zip(uprights, met.retreat, strict=True)):
+        opened = _state(met.opened, e, upright)
+        near = _drawn_back(opened, back * rng.uniform(55, 80))
+        comes, goes = (
+            _strayed(rng, _drawn_back(opened, back * rng.uniform(130, 230))) for _ in range(2)
+        )
+        touching = [_state(pair, e, upright) for pair in closed]
+        detour = [_detour(states[-1], comes)] if states else []
+        states += [*detour, comes, near, opened, *touching, opened, near, goes]
+    return _Keys(_timed(rng, states), *(np.stack(values) for values in zip(*states, strict=True)))
 
 
-_Pair = tuple[HandParameters, HandParameters, np.ndarray]
+def _detour(goes: State, comes: State) -> State:
+    """A state on the way round the first hand: between two others on either side of it."""
+    middle = np.array([0.0, 60.0, 0.0])  # of the first hand's palm
+    sides = _unit(goes[1] - middle) + _unit(comes[1] - middle) + (0.0, 0.4, 0.0)  # not the arm's
+    place = middle + _DETOUR_MM * _unit(sides)
+    half = np.array([0.5])
+    turns = [_between(np.stack(pair), np.array([0]), half)[0] for pair in
+             zip(goes[2:], comes[2:], strict=True)]  # fmt: skip
+    return 0.5 * (goes[0] + comes[0]), place, turns[0], turns[1]
 
 
-def _good_meetings(
-    rng: np.random.Generator, shapes: list[np.ndarray], kind: np.ndarray, rubs: int = 3
-) -> tuple[_Pair, list[_Pair]]:
-    """Pairs before they close and, several times, after: both free of each other."""
-    n = len(kind)
-    repeated = [np.repeat(shape, n, 0) for shape in shapes]
-    opened: _Pair | None = None
-    closed: _Pair
-    for _ in range(_ROUNDS):
-        bad = np.arange(n) if opened is None else np.flatnonzero(~ok)
-        if not len(bad):
-            break
-        approach = _approach(rng, *(shape[bad] for shape in repeated), kind[bad])
-        before = resolve(approach.first, approach.second)
-        after = resolve(*before, approach.touch)
-        if opened is None:
-            opened, closed = (*before, approach.retreat), (*after, approach.normal)
-            touch, ok = approach.touch, np.zeros(n, bool)
-        else:
-            opened, closed = (
-                (_put_in(old[0], bad, new[0]), _put_in(old[1], bad, new[1]), old[2])
-                for old, new in ((opened, before), (closed, after))
-            )
-            opened[2][bad], closed[2][bad] = approach.retreat, approach.normal
-            touch[bad] = approach.touch
-        ok[bad] = _good(*after) & (penetration_mm(*before) <= MAX_OVERLAP_MM)
-    assert opened is not None
-    states = [closed]
-    for _ in range(rubs):
-        first, second = _rubbed(rng, states[-1])
-        first, second = resolve(first, second, touch)
-        free = _good(first, second)
+def _timed(rng: np.random.Generator, states: list[State]) -> np.ndarray:
+    """(K, 2) when each state is reached and left: in no haste, and now and then with a rest."""
+    places, turns, uprights = (np.stack(values) for values in list(zip(*states, strict=True))[1:])
+    way = np.linalg.norm(np.diff(places, axis=0), axis=1) / _PACE_MM_S
+    for each in (turns, uprights):
+        angle = vector_from_rotation(each[:-1].transpose(0, 2, 1) @ each[1:])
+        way = np.maximum(way, np.linalg.norm(angle, axis=1) / _PACE_RAD_S)
+    way = np.maximum(way, rng.uniform(0.3, 0.6, len(way)))
+    rest = np.maximum(rng.uniform(-0.4, 0.4, len(states)), 0.0)
+    reached = np.concatenate([[0.0], np.cumsum(way + rest[:-1])])
+    return np.stack([reached, reached + rest], axis=1)
+
+
+def _rubs(rng: np.random.Generator, met: _Met, count: int = 3) -> list[Pair]:
+    """The closed pairs, and how they look after the second hand has slid and fingers moved."""
+    states = [met.closed]
+    for _ in range(count):
         last = states[-1]
-        states.append((_where(free, first, last[0]), _where(free, second, last[1]), last[2]))
-    return opened, states
+        first, second = resolve(*_slid(rng, *last, met.normal), met.touch)
+        good = _free(first, second) & (gap_mm(first, second) <= MAX_GAP_MM)
+        states.append((_where(good, first, last[0]), _where(good, second, last[1])))
+    return states
 
 
-def _rubbed(rng: np.random.Generator, pair: _Pair) -> tuple[HandParameters, HandParameters]:
+def _slid(
+    rng: np.random.Generator, first: HandParameters, second: HandParameters, normal: np.ndarray
+) -> Pair:
     """The second hand slid over the first, the fingers of both moved a little."""
-    first, second, normal = pair
     n = len(first)
     slide = rng.normal(0, 9.0, (n, 3))
     slide -= (slide * normal).sum(-1, keepdims=True) * normal
     twist = rotation_from_vector(normal * rng.normal(0, 0.12, (n, 1)))
     palm = second.root_mm + _palm_offset(second.R_camera_from_hand)
     turn = twist @ second.R_camera_from_hand
-    moved = replace(second, R_camera_from_hand=turn, root_mm=palm + slide - _palm_offset(turn))
-    return tuple(  # type: ignore[return-value]
-        replace(hand, pose_deg=constrain(hand.pose_deg + rng.normal(0, 3.0, hand.pose_deg.shape)
-                                         * (np.abs(hand.pose_deg) > 0)))
-        for hand in (first, moved)
-    )  # fmt: skip
+    root = palm + slide - _palm_offset(turn)
+    second = replace(second, R_camera_from_hand=turn, root_mm=root)
+    return _fidgeted(rng, first), _fidgeted(rng, second)
 
 
+def _fidgeted(rng: np.random.Generator, hand: HandParameters) -> HandParameters:
+    """Every angle that is used changed a little."""
+    change = rng.normal(0, 3.0, hand.pose_deg.shape) * (np.abs(hand.pose_deg) > 0)
+    return replace(hand, pose_deg=constrain(hand.pose_deg + change))
+
+
+#: Poses (2, 17, 3) of both hands; place (3,) and turn (3, 3) of the second hand's palm in the frame
+#: of the first; turn (3, 3) of that frame to the world.
 State = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
-def _state(pair: _Pair, row: int) -> State:
-    """Poses of both hands, turn and palm of the second."""
-    first, second, _ = pair
+def _state(pair: Pair, row: int, upright: np.ndarray) -> State:
+    first, second = pair
     turn = second.R_camera_from_hand[row].astype(np.float64)
     palm = second.root_mm[row] + _palm_offset(turn[None])[0]
-    return first.pose_deg[row], second.pose_deg[row], turn, palm
+    return np.stack([first.pose_deg[row], second.pose_deg[row]]), palm, turn, upright
 
 
 def _drawn_back(state: State, offset_mm: np.ndarray) -> State:
-    return (*state[:3], state[3] + offset_mm)
+    return state[0], state[1] + offset_mm, *state[2:]
 
 
 def _strayed(rng: np.random.Generator, state: State) -> State:
     """Elsewhere, turned a little, and in other poses: where hands are between two meetings."""
     poses = sample_poses(rng, 2)
-    for pose, own in zip(poses, state[:2], strict=True):
-        pose[FOREARM_ROW] = own[FOREARM_ROW]
+    poses[:, FOREARM_ROW] = state[0][:, FOREARM_ROW]
     turn = rotation_from_vector(rng.normal(0, 0.25, (1, 3)))[0] @ state[2]
-    return poses[0], poses[1], turn, state[3] + rng.normal(0, 20.0, 3)
+    return poses, state[1] + rng.normal(0, 20.0, 3), turn, state[3]
 
 
-def _free(
-    time_s: np.ndarray, first: HandParameters, second: HandParameters
-) -> tuple[HandParameters, HandParameters]:
+def _freed(time_s: np.ndarray, first: HandParameters, second: HandParameters) -> Pair:
     """The movement with both hands out of each other at all times."""
     way = first, second
     for sigma_s in _SMOOTH_S:
-        near = np.flatnonzero(gap_mm(first, second) < 0.0)
+        own = np.maximum(_own_penetration_mm(first), _own_penetration_mm(second))
+        near = np.flatnonzero((gap_mm(first, second) < 0.0) | (own > MAX_PENETRATION_MM - 1.0))
         if not len(near):
             return first, second
-        moved = resolve(_rows(first, near), _rows(second, near), steps=8, give_mm=0.8)
-        first, second = _put_in(first, near, moved[0]), _put_in(second, near, moved[1])
+        moved = resolve(first[near], second[near], steps=8, give_mm=0.8)
+        first, second = first.with_rows(near, moved[0]), second.with_rows(near, moved[1])
         if sigma_s:
             first, second = _smoothed(time_s, way, (first, second), sigma_s)
     return first, _apart_in_time(time_s, first, second)
 
 
 def _smoothed(
-    time_s: np.ndarray, way: tuple[HandParameters, HandParameters],
-    moved: tuple[HandParameters, HandParameters], sigma_s: float,
-) -> tuple[HandParameters, HandParameters]:  # fmt: skip
+    time_s: np.ndarray, way: Pair,
+    moved: Pair, sigma_s: float,
+) -> Pair:  # fmt: skip
     """What was changed on the way, smoothed in time and added to the way again."""
     weight = np.exp(-0.5 * ((time_s[:, None] - time_s) / sigma_s) ** 2)
     weight /= weight.sum(axis=1, keepdims=True)
@@ -811,7 +851,7 @@ def _apart_in_time(
 def _in_the_world(
     rng: np.random.Generator, time_s: np.ndarray, keys: _Keys,
     first: HandParameters, second: HandParameters,
-) -> tuple[HandParameters, HandParameters]:  # fmt: skip
+) -> Pair:  # fmt: skip
     """Both hands upright around the origin, swaying slowly."""
     rates = rng.uniform(0.05, 0.3, (2, 3)) * 2 * np.pi
     phase = rng.uniform(0, 2 * np.pi, (2, 3))

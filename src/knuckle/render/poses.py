@@ -689,8 +689,8 @@ _PALM_RADIUS_MM = 9.5
 
 
 @cache
-def _capsules() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Capsules (start joint, end joint, radius) and the pairs (P, 2) that may collide.
+def finger_capsules() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Capsules (start joint, end joint, radius in mm) and the pairs (P, 2) that may collide.
 
     0..14: the three bones of each finger (thumb first); 15..18: the metacarpals of index to little.
     """
@@ -718,8 +718,8 @@ def finger_penetration_mm(joints_mm: Float[np.ndarray, "hand 21 3"]) -> np.ndarr
         (N,) overlap of the worst pair, 0 where nothing overlaps.
     """
     joints = np.asarray(joints_mm, dtype=np.float32)
-    starts, ends, radii, pairs = _capsules()
-    scale = np.linalg.norm(joints[:, 9] - joints[:, 0], axis=1) / _mean_palm_length_mm()
+    starts, ends, radii, pairs = finger_capsules()
+    scale = np.linalg.norm(joints[:, 9] - joints[:, 0], axis=1) / mean_palm_length_mm()
     first, second = pairs.T
     a = starts[first], ends[first]
     b = starts[second], ends[second]
@@ -743,10 +743,10 @@ def hands_penetration_mm(
     Returns:
         (N,) overlap of the worst pair of bones, 0 where none overlap.
     """
-    starts, ends, radii, _ = _capsules()
+    starts, ends, radii, _ = finger_capsules()
     first, second = (a.ravel() for a in np.indices((len(starts), len(starts))))
     hands = np.stack([right_mm, left_mm]).astype(np.float32)
-    scale = np.linalg.norm(hands[:, :, 9] - hands[:, :, 0], axis=-1) / _mean_palm_length_mm()
+    scale = np.linalg.norm(hands[:, :, 9] - hands[:, :, 0], axis=-1) / mean_palm_length_mm()
     distance = _segment_distance(
         hands[0][:, starts[first]], hands[0][:, ends[first]],
         hands[1][:, starts[second]], hands[1][:, ends[second]],
@@ -757,7 +757,18 @@ def hands_penetration_mm(
 
 def _segment_distance(p: np.ndarray, p_end: np.ndarray, q: np.ndarray, q_end: np.ndarray
                       ) -> np.ndarray:  # fmt: skip
-    """(...) least distance of two segments (Ericson, Real-Time Collision Detection, 5.1.9)."""
+    """(...) least distance of two segments."""
+    gap = segment_gap(p, p_end, q, q_end)[0]
+    return np.sqrt(_dot(gap, gap))
+
+
+def segment_gap(p: np.ndarray, p_end: np.ndarray, q: np.ndarray, q_end: np.ndarray
+                ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Between the nearest points of two segments (Ericson, Real-Time Collision Detection, 5.1.9).
+
+    Returns:
+        (..., 3) from the second segment's nearest point to the first one's, and the latter.
+    """
     d, e, r = p_end - p, q_end - q, p - q
     dd, ee, de = _dot(d, d), _dot(e, e), _dot(d, e)
     dr, er = _dot(d, r), _dot(e, r)
@@ -765,15 +776,16 @@ def _segment_distance(p: np.ndarray, p_end: np.ndarray, q: np.ndarray, q_end: np
     t = (de * s + er) / ee
     clamped = np.clip(t, 0, 1)
     s = np.where(t == clamped, s, np.clip((de * clamped - dr) / dd, 0, 1))
-    gap = r + s[..., None] * d - clamped[..., None] * e
-    return np.sqrt(_dot(gap, gap))
+    along = s[..., None] * d
+    return r + along - clamped[..., None] * e, p + along
 
 
 def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.einsum("...i,...i->...", a, b)
 
 
-def _mean_palm_length_mm() -> float:
+def mean_palm_length_mm() -> float:
+    """From the wrist to the knuckle of the middle finger of the mean hand, mm."""
     return float(np.linalg.norm(HandModel.load().joints_mm[9]))
 
 
