@@ -439,6 +439,8 @@ WEAR: dict[str, Callable[[HandLook, np.random.Generator], HandLook]] = {
 _Company = tuple[list[PlacedHand], list[HandLook], list[Mesh]]
 #: So many joints of each of two hands are seen: nobody can find a hand that is not in the picture.
 _LEAST_SEEN = 5
+#: Nothing is held nearer to the lens.
+_NEAREST_MM = 100.0
 #: So many scenes are tried until one is as it should be.
 _MOST_TRIES = 120
 
@@ -489,6 +491,8 @@ def _company(
     nearest: tuple[float, _Company] = (np.inf, alone)
     for attempt in range(_MOST_TRIES):
         hands, looks, things = _OBSTACLES[(index + attempt) % len(_OBSTACLES)](rng, hand, look)
+        if any(each.joints_mm[:, 2].min() < _NEAREST_MM for each in hands):
+            continue
         company: _Company = ([hand, *hands], [look, *looks], [*behind, *things])
         share = 1 - _pixels_of_hand(company) / free
         if hidden[0] <= share <= hidden[1]:
