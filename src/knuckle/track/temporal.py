@@ -1,4 +1,9 @@
-"""The temporal stage: lifted joints made better by what the last frames said about this hand."""
+"""The temporal stage: lifted joints made better by what the last frames said about this hand.
+
+No network of this kind is shipped and the tracker does without it: it steadies hands, but does not
+bring rendered ones nearer to the truth (docs/lifting.md). ``benchmarks/temporal.py --clip`` puts it
+into the tracker.
+"""
 
 from __future__ import annotations
 
