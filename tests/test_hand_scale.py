@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,8 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import knuckle.pipeline
 from dot_world import right_hand_mm
 from knuckle.camera import Camera, RigidTransform
+from knuckle.cli import main
 from knuckle.hand import FINGERS
 from knuckle.hand_scale import HEIGHT_MM, measure_hand
 from knuckle.pose.placement import hand_length_mm
@@ -150,3 +154,21 @@ class TestMeasuring:
         poses = [self.pose(flexion) for flexion in hands]
         with pytest.raises(ValueError, match=sentence):
             measure_hand(self.frames(6), lambda *_: poses, THINGS[thing])
+
+    def test_the_command_says_what_to_do_with_it(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setattr(
+            knuckle.pipeline, "HandEstimator", lambda **options: lambda *_: [self.pose()]
+        )
+        for frame in self.frames(5):
+            cv2.imwrite(str(tmp_path / f"{frame.index}.png"), frame.image)
+        CAMERA.save(tmp_path / "camera.json")
+        given = ["camera", "scale", str(tmp_path), "--camera", str(tmp_path / "camera.json")]
+        assert main(given) == 0
+        assert re.search(r"hand length 1\d\d ± \d+ mm", capsys.readouterr().out)
+        assert main([*given, "--thing", "a4"]) == 2
+        assert "is the thing beside it of the size that was said?" in capsys.readouterr().err

@@ -31,6 +31,8 @@ _FLAT_DEG = 35.0
 #: A view from lower than this over the plane is too slanted to measure in, degrees.
 _LEAST_SLANT_DEG = 25.0
 MIN_FRAMES, MAX_FRAMES = 5, 150
+#: From small children to the largest hands known.
+_SHORTEST_MM, _LONGEST_MM = 80.0, 290.0
 
 Estimator = Callable[[np.ndarray, Camera], Sequence[HandPose]]
 
@@ -71,7 +73,7 @@ def measure_hand(
             good enough unless the view is slanted.
 
     Raises:
-        ValueError: hand and thing were seen together too seldom.
+        ValueError: hand and thing were seen together too seldom, or no hand has this length.
     """
     lengths, errors = [], []
     n_frames = n_hands = 0
@@ -97,6 +99,11 @@ def measure_hand(
             "a table that contrasts with both, an inch apart, and film from above"
         )
     length = float(np.median(lengths))
+    if not _SHORTEST_MM < length < _LONGEST_MM:
+        raise ValueError(
+            f"expected a hand of {_SHORTEST_MM:.0f} to {_LONGEST_MM:.0f} mm, measured "
+            f"{length:.0f} mm: is the thing beside it of the size that was said?"
+        )
     scatter = 1.48 * float(np.median(np.abs(np.array(lengths) - length))) / length
     sigma = np.sqrt(scatter**2 / len(lengths) + KEYPOINT_SIGMA**2 + np.median(errors) ** 2)
     return HandLength(length, float(sigma) * length, len(lengths))
