@@ -203,6 +203,34 @@ def test_a_hand_that_is_long_gone_comes_back_as_another(tracker: HandTracker) ->
     assert all([hand.track_id for hand in hands] == [1] for hands in tracks[45:])
 
 
+def test_a_hand_hidden_by_another_is_the_same_hand_for_longer(tracker: HandTracker) -> None:
+    """Two hands meet, one is out of sight for two seconds, and comes out again."""
+    front = true_hand(CAMERA, (-40, 70, 520), side="left")
+
+    def scene(time: float) -> list[HandPose]:
+        away = 160 * abs(np.clip(time, 0, 1) - np.clip(time - 2, 0, 1))
+        behind = true_hand(CAMERA, (150 - away, 70, 560))
+        return [front] if 0.9 < time < 2.9 else [behind, front]
+
+    tracks = run(tracker, film(scene, seconds(4)))
+    ids = {hand.track_id: hand.side for hands in tracks for hand in hands}
+    assert sorted(ids.values()) == ["left", "right"]
+    assert all(len(hands) == 2 for hands in tracks[:20] + tracks[96:])
+
+
+def test_a_thing_that_never_moves_is_not_taken_for_a_second_hand(tracker: HandTracker) -> None:
+    """Something looks a little like a hand, always, and nothing moves there."""
+    thing = true_hand(CAMERA, (180, 60, 600), side="left")
+    hand = true_hand(CAMERA, (-110, 60, 520))
+    image = paint(blank(), [thing])
+    for x, y in thing.joints_px[15:].astype(int):
+        image[y - 9 : y + 10, x - 9 : x + 10] = GREY
+    (alone,) = HandEstimator(weights_dir=tracker.settings.weights_dir)(image, CAMERA)
+    assert 0.5 < alone.score < 0.62
+    tracks = run(tracker, film(lambda _: [hand], seconds(2), image))
+    assert all([found.side for found in hands] == ["right"] for hands in tracks)
+
+
 def test_the_side_never_flips(tracker: HandTracker) -> None:
     """Some looks take the hand for one of the other side: the track stays what it is."""
     truth = true_hand(CAMERA, (0, 70, 450))

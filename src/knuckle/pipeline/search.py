@@ -78,16 +78,27 @@ class Search:
     def is_due(self, tracks: Sequence[Track], time_s: float) -> bool:
         """Whether to search this frame; to be asked once per frame."""
         followed = [track for track in tracks if not track.lost]
+        doubt, memory_s = self.doubt(tracks), self._settings.memory_s
         return self._schedule.due(
             followed=len(followed),
             slots=self._settings.max_hands,
-            doubtful=any(self.is_doubtful(track) for track in tracks),
+            doubtful=any(t.score < doubt and t.unseen_s(time_s) <= memory_s for t in tracks),
             change=self._scene.change_since_search(_boxes(followed, time_s)),
         )
 
-    def is_doubtful(self, track: Track) -> bool:
-        """Whether a track is lost or holds on to little."""
-        return track.lost or track.score < self._settings.doubt_threshold
+    def doubt(self, tracks: Sequence[Track]) -> float:
+        """Score below which a track may be on something else; lost ones have 0.
+
+        Where one of two hands in contact is lost, the other's track may hold on to a piece of both.
+        """
+        usual = self._settings.doubt_threshold
+        contact = any(track.hidden for track in tracks)
+        return max(usual, self._settings.score_threshold + CAUTION) if contact else usual
+
+    def doubtful(self, tracks: Sequence[Track]) -> list[Track]:
+        """Tracks that are lost or hold on to little."""
+        doubt = self.doubt(tracks)
+        return [track for track in tracks if track.score < doubt]
 
     def candidates(
         self, image: np.ndarray, tracks: Sequence[Track], time_s: float
@@ -95,14 +106,20 @@ class Search:
         """Search the frame for what may be a hand that no track holds with certainty."""
         self._schedule.searched()
         self._scene.searched(_boxes([track for track in tracks if not track.lost], time_s))
-        doubtful = [track for track in tracks if self.is_doubtful(track)]
-        known = [(t.side, t.predict(time_s)) for t in tracks if not self.is_doubtful(t)]
+        doubtful = self.doubtful(tracks)
+        known = [(t.side, t.predict(time_s)) for t in tracks if t not in doubtful]
         return [
             self._candidate(hand, doubtful, time_s)
             for hand in self._stages.detect(image).hands
             if not any(is_known(hand, side, joints_px) for side, joints_px in known)
-            and not self._refuted.explains(hand, time_s)
+            and not self._was_no_hand(hand, time_s)
         ]
+
+    def _was_no_hand(self, hand: DetectedHand, time_s: float) -> bool:
+        """Whether it has been looked at in vain, and nothing has moved there since."""
+        reach = hand.size_px / 2
+        box = np.array([*np.subtract(hand.centre_px, reach), *np.add(hand.centre_px, reach)])
+        return self._refuted.explains(hand, time_s) and not self._scene.moved_in(box)
 
     def _candidate(self, hand: DetectedHand, doubtful: list[Track], time_s: float) -> Candidate:
         """A hand that was lost here is likelier than a new one: its side is taken."""
@@ -120,7 +137,7 @@ class Search:
         odds = np.array([candidate.side_odds for candidate in candidates])
         looked = self._stages.look_again(image, first, odds)
         is_hand = looked.score >= self._settings.score_threshold
-        for i in np.flatnonzero(~is_hand):
+        for i in np.flatnonzero(~is_hand).tolist():
             self._refuted.note(candidates[i].hand, time_s)
         return looked.take(np.flatnonzero(is_hand))
 

@@ -56,7 +56,9 @@ class TrackerSettings(EstimatorSettings):
         doubt_threshold: score below which a followed hand is searched for anew, 0..1.
         search_every: frames between two searches of the whole frame while there is a reason.
         idle_search_every: frames between two searches when a slot is free but nothing changes.
-        memory_s: for so long a hand that is hidden may come back as the same track.
+        memory_s: for so long a hand that was lost may come back as the same track, near where it
+            was lost; five times as long if another hand hides it. Later it is a new one: a side
+            and a size do not tell people apart. Where there is only one person, set it higher.
     """
 
     max_hands: int = 2

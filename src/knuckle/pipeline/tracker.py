@@ -21,6 +21,9 @@ from knuckle.track.track import Track
 #: A hand has left when fewer of its joints than this lie inside the frame.
 _LEAST_INSIDE = 0.25
 
+#: A hand that is hidden by another may come back for so many times longer than others.
+_HIDDEN_MEMORY = 5.0
+
 #: Bare images have no time; they are taken to be so many per second.
 NOMINAL_FPS = 30.0
 
@@ -133,7 +136,9 @@ class HandTracker:
         """Drop tracks that have been hidden for too long, or turned out to be something else."""
 
         def may_come_back(track: Track) -> bool:
-            return track.believed and track.unseen_s(time_s) <= self.settings.memory_s
+            # Who comes out from behind a hand is who went there.
+            memory_s = self.settings.memory_s * (_HIDDEN_MEMORY if track.hidden else 1.0)
+            return track.believed and track.unseen_s(time_s) <= memory_s
 
         self._tracks = [
             track
@@ -159,15 +164,16 @@ class HandTracker:
         present = best_first[there[best_first]]
         kept = [present[k] for k in without_duplicates(looked.take(present), sides_known=True)]
         kept = sorted(int(i) for i in kept)
+        seen = [followed[i] for i in kept]
         for i, track in enumerate(followed):
             if i not in kept:
-                track.lose()
-        return [followed[i] for i in kept], looked.take(kept)
+                others = (t for k, t in zip(kept, seen, strict=True) if _touch(expected[[i, k]]))
+                track.lose(hidden_by=next(others, None))
+        return seen, looked.take(kept)
 
     def _unique(self, looked: Keypoints, time_s: float) -> Keypoints:
         """The hands that the search has found, each once, best first."""
-        doubtful = [track for track in self._tracks if self._search.is_doubtful(track)]
-        awaited = self._match(looked, doubtful, time_s)
+        awaited = self._match(looked, self._search.doubtful(self._tracks), time_s)
         bonus = np.array([1.0 if match is None else AWAITED_BONUS for match in awaited])
         looked = looked.take(np.argsort(-looked.trust * bonus, kind="stable"))
         return looked.take(without_duplicates(looked))
@@ -176,7 +182,7 @@ class HandTracker:
         self, seen: list[Track], own: Keypoints, new: Keypoints, time_s: float
     ) -> tuple[Keypoints, Keypoints]:
         """Put tracks that hold on to little back on their hands, where the search found these."""
-        doubtful = np.flatnonzero(own.score < self.settings.doubt_threshold)
+        doubtful = np.flatnonzero(own.score < self._search.doubt(self._tracks))
         matches = self._match(new, [seen[k] for k in doubtful], time_s)
         chosen = np.arange(len(own))
         for i, match in enumerate(matches):
@@ -210,26 +216,28 @@ class HandTracker:
         return [seen[i] for i in kept], own.take(kept)
 
     def _claim(self, new: Keypoints, poses: list[HandPose], time_s: float) -> list[Track]:
-        """A track for each new hand: one that was lost nearby, else a new one."""
+        """A track for each new hand, best first: one that was lost nearby, else a new one."""
         lost = [track for track in self._tracks if track.lost]
         alone = not any(track.believed and not track.lost for track in self._tracks)
         claimed = []
         for pose, match in zip(poses, self._match(new, lost, time_s), strict=True):
-            if match is None:
-                came = self._search.came_in_motion(pose.joints_px)
-                track = Track(
-                    pose,
-                    time_s,
-                    numbers=self._numbers,
-                    smoother=SMOOTHERS[self.settings.smooth]() if self.settings.smooth else None,
-                    least_score=self.settings.score_threshold,
-                    caution=0.0 if alone and came else CAUTION,
-                )
-                self._tracks.append(track)
-            else:
-                track = lost[match]
-            claimed.append(track)
+            claimed.append(lost[match] if match is not None else self._begin(pose, time_s, alone))
+            alone = False
         return claimed
+
+    def _begin(self, pose: HandPose, time_s: float, alone: bool) -> Track:
+        """A new track; only a lone hand that came in motion is believed as readily as it looks."""
+        at_once = alone and self._search.came_in_motion(pose.joints_px)
+        track = Track(
+            pose,
+            time_s,
+            numbers=self._numbers,
+            smoother=SMOOTHERS[self.settings.smooth]() if self.settings.smooth else None,
+            least_score=self.settings.score_threshold,
+            caution=0.0 if at_once else CAUTION,
+        )
+        self._tracks.append(track)
+        return track
 
     @staticmethod
     def _match(found: Keypoints, tracks: list[Track], time_s: float) -> list[int | None]:
@@ -239,3 +247,9 @@ class HandTracker:
             [(track.side, track.predict(time_s)) for track in tracks],
             [track.unseen_s(time_s) for track in tracks],
         )
+
+
+def _touch(pair: np.ndarray) -> bool:
+    """Whether the joints of two hands, (2, 21, 2) px, overlap: one may hide the other."""
+    low, high = pair.min(axis=1), pair.max(axis=1)
+    return bool((low.max(axis=0) < high.min(axis=0)).all())

@@ -68,6 +68,7 @@ class Track:
         self._born_s = time_s
         self._seen_s = time_s
         self._lost = False
+        self._hidden_by: Track | None = None
         self._votes = 0.0
         self._joints_px = pose.joints_px
         self._extent_px = float(extent_px(pose.joints_px))
@@ -91,6 +92,11 @@ class Track:
         """Whether its looks say that it is no hand, or have long said that of its side."""
         return self._evidence < _DISMISSED or self._votes < -_VOTE * 3
 
+    @property
+    def hidden(self) -> bool:
+        """Whether it was lost behind, or in the grip of, a hand that is still being followed."""
+        return self._lost and self._hidden_by is not None and not self._hidden_by.lost
+
     def unseen_s(self, time_s: float) -> float:
         """Time since it was last seen."""
         return time_s - self._seen_s
@@ -109,9 +115,9 @@ class Track:
         growth = self._extent_px / max(float(extent_px(self._joints_px)), 1.0)
         return middle + shift + (self._joints_px - middle) * growth
 
-    def lose(self) -> None:
-        """The hand was not found where it should be."""
-        self._lost, self.score = True, 0.0
+    def lose(self, hidden_by: Track | None = None) -> None:
+        """The hand was not found where it should be; another one may hide it."""
+        self._lost, self.score, self._hidden_by = True, 0.0, hidden_by
 
     def see(self, pose: HandPose, time_s: float) -> TrackedHand | None:
         """The hand was found; returns what is now known about it, once it is believed."""
