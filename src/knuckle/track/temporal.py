@@ -79,7 +79,8 @@ class TemporalStage:
                 for name in frame[0]
             }
         )
-        joints, now = np.empty_like(lifted.joints_root_mm), []
+        joints = np.empty_like(lifted.joints_root_mm)
+        now: list[Past] = []
         for i, view in enumerate(views):
             joints[i] = view.to_camera(said["refined_mm"][i].astype(np.float64))
             velocity = view.to_camera(said["next_velocity_mm_s"][i].astype(np.float64))
