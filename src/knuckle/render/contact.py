@@ -431,7 +431,7 @@ def resolve(
     touch: np.ndarray | None = None,
     *,
     steps: int = 14,
-    give_mm: float = GIVE_MM,
+    give_mm: float | np.ndarray = GIVE_MM,
     freedom: np.ndarray | None = None,
 ) -> tuple[HandParameters, HandParameters]:
     """Move two hands until they no longer pass through each other, and touch where they shall.
@@ -446,7 +446,7 @@ def resolve(
         touch: (N, S) bones that shall come to touch anything of the other hand: 0..18 of the first
             hand, 19 + bone of the second one, -1 for none. A bone further off than 30 mm is let be.
         steps: iterations.
-        give_mm: overlap that is left, as flesh yields.
+        give_mm: overlap that is left, as flesh yields; one for all or (N,).
         freedom: (50,) factor on how willingly shift (3), turn (3), and the first and the second
             hand's ``MOVES`` (22 each) change; 1 if None.
 
@@ -456,12 +456,12 @@ def resolve(
     sd = _SD if freedom is None else _SD * np.asarray(freedom, np.float32)
     shapes = _Shape.of(first.shape), _Shape.of(second.shape)
     busy = np.arange(len(first))
+    give = np.broadcast_to(np.asarray(give_mm, np.float32), len(first))[:, None]
     for _ in range(steps):
         one, two = first[busy], second[busy]
         own = shapes[0][busy], shapes[1][busy]
-        residual, jacobian = _contacts(
-            one, two, own, touch if touch is None else touch[busy], give_mm
-        )
+        closing = None if touch is None else touch[busy]
+        residual, jacobian = _contacts(one, two, own, closing, give[busy])
         step = _least_step(residual, jacobian * sd) * sd
         one, two = _moved(one, two, step)
         first, second = first.with_rows(busy, one), second.with_rows(busy, two)
@@ -481,7 +481,7 @@ def _least_step(residual: np.ndarray, jacobian: np.ndarray) -> np.ndarray:
 
 def _contacts(
     first: HandParameters, second: HandParameters, shapes: tuple[_Shape, _Shape],
-    touch: np.ndarray | None, give_mm: float,
+    touch: np.ndarray | None, give_mm: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Residuals (N, C) and their slopes (N, C, 50): what overlaps, and what shall touch."""
     hands = first, second

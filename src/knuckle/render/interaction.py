@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float
 
 from knuckle.hand import Side, other_side
-from knuckle.render.contact import gap_mm, penetration_mm, resolve
+from knuckle.render.contact import GIVE_MM, gap_mm, penetration_mm, resolve
 from knuckle.render.hand_model import (
     FLEXION,
     FOREARM_ROW,
@@ -117,6 +117,7 @@ class Meeting:
         open_share: how far the second hand's fingers are straightened before they close.
         curl_deg: how far the four fingers of both hands bend at most, MCP, PIP and DIP, after the
             hands have met.
+        give_mm: how deep flesh is pressed: fingers squeeze between fingers.
     """
 
     share: float
@@ -132,6 +133,7 @@ class Meeting:
     wrist_deg: tuple[float, float] | None = None
     open_share: float = 0.0
     curl_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    give_mm: float = GIVE_MM
 
 
 _GRIP = (_PALM, *_MIDDLE, *_DISTAL, _THUMB_TIP)
@@ -143,7 +145,8 @@ _EITHER_WAY = (-150.0, -90.0, -30.0, 30.0, 90.0, 150.0)
 #: Every way to meet, by name; "interlaced" fingers are placed by ``_interlaced``.
 MEETINGS: Mapping[str, Meeting] = {
     "interlaced": Meeting(0.16, {"flat": 1}, {"flat": 1}, PALM, PALM, ((0.0,), 0.0),
-                          (_THUMB_TIP,), (_THUMB_TIP,), wrist_deg=(0, 12), curl_deg=(20, 80, 30)),
+                          (_THUMB_TIP,), (_THUMB_TIP,), wrist_deg=(0, 12), curl_deg=(20, 80, 30),
+                          give_mm=1.7),
     "palms together": Meeting(0.08, {"flat": 1}, {"flat": 1}, PALM, PALM, ((0.0,), 12.0),
                               (_PALM, *_DISTAL, *_MIDDLE), wrist_deg=(-30, 14), stray_mm=5),
     "steeple": Meeting(0.05, {"sphere": 1}, {"sphere": 1}, PALM, PALM, ((0.0,), 8.0),
@@ -270,11 +273,11 @@ def _poses(rng: np.random.Generator, meeting: Meeting, n: int, *, interlaced: bo
     if meeting.wrist_deg is not None:
         poses[:, :, FOREARM_ROW, FLEXION] = rng.normal(*meeting.wrist_deg, (2, n))
     if interlaced:
-        poses[:, :, MCP, FLEXION] = rng.normal(22, 9, (2, n, 1)) + rng.normal(0, 2, (2, n, 4))
+        poses[:, :, MCP, FLEXION] = rng.normal(18, 8, (2, n, 1)) + rng.normal(0, 2, (2, n, 4))
         poses[:, :, PIP, FLEXION] = rng.normal(12, 6, (2, n, 1))
         poses[:, :, DIP, FLEXION] = 5.0
         fan = np.array([1.0, 0.1, -0.8, -1.7])
-        poses[:, :, MCP, SPREAD] = rng.normal(12, 2, (2, n, 1)) * fan
+        poses[:, :, MCP, SPREAD] = rng.normal(14, 2, (2, n, 1)) * fan
     for rows in (MCP, PIP, DIP):
         poses[1, :, rows, FLEXION] *= 1 - meeting.open_share
     return np.stack([constrain(pose) for pose in poses])
@@ -317,7 +320,7 @@ def _interlace(
     n = len(first)
     joints = [model.joints_from_pose(h.pose_deg, model.rest_joints(h.shape)) for h in
               (first, second)]  # fmt: skip
-    share = rng.uniform(0.55, 0.85, (n, 1, 1))
+    share = rng.uniform(0.7, 1.1, (n, 1, 1))
     rows = [(1 - share) * j[:, 5:20:4] + share * j[:, 6:20:4] for j in joints]  # (N, 4, 3)
     fingers = [_unit((j[:, 6:20:4] - j[:, 5:20:4]).mean(axis=1)) for j in joints]
     bend = [np.arctan2(f[:, 2], f[:, 1]) for f in fingers]
@@ -327,11 +330,20 @@ def _interlace(
     turn = rotation_from_vector(fold) @ np.diag([-1.0, 1.0, -1.0])
     turn = rotation_from_vector(rng.normal(0, 0.07, (n, 3))) @ turn
     middle, own_middle = (row.mean(axis=1) for row in rows)
-    half = 0.5 * np.linalg.norm(rows[0][:, 0] - rows[0][:, 3], axis=1) / 3
-    middle[:, 0] += np.where(rng.random(n) < 0.5, 1, -1) * half
     root = middle - (turn @ (own_middle * _MIRROR)[..., None])[..., 0]
+    half = 0.5 * np.linalg.norm(rows[0][:, 0] - rows[0][:, 3], axis=1) / 3
+    root[:, 0] += np.where(rng.random(n) < 0.5, 1, -1) * half
+    root = _widest(first, HandParameters(second.pose_deg, second.shape, turn, root, "left"))
     own_finger = (turn @ (fingers[1] * _MIRROR)[..., None])[..., 0]
     return turn, root, -own_finger, -own_finger
+
+
+def _widest(first: HandParameters, second: HandParameters) -> np.ndarray:
+    """(N, 3) the second hands' roots, shifted along the knuckles to where there is most room."""
+    shifts = np.linspace(-5.0, 5.0, 6)[:, None, None] * np.array([1.0, 0.0, 0.0])
+    roots = second.root_mm + shifts  # (6, N, 3)
+    gaps = np.stack([gap_mm(first, replace(second, root_mm=root)) for root in roots])
+    return roots[gaps.argmax(axis=0), np.arange(len(first))]
 
 
 def _sites(
@@ -457,8 +469,10 @@ def _met_once(
     rng: np.random.Generator, first_shape: np.ndarray, second_shape: np.ndarray, kind: np.ndarray
 ) -> _Met:
     approach = _approach(rng, first_shape, second_shape, kind)
-    opened = resolve(approach.first, approach.second)
-    closed = resolve(*_curled(rng, opened, kind), approach.touch)
+    give = np.array([meeting.give_mm for meeting in MEETINGS.values()])[kind]
+    opened = resolve(approach.first, approach.second, steps=20, give_mm=give)
+    closed = resolve(*_curled(rng, opened, kind), approach.touch, give_mm=give)
+    closed = resolve(*closed, steps=8, give_mm=give)  # what pulls may have pressed too hard
     return _Met(opened, closed, approach.touch, approach.retreat, approach.normal)
 
 
@@ -469,7 +483,8 @@ def _curled(rng: np.random.Generator, pair: Pair, kind: np.ndarray) -> Pair:
     first, second = pair[0][rows], pair[1][rows]
     bend = most[rows] * np.sqrt(rng.random((len(rows), 1))) / _CURL_STEPS
     for _ in range(_CURL_STEPS if len(rows) else 0):
-        first, second = resolve(_bent(first, bend), _bent(second, bend), steps=6)
+        bent = _bent(first, bend), _bent(second, bend)
+        first, second = resolve(*bent, steps=6, give_mm=MEETINGS["interlaced"].give_mm)
     return pair[0].with_rows(rows, first), pair[1].with_rows(rows, second)
 
 
@@ -744,7 +759,7 @@ def _rubs(rng: np.random.Generator, met: _Met, count: int = 3) -> list[Pair]:
     states = [met.closed]
     for _ in range(count):
         last = states[-1]
-        first, second = resolve(*_slid(rng, *last, met.normal), met.touch)
+        first, second = resolve(*resolve(*_slid(rng, *last, met.normal), met.touch), steps=8)
         good = _free(first, second) & (gap_mm(first, second) <= MAX_GAP_MM)
         states.append((_where(good, first, last[0]), _where(good, second, last[1])))
     return states
