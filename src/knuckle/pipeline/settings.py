@@ -24,7 +24,8 @@ class EstimatorSettings:
         score_threshold: least ``HandPose.score`` of a hand, seen from close by, 0..1.
         hand_length_mm: length from wrist to middle fingertip if known; fixes the scale.
         weights_dir: folder with other networks than those in the package.
-        threads: CPU threads that a network may use.
+        threads: CPU threads that a network may use; 1 is faster where other programs keep the
+            processors busy.
     """
 
     max_hands: int = 8
