@@ -62,7 +62,7 @@ def test_presence_asks_for_what_can_be_seen() -> None:
     joints_px[1, 0, :10, 0] = -50.0  # half outside
     joints_px[2, 0, :18, 0] = -50.0  # all but gone
     visible[3] = False  # hidden
-    visible[4, 0, 4:] = False  # a bit of it shows
+    visible[4, 0, 12:] = False  # half of it shows
     asked = video_scenes.presence(joints_px, visible)[:, 0].tolist()
     assert asked == [
         Presence.THERE, Presence.PARTLY, Presence.AWAY, Presence.HIDDEN, Presence.PARTLY,
