@@ -96,7 +96,10 @@ def test_a_batch_holds_posed_hands_and_looks_by_their_shares(tmp_path):
     batch = next(iter(training_loader(recipe)))
     assert {key: len(value) for key, value in batch.items()} == dict.fromkeys(KEYS, 16)
     seeing = batch["features"].abs().sum((1, 2)) > 0
-    assert seeing.tolist() == [False] * 12 + [True] * 4
+    assert not seeing[:12].any()
+    true_mm = batch["joints_mm"][12:]  # all ones in store: turned, but not stretched
+    torch.testing.assert_close(true_mm.norm(dim=-1), torch.full((4, 21), 3**0.5))
+    torch.testing.assert_close(true_mm[..., 2], torch.ones(4, 21))
     loaders = validation_loaders(recipe)
     assert set(loaders) == {"posed", "looks"}
     assert len(next(iter(loaders["looks"]))["rays"]) == 8

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,7 +55,7 @@ def gather(recipe: Recipe, weights: Path, count: int, out: Path) -> int:
     network.eval()
     batches = islice(training_loader(recipe), -(-count // recipe.optimiser.batch))
     held_back = (batch for loader in validation_loaders(recipe).values() for batch in loader)
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for part, examples in (("train", batches), ("validation", held_back)):
         looks = list(_looks(network, examples))
         for key in KEYS:

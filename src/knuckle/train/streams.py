@@ -39,6 +39,9 @@ _VALIDATION_SHARD = 25
 #: Samples mixed with each other while shards are read.
 _SHUFFLE = 500
 
+#: How looks are varied: by so many radians, so many sigmas; share without features.
+_LOOK_TURN, _LOOK_SHAKE, _LOOK_BLIND = 0.1, 0.3, 0.4
+
 #: How often a clip of a moving hand is drawn before another takes its place.
 _CLIP_USES = 8
 
@@ -138,7 +141,7 @@ class _PosedAndSeen(IterableDataset):
             parts = [posed]
             for looks, count in zip(stores, counts, strict=True):
                 drawn = rng.integers(0, len(looks["rays"]), count)
-                parts.append({key: looks[key][drawn] for key in posed})
+                parts.append(_varied({key: looks[key][drawn] for key in posed}, rng))
             yield {key: np.concatenate([part[key] for part in parts]) for key in posed}
 
 
@@ -223,6 +226,27 @@ _DATASETS: dict[str, Callable[[Recipe], IterableDataset]] = {
     "lifter": _PosedAndSeen,
     "temporal": _MovingHands,
 }
+
+
+def _varied(looks: Example, rng: np.random.Generator) -> Example:
+    """The same looks, each a little different, so that they are not learnt by heart.
+
+    Turned about the line of sight, which turns keypoints and joints alike; keypoints moved by a
+    part of their sigma; some without image features.
+    """
+    n = len(looks["rays"])
+    angle = rng.normal(0, _LOOK_TURN, n)
+    cos, sin = np.cos(angle), np.sin(angle)
+    turn = np.moveaxis(np.array([[cos, -sin], [sin, cos]]), -1, 0).astype(np.float32)
+    joints = looks["joints_mm"].copy()
+    joints[..., :2] = joints[..., :2] @ turn
+    moved = rng.laplace(0, _LOOK_SHAKE, looks["rays"].shape) * looks["sigma"][..., None]
+    seeing = rng.random((n, 1, 1)) >= _LOOK_BLIND
+    return looks | {
+        "rays": (looks["rays"] @ turn + moved).astype(np.float32),
+        "joints_mm": joints,
+        "features": looks["features"] * seeing.astype(np.float32),
+    }
 
 
 def _read_looks(path: str, part: Part) -> Example:
