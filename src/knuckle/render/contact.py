@@ -97,8 +97,9 @@ def _flesh() -> Flesh:
     swell = basis.reshape(len(basis), -1) @ outward.reshape(len(outward), -1).T
     swell -= np.einsum("ki,ski->sk", outward.sum(axis=1), centre_basis)
     # The balls touch the skin from inside: on average it lies half of what is allowed further out.
-    arrays = (centres[chosen], centre_basis, radii[chosen] + _COVERED_MM / 2, swell, weight)
-    return Flesh(*(a.astype(np.float32) for a in arrays), bone=weight.argmax(axis=1))
+    radius = radii[chosen] + _COVERED_MM / 2
+    arrays = (a.astype(np.float32) for a in (centres[chosen], centre_basis, radius, swell, weight))
+    return Flesh(*arrays, weight.argmax(axis=1))
 
 
 def _medial_balls(skin: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
