@@ -37,6 +37,10 @@ PARTS: dict[str, Sequence[str]] = {
     "Speed": ("speed.py", "{peer}"),
     "Rendering": ("render_speed.py",),
     "Shards": ("pack_speed.py",),
+    "Synthetic capture": ("capture.py", "--frames", "20000", "--cameras", "16"),
+    "Fitting": ("fitting.py",),
+    "Smoothing": ("smoothing.py", "--clips", "12"),
+    "Lifters": ("lifters.py", "--seconds", "60", "--crops", "runs/data/crops"),
     "Opening InterHand2.6M": ("interhand_index.py",),
 }
 

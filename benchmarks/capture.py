@@ -1,0 +1,54 @@
+"""A synthetic capture of InterHand2.6M's kind: how long it takes, and whether it reads back.
+
+    python benchmarks/capture.py --frames 20000 --cameras 16
+
+Writes the capture with as many processes as there are processors, opens it with the reader of
+InterHand2.6M, decodes every picture through it, and looks for faults.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from knuckle.data.capture import write_capture
+from knuckle.data.capture_plan import CaptureSettings
+from knuckle.data.check import check
+from knuckle.data.datasets import open_dataset
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--frames", type=int, default=20000)
+    parser.add_argument("--cameras", type=int, default=16)
+    parser.add_argument("--keep", type=Path, help="folder for the capture, else it is deleted")
+    options = parser.parse_args()
+    workers = os.cpu_count() or 1
+    with tempfile.TemporaryDirectory() as folder:
+        root = options.keep or Path(folder) / "capture"
+        started = time.perf_counter()
+        write_capture(root, CaptureSettings(options.frames, options.cameras), workers=workers)
+        written = time.perf_counter()
+        dataset = open_dataset(root, "all")
+        hands = [len(dataset[i].hands) for i in range(len(dataset))]
+        read = time.perf_counter()
+        report = check(root)
+        checked = time.perf_counter()
+        size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
+    print(f"{options.frames} pictures, {options.cameras} cameras, {workers} processes")
+    print("| | |\n|---|---|")
+    print(f"| written | {(written - started) / 60:.1f} min |")
+    print(
+        f"| per picture and process | {(written - started) * 1000 * workers / len(hands):.0f} ms |"
+    )
+    print(f"| read back, masks and visibility too | {(read - written) / 60:.1f} min |")
+    print(f"| pictures read; of two hands | {len(hands)}; {hands.count(2) / len(hands):.0%} |")
+    print(f"| faults found in {(checked - read) / 60:.1f} min | {len(report.faults)} |")
+    print(f"| room | {size / 1e9:.2f} GB |")
+
+
+if __name__ == "__main__":
+    main()
