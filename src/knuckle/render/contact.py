@@ -98,8 +98,14 @@ def _flesh() -> Flesh:
     swell -= np.einsum("ki,ski->sk", outward.sum(axis=1), centre_basis)
     # The balls touch the skin from inside: on average it lies half of what is allowed further out.
     radius = radii[chosen] + _COVERED_MM / 2
-    arrays = (a.astype(np.float32) for a in (centres[chosen], centre_basis, radius, swell, weight))
-    return Flesh(*arrays, weight.argmax(axis=1))
+    return Flesh(
+        centre_mm=centres[chosen].astype(np.float32),
+        centre_basis_mm=centre_basis.astype(np.float32),
+        radius_mm=radius.astype(np.float32),
+        radius_basis_mm=swell.astype(np.float32),
+        weight=weight.astype(np.float32),
+        bone=weight.argmax(axis=1),
+    )
 
 
 def _medial_balls(skin: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
