@@ -135,12 +135,12 @@ def _errors(truth: HandLabel, hand: Hand | None) -> tuple[float, ...]:
 # --------------------------------------------------------------------------------------------
 # Systems
 # --------------------------------------------------------------------------------------------
-def knuckle_system(samples: Sequence[Sample]) -> list[list[Hand]]:
-    """Knuckle as its users call it."""
+def knuckle_system(weights: Path | None = None) -> System:
+    """Knuckle as its users call it, with the networks of the package or of a folder."""
     from knuckle import HandEstimator
 
-    estimator = HandEstimator()
-    return [list(estimator(sample.image, camera=sample.camera)) for sample in samples]
+    estimator = HandEstimator(weights_dir=weights)
+    return lambda samples: [list(estimator(s.image, camera=s.camera)) for s in samples]
 
 
 def mediapipe_system(python: Path, settings: MediaPipeSettings) -> System:
@@ -201,6 +201,8 @@ class RealHands:
     """Which of MediaPipe's models."""
     knuckle: bool = True
     """Measure Knuckle."""
+    weights: Path | None = None
+    """Folder of other networks for Knuckle than those in the package."""
     predictions: Path | None = None
     """Folder to write each system's answers to, as files that ``knuckle evaluate`` reads."""
 
@@ -219,7 +221,9 @@ class RealHands:
             print(f"\n`{name}`, {len(samples)} photographs\n\n{table(scores)}")
 
     def _systems(self, max_hands: int) -> dict[str, System]:
-        systems: dict[str, System] = {"Knuckle": knuckle_system} if self.knuckle else {}
+        systems: dict[str, System] = {}
+        if self.knuckle:
+            systems["Knuckle"] = knuckle_system(self.weights)
         if self.mediapipe_python is not None:
             for model in self.models:
                 settings = MediaPipeSettings(model, max_hands)
