@@ -55,9 +55,9 @@ def test_missing_recipe_says_where_to_look(tmp_path):
 
 
 def test_a_source_is_either_shards_or_photographs():
-    with pytest.raises(ValueError, match="not both"):
+    with pytest.raises(ValueError, match="exactly one"):
         SourceSettings()
-    with pytest.raises(ValueError, match="not both"):
+    with pytest.raises(ValueError, match="exactly one"):
         SourceSettings(shards="a", photographs="b")
 
 
