@@ -12,9 +12,9 @@ import numpy as np
 #: A keypoint counts as right within this share of the hand's extent (the strict end of PCK).
 RIGHT_WITHIN = 0.05
 #: Typical distance from the truth over the error that is expected per axis.
-SPREAD = 1.56
+SPREAD = 1.525
 #: How sharply the probability falls off around it.
-STEEPNESS = 1.48
+STEEPNESS = 1.508
 
 
 def score_of(sigma: np.ndarray, spread: float = SPREAD, steepness: float = STEEPNESS) -> np.ndarray:
