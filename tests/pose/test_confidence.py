@@ -24,7 +24,7 @@ def test_score_is_about_the_share_of_keypoints_within_reach(sigma: float) -> Non
     # Errors along the two axes, as the networks are trained to expect them.
     errors = np.random.default_rng(0).laplace(0, sigma, (100_000, 2))
     right = np.linalg.norm(errors, axis=1) < RIGHT_WITHIN
-    assert np.mean(right) == pytest.approx(score_of(np.array(sigma)), abs=0.06)
+    assert np.mean(right) == pytest.approx(score_of(np.array(sigma)), abs=0.08)
 
 
 @given(st.floats(0, 1))
