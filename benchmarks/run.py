@@ -27,7 +27,7 @@ PAGE = HERE / "RESULTS.md"
 #: Title -> script and its arguments; ``{peer}`` becomes the flag that names MediaPipe's Python.
 PARTS: dict[str, Sequence[str]] = {
     "Real hands": ("real_hands.py", "{peer}"),
-    "Stress set": ("stress.py", "{peer}"),
+    "Stress set": ("stress.py", "--count", "25", "{peer}"),
     "Calibration": ("calibration.py", "--plot", "docs/reliability.png"),
     "Masks": ("masks.py",),
     "Two views": ("stereo.py", "{peer}"),
