@@ -1,8 +1,11 @@
+import signal
+
+import cv2
 import numpy as np
 import pytest
 
 from knuckle.data import rendered
-from knuckle.data.rendered import Job, write_crops, write_frames
+from knuckle.data.rendered import Job, in_processes, write_crops, write_frames
 from knuckle.data.shards import read_shard
 
 
@@ -44,3 +47,23 @@ def test_frames_keep_their_size(tmp_path):
 def test_a_job_that_makes_no_sense_is_refused(tmp_path, wrong):
     with pytest.raises(ValueError, match="expected count"):
         write_crops(Job(tmp_path, **wrong))
+
+
+def _smooth(value: int) -> int:
+    """Work that OpenCV shares between threads."""
+    image = np.full((1500, 1500), value, np.uint8)
+    return int(cv2.GaussianBlur(image, (31, 31), 0)[700, 700])
+
+
+def test_workers_do_not_wait_for_threads_that_stayed_in_the_parent():
+    """Forked after OpenCV's threads had worked, they once hung for ever."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    signal.alarm(60)  # a hang ends the test instead of the patience of whoever waits
+    try:
+        _smooth(1)
+        assert sorted(in_processes(2, _smooth, [3, 5, 8])) == [3, 5, 8]
+        assert cv2.getNumThreads() == 2
+    finally:
+        signal.alarm(0)
+        cv2.setNumThreads(threads)

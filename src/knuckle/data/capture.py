@@ -156,7 +156,6 @@ def _motion(settings: CaptureSettings, sequence: Sequence) -> Motion:
 
 def _render_block(out: Path, settings: CaptureSettings, world: World, block: _Block) -> int:
     """Render some time steps; returns the number of pictures."""
-    cv2.setNumThreads(1)
     sequence = block.sequence
     moments = _motion(settings, sequence).moments(np.array(block.steps))
     written = 0

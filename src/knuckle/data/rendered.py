@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import cv2
 import numpy as np
 import tyro
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -119,12 +120,16 @@ def in_processes(workers: int, work: Callable, items: list) -> Iterator[int]:
         yield from map(work, items)
         return
     _WORK.append(work)
+    # A fork inherits OpenCV's pool of threads but not the threads: their work would never be done.
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
     try:
         # An interrupt goes to all processes; the parent alone deals with it.
         quiet = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
         with multiprocessing.get_context("fork").Pool(workers, initializer=quiet) as pool:
             yield from pool.imap_unordered(_call_work, items)
     finally:
+        cv2.setNumThreads(threads)
         _WORK.clear()
 
 
