@@ -56,7 +56,7 @@ def _smooth(value: int) -> int:
 
 
 def test_workers_do_not_wait_for_threads_that_stayed_in_the_parent():
-    """Forked after OpenCV's threads had worked, they once hung for ever."""
+    """The work ends although OpenCV's threads had worked before; the parent has them again."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(2)
     signal.alarm(60)  # a hang ends the test instead of the patience of whoever waits
