@@ -88,7 +88,7 @@ def main(settings: Settings) -> None:
         buffer.draw(project_vertices(hand.vertices_mm, camera), model.faces, cull=True)
 
     faults = CameraFaults()
-    plain = replace(CROPS, second_hand=0.0, occluder=0.0, distractor=0.0, body=0.0)
+    plain = replace(CROPS, contact=0.0, second_hand=0.0, occluder=0.0, distractor=0.0, body=0.0)
     plain = replace(plain, faults=CameraFaults(0.0))
     n = settings.crops
     rows = {
