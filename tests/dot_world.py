@@ -272,7 +272,7 @@ class DotNetworks:
             g("Where", left_is_surer, one, other)
             for one, other in zip(found[0][1:], found[1][1:], strict=True)
         ]
-        g.output("maps", g("Concat", *peaks, *geometry, axis=1), [7, cells, cells])
+        g.output("maps", g("Concat", *peaks, *geometry, *geometry, axis=1), [12, cells, cells])
         masks = [
             g(
                 "MaxPool",

@@ -93,18 +93,20 @@ _PEAK_OF_SECOND, _PEAKS_OF_TWO = 0.6, 1.4
 class DetectionCodec:
     """Hands of a frame as maps: a peak per hand at its middle, its square beside the peak.
 
-    After CenterNet (Zhou et al. 2019). Left and right hands have a peak map each, so that two
-    hands whose middles fall together are still two hands.
+    After CenterNet (Zhou et al. 2019). Left and right hands have maps of their own, so that two
+    hands on one place are still two hands, each with its own square.
 
-    Channels: 0-1 peaks (left, right), 2-3 offset of the middle from the cell's middle in cells,
-    4 logarithm of the size over ``size_unit_px``, 5-6 (cos, sin) of the angle.
+    Channels: 0-1 peaks (left, right), 2-6 square of a left hand, 7-11 of a right one. A square is
+    the offset of its middle from the cell's middle in cells (x, y), the logarithm of its side over
+    ``size_unit_px``, and (cos, sin) of its angle.
     """
 
     input_size: int = 256
     map_size: int = 32
     size_unit_px: float = 64.0
 
-    N_CHANNELS = 7
+    N_GEOMETRY = 5
+    N_CHANNELS = 2 + 2 * N_GEOMETRY
 
     @property
     def stride(self) -> float:
@@ -112,33 +114,51 @@ class DetectionCodec:
         return self.input_size / self.map_size
 
     def encode(self, hands: Sequence[DetectedHand]) -> tuple[np.ndarray, np.ndarray]:
-        """Hands -> target maps and where the geometry channels count.
+        """Hands -> target maps and where the squares count.
+
+        Where hands of one side overlap, the nearer middle owns the cell. A cell that no hand of
+        its side owns tells of the other side's: whoever mistakes the side still gets the square.
 
         Returns:
-            (7, M, M) maps and (M, M) float weights of channels 2-6: 1 at a hand's middle, less
-            around it, 0 elsewhere. Where hands overlap, the nearer middle owns the cell.
+            (12, M, M) maps and (2, M, M) float weights of the squares of each side: 1 at a hand's
+            middle, less around it, 0 elsewhere.
         """
         m = self.map_size
-        maps = np.zeros((self.N_CHANNELS, m, m), np.float32)
-        weight = np.zeros((m, m), np.float32)
-        ys, xs = np.mgrid[:m, :m].astype(np.float32)
+        peaks = np.zeros((2, m, m), np.float32)
+        squares = np.zeros((2, self.N_GEOMETRY, m, m), np.float32)
+        weight = np.zeros((2, m, m), np.float32)
         for hand in hands:
             x, y = ((c + 0.5) / self.stride - 0.5 for c in hand.centre_px)
-            radius = max(hand.size_px / self.stride / 8, 0.7)
-            distance2 = (xs - x) ** 2 + (ys - y) ** 2
-            peak = np.exp(-distance2 / (2 * radius**2)).astype(np.float32)
-            column, row = round(x), round(y)
-            if not (0 <= column < m and 0 <= row < m):
+            if not (0 <= round(x) < m and 0 <= round(y) < m):
                 continue
-            peak[row, column] = 1.0
             channel = SIDES.index(hand.side)
-            maps[channel] = np.maximum(maps[channel], peak)
-            owned = (peak > weight) & (peak > 0.3)
-            weight[owned] = peak[owned]
-            maps[2][owned], maps[3][owned] = (x - xs)[owned], (y - ys)[owned]
-            maps[4][owned] = np.log(hand.size_px / self.size_unit_px)
-            maps[5][owned], maps[6][owned] = np.cos(hand.angle), np.sin(hand.angle)
-        return maps, weight
+            peak = self._peak(x, y, hand.size_px)
+            peaks[channel] = np.maximum(peaks[channel], peak)
+            owned = (peak > weight[channel]) & (peak > 0.3)
+            weight[channel][owned] = peak[owned]
+            squares[channel][:, owned] = self._square(hand, x, y)[:, owned]
+        borrowed = weight == 0
+        squares = np.where(borrowed[:, None], squares[::-1], squares)
+        weight = np.where(borrowed, weight[::-1], weight)
+        return np.concatenate([peaks, squares.reshape(-1, m, m)]), weight
+
+    def _peak(self, x: float, y: float, size_px: float) -> np.ndarray:
+        """(M, M) a bell around the cell at (x, y), exactly 1 in the nearest cell."""
+        ys, xs = np.mgrid[: self.map_size, : self.map_size].astype(np.float32)
+        radius = max(size_px / self.stride / 8, 0.7)
+        distance2 = (xs - x) ** 2 + (ys - y) ** 2
+        peak = np.exp(-distance2 / (2 * radius**2)).astype(np.float32)
+        peak[round(y), round(x)] = 1.0
+        return peak
+
+    def _square(self, hand: DetectedHand, x: float, y: float) -> np.ndarray:
+        """(5, M, M) what every cell would say of the hand whose middle is at the cell (x, y)."""
+        square = np.empty((self.N_GEOMETRY, self.map_size, self.map_size), np.float32)
+        ys, xs = np.mgrid[: self.map_size, : self.map_size].astype(np.float32)
+        square[0], square[1] = x - xs, y - ys
+        square[2] = np.log(hand.size_px / self.size_unit_px)
+        square[3], square[4] = np.cos(hand.angle), np.sin(hand.angle)
+        return square
 
     def decode(
         self, maps: np.ndarray, *, threshold: float = 0.3, max_hands: int = 16
@@ -150,7 +170,7 @@ class DetectionCodec:
         place are two hands.
 
         Args:
-            maps: (7, H, W), M cells on the longer side: the maps of a frame that is no square
+            maps: (12, H, W), M cells on the longer side: the maps of a frame that is no square
                 may leave out its bars. Places are then those of the input without them.
             threshold: least score of a hand.
             max_hands: at most so many.
@@ -164,7 +184,8 @@ class DetectionCodec:
         best = np.argsort(-peaks[channels, rows, columns], kind="stable")
         hands: list[DetectedHand] = []
         for channel, row, column in zip(channels[best], rows[best], columns[best], strict=True):
-            dx, dy, log_size, cos, sin = maps[2:, row, column]
+            first = 2 + channel * self.N_GEOMETRY
+            dx, dy, log_size, cos, sin = maps[first : first + self.N_GEOMETRY, row, column]
             hand = DetectedHand(
                 centre_px=(
                     float((column + dx + 0.5) * self.stride - 0.5),

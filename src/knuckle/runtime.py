@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
+from knuckle.codec import DetectionCodec
 from knuckle.hand import N_JOINTS
 from knuckle.modelcard import KINDS, ModelCard
 
@@ -69,7 +70,7 @@ def signature_of(card: ModelCard) -> Signature:
     if card.kind == "detector":
         frame = TensorSpec("uint8", (_ANY, size, size, 3), free_axes=(0, 1, 2))
         return {"image": frame}, {
-            "maps": numbers(7, _ANY, _ANY),
+            "maps": numbers(DetectionCodec.N_CHANNELS, _ANY, _ANY),
             "mask": numbers(2, _ANY, _ANY),
         }
     if card.kind == "keypoints":

@@ -76,7 +76,7 @@ def test_detector_shapes_match_its_codec():
     out = Detector(settings)(torch.randint(0, 256, (2, 96, 96, 3), dtype=torch.uint8))
     cells = settings.codec.map_size
     assert out.peak_logit.shape == (2, 2, cells, cells)
-    assert out.geometry.shape == (2, 5, cells, cells)
+    assert out.geometry.shape == (2, 10, cells, cells)
     assert out.mask_logit.shape == (2, 2, 2 * cells, 2 * cells)
     assert out.peak_logit.sigmoid().mean() < 0.1  # begins by saying "no hand"
 

@@ -62,7 +62,7 @@ class Detector:
         """Find the hands of an image (H, W, 3) uint8 RGB."""
         letterbox = Letterbox.of(image, self._network.card.input_size, self._step)
         found = self._network(image=letterbox.cut(image)[None])
-        maps = found["maps"][0]  # (7, H / stride, W / stride)
+        maps = found["maps"][0]  # (12, H / stride, W / stride)
         codec = DetectionCodec(letterbox.size, max(maps.shape[1:]), self._size_unit_px)
         hands = codec.decode(maps, threshold=self._threshold, max_hands=self._max_hands)
         in_frame = tuple(_in_frame(hand, letterbox) for hand in hands)

@@ -44,7 +44,7 @@ class DetectorOutput(NamedTuple):
     """Maps over N frames."""
 
     peak_logit: Tensor  # (N, 2, M, M) left, right
-    geometry: Tensor  # (N, 5, M, M) offset x, y; log size; cos, sin
+    geometry: Tensor  # (N, 10, M, M) offset x, y; log size; cos, sin: of left, then of right hands
     mask_logit: Tensor  # (N, 2, 2M, 2M) left, right
 
 
@@ -65,7 +65,7 @@ class Detector(nn.Module):
             nn.Conv2d(width, width, 3, padding=2, dilation=2), nn.ReLU()
         )
         self.peak = nn.Conv2d(width, 2, 3, padding=1)
-        self.geometry = nn.Conv2d(width, 5, 3, padding=1)
+        self.geometry = nn.Conv2d(width, 2 * DetectionCodec.N_GEOMETRY, 3, padding=1)
         self.fine = nn.Sequential(nn.Conv2d(width, 32, 3, padding=1), nn.ReLU())
         self.mask = nn.Conv2d(32, 2, 3, padding=1)
         assert self.peak.bias is not None

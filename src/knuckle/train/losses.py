@@ -114,7 +114,8 @@ def detector_losses(out: DetectorOutput, batch: dict[str, Tensor]) -> dict[str, 
     """Terms of the detector, by name, already weighted."""
     geometry = functional.smooth_l1_loss(
         out.geometry, batch["geometry"], beta=0.1, reduction="none"
-    ).sum(dim=1)
+    )  # (N, 10, M, M) -> (N, 2, M, M), one sum a side
+    geometry = geometry.unflatten(1, (2, -1)).sum(dim=2)
     return {
         "peak": peak_loss(out.peak_logit, batch["peaks"], batch["peak_weight"]),
         "geometry": _GEOMETRY * weighted_mean(geometry, batch["geometry_weight"]),

@@ -74,7 +74,7 @@ def _draw_frames(batch: dict[str, Tensor], out: Any) -> list[np.ndarray]:
             tile[..., channel] = np.maximum(tile[..., channel], (heat * 255).astype(np.uint8))
             stride = tile.shape[0] / peaks.shape[1]
             for y, x in np.argwhere(batch["peaks"][i, channel].cpu().numpy() >= 1.0):
-                size = float(torch.exp(batch["geometry"][i, 2, y, x])) * 64
+                size = float(torch.exp(batch["geometry"][i, 5 * channel + 2, y, x])) * 64
                 centre = (int((x + 0.5) * stride), int((y + 0.5) * stride))
                 cv2.circle(tile, centre, int(size / 2), (255, 255, 0), 1)
         tiles.append(tile)
