@@ -1,5 +1,6 @@
 """Keypoints of crops: batches, frames and sides; and lifting that does not know the side."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,3 +87,20 @@ def test_lifting_a_mirrored_picture_gives_the_mirrored_shape(
         for picture, crop, hand in zip(pictures, crops, (RIGHT, other), strict=True)
     ]
     np.testing.assert_allclose(shapes[1] * (-1, 1, 1), shapes[0], atol=4)
+
+
+def test_two_looks_at_one_hand_meet_between_them(both: Keypoints) -> None:
+    """Through another crop, moved in the frame, half as sure: a fifth of the way."""
+    looser = [replace(crop, size_px=crop.size_px * 1.25, angle=0.3) for crop in both.crops]
+    moved = np.stack([crop.to_crop(p + 5) for crop, p in zip(looser, both.points_px, strict=True)])
+    other = replace(
+        both, crops=tuple(looser), points_crop=moved, sigma_crop=2 * both.sigma_crop / 1.25
+    )
+    mean = both.averaged_with(other)
+    np.testing.assert_allclose(mean.points_px, both.points_px + 1, atol=1e-3)
+    assert (mean.sigma_px > both.sigma_px).all() and (mean.sigma_px < other.sigma_px).all()
+
+
+def test_a_look_at_another_hand_changes_nothing(both: Keypoints) -> None:
+    for other in (both, both.take([1, 0])):  # the very same look; hands of the other side
+        np.testing.assert_array_equal(both.averaged_with(other).points_crop, both.points_crop)
