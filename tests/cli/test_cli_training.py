@@ -13,7 +13,8 @@ import pytest
 import test_export
 from dot_world import blank, paint, true_hand
 from knuckle.camera import Camera
-from knuckle.cli import complete_networks, main
+from knuckle.cli import main
+from knuckle.cli.training import complete_networks
 from knuckle.data import shards
 from knuckle.data.datasets import open_dataset
 from knuckle.evaluate import predictions_from_truth, write_predictions
@@ -103,7 +104,7 @@ def test_evaluate_takes_a_checkpoint_for_networks(monkeypatch: pytest.MonkeyPatc
         asked.append(given)
         raise FileNotFoundError("far enough")
 
-    monkeypatch.setattr("knuckle.cli.complete_networks", stop)
+    monkeypatch.setattr("knuckle.cli.training.complete_networks", stop)
     write_dots(Path("dots"), n_pictures=1)
     Path("last.ckpt").write_bytes(b"\x80\x02")  # would be no file of predictions
     assert main(["evaluate", "last.ckpt", "dots", "-o", "out"]) == 2

@@ -16,10 +16,11 @@ import knuckle.pipeline
 from clips import write_images, write_video
 from fakes import FakeTracker
 from knuckle.camera import Camera
-from knuckle.cli import VERBS, default_folder, main
+from knuckle.cli import VERBS, main
+from knuckle.cli.tracking import default_folder
 from knuckle.output import SINKS, open_recording
 
-TESTS = Path(__file__).resolve().parent
+TESTS = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,100 @@
+"""The command ``knuckle``: one verb, one dataclass; its fields are the flags, their texts the help.
+
+What a verb does lives in the room it belongs to and is imported when it runs, so that help comes
+at once and nothing asks for libraries that it does not use.
+
+Exit codes: 0 done; 2 an error, told in one sentence; 130 interrupted (143: terminated). However a
+run ends, what it has computed is in its files.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+import tyro
+
+from knuckle.cli.cameras import CameraVerb
+from knuckle.cli.data import Data
+from knuckle.cli.tracking import Bench, Live, Plot, Track, View
+from knuckle.cli.training import Evaluate, Export, Train
+from knuckle.cli.verb import EXIT_ERROR, EXIT_SIGNAL, Verb
+
+#: The extra of ``pip install knuckle[…]`` that brings a library.
+EXTRAS = {
+    **dict.fromkeys(("torch", "lightning", "numba", "onnx", "orjson"), "train"),
+    **dict.fromkeys(("viser", "matplotlib"), "viewer"),
+    "pyarrow": "parquet",
+}
+
+CONFIG = (
+    tyro.conf.FlagCreatePairsOff,
+    tyro.conf.OmitArgPrefixes,
+    tyro.conf.OmitSubcommandPrefixes,
+)
+VERBS: dict[str, Callable[..., Verb]] = {
+    "track": Track,
+    "live": Live,
+    "view": View,
+    "plot": Plot,
+    "bench": Bench,
+    "train": Train,
+    "evaluate": Evaluate,
+    "export": Export,
+    "data": Data,
+    "camera": CameraVerb,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb.
+
+    Args:
+        arguments: those of the command line by default.
+
+    Returns:
+        The exit code.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments == ["--version"]:
+        from importlib.metadata import version
+
+        print(f"knuckle {version('knuckle')}")
+        return 0
+    verb = tyro.extras.subcommand_cli_from_dict(
+        VERBS,
+        prog="knuckle",
+        description="Hands in ordinary video: every knuckle, fingertip and wrist in 3D.",
+        args=arguments,
+        config=CONFIG,
+    )
+    return run_verb(verb)
+
+
+def run_verb(verb: Verb) -> int:
+    """Run a verb; turn what users can put right into one sentence and an exit code."""
+    from knuckle.output.errors import OutputError
+    from knuckle.video.errors import SourceError
+
+    try:
+        return verb.run()
+    except (SourceError, OutputError) as error:
+        return _fail(str(error))
+    except (OSError, ValueError) as error:
+        if os.environ.get("KNUCKLE_TRACEBACK"):
+            raise
+        return _fail(f"{error} (KNUCKLE_TRACEBACK=1 shows where)")
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").split(".")[0])
+        if extra is None:
+            raise
+        return _fail(f"this needs {error.name}: pip install 'knuckle[{extra}]'")
+    except KeyboardInterrupt:
+        print("knuckle: interrupted", file=sys.stderr)
+        return EXIT_SIGNAL + 2
+
+
+def _fail(sentence: str) -> int:
+    print(f"knuckle: {sentence}", file=sys.stderr)
+    return EXIT_ERROR

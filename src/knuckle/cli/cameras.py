@@ -1,0 +1,110 @@
+"""The verb ``camera``: intrinsics, and the true size of a hand."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from knuckle.cli.verb import File, Folder, Source, load_camera
+
+
+@dataclass(frozen=True)
+class Calibrate:
+    """Find the intrinsics of a camera from a video of a checkerboard, with their error bars."""
+
+    source: Source
+    """The board, moved and tilted until it has been everywhere: a video, images or a camera."""
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = Path("camera.json")
+    """Where to write the intrinsics; knuckle track --camera takes it."""
+    columns: int = 9
+    """Inner corners of the board in a row: where four squares meet."""
+    rows: int = 6
+    """Rows of inner corners."""
+
+    def run(self) -> int:
+        """Calibrate, write and print."""
+        from knuckle.progress import Progress
+        from knuckle.video import open_source
+        from knuckle.video.calibrate import calibrate
+
+        with open_source(self.source) as source, Progress(source.info) as progress:
+            found = calibrate(map(progress.passing, source), self.columns, self.rows)
+        found.camera.save(self.output)
+        print(f"{found}\n  {self.output}")
+        return 0
+
+
+@dataclass(frozen=True)
+class ShowCamera:
+    """Say what a camera file means: its field of view, and where its picture is cut."""
+
+    camera: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
+    """Intrinsics as JSON, as knuckle camera calibrate writes them."""
+
+    def run(self) -> int:
+        """Print."""
+        from knuckle.camera import Camera
+
+        camera = Camera.load(self.camera)
+        width, height = 2 * camera.cx + 1, 2 * camera.cy + 1
+        across = 2 * math.degrees(math.atan(width / 2 / camera.fx))
+        print(
+            f"focal length {camera.fx:.1f} x {camera.fy:.1f} px, centre {camera.cx:.1f}, "
+            f"{camera.cy:.1f} px; about {width:.0f} x {height:.0f} px and {across:.1f}° across"
+        )
+        return 0
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Measure a hand that lies flat beside a thing of known size: it sets the scale of a track."""
+
+    source: Source
+    """Hand and thing on a table, an inch apart, from above: a video, images or a camera."""
+    thing: Literal["card", "a4", "a5", "letter", "board"] = "card"
+    """A bank card, a sheet of paper, or a checkerboard (see below)."""
+    camera: File = None
+    """Intrinsics as JSON; seen from straight above, the assumed ones do as well."""
+    columns: int = 9
+    """Board: inner corners in a row."""
+    rows: int = 6
+    """Board: rows of inner corners."""
+    square_mm: float = 25.0
+    """Board: side of a square."""
+    weights: Folder = None
+    """Folder with other networks than those in the package."""
+
+    def run(self) -> int:
+        """Measure and print."""
+        from knuckle.hand_scale import measure_hand
+        from knuckle.pipeline import HandEstimator
+        from knuckle.progress import Progress
+        from knuckle.video import open_source
+        from knuckle.video.reference import SHEETS, Board
+
+        board = Board(self.columns, self.rows, self.square_mm)
+        thing = board if self.thing == "board" else SHEETS[self.thing]
+        estimator = HandEstimator(max_hands=2, weights_dir=self.weights)
+        camera = load_camera(self.camera)
+        with open_source(self.source) as source, Progress(source.info) as progress:
+            print(measure_hand(map(progress.passing, source), estimator, thing, camera))
+        return 0
+
+
+@dataclass(frozen=True)
+class CameraVerb:
+    """Work with cameras."""
+
+    action: (
+        Annotated[Calibrate, tyro.conf.subcommand("calibrate")]
+        | Annotated[Scale, tyro.conf.subcommand("scale")]
+        | Annotated[ShowCamera, tyro.conf.subcommand("show")]
+    )
+
+    def run(self) -> int:
+        """Run the action."""
+        return self.action.run()

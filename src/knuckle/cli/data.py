@@ -1,0 +1,284 @@
+"""The verb ``data``: make, pack, check and look at training data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from knuckle.cli.verb import EXIT_ERROR, Dataset
+
+
+@dataclass(frozen=True)
+class Render:
+    """Render a training set: shards of pictures with everything known about their hands."""
+
+    kind: Annotated[Literal["crops", "frames"], tyro.conf.Positional]
+    """Close-ups of one hand, for keypoints, or whole frames, for the detector."""
+    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    """Folder for the shards; a run that was interrupted goes on with those that are missing."""
+    count: int
+    """How many pictures."""
+    seed: int = 0
+    """Another seed gives other pictures."""
+    workers: int = 1
+    """Processes that render."""
+    backgrounds: tuple[Path, ...] = ()
+    """Folders of photographs, beside the few that ship."""
+    first: int = 0
+    """Number of the first picture, to add to a set that exists: a multiple of 1000."""
+
+    def run(self) -> int:
+        """Render."""
+        from knuckle.data.rendered import Job, write_crops, write_frames
+
+        job = Job(self.out, self.count, self.seed, self.workers, self.backgrounds, self.first)
+        paths = write_crops(job) if self.kind == "crops" else write_frames(job)
+        print(f"{len(paths)} shards in {self.out}")
+        return 0
+
+
+@dataclass(frozen=True)
+class Synth:
+    """Record a synthetic studio capture of one and two hands in InterHand2.6M's format."""
+
+    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    """Folder for it; a run that was interrupted goes on with what is missing."""
+    frames: int
+    """How many pictures in all: a time step that 16 cameras see gives 16."""
+    cameras: int = 16
+    """Calibrated cameras on a dome around the hands, up to 140."""
+    fps: Literal[5, 30] = 5
+    """Time steps a second."""
+    subjects: int = 20
+    """People, dealt out to train, val and test as 70/15/15."""
+    seed: int = 0
+    """Another seed gives another capture."""
+    workers: int = 1
+    """Processes that render; their number changes nothing but the time."""
+    vary: bool = False
+    """Any background, light and gloves in place of a dark studio and bare hands."""
+    depth: bool = True
+    """Depth maps, which take more room than all the rest."""
+
+    def run(self) -> int:
+        """Render, write the annotations, and say what came out."""
+        from knuckle.data.capture import write_capture
+        from knuckle.data.capture_plan import CaptureSettings
+        from knuckle.progress import bar
+
+        settings = CaptureSettings(
+            frames=self.frames,
+            cameras=self.cameras,
+            fps=self.fps,
+            subjects=self.subjects,
+            seed=self.seed,
+            vary=self.vary,
+            depth=self.depth,
+        )
+        with bar("pictures") as advance:
+            write_capture(self.out, settings, workers=self.workers, on_progress=advance)
+        print(f"{self.frames:,} pictures in {self.out}")
+        return 0
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Pack a data set into shards, which training reads many times faster than single files."""
+
+    dataset: Dataset
+    """Folder of a data set, as it is unpacked; recognised by its files."""
+    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
+    """Folder for the shards; those that are there already are kept."""
+    what: Literal["crops", "frames"] = "crops"
+    """A square around each hand, or whole pictures."""
+    split: str = "all"
+    """One of its splits, all, or 70/15/15:train, :val, :test (dealt out anew without leaks)."""
+    size_px: int = 224
+    """Side of a packed crop."""
+    fit_masks: bool = False
+    """Work out the masks and the visibility that are not labelled from the 3D joints, by fitting
+    the parametric hand to them."""
+    processes: int = 1
+    """How many pack at the same time."""
+
+    def run(self) -> int:
+        """Pack."""
+        from knuckle.data.datasets import open_dataset
+        from knuckle.data.pack import PackSettings, pack
+        from knuckle.progress import bar
+
+        dataset = open_dataset(self.dataset, self.split)
+        if self.fit_masks:
+            from knuckle.data.fitted import FittedSet
+
+            with bar("labels read") as advance:
+                dataset = FittedSet(dataset, on_progress=advance)
+        settings = PackSettings(self.what, self.size_px, processes=self.processes)
+        with bar("packed") as advance:
+            paths = pack(dataset, self.out, settings, on_progress=advance)
+        print(f"{len(paths)} shards in {self.out}")
+        return 0
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Fit the parametric hand to the 3D joints of a data set, and say how well it fits."""
+
+    dataset: Dataset
+    """Folder of a data set, as it is unpacked; recognised by its files."""
+    output: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    """Folder for fits.npz (pose, shape, place, joint angles, bone lengths), residuals.csv, and the
+    pictures over.jpg (on the data set's own) and drawn.jpg (hands alone)."""
+    split: str = "all"
+    """One of its splits, all, or 70/15/15:train, :val, :test."""
+    pictures: int = 12
+    """How many to draw, spread evenly over the data set."""
+
+    def run(self) -> int:
+        """Fit, print and write."""
+        from knuckle.data.datasets import open_dataset
+        from knuckle.data.fit_report import measure, print_table, write_pictures, write_table
+        from knuckle.data.fitted import FittedSet
+        from knuckle.progress import bar
+
+        with bar("labels read") as advance:
+            dataset = FittedSet(open_dataset(self.dataset, self.split), on_progress=advance)
+        table = measure(dataset)
+        print_table(table)
+        paths = write_table(table, self.output)
+        paths += write_pictures(dataset, self.output, count=self.pictures)
+        print("\n".join(f"  {path}" for path in paths))
+        return 0
+
+
+@dataclass(frozen=True)
+class PackPhotographs:
+    """Pack photographs that a teacher has labelled."""
+
+    labels: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="LABELS")]
+    """The JSON that src/knuckle/data/teacher.py wrote."""
+    root: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="ROOT")]
+    """The folder that holds the photographs' folders."""
+    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
+    """Folder for crops.npz, frames.npz and handless.npz."""
+
+    def run(self) -> int:
+        """Pack."""
+        from knuckle.data.photographs import pack
+
+        pack(self.labels, self.root, self.out)
+        print(self.out)
+        return 0
+
+
+@dataclass(frozen=True)
+class Check:
+    """Find every fault of a data set: labels that contradict each other, pictures that are gone."""
+
+    dataset: Dataset
+    """Folder of a data set, as it is unpacked; recognised by its files."""
+
+    def run(self) -> int:
+        """Check; the exit code says whether there is a fault."""
+        from knuckle.data.check import check
+        from knuckle.progress import bar
+
+        with bar("pictures") as advance:
+            report = check(self.dataset, on_progress=advance)
+        for fault in report.faults:
+            print(fault)
+        print(report)
+        return EXIT_ERROR if report.faults else 0
+
+
+@dataclass(frozen=True)
+class Stats:
+    """Say what a data set holds, what was left out of it and why."""
+
+    dataset: Dataset
+    """Folder of a data set, as it is unpacked; recognised by its files."""
+    split: str = "all"
+    """One of its splits, all, or 70/15/15:train, :val, :test."""
+    read: bool = False
+    """Also read every picture, for their sizes."""
+    plausibility: bool = False
+    """Also measure whether people could have done this: angles, bones, hands in hands."""
+
+    def run(self) -> int:
+        """Count and print."""
+        from knuckle.data.census import describe, take_census
+        from knuckle.data.datasets import open_dataset
+        from knuckle.data.plausibility import measure
+        from knuckle.progress import bar
+
+        dataset = open_dataset(self.dataset, self.split)
+        print(describe(dataset, take_census(dataset, read=self.read)))
+        if self.plausibility:
+            with bar("labels") as advance:
+                found = measure(dataset, advance)
+            print(f"\n{found}")
+        return 0
+
+
+@dataclass(frozen=True)
+class Split:
+    """Divide a data set into 70/15/15 by people, captures or sequences, and write who is where."""
+
+    dataset: Dataset
+    """Folder of a data set, as it is unpacked; recognised by its files."""
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = Path("split.json")
+    """The file to write: the shares, and the keys of each part."""
+
+    def run(self) -> int:
+        """Divide, write and say what came out."""
+        from knuckle.data.datasets import divide
+
+        print(f"{divide(self.dataset, self.output)}\n  {self.output}")
+        return 0
+
+
+@dataclass(frozen=True)
+class Show:
+    """Write a sheet of pictures with their labels drawn onto them, to look at before trusting."""
+
+    dataset: Dataset
+    """Folder of a data set, as it is unpacked; recognised by its files."""
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = Path("sheet.jpg")
+    """The picture to write."""
+    split: str = "all"
+    """One of its splits, all, or 70/15/15:train, :val, :test."""
+    count: int = 16
+    """How many pictures, spread evenly over the data set."""
+
+    def run(self) -> int:
+        """Draw and say where it is."""
+        from knuckle.data.datasets import open_dataset
+        from knuckle.data.show import write_contact_sheet
+
+        dataset = open_dataset(self.dataset, self.split)
+        print(write_contact_sheet(dataset, self.output, count=self.count))
+        return 0
+
+
+@dataclass(frozen=True)
+class Data:
+    """Make, pack, check and look at training data."""
+
+    action: (
+        Annotated[Render, tyro.conf.subcommand("render")]
+        | Annotated[Synth, tyro.conf.subcommand("synth")]
+        | Annotated[Pack, tyro.conf.subcommand("pack")]
+        | Annotated[Fit, tyro.conf.subcommand("fit")]
+        | Annotated[PackPhotographs, tyro.conf.subcommand("pack-photographs")]
+        | Annotated[Check, tyro.conf.subcommand("check")]
+        | Annotated[Stats, tyro.conf.subcommand("stats")]
+        | Annotated[Split, tyro.conf.subcommand("split")]
+        | Annotated[Show, tyro.conf.subcommand("show")]
+    )
+
+    def run(self) -> int:
+        """Run the action."""
+        return self.action.run()

@@ -1,0 +1,257 @@
+"""Verbs that find hands in a video, and that show what was found."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from knuckle.cli.verb import (
+    EXIT_ERROR,
+    EXIT_SIGNAL,
+    File,
+    Folder,
+    Number,
+    Output,
+    Result,
+    Source,
+    load_camera,
+)
+
+if TYPE_CHECKING:
+    from knuckle.job import Summary
+    from knuckle.pipeline import HandTracker
+
+
+@dataclass(frozen=True)
+class Track:
+    """Find the hands in a video and write where every joint is, in pixels and in millimetres."""
+
+    source: Source
+    """A video file, a folder of images, an image, the index of a camera, or the URL of a stream."""
+    output: Output = None
+    """Folder for the results; by default one here that is named after the source."""
+    format: str = "npz,json,csv"
+    """What to write, separated by commas: npz, json, csv, parquet, overlay."""
+    overlay: bool = False
+    """Also write the video with the hands drawn onto it."""
+    camera: File = None
+    """Intrinsics as JSON: fx, fy, cx, cy, distortion. Without them a view of 65° is assumed."""
+    max_hands: int = 2
+    """Follow at most so many hands at a time."""
+    raw: bool = False
+    """Write the estimate of each frame alone, without smoothing."""
+    offline: bool = False
+    """Smooth with what comes before and after, when all is seen; fills short gaps."""
+    hand_length_mm: Number = None
+    """Length from the wrist to the tip of the middle finger, if it is known: it sets the scale."""
+    fps: Number = None
+    """Frame rate of a folder of images, or the one asked of a camera."""
+    weights: Folder = None
+    """Folder with other networks than those in the package."""
+
+    def run(self) -> int:
+        """Track, with progress, and say what was found and where it is."""
+        from knuckle.job import open_sinks, run
+        from knuckle.output import RunInfo
+        from knuckle.progress import Progress
+        from knuckle.two_pass import run_offline
+        from knuckle.video import open_source
+
+        if self.raw and self.offline:
+            raise ValueError("--raw and --offline contradict each other: give one of them")
+        camera = load_camera(self.camera)
+        raw = self.raw or self.offline
+        tracker = _tracker(self.max_hands, raw, self.weights, self.hand_length_mm)
+        again = partial(open_source, self.source, camera=camera, fps=self.fps)
+        folder = self.output or default_folder(self.source)
+        with again() as source:
+            info = RunInfo.of(
+                self.source, source.size, camera=camera, fps=source.fps, weights=tracker.versions
+            )
+            names = _names(self.format) + ["overlay"] * self.overlay
+            sinks = open_sinks(names, folder, info)
+            if self.offline:
+                return report(run_offline(source, again, tracker, sinks, info, folder))
+            with Progress(source.info) as progress:
+                summary = run(source, tracker, sinks, on_frame=progress.advance)
+        return report(summary)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Show where the time of a frame goes, stage by stage, and MediaPipe beside it."""
+
+    source: Source
+    """A video file, or anything else that knuckle track takes."""
+    max_hands: int = 2
+    """Follow at most so many hands at a time."""
+    overlay: bool = False
+    """Draw and encode the overlay video as well (it is thrown away)."""
+    frames: int = 1000
+    """Stop after so many frames."""
+    weights: Folder = None
+    """Folder with other networks than those in the package."""
+    mediapipe_python: File = None
+    """Python of an environment with mediapipe 0.10.21; found by itself if it is in this one."""
+
+    def run(self) -> int:
+        """Measure and print."""
+        from importlib.util import find_spec
+
+        from knuckle.bench import measure, measure_mediapipe, table
+        from knuckle.pipeline import HandTracker
+        from knuckle.video import open_source
+
+        tracker = HandTracker(max_hands=self.max_hands, weights_dir=self.weights)
+        source = open_source(self.source)
+        width, height = source.size
+        print(f"{self.source}: {width} x {height}, {os.cpu_count()} processors")
+        print(table(measure(source, tracker, overlay=self.overlay, limit=self.frames)))
+        python = self.mediapipe_python
+        if python is None and find_spec("mediapipe"):
+            python = Path(sys.executable)
+        if python is not None:
+            peer = measure_mediapipe(
+                Path(self.source), python=python, max_hands=self.max_hands, limit=self.frames
+            )
+            print(peer)
+        return 0
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Draw a result over time: where each hand was, how its fingers bent, how sure that is."""
+
+    result: Result
+    """Folder or file that knuckle track wrote."""
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = None
+    """Picture to write (.png, .svg or .pdf); by default plot.png beside the result."""
+
+    def run(self) -> int:
+        """Plot and say where it is."""
+        from knuckle.output import open_recording
+        from knuckle.viewer.plot import save_plot
+
+        folder = self.result if self.result.is_dir() else self.result.parent
+        path = self.output or folder / "plot.png"
+        save_plot(open_recording(self.result), path)
+        print(path)
+        return 0
+
+
+@dataclass(frozen=True)
+class Live:
+    """Show a camera in the browser with the hands drawn onto it, and in 3D beside it."""
+
+    camera_index: int = 0
+    """Which camera of this machine."""
+    source: Annotated[str | None, tyro.conf.arg(metavar="SOURCE")] = None
+    """Instead of a camera: a device, the URL of a stream, or a video."""
+    record: Folder = None
+    """Also write the results into this folder."""
+    format: str = "npz,json,csv"
+    """What to record, separated by commas: npz, json, csv, parquet, overlay."""
+    camera: File = None
+    """Intrinsics as JSON: fx, fy, cx, cy, distortion. Without them a view of 65° is assumed."""
+    max_hands: int = 2
+    """Follow at most so many hands at a time."""
+    raw: bool = False
+    """Show the estimate of each frame alone, without smoothing."""
+    weights: Folder = None
+    """Folder with other networks than those in the package."""
+    host: str = "127.0.0.1"
+    """Serve on this address; by default nobody but this machine can see the page."""
+    port: int = 8080
+    """Serve on this port, or on the next free one."""
+
+    def run(self) -> int:
+        """Track and serve until interrupted."""
+        from knuckle.job import open_sinks
+        from knuckle.output import RunInfo
+        from knuckle.video import open_source
+        from knuckle.viewer.live import live
+        from knuckle.viewer.stage import StageSettings
+
+        camera = load_camera(self.camera)
+        tracker = _tracker(self.max_hands, self.raw, self.weights)
+        name = str(self.camera_index) if self.source is None else self.source
+        with open_source(name, camera=camera) as source:
+            info = RunInfo.of(
+                name, source.size, camera=camera, fps=source.fps, weights=tracker.versions
+            )
+            sinks = open_sinks(_names(self.format), self.record, info) if self.record else []
+            summary = live(
+                source,
+                tracker,
+                sinks,
+                StageSettings(self.host, self.port),
+                camera=camera,
+                max_hands=self.max_hands,
+            )
+        return report(summary)
+
+
+@dataclass(frozen=True)
+class View:
+    """Play a result in the browser: the hands in 3D, beside and in front of their video."""
+
+    result: Result
+    """Folder or file that knuckle track wrote."""
+    video: File = None
+    """Where the video is now; by default where it was."""
+    host: str = "127.0.0.1"
+    """Serve on this address; by default nobody but this machine can see the page."""
+    port: int = 8080
+    """Serve on this port, or on the next free one."""
+
+    def run(self) -> int:
+        """Serve until interrupted."""
+        from knuckle.output import open_recording
+        from knuckle.viewer.play import view
+        from knuckle.viewer.stage import StageSettings
+
+        recording = open_recording(self.result)
+        with suppress(KeyboardInterrupt):  # the way to end it
+            view(recording, self.video, StageSettings(self.host, self.port))
+        return 0
+
+
+def default_folder(source: str) -> Path:
+    """Where results go if nobody says: here, named after the source."""
+    name = source.split("://")[-1].split("?")[0].rstrip("/").split("/")[-1]
+    stem = Path(name).stem if name else "stream"
+    return Path(f"{'camera-' * source.isdecimal()}{stem}-hands")
+
+
+def report(summary: Summary) -> int:
+    """Say how a run went; return the exit code."""
+    print(summary)
+    if summary.signal_number is not None:
+        print("knuckle: stopped; what came before is in the files", file=sys.stderr)
+        return EXIT_SIGNAL + summary.signal_number
+    if summary.error is not None:
+        print(f"knuckle: {summary.error}", file=sys.stderr)
+        return EXIT_ERROR
+    return 0
+
+
+def _names(formats: str) -> list[str]:
+    return [name.strip() for name in formats.split(",") if name.strip()]
+
+
+def _tracker(
+    max_hands: int, raw: bool, weights: Path | None, hand_length_mm: float | None = None
+) -> HandTracker:
+    from knuckle.pipeline import HandTracker
+
+    options: dict[str, Any] = {"smooth": None} if raw else {}
+    return HandTracker(
+        max_hands=max_hands, weights_dir=weights, hand_length_mm=hand_length_mm, **options
+    )

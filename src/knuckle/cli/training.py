@@ -1,0 +1,173 @@
+"""Verbs that train networks, export them, and measure them on data sets."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from knuckle.cli.verb import Dataset
+
+if TYPE_CHECKING:
+    from knuckle.data.interhand26m import Selection
+    from knuckle.data.labelled import LabelledSet
+    from knuckle.evaluate import Predictions
+
+#: Files of a training run that stand for the run.
+CHECKPOINTS = (".ckpt", ".pt")
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a network as a recipe says; a run that was interrupted goes on where it was."""
+
+    recipe: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
+    """A TOML file; those of the shipped networks are in recipes/."""
+    runs: Path = Path("runs")
+    """Folder of all runs."""
+    fresh: bool = False
+    """Begin anew even if the run has begun before."""
+
+    def run(self) -> int:
+        """Train until the recipe's time is spent."""
+        from knuckle.train.recipe import Recipe
+        from knuckle.train.run import train
+
+        weights = train(Recipe.load(self.recipe), self.runs, fresh=self.fresh)
+        print(f"{weights}: now knuckle export {weights.parent} --out FOLDER")
+        return 0
+
+
+@dataclass(frozen=True)
+class Export:
+    """Turn a training run into the ONNX files that the runtime reads, and compare the numbers."""
+
+    checkpoint: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """Folder of a training run (runs/NAME)."""
+    out: Path = Path("weights")
+    """Folder for the ONNX files; knuckle track --weights takes it."""
+    full: bool = False
+    """Store weights in single precision instead of half: twice the size."""
+
+    def run(self) -> int:
+        """Export and say where the files are."""
+        from knuckle.export import export
+
+        for path in export(self.checkpoint, self.out, half=not self.full):
+            print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+        return 0
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure a system against a data set, under a named protocol."""
+
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
+    """A file of predictions; or networks: a folder of them, one ONNX file, a training run or its
+    checkpoint, or "knuckle" for those in the package, which also stand in for what is missing."""
+    dataset: Dataset
+    """Folder of a data set, as it is unpacked; recognised by its files."""
+    split: str = "all"
+    """One of its splits, all, or 70/15/15:train, :val, :test (dealt out anew without leaks)."""
+    protocol: str = "knuckle"
+    """How to score: knuckle, moon, mmpose or intaghand; docs/ say what each means."""
+    boxes: Literal["own", "true"] = "own"
+    """Find the hands by itself, or be given the true boxes."""
+    intrinsics: Literal["given", "assumed"] = "given"
+    """Be given the true camera, or assume a field of view."""
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")] = Path("evaluation")
+    """Folder for predictions, numbers, plots and the worst hands."""
+    no_pictures: bool = False
+    """Leave out what needs reading the pictures again."""
+    annotation: Literal["all", "human", "machine"] = "all"
+    """InterHand2.6M: labels made by people, by a network, or all (H, M, H+M in the papers)."""
+    hands: Literal["all", "single", "two"] = "all"
+    """InterHand2.6M: only pictures of one hand, or of two."""
+    clean: bool = False
+    """InterHand2.6M: leave out its known flaws. The papers leave them in."""
+
+    def run(self) -> int:
+        """Predict, unless predictions were given; score, print and write."""
+        from knuckle.data.datasets import leak_report, open_dataset
+        from knuckle.evaluate import evaluate, print_report, publish, read_predictions
+        from knuckle.output import make_folder
+
+        dataset = open_dataset(self.dataset, self.split, selection=self._selection())
+        print(dataset.report)
+        print(leak_report(self.dataset, self.split, selection=self._selection()))
+        make_folder(self.output)
+        given = Path(self.model)
+        is_text = given.is_file() and given.suffix not in (".onnx", *CHECKPOINTS)
+        predictions = read_predictions(given) if is_text else self._predict(dataset)
+        evaluation = evaluate(dataset, predictions, self.protocol)
+        print_report(evaluation)
+        for path in publish(evaluation, self.output, pictures=not self.no_pictures):
+            print(f"  {path}")
+        return 0
+
+    def _selection(self) -> Selection | None:
+        """Which records count; a data set that has none to select from refuses any wish."""
+        from knuckle.data.datasets import recognise
+        from knuckle.data.interhand26m import InterHand26M, Selection
+
+        wished = (self.annotation, self.hands, self.clean) != ("all", "all", False)
+        if recognise(self.dataset) != InterHand26M.name and not wished:
+            return None
+        base = Selection() if self.clean else Selection.official()
+        return replace(base, annotation=self.annotation, hands=self.hands)
+
+    def _predict(self, dataset: LabelledSet) -> Predictions:
+        from knuckle.evaluate import System, predict
+        from knuckle.pipeline import HandEstimator
+        from knuckle.progress import bar
+
+        packaged = self.model == "knuckle" and not Path("knuckle").is_dir()
+        weights = None if packaged else complete_networks(Path(self.model), self.output / "weights")
+        estimator = HandEstimator(weights_dir=weights)
+        versions = " ".join(f"{kind} {number}" for kind, number in estimator.versions.items())
+        system = System(f"{self.model} ({versions})", self.boxes, self.intrinsics)
+        path = self.output / "predictions.jsonl"
+        with bar("pictures") as advance:
+            return predict(dataset, estimator, system, path, on_progress=advance)
+
+
+def complete_networks(given: Path, folder: Path) -> Path:
+    """A folder with a network of every kind: the given ones, and the package's for the rest.
+
+    Args:
+        given: a folder of networks, one ONNX file, or a training run or a checkpoint in it; the
+            averaged weights of the run are exported.
+        folder: where they are put together.
+
+    Returns:
+        ``given`` if nothing is missing in it, else ``folder``.
+    """
+    from knuckle.modelcard import KINDS
+    from knuckle.runtime import read_card, weights_folder
+
+    if given.is_dir() and all((given / f"{kind}.onnx").is_file() for kind in KINDS):
+        return given
+    if given.is_file() and given.suffix in CHECKPOINTS:
+        given = given.parent
+    if (given / "recipe.json").is_file():
+        from knuckle.export import export
+
+        networks = export(given, folder)
+    else:
+        networks = sorted(given.glob("*.onnx")) if given.is_dir() else [given]
+    if not networks or not all(path.is_file() for path in networks):
+        raise FileNotFoundError(
+            f"{given} is no file of predictions, no network, no folder of networks and no training "
+            "run; give one of them, or knuckle for the networks in the package"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    with weights_folder(None) as package:
+        of_kind = {kind: package / f"{kind}.onnx" for kind in KINDS}
+        of_kind |= {read_card(path).kind: path for path in networks}
+        for kind, path in of_kind.items():
+            if path != folder / f"{kind}.onnx":
+                shutil.copyfile(path, folder / f"{kind}.onnx")
+    return folder
