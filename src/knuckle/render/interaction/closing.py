@@ -1,0 +1,198 @@
+"""Hands that close until they touch, drawn again until they do not pass through each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from knuckle.render.contact import gap_mm, penetration_mm, resolve
+from knuckle.render.hand_model import FLEXION, HandModel, HandParameters, sample_shapes
+from knuckle.render.interaction.approach import draw_approach
+from knuckle.render.interaction.frames import Pair, merged, mirror, unit, upright
+from knuckle.render.interaction.meetings import MEETINGS, NAMES, shares_of
+from knuckle.render.poses import (
+    DIP,
+    MAX_PENETRATION_MM,
+    MCP,
+    PIP,
+    constrain,
+    finger_penetration_mm,
+)
+
+#: Deepest overlap of two hands that a sampled pair may have (mm, by ``penetration_mm``), and the
+#: widest gap at which they count as touching.
+MAX_OVERLAP_MM, MAX_GAP_MM = 2.5, 1.0
+
+_ROUNDS = 8  # of drawing again what passes through
+_CURL_STEPS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Two hands each in one frame.
+
+    Attributes:
+        right, left: N hands each.
+        kind: (N,) how they meet: rows of ``MEETINGS``.
+    """
+
+    right: HandParameters
+    left: HandParameters
+    kind: np.ndarray
+
+
+def sample_interactions(
+    rng: np.random.Generator,
+    n: int,
+    shapes: tuple[np.ndarray, np.ndarray] | None = None,
+    mix: Mapping[str, float] | None = None,
+) -> Pairs:
+    """Pairs of hands of one person that touch and do not pass through each other.
+
+    Args:
+        rng: the same generator state gives the same pairs.
+        n: how many.
+        shapes: (N, S) of the right and of the left hands; random people's if None.
+        mix: share of each kind (names of ``MEETINGS``); the meetings' own shares if None.
+
+    Returns:
+        N pairs in a frame that stands upright as a camera before the person would: x to the
+        person's left, y down, z away from the viewer, its origin between the hands. They overlap
+        by no more than ``MAX_OVERLAP_MM``; what did not come free after a number of draws is moved
+        apart.
+
+    Raises:
+        ValueError: a name in ``mix`` is unknown, or no share is positive.
+    """
+    shares = shares_of(mix)
+    if shapes is None:
+        people = sample_shapes(rng, n, HandModel.load().n_shape)
+        shapes = people, people
+    mirrored = rng.random(n) < 0.5
+    right, left = (np.asarray(shape, np.float32) for shape in shapes)
+    first_shape = np.where(mirrored[:, None], left, right)
+    second_shape = np.where(mirrored[:, None], right, left)
+    kind = rng.choice(len(NAMES), n, p=shares)
+    first, second = meet(rng, first_shape, second_shape, kind).closed
+    first, second = upright(first, second)
+    other = mirror(second), mirror(first)
+    return Pairs(merged(mirrored, other[0], first), merged(mirrored, other[1], second), kind)
+
+
+@dataclass(frozen=True, eq=False)
+class Met:
+    """Pairs that have met: each a first and a second hand, in the frame of the first.
+
+    Attributes:
+        opened: before they close: free of each other, hardly touching.
+        closed: after.
+        touch, retreat, normal: see ``Approach``.
+    """
+
+    opened: Pair
+    closed: Pair
+    touch: np.ndarray
+    retreat: np.ndarray
+    normal: np.ndarray
+
+    def good(self) -> np.ndarray:
+        """(N,) bool: both states are free, and in the second the hands touch."""
+        return (
+            are_free(*self.opened) & are_free(*self.closed) & (gap_mm(*self.closed) <= MAX_GAP_MM)
+        )
+
+    def with_rows(self, rows: np.ndarray, others: Met) -> Met:
+        """The same with some pairs replaced."""
+        arrays = [a.copy() for a in (self.touch, self.retreat, self.normal)]
+        for array, new in zip(arrays, (others.touch, others.retreat, others.normal), strict=True):
+            array[rows] = new
+        opened, closed = (
+            (mine[0].with_rows(rows, new[0]), mine[1].with_rows(rows, new[1]))
+            for mine, new in ((self.opened, others.opened), (self.closed, others.closed))
+        )
+        return Met(opened, closed, *arrays)
+
+
+def meet(
+    rng: np.random.Generator, first_shape: np.ndarray, second_shape: np.ndarray, kind: np.ndarray
+) -> Met:
+    """Pairs of the given kinds, drawn again until they are good."""
+    met = _met_once(rng, first_shape, second_shape, kind)
+    for _ in range(_ROUNDS):
+        bad = np.flatnonzero(~met.good())
+        if not len(bad):
+            return met
+        again = _met_once(rng, first_shape[bad], second_shape[bad], kind[bad])
+        met = met.with_rows(bad, again)
+    bad = np.flatnonzero(~met.good())
+    return met.with_rows(bad, _apart(rng, first_shape[bad], second_shape[bad], kind[bad]))
+
+
+def _met_once(
+    rng: np.random.Generator, first_shape: np.ndarray, second_shape: np.ndarray, kind: np.ndarray
+) -> Met:
+    approach = draw_approach(rng, first_shape, second_shape, kind)
+    give = np.array([meeting.give_mm for meeting in MEETINGS.values()])[kind]
+    opened = resolve(approach.first, approach.second, steps=20, give_mm=give)
+    closed = resolve(*_curled(rng, opened, kind), approach.touch, give_mm=give)
+    closed = resolve(*closed, steps=8, give_mm=give)  # what pulls may have pressed too hard
+    return Met(opened, closed, approach.touch, approach.retreat, approach.normal)
+
+
+def _curled(rng: np.random.Generator, pair: Pair, kind: np.ndarray) -> Pair:
+    """Fingers bent step by step, as far as the other hand lets them."""
+    most = np.array([meeting.curl_deg for meeting in MEETINGS.values()])[kind]  # (N, 3)
+    rows = np.flatnonzero(most.any(axis=1))
+    first, second = pair[0][rows], pair[1][rows]
+    bend = most[rows] * np.sqrt(rng.random((len(rows), 1))) / _CURL_STEPS
+    for _ in range(_CURL_STEPS if len(rows) else 0):
+        bent = _bent(first, bend), _bent(second, bend)
+        first, second = resolve(*bent, steps=6, give_mm=MEETINGS["interlaced"].give_mm)
+    return pair[0].with_rows(rows, first), pair[1].with_rows(rows, second)
+
+
+def _bent(hand: HandParameters, bend_deg: np.ndarray) -> HandParameters:
+    """The four fingers flexed further by (N, 3) degrees at MCP, PIP and DIP."""
+    pose = hand.pose_deg.copy()
+    for rows, degrees in zip((MCP, PIP, DIP), bend_deg.T, strict=True):
+        pose[:, rows, FLEXION] += degrees[:, None]
+    return replace(hand, pose_deg=constrain(pose))
+
+
+def _apart(
+    rng: np.random.Generator, first_shape: np.ndarray, second_shape: np.ndarray, kind: np.ndarray
+) -> Met:
+    """Pairs as they were drawn, moved apart: what takes the place of those that never come free."""
+    approach = draw_approach(rng, first_shape, second_shape, kind)
+    pair = approach.first, moved_apart(approach.first, approach.second)
+    return Met(pair, pair, approach.touch, approach.retreat, approach.normal)
+
+
+def are_free(first: HandParameters, second: HandParameters) -> np.ndarray:
+    """(N,) bool: neither the hands nor the fingers of one of them pass through each other."""
+    own = np.maximum(own_penetration_mm(first), own_penetration_mm(second))
+    deep = penetration_mm(first, second)
+    return (deep <= MAX_OVERLAP_MM) & (own <= MAX_PENETRATION_MM + 0.5)
+
+
+def own_penetration_mm(hand: HandParameters) -> np.ndarray:
+    """(N,) how deep fingers of each hand reach into each other or into the palm."""
+    model = HandModel.load()
+    return finger_penetration_mm(
+        model.joints_from_pose(hand.pose_deg, model.rest_joints(hand.shape))
+    )
+
+
+def moved_apart(first: HandParameters, second: HandParameters) -> HandParameters:
+    """The second hands, away from the first ones as far as needed."""
+    palms = [hand.root_mm + 50 * hand.R_camera_from_hand[:, :, 1] for hand in (first, second)]
+    away = unit(palms[1] - palms[0])
+    for _ in range(40):
+        deep = penetration_mm(first, second)
+        if (deep <= MAX_OVERLAP_MM).all():
+            break
+        push = np.where(deep > MAX_OVERLAP_MM, deep + 1.0, 0.0)
+        second = replace(second, root_mm=second.root_mm + push[:, None] * away)
+    return second
