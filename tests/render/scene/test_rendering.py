@@ -1,18 +1,18 @@
+"""A given scene: joints, maps and visibility are those of what the picture shows."""
+
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from knuckle.camera import Camera
-from knuckle.crop import Crop
 from knuckle.hand import KNUCKLES, Joint
 from knuckle.render.backgrounds import Backgrounds
-from knuckle.render.camera_faults import CameraFaults
 from knuckle.render.hand_model import FINGER_ROWS, HandModel, HandParameters
 from knuckle.render.looks import HandLook, PlacedHand, place
 from knuckle.render.people import thing
 from knuckle.render.props import box
-from knuckle.render.scene import CROPS, FRAMES, World, render_crops, render_frames, render_scene
+from knuckle.render.scene import World, render_scene
 from knuckle.render.stage import ClothMaterial, Lights, SkinMaterial
 
 #: The palm towards the camera, fingers up.
@@ -111,75 +111,3 @@ def test_two_cameras_of_one_moment_agree(world):
 def test_a_distorted_camera_is_refused(world):
     with pytest.raises(ValueError, match="without distortion"):
         draw(world, [hand()], camera=replace(CAMERA, distortion=(0.1, 0.0, 0.0, 0.0)))
-
-
-@pytest.fixture(scope="module")
-def crops(world):
-    return list(render_crops(np.random.default_rng(0), 32, world))
-
-
-def test_crops_show_an_upright_right_hand_with_its_camera(crops):
-    for sample in crops:
-        label = sample.hands[0]
-        assert sample.image.shape == (160, 160, 3)
-        assert label.side == "right"
-        np.testing.assert_allclose(label.joints_px, sample.camera.project(label.joints_mm))
-        crop = Crop.from_joints(label.joints_px, "right")
-        assert 100 < crop.size_px < 145  # asked for: 114 to 128, seen from straight ahead
-        assert np.abs(np.array(crop.centre_px) - 79.5).max() < 16
-        assert abs(np.degrees(crop.angle)) < 40
-
-
-def test_crops_show_enough_of_the_hand(crops):
-    """Forearms may hide it where the camera looks along them, but things and others do not."""
-    seen = np.array([sample.hands[0].visible.sum() for sample in crops])
-    assert (seen >= 5).mean() > 0.85
-    assert all((sample.hand_map == 1).any() for sample in crops)
-
-
-def test_crops_are_the_same_for_the_same_seed(world, crops):
-    again = list(render_crops(np.random.default_rng(0), 32, world))
-    assert all((a.image == b.image).all() for a, b in zip(crops, again, strict=True))
-    other = next(render_crops(np.random.default_rng(1), 1, world))
-    assert (other.image != crops[0].image).any()
-
-
-def test_crops_come_from_all_fields_of_view_and_distances(world):
-    settings = replace(CROPS, size_px=80, crop_px=(57.0, 64.0))
-    samples = list(render_crops(np.random.default_rng(2), 48, world, settings))
-    distance = np.array([s.hands[0].joints_mm[0, 2] for s in samples])
-    assert distance.min() < 350 and distance.max() > 1200
-    assert any(len(s.hands) == 2 for s in samples)
-
-
-def test_frames_hold_no_to_four_hands_of_both_sides(world):
-    settings = replace(FRAMES, faults=CameraFaults(0.0))
-    frames = list(render_frames(np.random.default_rng(0), 40, world, settings, 96, 72))
-    numbers = {len(frame.hands) for frame in frames}
-    assert 0 in numbers and max(numbers) in (2, 3, 4)
-    assert {h.side for f in frames for h in f.hands} == {"left", "right"}
-    for frame in frames:
-        assert frame.image.shape == (72, 96, 3) and frame.complete
-        assert frame.hand_map.max() == len(frame.hands)
-        assert all(hand.visible.sum() >= 4 for hand in frame.hands)
-
-
-def test_crops_of_touching_hands_show_a_right_and_a_left_hand_that_meet(world):
-    settings = replace(CROPS, contact=1.0, occluder=0.0, faults=CameraFaults(0.0), size_px=80,
-                       crop_px=(57.0, 64.0))  # fmt: skip
-    crops = list(render_crops(np.random.default_rng(0), 12, world, settings))
-    pairs = [sample for sample in crops if len(sample.hands) == 2]
-    assert len(pairs) >= 8  # what hides the hand altogether is left out
-    for sample in pairs:
-        right, left = sample.hands
-        assert (right.side, left.side) == ("right", "left")
-        gaps = np.linalg.norm(right.joints_mm[:, None] - left.joints_mm, axis=-1)
-        assert gaps.min() < 70  # two palms, or a palm and a wrist, have this between their joints
-    assert any((sample.hand_map == 2).any() for sample in pairs)
-
-
-def test_frames_of_touching_hands_hold_both(world):
-    settings = replace(FRAMES, contact=1.0, faults=CameraFaults(0.0), distance_m=(0.3, 0.8))
-    frames = list(render_frames(np.random.default_rng(0), 12, world, settings, 96, 72))
-    both = [{hand.side for hand in frame.hands} == {"left", "right"} for frame in frames]
-    assert np.mean(both) > 0.5  # of some, one hides behind the other

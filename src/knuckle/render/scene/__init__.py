@@ -1,0 +1,32 @@
+"""Scenes: what is in a picture, and the picture with everything that is true about it.
+
+Three levels. ``render_scene`` draws what it is told, for clips and captures in which several
+cameras see the same moment. ``render_crops`` and ``render_frames`` draw random scenes: close to one
+hand as the keypoint network sees it, and whole frames as the detector sees them. What they put into
+a scene comes from ``hands.py``, ``things.py`` and ``light.py``.
+"""
+
+from knuckle.render.scene.crops import CROPS, CropSettings, render_crop, render_crops
+from knuckle.render.scene.frames import FRAMES, FrameSettings, render_frame, render_frames
+from knuckle.render.scene.hands import sample_view
+from knuckle.render.scene.light import sample_lights
+from knuckle.render.scene.rendering import Rendering, World, render_scene, render_stage
+from knuckle.render.scene.things import held
+
+__all__ = [
+    "CROPS",
+    "FRAMES",
+    "CropSettings",
+    "FrameSettings",
+    "Rendering",
+    "World",
+    "held",
+    "render_crop",
+    "render_crops",
+    "render_frame",
+    "render_frames",
+    "render_scene",
+    "render_stage",
+    "sample_lights",
+    "sample_view",
+]

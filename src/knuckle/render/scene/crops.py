@@ -1,0 +1,181 @@
+"""Random close-ups of one hand, as the keypoint network sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from knuckle.camera import Camera
+from knuckle.crop import MARGIN, Crop
+from knuckle.render.camera_faults import CameraFaults
+from knuckle.render.hand_model import HandModel
+from knuckle.render.looks import PlacedHand, sample_look
+from knuckle.render.people import elbow_mm, person
+from knuckle.render.scene.hands import (
+    POSE_BATCH,
+    beside,
+    deepest_of,
+    in_front,
+    looks_of_one,
+    random_hands,
+    random_sides,
+    touching_hands,
+    viewed,
+)
+from knuckle.render.scene.light import sample_lights, with_surface
+from knuckle.render.scene.rendering import World, render_scene
+from knuckle.render.scene.things import behind, held, in_the_way
+from knuckle.render.stage import Mesh
+from knuckle.sample import Sample
+
+
+@dataclass(frozen=True)
+class CropSettings:
+    """Random close-ups of one hand.
+
+    Attributes:
+        size_px: width and height of the picture.
+        crop_px: how much of the picture the hand's own crop (``Crop.from_joints``) spans, from-to.
+        fov_deg: diagonal field of view of the camera that took the frame, from-to.
+        distance_m: from camera to hand, from-to; drawn evenly in the logarithm.
+        contact: how many pictures show both hands of one person touching.
+        second_hand: how many of the others have another hand near by.
+        occluder, distractor, body: how many pictures have them.
+        surface: how many have a desk or a wall close behind, on which shadows fall.
+        jitter_deg, jitter_px: how inexactly the hand is upright and in the middle.
+        faults: what the camera does to the picture.
+    """
+
+    size_px: int = 160
+    crop_px: tuple[float, float] = (114.0, 128.0)
+    fov_deg: tuple[float, float] = (15.0, 100.0)
+    distance_m: tuple[float, float] = (0.15, 2.0)
+    contact: float = 0.15
+    second_hand: float = 0.30
+    occluder: float = 0.25
+    distractor: float = 0.20
+    body: float = 0.15
+    surface: float = 0.25
+    jitter_deg: float = 6.0
+    jitter_px: float = 4.0
+    faults: CameraFaults = field(default_factory=CameraFaults)
+
+
+#: The usual settings.
+CROPS = CropSettings()
+
+
+def render_crop(
+    rng: np.random.Generator,
+    world: World,
+    settings: CropSettings = CROPS,
+    key: str = "crop",
+) -> Sample:
+    """One random close-up; ``render_crops`` is faster for many."""
+    return next(render_crops(rng, 1, world, settings, prefix=key))
+
+
+def render_crops(
+    rng: np.random.Generator,
+    count: int,
+    world: World,
+    settings: CropSettings = CROPS,
+    *,
+    prefix: str = "crop",
+) -> Iterator[Sample]:
+    """Random close-ups of a right hand (``hands[0]``), upright, as ``Crop`` would show it.
+
+    The camera is that of the frame, turned about its axis so that the hand is upright: its
+    principal point may lie outside the picture. A left hand's crop is the mirror image of a right
+    hand's, so only right ones are drawn; other hands in the picture are mostly left.
+    """
+    model = HandModel.load()
+    for first in range(0, count, POSE_BATCH):
+        n = min(POSE_BATCH, count - first)
+        touching = rng.random(n) < settings.contact
+        crowded = ~touching & (rng.random(n) < settings.second_hand)
+        pairs = touching_hands(rng, model, int(touching.sum()))
+        hands = random_hands(rng, model, random_sides(rng, int((~touching).sum()), left=0.0))
+        others = random_hands(rng, model, random_sides(rng, int(crowded.sum()), left=0.75))
+        for i in range(n):
+            mine = viewed(rng, next(pairs)) if touching[i] else [next(hands)]
+            other = next(others) if crowded[i] else None
+            yield _crop(rng, mine, other, world, settings, f"{prefix}{first + i:06d}")
+
+
+def _crop(
+    rng: np.random.Generator, hands: list[PlacedHand], other: PlacedHand | None, world: World,
+    settings: CropSettings, key: str,
+) -> Sample:  # fmt: skip
+    """The scene around the first hand, seen through the window of its crop.
+
+    ``hands`` is one hand or two that touch; ``other`` is put beside it.
+    """
+    focal = 0.5 / np.tan(np.radians(rng.uniform(*settings.fov_deg)) / 2)  # in frame diagonals
+    hands = in_front(rng, hands, focal, settings.distance_m)
+    camera, turn = _crop_camera(rng, hands[0], focal, settings)
+    hands = [hand.turned(turn) for hand in hands]
+    looks = looks_of_one(rng, len(hands))
+    deepest, free = deepest_of(hands), len(hands) == 1  # to hold something
+    if other is not None:
+        hands.append(beside(rng, other.turned(turn), hands[0]))
+        same = looks[0].skin if rng.random() < 0.85 else None
+        looks.append(sample_look(rng, same))
+    things: list[Mesh] = []
+    if rng.random() < settings.occluder:
+        holds = free and rng.random() < 0.6
+        things.append(held(rng, hands[0]) if holds else in_the_way(rng, hands[0]))
+    if rng.random() < settings.distractor:
+        things.append(behind(rng, deepest))
+    shape = (settings.size_px, settings.size_px)
+    for placed, look in zip(hands, looks, strict=True):
+        if _elbow_shows(placed, camera, shape) or rng.random() < settings.body:
+            body = rng.random() < 0.5
+            things += person(rng, placed, look, turn[:, 1], hands, body=body)
+    background = world.backgrounds.sample(rng, *shape)
+    lights = sample_lights(rng, background, turn)
+    if rng.random() < settings.surface:
+        lights = with_surface(rng, lights, hands)
+    sample = render_scene(hands, looks, camera, background, lights, world, props=things, key=key)
+    if not _recognisable(sample):
+        sample = render_scene(hands[:1], looks[:1], camera, background, lights, world, key=key)
+    return replace(sample, image=settings.faults(sample.image, rng))
+
+
+def _recognisable(sample: Sample, least_share: float = 0.06, least_joints: int = 5) -> bool:
+    """Whether enough of the first hand is left to see."""
+    hand, hand_map = sample.hands[0], sample.hand_map
+    assert hand.visible is not None and hand_map is not None  # rendered samples have both
+    return bool((hand_map == 1).mean() >= least_share and hand.visible.sum() >= least_joints)
+
+
+def _elbow_shows(hand: PlacedHand, camera: Camera, shape: tuple[int, int]) -> bool:
+    """Whether the end of the forearm, or what would follow it, may be in the picture."""
+    elbow = elbow_mm(hand)
+    if elbow[2] < 150.0:
+        return False
+    x, y = camera.project(elbow)
+    reach = camera.fx * 80.0 / elbow[2]
+    return bool(-reach < x < shape[1] + reach and -reach < y < shape[0] + reach)
+
+
+def _crop_camera(
+    rng: np.random.Generator, hand: PlacedHand, focal: float, settings: CropSettings
+) -> tuple[Camera, np.ndarray]:
+    """The camera of the crop, and the turn (crop camera from frame camera) that it includes."""
+    points = focal * hand.joints_mm[:, :2] / hand.joints_mm[:, 2:]
+    # In units small enough that Crop's limit of one pixel does not bite.
+    scale = 1e4
+    crop = Crop.from_joints(points * scale, "right", margin=MARGIN)
+    angle = crop.angle + np.radians(rng.normal(0, settings.jitter_deg))
+    turned = Crop.around(points * scale, "right", angle, margin=MARGIN)
+    sin, cos = np.sin(angle), np.cos(angle)
+    turn = np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
+    pixels = rng.uniform(*settings.crop_px) / (turned.size_px / scale)
+    middle = pixels * turn[:2, :2] @ np.array(turned.centre_px) / scale
+    principal = (
+        (settings.size_px - 1) / 2 - middle + rng.normal(0, settings.jitter_px, 2).clip(-9, 9)
+    )
+    return Camera(pixels * focal, pixels * focal, float(principal[0]), float(principal[1])), turn

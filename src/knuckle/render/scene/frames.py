@@ -1,0 +1,166 @@
+"""Random whole frames, as the detector sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from knuckle.camera import Camera
+from knuckle.render.camera_faults import CameraFaults
+from knuckle.render.hand_model import HandModel
+from knuckle.render.looks import PlacedHand, sample_look, sample_skin
+from knuckle.render.people import person, person_with_both
+from knuckle.render.scene.hands import (
+    POSE_BATCH,
+    are_apart,
+    beside,
+    deepest_of,
+    faced,
+    in_front,
+    looks_of_one,
+    random_hands,
+    random_sides,
+    touching_hands,
+)
+from knuckle.render.scene.light import sample_lights, with_surface
+from knuckle.render.scene.rendering import World, render_scene
+from knuckle.render.scene.things import behind, held, in_the_way
+from knuckle.render.stage import Mesh
+from knuckle.sample import HandLabel, Sample
+
+
+@dataclass(frozen=True)
+class FrameSettings:
+    """Random whole frames.
+
+    Attributes:
+        fov_deg: diagonal field of view, from-to.
+        distance_m: from camera to hand, from-to; drawn evenly in the logarithm.
+        empty: how many frames have no hand.
+        contact: how many frames hold both hands of one person touching.
+        max_hands: most hands in a frame.
+        occluder, distractor: chance per hand that something hides a part of it, that it is beside
+            skin that is no hand.
+        body: chance that one of the hands has a whole person behind it.
+        surface: how many frames have a desk or a wall on which shadows fall.
+        faults: what the camera does to the picture.
+    """
+
+    fov_deg: tuple[float, float] = (40.0, 100.0)
+    distance_m: tuple[float, float] = (0.25, 4.0)
+    empty: float = 0.15
+    contact: float = 0.40
+    max_hands: int = 4
+    occluder: float = 0.15
+    distractor: float = 0.25
+    body: float = 0.65
+    surface: float = 0.25
+    faults: CameraFaults = field(default_factory=CameraFaults)
+
+
+#: The usual settings.
+FRAMES = FrameSettings()
+
+
+def render_frame(
+    rng: np.random.Generator, world: World, settings: FrameSettings = FRAMES,
+    width: int = 320, height: int = 240, key: str = "frame",
+) -> Sample:  # fmt: skip
+    """One random frame; ``render_frames`` is faster for many."""
+    return next(render_frames(rng, 1, world, settings, width, height, prefix=key))
+
+
+def render_frames(
+    rng: np.random.Generator,
+    count: int,
+    world: World,
+    settings: FrameSettings = FRAMES,
+    width: int = 320,
+    height: int = 240,
+    *,
+    prefix: str = "frame",
+) -> Iterator[Sample]:
+    """Whole frames with no hand up to several, left and right, near and far."""
+    model = HandModel.load()
+    for first in range(0, count, POSE_BATCH):
+        n = min(POSE_BATCH, count - first)
+        several = rng.integers(1, settings.max_hands + 1, n)
+        # One or two hands are usual, more are not.
+        several = np.where(rng.random(n) < 0.75, np.minimum(several, 2), several)
+        numbers = np.where(rng.random(n) < settings.empty, 0, several)
+        touching = rng.random(n) < settings.contact
+        numbers = np.where(touching, np.maximum(several - 2, 0), numbers)
+        pairs = touching_hands(rng, model, int(touching.sum()))
+        sides = random_sides(rng, int(numbers.sum()), left=0.5)
+        hands = random_hands(rng, model, sides, gravity=True)
+        for i in range(n):
+            pair = faced(rng, next(pairs)) if touching[i] else []
+            mine = [next(hands) for _ in range(numbers[i])]
+            key = f"{prefix}{first + i:06d}"
+            yield _frame(rng, pair, mine, world, settings, (height, width), key)
+
+
+def _frame(
+    rng: np.random.Generator, pair: list[PlacedHand], hands: list[PlacedHand], world: World,
+    settings: FrameSettings, shape: tuple[int, int], key: str,
+) -> Sample:  # fmt: skip
+    """A frame with a pair of hands that touch, or without (an empty list), and with others."""
+    height, width = shape
+    camera = Camera.from_fov(width, height, float(rng.uniform(*settings.fov_deg)))
+    focal = camera.fx / float(np.hypot(width, height))
+    placed = in_front(rng, pair, focal, settings.distance_m) if pair else []
+    looks = looks_of_one(rng, len(pair)) if pair else []
+    for hand in hands:
+        hand = in_front(rng, [hand], focal, settings.distance_m)[0]
+        if placed and rng.random() < 0.25:
+            hand = beside(rng, hand, placed[-1])
+        if all(are_apart(hand, other) for other in placed):
+            placed.append(hand)
+    people = [sample_skin(rng) for _ in range(2)]
+    looks += [sample_look(rng, people[int(rng.integers(2))]) for _ in placed[len(pair) :]]
+    things: list[Mesh] = []
+    for number, hand in enumerate(placed):
+        free = number >= len(pair)  # to hold something
+        if rng.random() < settings.occluder:
+            holds = free and rng.random() < 0.6
+            things.append(held(rng, hand) if holds else in_the_way(rng, hand))
+        if rng.random() < settings.distractor:
+            things.append(behind(rng, hand if free else deepest_of(placed[: len(pair)])))
+    down, alone = np.array([0.0, 1.0, 0.0]), True
+    lonely = list(zip(placed, looks, strict=True))  # hands whose arms end at the elbow
+    if pair and rng.random() < settings.body:
+        both = person_with_both(rng, placed[:2], looks[:2], down, placed)
+        if both:
+            things, lonely, alone = things + both, lonely[2:], False
+    for hand, look in lonely:
+        body = alone and rng.random() < settings.body
+        alone = alone and not body
+        things += person(rng, hand, look, down, placed, body=body)
+    background = world.backgrounds.sample(rng, height, width)
+    lights = sample_lights(rng, background)
+    if placed and rng.random() < settings.surface:
+        lights = with_surface(rng, lights, placed)
+    sample = render_scene(placed, looks, camera, background, lights, world, props=things, key=key)
+    return replace(_without_unseen(sample), image=settings.faults(sample.image, rng))
+
+
+def _without_unseen(sample: Sample, least_joints: int = 4, least_px: int = 10) -> Sample:
+    """Hands of which next to nothing is seen are no longer labelled, but marked to be ignored."""
+    assert sample.hand_map is not None  # rendered samples have one
+    kept: list[HandLabel] = []
+    boxes: list[np.ndarray] = []
+    hand_map = np.zeros_like(sample.hand_map)
+    for number, hand in enumerate(sample.hands, start=1):
+        mask = sample.hand_map == number
+        assert hand.visible is not None
+        if hand.visible.sum() >= least_joints and mask.sum() >= least_px:
+            kept.append(hand)
+            hand_map[mask] = len(kept)
+        else:
+            low, high = hand.joints_px.min(axis=0), hand.joints_px.max(axis=0)
+            boxes.append(np.concatenate([low, high]))
+    return replace(
+        sample, hands=tuple(kept), hand_map=hand_map, ignore_xyxy=np.reshape(boxes, (-1, 4))
+    )

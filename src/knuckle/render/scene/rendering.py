@@ -1,0 +1,162 @@
+"""A given scene as a picture, with everything that is true about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from knuckle.camera import Camera
+from knuckle.hand import Side
+from knuckle.render import textures
+from knuckle.render.backgrounds import Backgrounds
+from knuckle.render.hand_model import HandModel
+from knuckle.render.looks import HandLook, PlacedHand, dress
+from knuckle.render.raster import GBuffer, project_vertices
+from knuckle.render.shading import SUPERSAMPLING, shade
+from knuckle.render.stage import Lights, Mesh, Stage
+from knuckle.render.visibility import visible_joints
+from knuckle.sample import HandLabel, Sample
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """What all scenes share.
+
+    Attributes:
+        backgrounds: where backgrounds come from.
+        textures: (T, 128, 128, 3) uint8 rows that materials point into.
+    """
+
+    backgrounds: Backgrounds
+    textures: np.ndarray
+
+    @classmethod
+    def of(cls, backgrounds: Backgrounds | None = None) -> World:
+        """A world with the given backgrounds, or with those that ship."""
+        backgrounds = backgrounds or Backgrounds.load()
+        return cls(backgrounds, textures.texture_bank(backgrounds.photographs))
+
+
+def render_scene(
+    hands: Sequence[PlacedHand],
+    looks: Sequence[HandLook],
+    camera: Camera,
+    background: np.ndarray,
+    lights: Lights,
+    world: World,
+    *,
+    props: Sequence[Mesh] = (),
+    key: str,
+    group: str = "",
+) -> Sample:
+    """Draw given hands and things.
+
+    Args:
+        hands: in the camera frame; several cameras see one moment by ``PlacedHand.turned`` and
+            ``moved``.
+        looks: one per hand.
+        camera: without distortion.
+        background: (H, W, 3) uint8 RGB; its size is the picture's.
+        lights: in the camera frame.
+        world: whose textures the looks point into.
+        props: things in the camera frame.
+        key: see ``Sample``.
+        group: see ``Sample``.
+
+    Returns:
+        A complete sample: exact 2D and 3D joints, visibility (``visibility.py``), map of hands
+        (without forearm; gloves and rings belong to the hand).
+    """
+    model = HandModel.load()
+    meshes = list(props)
+    for owner, (hand, look) in enumerate(zip(hands, looks, strict=True), start=1):
+        meshes.extend(dress(model, hand, look, owner))
+    joints = [(hand.side, hand.joints_mm) for hand in hands]
+    rendering = render_stage(Stage.of(meshes), joints, camera, background, lights, world)
+    return rendering.sample(key, group)
+
+
+@dataclass(frozen=True, eq=False)
+class Rendering:
+    """A picture, what is true about it, and the surfaces that it shows.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        hands: see ``Sample``.
+        hand_map: (H, W) uint8, see ``Sample``.
+        camera: that took it.
+        stage: what was drawn.
+        buffer: which surface each of the 2 x 2 parts of a pixel sees.
+    """
+
+    image: np.ndarray
+    hands: tuple[HandLabel, ...]
+    hand_map: np.ndarray
+    camera: Camera
+    stage: Stage
+    buffer: GBuffer
+
+    def sample(self, key: str, group: str = "") -> Sample:
+        """The picture with its labels."""
+        return Sample(
+            image=self.image,
+            hands=self.hands,
+            camera=self.camera,
+            hand_map=self.hand_map,
+            key=key,
+            group=group,
+        )
+
+    def depth_mm(self) -> np.ndarray:
+        """(H, W) float32, z of the nearest surface in each pixel; 0 where there is none."""
+        depth = self.buffer.depth_mm
+        nearest = np.minimum(depth[:, ::2], depth[:, 1::2])
+        nearest = np.minimum(nearest[::2], nearest[1::2])
+        return np.where(np.isfinite(nearest), nearest, np.float32(0.0))
+
+
+def render_stage(
+    stage: Stage,
+    hands: Sequence[tuple[Side, np.ndarray]],
+    camera: Camera,
+    background: np.ndarray,
+    lights: Lights,
+    world: World,
+) -> Rendering:
+    """Draw what stands on a stage: for captures, whose cameras share the stage of a moment.
+
+    Args:
+        stage: in the camera frame (``Stage.seen_from``).
+        hands: side and (21, 3) joints in the camera frame of the stage's owners 1, 2, …
+        camera: without distortion.
+        background: (H, W, 3) uint8 RGB; its size is the picture's.
+        lights: in the camera frame.
+        world: whose textures the stage's materials point into.
+    """
+    if camera.distortion:
+        raise ValueError(
+            "the renderer draws undistorted pictures; give a camera without distortion"
+        )
+    height, width = background.shape[:2]
+    buffer = GBuffer.empty(height * SUPERSAMPLING, width * SUPERSAMPLING)
+    fine = camera.resized(SUPERSAMPLING, SUPERSAMPLING)
+    points = project_vertices(stage.vertices_mm, fine)
+    n = stage.n_closed
+    buffer.draw(points, stage.faces[:n], cull=True)
+    buffer.draw(points, stage.faces[n:], first=n, cull=False)
+    image, owners = shade(
+        stage, buffer, lights, background, world.textures, camera.fx, (camera.cx, camera.cy)
+    )
+    labels = tuple(
+        HandLabel(
+            side=side,
+            joints_px=camera.project(joints_mm),
+            joints_mm=joints_mm,
+            visible=visible_joints(joints_mm, camera, stage, buffer, owner),
+        )
+        for owner, (side, joints_mm) in enumerate(hands, start=1)
+    )
+    hand_map = np.maximum(owners, 1) - 1
+    return Rendering(image, labels, hand_map, camera, stage, buffer)
