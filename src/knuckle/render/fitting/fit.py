@@ -1,0 +1,194 @@
+"""Fits of hands to joints: what goes in, what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from knuckle.camera import Camera, RigidTransform
+from knuckle.hand import N_JOINTS, Side
+from knuckle.render.fitting.descent import Found, glance, minimise
+from knuckle.render.fitting.labels import Labels, batches_of, checked, mirrors, sides_of
+from knuckle.render.fitting.likelihood import FitSettings
+from knuckle.render.fitting.starts import start_from_points
+from knuckle.render.hand_model import N_POSE_ROWS, HandParameters
+from knuckle.render.hand_slopes import FREE_ANGLES, hand_chain
+
+
+@dataclass(frozen=True, eq=False)
+class HandFit:
+    """Fitted hands. Hands with fewer than ``MIN_JOINTS`` labels are NaN and not converged.
+
+    Attributes:
+        parameters: pose, shape and place of the N hands, in the camera frame.
+        joints_mm: (N, 21, 3) of the fitted hands, camera frame, labelled or not.
+        joint_sigma_mm: (N, 21) expected error of each joint, if the labels err as was said.
+        residual: (N, 21) distance from each label, in its unit: mm after ``fit_hands``, px after
+            ``fit_hands_2d``; NaN where there is no label.
+        converged: (N,) bool, False where the steps ran out.
+    """
+
+    parameters: HandParameters
+    joints_mm: Float[np.ndarray, "hand 21 3"]
+    joint_sigma_mm: Float[np.ndarray, "hand 21"]
+    residual: Float[np.ndarray, "hand 21"]
+    converged: Bool[np.ndarray, " hand"]
+
+    def __len__(self) -> int:
+        return len(self.joints_mm)
+
+    def take(self, rows: np.ndarray) -> HandFit:
+        """Some of the hands."""
+        return HandFit(
+            self.parameters.take(rows),
+            *(getattr(self, f.name)[rows] for f in fields(self) if f.name != "parameters"),
+        )
+
+    def moved(self, T_new_from_old: RigidTransform) -> HandFit:
+        """The same hands in another frame."""
+        turn = T_new_from_old.rotation
+        return replace(
+            self,
+            parameters=replace(
+                self.parameters,
+                R_camera_from_hand=turn @ self.parameters.R_camera_from_hand,
+                root_mm=T_new_from_old(self.parameters.root_mm),
+            ),
+            joints_mm=T_new_from_old(self.joints_mm),
+        )
+
+    @classmethod
+    def joined(cls, fits: Sequence[HandFit]) -> HandFit:
+        """Several fits, at least one, as one."""
+        return cls(
+            HandParameters.joined([fit.parameters for fit in fits]),
+            *(
+                np.concatenate([getattr(fit, f.name) for fit in fits])
+                for f in fields(cls)
+                if f.name != "parameters"
+            ),
+        )
+
+
+def fit_hands(
+    joints_mm: Float[np.ndarray, "hand 21 3"],
+    valid: Bool[np.ndarray, "hand 21"] | None = None,
+    side: Side | Sequence[Side] = "right",
+    *,
+    settings: FitSettings | None = None,
+) -> HandFit:
+    """Fit hands to 3D joints.
+
+    Args:
+        joints_mm: (N, 21, 3) in the camera frame, or in any other right-handed one: then the
+            result is in that frame.
+        valid: (N, 21) which joints are labelled; all by default. The others may hold anything.
+        side: of all hands, or one per hand.
+        settings: what is likely.
+
+    Returns:
+        The fit; ``residual`` is in mm.
+
+    Raises:
+        ValueError: a shape is wrong, or a labelled joint is not finite.
+    """
+    settings = settings or FitSettings()
+    joints, valid = checked(joints_mm, valid, 3)
+    sides = sides_of(side, len(joints))
+    mirror = mirrors(sides)  # (N, 3)
+    labels = Labels(joints * mirror[:, None], valid / settings.joint_sigma_mm)
+    batches = (labels.take(rows) for rows in batches_of(labels.enough()))
+    found = (minimise(batch, start_from_points(batch), settings) for batch in batches)
+    return _collected(found, labels, sides)
+
+
+def fit_hands_2d(
+    joints_px: Float[np.ndarray, "hand 21 2"],
+    camera: Camera | Sequence[Camera],
+    sigma_px: Float[np.ndarray, "hand 21"] | float,
+    valid: Bool[np.ndarray, "hand 21"] | None = None,
+    side: Side | Sequence[Side] = "right",
+    *,
+    settings: FitSettings | None = None,
+) -> HandFit:
+    """Fit hands to keypoints in pictures: the hand that anatomy makes most likely.
+
+    Distance and size of a hand cannot be told apart in one picture: the size comes out as the
+    average person's, and the distance with it. Of several hands that fit, the likeliest is taken.
+
+    Args:
+        joints_px: (N, 21, 2).
+        camera: that took all of them, or one per hand.
+        sigma_px: how far each keypoint may be off, (N, 21) or one for all.
+        valid: (N, 21) which joints are labelled; all by default.
+        side: of all hands, or one per hand.
+        settings: what is likely.
+
+    Returns:
+        The fit; ``residual`` is in px.
+
+    Raises:
+        ValueError: a shape is wrong, a labelled joint not finite, or a sigma not positive.
+    """
+    settings = settings or FitSettings()
+    points, valid = checked(joints_px, valid, 2)
+    n = len(points)
+    cameras = [camera] * n if isinstance(camera, Camera) else list(camera)
+    if len(cameras) != n:
+        raise ValueError(f"expected one camera or {n} cameras, got {len(cameras)}")
+    sigma = np.broadcast_to(np.asarray(sigma_px, np.float64), valid.shape)
+    if not (sigma[valid] > 0).all():
+        raise ValueError("sigma_px of the labelled joints must be positive")
+    sides = sides_of(side, n)
+    rays = np.array([c.rays(p) for c, p in zip(cameras, points, strict=True)])
+    rays = rays.reshape(points.shape) * mirrors(sides)[:, None, :2]
+    focal = np.array([(c.fx, c.fy) for c in cameras]).reshape(n, 2)
+    weight = np.where(valid, 1.0 / np.where(valid, sigma, 1.0), 0.0)
+    labels = Labels(rays, weight, focal)
+    batches = (labels.take(rows) for rows in batches_of(labels.enough()))
+    found = (minimise(batch, glance(batch, settings), settings) for batch in batches)
+    return _collected(found, labels, sides)
+
+
+def _collected(found: Iterable[Found], labels: Labels, sides: tuple[Side, ...]) -> HandFit:
+    """All batches in order, each hand as its own side again."""
+    chain, n = hand_chain(), len(labels)
+    pose = np.full((n, N_POSE_ROWS, 3), np.nan)
+    shape = np.full((n, chain.n_shape), np.nan)
+    rotation, root = np.full((n, 3, 3), np.nan), np.full((n, 3), np.nan)
+    joints, sigma = np.full((n, N_JOINTS, 3), np.nan), np.full((n, N_JOINTS), np.nan)
+    converged = np.zeros(n, bool)
+    for rows, batch in zip(batches_of(labels.enough()), found, strict=True):
+        state = batch.state
+        pose[rows] = 0.0
+        pose[rows[:, None], FREE_ANGLES[:, 0], FREE_ANGLES[:, 1]] = state.angles_deg
+        shape[rows], rotation[rows], root[rows] = state.shape, state.rotation, state.root_mm
+        joints[rows], slopes = state.joints_and_slopes(chain)
+        sigma[rows] = _expected_error(slopes, batch.curvature)
+        converged[rows] = batch.converged
+    residual = np.linalg.norm(labels.misses(joints), axis=-1)
+    mirror = mirrors(sides)
+    return HandFit(
+        parameters=HandParameters(
+            pose,
+            shape,
+            # Mirrored before and after: a proper rotation again.
+            mirror[:, :, None] * rotation * mirror[:, None],
+            root * mirror,
+            sides,
+        ),
+        joints_mm=joints * mirror[:, None],
+        joint_sigma_mm=sigma,
+        residual=np.where(labels.weight > 0, residual, np.nan),
+        converged=converged,
+    )
+
+
+def _expected_error(slopes: np.ndarray, curvature: np.ndarray) -> np.ndarray:
+    """(N, 21) root of the mean squared error of each joint, from the curvature of the cost."""
+    covariance = np.linalg.inv(curvature)
+    spread = slopes @ covariance[:, None]  # (N, 21, 3, P)
+    return np.sqrt((spread * slopes).sum(axis=(-1, -2)))

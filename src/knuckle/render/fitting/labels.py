@@ -1,0 +1,109 @@
+"""Labels of many hands: where the joints should be, in 3D or in a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
+
+import numpy as np
+
+from knuckle.hand import N_JOINTS, Side, check_side
+
+#: A hand with fewer labelled joints is not fitted.
+MIN_JOINTS = 4
+#: Hands are fitted so many at a time: their slopes then stay in the processor's cache.
+_BATCH = 128
+#: No hand is nearer to a camera.
+NEAREST_MM = 50.0
+_MIRROR = np.array([-1.0, 1.0, 1.0])
+
+_Rows = TypeVar("_Rows", bound="PerHand")
+
+
+class PerHand:
+    """A dataclass of arrays with one row per hand."""
+
+    def take(self: _Rows, rows: np.ndarray) -> _Rows:
+        """Some of the hands."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        return replace(  # type: ignore[type-var]
+            self, **{name: None if v is None else v[rows] for name, v in values.items()}
+        )
+
+    def put(self: _Rows, rows: np.ndarray, other: _Rows) -> None:
+        """Overwrite some of the hands. In place."""
+        for f in fields(self):  # type: ignore[arg-type]
+            if getattr(self, f.name) is not None:
+                getattr(self, f.name)[rows] = getattr(other, f.name)
+
+
+@dataclass(frozen=True, eq=False)
+class Labels(PerHand):
+    """Where the joints should be, as right hands.
+
+    Attributes:
+        target: (N, 21, 3) mm, or with ``focal`` (N, 21, 2) rays x/z, y/z.
+        weight: (N, 21) 1 / sigma of each label, 0 where there is none.
+        focal: (N, 2) px; None for labels in 3D.
+    """
+
+    target: np.ndarray
+    weight: np.ndarray
+    focal: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def enough(self) -> np.ndarray:
+        """(K,) hands that have enough labels to be fitted."""
+        return np.flatnonzero((self.weight > 0).sum(axis=1) >= MIN_JOINTS)
+
+    def misses(self, joints_mm: np.ndarray) -> np.ndarray:
+        """(N, 21, D) from each label to each joint, in the label's unit."""
+        if self.focal is None:
+            return joints_mm - self.target
+        depth = np.maximum(joints_mm[..., 2:], NEAREST_MM)
+        return (joints_mm[..., :2] / depth - self.target) * self.focal[:, None]
+
+    def slopes(self, joints_mm: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+        """(N, 21, D, P) of the misses, from those of the joints (N, 21, 3, P)."""
+        if self.focal is None:
+            return slopes
+        depth = np.maximum(joints_mm[..., 2, None], NEAREST_MM)
+        rays = joints_mm[..., :2] / depth
+        scale = self.focal[:, None] / depth  # (N, 21, 2)
+        return scale[..., None] * (slopes[..., :2, :] - rays[..., None] * slopes[..., 2:, :])
+
+
+def checked(
+    points: np.ndarray, valid: np.ndarray | None, dimensions: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labels as float64 with 0 where there is none, and which there are."""
+    points = np.asarray(points, np.float64)
+    if points.ndim != 3 or points.shape[1:] != (N_JOINTS, dimensions):
+        raise ValueError(f"expected joints of shape (N, 21, {dimensions}), got {points.shape}")
+    valid = np.ones(points.shape[:2], bool) if valid is None else np.asarray(valid, bool)
+    if valid.shape != points.shape[:2]:
+        raise ValueError(f"expected valid of shape {points.shape[:2]}, got {valid.shape}")
+    if not np.isfinite(points[valid]).all():
+        raise ValueError("labelled joints must be finite; mark the others as not valid")
+    return np.where(valid[..., None], points, 0.0), valid
+
+
+def sides_of(side: Side | Sequence[Side], n: int) -> tuple[Side, ...]:
+    """The side of each of N hands."""
+    sides = (side,) * n if isinstance(side, str) else tuple(side)
+    if len(sides) != n:
+        raise ValueError(f"expected one side or {n} sides, got {len(sides)}")
+    return tuple(check_side(s) for s in sides)
+
+
+def mirrors(sides: Sequence[Side]) -> np.ndarray:
+    """(N, 3) what turns each hand into a right one."""
+    return np.array([_MIRROR if s == "left" else np.ones(3) for s in sides]).reshape(-1, 3)
+
+
+def batches_of(rows: np.ndarray) -> list[np.ndarray]:
+    """The rows, as many at a time as are fitted together."""
+    return [rows[k : k + _BATCH] for k in range(0, len(rows), _BATCH)]

@@ -1,0 +1,75 @@
+"""What is likely: how far labels are off, how poses are spread, what joints can do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cache
+
+import numpy as np
+
+from knuckle.render.hand_model import N_POSE_ROWS
+from knuckle.render.hand_slopes import FREE_ANGLES, N_FREE
+from knuckle.render.poses import constrain, sample_poses
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """What is likely, and when to stop.
+
+    Attributes:
+        joint_sigma_mm: how far a 3D label may be off, the model's own shortcomings included.
+        outlier: labels off by more than so many sigmas count less and less.
+        limit_sigma_deg: how far an angle may be beyond its limit.
+        pose_floor_deg: spread that every angle has beside the sampler's.
+        max_steps: steps after which a hand is given up as not converged.
+        tolerance: a step that lowers the cost (squared sigmas) by less than this, and by less than
+            this share of it, is the last.
+    """
+
+    joint_sigma_mm: float = 1.0
+    outlier: float = 4.0
+    limit_sigma_deg: float = 3.0
+    pose_floor_deg: float = 5.0
+    max_steps: int = 60
+    tolerance: float = 1e-3
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if not getattr(self, field.name) > 0:
+                raise ValueError(
+                    f"{field.name} must be positive, got {getattr(self, field.name)!r}"
+                )
+
+
+@dataclass(frozen=True, eq=False)
+class PosePrior:
+    """How poses are spread, over ``FREE_ANGLES``.
+
+    Attributes:
+        mean_deg: (A,).
+        covariance_deg2: (A, A).
+    """
+
+    mean_deg: np.ndarray
+    covariance_deg2: np.ndarray
+
+
+@cache
+def pose_prior(count: int = 1200) -> PosePrior:
+    """The spread of ``sample_poses``: computed once, in about a second."""
+    pose = sample_poses(np.random.default_rng(20), count)
+    angles = pose[:, FREE_ANGLES[:, 0], FREE_ANGLES[:, 1]].astype(np.float64)
+    return PosePrior(angles.mean(axis=0), np.cov(angles.T))
+
+
+def pose_precision(settings: FitSettings) -> np.ndarray:
+    """(A, A) inverse covariance of the poses, 1 / degrees²."""
+    floor = settings.pose_floor_deg**2 * np.eye(N_FREE)
+    return np.linalg.inv(pose_prior().covariance_deg2 + floor)
+
+
+def beyond_limits(angles_deg: np.ndarray) -> np.ndarray:
+    """(N, A) by how much each angle is beyond what anatomy allows."""
+    pose = np.zeros((len(angles_deg), N_POSE_ROWS, 3))
+    pose[:, FREE_ANGLES[:, 0], FREE_ANGLES[:, 1]] = angles_deg
+    return (pose - constrain(pose))[:, FREE_ANGLES[:, 0], FREE_ANGLES[:, 1]]
