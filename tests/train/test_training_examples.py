@@ -136,6 +136,17 @@ def test_frame_targets_decode_to_hands_on_the_picture(seed):
         assert example["geometry_weight"].sum() == 0
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000))
+def test_a_part_of_a_frame_has_hands_that_fit(seed):
+    codec, augment = DetectionCodec(256, 32), replace(STILL, window=64)
+    example = frame_example(make_sample(seed=seed), np.random.default_rng(seed), augment, codec)
+    assert example["image"].shape == (64, 64, 3) and example["mask"].shape == (2, 16, 16)
+    maps = np.concatenate([example["peaks"], example["geometry"]])
+    for hand in DetectionCodec(64, 8).decode(maps, threshold=0.99):
+        assert hand.size_px < 64 and 0 <= min(hand.centre_px) and max(hand.centre_px) < 64
+
+
 def test_cutout_changes_a_part_and_not_the_original():
     image = np.full((64, 64, 3), 100, np.uint8)
     image[::2] = 50

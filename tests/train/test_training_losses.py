@@ -3,7 +3,7 @@
 import torch
 
 from knuckle.hand import Joint
-from knuckle.train.losses import depth_losses
+from knuckle.train.losses import depth_losses, side_loss
 
 
 def test_depth_is_asked_for_in_palm_lengths_where_it_is_known():
@@ -34,3 +34,18 @@ def test_hands_without_depth_do_not_teach_depth():
     total.backward()
     assert torch.isfinite(total)
     assert (features.grad == 0).all()
+
+
+def test_the_side_counts_only_where_one_hand_is():
+    """A hand of one side costs nothing once its map is far above the other's; two hands never."""
+    target = torch.zeros(1, 2, 8, 8)
+    target[0, 1, 2, 2] = 1.0  # a right hand
+    target[0, :, 6, 6] = 1.0  # one of each side on one place
+    weight, logit = torch.ones_like(target), torch.zeros(1, 2, 8, 8)
+    in_doubt = side_loss(logit, target, weight)
+    torch.testing.assert_close(in_doubt, torch.tensor(2.0).log())
+    logit[0, 1, 2, 2], logit[0, 0, 6, 6] = 20.0, 20.0
+    assert side_loss(logit, target, weight) < 1e-6
+    assert side_loss(-logit, target, weight) > 10
+    weight[0, :, 2, 2] = 0.0  # nobody knows what is there
+    assert side_loss(-logit, target, weight) == 0

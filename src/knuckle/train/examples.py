@@ -27,7 +27,9 @@ _HALF_TRUST = 0.03
 _SAME_DEFINITION = np.ones(N_JOINTS)
 _SAME_DEFINITION[[Joint.WRIST, Joint.THUMB_CMC, Joint.MIDDLE_MCP, Joint.RING_MCP]] = 0.2
 #: Hands smaller than this in the detector's picture are left out, px.
-_SMALLEST_PX = 9.0
+_SMALLEST_PX = 12.0
+#: Share of the parts of frames that are cut around a hand.
+_WITH_HAND = 0.85
 #: Side of the detector's square, see ``codec.DetectedHand``.
 _TIGHT = 1.0
 
@@ -147,10 +149,15 @@ def frame_example(
 ) -> Example:
     """A whole frame, scaled, turned, mirrored and shifted, with the detector's maps.
 
-    Half of the frames are zoomed: out, so that hands become small, or into the neighbourhood of a
-    hand, as selfies and desk views are.
+    More than half of the frames are zoomed: out, so that hands become small, or into the
+    neighbourhood of a hand, as selfies and desk views are; most is to be learnt from large hands.
     """
     crop = _frame_window(sample, rng, codec.input_size)
+    if augment.window:
+        crop = _part_with_hand(crop, sample, rng, augment.window)
+        codec = replace(
+            codec, input_size=augment.window, map_size=round(augment.window / codec.stride)
+        )
     turned = [(hand, crop.to_crop(hand.joints_px)) for hand in sample.hands]
     hands = [_detected(hand, points, crop.mirror) for hand, points in turned]
     inside = [
@@ -261,15 +268,31 @@ def _frame_window(sample: Sample, rng: np.random.Generator, size: int) -> Crop:
     height, width = sample.image.shape[:2]
     x, y, side = (width - 1) / 2, (height - 1) / 2, float(max(width, height))
     kind = rng.random()
-    if kind < 0.25 and sample.hands:
+    if kind < 0.4 and sample.hands:
         hx, hy, hand = _square(sample.hands[int(rng.integers(len(sample.hands)))])
         side = min(hand * float(rng.uniform(1.6, 5.0)), side)
         x, y = hx + float(rng.normal(0, 0.15)) * side, hy + float(rng.normal(0, 0.15)) * side
-    elif kind < 0.5:
+    elif kind < 0.55:
         side *= float(rng.uniform(1.0, 1.6))
         x, y = x + float(rng.normal(0, 0.1)) * side, y + float(rng.normal(0, 0.1)) * side
     angle = float(rng.normal(0, 0.2)) if rng.random() < 0.8 else float(rng.uniform(-np.pi, np.pi))
     return Crop((x, y), side, angle, bool(rng.random() < 0.5), size)
+
+
+def _part_with_hand(frame: Crop, sample: Sample, rng: np.random.Generator, size: int) -> Crop:
+    """A square of what the detector would be shown, as large as there, mostly with a hand in it.
+
+    A hand that would not fit is made smaller.
+    """
+    side = frame.size_px * size / frame.out_size
+    if sample.hands and rng.random() < _WITH_HAND:
+        x, y, hand = _square(sample.hands[int(rng.integers(len(sample.hands)))])
+        side = max(side, hand / float(rng.uniform(0.4, 0.75)))
+        room = max(side - hand, 0.2 * side) / 2
+    else:
+        (x, y), room = frame.centre_px, (frame.size_px - side) / 2
+    centre = (x + float(rng.uniform(-room, room)), y + float(rng.uniform(-room, room)))
+    return replace(frame, centre_px=centre, size_px=side, out_size=size)
 
 
 def _detected(hand: HandLabel, points: np.ndarray, mirrored: bool) -> DetectedHand:

@@ -11,14 +11,16 @@ from knuckle.hand import BONES, Joint
 from knuckle.models.detector import DetectorOutput
 from knuckle.models.keypoints import KeypointOutput
 from knuckle.models.lifter import UNIT_MM, LifterOutput
+from knuckle.models.pair import PairOutput
 
 #: Weights bring each term to the same order once training is under way.
 _POINT, _MAP, _SPREAD = 0.25, 0.25, 0.2
 _VISIBLE, _PRESENT, _SIDE, _MASK = 0.2, 0.3, 0.3, 0.5
 _DEPTH, _DEPTH_SPREAD = 1.5, 0.1
 _JOINT, _BONE, _DIRECTION, _JOINT_SPREAD = 6.0, 3.0, 1.0, 0.1
-_GEOMETRY, _DETECTOR_MASK = 1.0, 1.0
+_GEOMETRY, _DETECTOR_MASK, _DETECTOR_SIDE = 1.0, 1.0, 0.7
 _MOTION, _LAG = 6.0, 0.5
+_APART, _APART_SPREAD = 3.0, 0.1
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
@@ -105,6 +107,17 @@ def motion_losses(errors: Tensor, steps: Tensor, true_steps: Tensor) -> dict[str
     }
 
 
+def pair_losses(out: PairOutput, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Terms of the pair stage, by name: those of the lifter, and where the other wrist is."""
+    known = batch | {"joint_weight": torch.ones_like(batch["joints_mm"][..., 0])}
+    error = (out.apart_mm - batch["apart_mm"]).abs()  # (N, 3)
+    spread = _laplace(error.detach()[..., None], out.apart_log_sigma_mm)
+    return lifter_losses(LifterOutput(out.joints_mm, out.log_sigma_mm), known) | {
+        "apart": _APART * error.mean() / UNIT_MM,
+        "apart_spread": _APART_SPREAD * spread.mean(),
+    }
+
+
 def lag_frames(errors: Tensor, true_steps: Tensor) -> Tensor:
     """By how many frames joints follow: what lags by k errs by -k steps, a regression's slope."""
     return -(errors * true_steps).sum() / true_steps.square().sum().clamp(min=1e-6)
@@ -120,7 +133,23 @@ def detector_losses(out: DetectorOutput, batch: dict[str, Tensor]) -> dict[str, 
         "peak": peak_loss(out.peak_logit, batch["peaks"], batch["peak_weight"]),
         "geometry": _GEOMETRY * weighted_mean(geometry, batch["geometry_weight"]),
         "mask": _DETECTOR_MASK * mask_loss(out.mask_logit, batch["mask"], batch["mask_weight"]),
+        "side": _DETECTOR_SIDE * side_loss(out.peak_logit, batch["peaks"], batch["peak_weight"]),
     }
+
+
+def side_loss(logit: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Cross-entropy between the two peak maps where there is a hand of one side only.
+
+    The focal loss is content with half a peak for either side: on renders, whose rooms and people
+    do not give the side away, a network trained with it alone told sides no better than a coin.
+    """
+    peak, rival = target.amax(dim=1), target.amin(dim=1)  # (N, M, M)
+    counts = peak * ((peak > 0.3) & (rival < 0.05)) * weight.amin(dim=1)
+    is_right = (target[:, 1] > target[:, 0]).float()
+    wrong = functional.binary_cross_entropy_with_logits(
+        logit[:, 1] - logit[:, 0], is_right, reduction="none"
+    )
+    return weighted_mean(wrong, counts)
 
 
 def peak_loss(logit: Tensor, target: Tensor, weight: Tensor) -> Tensor:

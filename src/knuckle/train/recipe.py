@@ -18,9 +18,10 @@ from typing import Any, Literal
 from knuckle.models.detector import DetectorSettings
 from knuckle.models.keypoints import KeypointSettings
 from knuckle.models.lifter import LifterSettings
+from knuckle.models.pair import PairSettings
 from knuckle.models.temporal import TemporalSettings
 
-Kind = Literal["detector", "keypoints", "lifter", "temporal"]
+Kind = Literal["detector", "keypoints", "lifter", "temporal", "pair"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class SourceSettings:
         shards: folder of tar shards (``data/shards.py``), or empty.
         photographs: store of labelled photographs (``data/photographs.py``), or empty.
         looks: what a keypoint network said (``train/looks.py``), or empty; for the lifter.
+        mattes: of a store of crops (``train/mattes.py``), or empty: some of its hands are then put
+            before other backgrounds, see ``AugmentSettings.recomposed``.
         share: how often to draw from it, relative to the other sources; of looks, their share of
             a batch, whose rest are posed hands.
     """
@@ -38,11 +41,14 @@ class SourceSettings:
     shards: str = ""
     photographs: str = ""
     looks: str = ""
+    mattes: str = ""
     share: float = 1.0
 
     def __post_init__(self) -> None:
         if sum(map(bool, (self.shards, self.photographs, self.looks))) != 1:
             raise ValueError("a source needs exactly one of shards =, photographs = and looks =")
+        if self.mattes and not self.photographs:
+            raise ValueError("mattes = belong to photographs =")
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,11 @@ class AugmentSettings:
         photograph_faults: the same for photographs, whose rooms and cameras are few.
         stretch: standard deviation of the logarithm by which photographs are stretched along some
             direction, as if the hand were turned; their 2D labels follow.
+        recomposed: share of the photographs that have a matte that are put before another
+            background, their skin in another light.
+        backgrounds: folder of photographs without hands, for that; beside the few that ship.
+        window: side of the part of its input that the detector is shown, px, mostly with a hand in
+            it; 0 for all of it. A quarter of the input costs a quarter of the time.
         cutout: share of pictures with a patch painted over.
     """
 
@@ -70,6 +81,9 @@ class AugmentSettings:
     faults: float = 0.5
     photograph_faults: float = 0.5
     stretch: float = 0.0
+    recomposed: float = 0.0
+    backgrounds: str = ""
+    window: int = 0
     cutout: float = 0.15
 
 
@@ -112,11 +126,11 @@ class Recipe:
         seed: of everything random.
         version: written into the exported file.
         sources: where training pictures come from (none are needed for the lifter, which poses
-            hands, and for the temporal stage, which moves them).
+            hands, for the temporal stage, which moves them, and for the pair stage).
         workers: processes that prepare batches.
         threads: of the training itself, 0 for all.
         start_keypoints, start_lifter, start_detector: checkpoints to start from; the temporal stage
-            follows the lifter named here.
+            and the pair stage follow the lifter named here.
         validate_minutes: time between validations and checkpoints.
     """
 
@@ -129,6 +143,7 @@ class Recipe:
     detector: DetectorSettings = field(default_factory=DetectorSettings)
     lifter: LifterSettings = field(default_factory=LifterSettings)
     temporal: TemporalSettings = field(default_factory=TemporalSettings)
+    pair: PairSettings = field(default_factory=PairSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
     workers: int = 1

@@ -19,6 +19,7 @@ from knuckle.data import shards
 from knuckle.data.photographs import Part, PhotographStore
 from knuckle.hand import N_JOINTS
 from knuckle.models.lifter import Lifter
+from knuckle.render.backgrounds import Backgrounds
 from knuckle.render.camera_faults import CameraFaults
 from knuckle.render.hand_model import HandModel
 from knuckle.sample import Sample
@@ -30,7 +31,9 @@ from knuckle.train.examples import (
     frame_example,
     paint_over,
 )
+from knuckle.train.mattes import Mattes, recomposed
 from knuckle.train.motion import Motions, sample_motions
+from knuckle.train.pairs import PairBank, lifted_pairs, sample_pairs
 from knuckle.train.recipe import AugmentSettings, Recipe, SourceSettings
 from knuckle.train.weights import load_weights, part_of
 
@@ -42,8 +45,10 @@ _SHUFFLE = 500
 #: How looks are varied: by so many radians, so many sigmas; share without features.
 _LOOK_TURN, _LOOK_SHAKE, _LOOK_BLIND = 0.1, 0.3, 0.4
 
-#: How often a clip of a moving hand is drawn before another takes its place.
-_CLIP_USES = 8
+#: How often a clip of a moving hand, or a pair, is drawn before another takes its place.
+_CLIP_USES, _PAIR_USES = 8, 16
+#: Pairs that validation looks at.
+_PAIRS_HELD_OUT = 512
 
 #: Turns samples into examples; may yield several or none per sample.
 Cut = Callable[[Sample, np.random.Generator], Iterator[Example]]
@@ -74,6 +79,9 @@ def validation_loaders(recipe: Recipe, limit: int = 512) -> dict[str, DataLoader
         return {name: _alone(batch) for name, batch in batches.items()}
     if recipe.kind == "temporal":
         return {"moving": _alone(next(iter(_MovingHands(recipe, recipe.seed + 1_000_003))))}
+    if recipe.kind == "pair":
+        held_out = _NearHands(recipe, recipe.seed + 1_000_003, _PAIRS_HELD_OUT)
+        return {"near": _alone(held_out.fresh_batch())}
     for source in recipe.sources:
         examples = list(_limited(_validation_examples(recipe, source), limit))
         name = Path(source.shards or source.photographs).name
@@ -94,7 +102,7 @@ class _Mixed(IterableDataset):
         rng = np.random.default_rng([self.recipe.seed, index, _time_salt()])
         sources = self.recipe.sources
         streams = [
-            _examples(_endless(source, rng, index, count), rng, _cut(self.recipe))
+            _examples(_endless(self.recipe, source, rng, index, count), rng, _cut(self.recipe))
             for source in sources
         ]
         shares = np.array([source.share for source in sources])
@@ -176,6 +184,36 @@ class _MovingHands(IterableDataset):
                 stock[key][worn] = value
 
 
+class _NearHands(IterableDataset):
+    """Batches of lifted pairs for the pair stage; a stock of them, as of clips."""
+
+    def __init__(self, recipe: Recipe, seed: int | None = None, stock: int | None = None) -> None:
+        self.recipe, self.seed = recipe, seed
+        self.stock = stock or recipe.pair.stock
+
+    def fresh_batch(self) -> Example:
+        """The whole stock, each pair once."""
+        return self._source()[1](self.stock)
+
+    def __iter__(self) -> Iterator[Example]:
+        size = self.recipe.optimiser.batch
+        rng, fresh = self._source()
+        stock = fresh(size * _PAIR_USES // 2)  # two examples a pair
+        while True:
+            drawn = rng.permutation(len(stock["sigma"]))[:size]
+            yield {key: value[drawn] for key, value in stock.items()}
+            for key, value in fresh(size // _PAIR_USES // 2).items():
+                stock[key][drawn[: len(value)]] = value
+
+    def _source(self) -> tuple[np.random.Generator, Callable[[int], Example]]:
+        """Randomness, and what makes new examples of so many pairs."""
+        seed = [self.recipe.seed, _time_salt()] if self.seed is None else self.seed
+        rng = np.random.default_rng(seed)
+        lifter, bank = _finished_lifter(self.recipe), PairBank(rng, self.stock)
+        noise = poses.upright_noise(rng, poses.PoseBank(rng), HandModel.load())
+        return rng, lambda n: lifted_pairs(lifter, sample_pairs(rng, n, bank, noise))
+
+
 @torch.no_grad()
 def lifted(lifter: Lifter, motions: Motions) -> Example:
     """Motions of N hands over T frames as the temporal stage meets them: every frame lifted.
@@ -203,13 +241,15 @@ def lifted(lifter: Lifter, motions: Motions) -> Example:
 
 
 def _finished_lifter(recipe: Recipe) -> Lifter:
-    """The lifter that a temporal stage follows.
+    """The lifter that a temporal or a pair stage follows.
 
     Raises:
         ValueError: the recipe names none.
     """
     if not recipe.start_lifter:
-        raise ValueError("the temporal stage follows a lifter: name its weights as start_lifter")
+        raise ValueError(
+            f"the {recipe.kind} stage follows a lifter: name its weights as start_lifter"
+        )
     lifter = Lifter(recipe.lifter)
     lifter.load_state_dict(part_of(load_weights(Path(recipe.start_lifter)), "lifter"))
     return lifter.eval()
@@ -225,6 +265,7 @@ _DATASETS: dict[str, Callable[[Recipe], IterableDataset]] = {
     "keypoints": _Mixed,
     "lifter": _PosedAndSeen,
     "temporal": _MovingHands,
+    "pair": _NearHands,
 }
 
 
@@ -303,19 +344,39 @@ def _examples(samples: Iterator[Sample], rng: np.random.Generator, cut: Cut) -> 
 
 
 def _endless(
-    source: SourceSettings, rng: np.random.Generator, index: int, count: int
+    recipe: Recipe, source: SourceSettings, rng: np.random.Generator, index: int, count: int
 ) -> Iterator[Sample]:
     """The training samples of one source, over and over, this worker's share of them."""
     if source.photographs:
-        store = PhotographStore.load(source.photographs)
-        pictures = store.part("train")
-        while True:
-            for i in rng.permutation(pictures):
-                yield store.decode(int(i))
+        yield from _endless_photographs(source, recipe.augment, rng)
     while True:
         # Looked up again each time round: a folder that is still being rendered grows.
         paths = shard_paths(source.shards, "train")[index::count]
         yield from shards.read(paths, rng, shuffle=_SHUFFLE)
+
+
+def _endless_photographs(
+    source: SourceSettings, augment: AugmentSettings, rng: np.random.Generator
+) -> Iterator[Sample]:
+    """Photographs over and over, some of those with a matte before other backgrounds."""
+    store = PhotographStore.load(source.photographs)
+    pictures = store.part("train")
+    mattes = Mattes.load(source.mattes) if source.mattes else None
+    folders = [Path(augment.backgrounds)] if augment.backgrounds else []
+    backgrounds = Backgrounds.load(*folders) if mattes else Backgrounds()
+    if mattes and len(mattes) != len(store):
+        raise ValueError(
+            f"{source.mattes} has {len(mattes)} mattes for {len(store)} photographs in "
+            f"{source.photographs}; make them anew with knuckle.train.mattes"
+        )
+    while True:
+        for i in rng.permutation(pictures):
+            sample = store.decode(int(i))
+            alpha = mattes.alpha(int(i)) if mattes and rng.random() < augment.recomposed else None
+            if alpha is not None:
+                background = backgrounds.sample(rng, *alpha.shape)
+                sample = recomposed(sample, alpha, background, rng)
+            yield sample
 
 
 def shard_paths(folder: str | Path, part: Part) -> list[Path]:

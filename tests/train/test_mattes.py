@@ -1,0 +1,76 @@
+"""Hands cut out of pictures: the matte holds the hand, another place leaves its labels alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import knuckle
+from knuckle.models.keypoints import KeypointNetwork, KeypointSettings
+from knuckle.render.scene import CropSettings, World, render_crops
+from knuckle.sample import Sample
+from knuckle.train.mattes import Mattes, hand_masks, matte_of, recomposed
+from knuckle.train.weights import load_weights, part_of
+
+WEIGHTS = Path(knuckle.__file__).parent / "weights"
+PLAIN = CropSettings(contact=0, second_hand=0, occluder=0, distractor=0, body=0, surface=0)
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[Sample]:
+    return list(render_crops(np.random.default_rng(3), 6, World.of(), PLAIN))
+
+
+def test_a_matte_holds_the_hand_and_leaves_out_what_is_far(pictures: list[Sample]) -> None:
+    good = 0
+    for sample in pictures:
+        assert sample.hand_map is not None
+        hand = sample.hand_map == 1
+        alpha = matte_of(sample, hand.astype(np.float32))
+        if alpha is None:
+            continue
+        good += 1
+        assert alpha.shape == hand.shape and alpha.min() >= 0 and alpha.max() <= 1
+        assert (alpha[hand] > 0.5).mean() > 0.85
+        corners = alpha[[0, 0, -1, -1], [0, -1, 0, -1]]
+        assert np.sort(corners)[1] < 0.5  # an arm may fill two of them
+    assert good >= 4
+
+
+def test_no_matte_where_no_hand_is_seen(pictures: list[Sample]) -> None:
+    assert matte_of(pictures[0], np.zeros(pictures[0].image.shape[:2], np.float32)) is None
+
+
+def test_the_shipped_network_says_where_the_hand_is(pictures: list[Sample]) -> None:
+    network = KeypointNetwork(KeypointSettings())
+    network.load_state_dict(part_of(load_weights(WEIGHTS / "keypoints.onnx"), "keypoints"))
+    masks = hand_masks(network.eval(), pictures)
+    overlaps = []
+    for sample, mask in zip(pictures, masks, strict=True):
+        hand, seen = sample.hand_map == 1, mask > 0.5
+        overlaps.append((hand & seen).sum() / (hand | seen).sum())
+    assert np.median(overlaps) > 0.6
+
+
+def test_another_place_leaves_hand_and_labels(pictures: list[Sample]) -> None:
+    sample, rng = pictures[0], np.random.default_rng(0)
+    assert sample.hand_map is not None
+    alpha = (sample.hand_map == 1).astype(np.float32)
+    blue = np.zeros_like(sample.image) + np.array([0, 0, 255], np.uint8)
+    there = recomposed(sample, alpha, blue, rng)
+    np.testing.assert_array_equal(there.image[alpha == 0], blue[alpha == 0])
+    assert (there.image[alpha == 1] != blue[alpha == 1]).any(axis=-1).mean() > 0.9
+    np.testing.assert_array_equal(there.hands[0].joints_px, sample.hands[0].joints_px)
+    assert len(there.hands) == 1 and there.complete and len(there.ignore_xyxy) == 0
+
+
+def test_mattes_are_stored(tmp_path: Path) -> None:
+    alpha = np.linspace(0, 1, 30 * 20, dtype=np.float32).reshape(30, 20)
+    Mattes.of([None, alpha, None]).save(tmp_path / "mattes.npz")
+    stored = Mattes.load(tmp_path / "mattes.npz")
+    assert len(stored) == 3 and stored.alpha(0) is None and stored.alpha(2) is None
+    np.testing.assert_allclose(stored.alpha(1), alpha, atol=1 / 255)
+    with pytest.raises(FileNotFoundError, match=r"knuckle\.train\.mattes"):
+        Mattes.load(tmp_path / "nothing.npz")
