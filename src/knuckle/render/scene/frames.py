@@ -49,7 +49,7 @@ class FrameSettings:
     """
 
     fov_deg: tuple[float, float] = (40.0, 100.0)
-    distance_m: tuple[float, float] = (0.25, 4.0)
+    distance_m: tuple[float, float] = (0.2, 2.5)
     empty: float = 0.15
     contact: float = 0.40
     max_hands: int = 4
