@@ -245,6 +245,21 @@ def test_bad_images_are_refused(estimator: HandEstimator) -> None:
 
 
 @pytest.mark.parametrize("made", [HandEstimator, HandTracker])
+def test_more_looks_see_the_same_hands(dot_weights: Path, made: type) -> None:
+    """Of two hands each keeps its own, and no look is worse than what dots allow."""
+    right = true_hand(CAMERA, (-90, 60, 520), rotation=turn(20, 10, -10))
+    left = true_hand(CAMERA, (100, 50, 560), side="left", rotation=turn(-35, 5, 10))
+    image = paint(blank(), [right, left])
+    once, often = (made(weights_dir=dot_weights, looks=n)(image, camera=CAMERA) for n in (1, 4))
+    assert len(once) == len(often) == 2
+    for one, many, truth in zip(
+        once, often, sorted([right, left], key=lambda h: h.side != once[0].side), strict=True
+    ):
+        assert_same(many, truth)
+        assert not np.array_equal(one.joints_px, many.joints_px)
+
+
+@pytest.mark.parametrize("made", [HandEstimator, HandTracker])
 def test_unknown_options_are_refused(made: type) -> None:
     with pytest.raises(TypeError, match=r"unknown option max_hand; there are max_hands, detector"):
         made(max_hand=2)
@@ -255,6 +270,7 @@ def test_unknown_options_are_refused(made: type) -> None:
     [
         ({"max_hands": 0}, "max_hands must be at least 1, got 0"),
         ({"threads": 0}, "threads must be at least 1"),
+        ({"looks": 0}, "looks must be at least 1"),
         ({"detector_threshold": 1.5}, r"detector_threshold must be in 0\.\.1, got 1\.5"),
         ({"score_threshold": -1}, "score_threshold"),
         ({"hand_length_mm": 0.18}, "hand_length_mm must be in 10..500 mm"),

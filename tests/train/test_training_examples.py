@@ -144,7 +144,7 @@ def test_a_part_of_a_frame_has_hands_that_fit(seed):
     assert example["image"].shape == (64, 64, 3) and example["mask"].shape == (2, 16, 16)
     maps = np.concatenate([example["peaks"], example["geometry"]])
     for hand in DetectionCodec(64, 8).decode(maps, threshold=0.99):
-        assert hand.size_px < 64 and 0 <= min(hand.centre_px) and max(hand.centre_px) < 64
+        assert hand.size_px < 64 and min(hand.centre_px) >= 0 and max(hand.centre_px) < 64
 
 
 def test_cutout_changes_a_part_and_not_the_original():

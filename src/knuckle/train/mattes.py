@@ -149,7 +149,7 @@ def matte_of(sample: Sample, mask: np.ndarray) -> np.ndarray | None:
 
 
 def _guess(mask: np.ndarray, arm: np.ndarray) -> np.ndarray:
-    """What GrabCut starts from: sure of the hand's core, and of all that is far from hand and arm."""
+    """What GrabCut starts from: sure of the hand's core, and of what is far from hand and arm."""
     likely = ((mask > _MAYBE) | arm).astype(np.uint8)
     reach = 2 * round(0.06 * _CUT_PX) + 1
     near = cv2.dilate(likely, np.ones((reach, reach), np.uint8)) > 0
