@@ -23,6 +23,7 @@ from knuckle.models import efficientnet_lite as lite
 from knuckle.models.detector import Detector
 from knuckle.models.keypoints import KeypointNetwork
 from knuckle.models.lifter import Lifter
+from knuckle.models.pair import Pair
 from knuckle.models.temporal import Temporal, TemporalState
 from knuckle.train.recipe import Recipe
 from knuckle.train.weights import HALF_SUFFIX, load_weights, part_of
@@ -108,6 +109,18 @@ class _TemporalGraph(nn.Module):
         state = TemporalState(last_mm, velocity_mm_s, memory)
         out = self.network(joints_mm, sigma_mm, rays, sigma, dt_s, state)
         return out.state.joints_mm, out.log_sigma_mm.exp(), *out.state[1:]
+
+
+class _PairGraph(nn.Module):
+    def __init__(self, network: Pair) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, joints_mm: Tensor, sigma_mm: Tensor, rays: Tensor, sigma: Tensor
+    ) -> tuple[Tensor, ...]:
+        out = self.network(joints_mm, sigma_mm, rays, sigma)
+        return out.joints_mm, out.log_sigma_mm.exp(), out.apart_mm, out.apart_log_sigma_mm.exp()
 
 
 def export(run: Path, out: Path, *, half: bool = True) -> list[Path]:
@@ -270,11 +283,28 @@ def _temporal(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
     return Exportable(_TemporalGraph(network), card, inputs, outputs)
 
 
+def _pair(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
+    network = Pair(recipe.pair)
+    network.load_state_dict(state)
+    card = ModelCard("pair", recipe.version, recipe=recipe.name)
+    joints = torch.randn(1, 2, N_JOINTS, 3) * 50
+    ahead = joints + torch.tensor([0.0, 0.0, 600.0])
+    inputs = {
+        "joints_mm": joints,
+        "sigma_mm": torch.rand(1, 2, N_JOINTS) * 10 + 1,
+        "rays": ahead[..., :2] / ahead[..., 2:],
+        "sigma": torch.rand(1, 2, N_JOINTS) * 0.01 + 0.001,
+    }
+    outputs = ("refined_mm", "refined_sigma_mm", "apart_mm", "apart_sigma_mm")
+    return Exportable(_PairGraph(network), card, inputs, outputs)
+
+
 _BUILDERS: dict[str, Callable[[Recipe, dict[str, Tensor]], Exportable]] = {
     "detector": _detector,
     "keypoints": _keypoints,
     "lifter": _lifter,
     "temporal": _temporal,
+    "pair": _pair,
 }
 
 

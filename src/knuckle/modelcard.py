@@ -16,8 +16,8 @@ from knuckle.hand import JOINT_NAMES
 #: Raised when inputs, outputs or their meaning change; the runtime reads only its own.
 FORMAT = 1
 KINDS = ("detector", "keypoints", "lifter")
-#: Networks that a tracker can do without.
-OPTIONAL_KINDS = ("temporal",)
+#: Networks that the pipeline can do without.
+OPTIONAL_KINDS = ("temporal", "pair")
 _PREFIX = "knuckle."
 
 
@@ -26,7 +26,7 @@ class ModelCard:
     """Preprocessing, meaning and origin of one network.
 
     Attributes:
-        kind: ``detector``, ``keypoints``, ``lifter`` or ``temporal``.
+        kind: ``detector``, ``keypoints``, ``lifter``, ``temporal`` or ``pair``.
         version: version of the weights, such as ``2026.11.22``.
         input_size: side of the square input, px (0 for the lifter, which sees no image).
         mean, std: per RGB channel, on 0..255: the network's input is (image - mean) / std.

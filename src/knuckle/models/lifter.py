@@ -59,7 +59,7 @@ class Lifter(nn.Module):
         self.image = nn.Linear(settings.feature_size, width)
         if whole:
             self.whole_in = nn.Linear(N_JOINTS * (_POINT_CHANNELS + width), whole)
-            self.whole = nn.ModuleList(_Block(whole) for _ in range(settings.whole_blocks))
+            self.whole = nn.ModuleList(Block(whole) for _ in range(settings.whole_blocks))
             self.whole_out = nn.Linear(whole, N_JOINTS * width)
         self.joint_in = nn.Linear(_POINT_CHANNELS + 2 * width, width)
         self.graph = nn.ModuleList(_GraphBlock(width) for _ in range(settings.graph_blocks))
@@ -93,7 +93,7 @@ class Lifter(nn.Module):
         return self.whole_out(hand).unflatten(1, (N_JOINTS, -1))
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     """Two layers over the whole hand around a shortcut."""
 
     def __init__(self, width: int) -> None:

@@ -2,5 +2,6 @@
 
 from knuckle.pose.keypoints import KeypointEstimator, Keypoints
 from knuckle.pose.lifter import LiftedJoints, Lifter
+from knuckle.pose.pair import PairStage
 
-__all__ = ["KeypointEstimator", "Keypoints", "LiftedJoints", "Lifter"]
+__all__ = ["KeypointEstimator", "Keypoints", "LiftedJoints", "Lifter", "PairStage"]

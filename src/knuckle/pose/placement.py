@@ -7,6 +7,7 @@ here all 42 linear equations of the 21 joints take part, each as far as it can b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +56,11 @@ class Evidence:
             if got != shape:
                 raise ValueError(f"{name} must have shape {shape}, got {got}")
 
+    def take(self, indices: Sequence[int]) -> Evidence:
+        """The hands with these indices, in this order."""
+        i = np.asarray(indices, dtype=int)
+        return Evidence(self.joints_root_mm[i], self.sigma_mm[i], self.rays[i], self.sigma_rays[i])
+
 
 def place(evidence: Evidence) -> np.ndarray:
     """The wrist's position in the camera frame.
@@ -99,6 +105,39 @@ def place(evidence: Evidence) -> np.ndarray:
     return _in_front(root, nearest, offsets, joints, rays)
 
 
+def place_together(evidence: Evidence, roots_mm: np.ndarray, behind_mm: float) -> np.ndarray:
+    """The wrists of two hands, of which it is known how far one is behind the other.
+
+    With the second wrist ``behind_mm`` farther from the camera than the first, both hands tell one
+    depth t_z: the sums in ``place`` that fix it run over the joints of both, the second hand's
+    joints ``behind_mm`` deeper. Across, each hand follows its own rays.
+
+    Args:
+        evidence: two hands.
+        roots_mm: (2, 3) from ``place``.
+        behind_mm: depth of the second wrist less that of the first.
+
+    Returns:
+        (2, 3) mm; where they would not be in front of the camera, ``roots_mm``.
+    """
+    deeper = np.array([0.0, behind_mm])
+    joints, rays = evidence.joints_root_mm.copy(), evidence.rays
+    joints[..., 2] += deeper[:, None]
+    sigma_mm = _sigma_across(evidence.sigma_mm)
+    offsets = rays * joints[..., 2:] - joints[..., :2]
+    root = roots_mm - deeper[:, None] * (0.0, 0.0, 1.0)  # at the depth of the first wrist
+    for _ in range(_STEPS):
+        # At first the hands disagree about the depth; each is judged by its own.
+        variance = _variance(root[:, 2], joints, evidence.sigma_rays, sigma_mm)
+        residuals = root[:, None, :2] - rays * root[:, None, 2:] - offsets
+        trust = _trust((residuals * residuals).sum(axis=-1), variance)
+        root = _solve(offsets, rays, trust / variance, together=True)
+    nearest = MIN_DEPTH_MM - joints[..., 2].min()
+    if not nearest <= root[0, 2] <= MAX_DEPTH_MM:
+        return roots_mm
+    return root + deeper[:, None] * (0.0, 0.0, 1.0)
+
+
 def fuse(evidence: Evidence, root_mm: np.ndarray) -> np.ndarray:
     """Joints in the camera frame, each between its lifted place and its ray.
 
@@ -141,12 +180,17 @@ def with_hand_length(joints_root_mm: np.ndarray, length_mm: float) -> np.ndarray
     return joints_root_mm * (length_mm / lengths)[:, None, None]
 
 
-def _solve(offsets: np.ndarray, rays: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The least-squares solution in ``place``: (N, 3)."""
+def _solve(
+    offsets: np.ndarray, rays: np.ndarray, weights: np.ndarray, *, together: bool = False
+) -> np.ndarray:
+    """The least-squares solution in ``place``: (N, 3); ``together`` at one depth for all."""
     ray_mean, ray_rest = _centred(rays, weights)
     offset_mean, offset_rest = _centred(offsets, weights)
     spread = _weighted_sum(ray_rest * ray_rest, weights)
-    depth = -_weighted_sum(ray_rest * offset_rest, weights) / np.maximum(spread, 1e-18)
+    agreement = _weighted_sum(ray_rest * offset_rest, weights)
+    if together:
+        spread, agreement = (np.full(len(rays), total.sum()) for total in (spread, agreement))
+    depth = -agreement / np.maximum(spread, 1e-18)
     return np.concatenate([offset_mean + ray_mean * depth[:, None], depth[:, None]], axis=1)
 
 
@@ -175,10 +219,14 @@ def _in_front(
     bad = ~((root[:, 2] >= nearest) & (root[:, 2] <= MAX_DEPTH_MM))
     if not bad.any():
         return root
-    # The depth at which the joints would spread as far as the rays do.
-    spread_mm, spread = joints[..., :2].std(axis=1).sum(axis=-1), rays.std(axis=1).sum(axis=-1)
-    depth = np.clip(spread_mm / np.maximum(spread, 1e-9), nearest, MAX_DEPTH_MM)
+    depth = np.clip(weak_perspective_depth(joints, rays), nearest, MAX_DEPTH_MM)
     return np.where(bad[:, None], _at_depth(offsets, rays, depth), root)
+
+
+def weak_perspective_depth(joints: np.ndarray, rays: np.ndarray) -> np.ndarray:
+    """The depth (N,) at which joints (N, 21, 3) would spread as far as rays (N, 21, 2) do."""
+    spread_mm, spread = joints[..., :2].std(axis=1).sum(axis=-1), rays.std(axis=1).sum(axis=-1)
+    return spread_mm / np.maximum(spread, 1e-9)
 
 
 def _variance(

@@ -13,6 +13,7 @@ from knuckle.models.detector import Detector
 from knuckle.models.efficientnet_lite import EfficientNetLite
 from knuckle.models.keypoints import KeypointNetwork, KeypointOutput
 from knuckle.models.lifter import Lifter, LifterOutput
+from knuckle.models.pair import Pair, PairOutput, place
 from knuckle.models.temporal import Temporal, TemporalState
 from knuckle.train import losses
 from knuckle.train.recipe import OptimiserSettings, Recipe
@@ -218,6 +219,36 @@ class TemporalModule(TrainedModule):
         }
 
 
+class PairModule(TrainedModule):
+    """The pair stage on what a finished lifter says about hands that are near each other."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__(recipe)
+        self.pair = Pair(recipe.pair)
+
+    def forward(self, batch: Batch) -> PairOutput:
+        """Pairs, each seen from one of its hands."""
+        return self.pair(
+            batch["lifted_mm"], batch["lifted_sigma_mm"], batch["rays"], batch["sigma"]
+        )
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Those of the lifter for the own hand, and the place of the other."""
+        return losses.pair_losses(self(batch), batch)
+
+    def scores(self, batch: Batch) -> dict[str, Tensor]:
+        """Errors in mm, of this stage and of each hand alone, of joints and of the other wrist."""
+        out, alone = self(batch), batch["lifted_mm"]
+        roots = place(alone, batch["lifted_sigma_mm"], batch["rays"], batch["sigma"])
+        apart_alone = roots[:, 1] - roots[:, 0]
+        return {
+            "mm": (out.joints_mm - batch["joints_mm"]).norm(dim=-1).mean(),
+            "lifted_mm": (alone[:, 0] - batch["joints_mm"]).norm(dim=-1).mean(),
+            "apart_mm": (out.apart_mm - batch["apart_mm"]).norm(dim=-1).mean(),
+            "alone_apart_mm": (apart_alone - batch["apart_mm"]).norm(dim=-1).mean(),
+        }
+
+
 class DetectorModule(TrainedModule):
     """The detector."""
 
@@ -245,6 +276,7 @@ MODULES: dict[str, type[TrainedModule]] = {
     "keypoints": KeypointModule,
     "lifter": LifterModule,
     "temporal": TemporalModule,
+    "pair": PairModule,
 }
 
 

@@ -126,11 +126,15 @@ def _clip(
 
 def _views(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
     """(N, T, 3, 3) camera from the view of each frame's crop, which the frame before predicts."""
-    before = np.concatenate([joints[:, :1], joints[:, :-1]], axis=1)
-    rays = before[..., :2] / before[..., 2:]  # (N, T, 21, 2)
-    middle = (rays.min(axis=2) + rays.max(axis=2)) / 2
-    up = rays[:, :, KNUCKLES].mean(axis=2) - rays[:, :, Joint.WRIST]
-    angle = np.arctan2(up[..., 0], -up[..., 1]) + rng.normal(0, 0.015, up.shape[:2])
+    return crop_views(rng, np.concatenate([joints[:, :1], joints[:, :-1]], axis=1))
+
+
+def crop_views(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
+    """(..., 3, 3) camera from the view of the crop around each right hand (..., 21, 3)."""
+    rays = joints[..., :2] / joints[..., 2:]
+    middle = (rays.min(axis=-2) + rays.max(axis=-2)) / 2
+    up = rays[..., KNUCKLES, :].mean(axis=-2) - rays[..., Joint.WRIST, :]
+    angle = np.arctan2(up[..., 0], -up[..., 1]) + rng.normal(0, 0.015, up.shape[:-1])
     down = np.stack([-np.sin(angle), np.cos(angle), np.zeros_like(angle)], axis=-1)
     z = np.concatenate([middle, np.ones_like(middle[..., :1])], axis=-1)
     z /= np.linalg.norm(z, axis=-1, keepdims=True)

@@ -19,7 +19,7 @@ _VIEWS = 8192
 #: sharp close-up to a bad look. Of single joints it differs by this factor (logarithm).
 _LEAST_SCATTER, _MOST_SCATTER, _SCATTER_SPREAD = 0.012, 0.7, 0.35
 #: What is hidden is not seen at all: its keypoint comes from the rest of the hand.
-_HIDDEN_SCATTER = 1.0
+HIDDEN_SCATTER = 1.0
 #: Shares of hands with a hidden finger, with everything beyond some line hidden; of lost joints.
 _FINGER_HIDDEN, _PART_HIDDEN, _JOINT_HIDDEN = 0.15, 0.2, 0.02
 #: How inexactly a network knows its own errors (standard deviation of the logarithm).
@@ -146,7 +146,7 @@ def sample_scatter(
     if level is None:
         levels = np.exp(rng.uniform(np.log(_LEAST_SCATTER), np.log(_MOST_SCATTER), (n, 1)))
     scatter = levels * np.exp(rng.normal(0, _SCATTER_SPREAD, (n, N_JOINTS)))
-    return np.where(_hidden(rng, points), np.maximum(scatter, _HIDDEN_SCATTER), scatter)
+    return np.where(_hidden(rng, points), np.maximum(scatter, HIDDEN_SCATTER), scatter)
 
 
 def _hidden(rng: np.random.Generator, points: np.ndarray) -> np.ndarray:
