@@ -41,6 +41,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from importlib import resources
 
+import numba
 import numpy as np
 from jaxtyping import Float, Float32, Int32
 
@@ -284,31 +285,63 @@ class HandModel:
         self, pose_deg: Float[np.ndarray, "hand 17 3"], rest_joints: Float[np.ndarray, "hand 21 3"]
     ) -> Float32[np.ndarray, "hand 19 3 4"]:
         """``bone_transforms`` from the joints of the flat hand, walking from the palm outwards."""
-        turns = self.local_turns(pose_deg)  # (N, 19, 3, 3)
-        pivots = rest_joints[:, self.bone_pivot]  # (N, 19, 3)
-        transforms = np.empty((*turns.shape[:2], 3, 4), dtype=np.float32)
-        transforms[:, 0] = np.eye(3, 4, dtype=np.float32)
-        for bone in _OUTWARDS:
-            before = transforms[:, self.bone_parent[bone]]
-            turn = before[..., :3] @ turns[:, bone]
-            pivot = pivots[:, bone, :, None]
-            transforms[:, bone, :, :3] = turn
-            # The pivot moves with the bone before; the bone turns about it.
-            moved = before[..., :3] @ pivot + before[..., 3:]
-            transforms[:, bone, :, 3:] = moved - turn @ pivot
+        transforms = np.empty((len(pose_deg), N_BONES, 3, 4), dtype=np.float32)
+        _walk_outwards(
+            np.deg2rad(np.asarray(pose_deg, dtype=np.float32)),
+            np.asarray(rest_joints, dtype=np.float32),
+            self.bone_pose_row, self.bone_pose_gain, self.R_hand_from_bone,
+            self.bone_parent, self.bone_pivot, transforms,
+        )  # fmt: skip
         return transforms
-
-    def local_turns(self, pose_deg: np.ndarray) -> np.ndarray:
-        """(N, 19, 3, 3) the turn of each bone about its pivot, in axes of the flat hand."""
-        angles = pose_deg[:, self.bone_pose_row] * self.bone_pose_gain[:, None]  # row -1 has gain 0
-        frames = self.R_hand_from_bone
-        return frames @ rotation_from_angles(angles) @ frames.transpose(0, 2, 1)
 
 
 # The palm is done; metacarpals before the fingers that they carry.
-_OUTWARDS = (17, 18, 16, *range(1, 16))
+_OUTWARDS = np.array([17, 18, 16, *range(1, 16)])
 #: (21,) the bone that carries each joint: the last one that ends in it.
 BONE_OF_JOINT = np.array([0, 0, 1, 2, 3, 0, 4, 5, 6, 0, 7, 8, 9, 17, 10, 11, 12, 18, 13, 14, 15])
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _walk_outwards(
+    pose: np.ndarray, rest_joints: np.ndarray, pose_row: np.ndarray, gain: np.ndarray,
+    frames: np.ndarray, parent: np.ndarray, pivot_of: np.ndarray, transforms: np.ndarray,
+) -> None:  # fmt: skip
+    """Fill (N, 19, 3, 4) from poses (N, 17, 3) in radians and flat joints (N, 21, 3)."""
+    turn, half = np.empty((3, 3), np.float32), np.empty((3, 3), np.float32)
+    for n in range(len(pose)):
+        transforms[n, 0] = 0.0
+        for k in range(3):
+            transforms[n, 0, k, k] = 1.0
+        for bone in _OUTWARDS:
+            before, here = transforms[n, parent[bone]], transforms[n, bone]
+            turn_about_axes(pose[n, pose_row[bone]], gain[bone], turn)  # row -1 has gain 0
+            product(frames[bone], turn, half)
+            product(half, frames[bone].T, turn)  # in axes of the flat hand
+            product(before, turn, here)
+            pivot = rest_joints[n, pivot_of[bone]]
+            for i in range(3):
+                # The pivot moves with the bone before; the bone turns about it.
+                here[i, 3] = before[i, 3]
+                for j in range(3):
+                    here[i, 3] += (before[i, j] - here[i, j]) * pivot[j]
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def turn_about_axes(angles: np.ndarray, gain: np.float32, out: np.ndarray) -> None:
+    """``rotation_from_angles`` of one bone, radians."""
+    cf, cs, ct = np.cos(angles[0] * gain), np.cos(angles[1] * gain), np.cos(angles[2] * gain)
+    sf, ss, st = np.sin(angles[0] * gain), np.sin(angles[1] * gain), np.sin(angles[2] * gain)
+    out[0, 0], out[0, 1], out[0, 2] = cs * ct, ss, cs * st
+    out[1, 0], out[1, 1], out[1, 2] = sf * st - cf * ss * ct, cf * cs, -cf * ss * st - sf * ct
+    out[2, 0], out[2, 1], out[2, 2] = -sf * ss * ct - cf * st, sf * cs, cf * ct - sf * ss * st
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    """The 3 x 3 corners of two matrices multiplied."""
+    for i in range(3):
+        for j in range(3):
+            out[i, j] = a[i, 0] * b[0, j] + a[i, 1] * b[1, j] + a[i, 2] * b[2, j]
 
 
 def rotation_from_angles(

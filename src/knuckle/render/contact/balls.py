@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
+import numba
 import numpy as np
 
 from knuckle.render.contact.flesh import Flesh
@@ -16,14 +18,13 @@ from knuckle.render.hand_model import (
     N_BONES,
     SPREAD,
     HandModel,
-    rotation_from_angles,
 )
 from knuckle.render.poses import (
     DIP,
     MCP,
     PIP,
+    capsule_gaps_mm,
     finger_capsules,
-    mean_palm_length_mm,
     segment_gap,
 )
 
@@ -38,6 +39,10 @@ MOVES = tuple(
 )  # fmt: skip
 MOVE_ROWS = np.array([row for row, _, _ in MOVES])
 MOVE_COLUMNS = np.array([column for _, column, _ in MOVES])
+
+
+#: From gaps to weights of the same shape.
+Weigh = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +66,11 @@ class Balls:
         """The balls of hands (N) in poses (N, 17, 3)."""
         model, flesh = HandModel.load(), Flesh.load()
         transforms = model.transforms_from_pose(pose_deg, shape.joints_mm)  # (N, 19, 3, 4)
-        blended = (flesh.weight @ transforms.reshape(len(pose_deg), N_BONES, 12)).reshape(
-            *shape.centre_mm.shape[:2], 3, 4
-        )
-        centre = (blended[..., :3] @ shape.centre_mm[..., None])[..., 0] + blended[..., 3]
+        blended = flesh.weight @ transforms.reshape(len(pose_deg), N_BONES, 12)
+        blended = blended.reshape(*shape.centre_mm.shape[:2], 3, 4)
+        centre = blended[..., 3].copy()
+        for k in range(3):
+            centre += blended[..., k] * shape.centre_mm[..., k, None]
         of_joint = transforms[:, BONE_OF_JOINT]
         joints = (of_joint[..., :3] @ shape.joints_mm[..., None])[..., 0] + of_joint[..., 3]
         axis, pivot = _axes(model, transforms, pose_deg, shape.joints_mm)
@@ -73,36 +79,64 @@ class Balls:
     def slopes(self, ball: np.ndarray, direction: np.ndarray) -> np.ndarray:
         """(N, C, 22) mm per radian: how far balls (N, C) move along directions (N, C, 3)."""
         at = np.take_along_axis(self.centre_mm, ball[..., None], axis=1)
-        return self._levers(at, direction) * _carried()[ball]
+        return _levers(at, direction, self.axis, self.pivot_mm, ball, _carried())
 
-    def own_contacts(self, worst: int = 6) -> tuple[np.ndarray, np.ndarray]:
-        """Gaps (N, C) between the fingers that reach deepest into each other or into the palm, by
-        the capsules of ``poses.finger_penetration_mm``, and their slopes (N, C, 22).
+    def own_contacts(self, weight_of: Weigh, worst: int = 6) -> tuple[np.ndarray, np.ndarray]:
+        """Fingers that reach deepest into each other or into the palm.
+
+        By the capsules of ``poses.finger_penetration_mm``.
+
+        Args:
+            weight_of: weights (N, C) of gaps (N, C).
+            worst: C, so many are looked at.
+
+        Returns:
+            Their gaps (N, C) and slopes (N, C, 22), the latter weighted.
         """
-        starts, ends, radii, pairs = finger_capsules()
-        one, two = pairs.T
-        joints = self.joints_mm
-        apart, at = segment_gap(
-            joints[:, starts[one]], joints[:, ends[one]], joints[:, starts[two]],
-            joints[:, ends[two]],
-        )  # fmt: skip
-        scale = np.linalg.norm(joints[:, 9] - joints[:, 0], axis=1) / mean_palm_length_mm()
-        distance = np.linalg.norm(apart, axis=2)
-        gap = distance - (radii[one] + radii[two]) * scale[:, None]
-        deepest = np.argpartition(gap, worst, axis=1)[:, :worst]
-        apart, at, distance = (
-            np.take_along_axis(a, deepest[..., None], 1) for a in (apart, at, distance[..., None])
-        )
-        direction = apart / np.maximum(distance, 1e-3)
-        slopes = self._levers(at, direction) * _carried_capsules()[one[deepest]]
-        slopes -= self._levers(at - apart, direction) * _carried_capsules()[two[deepest]]
-        return np.take_along_axis(gap, deepest, 1), slopes
+        starts, ends, _, pairs = finger_capsules()
+        gaps = capsule_gaps_mm(self.joints_mm)
+        deepest = np.argpartition(gaps, worst, axis=1)[:, :worst]
+        gap = np.take_along_axis(gaps, deepest, 1)
+        weight = weight_of(gap)
+        one, two = pairs[deepest].transpose(2, 0, 1)
+        corners = [
+            np.take_along_axis(self.joints_mm, joint[..., None], 1)
+            for joint in (starts[one], ends[one], starts[two], ends[two])
+        ]
+        apart, at = segment_gap(*corners)
+        distance = np.sqrt((apart**2).sum(axis=2))
+        direction = apart * (weight / np.maximum(distance, 1e-3))[..., None]
+        slopes = _levers(at, direction, self.axis, self.pivot_mm, one, _carried_capsules())
+        slopes -= _levers(at - apart, direction, self.axis, self.pivot_mm, two, _carried_capsules())
+        return gap, slopes
 
-    def _levers(self, at: np.ndarray, direction: np.ndarray) -> np.ndarray:
-        """(N, C, 22) what turning each joint does to points that it carries, along directions."""
-        lever = np.cross(at, direction) @ self.axis.transpose(0, 2, 1)
-        lever -= direction @ np.cross(self.axis, self.pivot_mm).transpose(0, 2, 1)
-        return lever
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _levers(
+    at: np.ndarray, direction: np.ndarray, axis: np.ndarray, pivot: np.ndarray,
+    body: np.ndarray, carried: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """(N, C, 22) what turning each joint does to points (N, C, 3), along directions (N, C, 3).
+
+    Each point belongs to one of some bodies (N, C), of which ``carried`` (B, 22) says how much
+    each joint takes along.
+    """
+    n_moves = axis.shape[1]
+    levers = np.zeros((*body.shape, n_moves), np.float32)
+    for n in range(body.shape[0]):
+        for c in range(body.shape[1]):
+            dx, dy, dz = direction[n, c]
+            if dx == 0 and dy == 0 and dz == 0:
+                continue
+            for m in range(n_moves):
+                share = carried[body[n, c], m]
+                if share == 0:
+                    continue
+                x, y, z = at[n, c] - pivot[n, m]
+                ax, ay, az = axis[n, m]
+                turned = (ay * z - az * y) * dx + (az * x - ax * z) * dy + (ax * y - ay * x) * dz
+                levers[n, c, m] = share * turned
+    return levers
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,11 +193,14 @@ def _axes(
     """Axes (N, 22, 3) and pivots (N, 22, 3) of ``MOVES`` in posed hands."""
     bones = _bones_of_moves()
     before = transforms[:, model.bone_parent[bones]]
-    flexed = np.zeros((len(pose_deg), len(MOVES), 3), np.float32)
-    flexed[..., 0] = pose_deg[:, MOVE_ROWS, FLEXION] * model.bone_pose_gain[bones]
-    local = np.where((MOVE_COLUMNS == FLEXION)[:, None], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0])
-    local = local * model.bone_pose_gain[bones, None]
-    turned = rotation_from_angles(flexed) @ local.astype(np.float32)[..., None]
-    axis = (before[..., :3] @ (model.R_hand_from_bone[bones] @ turned))[..., 0]
+    gain = model.bone_pose_gain[bones]
+    flexion = np.deg2rad(pose_deg[:, MOVE_ROWS, FLEXION] * gain)
+    # The axis of flexion stays; that of spread, -z, turns about it.
+    local = np.zeros((len(pose_deg), len(MOVES), 3), np.float32)
+    spreads = MOVE_COLUMNS == SPREAD
+    local[..., 0] = ~spreads * gain
+    local[..., 1] = np.sin(flexion) * spreads * gain
+    local[..., 2] = -np.cos(flexion) * spreads * gain
+    axis = (before[..., :3] @ (model.R_hand_from_bone[bones] @ local[..., None]))[..., 0]
     pivot = joints_mm[:, model.bone_pivot[bones], :, None]
     return axis, (before[..., :3] @ pivot + before[..., 3:])[..., 0]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numba
 import numpy as np
 
 from knuckle.render.contact.balls import Balls, FlatHands
@@ -16,18 +19,58 @@ def turns_of(hand: HandParameters) -> np.ndarray:
     return np.where(left, hand.R_camera_from_hand * _MIRROR, hand.R_camera_from_hand)
 
 
-def gaps_between(one: np.ndarray, one_radius: np.ndarray, two: np.ndarray, two_radius: np.ndarray
-          ) -> np.ndarray:  # fmt: skip
-    """(N, K, K) gap between every ball of one hand and every ball of another, mm."""
-    middle = one.mean(axis=1, keepdims=True)  # near zero, squares keep their digits
-    a, b = one - middle, two - middle
-    squared = -2.0 * (a @ b.transpose(0, 2, 1))
-    squared += (a * a).sum(-1)[:, :, None]
-    squared += (b * b).sum(-1)[:, None, :]
-    gaps = np.sqrt(np.maximum(squared, 0.0, out=squared), out=squared)
-    gaps -= one_radius[:, :, None]
-    gaps -= two_radius[:, None, :]
-    return gaps
+@dataclass(frozen=True, eq=False)
+class NearestBalls:
+    """For every ball of either hand the nearest one of the other hand.
+
+    Attributes:
+        partner: (2, N, K) its number.
+        gap_mm: (2, N, K) the gap to it, negative where they overlap.
+    """
+
+    partner: np.ndarray
+    gap_mm: np.ndarray
+
+    @classmethod
+    def of(
+        cls, one: np.ndarray, one_radius: np.ndarray, two: np.ndarray, two_radius: np.ndarray
+    ) -> NearestBalls:
+        """From centres (N, K, 3) in one frame, and radii (N, K)."""
+        found = cls(
+            np.zeros((2, *one_radius.shape), np.int64),
+            np.full((2, *one_radius.shape), np.inf, np.float32),
+        )
+        columns = np.ascontiguousarray(two.transpose(0, 2, 1), np.float32)  # (N, 3, K)
+        _find_nearest(
+            one.astype(np.float32), one_radius, columns, two_radius, found.partner, found.gap_mm
+        )
+        return found
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _find_nearest(
+    one: np.ndarray, one_radius: np.ndarray, two: np.ndarray, two_radius: np.ndarray,
+    partner: np.ndarray, gap_mm: np.ndarray,
+) -> None:  # fmt: skip
+    """Fill ``NearestBalls``; the second hand's centres are (N, 3, K)."""
+    n_balls = one.shape[1]
+    row = np.empty(n_balls, np.float32)
+    for n in range(one.shape[0]):
+        x2, y2, z2, r2 = two[n, 0], two[n, 1], two[n, 2], two_radius[n]
+        partner_of_two, gap_of_two = partner[1, n], gap_mm[1, n]
+        for i in range(n_balls):
+            x, y, z, r = one[n, i, 0], one[n, i, 1], one[n, i, 2], one_radius[n, i]
+            for j in range(n_balls):  # apart from the search: this loop takes eight at a time
+                dx, dy, dz = x2[j] - x, y2[j] - y, z2[j] - z
+                row[j] = np.sqrt(dx * dx + dy * dy + dz * dz) - r2[j] - r
+            best, least = 0, row[0]
+            for j in range(n_balls):
+                gap = row[j]
+                if gap < least:
+                    best, least = j, gap
+                if gap < gap_of_two[j]:
+                    gap_of_two[j], partner_of_two[j] = gap, i
+            partner[0, n, i], gap_mm[0, n, i] = best, least
 
 
 def gap_mm(first: HandParameters, second: HandParameters) -> np.ndarray:
@@ -42,7 +85,7 @@ def gap_mm(first: HandParameters, second: HandParameters) -> np.ndarray:
         balls = Balls.of(hand.pose_deg, FlatHands.of(hand.shape))
         at = balls.centre_mm @ turns_of(hand).transpose(0, 2, 1) + hand.root_mm[:, None]
         placed += [at, balls.radius_mm]
-    return gaps_between(*placed).min(axis=(1, 2))
+    return NearestBalls.of(*placed).gap_mm[0].min(axis=1)
 
 
 def penetration_mm(first: HandParameters, second: HandParameters) -> np.ndarray:

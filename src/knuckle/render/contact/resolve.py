@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
+from functools import cache
 
+import numba
 import numpy as np
 
 from knuckle.render.contact.balls import MOVE_COLUMNS, MOVE_ROWS, MOVES, Balls, FlatHands
 from knuckle.render.contact.flesh import Flesh
-from knuckle.render.contact.gaps import gaps_between, turns_of
+from knuckle.render.contact.gaps import NearestBalls, turns_of
 from knuckle.render.hand_model import N_BONES, HandParameters
 from knuckle.render.poses import MAX_PENETRATION_MM, constrain
 from knuckle.render.rotations import rotation_from_vector
@@ -26,6 +27,7 @@ _SD = np.concatenate([
 _CONTACTS = 28  # overlaps looked at in one step
 _OVERLAP_MM, _TOUCH_MM = 0.3, 1.5  # one unit of residual
 _OWN_GIVE_MM = MAX_PENETRATION_MM - 1.0
+_REACH_MM = 30.0  # what is further off is not pulled into touch
 _LARGEST_STEP = 1.0  # in standard deviations
 _SETTLED = 0.6  # residual below which nothing needs to be done any more
 _PALM_MM = np.array([0.0, 60.0, 0.0], dtype=np.float32)  # about where the second hand turns
@@ -77,12 +79,46 @@ def resolve(
     return first, second
 
 
+@numba.njit(cache=True, nogil=True, fastmath=True)
 def _least_step(residual: np.ndarray, jacobian: np.ndarray) -> np.ndarray:
-    """(N, 50) smallest step that ends the residuals (N, C) as far as it can, damped."""
-    turned = jacobian.transpose(0, 2, 1)
-    normal = jacobian @ turned + np.eye(residual.shape[1], dtype=np.float32)
-    step = -(turned @ np.linalg.solve(normal, residual[..., None]))[..., 0]
-    return np.clip(step, -_LARGEST_STEP, _LARGEST_STEP)
+    """(N, 50) smallest step that ends the residuals (N, C) as far as it can, damped.
+
+    With J the rows of residuals that are not zero: -J' (J J' + 1)^-1 residual, by Cholesky.
+    """
+    n_rows, n_moves = jacobian.shape[1:]
+    steps = np.zeros((len(residual), n_moves), np.float32)
+    lower = np.empty((n_rows, n_rows), np.float64)
+    solved = np.empty(n_rows, np.float64)
+    rows = np.empty(n_rows, np.int64)
+    for n in range(len(residual)):
+        count = 0
+        for c in range(n_rows):
+            if residual[n, c] != 0:
+                rows[count] = c
+                count += 1
+        for i in range(count):
+            for j in range(i + 1):
+                total = 1.0 if i == j else 0.0
+                for m in range(n_moves):
+                    total += jacobian[n, rows[i], m] * jacobian[n, rows[j], m]
+                for k in range(j):
+                    total -= lower[i, k] * lower[j, k]
+                lower[i, j] = np.sqrt(total) if i == j else total / lower[j, j]
+        for i in range(count):
+            total = np.float64(residual[n, rows[i]])
+            for k in range(i):
+                total -= lower[i, k] * solved[k]
+            solved[i] = total / lower[i, i]
+        for i in range(count - 1, -1, -1):
+            for k in range(i + 1, count):
+                solved[i] -= lower[k, i] * solved[k]
+            solved[i] /= lower[i, i]
+        for m in range(n_moves):
+            total = 0.0
+            for i in range(count):
+                total -= jacobian[n, rows[i], m] * solved[i]
+            steps[n, m] = min(max(total, -_LARGEST_STEP), _LARGEST_STEP)
+    return steps
 
 
 def _contacts(
@@ -97,26 +133,35 @@ def _contacts(
         ball.centre_mm @ turn.transpose(0, 2, 1) + hand.root_mm[:, None]
         for ball, turn, hand in zip(balls, turns, hands, strict=True)
     ]
-    gaps = gaps_between(at[0], balls[0].radius_mm, at[1], balls[1].radius_mm)
-    one, two, gap = _deepest_pairs(gaps)
+    nearest = NearestBalls.of(at[0], balls[0].radius_mm, at[1], balls[1].radius_mm)
+    one, two, gap = _deepest_pairs(nearest)
     weight = np.where(gap < -give_mm, 1.0 / _OVERLAP_MM, 0.0)
     if touch is not None:
-        bone_one, bone_two, bone_gap = _nearest_to_bones(gaps, touch)
-        wanted = (touch >= 0) & (bone_gap < 30.0)
+        bone_one, bone_two, bone_gap = _nearest_to_bones(
+            nearest.partner, nearest.gap_mm, touch, _first_balls()
+        )
         one, two = np.concatenate([one, bone_one], 1), np.concatenate([two, bone_two], 1)
         gap = np.concatenate([gap, bone_gap], 1)
-        weight = np.concatenate([weight, wanted / _TOUCH_MM], 1)
+        weight = np.concatenate([weight, (bone_gap < _REACH_MM) / _TOUCH_MM], 1)
     weight = weight.astype(np.float32)
     ends = [np.take_along_axis(a, i[..., None], 1) for a, i in zip(at, (one, two), strict=True)]
     apart = ends[0] - ends[1]
-    apart /= np.maximum(np.linalg.norm(apart, axis=2, keepdims=True), 1e-3)
+    apart *= (weight / np.maximum(np.sqrt((apart**2).sum(axis=2)), 1e-3))[..., None]
     palm = (turns[1] @ _PALM_MM + second.root_mm)[:, None]
     jacobian = np.concatenate([
-        -apart, -np.cross(ends[1] - palm, apart),
+        -apart, -_cross(ends[1] - palm, apart),
         balls[0].slopes(one, apart @ turns[0]), -balls[1].slopes(two, apart @ turns[1]),
     ], axis=2)  # fmt: skip
-    residual, jacobian = (gap + give_mm) * weight, jacobian * weight[..., None]
+    residual = (np.minimum(gap, _REACH_MM) + give_mm) * weight
     return _with_own_contacts(residual, jacobian, balls)
+
+
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(..., 3) cross product; numpy's own takes four times as long."""
+    return a[..., _NEXT] * b[..., _LAST] - a[..., _LAST] * b[..., _NEXT]
+
+
+_NEXT, _LAST = np.array([1, 2, 0]), np.array([2, 0, 1])
 
 
 def _with_own_contacts(
@@ -125,42 +170,54 @@ def _with_own_contacts(
     """The residuals and slopes, and those of either hand's fingers in each other and the palm."""
     residuals, jacobians = [residual], [jacobian]
     for number, hand in enumerate(balls):
-        gap, slopes = hand.own_contacts()
-        weight = np.where(gap < -_OWN_GIVE_MM, 1.0 / _OVERLAP_MM, 0.0).astype(np.float32)
-        residuals.append((gap + _OWN_GIVE_MM).astype(np.float32) * weight)
+        gap, slopes = hand.own_contacts(_own_weight)
+        residuals.append((gap + _OWN_GIVE_MM) * _own_weight(gap))
         wide = np.zeros((*gap.shape, jacobian.shape[2]), np.float32)
         low = 6 + number * len(MOVES)
-        wide[..., low : low + len(MOVES)] = slopes * weight[..., None]
+        wide[..., low : low + len(MOVES)] = slopes
         jacobians.append(wide)
     return np.concatenate(residuals, axis=1), np.concatenate(jacobians, axis=1)
 
 
-def _deepest_pairs(gaps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _own_weight(gap_mm: np.ndarray) -> np.ndarray:
+    """What a gap between two fingers of one hand counts: nothing unless they are too deep."""
+    return np.where(gap_mm < -_OWN_GIVE_MM, np.float32(1.0 / _OVERLAP_MM), np.float32(0.0))
+
+
+def _deepest_pairs(nearest: NearestBalls) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The first hand's balls that are deepest in the second, each with its partner: (N, C) each."""
-    partner = gaps.argmin(axis=2)
-    least = np.take_along_axis(gaps, partner[..., None], 2)[..., 0]
-    one = np.argpartition(least, _CONTACTS, axis=1)[:, :_CONTACTS]
-    return one, np.take_along_axis(partner, one, 1), np.take_along_axis(least, one, 1)
+    partner, gap = nearest.partner[0], nearest.gap_mm[0]
+    one = np.argpartition(gap, _CONTACTS, axis=1)[:, :_CONTACTS]
+    return one, np.take_along_axis(partner, one, 1), np.take_along_axis(gap, one, 1)
 
 
+@cache
+def _first_balls() -> np.ndarray:
+    """(20,) the first ball of each bone, and how many balls there are."""
+    return np.searchsorted(Flesh.load().bone, np.arange(N_BONES + 1))
+
+
+@numba.njit(cache=True, nogil=True)
 def _nearest_to_bones(
-    gaps: np.ndarray, touch: np.ndarray
+    partner: np.ndarray, gap_mm: np.ndarray, touch: np.ndarray, first_ball: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For every bone of ``touch`` its nearest pair of balls and their gap: (N, S) each."""
-    starts = np.searchsorted(Flesh.load().bone, np.arange(N_BONES + 1))
-    each = np.arange(len(gaps))
-    found = []
-    for side in (gaps, gaps.transpose(0, 2, 1)):
-        partner = side.argmin(axis=2)
-        least = np.take_along_axis(side, partner[..., None], 2)[..., 0]
-        for low, high in pairwise(starts):
-            own = low + least[:, low:high].argmin(axis=1)
-            found.append((own, partner[each, own], least[each, own]))
-    own, partner, least = (np.stack(values, axis=1) for values in zip(*found, strict=True))
-    slot = np.maximum(touch, 0)
-    own, partner, least = (np.take_along_axis(a, slot, 1) for a in (own, partner, least))
-    of_second = slot >= N_BONES
-    return np.where(of_second, partner, own), np.where(of_second, own, partner), least
+    """The nearest pair of balls and its gap for every bone of ``touch``: (N, S) each.
+
+    The gap is infinite where there is no bone.
+    """
+    one, two = np.zeros(touch.shape, np.int64), np.zeros(touch.shape, np.int64)
+    gap = np.full(touch.shape, np.inf, np.float32)
+    for n in range(touch.shape[0]):
+        for s in range(touch.shape[1]):
+            if touch[n, s] < 0:
+                continue
+            hand, bone = touch[n, s] // N_BONES, touch[n, s] % N_BONES
+            for own in range(first_ball[bone], first_ball[bone + 1]):
+                if gap_mm[hand, n, own] < gap[n, s]:
+                    gap[n, s] = gap_mm[hand, n, own]
+                    other = partner[hand, n, own]
+                    one[n, s], two[n, s] = (own, other) if hand == 0 else (other, own)
+    return one, two, gap
 
 
 def _moved(

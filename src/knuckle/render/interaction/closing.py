@@ -25,7 +25,7 @@ from knuckle.render.poses import (
 #: widest gap at which they count as touching.
 MAX_OVERLAP_MM, MAX_GAP_MM = 2.5, 1.0
 
-_ROUNDS = 8  # of drawing again what passes through
+_ROUNDS, _DRAWS = 5, 32  # of drawing again what passes through: how often, how many at least
 _CURL_STEPS = 4
 
 
@@ -75,7 +75,7 @@ def sample_interactions(
     first_shape = np.where(mirrored[:, None], left, right)
     second_shape = np.where(mirrored[:, None], right, left)
     kind = rng.choice(len(NAMES), n, p=shares)
-    first, second = meet(rng, first_shape, second_shape, kind).closed
+    first, second = meet(rng, first_shape, second_shape, kind, way_in=False).closed
     first, second = upright(first, second)
     other = mirror(second), mirror(first)
     return Pairs(merged(mirrored, other[0], first), merged(mirrored, other[1], second), kind)
@@ -97,11 +97,18 @@ class Met:
     retreat: np.ndarray
     normal: np.ndarray
 
-    def good(self) -> np.ndarray:
-        """(N,) bool: both states are free, and in the second the hands touch."""
-        return (
-            are_free(*self.opened) & are_free(*self.closed) & (gap_mm(*self.closed) <= MAX_GAP_MM)
-        )
+    def good(self, *, way_in: bool) -> np.ndarray:
+        """(N,) bool: closed hands touch and are free; with ``way_in``, opened ones are free too.
+
+        A movement passes through the opened state, a picture does not show it.
+        """
+        good = are_free(*self.closed) & (gap_mm(*self.closed) <= MAX_GAP_MM)
+        return good & are_free(*self.opened) if way_in else good
+
+    def take(self, rows: np.ndarray) -> Met:
+        """Some of the pairs."""
+        opened, closed = ((pair[0][rows], pair[1][rows]) for pair in (self.opened, self.closed))
+        return Met(opened, closed, self.touch[rows], self.retreat[rows], self.normal[rows])
 
     def with_rows(self, rows: np.ndarray, others: Met) -> Met:
         """The same with some pairs replaced."""
@@ -116,17 +123,24 @@ class Met:
 
 
 def meet(
-    rng: np.random.Generator, first_shape: np.ndarray, second_shape: np.ndarray, kind: np.ndarray
-) -> Met:
-    """Pairs of the given kinds, drawn again until they are good."""
+    rng: np.random.Generator, first_shape: np.ndarray, second_shape: np.ndarray, kind: np.ndarray,
+    *, way_in: bool,
+) -> Met:  # fmt: skip
+    """Pairs of the given kinds, drawn again until they are good (see ``Met.good``)."""
     met = _met_once(rng, first_shape, second_shape, kind)
+    bad = np.flatnonzero(~met.good(way_in=way_in))
     for _ in range(_ROUNDS):
-        bad = np.flatnonzero(~met.good())
         if not len(bad):
             return met
-        again = _met_once(rng, first_shape[bad], second_shape[bad], kind[bad])
-        met = met.with_rows(bad, again)
-    bad = np.flatnonzero(~met.good())
+        # A few pairs take as long as some dozens: better several draws of each in one go.
+        copies = max(_DRAWS // len(bad), 1)
+        rows = np.repeat(bad, copies)
+        again = _met_once(rng, first_shape[rows], second_shape[rows], kind[rows])
+        good = again.good(way_in=way_in).reshape(len(bad), copies)
+        found = good.any(axis=1)
+        chosen = np.arange(len(bad)) * copies + good.argmax(axis=1)  # the first good draw of each
+        met = met.with_rows(bad[found], again.take(chosen[found]))
+        bad = bad[~found]
     return met.with_rows(bad, _apart(rng, first_shape[bad], second_shape[bad], kind[bad]))
 
 

@@ -141,7 +141,7 @@ def _key_states(
     episodes = int(np.ceil(end_s / _SHORTEST_S)) + 1
     kind = rng.choice(len(NAMES), episodes, p=shares)
     first_shape, second_shape = (np.repeat(shape, episodes, 0) for shape in shapes)
-    met = meet(rng, first_shape, second_shape, kind)
+    met = meet(rng, first_shape, second_shape, kind, way_in=True)
     closed = _rubs(rng, met)
     uprights, _ = body_turn(*met.closed)
     states: list[State] = []

@@ -14,6 +14,7 @@ from knuckle.render.poses.families import DEFAULT_MIX, FAMILIES
 from knuckle.render.poses.motion import HandMotion, sample_motion
 from knuckle.render.poses.penetration import (
     MAX_PENETRATION_MM,
+    capsule_gaps_mm,
     finger_capsules,
     finger_penetration_mm,
     hands_penetration_mm,
@@ -33,6 +34,7 @@ __all__ = [
     "PIP",
     "RANGES_DEG",
     "HandMotion",
+    "capsule_gaps_mm",
     "constrain",
     "finger_capsules",
     "finger_penetration_mm",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+import numba
 import numpy as np
 from jaxtyping import Float
 
@@ -48,15 +49,56 @@ def finger_penetration_mm(joints_mm: Float[np.ndarray, "hand 21 3"]) -> np.ndarr
     Returns:
         (N,) overlap of the worst pair, 0 where nothing overlaps.
     """
+    return np.maximum(-capsule_gaps_mm(joints_mm), 0.0).max(axis=1)
+
+
+def capsule_gaps_mm(joints_mm: Float[np.ndarray, "hand 21 3"]) -> np.ndarray:
+    """(N, P) gaps between the pairs of ``finger_capsules``, mm; negative where they overlap."""
     joints = np.asarray(joints_mm, dtype=np.float32)
     starts, ends, radii, pairs = finger_capsules()
-    scale = np.linalg.norm(joints[:, 9] - joints[:, 0], axis=1) / mean_palm_length_mm()
-    first, second = pairs.T
-    a = starts[first], ends[first]
-    b = starts[second], ends[second]
-    distance = _segment_distance(joints[:, a[0]], joints[:, a[1]], joints[:, b[0]], joints[:, b[1]])
-    room = (radii[first] + radii[second]).astype(np.float32) * scale[:, None]
-    return np.maximum(room - distance, 0.0).max(axis=1)
+    gaps = np.empty((len(joints), len(pairs)), np.float32)
+    _fill_gaps(
+        joints, starts, ends, radii.astype(np.float32) / np.float32(mean_palm_length_mm()), pairs,
+        gaps,
+    )  # fmt: skip
+    return gaps
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _fill_gaps(
+    joints: np.ndarray, starts: np.ndarray, ends: np.ndarray, radii: np.ndarray, pairs: np.ndarray,
+    gaps: np.ndarray,
+) -> None:  # fmt: skip
+    """``capsule_gaps_mm``; radii in lengths of the palm. The nearest points as ``segment_gap``."""
+    zero, one = np.float32(0.0), np.float32(1.0)
+    d, e, r = np.empty(3, np.float32), np.empty(3, np.float32), np.empty(3, np.float32)
+    for n in range(len(joints)):
+        palm = zero
+        for c in range(3):
+            palm += (joints[n, 9, c] - joints[n, 0, c]) ** 2
+        palm = np.sqrt(palm)
+        for k in range(len(pairs)):
+            first, second = pairs[k]
+            dd, ee, de, dr, er = zero, zero, zero, zero, zero
+            for c in range(3):
+                p, q = joints[n, starts[first], c], joints[n, starts[second], c]
+                d[c], e[c] = joints[n, ends[first], c] - p, joints[n, ends[second], c] - q
+                r[c] = p - q
+                dd += d[c] * d[c]
+                ee += e[c] * e[c]
+                de += d[c] * e[c]
+                dr += d[c] * r[c]
+                er += e[c] * r[c]
+            s = (de * er - dr * ee) / max(dd * ee - de * de, np.float32(1e-6))
+            s = min(max(s, zero), one)
+            t = (de * s + er) / ee
+            if t < zero or t > one:
+                t = min(max(t, zero), one)
+                s = min(max((de * t - dr) / dd, zero), one)
+            distance = zero
+            for c in range(3):
+                distance += (r[c] + s * d[c] - t * e[c]) ** 2
+            gaps[n, k] = np.sqrt(distance) - (radii[first] + radii[second]) * palm
 
 
 def hands_penetration_mm(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 from jaxtyping import Float
 
@@ -13,7 +14,9 @@ from knuckle.render.hand_model import (
     SPREAD,
     TWIST,
     HandModel,
+    product,
     rotation_from_angles,
+    turn_about_axes,
 )
 from knuckle.render.poses.anatomy import THUMB, constrain
 from knuckle.render.poses.penetration import mean_hand_joints
@@ -101,16 +104,18 @@ def _tip_jacobian(
     probe_deg: float = 0.5,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Centre and normal of the tip (N, 6), and their slopes (N, 6, K) per degree."""
-    n, count = len(pose_deg), len(moves)
-    rows = FINGER_ROWS[finger]
-    each = np.arange(n)[:, None]
-    chains = np.tile(pose_deg[each, rows], (count + 1, 1, 1, 1))  # (K + 1, N, 3 bones, 3)
-    for k, (bone, column, _) in enumerate(moves):
-        chains[k + 1, :, bone, column] += probe_deg
-    base = np.tile(_carrier_turn(pose_deg, finger), (count + 1, 1, 1))
-    tips = _tip_ball(chains.reshape(-1, 3, 3), base, np.tile(finger, count + 1),
-                        np.tile(contact_deg, count + 1)).reshape(count + 1, n, 6)  # fmt: skip
-    return tips[0], ((tips[1:] - tips[0]) / probe_deg).transpose(1, 2, 0)
+    model = HandModel.load()
+    tips = np.empty((len(pose_deg), 6))
+    slopes = np.empty((len(pose_deg), 6, len(moves)))
+    bones, columns = np.array([move[:2] for move in moves]).T
+    rows = FINGER_ROWS[finger]  # the bones of fingers have the numbers of their pose rows
+    _fill_tips(
+        pose_deg[np.arange(len(pose_deg))[:, None], rows], _carrier_turn(pose_deg, finger),
+        model.R_hand_from_bone[rows[:, 0]],  # one frame for the whole straight finger
+        model.joints_mm[FINGERS[finger]], np.deg2rad(contact_deg), bones, columns, probe_deg,
+        tips, slopes,
+    )  # fmt: skip
+    return tips, slopes
 
 
 def _carrier_turn(pose_deg: np.ndarray, finger: np.ndarray) -> np.ndarray:
@@ -120,29 +125,49 @@ def _carrier_turn(pose_deg: np.ndarray, finger: np.ndarray) -> np.ndarray:
     return rotation_from_angles(pose_deg[:, PALM_ARCH_ROW] * gain[:, None])
 
 
-def _tip_ball(
-    chain_deg: np.ndarray, base: np.ndarray, finger: np.ndarray, contact_deg: np.ndarray
-) -> np.ndarray:
-    """(N, 6) centre of the tip's ball (mm, hand frame, mean hand) and normal where it touches.
+@numba.njit(cache=True, nogil=True)
+def _fill_tips(
+    chain_deg: np.ndarray, base: np.ndarray, frame: np.ndarray, joints: np.ndarray,
+    contact: np.ndarray, bones: np.ndarray, columns: np.ndarray, probe_deg: float,
+    tips: np.ndarray, slopes: np.ndarray,
+) -> None:  # fmt: skip
+    """Tips (N, 6) and their slopes (N, 6, K) by finite differences, see ``_tip_ball``."""
+    probed, tip, lengths = np.empty((3, 3)), np.empty(6), np.empty(3)
+    start = np.empty((3, 3))
+    for n in range(len(chain_deg)):
+        for k in range(3):
+            lengths[k] = np.sqrt(((joints[n, k + 1] - joints[n, k]) ** 2).sum())
+        lengths[2] -= _TIP_SETBACK_MM
+        product(base[n], frame[n], start)
+        knuckle = base[n, :, 0] * joints[n, 0, 0]
+        for c in range(1, 3):
+            knuckle += base[n, :, c] * joints[n, 0, c]
+        _tip_ball(chain_deg[n], start, knuckle, lengths, contact[n], tips[n])
+        for k in range(len(bones)):
+            probed[:] = chain_deg[n]
+            probed[bones[k], columns[k]] += probe_deg
+            _tip_ball(probed, start, knuckle, lengths, contact[n], tip)
+            slopes[n, :, k] = (tip - tips[n]) / probe_deg
 
-    ``chain_deg`` (N, 3 bones, 3) are the finger's own angles, ``base`` (N, 3, 3) the turn of the
-    metacarpal, which turns about the wrist.
+
+@numba.njit(cache=True, nogil=True)
+def _tip_ball(
+    chain_deg: np.ndarray, start: np.ndarray, knuckle: np.ndarray, lengths: np.ndarray,
+    contact: float, tip: np.ndarray,
+) -> None:  # fmt: skip
+    """Fill (6,) centre of the tip's ball (mm, hand frame, mean hand), and normal where it touches.
+
+    ``chain_deg`` (3 bones, 3) are the finger's own angles; it begins at ``knuckle`` (3,) with its
+    axes turned by ``start`` (3, 3), and is touched at an angle (radians) from the pad's middle.
     """
-    model = HandModel.load()
-    bones = FINGER_ROWS[finger]  # the bones of fingers have the numbers of their pose rows
-    frame = model.R_hand_from_bone[bones[:, 0]]  # one frame for the whole straight finger
-    turns = rotation_from_angles(chain_deg)
-    pivots = model.joints_mm[FINGERS[finger]]  # (N, 4, 3)
-    lengths = np.linalg.norm(np.diff(pivots, axis=1), axis=2)  # (N, 3)
-    rotation = base @ frame
-    point = (base @ pivots[:, 0, :, None])[..., 0]
+    turn, before, after = np.empty((3, 3)), start.copy(), np.empty((3, 3))
+    tip[:3] = knuckle
     for k in range(3):
-        rotation = rotation @ turns[:, k]
-        along = lengths[:, k] - (_TIP_SETBACK_MM if k == 2 else 0.0)
-        point = point + rotation[..., 1] * along[:, None]
-    angle = np.deg2rad(contact_deg)[:, None]
-    normal = np.cos(angle) * rotation[..., 2] + np.sin(angle) * rotation[..., 1]
-    return np.concatenate([point, normal], axis=1)
+        turn_about_axes(np.radians(chain_deg[k]), 1.0, turn)
+        product(before, turn, after)
+        before[:] = after
+        tip[:3] += after[:, 1] * lengths[k]
+    tip[3:] = np.cos(contact) * after[:, 2] + np.sin(contact) * after[:, 1]
 
 
 def tip_gap_mm(pose_deg: Float[np.ndarray, "hand 17 3"], finger: np.ndarray) -> np.ndarray:
