@@ -204,6 +204,8 @@ def pinching(rng: np.random.Generator, n: int) -> np.ndarray:
     pose = _pinch(rng, finger)
     for _ in range(8):  # draw again where they did not meet: the little finger is hard to reach
         missed = np.flatnonzero(np.abs(tip_gap_mm(pose, finger) + TIP_PRESS_MM) > 1.5)
+        if not len(missed):
+            break
         pose[missed] = _pinch(rng, finger[missed])
     return pose
 

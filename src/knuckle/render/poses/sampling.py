@@ -55,8 +55,8 @@ def sample_poses(
         if not len(pending):
             break
         drawn = np.empty((len(pending), N_POSE_ROWS, 3))
-        for number, name in enumerate(names):
-            mine = family[pending] == number
+        for number in np.unique(family[pending]):
+            name, mine = names[number], family[pending] == number
             if attempt % 2 and name not in _EXACT:
                 drawn[mine] = _ease(rng, best[pending[mine]])
             else:
@@ -116,9 +116,9 @@ def _blend(rng: np.random.Generator, n: int) -> np.ndarray:
     for _ in range(2):
         chosen = rng.integers(len(names), size=n)
         end = blank(n)
-        for number, name in enumerate(names):
+        for number in np.unique(chosen):
             mine = chosen == number
-            end[mine] = FAMILIES[name](rng, int(mine.sum()))
+            end[mine] = FAMILIES[names[number]](rng, int(mine.sum()))
         ends.append(end)
     share = rng.uniform(0.15, 0.85, (n, 1, 1))
     pose = share * ends[0] + (1 - share) * ends[1]
