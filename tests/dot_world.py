@@ -23,9 +23,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from knuckle.camera import Camera
-from knuckle.hand import KNUCKLES, N_JOINTS, Joint, Side, bone_lengths
+from knuckle.hand import BONES, KNUCKLES, N_JOINTS, Joint, Side, bone_lengths
 from knuckle.modelcard import ModelCard
 from knuckle.results import HandPose
+from knuckle.track.skeleton import MEAN_LENGTHS_MM, joints_from_bones
 
 GREY = 128
 N_DOTS = N_JOINTS + 1
@@ -99,6 +100,13 @@ def true_hand(
         joint_sigma_mm=np.zeros(N_JOINTS),
         camera=camera,
     )
+
+
+def of_mean_proportions(hand: HandPose) -> HandPose:
+    """The same pose of a hand whose bones the causal filter leaves as they are."""
+    bones = hand.joints_mm[BONES[:, 1]] - hand.joints_mm[BONES[:, 0]]
+    joints_mm = hand.root_mm + joints_from_bones(bones, MEAN_LENGTHS_MM)
+    return replace(hand, joints_mm=joints_mm, joints_px=hand.camera.project(joints_mm))
 
 
 def mirrored(hand: HandPose, width: int) -> HandPose:
@@ -223,6 +231,8 @@ class DotNetworks:
         columns = [g.unsqueeze(g.slice(v, joints), 2) for v in (farther, found)]
         columns += [columns[1]] * (n_out - 2)
         g.output("features", g("Concat", *columns, axis=2), [N_JOINTS, n_out])
+        nothing = g.const(np.zeros((1, 6), np.float32))  # every hand of this world stands alone
+        g.output("neighbour", g("Mul", g.slice(found, slice(0, 6)), nothing), [6])
         return g.serialize(self.card("keypoints"))
 
     def lifter(self) -> bytes:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dot_world import true_hand, turn
+from dot_world import of_mean_proportions, true_hand, turn
 from knuckle.camera import Camera
 from knuckle.hand import bone_lengths
 from knuckle.results import HandPose
@@ -71,7 +71,7 @@ def test_a_constant_hand_stays_as_it_is() -> None:
 
 
 def test_streaming_is_offline_with_nothing_smoothed() -> None:
-    poses = waving(12)
+    poses = [of_mean_proportions(pose) for pose in waving(12)]
     wide_open = OneEuroSettings(min_cutoff_hz=1e9)
     smoother = OneEuroSmoother(SmoothingSettings(wide_open, wide_open, wide_open))
     streamed = np.stack([smoother(pose, 1 / 30)[1] for pose in poses])

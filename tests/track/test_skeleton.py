@@ -1,4 +1,4 @@
-"""Bones of constant length: what many looks agree on, and hands that have exactly these."""
+"""Bones of constant length: what a look says of them, and hands that have exactly these."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dot_world import bone_lengths_mm, right_hand_mm, turn
-from knuckle.hand import BONES, bone_lengths
-from knuckle.track.skeleton import BoneLengths, joints_from_bones, scale_to
+from knuckle.hand import BONES, MIDDLE_RAY, bone_lengths
+from knuckle.render.hand_model import HandModel, HandParameters
+from knuckle.render.looks import place
+from knuckle.track.skeleton import MEAN_LENGTHS_MM, joints_from_bones, lengths_from, scale_to
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -31,17 +33,37 @@ def test_bones_get_exactly_the_lengths_that_are_given(seed: int) -> None:
     np.testing.assert_allclose(bone_lengths(joints), bone_lengths_mm(), rtol=1e-12)
 
 
+@given(st.floats(0.5, 2))
+def test_a_mean_hand_of_any_size_has_the_lengths_that_it_shows(size: float) -> None:
+    np.testing.assert_allclose(lengths_from(size * MEAN_LENGTHS_MM), size * MEAN_LENGTHS_MM)
+
+
 @given(seeds, st.floats(0.5, 2))
-def test_lengths_are_the_median_and_then_locked(seed: int, scale: float) -> None:
-    rng, truth = np.random.default_rng(seed), bone_lengths_mm()
-    bones = BoneLengths(frames=15)
-    for i in range(15):
-        wild = i % 5 == 2  # one look in five is nonsense
-        assert not bones.locked
-        lengths = bones.update(truth * (10 * scale if wild else rng.uniform(0.97, 1.03)))
-    assert bones.locked
-    np.testing.assert_allclose(lengths, truth, rtol=0.03)
-    np.testing.assert_array_equal(bones.update(truth * 3), lengths)
+def test_lengths_keep_the_size_of_a_look_and_are_nearer_to_a_likely_hand(
+    seed: int, size: float
+) -> None:
+    off = np.exp(np.random.default_rng(seed).normal(0, 0.1, 20))
+    seen = size * MEAN_LENGTHS_MM * off
+    lengths = lengths_from(seen)
+    assert lengths.sum() == pytest.approx(seen.sum())
+    spread = np.log(lengths / MEAN_LENGTHS_MM).std()
+    assert 0 < spread < 0.5 * np.log(off).std()
+
+
+@given(seeds, st.floats(80, 260))
+def test_a_known_hand_length_is_kept_exactly(seed: int, length: float) -> None:
+    seen = MEAN_LENGTHS_MM * np.exp(np.random.default_rng(seed).normal(0, 0.1, 20))
+    assert lengths_from(seen, length)[MIDDLE_RAY].sum() == pytest.approx(length)
+
+
+def test_the_mean_hand_is_that_of_the_training_data() -> None:
+    model = HandModel.load()
+    flat = HandParameters(
+        pose_deg=np.zeros((1, 17, 3)), shape=np.zeros((1, model.n_shape)),
+        R_camera_from_hand=np.eye(3)[None], root_mm=np.zeros((1, 3)), side="right",
+    )  # fmt: skip
+    lengths = bone_lengths(place(model, flat)[0].joints_mm)
+    np.testing.assert_allclose(MEAN_LENGTHS_MM, lengths, rtol=0.01)
 
 
 @given(seeds, st.floats(0.5, 2))

@@ -9,7 +9,7 @@ import numpy as np
 
 from knuckle.codec import DetectedHand
 from knuckle.crop import Crop
-from knuckle.pipeline.settings import TrackerSettings
+from knuckle.pipeline.settings import CAUTION, TrackerSettings
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
 from knuckle.pose.duplicates import extent_px
@@ -27,10 +27,6 @@ _AWAITED_SIDE_ODDS = 5.0
 _AWAITED_S = 1.0
 #: If this share of its joints should be inside the frame.
 _AWAITED_INSIDE = 0.5
-#: What comes beside a hand that is followed, or shows up where nothing has moved, is more often a
-#: piece of something than a hand. Looks at it must score so much more than others: false hands
-#: rarely have more than this to spare, real ones mostly 0.4.
-CAUTION = 0.12
 #: Where something moves on and on that is no hand, a search is worth it so many times less often.
 _RESTLESS_FACTOR = 3
 

@@ -10,8 +10,16 @@ from typing import Any, TypeVar
 from knuckle.track.smoothing import OneEuroSmoother
 from knuckle.track.track import Smoother
 
-#: Ways of steadying a track, by the name that ``HandTracker(smooth=…)`` takes.
-SMOOTHERS: dict[str, Callable[[], Smoother]] = {"one_euro": OneEuroSmoother}
+#: Ways of steadying a track, by the name that ``HandTracker(smooth=…)`` takes. Each is made for one
+#: hand, whose length may be known (``hand_length_mm``).
+SMOOTHERS: dict[str, Callable[[float | None], Smoother]] = {
+    "one_euro": lambda hand_length_mm: OneEuroSmoother(hand_length_mm=hand_length_mm)
+}
+
+#: Where a hand is unlikely (beside one that is followed, where nothing has moved, where nothing was
+#: found at first), what looks like one is more often a piece of something. Looks at it must score
+#: so much more than others: false hands rarely have more than this to spare, real ones mostly 0.4.
+CAUTION = 0.12
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.image import to_rgb
-from knuckle.pipeline.search import AWAITED_BONUS, CAUTION, Search
-from knuckle.pipeline.settings import SMOOTHERS, TrackerSettings, with_options
+from knuckle.pipeline.search import AWAITED_BONUS, Search
+from knuckle.pipeline.settings import CAUTION, SMOOTHERS, TrackerSettings, with_options
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
 from knuckle.pose.duplicates import extent_px, same_hand, without_duplicates
@@ -112,7 +112,8 @@ class HandTracker:
             seen, own = self._make_room(seen, own, new)
         if searched and not len(new):
             self._search.nothing_new()
-        poses = self._stages.poses(Keypoints.concatenate(own, new), camera, image.shape[:2])
+        looked = self._stages.look_more(image, Keypoints.concatenate(own, new))
+        poses = self._stages.poses(looked, camera, image.shape[:2])
         seen += self._claim(new, poses[len(own) :], time_s)
         hands = [track.see(pose, time_s) for track, pose in zip(seen, poses, strict=True)]
         return sorted((hand for hand in hands if hand is not None), key=lambda h: h.track_id)
@@ -228,11 +229,12 @@ class HandTracker:
     def _begin(self, pose: HandPose, time_s: float, alone: bool) -> Track:
         """A new track; only a lone hand that came in motion is believed as readily as it looks."""
         at_once = alone and self._search.came_in_motion(pose.joints_px)
+        smooth, length_mm = self.settings.smooth, self.settings.hand_length_mm
         track = Track(
             pose,
             time_s,
             numbers=self._numbers,
-            smoother=SMOOTHERS[self.settings.smooth]() if self.settings.smooth else None,
+            smoother=SMOOTHERS[smooth](length_mm) if smooth else None,
             least_score=self.settings.score_threshold,
             caution=0.0 if at_once else CAUTION,
         )

@@ -9,7 +9,7 @@ import numpy as np
 from knuckle.hand import BONES
 from knuckle.results import HandPose
 from knuckle.track.one_euro import OneEuro, OneEuroSettings
-from knuckle.track.skeleton import BoneLengths, joints_from_bones, scale_to
+from knuckle.track.skeleton import joints_from_bones, lengths_from, scale_to
 from knuckle.track.uncertainty import Uncertainty
 
 #: A bone's direction is off by this share of what its end is off, over its length; at most so far.
@@ -28,13 +28,11 @@ class SmoothingSettings:
         keypoints: of the joints' places in the picture; the unit is the hand's extent there.
         bones: of the bones' directions; the unit is a radian.
         distance: of the logarithm of the hand's distance.
-        lock_frames: frames after which the bone lengths are locked.
     """
 
     keypoints: OneEuroSettings = field(default=OneEuroSettings())
     bones: OneEuroSettings = field(default=OneEuroSettings(0.5, 5.0, 30.0))
     distance: OneEuroSettings = field(default=OneEuroSettings(0.4, 5.0, 20.0))
-    lock_frames: int = 60
 
 
 class OneEuroSmoother:
@@ -44,14 +42,26 @@ class OneEuroSmoother:
     the error to be expected of it. The hand is put together from the directions and the track's
     bone lengths, so that it turns and bends, but never stretches; it is then placed on the filtered
     keypoints, at the filtered distance. A steady depth does not cost lag in the picture.
+
+    The bone lengths are fixed by the first look. That costs no accuracy: what a single camera gets
+    wrong about the size of a hand it gets wrong in every look (5 % after one look and after 60).
     """
 
-    def __init__(self, settings: SmoothingSettings | None = None) -> None:
+    def __init__(
+        self, settings: SmoothingSettings | None = None, hand_length_mm: float | None = None
+    ) -> None:
+        """Steady one hand.
+
+        Args:
+            settings: of the filters.
+            hand_length_mm: wrist to tip of the middle finger along the bones, if it is known.
+        """
         settings = settings or SmoothingSettings()
         self._keypoints = OneEuro(settings.keypoints)
         self._directions = OneEuro(settings.bones)
         self._distance = OneEuro(settings.distance)
-        self._bones = BoneLengths(settings.lock_frames)
+        self._hand_length_mm = hand_length_mm
+        self._lengths_mm: np.ndarray | None = None
 
     def __call__(self, pose: HandPose, dt_s: float) -> tuple[np.ndarray, np.ndarray]:
         """Steady the next estimate of this hand.
@@ -63,7 +73,9 @@ class OneEuroSmoother:
         Returns:
             joints_px (21, 2) and joints_mm (21, 3).
         """
-        lengths, doubt = self._bones.update(pose.bone_lengths_mm), Uncertainty.of(pose)
+        if self._lengths_mm is None:
+            self._lengths_mm = lengths_from(pose.bone_lengths_mm, self._hand_length_mm)
+        lengths, doubt = self._lengths_mm, Uncertainty.of(pose)
         rays = self._keypoints(
             pose.camera.rays(pose.joints_px),
             dt_s,
