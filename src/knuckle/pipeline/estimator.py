@@ -10,6 +10,7 @@ from knuckle.camera import Camera
 from knuckle.codec import DetectedHand
 from knuckle.hand import SIDES, Side
 from knuckle.image import to_rgb
+from knuckle.pipeline.overlooked import find_overlooked
 from knuckle.pipeline.settings import EstimatorSettings, with_options
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
@@ -80,17 +81,21 @@ class HandEstimator:
             keypoints = self._find(image)
         else:
             keypoints = self._look_into(image, check_boxes(boxes_xyxy))
+        keypoints = self._stages.look_more(image, keypoints)
         return self._stages.poses(keypoints, camera, (height, width))
 
     def _find(self, image: np.ndarray) -> Keypoints:
         """Hands of the whole image, each once, best first."""
         stages = self._stages
-        crops = [stages.crop_of(hand) for hand in stages.detect(image).hands]
+        detections = stages.detect(image)
+        crops = [stages.crop_of(hand) for hand in detections.hands]
         found = stages.look_again(image, stages.look(image, crops))
         sure = np.flatnonzero(found.score >= self.settings.score_threshold)
         best_first = sure[np.argsort(-found.trust[sure], kind="stable")]
         found = found.take(best_first)
-        return found.take(without_duplicates(found)[: self.settings.max_hands])
+        found = found.take(without_duplicates(found)[: self.settings.max_hands])
+        room = self.settings.max_hands - len(found)
+        return Keypoints.concatenate(found, find_overlooked(stages, image, detections, found, room))
 
     def _look_into(self, image: np.ndarray, boxes_xyxy: np.ndarray) -> Keypoints:
         """One hand per box: both sides and four directions are tried, the likeliest is kept."""

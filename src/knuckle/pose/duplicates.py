@@ -64,15 +64,26 @@ def shared_pixels(a: Keypoints, i: int, b: Keypoints, k: int) -> tuple[float, fl
     The cells of one crop's mask are looked up in the other's, so that no picture of the frame's
     size is made.
     """
-    here, there = a.mask[i] > 0.5, b.mask[k] > 0.5
-    size_here, size_there = here.shape[0], there.shape[0]
-    crop_here = replace(a.crops[i], out_size=size_here)
-    crop_there = replace(b.crops[k], out_size=size_there)
+    here = a.mask[i] > 0.5
+    crop_here = replace(a.crops[i], out_size=here.shape[0])
     rows, columns = np.nonzero(here)
-    points = crop_there.to_crop(crop_here.to_frame(np.stack([columns, rows], axis=-1)))
-    x, y = np.rint(points).astype(int).T
-    inside = (x >= 0) & (y >= 0) & (x < size_there) & (y < size_there)
-    cell_here = (crop_here.size_px / size_here) ** 2
-    cell_there = (crop_there.size_px / size_there) ** 2
-    shared = float(there[y[inside], x[inside]].sum()) * cell_here
-    return shared, len(rows) * cell_here, float(there.sum()) * cell_there
+    inside = covered(b, k, crop_here.to_frame(np.stack([columns, rows], axis=-1)))
+    cell_here, cell_there = _cell_px(a, i), _cell_px(b, k)
+    other = float((b.mask[k] > 0.5).sum()) * cell_there
+    return float(inside.sum()) * cell_here, len(rows) * cell_here, other
+
+
+def covered(keypoints: Keypoints, i: int, points_px: np.ndarray) -> np.ndarray:
+    """Which places in the frame, (..., 2) px, the mask of hand ``i`` covers: (...) bool."""
+    mask = keypoints.mask[i] > 0.5
+    size = mask.shape[0]
+    points = replace(keypoints.crops[i], out_size=size).to_crop(points_px)
+    x, y = np.moveaxis(np.rint(points).astype(int), -1, 0)
+    inside = (x >= 0) & (y >= 0) & (x < size) & (y < size)
+    inside[inside] = mask[y[inside], x[inside]]
+    return inside
+
+
+def _cell_px(keypoints: Keypoints, i: int) -> float:
+    """Area in the frame of a cell of the mask of hand ``i``, px²."""
+    return (keypoints.crops[i].size_px / keypoints.mask[i].shape[0]) ** 2

@@ -1,0 +1,157 @@
+"""Where a second hand may be that the detector has taken for a part of the first.
+
+Hands that touch often share one detection. The detector's mask still shows both: what of it the
+hands that were found do not explain is worth a look of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from knuckle.codec import DetectedHand
+from knuckle.detect import Detections
+from knuckle.hand import SIDES, Side
+from knuckle.pipeline.settings import CAUTION
+from knuckle.pipeline.stages import Stages
+from knuckle.pose import Keypoints
+from knuckle.pose.duplicates import covered, extent_px, same_hand
+
+#: A hand that touches another lies within so many of that one's extents around its middle.
+_REACH = 1.25
+#: Less of a mask than this share of the found hand's own is no hand: masks are inexact at edges.
+_LEAST_SHARE = 0.12
+#: Much of a hand that is overlooked is hidden: it is at least this large beside the one found.
+_LEAST_SIZE = 0.8
+#: So many of the guesses get a second look, and the hand must explain so much of the piece.
+_PROMISING, _EXPLAINED = 6, 0.3
+#: Two hands that touch are mostly those of one person: the other side is likelier.
+_OTHER_SIDE = 1.3
+#: Which way up it is, nobody knows: it is tried in these directions beside the found one's.
+_TURNS = (0.0, np.pi / 2, np.pi, -np.pi / 2)
+
+
+def find_overlooked(
+    stages: Stages, image: np.ndarray, detections: Detections, found: Keypoints, room: int
+) -> Keypoints:
+    """Look for hands that the detector has taken for parts of others, or of one another.
+
+    Costs nothing where the hands that were found explain the detector's mask, as they mostly do.
+
+    Args:
+        stages: the networks.
+        image: (H, W, 3) uint8 RGB.
+        detections: what the detector saw in it.
+        found: all hands that are known in it, each once.
+        room: at most so many.
+
+    Returns:
+        Hands that are not among those found.
+    """
+    known, first = found, len(found)
+    while len(known) < first + room:
+        piece = _unexplained(detections, known) if len(known) else _untold(detections)
+        more = Keypoints.nothing() if piece is None else _explain(stages, image, piece, known)
+        if not len(more):
+            break
+        known = Keypoints.concatenate(known, more)
+    return known.split(first)[1]
+
+
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """A piece of the detector's mask that no known hand explains.
+
+    Attributes:
+        cells_px: (N, 2) px, N > 0.
+        guess: a hand that might explain it, but for its side and angle.
+        beside: the side of the hand that it touches, or None where no hand is known.
+    """
+
+    cells_px: np.ndarray
+    guess: DetectedHand
+    beside: Side | None
+
+
+def _explain(stages: Stages, image: np.ndarray, piece: _Piece, known: Keypoints) -> Keypoints:
+    """The likeliest hand that is not known and explains the piece, or none."""
+    guesses = [
+        replace(piece.guess, angle=piece.guess.angle + turn, side=side)
+        for side in SIDES
+        for turn in _TURNS
+    ]
+    first = stages.look(image, [stages.crop_of(guess) for guess in guesses])
+    promising = np.argsort(-first.score, kind="stable")[:_PROMISING]
+    looked = stages.look_again(image, first.take(promising))
+    sides = [looked.side(i) for i in range(len(looked))]
+    likely = looked.trust * [_OTHER_SIDE if side != piece.beside else 1.0 for side in sides]
+    least = stages.settings.score_threshold + (0.0 if piece.beside else CAUTION)
+    for i in np.argsort(-likely, kind="stable").tolist():
+        if (
+            looked.score[i] >= least
+            and covered(looked, i, piece.cells_px).mean() > _EXPLAINED
+            and not any(same_hand(looked, i, known, k) for k in range(len(known)))
+        ):
+            return looked.take([i])
+    return Keypoints.nothing()
+
+
+def _unexplained(detections: Detections, known: Keypoints) -> _Piece | None:
+    """The largest piece beside a known hand that has no partner yet."""
+    cells_px, is_hand = _cells_px(detections), _is_hand(detections)
+    own = [covered(known, i, cells_px) for i in range(len(known))]
+    rest = is_hand & ~np.any(own, axis=0)
+    middles = (known.points_px.min(axis=1) + known.points_px.max(axis=1)) / 2  # (K, 2)
+    largest, beside = np.zeros(is_hand.shape, bool), -1
+    for i, middle in enumerate(middles):
+        reach = _REACH * extent_px(known.points_px[i])
+        if (np.linalg.norm(middles - middle, axis=-1) < reach).sum() > 1:
+            continue  # it has its partner
+        piece = _largest_piece(rest & (np.linalg.norm(cells_px - middle, axis=-1) < reach))
+        if piece.sum() > max(_LEAST_SHARE * own[i].sum(), largest.sum()):
+            largest, beside = piece, i
+    if beside < 0:
+        return None
+    piece_px = cells_px[largest]
+    span = float(np.ptp(piece_px, axis=0).max())
+    size = max(span, _LEAST_SIZE * float(extent_px(known.points_px[beside])))
+    x, y = piece_px.mean(axis=0).tolist()
+    guess = DetectedHand((x, y), size, known.crops[beside].angle, "right")
+    return _Piece(piece_px, guess, known.side(beside))
+
+
+def _untold(detections: Detections) -> _Piece | None:
+    """What the detector is surest of, but nothing was found there.
+
+    Two hands in one may look like neither of them: the place is right, the rest is not.
+    """
+    if not detections.hands:
+        return None
+    best, cells_px = detections.hands[0], _cells_px(detections)
+    near = np.linalg.norm(cells_px - best.centre_px, axis=-1) < best.size_px / 2
+    piece_px = cells_px[near & _is_hand(detections)]
+    return _Piece(piece_px, best, None) if len(piece_px) else None
+
+
+def _is_hand(detections: Detections) -> np.ndarray:
+    """(h, w) bool, cells that show a hand; whose, is the lesser question."""
+    return detections.side_masks.sum(axis=0) > 0.5
+
+
+def _cells_px(detections: Detections) -> np.ndarray:
+    """(h, w, 2) where the cells of the detector's masks lie in the frame, px."""
+    height, width = detections.side_masks.shape[1:]
+    rows, columns = np.mgrid[:height, :width]
+    cell = np.array(detections.letterbox.box_size) / (width, height)
+    return detections.letterbox.to_frame((np.stack([columns, rows], axis=-1) + 0.5) * cell - 0.5)
+
+
+def _largest_piece(mask: np.ndarray) -> np.ndarray:
+    """The largest connected part of a mask, without what is a single cell wide."""
+    opened = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+    _, label, stats, _ = cv2.connectedComponentsWithStats(opened)
+    if len(stats) == 1:
+        return np.zeros(mask.shape, bool)
+    return label == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())

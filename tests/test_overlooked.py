@@ -1,0 +1,165 @@
+"""Hands that share one detection: found where the detector's mask goes on, and nowhere else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dot_world import true_hand, turn
+from knuckle.camera import Camera
+from knuckle.codec import DetectedHand
+from knuckle.crop import Crop, Letterbox
+from knuckle.detect import Detections
+from knuckle.pipeline import EstimatorSettings
+from knuckle.pipeline.overlooked import find_overlooked
+from knuckle.pose import Keypoints
+from knuckle.pose.duplicates import extent_px
+from knuckle.results import HandPose
+
+CAMERA = Camera(600, 600, 320, 240)
+IMAGE = np.zeros((480, 640, 3), np.uint8)
+MASK = 32
+
+
+def hand(x: float, side: str = "right", angle: float = 0.0) -> HandPose:
+    return true_hand(CAMERA, (x, 60, 600), side=side, rotation=turn(angle))
+
+
+def middle_of(pose: HandPose) -> np.ndarray:
+    return (pose.joints_px.min(axis=0) + pose.joints_px.max(axis=0)) / 2
+
+
+def on(pose: HandPose, points_px: np.ndarray) -> np.ndarray:
+    """Whether places in the frame (..., 2) are on a hand: a disc around its middle."""
+    return np.linalg.norm(points_px - middle_of(pose), axis=-1) < extent_px(pose.joints_px) * 0.45
+
+
+@dataclass
+class Eyes:
+    """Stages that see the true hands: whichever a crop shows, if it is upright in it.
+
+    Attributes:
+        hands: what there is.
+        asked: number of crops that were looked at.
+    """
+
+    hands: Sequence[HandPose]
+    settings: EstimatorSettings = field(default_factory=EstimatorSettings)
+    asked: int = 0
+
+    def crop_of(self, guess: DetectedHand) -> Crop:
+        return Crop(guess.centre_px, guess.size_px * 1.3, guess.angle, mirror=guess.side == "left")
+
+    def look(self, image: np.ndarray, crops: Sequence[Crop]) -> Keypoints:
+        self.asked += len(crops)
+        looks = [self._look(crop) for crop in crops]
+        return Keypoints(
+            crops=tuple(crops),
+            **{name: np.stack([look[name] for look in looks]) for name in looks[0]},
+        )
+
+    def look_again(self, image: np.ndarray, first: Keypoints) -> Keypoints:
+        return first
+
+    def _look(self, crop: Crop) -> dict[str, np.ndarray]:
+        shown = min(self.hands, key=lambda h: np.linalg.norm(middle_of(h) - crop.centre_px))
+        exact = Crop.from_joints(shown.joints_px, shown.side)
+        off = np.linalg.norm(middle_of(shown) - crop.centre_px) / exact.size_px
+        tilt = abs(np.angle(np.exp(1j * (crop.angle - exact.angle))))
+        rows, columns = np.mgrid[:MASK, :MASK]
+        cells_px = replace(crop, out_size=MASK).to_frame(np.stack([columns, rows], axis=-1))
+        return {
+            "points_crop": crop.to_crop(shown.joints_px),
+            "sigma_crop": np.ones(21),
+            "visible": np.ones(21),
+            "presence": np.array(0.95 if off < 0.5 and tilt < 0.9 else 0.05),
+            "right": np.array(0.97 if crop.mirror == exact.mirror else 0.1),
+            "mask": on(shown, cells_px).astype(np.float32),
+            "pixels": np.zeros((MASK, MASK, 3), np.uint8),
+            "features": np.zeros((21, 4)),
+            "neighbour": np.zeros(6),
+        }
+
+    def seen(self, *hands: HandPose) -> Keypoints:
+        """What is known of some of them."""
+        if not hands:
+            return Keypoints.nothing()
+        return self.look(IMAGE, [Crop.from_joints(h.joints_px, h.side) for h in hands])
+
+
+def detected(hands: Sequence[HandPose], named: Sequence[HandPose]) -> Detections:
+    """A mask of all hands, whose sides are in doubt, but detections of some only."""
+    box = Letterbox.of(IMAGE, 256)
+    rows, columns = np.mgrid[:64, :64]
+    cell = np.array(box.box_size) / 64
+    places = box.to_frame((np.stack([columns, rows], axis=-1) + 0.5) * cell - 0.5)
+    mask = np.any([on(h, places) for h in hands], axis=0).astype(np.float32)
+    squares = tuple(
+        DetectedHand(tuple(middle_of(h)), float(extent_px(h.joints_px)), 2.0, "right", 0.6)
+        for h in named
+    )
+    return Detections(squares, np.stack([0.5 * mask + 0.01, 0.5 * mask]), box)
+
+
+def look_for_more(
+    hands: Sequence[HandPose], known: Sequence[HandPose], named: Sequence[HandPose], room: int = 6
+) -> tuple[Keypoints, int]:
+    """The hands that are found beside the known ones, and the crops that it took."""
+    eyes: Any = Eyes(hands)
+    seen = eyes.seen(*known)
+    eyes.asked = 0
+    return find_overlooked(eyes, IMAGE, detected(hands, named), seen, room), eyes.asked
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("angle", [0, 80, 180, -100])
+def test_a_hand_that_touches_the_one_found_is_found(side: str, angle: float) -> None:
+    first, second = hand(-60), hand(60, side, angle)
+    more, _ = look_for_more([first, second], [first], [first])
+    assert len(more) == 1 and more.side(0) == side
+    np.testing.assert_allclose(more.points_px[0], second.joints_px, atol=1e-6)
+
+
+def test_a_lone_hand_costs_nothing() -> None:
+    for alone in (hand(-60), hand(0, "left", 50)):
+        more, asked = look_for_more([alone], [alone], [alone])
+        assert len(more) == 0 and asked == 0
+
+
+def test_nothing_is_looked_for_where_there_is_no_room() -> None:
+    first, second = hand(-60), hand(60, "left")
+    more, asked = look_for_more([first, second], [first], [first], room=0)
+    assert len(more) == 0 and asked == 0
+
+
+def test_a_pair_has_no_third_hand() -> None:
+    hands = [hand(-60), hand(60, "left"), hand(150)]
+    more, asked = look_for_more(hands, hands[:2], hands[:1])
+    assert len(more) == 0 and asked == 0
+
+
+def test_what_is_far_from_any_hand_is_not_looked_at() -> None:
+    near, far = hand(-200), hand(200, "left")
+    more, asked = look_for_more([near, far], [near], [near])
+    assert len(more) == 0 and asked == 0
+
+
+def test_what_is_no_hand_is_not_made_one() -> None:
+    """Part of an arm in the detector's mask: whoever looks there sees the same hand again."""
+    alone, arm = hand(-60), hand(60, "left")
+    eyes: Any = Eyes([alone])
+    more = find_overlooked(eyes, IMAGE, detected([alone, arm], [alone]), eyes.seen(alone), 6)
+    assert len(more) == 0
+
+
+def test_two_hands_of_which_neither_was_found_are_found() -> None:
+    first, second = hand(-60, angle=0), hand(60, "left", -60)
+    more, _ = look_for_more([first, second], [], [first])
+    assert sorted(more.side(i) for i in range(len(more))) == ["left", "right"]
+
+
+def test_no_detection_no_guess() -> None:
+    more, asked = look_for_more([hand(0)], [], [])
+    assert len(more) == 0 and asked == 0
