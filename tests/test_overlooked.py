@@ -9,8 +9,8 @@ import pytest
 
 from dot_world import true_hand, turn
 from knuckle.camera import Camera
-from knuckle.codec import DetectedHand
-from knuckle.crop import Crop, Letterbox
+from knuckle.codec import DetectedHand, NeighbourCodec
+from knuckle.crop import MARGIN, Crop, Letterbox
 from knuckle.detect import Detections
 from knuckle.pipeline import EstimatorSettings
 from knuckle.pipeline.overlooked import find_overlooked
@@ -42,17 +42,23 @@ class Eyes:
 
     Attributes:
         hands: what there is.
+        claims: who looks at a hand sees its neighbour.
         asked: number of crops that were looked at.
     """
 
     hands: Sequence[HandPose]
+    claims: bool = False
     settings: EstimatorSettings = field(default_factory=EstimatorSettings)
     asked: int = 0
 
     def crop_of(self, guess: DetectedHand) -> Crop:
-        return Crop(guess.centre_px, guess.size_px * 1.3, guess.angle, mirror=guess.side == "left")
+        return Crop(
+            guess.centre_px, guess.size_px * MARGIN, guess.angle, mirror=guess.side == "left"
+        )
 
     def look(self, image: np.ndarray, crops: Sequence[Crop]) -> Keypoints:
+        if not crops:
+            return Keypoints.nothing()
         self.asked += len(crops)
         looks = [self._look(crop) for crop in crops]
         return Keypoints(
@@ -79,8 +85,21 @@ class Eyes:
             "mask": on(shown, cells_px).astype(np.float32),
             "pixels": np.zeros((MASK, MASK, 3), np.uint8),
             "features": np.zeros((21, 4)),
-            "neighbour": np.zeros(6),
+            "neighbour": self._neighbour(shown, exact) if self.claims else np.zeros(6),
         }
+
+    def _neighbour(self, shown: HandPose, crop: Crop) -> np.ndarray:
+        """(6,) as the network says it, through a crop that shows the hand exactly."""
+        other = next(hand for hand in self.hands if hand is not shown)
+        square = Crop.from_joints(other.joints_px, other.side)
+        turned = square.angle - crop.angle
+        seen = DetectedHand(
+            tuple(crop.to_crop(np.array(square.centre_px))),
+            square.size_px / MARGIN * crop.out_size / crop.size_px,
+            -turned if crop.mirror else turned,
+            other.side,
+        )
+        return np.r_[0.9, NeighbourCodec(crop.out_size).encode(seen)]
 
     def seen(self, *hands: HandPose) -> Keypoints:
         """What is known of some of them."""
@@ -120,6 +139,22 @@ def test_a_hand_that_touches_the_one_found_is_found(side: str, angle: float) -> 
     more, _ = look_for_more([first, second], [first], [first])
     assert len(more) == 1 and more.side(0) == side
     np.testing.assert_allclose(more.points_px[0], second.joints_px, atol=1e-6)
+
+
+@pytest.mark.parametrize("angle", [0, 45, -130])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_neighbour_is_found_where_it_is_seen(side: str, angle: float) -> None:
+    """Two hands on each other: no piece of mask is left over."""
+    other = "right" if side == "left" else "left"
+    front, away = hand(0, side), hand(0, other, angle)
+    x, y = (middle_of(front) + (60, 20) - middle_of(away)) * 600 / CAMERA.fx
+    behind = true_hand(CAMERA, (x, 60 + y, 600), side=other, rotation=turn(angle))
+    eyes: Any = Eyes([front, behind], claims=True)
+    seen = eyes.seen(front)
+    eyes.asked = 0
+    more = find_overlooked(eyes, IMAGE, detected([front], [front]), seen, 6)
+    assert len(more) == 1 and more.side(0) == other and eyes.asked == 1
+    np.testing.assert_allclose(more.points_px[0], behind.joints_px, atol=1e-6)
 
 
 def test_a_lone_hand_costs_nothing() -> None:

@@ -12,6 +12,7 @@ from knuckle.hand import SIDES, Side
 from knuckle.image import to_rgb
 from knuckle.pipeline.overlooked import find_overlooked
 from knuckle.pipeline.settings import EstimatorSettings, with_options
+from knuckle.pipeline.sides import with_sides_reconsidered
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
 from knuckle.pose.duplicates import without_duplicates
@@ -95,7 +96,8 @@ class HandEstimator:
         found = found.take(best_first)
         found = found.take(without_duplicates(found)[: self.settings.max_hands])
         room = self.settings.max_hands - len(found)
-        return Keypoints.concatenate(found, find_overlooked(stages, image, detections, found, room))
+        more = find_overlooked(stages, image, detections, found, room)
+        return with_sides_reconsidered(stages, image, Keypoints.concatenate(found, more))
 
     def _look_into(self, image: np.ndarray, boxes_xyxy: np.ndarray) -> Keypoints:
         """One hand per box: both sides and four directions are tried, the likeliest is kept."""

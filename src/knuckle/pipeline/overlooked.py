@@ -1,7 +1,8 @@
 """Where a second hand may be that the detector has taken for a part of the first.
 
-Hands that touch often share one detection. The detector's mask still shows both: what of it the
-hands that were found do not explain is worth a look of its own.
+Hands that touch often share one detection. Two things still tell of the second: who looks at the
+first from close by sees a neighbour, and the detector's mask shows more than the hands that were
+found explain.
 """
 
 from __future__ import annotations
@@ -15,20 +16,21 @@ from knuckle.codec import DetectedHand
 from knuckle.detect import Detections
 from knuckle.hand import SIDES, Side
 from knuckle.pipeline.settings import CAUTION
+from knuckle.pipeline.sides import OTHER_SIDE_ODDS
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
 from knuckle.pose.duplicates import covered, extent_px, same_hand
 
 #: A hand that touches another lies within so many of that one's extents around its middle.
 _REACH = 1.25
+#: A neighbour that is seen with less than this probability is not looked for.
+_LEAST_CLAIM = 0.5
 #: Less of a mask than this share of the found hand's own is no hand: masks are inexact at edges.
 _LEAST_SHARE = 0.12
 #: Much of a hand that is overlooked is hidden: it is at least this large beside the one found.
 _LEAST_SIZE = 0.8
 #: So many of the guesses get a second look, and the hand must explain so much of the piece.
 _PROMISING, _EXPLAINED = 6, 0.3
-#: Two hands that touch are mostly those of one person: the other side is likelier.
-_OTHER_SIDE = 1.3
 #: Which way up it is, nobody knows: it is tried in these directions beside the found one's.
 _TURNS = (0.0, np.pi / 2, np.pi, -np.pi / 2)
 
@@ -52,12 +54,43 @@ def find_overlooked(
     """
     known, first = found, len(found)
     while len(known) < first + room:
-        piece = _unexplained(detections, known) if len(known) else _untold(detections)
-        more = Keypoints.nothing() if piece is None else _explain(stages, image, piece, known)
+        more = _look_at(stages, image, neighbours(known), known)
+        if not len(more):
+            piece = _unexplained(detections, known) if len(known) else _untold(detections)
+            more = Keypoints.nothing() if piece is None else _explain(stages, image, piece, known)
         if not len(more):
             break
         known = Keypoints.concatenate(known, more)
     return known.split(first)[1]
+
+
+def neighbours(known: Keypoints) -> list[DetectedHand]:
+    """Hands that the looks at known hands have shown beside these, but for the known ones."""
+    claims = [known.neighbour_of(i) for i in _without_partner(known)]
+    return [claim for claim in claims if claim.score >= _LEAST_CLAIM]
+
+
+def _look_at(
+    stages: Stages, image: np.ndarray, claims: list[DetectedHand], known: Keypoints
+) -> Keypoints:
+    """The likeliest of the hands that are claimed to be there and are not known, or none."""
+    looked = stages.look_again(image, stages.look(image, [stages.crop_of(c) for c in claims]))
+    for i in np.argsort(-looked.trust, kind="stable").tolist():
+        if looked.score[i] >= stages.settings.score_threshold and _is_new(looked, i, known):
+            return looked.take([i])
+    return Keypoints.nothing()
+
+
+def _is_new(looked: Keypoints, i: int, known: Keypoints) -> bool:
+    return not any(same_hand(looked, i, known, k) for k in range(len(known)))
+
+
+def _without_partner(known: Keypoints) -> list[int]:
+    """The hands that touch no other known hand."""
+    middles = (known.points_px.min(axis=1) + known.points_px.max(axis=1)) / 2  # (K, 2)
+    gaps = np.linalg.norm(middles[:, None] - middles, axis=-1)
+    alone = (gaps < _REACH * extent_px(known.points_px)[:, None]).sum(axis=1) == 1
+    return np.flatnonzero(alone).tolist()
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,13 +119,13 @@ def _explain(stages: Stages, image: np.ndarray, piece: _Piece, known: Keypoints)
     promising = np.argsort(-first.score, kind="stable")[:_PROMISING]
     looked = stages.look_again(image, first.take(promising))
     sides = [looked.side(i) for i in range(len(looked))]
-    likely = looked.trust * [_OTHER_SIDE if side != piece.beside else 1.0 for side in sides]
+    likely = looked.trust * [OTHER_SIDE_ODDS if side != piece.beside else 1.0 for side in sides]
     least = stages.settings.score_threshold + (0.0 if piece.beside else CAUTION)
     for i in np.argsort(-likely, kind="stable").tolist():
         if (
             looked.score[i] >= least
             and covered(looked, i, piece.cells_px).mean() > _EXPLAINED
-            and not any(same_hand(looked, i, known, k) for k in range(len(known)))
+            and _is_new(looked, i, known)
         ):
             return looked.take([i])
     return Keypoints.nothing()
@@ -103,13 +136,12 @@ def _unexplained(detections: Detections, known: Keypoints) -> _Piece | None:
     cells_px, is_hand = _cells_px(detections), _is_hand(detections)
     own = [covered(known, i, cells_px) for i in range(len(known))]
     rest = is_hand & ~np.any(own, axis=0)
-    middles = (known.points_px.min(axis=1) + known.points_px.max(axis=1)) / 2  # (K, 2)
     largest, beside = np.zeros(is_hand.shape, bool), -1
-    for i, middle in enumerate(middles):
-        reach = _REACH * extent_px(known.points_px[i])
-        if (np.linalg.norm(middles - middle, axis=-1) < reach).sum() > 1:
-            continue  # it has its partner
-        piece = _largest_piece(rest & (np.linalg.norm(cells_px - middle, axis=-1) < reach))
+    for i in _without_partner(known):
+        joints_px = known.points_px[i]
+        middle = (joints_px.min(axis=0) + joints_px.max(axis=0)) / 2
+        near = np.linalg.norm(cells_px - middle, axis=-1) < _REACH * extent_px(joints_px)
+        piece = _largest_piece(rest & near)
         if piece.sum() > max(_LEAST_SHARE * own[i].sum(), largest.sum()):
             largest, beside = piece, i
     if beside < 0:
