@@ -84,6 +84,35 @@ class DetectedHand:
     side_share: float = 1.0
 
 
+@dataclass(frozen=True)
+class NeighbourCodec:
+    """The square of the hand that touches the one in a crop, as seen in that crop.
+
+    Values: the middle's place from the crop's middle (x, y) in crops, the logarithm of the size in
+    half crops, (cos, sin) of the angle.
+
+    Attributes:
+        input_size: side of the crop, px.
+    """
+
+    input_size: int = 128
+
+    N_VALUES = 5
+
+    def encode(self, hand: DetectedHand) -> np.ndarray:
+        """A hand in crop px -> (5,) values."""
+        x, y = (np.array(hand.centre_px) - (self.input_size - 1) / 2) / self.input_size
+        log_size = np.log(2 * hand.size_px / self.input_size)
+        return np.array([x, y, log_size, np.cos(hand.angle), np.sin(hand.angle)])
+
+    def decode(self, values: np.ndarray, side: Side, score: float) -> DetectedHand:
+        """(5,) values -> the hand in crop px, of the given side."""
+        x, y = np.asarray(values[:2], float) * self.input_size + (self.input_size - 1) / 2
+        size = float(np.exp(np.clip(values[2], -3, 3))) * self.input_size / 2
+        angle = float(np.arctan2(values[4], values[3]))
+        return DetectedHand((float(x), float(y)), size, angle, side, score)
+
+
 #: Where two hands lie on each other, the peaks of both sides are alike, the weaker one at least
 #: this share of the other, and add up to at least this.
 _PEAK_OF_SECOND, _PEAKS_OF_TWO = 0.6, 1.4

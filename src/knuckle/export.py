@@ -77,6 +77,7 @@ class _KeypointGraph(nn.Module):
             out.right_logit.sigmoid(),
             out.mask_logit.sigmoid(),
             out.features,
+            torch.cat([out.neighbour_logit.sigmoid()[:, None], out.neighbour], dim=1),
         )
 
 
@@ -246,7 +247,7 @@ def _keypoints(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
     )
     crop = torch.randint(0, 256, (1, size, size, 3), dtype=torch.uint8)
     outputs = (
-        "keypoints_px", "sigma_px", "visible", "presence", "right", "mask", "features",
+        "keypoints_px", "sigma_px", "visible", "presence", "right", "mask", "features", "neighbour",
     )  # fmt: skip
     return Exportable(_KeypointGraph(network), card, {"crop": crop}, outputs)
 
@@ -288,7 +289,7 @@ def _pair(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
     network.load_state_dict(state)
     card = ModelCard("pair", recipe.version, recipe=recipe.name)
     joints = torch.randn(1, 2, N_JOINTS, 3) * 50
-    ahead = joints + torch.tensor([0.0, 0.0, 600.0])
+    ahead = joints + torch.tensor([[[0.0, 0.0, 600.0]], [[80.0, 0.0, 640.0]]])
     inputs = {
         "joints_mm": joints,
         "sigma_mm": torch.rand(1, 2, N_JOINTS) * 10 + 1,

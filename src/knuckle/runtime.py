@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from knuckle.codec import DetectionCodec
+from knuckle.codec import DetectionCodec, NeighbourCodec
 from knuckle.hand import N_JOINTS
 from knuckle.modelcard import KINDS, ModelCard
 
@@ -82,6 +82,7 @@ def signature_of(card: ModelCard) -> Signature:
             "right": numbers(),
             "mask": numbers(_ANY, _ANY),
             "features": numbers(N_JOINTS, features),
+            "neighbour": numbers(1 + NeighbourCodec.N_VALUES),
         }
     if card.kind == "temporal":
         return {

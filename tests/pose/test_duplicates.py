@@ -40,6 +40,7 @@ def answers(
         mask=np.broadcast_to(disc, (n, MASK, MASK)),
         pixels=np.zeros((n, MASK, MASK, 3), np.uint8),
         features=np.zeros((n, 21, 4)),
+        neighbour=np.zeros((n, 6)),
     )
 
 

@@ -5,12 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dot_world import blank, mirrored, paint, true_hand, turn
 from knuckle.camera import Camera
+from knuckle.codec import HeatmapCodec
 from knuckle.crop import Crop
+from knuckle.hand import Side, other_side
 from knuckle.pose import KeypointEstimator, Keypoints, Lifter
 from knuckle.runtime import Network
+from knuckle.sample import HandLabel, Sample
+from knuckle.train.examples import crop_example
+from knuckle.train.recipe import AugmentSettings
 
 CAMERA = Camera(300, 310, 155, 122)
 RIGHT = true_hand(CAMERA, (-90, 60, 520), rotation=turn(20, 10, -10))
@@ -104,3 +111,28 @@ def test_two_looks_at_one_hand_meet_between_them(both: Keypoints) -> None:
 def test_a_look_at_another_hand_changes_nothing(both: Keypoints) -> None:
     for other in (both, both.take([1, 0])):  # the very same look; hands of the other side
         np.testing.assert_array_equal(both.averaged_with(other).points_crop, both.points_crop)
+
+
+@given(seed=st.integers(0, 1000), side=st.sampled_from(["left", "right"]))
+def test_a_neighbour_is_found_where_training_says_it_is(seed: int, side: Side) -> None:
+    """What an example encodes in the crop is the square around the other hand in the frame."""
+    rng = np.random.default_rng(seed)
+    hands = tuple(
+        HandLabel(side=which, joints_px=middle + rng.normal(0, 20, (21, 2)))
+        for which, middle in ((side, (90.0, 100.0)), (other_side(side), (115.0, 90.0)))
+    )
+    sample = Sample(image=np.zeros((200, 220, 3), np.uint8), hands=hands, key="pair")
+    example = crop_example(sample, 0, rng, AugmentSettings(other_side=0), HeatmapCodec())
+    crop = Crop.from_joints(hands[0].joints_px, side)
+    assert example["has_neighbour"] == 1
+
+    still = AugmentSettings(shift=0, log_scale=0, angle=0, turned=0, other_side=0)
+    exact = crop_example(sample, 0, rng, still, HeatmapCodec())
+    values = np.concatenate([[0.9], exact["neighbour"]])[None]
+    look = replace(Keypoints.nothing(), crops=(crop,), neighbour=values)
+    seen = look.neighbour_of(0)
+    true = Crop.from_joints(hands[1].joints_px, hands[1].side, margin=1.0)
+    np.testing.assert_allclose(seen.centre_px, true.centre_px, atol=1e-3)
+    assert seen.size_px == pytest.approx(true.size_px, rel=1e-4)
+    assert np.cos(seen.angle - true.angle) == pytest.approx(1, abs=1e-5)
+    assert seen.side == hands[1].side and seen.score == pytest.approx(0.9)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from knuckle.codec import HeatmapCodec
+from knuckle.codec import HeatmapCodec, NeighbourCodec
 from knuckle.hand import N_JOINTS
 from knuckle.models import efficientnet_lite as lite
 
@@ -48,6 +48,8 @@ class KeypointOutput(NamedTuple):
     right_logit: Tensor  # (N,)
     mask_logit: Tensor  # (N, S / 2, S / 2)
     features: Tensor  # (N, 21, F)
+    neighbour_logit: Tensor  # (N,) another hand is in the crop
+    neighbour: Tensor  # (N, 5) where, see ``NeighbourCodec``
     log_maps: Tensor  # (N, 21, S / 4, S / 4) log-probabilities, each map with sum 1
 
 
@@ -82,6 +84,11 @@ class KeypointNetwork(nn.Module):
             nn.Linear(128, settings.feature_size + 2),
         )
         self.whole = nn.Linear(128, 2)
+        cells_32 = (settings.input_size // 32) ** 2
+        self.beside = nn.Sequential(  # sees where things are, not only that they are there
+            nn.Flatten(), nn.Linear(w32 * cells_32, 96), nn.ReLU(),
+            nn.Linear(96, 1 + NeighbourCodec.N_VALUES),
+        )  # fmt: skip
         self.normalise = lite.Normalise()
         cells = torch.tensor(settings.codec.cell_centres_px, dtype=torch.float32)
         self.register_buffer("cells", cells, persistent=False)
@@ -107,6 +114,7 @@ class KeypointNetwork(nn.Module):
         )
         token = self.token(at_joints)  # (N, 21, F + 2)
         whole = self.whole(context)
+        beside = self.beside(p32)
         mask = nn.functional.pixel_shuffle(self.mask(p4), 2)[:, 0]
         return KeypointOutput(
             keypoints_px=keypoints,
@@ -116,6 +124,8 @@ class KeypointNetwork(nn.Module):
             right_logit=whole[:, 1],
             mask_logit=mask,
             features=token[..., 2:],
+            neighbour_logit=beside[:, 0],
+            neighbour=beside[:, 1:],
             log_maps=log_maps.unflatten(-1, (side, side)),
         )
 

@@ -8,10 +8,13 @@ from functools import cached_property
 
 import numpy as np
 
+from knuckle.codec import DetectedHand, NeighbourCodec
 from knuckle.crop import Crop
-from knuckle.hand import N_JOINTS, Side
+from knuckle.hand import N_JOINTS, Side, other_side
 from knuckle.runtime import Network
 
+#: Joints so near to the border of a crop, as a share of its side, may be cut off.
+_RIM = 0.05
 #: A keypoint is found if it lies within this share of the hand's extent.
 _NEAR = 0.1
 
@@ -30,6 +33,7 @@ class Keypoints:
         mask: (N, S, S) 0..1, over the crop.
         pixels: (N, P, P, 3) uint8, what the crops show.
         features: (N, 21, F) image features at the keypoints.
+        neighbour: (N, 6) 0..1 that another hand is in the crop, and where (``NeighbourCodec``).
     """
 
     crops: tuple[Crop, ...]
@@ -41,6 +45,7 @@ class Keypoints:
     mask: np.ndarray
     pixels: np.ndarray
     features: np.ndarray
+    neighbour: np.ndarray
 
     def __len__(self) -> int:
         return len(self.crops)
@@ -79,6 +84,22 @@ class Keypoints:
         """The side that crop ``index`` was cut for: only left hands are mirrored."""
         return "left" if self.crops[index].mirror else "right"
 
+    def neighbour_of(self, index: int) -> DetectedHand:
+        """The hand that crop ``index`` shows beside its own, in the frame; ``score`` says if any.
+
+        Its side is the other one: mostly it is the other hand of the same person.
+        """
+        crop, (score, *values) = self.crops[index], self.neighbour[index]
+        side = other_side(self.side(index))
+        seen = NeighbourCodec(crop.out_size).decode(np.array(values), side, float(score))
+        x, y = crop.to_frame(np.array(seen.centre_px))
+        return replace(
+            seen,
+            centre_px=(float(x), float(y)),
+            size_px=seen.size_px * crop.size_px / crop.out_size,
+            angle=crop.angle + (-seen.angle if crop.mirror else seen.angle),
+        )
+
     @classmethod
     def nothing(cls) -> Keypoints:
         """No crops at all."""
@@ -93,6 +114,7 @@ class Keypoints:
             mask=empty.reshape(0, 0, 0),
             pixels=np.empty((0, 0, 0, 3), np.uint8),
             features=empty.reshape(0, N_JOINTS, 0),
+            neighbour=empty.reshape(0, 1 + NeighbourCodec.N_VALUES),
         )
 
     def take(self, indices: Sequence[int] | np.ndarray) -> Keypoints:
@@ -110,6 +132,7 @@ class Keypoints:
             mask=self.mask[i],
             pixels=self.pixels[i],
             features=self.features[i],
+            neighbour=self.neighbour[i],
         )
 
     def split(self, count: int) -> tuple[Keypoints, Keypoints]:
@@ -125,7 +148,8 @@ class Keypoints:
 
         Args:
             others: N looks each. Those through the same crop, or at a hand of the other side,
-                which may be another hand, do not count.
+                which may be another hand, do not count, nor joints at the rim of their crop, which
+                may be cut off.
         """
         points, sigma = self.points_crop.copy(), self.sigma_crop.copy()
         for i, crop in enumerate(self.crops):
@@ -139,10 +163,11 @@ class Keypoints:
             scale = crop.out_size / crop.size_px
             seen = [points[i], *(crop.to_crop(other.points_px[i]) for other in more)]
             spread = [sigma[i], *(other.sigma_px[i] * scale for other in more)]
-            weight = 1 / np.square(spread)  # (looks, 21)
+            counts = [np.ones(N_JOINTS), *(_clear_of_rim(other, i) for other in more)]
+            weight = counts / np.square(spread)  # (looks, 21)
             total = weight.sum(axis=0)
             points[i] = (weight[..., None] * np.array(seen)).sum(axis=0) / total[:, None]
-            sigma[i] = np.sqrt(len(seen) / total)
+            sigma[i] = np.sqrt(np.sum(counts, axis=0) / total)
         return replace(self, points_crop=points, sigma_crop=sigma)
 
     @classmethod
@@ -164,7 +189,16 @@ class Keypoints:
             mask=join("mask"),
             pixels=join("pixels"),
             features=join("features"),
+            neighbour=join("neighbour"),
         )
+
+
+def _clear_of_rim(looks: Keypoints, index: int) -> np.ndarray:
+    """(21,) 1 where a joint of a look lies well inside its crop, else 0."""
+    size = looks.crops[index].out_size
+    points = looks.points_crop[index]
+    rim = _RIM * size
+    return ((points > rim) & (points < size - 1 - rim)).all(axis=-1).astype(float)
 
 
 class KeypointEstimator:
@@ -196,4 +230,5 @@ class KeypointEstimator:
             mask=found["mask"],
             pixels=pixels,
             features=found["features"],
+            neighbour=found["neighbour"],
         )

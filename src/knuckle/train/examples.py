@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.codec import DetectedHand, DetectionCodec, HeatmapCodec
+from knuckle.codec import DetectedHand, DetectionCodec, HeatmapCodec, NeighbourCodec
 from knuckle.crop import Crop, CropView, Letterbox
 from knuckle.hand import N_JOINTS, Joint, other_side
 from knuckle.sample import UNKNOWN, HandLabel, Sample
@@ -28,6 +28,9 @@ _SAME_DEFINITION = np.ones(N_JOINTS)
 _SAME_DEFINITION[[Joint.WRIST, Joint.THUMB_CMC, Joint.MIDDLE_MCP, Joint.RING_MCP]] = 0.2
 #: Hands smaller than this in the detector's picture are left out, px.
 _SMALLEST_PX = 12.0
+#: A hand of which so many joints are seen in the crop of another one is its neighbour; of which
+#: none is, is not; between, it is neither yes nor no.
+_NEIGHBOUR_JOINTS = 6
 #: Share of the parts of frames that are cut around a hand.
 _WITH_HAND = 0.85
 #: Side of the detector's square, see ``codec.DetectedHand``.
@@ -63,8 +66,8 @@ def crop_example(
         "right": np.array(right, np.float32),
         "side_weight": np.array(1.0, np.float32),
     }
-    inside = np.all((points > -0.5) & (points < codec.input_size - 0.5), axis=-1)
-    example["inside"] = inside.astype(np.float32)
+    example["inside"] = _inside(points, crop).astype(np.float32)
+    example |= _neighbour(sample, target, crop)
     if hand.visible is not None:
         example["visible"] = hand.visible.astype(np.float32)
         example["visible_weight"] = hand.valid.astype(np.float32)
@@ -236,6 +239,32 @@ def _nothing(codec: HeatmapCodec) -> Example:
         "present": np.array(0.0, np.float32),
         "right": np.array(0.0, np.float32),
         "side_weight": np.array(0.0, np.float32),
+        "neighbour": np.zeros(NeighbourCodec.N_VALUES, np.float32),
+        "has_neighbour": np.array(0.0, np.float32),
+        "neighbour_weight": np.array(0.0, np.float32),
+    }
+
+
+def _inside(points: np.ndarray, crop: Crop) -> np.ndarray:
+    """(21,) bool: which of the points (21, 2), crop px, the crop shows."""
+    return np.all((points > -0.5) & (points < crop.out_size - 0.5), axis=-1)
+
+
+def _neighbour(sample: Sample, target: int, crop: Crop) -> Example:
+    """The hand of which the crop shows most beside the one that it was cut for."""
+    most, square = 0, None
+    for other in (*sample.hands[:target], *sample.hands[target + 1 :]):
+        points = crop.to_crop(other.joints_px)
+        seen = other.valid & _inside(points, crop)
+        seen &= True if other.visible is None else other.visible
+        if seen.sum() > most:
+            most, square = int(seen.sum()), _detected(other, points, crop.mirror)
+    if square is None:
+        return {"neighbour_weight": np.array(sample.complete, np.float32)}
+    return {
+        "neighbour": NeighbourCodec(crop.out_size).encode(square).astype(np.float32),
+        "has_neighbour": np.array(1.0, np.float32),
+        "neighbour_weight": np.array(most >= _NEIGHBOUR_JOINTS, np.float32),
     }
 
 

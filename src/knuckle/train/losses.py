@@ -16,6 +16,7 @@ from knuckle.models.pair import PairOutput
 #: Weights bring each term to the same order once training is under way.
 _POINT, _MAP, _SPREAD = 0.25, 0.25, 0.2
 _VISIBLE, _PRESENT, _SIDE, _MASK = 0.2, 0.3, 0.3, 0.5
+_HAS_NEIGHBOUR, _NEIGHBOUR = 0.2, 0.5
 _DEPTH, _DEPTH_SPREAD = 1.5, 0.1
 _JOINT, _BONE, _DIRECTION, _JOINT_SPREAD = 6.0, 3.0, 1.0, 0.1
 _GEOMETRY, _DETECTOR_MASK, _DETECTOR_SIDE = 1.0, 1.0, 0.7
@@ -40,15 +41,34 @@ def keypoint_losses(
     visible = binary(out.visible_logit, batch["visible"], reduction="none")
     present = binary(out.presence_logit, batch["present"])
     side = binary(out.right_logit, batch["right"], reduction="none")
+    return (
+        {
+            "point": _POINT * weighted_mean(error.mean(-1).clamp(max=40.0), weight),
+            "map": _MAP * weighted_mean(cross, weight * batch["inside"]),
+            "spread": _SPREAD * weighted_mean(_laplace(error.detach(), out.log_sigma_px), weight),
+            "visible": _VISIBLE * weighted_mean(visible, batch["visible_weight"]),
+            "present": _PRESENT * present,
+            "side": _SIDE * weighted_mean(side, batch["side_weight"]),
+            "mask": _MASK * mask_loss(out.mask_logit, batch["mask"], batch["mask_weight"]),
+        }
+        | neighbour_losses(out, batch)
+        | depth_losses(out.features, batch)
+    )
+
+
+def neighbour_losses(out: KeypointOutput, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Whether a crop shows a second hand, and where that is."""
+    has = functional.binary_cross_entropy_with_logits(
+        out.neighbour_logit, batch["has_neighbour"], reduction="none"
+    )
+    away = functional.smooth_l1_loss(
+        out.neighbour, batch["neighbour"], beta=0.1, reduction="none"
+    ).sum(dim=1)
+    known = batch["neighbour_weight"]
     return {
-        "point": _POINT * weighted_mean(error.mean(-1).clamp(max=40.0), weight),
-        "map": _MAP * weighted_mean(cross, weight * batch["inside"]),
-        "spread": _SPREAD * weighted_mean(_laplace(error.detach(), out.log_sigma_px), weight),
-        "visible": _VISIBLE * weighted_mean(visible, batch["visible_weight"]),
-        "present": _PRESENT * present,
-        "side": _SIDE * weighted_mean(side, batch["side_weight"]),
-        "mask": _MASK * mask_loss(out.mask_logit, batch["mask"], batch["mask_weight"]),
-    } | depth_losses(out.features, batch)
+        "has_neighbour": _HAS_NEIGHBOUR * weighted_mean(has, known),
+        "neighbour": _NEIGHBOUR * weighted_mean(away, known * batch["has_neighbour"]),
+    }
 
 
 def depth_losses(features: Tensor, batch: dict[str, Tensor]) -> dict[str, Tensor]:

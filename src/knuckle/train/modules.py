@@ -137,7 +137,7 @@ class KeypointModule(TrainedModule):
             "wrong_presence": wrong_presence.float().mean(),
             "wrong_side": losses.weighted_mean(wrong_side, batch["side_weight"]),
             "mask_miss": 1 - overlap / union.clamp(min=1),
-        }
+        } | losses.neighbour_losses(out, batch)
 
 
 class LifterModule(TrainedModule):
