@@ -49,6 +49,7 @@ def save_run(folder, kind):
         ("keypoints", {"keypoints.onnx", "lifter.onnx"}),
         ("lifter", {"lifter.onnx"}),
         ("temporal", {"temporal.onnx"}),
+        ("pair", {"pair.onnx"}),
     ],
 )
 def test_every_kind_exports_and_names_itself(tmp_path, kind, files):

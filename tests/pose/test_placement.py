@@ -13,6 +13,7 @@ from knuckle.pose.placement import (
     fuse,
     hand_length_mm,
     place,
+    place_together,
     with_hand_length,
 )
 
@@ -162,3 +163,32 @@ def test_evidence_checks_its_shapes() -> None:
     joints, roots = some_hands(0)
     with pytest.raises(ValueError, match=r"rays must have shape \(4, 21, 2\), got \(4, 21, 3\)"):
         evidence_of(joints, roots, rays=np.zeros((4, 21, 3)))
+
+
+@given(seeds)
+def test_two_hands_that_are_known_to_be_apart_are_placed_exactly(seed: int) -> None:
+    joints, roots = some_hands(seed, 2)
+    evidence = evidence_of(joints, roots)
+    start = place(evidence)
+    found = place_together(evidence, start, float(roots[1, 2] - roots[0, 2]))
+    np.testing.assert_allclose(found, roots, atol=1e-4)
+
+
+@given(seeds)
+def test_a_hand_that_tells_little_takes_the_depth_that_the_other_tells(seed: int) -> None:
+    joints, roots = some_hands(seed, 2)
+    unsure = np.full((2, 21), 0.003)
+    unsure[1] = 0.3
+    wrong = joints * np.array([1.0, 1.15])[:, None, None]  # 15 % too large: too far away
+    evidence = evidence_of(joints, roots, joints_root_mm=wrong, sigma_rays=unsure)
+    behind = float(roots[1, 2] - roots[0, 2])
+    alone = place(evidence)
+    together = place_together(evidence, alone, behind)
+    assert together[1, 2] - together[0, 2] == pytest.approx(behind)
+    assert abs(together[1, 2] - roots[1, 2]) < 0.5 * abs(alone[1, 2] - roots[1, 2])
+
+
+def test_hands_that_would_come_to_lie_behind_the_camera_stay_where_they_were() -> None:
+    joints, roots = some_hands(3, 2)
+    evidence = evidence_of(joints, roots)
+    np.testing.assert_array_equal(place_together(evidence, roots, -1e5), roots)
