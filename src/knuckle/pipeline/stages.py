@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -13,8 +14,9 @@ from knuckle.detect import Detections, Detector
 from knuckle.hand import Side, other_side
 from knuckle.mask import CropMask, without_overlap
 from knuckle.pipeline.settings import EstimatorSettings
-from knuckle.pose import KeypointEstimator, Keypoints, Lifter, confidence, placement
+from knuckle.pose import KeypointEstimator, Keypoints, Lifter, PairStage, confidence, placement
 from knuckle.pose.duplicates import extent_px
+from knuckle.pose.pair import find_couples, place_couples
 from knuckle.results import HandPose
 from knuckle.runtime import Network, weights_folder
 
@@ -29,6 +31,8 @@ _SURE_SIDE = 0.8
 #: Standard deviations of the crops that the network was trained on, around the one that the joints
 #: define: of the middle as a share of the size, the logarithm of the size, the angle (radians).
 _SPREAD = np.array([0.05, 0.12, 0.25])
+#: Further looks are so much larger or smaller, and turned by so much (radians), at most.
+_LOOK_SIZE, _LOOK_ANGLE = 0.08, 0.2
 #: Up to so many of them together, a first look is as good as a second (294 hands on photographs).
 _AS_GOOD = 1.4
 
@@ -63,6 +67,14 @@ class Stages:
         # Too small to share: waking a second thread takes longer than it saves.
         return Lifter(self._open("lifter", threads=1))
 
+    @cached_property
+    def pair_stage(self) -> PairStage | None:
+        """What looks at two hands together; a folder of networks need not have it."""
+        with weights_folder(self.settings.weights_dir) as folder:
+            if not (folder / "pair.onnx").is_file():
+                return None
+        return PairStage(self._open("pair", threads=1))
+
     def _open(self, kind: str, threads: int | None = None) -> Network:
         with weights_folder(self.settings.weights_dir) as folder:
             path, threads = folder / f"{kind}.onnx", threads or self.settings.threads
@@ -72,7 +84,8 @@ class Stages:
 
     def versions(self) -> dict[str, str]:
         """Version of the weights of each network, by kind; opens those that are not open yet."""
-        _ = self.detector, self.keypoint_estimator, self.lifter  # opening one notes its version
+        # Opening one notes its version.
+        _ = self.detector, self.keypoint_estimator, self.lifter, self.pair_stage
         return dict(self._versions)
 
     def detect(self, image: np.ndarray) -> Detections:
@@ -130,6 +143,16 @@ class Stages:
         best = looks.take(_best_of_each(owner, worth))
         return best.averaged_with(first)
 
+    def look_more(self, image: np.ndarray, found: Keypoints) -> Keypoints:
+        """The same hands, each seen through ``settings.looks`` crops in all."""
+        n, more = len(found), self.settings.looks - 1
+        if not n or not more:
+            return found
+        exact = [self.crop_around(found.points_px[i], found.side(i)) for i in range(n)]
+        crops = [_nearby(crop, k) for k in range(1, more + 1) for crop in exact]
+        looks = self.look(image, crops)
+        return found.averaged_with(*(looks.take(range(k * n, k * n + n)) for k in range(more)))
+
     def _closer(self, first: Keypoints, i: int, odds: float) -> list[Crop]:
         """The crops of hand ``i`` that deserve another look: of its side, the other, or both."""
         right = first.right[i] * odds / (first.right[i] * odds + 1 - first.right[i])
@@ -148,16 +171,9 @@ class Stages:
         """Lift the hands of a frame to 3D and place them in the camera, in order."""
         if not len(keypoints):
             return []
-        lifted = self.lifter(keypoints, camera)
-        shape = lifted.joints_root_mm
-        if self.settings.hand_length_mm is not None:
-            shape = placement.with_hand_length(shape, self.settings.hand_length_mm)
         points_px, sigma_px = keypoints.points_px, keypoints.sigma_px
-        focal = (camera.fx * camera.fy) ** 0.5
-        evidence = placement.Evidence(
-            shape, lifted.sigma_mm, camera.rays(points_px), sigma_px / focal
-        )
-        joints_mm = placement.fuse(evidence, placement.place(evidence))
+        evidence, roots_mm = self.placed(keypoints, camera)
+        joints_mm = placement.fuse(evidence, roots_mm)
         extent = np.maximum(extent_px(points_px), 1.0)[:, None]
         joint_score = confidence.score_of(sigma_px / extent)
         masks = without_overlap(
@@ -177,12 +193,42 @@ class Stages:
                 joints_mm=joints_mm[i],
                 joint_score=joint_score[i],
                 visible=keypoints.visible[i] > 0.5,
-                joint_sigma_mm=lifted.sigma_mm[i],
+                joint_sigma_mm=evidence.sigma_mm[i],
                 camera=camera,
                 crop_mask=masks[i],
             )
             for i in range(len(keypoints))
         ]
+
+    def placed(self, keypoints: Keypoints, camera: Camera) -> tuple[placement.Evidence, np.ndarray]:
+        """The shapes of N > 0 hands, and their wrists (N, 3) in the camera."""
+        lifted = self.lifter(keypoints, camera)
+        evidence = placement.Evidence(
+            self._sized(lifted.joints_root_mm),
+            lifted.sigma_mm,
+            camera.rays(keypoints.points_px),
+            keypoints.sigma_px / (camera.fx * camera.fy) ** 0.5,
+        )
+        couples = find_couples(keypoints, evidence) if len(keypoints) > 1 else []
+        if not couples or self.pair_stage is None:
+            return evidence, placement.place(evidence)
+        evidence, offsets_mm = self.pair_stage(keypoints, evidence, camera, couples)
+        evidence = replace(evidence, joints_root_mm=self._sized(evidence.joints_root_mm))
+        return evidence, place_couples(evidence, couples, offsets_mm)
+
+    def _sized(self, joints_root_mm: np.ndarray) -> np.ndarray:
+        """The same shapes (N, 21, 3), of the known hand length if there is one."""
+        if self.settings.hand_length_mm is None:
+            return joints_root_mm
+        return placement.with_hand_length(joints_root_mm, self.settings.hand_length_mm)
+
+
+def _nearby(crop: Crop, number: int) -> Crop:
+    """The crop a little larger or smaller and turned, by another amount for every number."""
+    size, angle = _LOOK_SIZE * np.sin(2.4 * number), _LOOK_ANGLE * np.cos(2.4 * number)
+    return replace(
+        crop, size_px=crop.size_px * float(np.exp(size)), angle=crop.angle + float(angle)
+    )
 
 
 def _as_good(drawn: Crop, exact: Crop) -> bool:
