@@ -7,47 +7,15 @@ times (multisampling), so that edges are smooth and the inside costs no more tha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numba
 import numpy as np
 
 from knuckle.render import skin
-from knuckle.render.raster import GBuffer, draw_depth
+from knuckle.render.raster import GBuffer
+from knuckle.render.shadows import ShadowMap, catch_shadow, lit_share
 from knuckle.render.stage import SKIN, TEXTURE_SIZE, Lights, Stage
 
 SUPERSAMPLING = 2
-
-#: Cells of the shadow map on a side, and how far behind the first surface shadow begins.
-_SHADOW_SIZE = 112
-_SHADOW_BIAS_MM = 3.0
-
-
-@dataclass(frozen=True, eq=False)
-class ShadowMap:
-    """Depth along a light, and the map from the camera frame to its cells.
-
-    Attributes:
-        depth_mm: (S, S) float32.
-        cells_from_camera: (3, 4) float32: x and y in cells, z in mm along the light.
-        radius: width of the shadow's border in cells.
-    """
-
-    depth_mm: np.ndarray
-    cells_from_camera: np.ndarray
-    radius: float
-
-    @classmethod
-    def cast(cls, stage: Stage, lights: Lights) -> ShadowMap:
-        """Draw the stage as the first light sees it."""
-        towards = lights.directions[0] / np.linalg.norm(lights.directions[0])
-        aside = np.cross(towards, (0.0, 0.0, 1.0) if abs(towards[2]) < 0.9 else (1.0, 0.0, 0.0))
-        aside /= np.linalg.norm(aside)
-        axes = np.stack([aside, np.cross(towards, aside), -towards])
-        points, matrix, cell = _fit_into_cells(stage.vertices_mm, axes, _SHADOW_SIZE)
-        depth = np.full((_SHADOW_SIZE, _SHADOW_SIZE), np.inf, np.float32)
-        draw_depth(points, stage.faces, depth)
-        return cls(depth, matrix, min(lights.softness_mm / cell, 4.0))
 
 
 def shade(
@@ -58,7 +26,7 @@ def shade(
     textures: np.ndarray,
     focal_px: float,
     principal_px: tuple[float, float],
-) -> tuple[np.ndarray, np.ndarray]:
+) -> np.ndarray:
     """The picture.
 
     Args:
@@ -71,14 +39,11 @@ def shade(
         principal_px: the picture's principal point.
 
     Returns:
-        (H, W, 3) uint8 sRGB and (H, W) uint8: owner + 1 of what covers most of a pixel where its
-        part is no forearm, 1 for things and forearms, 0 for background.
+        (H, W, 3) uint8 sRGB.
     """
-    height, width = background.shape[:2]
     image = background.copy()
-    owners = np.zeros((height, width), np.uint8)
     if not len(stage.faces):
-        return image, owners
+        return image
     shadow = ShadowMap.cast(stage, lights)
     directions = lights.directions / np.linalg.norm(lights.directions, axis=1, keepdims=True)
     camera = np.array([focal_px, *principal_px], np.float32)
@@ -86,7 +51,7 @@ def shade(
         # What the lamp does not reach keeps the light from all around.
         lamp, around = lights.colours[0].mean(), lights.ambient[0].mean()
         dark = np.float32(lights.shadow * lamp / (lamp + around + 1e-6))
-        _catch_shadow(
+        catch_shadow(
             buffer.triangle,
             lights.catcher.astype(np.float32),
             shadow.depth_mm,
@@ -99,14 +64,13 @@ def shade(
     _shade(
         buffer.triangle, buffer.bary, buffer.depth_mm,
         stage.vertices_mm, stage.normals, stage.faces, stage.uv, stage.mesh_of_face,
-        stage.owner_of_mesh, stage.part, stage.materials,
-        skin.pattern_bank(), textures if len(textures) else _NO_TEXTURE,
+        stage.materials, skin.pattern_bank(), textures if len(textures) else _NO_TEXTURE,
         directions.astype(np.float32), lights.colours.astype(np.float32),
         lights.ambient.astype(np.float32), np.float32(lights.shadow),
         shadow.depth_mm, shadow.cells_from_camera, np.float32(shadow.radius),
-        camera, _LINEAR_FROM_SRGB, _SRGB_FROM_LINEAR, image, owners,
+        camera, _LINEAR_FROM_SRGB, _SRGB_FROM_LINEAR, image,
     )  # fmt: skip
-    return image, owners
+    return image
 
 
 def linear_from_srgb(values: np.ndarray) -> np.ndarray:
@@ -136,47 +100,11 @@ _BLOOD = skin.BLOOD_ABSORPTION.astype(np.float32)
 _FLOOR = skin.FLOOR.astype(np.float32)
 #: How far light creeps round the terminator, per channel: red travels furthest in skin.
 _SKIN_WRAP = np.array([0.35, 0.18, 0.12], np.float32)
-_FOREARM = 16
 #: Directions on the screen in which occluders are looked for, in radii.
 _PROBES = np.array(
     [[1.0, 0.0], [-0.35, 0.6], [-0.7, -0.7], [0.25, -0.5], [0.1, 1.0], [-0.45, 0.05]], np.float32
 )
 _AO_RADIUS_MM = 16.0
-#: Places in which a soft shadow is looked up, in radii of its border.
-_TAPS = np.array(
-    [[0, 0], [0.5, 0.2], [-0.2, 0.5], [-0.5, -0.2], [0.2, -0.5], [0.35, 0.85], [-0.85, 0.35],
-     [-0.35, -0.85], [0.85, -0.35]], np.float32,
-)  # fmt: skip
-
-
-@numba.njit(cache=True, nogil=True)
-def _fit_into_cells(
-    vertices: np.ndarray, axes: np.ndarray, size: int
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Vertices along a light's axes, scaled into ``size`` cells.
-
-    Returns the (V, 3) points, the (3, 4) matrix that makes them, and the width of a cell in mm.
-    """
-    points = np.empty(vertices.shape, np.float32)
-    low, high = np.full(2, np.inf), np.full(2, -np.inf)
-    for v in range(vertices.shape[0]):
-        for a in range(3):
-            value = (
-                axes[a, 0] * vertices[v, 0] + axes[a, 1] * vertices[v, 1]
-                + axes[a, 2] * vertices[v, 2]
-            )  # fmt: skip
-            points[v, a] = value
-            if a < 2:
-                low[a], high[a] = min(low[a], value), max(high[a], value)
-    cell = max(max(high[0] - low[0], high[1] - low[1]) / (size - 3), 0.5)
-    matrix = np.zeros((3, 4), np.float32)
-    for a in range(2):
-        matrix[a, :3] = axes[a] / cell
-        matrix[a, 3] = 1.0 - low[a] / cell
-        for v in range(vertices.shape[0]):
-            points[v, a] = points[v, a] / cell + matrix[a, 3]
-    matrix[2, :3] = axes[2]
-    return points, matrix, cell
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
@@ -191,45 +119,6 @@ def _sample(texture: np.ndarray, x: np.float32, y: np.float32, out: np.ndarray) 
         top = texture[j, i, c] * (1 - u) + texture[j, i + 1, c] * u
         bottom = texture[j + 1, i, c] * (1 - u) + texture[j + 1, i + 1, c] * u
         out[c] = top * (1 - v) + bottom * v
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def _lit(
-    shadow_depth: np.ndarray, matrix: np.ndarray, radius: np.float32, p: np.ndarray, n: np.ndarray
-) -> np.float32:
-    """Share of the first light that reaches a point, 0..1, softened over ``radius`` cells."""
-    # Start a little off the surface, so that it does not shade itself.
-    px = p[0] + n[0] * np.float32(1.5)
-    py = p[1] + n[1] * np.float32(1.5)
-    pz = p[2] + n[2] * np.float32(1.5)
-    x = matrix[0, 0] * px + matrix[0, 1] * py + matrix[0, 2] * pz + matrix[0, 3]
-    y = matrix[1, 0] * px + matrix[1, 1] * py + matrix[1, 2] * pz + matrix[1, 3]
-    z = matrix[2, 0] * px + matrix[2, 1] * py + matrix[2, 2] * pz + matrix[2, 3]
-    size = shadow_depth.shape[0]
-    limit = z - np.float32(_SHADOW_BIAS_MM)
-    if radius < 1:  # a sharp border, smoothed over one cell
-        x = min(max(x, np.float32(0.0)), np.float32(size - 1.001))
-        y = min(max(y, np.float32(0.0)), np.float32(size - 1.001))
-        i, j = int(x), int(y)
-        u, v = x - i, y - j
-        free = np.float32(0.0)
-        if shadow_depth[j, i] > limit:
-            free += (1 - u) * (1 - v)
-        if shadow_depth[j, i + 1] > limit:
-            free += u * (1 - v)
-        if shadow_depth[j + 1, i] > limit:
-            free += (1 - u) * v
-        if shadow_depth[j + 1, i + 1] > limit:
-            free += u * v
-        return free
-    lit = 0
-    for k in range(_TAPS.shape[0]):
-        i = int(x + radius * _TAPS[k, 0] + np.float32(0.5))
-        j = int(y + radius * _TAPS[k, 1] + np.float32(0.5))
-        i, j = min(max(i, 0), size - 1), min(max(j, 0), size - 1)
-        if shadow_depth[j, i] > limit:
-            lit += 1
-    return np.float32(lit) / np.float32(_TAPS.shape[0])
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
@@ -265,12 +154,11 @@ def _openness(
 def _shade(
     triangle: np.ndarray, bary: np.ndarray, depth: np.ndarray,
     vertices: np.ndarray, normals: np.ndarray, faces: np.ndarray, uv: np.ndarray,
-    mesh_of_face: np.ndarray, owner_of_mesh: np.ndarray, part: np.ndarray, materials: np.ndarray,
-    patterns: np.ndarray, textures: np.ndarray,
+    mesh_of_face: np.ndarray, materials: np.ndarray, patterns: np.ndarray, textures: np.ndarray,
     directions: np.ndarray, colours: np.ndarray, ambient: np.ndarray, shadow_strength: np.float32,
     shadow_depth: np.ndarray, shadow_matrix: np.ndarray, shadow_radius: np.float32,
     camera: np.ndarray, to_linear: np.ndarray, to_srgb: np.ndarray,
-    image: np.ndarray, owners: np.ndarray,
+    image: np.ndarray,
 ) -> None:  # fmt: skip
     """Shade every pixel; see ``shade``.
 
@@ -385,7 +273,7 @@ def _shade(
                 last_x, last_mesh = x, mesh
                 free = np.float32(1.0)
                 if shadow_strength > 0:
-                    free = _lit(shadow_depth, shadow_matrix, shadow_radius, p, n)
+                    free = lit_share(shadow_depth, shadow_matrix, shadow_radius, p, n)
                     free = 1 - shadow_strength * (1 - free)
                 fresnel = np.float32(1.0) - facing
                 fresnel = fresnel * fresnel
@@ -428,56 +316,3 @@ def _shade(
                 behind = to_linear[image[y, x, c]]
                 value = (total[c] + (4 - covered) * behind) * np.float32(0.25)
                 image[y, x, c] = to_srgb[int(np.sqrt(min(value, np.float32(1.0))) * 4095.0)]
-            owners[y, x] = _majority(triangle, mesh_of_face, owner_of_mesh, part, x, y)
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def _catch_shadow(
-    triangle: np.ndarray, plane: np.ndarray, shadow_depth: np.ndarray, shadow_matrix: np.ndarray,
-    shadow_radius: np.float32, camera: np.ndarray, dark: np.float32, image: np.ndarray,
-) -> None:  # fmt: skip
-    """Darken the background where a plane in it lies in the shadow of what is drawn."""
-    p, n = np.empty(3, np.float32), np.zeros(3, np.float32)
-    for y in range(image.shape[0]):
-        for x in range(image.shape[1]):
-            covered = True
-            for k in range(4):
-                if triangle[2 * y + (k >> 1), 2 * x + (k & 1)] < 0:
-                    covered = False
-            if covered:
-                continue
-            rx, ry = (x - camera[1]) / camera[0], (y - camera[2]) / camera[0]
-            slope = plane[0] * rx + plane[1] * ry + plane[2]
-            if slope == 0 or plane[3] / slope <= 0:
-                continue
-            p[2] = plane[3] / slope
-            p[0], p[1] = rx * p[2], ry * p[2]
-            kept = 1 - dark * (1 - _lit(shadow_depth, shadow_matrix, shadow_radius, p, n))
-            if kept < 1:
-                # In sRGB a factor on the light is about its root of 2.2.
-                kept = kept ** np.float32(1 / 2.2)
-                for c in range(3):
-                    image[y, x, c] = np.uint8(image[y, x, c] * kept)
-
-
-@numba.njit(cache=True, nogil=True)
-def _majority(
-    triangle: np.ndarray, mesh_of_face: np.ndarray, owner_of_mesh: np.ndarray, part: np.ndarray,
-    x: int, y: int,
-) -> int:  # fmt: skip
-    """What at least two of a pixel's four samples see, see ``shade``; 0 if nothing does."""
-    best = 0
-    for k in range(4):
-        t = triangle[2 * y + (k >> 1), 2 * x + (k & 1)]
-        if t < 0:
-            continue
-        owner = 1 if part[t] == _FOREARM else 1 + owner_of_mesh[mesh_of_face[t]]
-        count = 0
-        for other in range(4):
-            o = triangle[2 * y + (other >> 1), 2 * x + (other & 1)]
-            if o >= 0:
-                same = 1 if part[o] == _FOREARM else 1 + owner_of_mesh[mesh_of_face[o]]
-                count += same == owner
-        if count >= 2 and owner > best:
-            best = owner
-    return best

@@ -1,4 +1,4 @@
-"""Which joints are seen.
+"""Which joints are seen, and which hand covers which pixel.
 
 A joint lies inside the flesh, so "seen" needs a rule. A joint is visible if, at its own pixel,
 the nearest surface
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from functools import cache
 
+import numba
 import numpy as np
 
 from knuckle.camera import Camera
@@ -25,6 +26,7 @@ from knuckle.render.raster import GBuffer
 from knuckle.render.shading import SUPERSAMPLING
 from knuckle.render.stage import Stage
 
+_FOREARM = PART_NAMES.index("forearm")
 _PALM_PARTS = [PART_NAMES.index(name) for name in ("palm", "ring metacarpal", "little metacarpal")]
 
 
@@ -59,6 +61,35 @@ def visible_joints(
     return visible
 
 
+def hand_map(stage: Stage, buffer: GBuffer) -> np.ndarray:
+    """(H, W) uint8: the hand that covers most of each pixel of the picture, counted from 1.
+
+    0 where it is none: forearms and things cover what is behind them.
+    """
+    height, width = (n // SUPERSAMPLING for n in buffer.triangle.shape)
+    owners = np.zeros((height, width), np.uint8)
+    owner_of_face = stage.owner_of_mesh[stage.mesh_of_face]
+    _fill_owners(buffer.triangle, np.where(stage.part == _FOREARM, 0, owner_of_face), owners)
+    return owners
+
+
+@numba.njit(cache=True, nogil=True)
+def _fill_owners(triangle: np.ndarray, owner_of_face: np.ndarray, owners: np.ndarray) -> None:
+    """What at least two of a pixel's four samples see; of two the higher number."""
+    seen = np.empty(4, np.int64)
+    for y in range(owners.shape[0]):
+        for x in range(owners.shape[1]):
+            for k in range(4):
+                t = triangle[2 * y + (k >> 1), 2 * x + (k & 1)]
+                seen[k] = owner_of_face[t] if t >= 0 else -1
+            for k in range(4):
+                count = 0
+                for other in range(4):
+                    count += seen[other] == seen[k]
+                if count >= 2 and seen[k] > owners[y, x]:
+                    owners[y, x] = seen[k]
+
+
 @cache
 def _belongs() -> np.ndarray:
     """(21, 20) bool: whether a surface of a part shows a joint. The last column is "no part"."""
@@ -67,7 +98,7 @@ def _belongs() -> np.ndarray:
         belongs[joints[:, None], 1 + 3 * finger + np.arange(3)] = True
         belongs[joints[0], _PALM_PARTS] = True
     belongs[Joint.THUMB_MCP, _PALM_PARTS] = True
-    belongs[Joint.WRIST, [*_PALM_PARTS, 1, PART_NAMES.index("forearm")]] = True
+    belongs[Joint.WRIST, [*_PALM_PARTS, 1, _FOREARM]] = True
     return belongs
 
 

@@ -25,7 +25,7 @@ from knuckle.render.scene.hands import (
     viewed,
 )
 from knuckle.render.scene.light import sample_lights, with_surface
-from knuckle.render.scene.rendering import World, render_scene
+from knuckle.render.scene.rendering import Sight, World, see_scene
 from knuckle.render.scene.things import behind, held, in_the_way
 from knuckle.render.stage import Mesh
 from knuckle.sample import Sample
@@ -138,17 +138,18 @@ def _crop(
     lights = sample_lights(rng, background, turn)
     if rng.random() < settings.surface:
         lights = with_surface(rng, lights, hands)
-    sample = render_scene(hands, looks, camera, background, lights, world, props=things, key=key)
-    if not _recognisable(sample):
-        sample = render_scene(hands[:1], looks[:1], camera, background, lights, world, key=key)
+    sight = see_scene(hands, looks, camera, shape, things)
+    if not _recognisable(sight):
+        sight = see_scene(hands[:1], looks[:1], camera, shape)
+    sample = sight.lit(background, lights, world).sample(key)
     return replace(sample, image=settings.faults(sample.image, rng))
 
 
-def _recognisable(sample: Sample, least_share: float = 0.06, least_joints: int = 5) -> bool:
+def _recognisable(sight: Sight, least_share: float = 0.06, least_joints: int = 5) -> bool:
     """Whether enough of the first hand is left to see."""
-    hand, hand_map = sample.hands[0], sample.hand_map
-    assert hand.visible is not None and hand_map is not None  # rendered samples have both
-    return bool((hand_map == 1).mean() >= least_share and hand.visible.sum() >= least_joints)
+    seen = sight.hands[0].visible
+    assert seen is not None  # rendered labels have it
+    return bool((sight.hand_map == 1).mean() >= least_share and seen.sum() >= least_joints)
 
 
 def _elbow_shows(hand: PlacedHand, camera: Camera, shape: tuple[int, int]) -> bool:

@@ -11,9 +11,9 @@ from knuckle.hand import Side
 from knuckle.render.hand_model import HandModel, HandParameters, sample_shapes
 from knuckle.render.interaction import sample_interactions
 from knuckle.render.looks import HandLook, PlacedHand, place, sample_look
-from knuckle.render.people import cross, perpendicular
+from knuckle.render.people import perpendicular
 from knuckle.render.poses import sample_poses
-from knuckle.render.rotations import rotation_from_vector
+from knuckle.render.rotations import cross, rotation_from_vector
 
 #: Hands skinned in one call, and poses drawn in one call: more is hardly faster.
 SKIN_BATCH, POSE_BATCH = 64, 1024

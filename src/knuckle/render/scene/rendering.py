@@ -16,7 +16,7 @@ from knuckle.render.looks import HandLook, PlacedHand, dress
 from knuckle.render.raster import GBuffer, project_vertices
 from knuckle.render.shading import SUPERSAMPLING, shade
 from knuckle.render.stage import Lights, Mesh, Stage
-from knuckle.render.visibility import visible_joints
+from knuckle.render.visibility import hand_map, visible_joints
 from knuckle.sample import HandLabel, Sample
 
 
@@ -69,13 +69,79 @@ def render_scene(
         A complete sample: exact 2D and 3D joints, visibility (``visibility.py``), map of hands
         (without forearm; gloves and rings belong to the hand).
     """
+    sight = see_scene(hands, looks, camera, background.shape[:2], props)
+    return sight.lit(background, lights, world).sample(key, group)
+
+
+def see_scene(
+    hands: Sequence[PlacedHand],
+    looks: Sequence[HandLook],
+    camera: Camera,
+    shape: tuple[int, int],
+    props: Sequence[Mesh] = (),
+) -> Sight:
+    """What a camera sees of given hands and things in a picture of ``shape`` (H, W)."""
     model = HandModel.load()
     meshes = list(props)
     for owner, (hand, look) in enumerate(zip(hands, looks, strict=True), start=1):
         meshes.extend(dress(model, hand, look, owner))
-    joints = [(hand.side, hand.joints_mm) for hand in hands]
-    rendering = render_stage(Stage.of(meshes), joints, camera, background, lights, world)
-    return rendering.sample(key, group)
+    return Sight.of(
+        Stage.of(meshes), [(hand.side, hand.joints_mm) for hand in hands], camera, shape
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What a camera sees, before any light falls on it.
+
+    Attributes:
+        stage: what is before the camera.
+        camera: without distortion.
+        buffer: which surface each of the 2 x 2 parts of a pixel sees.
+        hands: see ``Sample``.
+        hand_map: (H, W) uint8, see ``Sample``.
+    """
+
+    stage: Stage
+    camera: Camera
+    buffer: GBuffer
+    hands: tuple[HandLabel, ...]
+    hand_map: np.ndarray
+
+    @classmethod
+    def of(
+        cls, stage: Stage, hands: Sequence[tuple[Side, np.ndarray]], camera: Camera,
+        shape: tuple[int, int],
+    ) -> Sight:  # fmt: skip
+        """Look at a stage; ``hands`` and ``camera`` as in ``render_stage``."""
+        if camera.distortion:
+            raise ValueError(
+                "the renderer draws undistorted pictures; give a camera without distortion"
+            )
+        buffer = GBuffer.empty(*(n * SUPERSAMPLING for n in shape))
+        points = project_vertices(stage.vertices_mm, camera.resized(SUPERSAMPLING, SUPERSAMPLING))
+        n = stage.n_closed
+        buffer.draw(points, stage.faces[:n], cull=True)
+        buffer.draw(points, stage.faces[n:], first=n, cull=False)
+        labels = tuple(
+            HandLabel(
+                side=side,
+                joints_px=camera.project(joints_mm),
+                joints_mm=joints_mm,
+                visible=visible_joints(joints_mm, camera, stage, buffer, owner),
+            )
+            for owner, (side, joints_mm) in enumerate(hands, start=1)
+        )
+        return cls(stage, camera, buffer, labels, hand_map(stage, buffer))
+
+    def lit(self, background: np.ndarray, lights: Lights, world: World) -> Rendering:
+        """The picture, before a background (H, W, 3) of uint8 RGB."""
+        camera = self.camera
+        image = shade(
+            self.stage, self.buffer, lights, background, world.textures, camera.fx,
+            (camera.cx, camera.cy),
+        )  # fmt: skip
+        return Rendering(image, self.hands, self.hand_map, camera, self.stage, self.buffer)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,28 +201,4 @@ def render_stage(
         lights: in the camera frame.
         world: whose textures the stage's materials point into.
     """
-    if camera.distortion:
-        raise ValueError(
-            "the renderer draws undistorted pictures; give a camera without distortion"
-        )
-    height, width = background.shape[:2]
-    buffer = GBuffer.empty(height * SUPERSAMPLING, width * SUPERSAMPLING)
-    fine = camera.resized(SUPERSAMPLING, SUPERSAMPLING)
-    points = project_vertices(stage.vertices_mm, fine)
-    n = stage.n_closed
-    buffer.draw(points, stage.faces[:n], cull=True)
-    buffer.draw(points, stage.faces[n:], first=n, cull=False)
-    image, owners = shade(
-        stage, buffer, lights, background, world.textures, camera.fx, (camera.cx, camera.cy)
-    )
-    labels = tuple(
-        HandLabel(
-            side=side,
-            joints_px=camera.project(joints_mm),
-            joints_mm=joints_mm,
-            visible=visible_joints(joints_mm, camera, stage, buffer, owner),
-        )
-        for owner, (side, joints_mm) in enumerate(hands, start=1)
-    )
-    hand_map = np.maximum(owners, 1) - 1
-    return Rendering(image, labels, hand_map, camera, stage, buffer)
+    return Sight.of(stage, hands, camera, background.shape[:2]).lit(background, lights, world)
