@@ -9,6 +9,8 @@ import numpy as np
 
 from knuckle.codec import DetectedHand
 from knuckle.crop import Crop
+from knuckle.detect import Detections
+from knuckle.pipeline.overlooked import find_overlooked, neighbours
 from knuckle.pipeline.settings import CAUTION, TrackerSettings
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
@@ -63,12 +65,16 @@ class Search:
         self._scene = Scene()
         self._refuted = Refuted()
         self._await_moving = False
+        self._detections: Detections | None = None
+        self._claimed: list[DetectedHand] = []
 
     def see(self, image: np.ndarray) -> bool:
         """Take in the next image; returns whether there was a cut before it."""
         cut = self._scene.see(image)
+        self._detections = None
         if cut:
             self._refuted = Refuted()
+            self._claimed = []
         return cut
 
     def is_due(self, tracks: Sequence[Track], time_s: float) -> bool:
@@ -104,9 +110,10 @@ class Search:
         self._scene.searched(_boxes([track for track in tracks if not track.lost], time_s))
         doubtful = self.doubtful(tracks)
         known = [(t.side, t.predict(time_s)) for t in tracks if t not in doubtful]
+        self._detections = self._stages.detect(image)
         return [
             self._candidate(hand, doubtful, time_s)
-            for hand in self._stages.detect(image).hands
+            for hand in self._detections.hands
             if not any(is_known(hand, side, joints_px) for side, joints_px in known)
             and not self._was_no_hand(hand, time_s)
         ]
@@ -155,6 +162,26 @@ class Search:
             if share_inside(joints_px, frame_shape) > _AWAITED_INSIDE:
                 crops.append(self._stages.crop_around(joints_px, track.side))
         return crops
+
+    def claimed(self, time_s: float) -> list[Candidate]:
+        """Hands that the looks at the last frame have shown beside others, unless in vain."""
+        return [
+            Candidate(hand, self._stages.crop_of(hand), 1.0)
+            for hand in self._claimed
+            if not self._was_no_hand(hand, time_s)
+        ]
+
+    def overlooked(self, image: np.ndarray, known: Keypoints, room: int) -> Keypoints:
+        """Hands beside those that are known in this frame, which the search has not told apart.
+
+        Keeps in mind where the next frame is to be looked at.
+        """
+        if self._detections is None:
+            more = Keypoints.nothing()
+        else:
+            more = find_overlooked(self._stages, image, self._detections, known, room)
+        self._claimed = neighbours(Keypoints.concatenate(known, more)) if room > len(more) else []
+        return more
 
     def sure(self, returned: Keypoints) -> Keypoints:
         """Those looks at awaited hands that show them."""

@@ -11,6 +11,7 @@ from knuckle.camera import Camera
 from knuckle.image import to_rgb
 from knuckle.pipeline.search import AWAITED_BONUS, Search
 from knuckle.pipeline.settings import CAUTION, SMOOTHERS, TrackerSettings, with_options
+from knuckle.pipeline.sides import touch, with_sides_reconsidered
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
 from knuckle.pose.duplicates import extent_px, same_hand, without_duplicates
@@ -89,7 +90,9 @@ class HandTracker:
         self._forget(time_s)
         followed = [track for track in self._tracks if not track.lost]
         searched = self._search.is_due(self._tracks, time_s)
-        candidates = self._search.candidates(image, self._tracks, time_s) if searched else []
+        candidates = self._search.claimed(time_s)
+        if searched:
+            candidates += self._search.candidates(image, self._tracks, time_s)
         awaited = self._search.awaited(self._tracks, time_s, image.shape[:2])
         # One batch for all: the hands that are followed, awaited, and what the search has found.
         crops = [self._stages.crop_around(t.predict(time_s), t.side) for t in followed]
@@ -99,8 +102,9 @@ class HandTracker:
         seen, own = self._keep(followed, own, time_s, image.shape[:2])
         if len(seen) < len(followed) and not searched:
             searched = True
-            candidates = self._search.candidates(image, self._tracks, time_s)
-            first = self._stages.look(image, [each.crop for each in candidates])
+            late = self._search.candidates(image, self._tracks, time_s)
+            looked = self._stages.look(image, [each.crop for each in late])
+            candidates, first = [*candidates, *late], Keypoints.concatenate(first, looked)
         found = Keypoints.concatenate(
             self._search.sure(returned),
             self._search.look_closer(image, candidates, first, time_s),
@@ -110,13 +114,15 @@ class HandTracker:
             own, new = self._reseat(seen, own, self._unique(found, time_s), time_s)
             new = self._newcomers(new, own)
             seen, own = self._make_room(seen, own, new)
+        hands = self._with_overlooked(image, own, new)
+        new = hands.split(len(own))[1]
         if searched and not len(new):
             self._search.nothing_new()
-        looked = self._stages.look_more(image, Keypoints.concatenate(own, new))
+        looked = self._stages.look_more(image, hands)
         poses = self._stages.poses(looked, camera, image.shape[:2])
         seen += self._claim(new, poses[len(own) :], time_s)
-        hands = [track.see(pose, time_s) for track, pose in zip(seen, poses, strict=True)]
-        return sorted((hand for hand in hands if hand is not None), key=lambda h: h.track_id)
+        told = [track.see(pose, time_s) for track, pose in zip(seen, poses, strict=True)]
+        return sorted((hand for hand in told if hand is not None), key=lambda h: h.track_id)
 
     def _read(
         self, frame: Frame | np.ndarray, camera: Camera | None
@@ -168,7 +174,9 @@ class HandTracker:
         seen = [followed[i] for i in kept]
         for i, track in enumerate(followed):
             if i not in kept:
-                others = (t for k, t in zip(kept, seen, strict=True) if _touch(expected[[i, k]]))
+                others = (
+                    t for k, t in zip(kept, seen, strict=True) if touch(expected[i], expected[k])
+                )
                 track.lose(hidden_by=next(others, None))
         return seen, looked.take(kept)
 
@@ -216,6 +224,13 @@ class HandTracker:
                 track.lose()
         return [seen[i] for i in kept], own.take(kept)
 
+    def _with_overlooked(self, image: np.ndarray, own: Keypoints, new: Keypoints) -> Keypoints:
+        """All hands of this frame: those followed, the new ones, and who was hidden beside them."""
+        known = Keypoints.concatenate(own, new)
+        more = self._search.overlooked(image, known, self.settings.max_hands - len(known))
+        hands = Keypoints.concatenate(known, more)
+        return with_sides_reconsidered(self._stages, image, hands, followed=len(own))
+
     def _claim(self, new: Keypoints, poses: list[HandPose], time_s: float) -> list[Track]:
         """A track for each new hand, best first: one that was lost nearby, else a new one."""
         lost = [track for track in self._tracks if track.lost]
@@ -249,9 +264,3 @@ class HandTracker:
             [(track.side, track.predict(time_s)) for track in tracks],
             [track.unseen_s(time_s) for track in tracks],
         )
-
-
-def _touch(pair: np.ndarray) -> bool:
-    """Whether the joints of two hands, (2, 21, 2) px, overlap: one may hide the other."""
-    low, high = pair.min(axis=1), pair.max(axis=1)
-    return bool((low.max(axis=0) < high.min(axis=0)).all())
