@@ -43,9 +43,9 @@ def looks(poses: Sequence[HandPose], crops: Sequence[Crop], right: Sequence[floa
 
 
 def reconsidered(
-    poses: Sequence[HandPose], right: Sequence[float], as_left: float
-) -> tuple[list[str], int]:
-    """Sides of hands that were taken for right ones, and the crops that were looked at."""
+    poses: Sequence[HandPose], right: Sequence[float], as_left: float, followed: int = 0
+) -> tuple[Keypoints, int]:
+    """Hands that were taken for right ones, reconsidered, and the crops that were looked at."""
     asked: list[Crop] = []
 
     def look(image: np.ndarray, crops: Sequence[Crop]) -> Keypoints:
@@ -56,26 +56,48 @@ def reconsidered(
 
     stages: Any = SimpleNamespace(look=look, crop_around=Crop.from_joints)
     crops = [Crop.from_joints(pose.joints_px, "right") for pose in poses]
-    found = with_sides_reconsidered(stages, IMAGE, looks(poses, crops, right))
+    found = with_sides_reconsidered(stages, IMAGE, looks(poses, crops, right), followed)
     for i, pose in enumerate(poses):
         np.testing.assert_allclose(found.points_px[i], pose.joints_px, atol=1e-6)
-    return [found.side(i) for i in range(len(found))], len(asked)
+    return found, len(asked)
+
+
+def sides(of: tuple[Keypoints, int]) -> tuple[list[str], int]:
+    found, asked = of
+    return [found.side(i) for i in range(len(found))], asked
 
 
 def test_the_less_certain_of_two_that_touch_becomes_the_other_side() -> None:
-    assert reconsidered([hand(-30), hand(30)], [SURE, UNSURE], 0.9) == (["right", "left"], 1)
-    assert reconsidered([hand(-30), hand(30)], [UNSURE, SURE], 0.9) == (["left", "right"], 1)
+    assert sides(reconsidered([hand(-30), hand(30)], [SURE, UNSURE], 0.9)) == (["right", "left"], 1)
+    assert sides(reconsidered([hand(-30), hand(30)], [UNSURE, SURE], 0.9)) == (["left", "right"], 1)
 
 
 def test_two_hands_that_are_surely_of_one_side_stay_so() -> None:
-    assert reconsidered([hand(-30), hand(30)], [SURE, SURE], 0.1) == (["right", "right"], 1)
+    assert sides(reconsidered([hand(-30), hand(30)], [SURE, SURE], 0.1)) == (["right", "right"], 1)
 
 
 def test_hands_that_do_not_touch_are_not_looked_at_again() -> None:
     assert not touch(hand(-150).joints_px, hand(150).joints_px)
-    assert reconsidered([hand(-150), hand(150)], [SURE, 0.3], 0.99) == (["right", "right"], 0)
+    assert sides(reconsidered([hand(-150), hand(150)], [SURE, 0.3], 0.99)) == (
+        ["right", "right"],
+        0,
+    )
 
 
 def test_no_hand_and_one_hand_have_nothing_to_be_compared_with() -> None:
-    assert reconsidered([], [], 0.9) == ([], 0)
-    assert reconsidered([hand(0)], [0.2], 0.9) == (["right"], 0)
+    assert sides(reconsidered([], [], 0.9)) == ([], 0)
+    assert sides(reconsidered([hand(0)], [0.2], 0.9)) == (["right"], 0)
+
+
+def test_a_track_keeps_its_side_but_gets_a_vote_against_it() -> None:
+    pair = [hand(-30), hand(30)]
+    found, asked = reconsidered(pair, [SURE, UNSURE], 0.9, followed=2)
+    assert [found.side(0), found.side(1)] == ["right", "right"] and asked == 1
+    assert found.right[0] == SURE and found.right[1] < 0.5
+    found, _ = reconsidered(pair, [SURE, SURE], 0.01, followed=2)
+    assert (found.right > 0.9).all()
+
+
+def test_beside_a_track_the_newcomer_is_doubted() -> None:
+    pair = [hand(-30), hand(30)]
+    assert sides(reconsidered(pair, [UNSURE, SURE], 0.9, followed=1)) == (["right", "left"], 1)
