@@ -11,6 +11,7 @@ from knuckle.camera import Camera
 from knuckle.crop import MARGIN, Crop
 from knuckle.render.camera_faults import CameraFaults
 from knuckle.render.hand_model import HandModel
+from knuckle.render.lens import bend, fisheye, pinhole_for
 from knuckle.render.looks import PlacedHand, sample_look
 from knuckle.render.people import elbow_mm, person
 from knuckle.render.scene.hands import (
@@ -44,6 +45,9 @@ class CropSettings:
         second_hand: how many of the others have another hand near by.
         occluder, distractor, body: how many pictures have them.
         surface: how many have a desk or a wall close behind, on which shadows fall.
+        fisheye: how many pictures come from a lens that bends straight lines, see ``lens.py``.
+        fisheye_strength: of such lenses, from-to.
+        fisheye_fov_deg: diagonal field of view that they would have without bending, from-to.
         jitter_deg, jitter_px: how inexactly the hand is upright and in the middle.
         faults: what the camera does to the picture.
     """
@@ -58,6 +62,9 @@ class CropSettings:
     distractor: float = 0.20
     body: float = 0.15
     surface: float = 0.25
+    fisheye: float = 0.08
+    fisheye_strength: tuple[float, float] = (0.2, 0.8)
+    fisheye_fov_deg: tuple[float, float] = (60.0, 105.0)
     jitter_deg: float = 6.0
     jitter_px: float = 4.0
     faults: CameraFaults = field(default_factory=CameraFaults)
@@ -113,9 +120,14 @@ def _crop(
 
     ``hands`` is one hand or two that touch; ``other`` is put beside it.
     """
-    focal = 0.5 / np.tan(np.radians(rng.uniform(*settings.fov_deg)) / 2)  # in frame diagonals
-    hands = in_front(rng, hands, focal, settings.distance_m)
-    camera, turn = _crop_camera(rng, hands[0], focal, settings)
+    bent = rng.random() < settings.fisheye
+    distortion = fisheye(rng.uniform(*settings.fisheye_strength)) if bent else ()
+    fov = rng.uniform(*(settings.fisheye_fov_deg if bent else settings.fov_deg))
+    focal = float(0.5 / np.tan(np.radians(fov) / 2))  # in frame diagonals
+    frame = Camera(focal, focal, 0.0, 0.0, distortion)
+    hands = in_front(rng, hands, frame, settings.distance_m)
+    lens, turn = _crop_camera(rng, hands[0], frame, settings)
+    camera, shape = pinhole_for(lens, (settings.size_px, settings.size_px))
     hands = [hand.turned(turn) for hand in hands]
     looks = looks_of_one(rng, len(hands))
     deepest, free = deepest_of(hands), len(hands) == 1  # to hold something
@@ -129,7 +141,6 @@ def _crop(
         things.append(held(rng, hands[0]) if holds else in_the_way(rng, hands[0]))
     if rng.random() < settings.distractor:
         things.append(behind(rng, deepest))
-    shape = (settings.size_px, settings.size_px)
     for placed, look in zip(hands, looks, strict=True):
         if _elbow_shows(placed, camera, shape) or rng.random() < settings.body:
             body = rng.random() < 0.5
@@ -142,6 +153,7 @@ def _crop(
     if not _recognisable(sight):
         sight = see_scene(hands[:1], looks[:1], camera, shape)
     sample = sight.lit(background, lights, world).sample(key)
+    sample = bend(sample, lens, (settings.size_px, settings.size_px))
     return replace(sample, image=settings.faults(sample.image, rng))
 
 
@@ -163,10 +175,13 @@ def _elbow_shows(hand: PlacedHand, camera: Camera, shape: tuple[int, int]) -> bo
 
 
 def _crop_camera(
-    rng: np.random.Generator, hand: PlacedHand, focal: float, settings: CropSettings
+    rng: np.random.Generator, hand: PlacedHand, frame: Camera, settings: CropSettings
 ) -> tuple[Camera, np.ndarray]:
-    """The camera of the crop, and the turn (crop camera from frame camera) that it includes."""
-    points = focal * hand.joints_mm[:, :2] / hand.joints_mm[:, 2:]
+    """The camera of the crop, and the turn (crop camera from frame camera) that it includes.
+
+    ``frame`` took the frame; its unit is the frame's diagonal, and its origin the middle.
+    """
+    points = frame.project(hand.joints_mm)
     # In units small enough that Crop's limit of one pixel does not bite.
     scale = 1e4
     crop = Crop.from_joints(points * scale, "right", margin=MARGIN)
@@ -179,4 +194,5 @@ def _crop_camera(
     principal = (
         (settings.size_px - 1) / 2 - middle + rng.normal(0, settings.jitter_px, 2).clip(-9, 9)
     )
-    return Camera(pixels * focal, pixels * focal, float(principal[0]), float(principal[1])), turn
+    focal = float(pixels * frame.fx)
+    return Camera(focal, focal, float(principal[0]), float(principal[1]), frame.distortion), turn

@@ -10,6 +10,7 @@ import numpy as np
 from knuckle.camera import Camera
 from knuckle.render.camera_faults import CameraFaults
 from knuckle.render.hand_model import HandModel
+from knuckle.render.lens import bend, fisheye, pinhole_for
 from knuckle.render.looks import PlacedHand, sample_look, sample_skin
 from knuckle.render.people import person, person_with_both
 from knuckle.render.scene.hands import (
@@ -45,6 +46,8 @@ class FrameSettings:
             skin that is no hand.
         body: chance that one of the hands has a whole person behind it.
         surface: how many frames have a desk or a wall on which shadows fall.
+        fisheye: how many frames come from a lens that bends straight lines, see ``lens.py``.
+        fisheye_strength: of such lenses, from-to.
         faults: what the camera does to the picture.
     """
 
@@ -57,6 +60,8 @@ class FrameSettings:
     distractor: float = 0.25
     body: float = 0.65
     surface: float = 0.25
+    fisheye: float = 0.08
+    fisheye_strength: tuple[float, float] = (0.2, 0.8)
     faults: CameraFaults = field(default_factory=CameraFaults)
 
 
@@ -107,13 +112,16 @@ def _frame(
     settings: FrameSettings, shape: tuple[int, int], key: str,
 ) -> Sample:  # fmt: skip
     """A frame with a pair of hands that touch, or without (an empty list), and with others."""
-    height, width = shape
-    camera = Camera.from_fov(width, height, float(rng.uniform(*settings.fov_deg)))
-    focal = camera.fx / float(np.hypot(width, height))
-    placed = in_front(rng, pair, focal, settings.distance_m) if pair else []
+    lens = Camera.from_fov(shape[1], shape[0], float(rng.uniform(*settings.fov_deg)))
+    if rng.random() < settings.fisheye:
+        lens = replace(lens, distortion=fisheye(rng.uniform(*settings.fisheye_strength)))
+    camera, flat_shape = pinhole_for(lens, shape)
+    focal = lens.fx / float(np.hypot(*shape))
+    frame = Camera(focal, focal, 0.0, 0.0, lens.distortion)
+    placed = in_front(rng, pair, frame, settings.distance_m) if pair else []
     looks = looks_of_one(rng, len(pair)) if pair else []
     for hand in hands:
-        hand = in_front(rng, [hand], focal, settings.distance_m)[0]
+        hand = in_front(rng, [hand], frame, settings.distance_m)[0]
         if placed and rng.random() < 0.25:
             hand = beside(rng, hand, placed[-1])
         if all(are_apart(hand, other) for other in placed):
@@ -138,11 +146,12 @@ def _frame(
         body = alone and rng.random() < settings.body
         alone = alone and not body
         things += person(rng, hand, look, down, placed, body=body)
-    background = world.backgrounds.sample(rng, height, width)
+    background = world.backgrounds.sample(rng, *flat_shape)
     lights = sample_lights(rng, background)
     if placed and rng.random() < settings.surface:
         lights = with_surface(rng, lights, placed)
     sample = render_scene(placed, looks, camera, background, lights, world, props=things, key=key)
+    sample = bend(sample, lens, shape)
     return replace(_without_unseen(sample), image=settings.faults(sample.image, rng))
 
 

@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from knuckle.camera import Camera
 from knuckle.hand import Side
 from knuckle.render.hand_model import HandModel, HandParameters, sample_shapes
 from knuckle.render.interaction import sample_interactions
+from knuckle.render.lens import straightened
 from knuckle.render.looks import HandLook, PlacedHand, place, sample_look
 from knuckle.render.people import perpendicular
 from knuckle.render.poses import sample_poses
@@ -134,13 +136,17 @@ def _turn(axis: int, angle: float) -> np.ndarray:
 
 
 def in_front(
-    rng: np.random.Generator, hands: Sequence[PlacedHand], focal: float,
+    rng: np.random.Generator, hands: Sequence[PlacedHand], frame: Camera,
     distance_m: tuple[float, float],
 ) -> list[PlacedHand]:  # fmt: skip
-    """Put a hand, and the one it touches, anywhere in the frame, as near as the lens allows."""
+    """Put a hand, and the one it touches, anywhere in the frame, as near as the lens allows.
+
+    ``frame`` is the camera with the frame's diagonal as its unit, and its middle as the origin.
+    """
     low, high = np.log(distance_m)
     distance = 1000.0 * float(np.exp(rng.uniform(low, high)))
-    ray = np.array([rng.uniform(-0.36, 0.36) / focal, rng.uniform(-0.26, 0.26) / focal, 1.0])
+    at = np.array([rng.uniform(-0.36, 0.36), rng.uniform(-0.26, 0.26)])
+    ray = np.append(straightened(frame, at), 1.0)
     middle = hands[0].joints_mm.mean(axis=0)
     for _ in range(8):
         offset = ray * (distance / np.linalg.norm(ray)) - middle
