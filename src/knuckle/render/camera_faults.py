@@ -82,6 +82,19 @@ class CameraFaults:
         mixed = image + (0.75 * glow + 50.0 - image) * amount
         return np.clip(mixed, 0, 255).astype(np.uint8)
 
+    def _specks(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Dust and drops on the lens: discs out of focus, darker or brighter, without detail."""
+        height, width = image.shape[:2]
+        unit = self._unit_px(image)
+        cover = np.zeros((height, width), np.float32)
+        for _ in range(1 + rng.poisson(2.0 * self.strength)):
+            centre = int(rng.integers(width)), int(rng.integers(height))
+            radius = int((1.5 + min(rng.exponential(5.0), 16.0)) * unit)
+            cv2.circle(cover, centre, radius, rng.uniform(0.3, 1.0), -1)
+        cover = cv2.GaussianBlur(cover, (0, 0), 1.5 * unit)[..., None]
+        behind = cv2.GaussianBlur(image, (0, 0), 4 * unit) * np.float32(rng.uniform(0.45, 1.25))
+        return np.clip(image + (behind - image) * cover, 0, 255).astype(np.uint8)
+
     def _vignette(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         height, width = image.shape[:2]
         x = (np.arange(width, dtype=np.float32) / width - rng.uniform(0.2, 0.8)) ** 2
@@ -165,6 +178,7 @@ _GRAIN = np.random.default_rng(0).standard_normal((_GRAIN_SIZE, _GRAIN_SIZE, 3),
 _IN_ORDER: tuple[tuple[Fault, float], ...] = (
     (CameraFaults._vignette, 0.10),
     (CameraFaults._dirt, 0.04),
+    (CameraFaults._specks, 0.04),
     (CameraFaults._defocus, 0.22),
     (CameraFaults._motion_blur, 0.18),
     (CameraFaults._low_resolution, 0.20),
