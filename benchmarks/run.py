@@ -40,6 +40,7 @@ PARTS: dict[str, Sequence[str]] = {
     "Synthetic capture": ("capture.py", "--frames", "20000", "--cameras", "16"),
     "Fitting": ("fitting.py",),
     "Smoothing": ("smoothing.py", "--clips", "12"),
+    "Two hands": ("two_hands.py",),
     "Lifters": ("lifters.py", "--seconds", "60", "--crops", "runs/data/crops"),
     "Opening InterHand2.6M": ("interhand_index.py",),
 }

@@ -1,6 +1,6 @@
 """Two hands near each other: how far one is from the other, each alone and both together.
 
-    python benchmarks/two_hands.py [--capture CAPTURE] [--weights FOLDER]
+    python benchmarks/two_hands.py [--weights FOLDER]
 
 The same looks of the keypoint network are made 3D in three ways: each hand alone; with one size
 for both hands of a person (the geometric mean of both hand lengths, in closed form); and by the
@@ -11,7 +11,9 @@ pair stage. Looks are at
 * the two-handed bins of the stress set (``stress_scenes.py``), through crops drawn around the true
   joints a little inexactly, as those of followed hands, and through the own detection, where
   only pictures in which both hands were found with the right sides count;
-* the two-handed pictures of a capture (``knuckle data synth``), in the same two ways.
+* the two-handed pictures of a small capture (``knuckle data synth``), in the same two ways.
+
+Bins and capture are rendered at the first call and kept in ``--folder``.
 
 Intrinsics are given. MRRPE is the error of the left wrist from the right one (Moon et al. 2020),
 MPJPE is from each hand's own wrist.
@@ -30,6 +32,8 @@ import numpy as np
 from knuckle import HandEstimator, metrics
 from knuckle.camera import Camera
 from knuckle.crop import Crop
+from knuckle.data.capture import write_capture
+from knuckle.data.capture_plan import CaptureSettings
 from knuckle.data.datasets import open_dataset
 from knuckle.hand import N_JOINTS, SIDES, Side
 from knuckle.pipeline import EstimatorSettings
@@ -137,6 +141,14 @@ def looks_after_detection(estimator: HandEstimator, samples: Sequence[Sample]) -
             order = [match.predicted for match in matches]
             assert sample.camera is not None
             yield Look(found.take(order), sample.camera, _true_mm(sample))
+
+
+def captured(folder: Path, frames: int) -> Iterator[Sample]:
+    """The pictures of a capture of eight people, seen by eight cameras."""
+    root = folder / f"capture-{frames}"
+    write_capture(root, CaptureSettings(frames, 8, subjects=8, seed=78, depth=False))
+    dataset = open_dataset(root, "all")
+    return (dataset[i] for i in range(len(dataset)))
 
 
 def of_two_hands(samples: Iterator[Sample] | Sequence[Sample]) -> list[Sample]:
@@ -255,8 +267,8 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="folder of other networks")
     parser.add_argument("--posed", type=int, default=400, help="posed pairs of each kind")
     parser.add_argument("--count", type=int, default=25, help="scenes of each bin")
-    parser.add_argument("--folder", type=Path, default=Path("runs/stress"), help="of the bins")
-    parser.add_argument("--capture", type=Path, help="a folder that `knuckle data synth` wrote")
+    parser.add_argument("--folder", type=Path, default=Path("runs/stress"), help="of pictures")
+    parser.add_argument("--frames", type=int, default=480, help="pictures of the capture, or 0")
     options = parser.parse_args()
     stages = Stages(EstimatorSettings(weights_dir=options.weights, threads=1))
     if stages.pair_stage is None:
@@ -281,9 +293,8 @@ def main() -> None:
         for sample in (stress_bin("two hands", name, options.count, options.folder))
     ]
     sets = {"stress set": of_two_hands(samples)}
-    if options.capture:
-        dataset = open_dataset(options.capture, "all")
-        sets["capture"] = of_two_hands(dataset[i] for i in range(len(dataset)))
+    if options.frames:
+        sets["capture"] = of_two_hands(captured(options.folder, options.frames))
     for name, pictures in sets.items():
         show(f"{name}, crops from the truth", list(looks_at_true_crops(stages, pictures)))
         show(f"{name}, own detection", list(looks_after_detection(estimator, pictures)))

@@ -24,9 +24,9 @@ from knuckle.train.examples import Example
 from knuckle.train.motion import crop_views
 
 #: Share of pairs that touch; of the others, share of those whose hands are of two pairs.
-_TOUCHING, _STRANGERS = 0.6, 0.4
+_TOUCHING, _STRANGERS = 0.5, 0.4
 #: Mean way by which hands are drawn apart, mm; least distance of joints of hands that do not touch.
-_APART_MM, _CLEAR_MM = 60.0, 14.0
+_APART_MM, _CLEAR_MM = 80.0, 14.0
 #: Where hands of two pairs are from each other: standard deviations across and along, mm.
 _BESIDE_MM = np.array([110.0, 80.0, 110.0])
 #: Distance of the pair from the camera, mm, and how far aside it may be, as tangents.
