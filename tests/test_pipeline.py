@@ -1,6 +1,7 @@
 """The whole way from an image to hands in 3D, against exact truth in the world of dots."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,28 @@ def test_several_hands_are_found_each_once(estimator: HandEstimator) -> None:
         assert_same(nearest(found, truth), truth)
     trust = [hand.score * hand.side_score for hand in found]
     assert trust == sorted(trust, reverse=True)
+
+
+def test_two_hands_in_one_detection_are_two(
+    dot_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The detector sees both, but takes them for one."""
+    merging = HandEstimator(weights_dir=dot_weights)
+    detect = merging._stages.detect
+    monkeypatch.setattr(
+        merging._stages, "detect", lambda image: replace(d := detect(image), hands=d.hands[:1])
+    )
+    for side in ("left", "right"):
+        truths = [
+            true_hand(CAMERA, (-62, 70, 520)),
+            true_hand(CAMERA, (62, 70, 520), side=side, rotation=turn(15)),
+        ]
+        found = merging(paint(blank(), truths), CAMERA)
+        assert len(found) == 2
+        for truth in truths:
+            again = nearest(found, truth)
+            assert again.side == truth.side
+            assert np.median(np.abs(again.joints_px - truth.joints_px)) < 0.7
 
 
 def nearest(found: Sequence[HandPose], truth: HandPose) -> HandPose:

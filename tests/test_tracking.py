@@ -9,8 +9,12 @@ import pytest
 
 from dot_world import GREY, DotNetworks, blank, paint, true_hand, turn
 from knuckle.camera import Camera
+from knuckle.codec import DetectedHand
+from knuckle.crop import MARGIN, Crop
+from knuckle.detect import Detections
 from knuckle.hand import MIDDLE_RAY
 from knuckle.pipeline import HandEstimator, HandTracker
+from knuckle.pose import Keypoints
 from knuckle.results import Frame, HandPose, TrackedHand
 
 CAMERA = Camera(300, 300, 160, 120)
@@ -134,6 +138,60 @@ def test_crossing_hands_keep_their_ids_and_sides(tracker: HandTracker) -> None:
             seen += 1
     assert len(tracks[-1]) == 2
     assert seen > 0.85 * 2 * len(frames)
+
+
+def meeting(_: float) -> list[HandPose]:
+    return [
+        true_hand(CAMERA, (-50, 70, 520), side="left"),
+        true_hand(CAMERA, (50, 70, 520), rotation=turn(15)),
+    ]
+
+
+def test_two_hands_in_one_detection_are_two_tracks(
+    tracker: HandTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detect = tracker._stages.detect
+    monkeypatch.setattr(
+        tracker._stages, "detect", lambda image: replace(d := detect(image), hands=d.hands[:1])
+    )
+    tracks = run(tracker, film(meeting, seconds(0.5)))
+    assert all(sorted(hand.side for hand in hands) == ["left", "right"] for hands in tracks[4:])
+    assert {hand.track_id for hands in tracks for hand in hands} == {0, 1}
+
+
+def test_a_neighbour_that_a_crop_shows_is_followed(
+    tracker: HandTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The detector never sees the second hand, the looks at the first one do."""
+    first, second = meeting(0)
+    detect = tracker._stages.detect
+
+    def only_first(image: np.ndarray) -> Detections:
+        seen = detect(image)
+        hands = [hand for hand in seen.hands if hand.side == first.side]
+        return replace(seen, hands=tuple(hands), side_masks=np.zeros_like(seen.side_masks))
+
+    def neighbour_of(known: Keypoints, index: int) -> DetectedHand:
+        other = second if known.side(index) == first.side else first
+        crop = Crop.from_joints(other.joints_px, other.side)
+        return DetectedHand(crop.centre_px, crop.size_px / MARGIN, crop.angle, other.side, 0.9)
+
+    monkeypatch.setattr(tracker._stages, "detect", only_first)
+    monkeypatch.setattr(Keypoints, "neighbour_of", neighbour_of)
+    tracks = run(tracker, film(meeting, seconds(0.4)))
+    assert all(len(hands) == 2 for hands in tracks[4:])
+
+
+def test_a_side_that_was_wrong_in_contact_is_overturned(tracker: HandTracker) -> None:
+    """Two hands are taken for left ones at first; when looks tell them apart, one is right."""
+    left, right = meeting(0)
+    mistaken = replace(right, side="left")
+    tracks = run(
+        tracker,
+        film(lambda time: [left, mistaken if time < 0.1 else right], seconds(1.5)),
+    )
+    assert sorted(hand.side for hand in tracks[-1]) == ["left", "right"]
+    assert len(tracks[-1]) == 2 and 0 in {hand.track_id for hand in tracks[-1]}
 
 
 def test_two_right_hands_are_two_tracks(tracker: HandTracker) -> None:

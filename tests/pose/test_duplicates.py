@@ -86,6 +86,13 @@ def test_a_doubtful_hand_within_a_certain_one_is_part_of_it() -> None:
     assert not same_hand(answers(fingers, presence=0.5), 0, answers(HAND + 400), 0)
 
 
+def test_a_finger_is_a_part_of_its_hand_however_much_it_looks_like_one() -> None:
+    finger = (HAND - HAND.mean(axis=0)) * 0.3 + HAND.mean(axis=0) + 0.1 * extent_px(HAND)
+    pair = answers(finger, HAND, masked=True)
+    assert same_hand(pair, 0, pair, 1)
+    assert not same_hand(pair, 1, pair, 0)  # the whole hand is not a part of its finger
+
+
 def test_shared_pixels_are_those_of_discs_in_the_frame() -> None:
     pair = answers(HAND, HAND + 1000, masked=True)
     shared, first, second = shared_pixels(pair, 0, pair, 1)

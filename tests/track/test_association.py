@@ -9,7 +9,7 @@ from knuckle.camera import Camera
 from knuckle.codec import DetectedHand
 from knuckle.crop import Crop
 from knuckle.pose.duplicates import extent_px
-from knuckle.track.association import assign, is_known
+from knuckle.track.association import assign, is_known, is_piece
 
 CAMERA = Camera(600, 600, 320, 240)
 HAND = true_hand(CAMERA, (0, 60, 500), rotation=turn(20)).joints_px
@@ -48,3 +48,12 @@ def test_the_longer_lost_the_farther_it_may_be() -> None:
     far = HAND + np.array([2.0, 0]) * extent_px(HAND)
     assert assign([("right", far)], [("right", HAND)], [0.05]) == [None]
     assert assign([("right", far)], [("right", HAND)], [0.5]) == [0]
+
+
+def test_a_finger_where_a_hand_was_is_a_piece_of_it() -> None:
+    middle = (HAND.min(axis=0) + HAND.max(axis=0)) / 2
+    small = middle + (HAND - middle) * 0.3
+    assert is_piece(small, HAND) and is_piece(small + (0.5 * extent_px(HAND), 0), HAND)
+    assert not is_piece(small + (extent_px(HAND), 0), HAND)
+    assert not is_piece(middle + (HAND - middle) * 0.7, HAND)
+    assert not is_piece(HAND, small)

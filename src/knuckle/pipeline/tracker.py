@@ -16,7 +16,7 @@ from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
 from knuckle.pose.duplicates import extent_px, same_hand, without_duplicates
 from knuckle.results import Frame, HandPose, TrackedHand
-from knuckle.track.association import assign, share_inside
+from knuckle.track.association import assign, is_piece, share_inside
 from knuckle.track.track import Track
 
 #: A hand has left when fewer of its joints than this lie inside the frame.
@@ -111,10 +111,11 @@ class HandTracker:
         )
         new = Keypoints.nothing()
         if len(found):
-            own, new = self._reseat(seen, own, self._unique(found, time_s), time_s)
+            found = self._unique(self._whole(found, time_s), time_s)
+            own, new = self._reseat(seen, own, found, time_s)
             new = self._newcomers(new, own)
             seen, own = self._make_room(seen, own, new)
-        hands = self._with_overlooked(image, own, new)
+        hands = self._with_overlooked(image, own, new, time_s)
         new = hands.split(len(own))[1]
         if searched and not len(new):
             self._search.nothing_new()
@@ -180,6 +181,17 @@ class HandTracker:
                 track.lose(hidden_by=next(others, None))
         return seen, looked.take(kept)
 
+    def _whole(self, looked: Keypoints, time_s: float) -> Keypoints:
+        """Those that are not a finger of a hand which has just been lost and comes back."""
+        lost = [track.predict(time_s, moving=False) for track in self._tracks if track.lost]
+        return looked.take(
+            [
+                i
+                for i, joints_px in enumerate(looked.points_px)
+                if not any(is_piece(joints_px, whole_px) for whole_px in lost)
+            ]
+        )
+
     def _unique(self, looked: Keypoints, time_s: float) -> Keypoints:
         """The hands that the search has found, each once, best first."""
         awaited = self._match(looked, self._search.doubtful(self._tracks), time_s)
@@ -224,11 +236,13 @@ class HandTracker:
                 track.lose()
         return [seen[i] for i in kept], own.take(kept)
 
-    def _with_overlooked(self, image: np.ndarray, own: Keypoints, new: Keypoints) -> Keypoints:
+    def _with_overlooked(
+        self, image: np.ndarray, own: Keypoints, new: Keypoints, time_s: float
+    ) -> Keypoints:
         """All hands of this frame: those followed, the new ones, and who was hidden beside them."""
         known = Keypoints.concatenate(own, new)
         more = self._search.overlooked(image, known, self.settings.max_hands - len(known))
-        hands = Keypoints.concatenate(known, more)
+        hands = Keypoints.concatenate(known, self._whole(more, time_s))
         return with_sides_reconsidered(self._stages, image, hands, followed=len(own))
 
     def _claim(self, new: Keypoints, poses: list[HandPose], time_s: float) -> list[Track]:

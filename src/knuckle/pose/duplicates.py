@@ -18,8 +18,9 @@ _SAME_PIXELS = 0.7
 #: are right, they are two hands that touch or cross, whose outlines have run together.
 _SURE_SIDE = 0.85
 #: A part of a hand is sometimes taken for another, smaller hand. It lies by this share within the
-#: whole one and is trusted by less than this share as much.
-_PART_PIXELS, _PART_TRUST = 0.7, 0.75
+#: whole one and is trusted by less than this share as much, or has less than this share of its
+#: area: a finger on its own may look very much like a hand.
+_PART_PIXELS, _PART_TRUST, _PART_AREA = 0.7, 0.75, 0.15
 
 
 def extent_px(joints_px: np.ndarray) -> np.ndarray:
@@ -54,7 +55,8 @@ def same_hand(
     if opposite and min(weaker.right[i], better.right[k]) > _SURE_SIDE:
         return False
     shared, own, other = shared_pixels(weaker, i, better, k)
-    is_part = shared > _PART_PIXELS * own and weaker.trust[i] < _PART_TRUST * better.trust[k]
+    is_less = weaker.trust[i] < _PART_TRUST * better.trust[k] or own < _PART_AREA * other
+    is_part = shared > _PART_PIXELS * own and is_less
     return bool(is_part or shared > _SAME_PIXELS * (own + other - shared))
 
 

@@ -19,6 +19,10 @@ _REACH, _REACH_PER_S = 1.0, 3.0
 #: It may meanwhile look so much larger or smaller (logarithm).
 _LOG_SIZE = 0.6
 
+#: What is smaller than this share of a hand, and nearer to its middle than this share of that,
+#: is a piece of it.
+_PIECE, _PIECE_REACH = 0.5, 0.75
+
 #: Side and (21, 2) joints of a hand, px.
 Sighting = tuple[Side, np.ndarray]
 
@@ -29,17 +33,23 @@ def is_known(hand: DetectedHand, side: Side, joints_px: np.ndarray) -> bool:
     One of the other side is news only if it is surely another hand, and not the same one on whose
     side the detector is wavering.
     """
-    middle = (joints_px.min(axis=0) + joints_px.max(axis=0)) / 2
-    gap = np.linalg.norm(middle - hand.centre_px)
+    gap = np.linalg.norm(_middle(joints_px) - hand.centre_px)
     other_hand = hand.side != side and hand.score * hand.side_share > _SURE_SIDE
     return bool(gap < _KNOWN_HAND * extent_px(joints_px) and not other_hand)
 
 
 def is_near(hand: DetectedHand, joints_px: np.ndarray, unseen_s: float) -> bool:
     """Whether a detection lies where a hand may be by now, whatever its side."""
-    middle = (joints_px.min(axis=0) + joints_px.max(axis=0)) / 2
     reach = (_REACH + _REACH_PER_S * unseen_s) * extent_px(joints_px)
-    return bool(np.linalg.norm(middle - hand.centre_px) < reach)
+    return bool(np.linalg.norm(_middle(joints_px) - hand.centre_px) < reach)
+
+
+def is_piece(joints_px: np.ndarray, whole_px: np.ndarray) -> bool:
+    """Whether what was found (21, 2) is a piece of a hand (21, 2) of which not all is seen yet."""
+    gap = np.subtract(_middle(joints_px), _middle(whole_px))
+    extent = extent_px(whole_px)
+    near = np.hypot(*gap) < _PIECE_REACH * extent
+    return bool(near and extent_px(joints_px) < _PIECE * extent)
 
 
 def share_inside(joints_px: np.ndarray, frame_shape: tuple[int, int]) -> np.ndarray:
@@ -75,3 +85,8 @@ def assign(
         if matches[i] is None and k not in matches:
             matches[i] = k
     return matches
+
+
+def _middle(joints_px: np.ndarray) -> np.ndarray:
+    """(2,) of the box around the joints (21, 2)."""
+    return (joints_px.min(axis=0) + joints_px.max(axis=0)) / 2
