@@ -43,11 +43,13 @@ class Eyes:
     Attributes:
         hands: what there is.
         claims: who looks at a hand sees its neighbour.
+        mistaken: by how much the angle is off that it is seen in, radians.
         asked: number of crops that were looked at.
     """
 
     hands: Sequence[HandPose]
     claims: bool = False
+    mistaken: float = 0.0
     settings: EstimatorSettings = field(default_factory=EstimatorSettings)
     asked: int = 0
 
@@ -92,7 +94,7 @@ class Eyes:
         """(6,) as the network says it, through a crop that shows the hand exactly."""
         other = next(hand for hand in self.hands if hand is not shown)
         square = Crop.from_joints(other.joints_px, other.side)
-        turned = square.angle - crop.angle
+        turned = square.angle - crop.angle + self.mistaken
         seen = DetectedHand(
             tuple(crop.to_crop(np.array(square.centre_px))),
             square.size_px / MARGIN * crop.out_size / crop.size_px,
@@ -155,6 +157,13 @@ def test_a_neighbour_is_found_where_it_is_seen(side: str, angle: float) -> None:
     more = find_overlooked(eyes, IMAGE, detected([front], [front]), seen, 6)
     assert len(more) == 1 and more.side(0) == other and eyes.asked == 1
     np.testing.assert_allclose(more.points_px[0], behind.joints_px, atol=1e-6)
+
+
+def test_a_neighbour_that_is_seen_the_wrong_way_up_is_found() -> None:
+    front, behind = hand(0), hand(40, "left")
+    eyes: Any = Eyes([front, behind], claims=True, mistaken=2.5)
+    more = find_overlooked(eyes, IMAGE, detected([front], [front]), eyes.seen(front), 6)
+    assert len(more) == 1 and more.side(0) == "left"
 
 
 def test_a_lone_hand_costs_nothing() -> None:

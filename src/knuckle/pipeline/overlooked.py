@@ -7,6 +7,7 @@ found explain.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import cv2
@@ -14,7 +15,7 @@ import numpy as np
 
 from knuckle.codec import DetectedHand
 from knuckle.detect import Detections
-from knuckle.hand import SIDES, Side
+from knuckle.hand import SIDES, Side, other_side
 from knuckle.pipeline.settings import CAUTION
 from knuckle.pipeline.sides import OTHER_SIDE_ODDS
 from knuckle.pipeline.stages import Stages
@@ -24,7 +25,7 @@ from knuckle.pose.duplicates import covered, extent_px, same_hand
 #: A hand that touches another lies within so many of that one's extents around its middle.
 _REACH = 1.25
 #: A neighbour that is seen with less than this probability is not looked for.
-_LEAST_CLAIM = 0.5
+_LEAST_CLAIM = 0.4
 #: Less of a mask than this share of the found hand's own is no hand: masks are inexact at edges.
 _LEAST_SHARE = 0.12
 #: Much of a hand that is overlooked is hidden: it is at least this large beside the one found.
@@ -54,10 +55,10 @@ def find_overlooked(
     """
     known, first = found, len(found)
     while len(known) < first + room:
-        more = _look_at(stages, image, neighbours(known), known)
-        if not len(more):
-            piece = _unexplained(detections, known) if len(known) else _untold(detections)
-            more = Keypoints.nothing() if piece is None else _explain(stages, image, piece, known)
+        claims = neighbours(known)
+        more = _look_at(stages, image, claims, known)
+        for piece in _pieces(detections, claims, known):
+            more = more if len(more) else _explain(stages, image, piece, known)
         if not len(more):
             break
         known = Keypoints.concatenate(known, more)
@@ -95,10 +96,10 @@ def _without_partner(known: Keypoints) -> list[int]:
 
 @dataclass(frozen=True, eq=False)
 class _Piece:
-    """A piece of the detector's mask that no known hand explains.
+    """Something that no known hand explains.
 
     Attributes:
-        cells_px: (N, 2) px, N > 0.
+        cells_px: (N, 2) px, what the detector's mask shows there; none if it is only claimed.
         guess: a hand that might explain it, but for its side and angle.
         beside: the side of the hand that it touches, or None where no hand is known.
     """
@@ -106,6 +107,18 @@ class _Piece:
     cells_px: np.ndarray
     guess: DetectedHand
     beside: Side | None
+
+
+def _pieces(
+    detections: Detections, claims: list[DetectedHand], known: Keypoints
+) -> Iterator[_Piece]:
+    """What may be another hand, the likeliest first."""
+    piece = _unexplained(detections, known) if len(known) else _untold(detections)
+    if piece is not None:
+        yield piece
+    for claim in sorted(claims, key=lambda c: -c.score)[:1]:
+        # There is a hand, but not the way it was claimed to be.
+        yield _Piece(np.empty((0, 2)), claim, other_side(claim.side))
 
 
 def _explain(stages: Stages, image: np.ndarray, piece: _Piece, known: Keypoints) -> Keypoints:
@@ -124,7 +137,7 @@ def _explain(stages: Stages, image: np.ndarray, piece: _Piece, known: Keypoints)
     for i in np.argsort(-likely, kind="stable").tolist():
         if (
             looked.score[i] >= least
-            and covered(looked, i, piece.cells_px).mean() > _EXPLAINED
+            and covered(looked, i, piece.cells_px).sum() >= _EXPLAINED * len(piece.cells_px)
             and _is_new(looked, i, known)
         ):
             return looked.take([i])
