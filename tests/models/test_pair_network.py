@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from dot_world import right_hand_mm, turn
+from knuckle import metrics
 from knuckle.hand import N_JOINTS
 from knuckle.models.pair import Pair, PairSettings, place
 from knuckle.pose import placement
@@ -59,10 +60,22 @@ def test_hands_are_placed_about_as_the_pipeline_places_them(pairs):
     assert np.median(np.abs(found - expected)) < 2.0
 
 
+def test_hands_are_turned_and_scaled_but_no_finger_moves(pairs):
+    inputs, _ = pairs
+    torch.manual_seed(0)
+    network = Pair(PairSettings(32))
+    torch.nn.init.normal_(network.out.weight, std=0.2)
+    lifted = inputs[0][:, 0].double().numpy()
+    with torch.no_grad():
+        said = network(*inputs).joints_mm.double().numpy()
+    assert np.linalg.norm(said - lifted, axis=-1).mean() > 5.0
+    assert metrics.pa_mpjpe(said, lifted).max() < 0.01
+
+
 def test_training_reaches_every_output(pairs):
     inputs, _ = pairs
     torch.manual_seed(0)
     network = Pair(PairSettings(32))
     said = network(*inputs)
-    sum(value.square().mean() for value in said).backward()
+    sum((value - 1).square().mean() for value in said).backward()
     assert (network.out.weight.grad.abs().sum(dim=1) > 0).all()
