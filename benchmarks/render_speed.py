@@ -89,7 +89,8 @@ def main(settings: Settings) -> None:
 
     faults = CameraFaults()
     plain = replace(CROPS, contact=0.0, second_hand=0.0, occluder=0.0, distractor=0.0, body=0.0)
-    plain = replace(plain, faults=CameraFaults(0.0))
+    plain = replace(plain, fisheye=0.0, faults=CameraFaults(0.0))
+    small = replace(CROPS, size_px=128, crop_px=(91.0, 102.0))
     n = settings.crops
     rows = {
         "a pose (of 1,024)": timed(lambda: sample_poses(rng, 1024), 1024, 3),
@@ -99,6 +100,7 @@ def main(settings: Settings) -> None:
         "camera faults": timed(lambda: faults(sample.image, rng), 1, 200),
         "a crop, one hand, nothing else": per_item(render_crops(rng, n, world, plain), n),
         "a crop, everything": per_item(render_crops(rng, n, world), n),
+        "a crop, everything, 128 x 128": per_item(render_crops(rng, n, world, small), n),
         "a frame, 320 x 240": per_item(render_frames(rng, n // 4, world), n // 4),
     }
     table = Table("stage", "mean ms", "median ms", "fastest ms", title="Rendering on one core")

@@ -53,3 +53,16 @@ def test_patterns_differ_between_people_and_keep_to_their_place(seed):
     palm = ground.inside & (ground.palmar > 0.9) & (ground.part == 0)
     back = ground.inside & (ground.palmar < 0.1) & (ground.part == 0)
     assert (fold[palm] > 100).mean() > (fold[back] > 100).mean()  # lines of the palm
+
+
+def test_folds_lie_deep_tendons_stand_out_and_nails_are_flat():
+    ground = skin.atlas()
+    for seed in range(4):
+        pattern = skin.paint_pattern(np.random.default_rng(seed))
+        fold, relief = pattern[..., skin.FOLD], pattern[..., skin.RELIEF].astype(int) - 128
+        skin_only = ground.inside & (ground.nail < 0.01)
+        palm = skin_only & (ground.palmar > 0.99) & (ground.part == 0)
+        back = skin_only & (ground.palmar < 0.01) & (ground.part == 0)
+        assert relief[palm & (fold > 110)].max() < -5
+        assert relief[back].max() * skin.RELIEF_STEP_MM > 0.15
+        assert np.abs(relief[ground.inside & (ground.nail > 0.99)]).max() <= 1

@@ -189,6 +189,7 @@ def sample_skin(rng: np.random.Generator, tone: float | None = None) -> SkinMate
         nail_colour=polish,
         ink=henna if rng.random() < 0.5 else (0.02, 0.025, 0.04),
         ink_texture=int(rng.choice(textures.INK)) if inked else -1,
+        relief=float(max(rng.uniform(-0.5, 1.2), 0.0)),  # many hands are smooth
     )
 
 

@@ -98,6 +98,8 @@ _DERMIS = skin.DERMIS.astype(np.float32)
 _MELANIN = skin.MELANIN_ABSORPTION.astype(np.float32)
 _BLOOD = skin.BLOOD_ABSORPTION.astype(np.float32)
 _FLOOR = skin.FLOOR.astype(np.float32)
+_RELIEF, _RELIEF_STEP_MM = skin.RELIEF, np.float32(skin.RELIEF_STEP_MM)
+_FLAT = 4  # steps over two texels: a slope of a degree or two
 #: How far light creeps round the terminator, per channel: red travels furthest in skin.
 _SKIN_WRAP = np.array([0.35, 0.18, 0.12], np.float32)
 #: Directions on the screen in which occluders are looked for, in radii.
@@ -119,6 +121,48 @@ def _sample(texture: np.ndarray, x: np.float32, y: np.float32, out: np.ndarray) 
         top = texture[j, i, c] * (1 - u) + texture[j, i + 1, c] * u
         bottom = texture[j + 1, i, c] * (1 - u) + texture[j + 1, i + 1, c] * u
         out[c] = top * (1 - v) + bottom * v
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+def _raise(
+    n: np.ndarray, vertices: np.ndarray, faces: np.ndarray, uv: np.ndarray, t: int,
+    patterns: np.ndarray, row: int, x: np.float32, y: np.float32, step_mm: np.float32,
+) -> None:  # fmt: skip
+    """Bend a normal as the skin's relief bends it (Blinn 1978). In place.
+
+    (x, y) is the texel, ``t`` the triangle, ``row`` that of the patterns. Whole arrays are given,
+    because cutting them costs more than all the rest.
+    """
+    i = min(max(int(x + np.float32(0.5)), 1), patterns.shape[2] - 2)
+    j = min(max(int(y + np.float32(0.5)), 1), patterns.shape[1] - 2)
+    right = np.int32(patterns[row, j, i + 1, _RELIEF]) - np.int32(patterns[row, j, i - 1, _RELIEF])
+    down = np.int32(patterns[row, j + 1, i, _RELIEF]) - np.int32(patterns[row, j - 1, i, _RELIEF])
+    if abs(right) + abs(down) < _FLAT:  # most of the skin
+        return
+    by_x, by_y = np.float32(0.5) * step_mm * right, np.float32(0.5) * step_mm * down
+    ia, ib, ic = faces[t, 0], faces[t, 1], faces[t, 2]
+    bx, by = uv[t, 1, 0] - uv[t, 0, 0], uv[t, 1, 1] - uv[t, 0, 1]
+    cx, cy = uv[t, 2, 0] - uv[t, 0, 0], uv[t, 2, 1] - uv[t, 0, 1]
+    abx, aby = vertices[ib, 0] - vertices[ia, 0], vertices[ib, 1] - vertices[ia, 1]
+    acx, acy = vertices[ic, 0] - vertices[ia, 0], vertices[ic, 1] - vertices[ia, 1]
+    abz, acz = vertices[ib, 2] - vertices[ia, 2], vertices[ic, 2] - vertices[ia, 2]
+    # How the place on the skin (mm) changes along x and along y, times the triangle's area.
+    ux, uy, uz = abx * cy - acx * by, aby * cy - acy * by, abz * cy - acz * by
+    vx, vy, vz = acx * bx - abx * cx, acy * bx - aby * cx, acz * bx - abz * cx
+    area = n[0] * (uy * vz - uz * vy) + n[1] * (uz * vx - ux * vz) + n[2] * (ux * vy - uy * vx)
+    if area == 0:
+        return
+    scale = (bx * cy - cx * by) / area
+    p, q = by_x * scale, by_y * scale
+    gx = p * (vy * n[2] - vz * n[1]) + q * (n[1] * uz - n[2] * uy)
+    gy = p * (vz * n[0] - vx * n[2]) + q * (n[2] * ux - n[0] * uz)
+    gz = p * (vx * n[1] - vy * n[0]) + q * (n[0] * uy - n[1] * ux)
+    steep = np.sqrt(gx * gx + gy * gy + gz * gz)
+    if steep > 1:  # torn triangles: no steeper than 45 degrees
+        gx, gy, gz = gx / steep, gy / steep, gz / steep
+    mx, my, mz = n[0] - gx, n[1] - gy, n[2] - gz
+    length = np.sqrt(mx * mx + my * my + mz * mz)
+    n[0], n[1], n[2] = mx / length, my / length, mz / length
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
@@ -167,7 +211,7 @@ def _shade(
     """
     height, width = image.shape[:2]
     p, n = np.empty(3, np.float32), np.empty(3, np.float32)
-    base, texel = np.empty(3, np.float32), np.empty(5, np.float32)
+    base, texel = np.empty(3, np.float32), np.empty(6, np.float32)
     wrap, total = np.empty(3, np.float32), np.empty(3, np.float32)
     shaded = np.empty((4, 3), np.float32)
     openness = np.float32(1.0)
@@ -237,6 +281,9 @@ def _shade(
                         through = np.exp(-melanin * _MELANIN[c] - blood * _BLOOD[c])
                         base[c] = (_FLOOR[c] + (_DERMIS[c] - _FLOOR[c]) * through) * dark
                         wrap[c] = _SKIN_WRAP[c]
+                    if m[14] > 0:
+                        _raise(n, vertices, faces, uv, t, patterns, int(m[1]), tx, ty,
+                               m[14] * _RELIEF_STEP_MM)  # fmt: skip
                     if m[13] >= 0:
                         ink_texture = textures[int(m[13])]
                         _sample(ink_texture, (tx * 1.5) % 127, (ty * 1.5) % 127, texel)

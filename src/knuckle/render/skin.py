@@ -27,8 +27,10 @@ HAND_ROWS = 256
 _FOREARM_ISLAND_BELOW = 0.5
 
 #: Channels of a pattern, uint8: amounts of melanin (128 as usual) and blood (100 as usual), then
-#: how deep a fold is, what is nail, and what is palm, 0..255.
-MELANIN, BLOOD, FOLD, NAIL, PALMAR = range(5)
+#: how deep a fold is, what is nail, and what is palm, 0..255; and how high the skin stands, in
+#: steps of ``RELIEF_STEP_MM`` from 128.
+MELANIN, BLOOD, FOLD, NAIL, PALMAR, RELIEF = range(6)
+RELIEF_STEP_MM = 1 / 64
 
 # Linear RGB. Melanin absorbs blue most, haemoglobin green; both fitted so that the Monk scale's
 # swatches of equal lightness are met within a few per cent.
@@ -152,12 +154,12 @@ N_PATTERNS = 24
 
 @cache
 def pattern_bank() -> np.ndarray:
-    """(N_PATTERNS, H, W, 5) uint8, made once in a process (about half a second)."""
+    """(N_PATTERNS, H, W, 6) uint8, made once in a process (about half a second)."""
     return np.stack([paint_pattern(np.random.default_rng(seed)) for seed in range(N_PATTERNS)])
 
 
 def paint_pattern(rng: np.random.Generator) -> np.ndarray:
-    """One person's pattern: (H, W, 5) uint8 of melanin, blood, folds, nails, palm."""
+    """One person's pattern: (H, W, 6) uint8 of melanin, blood, folds, nails, palm, relief."""
     ground = atlas()
     age = rng.uniform(0.0, 1.0)
     fold = _folds(ground, rng) * (0.5 + 0.5 * age)
@@ -179,9 +181,14 @@ def paint_pattern(rng: np.random.Generator) -> np.ndarray:
         + 0.4 * tips
         + 0.3 * knuckles
     )
-    blood -= back * rng.uniform(0.0, 0.5) * _veins(ground, rng)
+    veins = _veins(ground, rng)
+    blood -= back * rng.uniform(0.0, 0.5) * veins
 
-    channels = [melanin * 128, blood * 100, fold * 255, ground.nail * 255, palmar * 255]
+    relief_mm = -0.5 * np.maximum(fold - 0.12, 0.0)  # without what is too fine to be seen
+    relief_mm += back * (rng.uniform(0.0, 0.35) * veins + rng.uniform(0.2, 0.9) * _tendons(ground))
+    relief = 128 + (1 - ground.nail) * relief_mm / RELIEF_STEP_MM
+
+    channels = [melanin * 128, blood * 100, fold * 255, ground.nail * 255, palmar * 255, relief]
     return np.clip(np.stack(channels, axis=-1), 0, 255).astype(np.uint8)
 
 
@@ -243,6 +250,17 @@ def _veins(ground: Atlas, rng: np.random.Generator) -> np.ndarray:
     field = _noise(ground, rng, 22.0)
     band = _smoothstep(0.16, 0.03, np.abs(field))
     return band * _smoothstep(100.0, 70.0, ground.position_mm[..., 1])
+
+
+def _tendons(ground: Atlas) -> np.ndarray:
+    """(H, W) ridges of height 1 from the wrist to the knuckles of the four fingers."""
+    rest = HandModel.load().joints_mm
+    on_hand = np.isin(ground.part, (0, 17, 18))
+    ridges = np.zeros(ground.inside.shape)
+    for knuckle in rest[[5, 9, 13, 17], :2]:
+        line = np.stack([0.25 * knuckle, knuckle])
+        ridges = np.maximum(ridges, _line(_distance(ground.position_mm[..., :2], line), 3.2))
+    return on_hand * ridges
 
 
 #: Main lines of the palm as (x, y) mm in the flat mean hand: heart, head, life.

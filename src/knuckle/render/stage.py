@@ -28,6 +28,7 @@ class SkinMaterial:
         nail_colour: linear RGB of polish, or None for bare nails.
         ink: linear RGB of a tattoo or henna, painted where the ink texture says so.
         ink_texture: row of the scene's textures that holds the ink's shape, -1 for none.
+        relief: how high tendons and veins stand and how deep folds go; 1 as painted.
     """
 
     pattern: int = 0
@@ -39,13 +40,14 @@ class SkinMaterial:
     nail_colour: Colour | None = None
     ink: Colour = (0.02, 0.025, 0.04)
     ink_texture: int = -1
+    relief: float = 0.7
 
     def row(self) -> list[float]:
         """The material as the shader reads it."""
         nail = self.nail_colour or (-1.0, 0.0, 0.0)
         return [
             SKIN, self.pattern, self.melanin, self.blood, self.palm_melanin, self.fold_strength,
-            self.oil, *nail, *self.ink, self.ink_texture,
+            self.oil, *nail, *self.ink, self.ink_texture, self.relief,
         ]  # fmt: skip
 
 
@@ -70,7 +72,7 @@ class ClothMaterial:
     def row(self) -> list[float]:
         """The material as the shader reads it."""
         values = [CLOTH, self.texture, *self.colour, self.gloss, self.sharpness, self.repeat]
-        return [*values, *[0.0] * 6]
+        return [*values, *[0.0] * 7]
 
 
 Material = SkinMaterial | ClothMaterial
@@ -196,5 +198,5 @@ class Stage:
 _EMPTY_STAGE = Stage(
     np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32),
     np.zeros((0, 3, 2), np.float32), np.zeros(0, np.int32), np.zeros(0, np.uint8),
-    np.zeros(0, np.uint8), np.zeros((0, 14), np.float32), 0,
+    np.zeros(0, np.uint8), np.zeros((0, 15), np.float32), 0,
 )  # fmt: skip
