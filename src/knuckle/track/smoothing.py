@@ -9,7 +9,7 @@ import numpy as np
 from knuckle.hand import BONES
 from knuckle.results import HandPose
 from knuckle.track.one_euro import OneEuro, OneEuroSettings
-from knuckle.track.skeleton import joints_from_bones, lengths_from, scale_to
+from knuckle.track.skeleton import joints_from_bones, lengths_from
 from knuckle.track.uncertainty import Uncertainty
 
 #: A bone's direction is off by this share of what its end is off, over its length; at most so far.
@@ -84,10 +84,11 @@ class OneEuroSmoother:
             sureness=doubt.sureness,
         )
         hand = self._turned_and_bent(pose, lengths, doubt, dt_s)
-        # Scaled about the camera's centre, so that the picture stays as it is.
-        raw_depth = pose.joints_mm[:, 2] * scale_to(lengths, pose.bone_lengths_mm)
+        # The look's own distance: scaled to where a hand of the fixed bones would be as large in
+        # the picture, it is farther from the truth and trembles more.
         say = 1 / (doubt.along_mm**2 + _EVEN_SAY_MM**2)
-        depth = max(float(say @ (raw_depth - hand[:, 2]) / say.sum()), _nearest(hand))
+        depth = float(say @ (pose.joints_mm[:, 2] - hand[:, 2]) / say.sum())
+        depth = max(depth, _nearest(hand))
         log_depth = self._distance(
             np.log([[depth]]), dt_s, error=doubt.distance, sureness=doubt.sureness
         )
