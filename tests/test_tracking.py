@@ -489,9 +489,14 @@ def test_a_doubtful_hand_gives_way_to_a_certain_one(dot_weights: Path) -> None:
     assert tracks[10][0].score < tracker.settings.doubt_threshold
 
 
-def test_a_hand_that_jumps_is_the_same_hand_in_the_same_frame(tracker: HandTracker) -> None:
+@pytest.mark.parametrize("way", [35, 50, 70])
+def test_a_hand_that_jumps_is_the_same_hand_in_the_same_frame(
+    tracker: HandTracker, way: float
+) -> None:
+    """However much of it the crop still shows where it was."""
+
     def jumping(time: float) -> list[HandPose]:
-        return [true_hand(CAMERA, (-70 if time < 0.49 else 70, 70, 520))]
+        return [true_hand(CAMERA, (-way if time < 0.49 else way, 70, 520))]
 
     tracks = run(tracker, film(jumping, seconds(1)))
     assert all([hand.track_id for hand in hands] == [0] for hands in tracks)

@@ -22,6 +22,9 @@ from knuckle.track.track import Track
 #: A hand has left when fewer of its joints than this lie inside the frame.
 _LEAST_INSIDE = 0.25
 
+#: A look that scores less than this share of the one before may show a hand that has jumped away.
+_DROP = 0.65
+
 #: A hand that is hidden by another may come back for so many times longer than others.
 _HIDDEN_MEMORY = 5.0
 
@@ -203,7 +206,9 @@ class HandTracker:
         self, seen: list[Track], own: Keypoints, new: Keypoints, time_s: float
     ) -> tuple[Keypoints, Keypoints]:
         """Put tracks that hold on to little back on their hands, where the search found these."""
-        doubtful = np.flatnonzero(own.score < self._search.doubt(self._tracks))
+        usual = np.array([track.score for track in seen])
+        least = np.maximum(self._search.doubt(self._tracks), _DROP * usual)
+        doubtful = np.flatnonzero(own.score < least)
         matches = self._match(new, [seen[k] for k in doubtful], time_s)
         chosen = np.arange(len(own))
         for i, match in enumerate(matches):
