@@ -68,7 +68,7 @@ def shade(
         directions.astype(np.float32), lights.colours.astype(np.float32),
         lights.ambient.astype(np.float32), np.float32(lights.shadow),
         shadow.depth_mm, shadow.cells_from_camera, np.float32(shadow.radius),
-        camera, _LINEAR_FROM_SRGB, _SRGB_FROM_LINEAR, image,
+        np.float32(shadow.offset_mm), camera, _LINEAR_FROM_SRGB, _SRGB_FROM_LINEAR, image,
     )  # fmt: skip
     return image
 
@@ -201,7 +201,7 @@ def _shade(
     mesh_of_face: np.ndarray, materials: np.ndarray, patterns: np.ndarray, textures: np.ndarray,
     directions: np.ndarray, colours: np.ndarray, ambient: np.ndarray, shadow_strength: np.float32,
     shadow_depth: np.ndarray, shadow_matrix: np.ndarray, shadow_radius: np.float32,
-    camera: np.ndarray, to_linear: np.ndarray, to_srgb: np.ndarray,
+    shadow_offset: np.float32, camera: np.ndarray, to_linear: np.ndarray, to_srgb: np.ndarray,
     image: np.ndarray,
 ) -> None:  # fmt: skip
     """Shade every pixel; see ``shade``.
@@ -320,7 +320,9 @@ def _shade(
                 last_x, last_mesh = x, mesh
                 free = np.float32(1.0)
                 if shadow_strength > 0:
-                    free = lit_share(shadow_depth, shadow_matrix, shadow_radius, p, n)
+                    free = lit_share(
+                        shadow_depth, shadow_matrix, shadow_radius, shadow_offset, p, n
+                    )
                     free = 1 - shadow_strength * (1 - free)
                 fresnel = np.float32(1.0) - facing
                 fresnel = fresnel * fresnel

@@ -30,11 +30,14 @@ class ShadowMap:
         depth_mm: (S, S) float32.
         cells_from_camera: (3, 4) float32: x and y in cells, z in mm along the light.
         radius: width of the shadow's border in cells.
+        offset_mm: how far off a surface its light is looked up, so that it does not shade itself:
+            the further, the coarser the cells are.
     """
 
     depth_mm: np.ndarray
     cells_from_camera: np.ndarray
     radius: float
+    offset_mm: float
 
     @classmethod
     def cast(cls, stage: Stage, lights: Lights) -> ShadowMap:
@@ -46,7 +49,8 @@ class ShadowMap:
         points, matrix, cell = _fit_into_cells(stage.vertices_mm, axes, _SHADOW_SIZE)
         depth = np.full((_SHADOW_SIZE, _SHADOW_SIZE), np.inf, np.float32)
         draw_depth(points, stage.faces, depth)
-        return cls(depth, matrix, min(lights.softness_mm / cell, 4.0))
+        offset = max(1.5, 0.75 * (cell - 2.0))
+        return cls(depth, matrix, min(lights.softness_mm / cell, 4.0), offset)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -81,13 +85,15 @@ def _fit_into_cells(
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def lit_share(
-    shadow_depth: np.ndarray, matrix: np.ndarray, radius: np.float32, p: np.ndarray, n: np.ndarray
+    shadow_depth: np.ndarray,
+    matrix: np.ndarray,
+    radius: np.float32,
+    offset: np.float32,
+    p: np.ndarray,
+    n: np.ndarray,
 ) -> np.float32:
     """Share of the first light that reaches a point, 0..1, softened over ``radius`` cells."""
-    # Start a little off the surface, so that it does not shade itself.
-    px = p[0] + n[0] * np.float32(1.5)
-    py = p[1] + n[1] * np.float32(1.5)
-    pz = p[2] + n[2] * np.float32(1.5)
+    px, py, pz = p[0] + n[0] * offset, p[1] + n[1] * offset, p[2] + n[2] * offset
     x = matrix[0, 0] * px + matrix[0, 1] * py + matrix[0, 2] * pz + matrix[0, 3]
     y = matrix[1, 0] * px + matrix[1, 1] * py + matrix[1, 2] * pz + matrix[1, 3]
     z = matrix[2, 0] * px + matrix[2, 1] * py + matrix[2, 2] * pz + matrix[2, 3]
@@ -139,7 +145,9 @@ def catch_shadow(
                 continue
             p[2] = plane[3] / slope
             p[0], p[1] = rx * p[2], ry * p[2]
-            kept = 1 - dark * (1 - lit_share(shadow_depth, shadow_matrix, shadow_radius, p, n))
+            kept = 1 - dark * (
+                1 - lit_share(shadow_depth, shadow_matrix, shadow_radius, np.float32(0.0), p, n)
+            )
             if kept < 1:
                 # In sRGB a factor on the light is about its root of 2.2.
                 kept = kept ** np.float32(1 / 2.2)

@@ -17,7 +17,7 @@ import cv2
 import numba
 import numpy as np
 
-from knuckle.render.hand_model import HandModel
+from knuckle.render.hand_model import PART_NAMES, HandModel
 from knuckle.render.raster import GBuffer, vertex_normals
 
 ATLAS_HEIGHT, ATLAS_WIDTH = 320, 256
@@ -186,7 +186,9 @@ def paint_pattern(rng: np.random.Generator) -> np.ndarray:
 
     relief_mm = -0.5 * np.maximum(fold - 0.12, 0.0)  # without what is too fine to be seen
     relief_mm += back * (rng.uniform(0.0, 0.35) * veins + rng.uniform(0.2, 0.9) * _tendons(ground))
-    relief = 128 + (1 - ground.nail) * relief_mm / RELIEF_STEP_MM
+    # The forearm's texels are too coarse, and nails do not crease.
+    smooth = np.where(ground.part == PART_NAMES.index("forearm"), 1.0, ground.nail)
+    relief = 128 + (1 - smooth) * relief_mm / RELIEF_STEP_MM
 
     channels = [melanin * 128, blood * 100, fold * 255, ground.nail * 255, palmar * 255, relief]
     return np.clip(np.stack(channels, axis=-1), 0, 255).astype(np.uint8)
