@@ -91,9 +91,9 @@ class CameraFaults:
             centre = int(rng.integers(width)), int(rng.integers(height))
             radius = int((1.5 + min(rng.exponential(5.0), 16.0)) * unit)
             cv2.circle(cover, centre, radius, rng.uniform(0.3, 1.0), -1)
-        cover = cv2.GaussianBlur(cover, (0, 0), 1.5 * unit)[..., None]
+        soft = cv2.GaussianBlur(cover, (0, 0), 1.5 * unit)[..., None]
         behind = cv2.GaussianBlur(image, (0, 0), 4 * unit) * np.float32(rng.uniform(0.45, 1.25))
-        return np.clip(image + (behind - image) * cover, 0, 255).astype(np.uint8)
+        return np.clip(image + (behind - image) * soft, 0, 255).astype(np.uint8)
 
     def _vignette(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         height, width = image.shape[:2]

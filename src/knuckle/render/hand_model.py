@@ -327,7 +327,7 @@ def _walk_outwards(
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def turn_about_axes(angles: np.ndarray, gain: np.float32, out: np.ndarray) -> None:
+def turn_about_axes(angles: np.ndarray, gain: float, out: np.ndarray) -> None:
     """``rotation_from_angles`` of one bone, radians."""
     cf, cs, ct = np.cos(angles[0] * gain), np.cos(angles[1] * gain), np.cos(angles[2] * gain)
     sf, ss, st = np.sin(angles[0] * gain), np.sin(angles[1] * gain), np.sin(angles[2] * gain)
