@@ -28,7 +28,7 @@ def test_crops_show_an_upright_right_hand_with_its_camera(crops):
         assert label.side == "right"
         np.testing.assert_allclose(label.joints_px, sample.camera.project(label.joints_mm))
         crop = Crop.from_joints(label.joints_px, "right")
-        assert 100 < crop.size_px < 145  # asked for: 114 to 128, seen from straight ahead
+        assert 100 < crop.size_px < 155  # asked for: 114 to 128, turned some degrees further
         assert np.abs(np.array(crop.centre_px) - 79.5).max() < 16
         assert abs(np.degrees(crop.angle)) < 40
 
