@@ -121,7 +121,7 @@ class _PairGraph(nn.Module):
         self, joints_mm: Tensor, sigma_mm: Tensor, rays: Tensor, sigma: Tensor
     ) -> tuple[Tensor, ...]:
         out = self.network(joints_mm, sigma_mm, rays, sigma)
-        return out.joints_mm, out.log_sigma_mm.exp(), out.apart_mm, out.apart_log_sigma_mm.exp()
+        return out.apart_mm, out.log_sigma_mm.exp()
 
 
 def export(run: Path, out: Path, *, half: bool = True) -> list[Path]:
@@ -296,7 +296,7 @@ def _pair(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
         "rays": ahead[..., :2] / ahead[..., 2:],
         "sigma": torch.rand(1, 2, N_JOINTS) * 0.01 + 0.001,
     }
-    outputs = ("refined_mm", "refined_sigma_mm", "apart_mm", "apart_sigma_mm")
+    outputs = ("apart_mm", "apart_sigma_mm")
     return Exportable(_PairGraph(network), card, inputs, outputs)
 
 

@@ -100,15 +100,13 @@ def signature_of(card: ModelCard) -> Signature:
             "next_velocity_mm_s": numbers(N_JOINTS, 3),
             "next_memory": numbers(_ANY),
         }
-    if card.kind == "pair":  # the own and the other hand in, the own one and the other's place out
+    if card.kind == "pair":  # the own and the other hand in, the other's place out
         return {
             "joints_mm": numbers(2, N_JOINTS, 3),
             "sigma_mm": numbers(2, N_JOINTS),
             "rays": numbers(2, N_JOINTS, 2),
             "sigma": numbers(2, N_JOINTS),
         }, {
-            "refined_mm": numbers(N_JOINTS, 3),
-            "refined_sigma_mm": numbers(N_JOINTS),
             "apart_mm": numbers(3),
             "apart_sigma_mm": numbers(3),
         }

@@ -1,11 +1,10 @@
-"""The pair network: before training it changes nothing, and places hands as the pipeline does."""
+"""The pair network: before training it says what each hand alone says."""
 
 import numpy as np
 import pytest
 import torch
 
 from dot_world import right_hand_mm, turn
-from knuckle import metrics
 from knuckle.hand import N_JOINTS
 from knuckle.models.pair import Pair, PairSettings, place
 from knuckle.pose import placement
@@ -38,8 +37,6 @@ def test_before_training_it_changes_nothing(pairs):
     inputs, _ = pairs
     said = Pair(PairSettings(32))(*inputs)
     roots = place(*inputs)
-    torch.testing.assert_close(said.joints_mm, inputs[0][:, 0])
-    torch.testing.assert_close(said.log_sigma_mm.exp(), inputs[1][:, 0])
     torch.testing.assert_close(said.apart_mm, roots[:, 1] - roots[:, 0])
 
 
@@ -58,18 +55,6 @@ def test_hands_are_placed_about_as_the_pipeline_places_them(pairs):
     )
     expected = placement.place(evidence).reshape(N, 2, 3)
     assert np.median(np.abs(found - expected)) < 2.0
-
-
-def test_hands_are_turned_and_scaled_but_no_finger_moves(pairs):
-    inputs, _ = pairs
-    torch.manual_seed(0)
-    network = Pair(PairSettings(32))
-    torch.nn.init.normal_(network.out.weight, std=0.2)
-    lifted = inputs[0][:, 0].double().numpy()
-    with torch.no_grad():
-        said = network(*inputs).joints_mm.double().numpy()
-    assert np.linalg.norm(said - lifted, axis=-1).mean() > 5.0
-    assert metrics.pa_mpjpe(said, lifted).max() < 0.01
 
 
 def test_training_reaches_every_output(pairs):

@@ -81,9 +81,6 @@ def test_either_hand_tells_the_same_truth(drawn, rows):
     true = drawn.joints_mm[:, 1, 0] - drawn.joints_mm[:, 0, 0]
     np.testing.assert_allclose(apart[:, 0], true, atol=0.1)
     np.testing.assert_allclose(apart[:, 1], -true, atol=0.1)
-    own = np.einsum("nhij,nhkj->nhki", turns, rows["joints_mm"].reshape(N, 2, 21, 3))
-    expected = drawn.joints_mm - drawn.joints_mm[:, :, :1]
-    np.testing.assert_allclose(own, expected, atol=0.1)
 
 
 def test_the_other_hand_is_seen_in_the_axes_of_the_own_one(drawn, rows):
@@ -114,8 +111,7 @@ def test_a_few_steps_bring_hands_nearer_to_their_place(rows):
     batch = {key: torch.from_numpy(np.ascontiguousarray(v)).float() for key, v in rows.items()}
     module = PairModule(Recipe("pair", "t", pair=PairSettings(64)))
     before = {key: float(value.detach()) for key, value in module.scores(batch).items()}
-    assert before["mm"] == pytest.approx(before["lifted_mm"], rel=1e-4)
-    assert before["apart_mm"] == pytest.approx(before["alone_apart_mm"], rel=1e-4)
+    assert before["mm"] == pytest.approx(before["alone_mm"], rel=1e-4)
     optimiser = torch.optim.AdamW(module.parameters(), lr=3e-3)
     for _ in range(60):
         loss = torch.stack(list(module.losses(batch).values())).sum()
@@ -124,7 +120,6 @@ def test_a_few_steps_bring_hands_nearer_to_their_place(rows):
         optimiser.step()
     after = {key: float(value.detach()) for key, value in module.scores(batch).items()}
     assert after["mm"] < 0.9 * before["mm"]
-    assert after["apart_mm"] < 0.9 * before["apart_mm"]
 
 
 def test_the_stream_yields_new_pairs(monkeypatch):

@@ -4,9 +4,9 @@ Lifted alone, each hand is off by a few per cent in size and by some degrees in 
 its distance by some centimetres: two hands that touch come out with a gap between them, or in each
 other. What is known about two hands together (one person's hands are of one size, they touch or
 lie one before the other, they do not pass through each other) is learnt by a residual network
-over both. It turns and scales each hand and says where the other wrist is from the own one; how
-fingers are bent it leaves to the lifter. Free to move every joint, it won nothing on rendered
-hands (PA-MPJPE rose by 0.0 to 0.5 mm).
+over both, which says where one wrist is from the other. The hands themselves stay as they were
+lifted: corrections of joints, or of turn and size, were learnt as well, but did not hold on
+rendered hands (``docs/lifting.md``).
 
 It is asked twice about a pair, once by each hand: the *own* hand is seen as the lifter sees it,
 upright and as a right hand, and the *other* hand in the same axes, as a left one. So the answer
@@ -27,11 +27,8 @@ from knuckle.models.lifter import UNIT_MM, Block
 
 #: Per joint: lifted 3, where it is seen 2, sigmas 2. Of the pair: apart 3, depths 2.
 _JOINT_CHANNELS, _PAIR_CHANNELS = 7, 5
-#: How the own hand is turned (3) and scaled (1); where the other one is: share of each axis that is
-#: not believed (3), correction (3), sigma (3); sigma of each joint.
-_OUT = (3, 1, 3, 3, 3, N_JOINTS)
-#: Corrections are of these orders: radians, logarithm, mm.
-_TURN, _SIZE, _APART_MM = 0.3, 0.1, 50.0
+#: Corrections are of this order, mm.
+_APART_MM = 50.0
 _NEAREST_MM, _FARTHEST_MM = 60.0, 5000.0
 #: Of the lifter's error most lies along the line of sight: its share across it, as in
 #: ``pose.placement``, and after so many standard deviations a joint has half its weight.
@@ -54,16 +51,14 @@ class PairSettings:
 
 
 class PairOutput(NamedTuple):
-    """What is said about N own hands, in the axes of their views."""
+    """What N hands say about the other ones, in the axes of their views."""
 
-    joints_mm: Tensor  # (N, 21, 3) of the own hand, relative to its wrist
-    log_sigma_mm: Tensor  # (N, 21) logarithm of the Laplace scale per axis
     apart_mm: Tensor  # (N, 3) the other wrist, from the own one
-    apart_log_sigma_mm: Tensor  # (N, 3)
+    log_sigma_mm: Tensor  # (N, 3) logarithm of the Laplace scale of each axis
 
 
 class Pair(nn.Module):
-    """Two lifted hands to better ones, see the module's text."""
+    """Two lifted hands to the place of one from the other, see the module's text."""
 
     def __init__(self, settings: PairSettings) -> None:
         super().__init__()
@@ -71,14 +66,15 @@ class Pair(nn.Module):
         width = settings.width
         self.look = nn.Linear(2 * N_JOINTS * _JOINT_CHANNELS + _PAIR_CHANNELS, width)
         self.blocks = nn.ModuleList(Block(width) for _ in range(settings.blocks))
-        self.out = nn.Linear(width, sum(_OUT))
+        # Of each axis: share that is not believed, correction, sigma.
+        self.out = nn.Linear(width, 9)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
     def forward(
         self, joints_mm: Tensor, sigma_mm: Tensor, rays: Tensor, sigma: Tensor
     ) -> PairOutput:
-        """Correct N hands, each by what the other hand of its pair tells.
+        """Where the other hands of N pairs are, seen from the own ones.
 
         Args:
             joints_mm: (N, 2, 21, 3) the own and the other hand as lifted, each relative to its
@@ -92,27 +88,13 @@ class Pair(nn.Module):
         seen = torch.relu(self.look(_describe(joints_mm, sigma_mm, rays, sigma, roots)))
         for block in self.blocks:
             seen = block(seen)
-        turn, size, doubted, change, spread, joint_spread = self.out(seen).split(_OUT, dim=-1)
-        refined = turned(joints_mm[:, 0], turn * _TURN) * (size * _SIZE).exp()[..., None]
+        out = self.out(seen)
+        doubted, change, spread = out[:, :3], out[:, 3:6], out[:, 6:]
+        believed = (1 - doubted).clamp(0.0, 1.0)
         return PairOutput(
-            refined,
-            sigma_mm[:, 0].clamp(min=1e-2).log() + joint_spread,
-            apart * (1 - doubted).clamp(0.0, 1.0) + change * _APART_MM,
+            apart * believed + change * _APART_MM,
             spread + float(np.log(20.0)),
         )
-
-
-def turned(points: Tensor, vector: Tensor) -> Tensor:
-    """Points (N, K, 3) about the origin by rotation vectors (N, 3), radians (Rodrigues)."""
-    angle2 = vector.square().sum(dim=-1)[:, None, None] + 1e-8
-    angle = angle2.sqrt()
-    x, y, z = vector.unbind(dim=-1)
-    nothing = torch.zeros_like(x)
-    cross = torch.stack([nothing, z, -y, -z, nothing, x, y, -x, nothing], dim=-1)
-    cross = cross.unflatten(1, (3, 3))  # p @ cross = vector x p
-    across = points @ cross
-    twice = across @ cross
-    return points + angle.sin() / angle * across + (1 - angle.cos()) / angle2 * twice
 
 
 def place(joints_mm: Tensor, sigma_mm: Tensor, rays: Tensor, sigma: Tensor) -> Tensor:

@@ -203,8 +203,11 @@ class Stages:
     def placed(self, keypoints: Keypoints, camera: Camera) -> tuple[placement.Evidence, np.ndarray]:
         """The shapes of N > 0 hands, and their wrists (N, 3) in the camera."""
         lifted = self.lifter(keypoints, camera)
+        shape = lifted.joints_root_mm
+        if self.settings.hand_length_mm is not None:
+            shape = placement.with_hand_length(shape, self.settings.hand_length_mm)
         evidence = placement.Evidence(
-            self._sized(lifted.joints_root_mm),
+            shape,
             lifted.sigma_mm,
             camera.rays(keypoints.points_px),
             keypoints.sigma_px / (camera.fx * camera.fy) ** 0.5,
@@ -212,15 +215,8 @@ class Stages:
         couples = find_couples(keypoints, evidence) if len(keypoints) > 1 else []
         if not couples or self.pair_stage is None:
             return evidence, placement.place(evidence)
-        evidence, offsets_mm = self.pair_stage(keypoints, evidence, camera, couples)
-        evidence = replace(evidence, joints_root_mm=self._sized(evidence.joints_root_mm))
+        offsets_mm = self.pair_stage(keypoints, evidence, camera, couples)
         return evidence, place_couples(evidence, couples, offsets_mm)
-
-    def _sized(self, joints_root_mm: np.ndarray) -> np.ndarray:
-        """The same shapes (N, 21, 3), of the known hand length if there is one."""
-        if self.settings.hand_length_mm is None:
-            return joints_root_mm
-        return placement.with_hand_length(joints_root_mm, self.settings.hand_length_mm)
 
 
 def _nearby(crop: Crop, number: int) -> Crop:

@@ -1,13 +1,13 @@
-"""Two hands near each other, lifted together: better shapes, and one place for both.
+"""Two hands near each other, placed together.
 
 Used where a right and a left hand are near each other in the picture and may be at one distance:
 then they are taken for the hands of one person. The further apart they are, the less is changed, so
-that nothing jumps when hands meet; other hands are left as they are.
+that nothing jumps when hands meet; other hands are left where they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,9 +22,9 @@ from knuckle.runtime import Network
 
 #: Least distance of their joints in the picture, as a share of the larger hand: up to the first,
 #: two hands are one couple, beyond the second they are none.
-_NEAR, _FAR = 0.2, 0.5
+_NEAR, _FAR = 0.4, 0.9
 #: The same of the logarithm of how many times as far one of them is, each placed by itself.
-_SAME_DEPTH, _OTHER_DEPTH = 0.5, 0.8
+_SAME_DEPTH, _OTHER_DEPTH = 0.7, 1.0
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,17 @@ class Couple:
 
     Attributes:
         right, left: which hands of the frame.
-        nearness: 0..1, how much each is to be corrected by the other.
+        nearness: 0..1, how far they are to be placed together.
     """
 
     right: int
     left: int
     nearness: float
+
+    @property
+    def hands(self) -> tuple[int, int]:
+        """Both."""
+        return self.right, self.left
 
 
 def find_couples(keypoints: Keypoints, evidence: Evidence) -> list[Couple]:
@@ -78,7 +83,7 @@ def _falling(value: float, start: float, end: float) -> float:
 
 
 class PairStage:
-    """A pair network. It is asked about each couple twice: once by each of its hands."""
+    """A pair network. It is asked about each couple twice, once by each of its hands."""
 
     def __init__(self, network: Network) -> None:
         """Use a network of kind ``pair``."""
@@ -90,8 +95,8 @@ class PairStage:
         evidence: Evidence,
         camera: Camera,
         couples: Sequence[Couple],
-    ) -> tuple[Evidence, np.ndarray]:
-        """Refine the hands of all couples of a frame as one batch.
+    ) -> np.ndarray:
+        """Where the left wrists of all couples of a frame are, as one batch.
 
         Args:
             keypoints: N hands.
@@ -100,33 +105,27 @@ class PairStage:
             couples: C of them.
 
         Returns:
-            The evidence with better shapes, and (C, 3) from the right wrist to the left one, mm.
+            (C, 3) from the right wrist to the left one, camera frame, mm.
         """
-        # (own, other) of each question
-        asked = [pair for c in couples for pair in ((c.right, c.left), (c.left, c.right))]
-        views = [CropView.of(crop, camera) for crop in keypoints.crops]
-        questions = [_question(keypoints, evidence, views, own, other) for own, other in asked]
+        views = {i: CropView.of(keypoints.crops[i], camera) for c in couples for i in c.hands}
+        questions = [
+            _question(keypoints, evidence, views, own, other)
+            for couple in couples
+            for own, other in (couple.hands, couple.hands[::-1])
+        ]
         said = self._network(
             **{
                 name: np.stack([each[name] for each in questions]).astype(np.float32)
                 for name in questions[0]
             }
         )
-        joints, sigma = evidence.joints_root_mm.copy(), evidence.sigma_mm.copy()
-        shares = np.repeat([couple.nearness for couple in couples], 2)
-        for k, ((own, _), share) in enumerate(zip(asked, shares, strict=True)):
-            refined = views[own].to_camera(said["refined_mm"][k].astype(np.float64))
-            joints[own] += share * (refined - joints[own])
-            sigma[own] += share * (said["refined_sigma_mm"][k] - sigma[own])
+        apart_mm = said["apart_mm"].astype(np.float64).reshape(-1, 2, 3)
+        sigma_mm = said["apart_sigma_mm"].astype(np.float64).reshape(-1, 2, 3)
         offsets = [
-            _agreed(
-                [views[couple.right], views[couple.left]],
-                said["apart_mm"][2 * k : 2 * k + 2].astype(np.float64),
-                said["apart_sigma_mm"][2 * k : 2 * k + 2].astype(np.float64),
-            )
-            for k, couple in enumerate(couples)
+            _agreed([views[i] for i in couple.hands], apart, sigma)
+            for couple, apart, sigma in zip(couples, apart_mm, sigma_mm, strict=True)
         ]
-        return replace(evidence, joints_root_mm=joints, sigma_mm=sigma), np.array(offsets)
+        return np.array(offsets)
 
 
 def place_couples(
@@ -143,7 +142,7 @@ def place_couples(
     """
     roots = placement.place(evidence)
     for couple, offset in zip(couples, offsets_mm, strict=True):
-        both = [couple.right, couple.left]
+        both = list(couple.hands)
         alone = roots[both]
         behind = alone[1, 2] - alone[0, 2]
         behind += couple.nearness * (offset[2] - behind)
@@ -153,7 +152,7 @@ def place_couples(
 
 
 def _question(
-    keypoints: Keypoints, evidence: Evidence, views: Sequence[CropView], own: int, other: int
+    keypoints: Keypoints, evidence: Evidence, views: Mapping[int, CropView], own: int, other: int
 ) -> dict[str, np.ndarray]:
     """What the network is told about a pair, in the axes of the own hand's view."""
     both, view = [own, other], views[own]

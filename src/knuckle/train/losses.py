@@ -128,11 +128,10 @@ def motion_losses(errors: Tensor, steps: Tensor, true_steps: Tensor) -> dict[str
 
 
 def pair_losses(out: PairOutput, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Terms of the pair stage, by name: those of the lifter, and where the other wrist is."""
-    known = batch | {"joint_weight": torch.ones_like(batch["joints_mm"][..., 0])}
+    """Terms of the pair stage, by name: where the other wrist is, and how sure that is."""
     error = (out.apart_mm - batch["apart_mm"]).abs()  # (N, 3)
-    spread = _laplace(error.detach()[..., None], out.apart_log_sigma_mm)
-    return lifter_losses(LifterOutput(out.joints_mm, out.log_sigma_mm), known) | {
+    spread = _laplace(error.detach()[..., None], out.log_sigma_mm)
+    return {
         "apart": _APART * error.mean() / UNIT_MM,
         "apart_spread": _APART_SPREAD * spread.mean(),
     }

@@ -140,7 +140,7 @@ def lifted_pairs(lifter: Lifter, pairs: Pairs) -> Example:
     Returns:
         2 N rows, one for each hand, which is the own one there, all in the axes of its view:
         lifted_mm (2N, 2, 21, 3), lifted_sigma_mm (2N, 2, 21), rays (2N, 2, 21, 2), sigma
-        (2N, 2, 21), the truth joints_mm (2N, 21, 3) and apart_mm (2N, 3) as in ``PairOutput``.
+        (2N, 2, 21), and the truth apart_mm (2N, 3) as in ``PairOutput``.
     """
     rays, sigma = (torch.from_numpy(a).flatten(0, 1) for a in (pairs.rays, pairs.sigma))
     unseen = torch.zeros(len(rays), N_JOINTS, lifter.settings.feature_size)
@@ -156,15 +156,14 @@ def lifted_pairs(lifter: Lifter, pairs: Pairs) -> Example:
                                other_to_own], axis=1).swapaxes(-1, -2)  # fmt: skip
         ahead = np.concatenate([pairs.rays, np.ones_like(pairs.rays[..., :1])], axis=-1)
         ahead = ahead[:, both] @ turn
-        true = pairs.joints_mm @ turns[:, own, None]  # (N, 2, 21, 3) in the own view
+        wrists = pairs.joints_mm[:, :, 0] @ turns[:, own]  # (N, 2, 3) in the own view
         rows.append(
             {
                 "lifted_mm": joints[:, both] @ turn,
                 "lifted_sigma_mm": sigma_mm[:, both],
                 "rays": ahead[..., :2] / ahead[..., 2:],
                 "sigma": pairs.sigma[:, both],
-                "joints_mm": true[:, own] - true[:, own, :1],
-                "apart_mm": true[:, other, 0] - true[:, own, 0],
+                "apart_mm": wrists[:, other] - wrists[:, own],
             }
         )
     return {key: np.stack([row[key] for row in rows], axis=1).reshape(-1, *rows[0][key].shape[1:])
