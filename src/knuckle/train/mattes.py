@@ -139,7 +139,7 @@ def matte_of(sample: Sample, mask: np.ndarray) -> np.ndarray | None:
     if not (guess == cv2.GC_FGD).any():
         return None
     models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(small, guess, None, *models, 2, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(small, guess, (0, 0, 1, 1), *models, 2, cv2.GC_INIT_WITH_MASK)
     cut = ((guess == cv2.GC_FGD) | (guess == cv2.GC_PR_FGD)).astype(np.float32)
     whole = cv2.resize(_largest_piece(cut), (width, height), interpolation=cv2.INTER_LINEAR)
     reach = max(round(0.02 * max(height, width)), 1)
