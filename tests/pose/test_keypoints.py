@@ -109,7 +109,10 @@ def test_two_looks_at_one_hand_meet_between_them(both: Keypoints) -> None:
 
 
 def test_a_look_at_another_hand_changes_nothing(both: Keypoints) -> None:
-    for other in (both, both.take([1, 0])):  # the very same look; hands of the other side
+    crops = tuple(replace(crop, angle=0.2) for crop in both.crops)
+    elsewhere = replace(both, crops=crops, points_crop=both.points_crop[:, ::-1])
+    # The very same look; hands of the other side; the fingers in another order.
+    for other in (both, both.take([1, 0]), elsewhere):
         np.testing.assert_array_equal(both.averaged_with(other).points_crop, both.points_crop)
 
 

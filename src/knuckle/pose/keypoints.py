@@ -15,6 +15,8 @@ from knuckle.runtime import Network
 
 #: Joints so near to the border of a crop, as a share of its side, may be cut off.
 _RIM = 0.05
+#: Two looks whose joints are so far apart, as a share of the hand, are at different hands.
+_ANOTHER = 0.15
 #: A keypoint is found if it lies within this share of the hand's extent.
 _NEAR = 0.1
 
@@ -147,17 +149,12 @@ class Keypoints:
         errs alike is as uncertain together as alone: the variance is the mean by the same weights.
 
         Args:
-            others: N looks each. Those through the same crop, or at a hand of the other side,
-                which may be another hand, do not count, nor joints at the rim of their crop, which
-                may be cut off.
+            others: N looks each. Those through the same crop, or at what may be another hand, do
+                not count, nor joints at the rim of their crop, which may be cut off.
         """
         points, sigma = self.points_crop.copy(), self.sigma_crop.copy()
         for i, crop in enumerate(self.crops):
-            more = [
-                other
-                for other in others
-                if other.crops[i] != crop and other.crops[i].mirror == crop.mirror
-            ]
+            more = [other for other in others if _at_one_hand(self, other, i)]
             if not more:
                 continue
             scale = crop.out_size / crop.size_px
@@ -191,6 +188,16 @@ class Keypoints:
             features=join("features"),
             neighbour=join("neighbour"),
         )
+
+
+def _at_one_hand(looks: Keypoints, others: Keypoints, index: int) -> bool:
+    """Whether two looks through different crops have seen the same hand."""
+    crop, other = looks.crops[index], others.crops[index]
+    if crop == other or crop.mirror != other.mirror:
+        return False
+    here, there = looks.points_px[index], others.points_px[index]
+    gap = np.linalg.norm(here - there, axis=-1).mean()
+    return bool(gap < _ANOTHER * np.ptp(here, axis=0).max())
 
 
 def _clear_of_rim(looks: Keypoints, index: int) -> np.ndarray:
