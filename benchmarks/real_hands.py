@@ -135,11 +135,11 @@ def _errors(truth: HandLabel, hand: Hand | None) -> tuple[float, ...]:
 # --------------------------------------------------------------------------------------------
 # Systems
 # --------------------------------------------------------------------------------------------
-def knuckle_system(weights: Path | None = None) -> System:
+def knuckle_system(weights: Path | None = None, looks: int = 1) -> System:
     """Knuckle as its users call it, with the networks of the package or of a folder."""
     from knuckle import HandEstimator
 
-    estimator = HandEstimator(weights_dir=weights)
+    estimator = HandEstimator(weights_dir=weights, looks=looks)
     return lambda samples: [list(estimator(s.image, camera=s.camera)) for s in samples]
 
 
@@ -224,6 +224,7 @@ class RealHands:
         systems: dict[str, System] = {}
         if self.knuckle:
             systems["Knuckle"] = knuckle_system(self.weights)
+            systems["Knuckle, 4 looks"] = knuckle_system(self.weights, looks=4)
         if self.mediapipe_python is not None:
             for model in self.models:
                 settings = MediaPipeSettings(model, max_hands)
