@@ -25,7 +25,7 @@ from knuckle.pose.duplicates import covered, extent_px, same_hand
 #: A hand that touches another lies within so many of that one's extents around its middle.
 _REACH = 1.25
 #: A neighbour that is seen with less than this probability is not looked for.
-_LEAST_CLAIM = 0.4
+_LEAST_CLAIM = 0.5
 #: Less of a mask than this share of the found hand's own is no hand: masks are inexact at edges.
 _LEAST_SHARE = 0.12
 #: Much of a hand that is overlooked is hidden: it is at least this large beside the one found.
