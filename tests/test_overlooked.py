@@ -149,7 +149,7 @@ def test_a_neighbour_is_found_where_it_is_seen(side: str, angle: float) -> None:
     """Two hands on each other: no piece of mask is left over."""
     other = "right" if side == "left" else "left"
     front, away = hand(0, side), hand(0, other, angle)
-    x, y = (middle_of(front) + (60, 20) - middle_of(away)) * 600 / CAMERA.fx
+    x, y = (middle_of(front) + np.array([60, 20]) - middle_of(away)) * 600 / CAMERA.fx
     behind = true_hand(CAMERA, (x, 60 + y, 600), side=other, rotation=turn(angle))
     eyes: Any = Eyes([front, behind], claims=True)
     seen = eyes.seen(front)

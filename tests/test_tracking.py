@@ -398,9 +398,10 @@ def test_bones_keep_their_length_and_joints_their_place(tracker: HandTracker) ->
 
     hands = [found[0] for found in run(tracker, film(bending, seconds(3)))]
     lengths = np.stack([hand.bone_lengths_mm for hand in hands])
-    assert np.ptp(lengths, axis=0).max() < 1e-6
+    assert np.ptp(lengths[60:], axis=0).max() < 1e-6  # locked after 60 looks
+    assert np.ptp(lengths.sum(axis=1)) < 0.03 * lengths.sum(axis=1).mean()
     raw = np.stack([hand.raw.bone_lengths_mm for hand in hands])
-    np.testing.assert_allclose(lengths[0].sum(), np.median(raw.sum(axis=1)), rtol=0.03)
+    np.testing.assert_allclose(lengths[-1].sum(), np.median(raw.sum(axis=1)), rtol=0.03)
     gaps = [
         np.linalg.norm(CAMERA.project(hand.joints_mm) - hand.joints_px, axis=1).mean()
         for hand in hands

@@ -53,7 +53,7 @@ def test_the_longer_lost_the_farther_it_may_be() -> None:
 def test_a_finger_where_a_hand_was_is_a_piece_of_it() -> None:
     middle = (HAND.min(axis=0) + HAND.max(axis=0)) / 2
     small = middle + (HAND - middle) * 0.3
-    assert is_piece(small, HAND) and is_piece(small + (0.5 * extent_px(HAND), 0), HAND)
-    assert not is_piece(small + (extent_px(HAND), 0), HAND)
+    assert is_piece(small, HAND) and is_piece(small + np.array([0.5 * extent_px(HAND), 0]), HAND)
+    assert not is_piece(small + np.array([extent_px(HAND), 0]), HAND)
     assert not is_piece(middle + (HAND - middle) * 0.7, HAND)
     assert not is_piece(HAND, small)

@@ -9,7 +9,13 @@ from dot_world import bone_lengths_mm, right_hand_mm, turn
 from knuckle.hand import BONES, MIDDLE_RAY, bone_lengths
 from knuckle.render.hand_model import HandModel, HandParameters
 from knuckle.render.looks import place
-from knuckle.track.skeleton import MEAN_LENGTHS_MM, joints_from_bones, lengths_from, scale_to
+from knuckle.track.skeleton import (
+    MEAN_LENGTHS_MM,
+    BoneLengths,
+    joints_from_bones,
+    lengths_from,
+    scale_to,
+)
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -48,6 +54,20 @@ def test_lengths_keep_the_size_of_a_look_and_are_nearer_to_a_likely_hand(
     assert lengths.sum() == pytest.approx(seen.sum())
     spread = np.log(lengths / MEAN_LENGTHS_MM).std()
     assert 0 < spread < 0.5 * np.log(off).std()
+
+
+@given(seeds, st.floats(0.5, 2))
+def test_lengths_are_agreed_on_by_most_looks_and_then_locked(seed: int, scale: float) -> None:
+    rng, truth = np.random.default_rng(seed), scale * bone_lengths_mm()
+    bones = BoneLengths(looks=60)
+    for i in range(60):
+        wild = i % 5 == 2  # one look in five is nonsense
+        assert not bones.locked
+        lengths = bones.update(truth * (10 if wild else rng.uniform(0.97, 1.03)))
+    assert bones.locked
+    drawn = lengths_from(truth, to_mean=0.7 / 6.9)
+    np.testing.assert_allclose(lengths, drawn, rtol=0.03)
+    np.testing.assert_array_equal(bones.update(truth * 3), lengths)
 
 
 @given(seeds, st.floats(80, 260))

@@ -26,22 +26,62 @@ MEAN_LENGTHS_MM = np.array(
     ]
 ).ravel()
 #: How far the proportions that a single look shows are drawn to the mean ones. People's differ by
-#: 4 % (standard deviation), what one look says of them is off by 7 %.
-_TO_MEAN = 0.7
+#: 4 % (standard deviation), what one look says of them is off by 7 %. After so many looks more,
+#: half as far.
+_TO_MEAN, _HALVED_AFTER = 0.7, 10
 
 
-def lengths_from(observed_mm: np.ndarray, hand_length_mm: float | None = None) -> np.ndarray:
-    """The bone lengths (20,) of a hand of which there is a single look.
+class BoneLengths:
+    """A robust running estimate of a hand's bone lengths, locked after enough looks.
 
-    Its size is that of the look, its proportions lie between those of the look and the mean ones.
+    Each look's lengths are off mostly by a common factor, as scale is what a single camera sees
+    worst, and by more where a bone points at the camera. The median over many looks is unmoved by
+    the bad ones. Once locked, the lengths stay for as long as the track lives.
+    """
+
+    def __init__(self, looks: int = 60, hand_length_mm: float | None = None) -> None:
+        """Lock after so many looks.
+
+        Args:
+            looks: until then every look counts.
+            hand_length_mm: wrist to tip of the middle finger along the bones, if it is known.
+        """
+        self._looks = np.empty((looks, N_BONES))
+        self._seen = 0
+        self._hand_length_mm = hand_length_mm
+        self._lengths = MEAN_LENGTHS_MM
+
+    @property
+    def locked(self) -> bool:
+        """Whether the lengths will change no more."""
+        return self._seen == len(self._looks)
+
+    def update(self, lengths_mm: np.ndarray) -> np.ndarray:
+        """Take a look's (20,) lengths into account; returns the (20,) lengths to use."""
+        if not self.locked:
+            self._looks[self._seen] = lengths_mm
+            agreed = robust_lengths(self._looks[: self._seen + 1])
+            to_mean = _TO_MEAN / (1 + self._seen / _HALVED_AFTER)
+            self._lengths = lengths_from(agreed, self._hand_length_mm, to_mean)
+            self._seen += 1
+        return self._lengths
+
+
+def lengths_from(
+    observed_mm: np.ndarray, hand_length_mm: float | None = None, to_mean: float = _TO_MEAN
+) -> np.ndarray:
+    """The bone lengths (20,) of a hand of which lengths have been observed.
+
+    Its size is the observed one, its proportions lie between the observed and the mean ones.
 
     Args:
-        observed_mm: (20,) of the look.
+        observed_mm: (20,) of a look, or agreed on by many.
         hand_length_mm: wrist to tip of the middle finger along the bones, if it is known.
+        to_mean: 0..1 how far proportions are drawn to the mean ones.
     """
     size = observed_mm.sum() / MEAN_LENGTHS_MM.sum()
     proportions = np.maximum(observed_mm, 1e-3) / (size * MEAN_LENGTHS_MM)
-    lengths = MEAN_LENGTHS_MM * proportions ** (1 - _TO_MEAN)
+    lengths = MEAN_LENGTHS_MM * proportions ** (1 - to_mean)
     if hand_length_mm is not None:
         return lengths * (hand_length_mm / lengths[MIDDLE_RAY].sum())
     return lengths * (observed_mm.sum() / lengths.sum())
