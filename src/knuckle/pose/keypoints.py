@@ -145,7 +145,7 @@ class Keypoints:
         """The mean of these and of further looks at the same hands, through these crops.
 
         The errors of two looks are alike but not the same: on photographs their mean, weighed by
-        certainty, is 4 % nearer to the truth than the better look, that of four looks 7 %. What
+        certainty, is 3 % nearer to the truth than the better look, that of five looks 7 %. What
         errs alike is as uncertain together as alone: the variance is the mean by the same weights.
 
         Args:
