@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 import knuckle
+from knuckle.data.photographs import PhotographStore, is_validation
 from knuckle.models.keypoints import KeypointNetwork, KeypointSettings
 from knuckle.render.scene import CropSettings, World, render_crops
 from knuckle.sample import Sample
 from knuckle.train.mattes import Mattes, hand_masks, matte_of, recomposed
+from knuckle.train.recipe import AugmentSettings, SourceSettings
+from knuckle.train.streams import endless_photographs
 from knuckle.train.weights import load_weights, part_of
 
 WEIGHTS = Path(knuckle.__file__).parent / "weights"
@@ -74,3 +78,41 @@ def test_mattes_are_stored(tmp_path: Path) -> None:
     np.testing.assert_allclose(stored.alpha(1), alpha, atol=1 / 255)
     with pytest.raises(FileNotFoundError, match=r"knuckle\.train\.mattes"):
         Mattes.load(tmp_path / "nothing.npz")
+
+
+def test_training_draws_photographs_before_other_backgrounds(tmp_path: Path) -> None:
+    """All of those with a matte where that is asked for, and none where mattes do not fit."""
+    store = tmp_path / "crops.npz"
+    image = np.full((64, 64, 3), 90, np.uint8)
+    sample = Sample(image=image, hands=(), key="one")
+    _store_of(sample).save(store)
+    alpha = np.zeros((64, 64), np.float32)
+    alpha[20:44, 20:44] = 1
+    Mattes.of([alpha]).save(tmp_path / "fitting.npz")
+    Mattes.of([alpha, None]).save(tmp_path / "other.npz")
+    augment, rng = AugmentSettings(recomposed=1.0), np.random.default_rng(0)
+
+    def first(mattes: str) -> np.ndarray:
+        source = SourceSettings(photographs=str(store), mattes=mattes)
+        return next(endless_photographs(source, augment, rng)).image
+
+    assert np.abs(first("").astype(int) - image).max() <= 2
+    elsewhere = first(str(tmp_path / "fitting.npz"))
+    assert np.abs(elsewhere[:10].astype(int) - 90).max() > 10
+    with pytest.raises(ValueError, match="2 mattes for 1 photographs"):
+        first(str(tmp_path / "other.npz"))
+
+
+def _store_of(sample: Sample) -> PhotographStore:
+    """A store of one picture without a hand, that is trained on."""
+    code = cv2.imencode(".png", sample.image)[1].reshape(-1)
+    none = np.zeros(2, np.int64)
+    group = next(name for name in map(str, range(100)) if not is_validation(name))
+    return PhotographStore(
+        jpeg=code, jpeg_offsets=np.array([0, len(code)]), keys=np.array([sample.key]),
+        datasets=np.array(["set"]), groups=np.array([group]), complete=np.array([True]),
+        hand_offsets=none, is_left=np.zeros(0, bool), joints_px=np.zeros((0, 21, 2), np.float32),
+        sigma_px=np.zeros((0, 21), np.float32), world_mm=np.zeros((0, 21, 3), np.float32),
+        score=np.zeros(0, np.float32), ignore_offsets=none,
+        ignore_xyxy=np.zeros((0, 4), np.float32),
+    )  # fmt: skip

@@ -349,17 +349,22 @@ def _endless(
 ) -> Iterator[Sample]:
     """The training samples of one source, over and over, this worker's share of them."""
     if source.photographs:
-        yield from _endless_photographs(source, recipe.augment, rng)
+        yield from endless_photographs(source, recipe.augment, rng)
     while True:
         # Looked up again each time round: a folder that is still being rendered grows.
         paths = shard_paths(source.shards, "train")[index::count]
         yield from shards.read(paths, rng, shuffle=_SHUFFLE)
 
 
-def _endless_photographs(
+def endless_photographs(
     source: SourceSettings, augment: AugmentSettings, rng: np.random.Generator
 ) -> Iterator[Sample]:
-    """Photographs over and over, some of those with a matte before other backgrounds."""
+    """Photographs over and over, some of those with a matte before other backgrounds.
+
+    Raises:
+        FileNotFoundError: there is no such store, or no mattes.
+        ValueError: the mattes are those of another store.
+    """
     store = PhotographStore.load(source.photographs)
     pictures = store.part("train")
     mattes = Mattes.load(source.mattes) if source.mattes else None
