@@ -42,6 +42,15 @@ def test_there_are_recipes():
         ("kind = 'lifter'\nname = 'x'\nseed = 'a'", "seed must be int"),
         ("kind = 'lifter'", "name"),
         ("kind = ", "not TOML"),
+        (
+            "kind = 'keypoints'\nname = 'x'\n[augment]\nrecomposed = 0.5",
+            "needs a source with mattes",
+        ),
+        ("kind = 'keypoints'\nname = 'x'\n[augment]\nwindow = 128", "window = is for the detector"),
+        (
+            "kind = 'keypoints'\nname = 'x'\n[[sources]]\nshards = 'a'\nmattes = 'b'",
+            "mattes = belong",
+        ),
     ],
 )
 def test_what_nobody_would_read_is_refused(tmp_path, text, message):

@@ -169,7 +169,14 @@ class Recipe:
         except tomllib.TOMLDecodeError as error:
             raise ValueError(f"recipe {path} is not TOML: {error}") from None
         recipe: Recipe = _build(cls, values, str(path))
+        recipe._refuse_what_nothing_reads(str(path))
         return recipe
+
+    def _refuse_what_nothing_reads(self, where: str) -> None:
+        if self.augment.recomposed and not any(source.mattes for source in self.sources):
+            raise ValueError(f"{where}: recomposed = needs a source with mattes =")
+        if self.augment.window and self.kind != "detector":
+            raise ValueError(f"{where}: window = is for the detector, this trains {self.kind!r}")
 
     @classmethod
     def load_json(cls, path: Path) -> Recipe:
