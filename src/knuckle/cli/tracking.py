@@ -70,10 +70,11 @@ class Track:
         raw = self.raw or self.offline
         tracker = _tracker(self.max_hands, raw, self.weights, self.hand_length_mm)
         again = partial(open_source, self.source, camera=camera, fps=self.fps)
-        folder = self.output or default_folder(self.source)
         with again() as source:
+            name = source.info.name
+            folder = self.output or default_folder(name)
             info = RunInfo.of(
-                self.source, source.size, camera=camera, fps=source.fps, weights=tracker.versions
+                name, source.size, camera=camera, fps=source.fps, weights=tracker.versions
             )
             names = _names(self.format) + ["overlay"] * self.overlay
             sinks = open_sinks(names, folder, info)
@@ -112,7 +113,7 @@ class Bench:
         tracker = HandTracker(max_hands=self.max_hands, weights_dir=self.weights)
         source = open_source(self.source)
         width, height = source.size
-        print(f"{self.source}: {width} x {height}, {os.cpu_count()} processors")
+        print(f"{source.info.name}: {width} x {height}, {os.cpu_count()} processors")
         print(table(measure(source, tracker, overlay=self.overlay, limit=self.frames)))
         python = self.mediapipe_python
         if python is None and find_spec("mediapipe"):
@@ -184,7 +185,11 @@ class Live:
         name = str(self.camera_index) if self.source is None else self.source
         with open_source(name, camera=camera) as source:
             info = RunInfo.of(
-                name, source.size, camera=camera, fps=source.fps, weights=tracker.versions
+                source.info.name,
+                source.size,
+                camera=camera,
+                fps=source.fps,
+                weights=tracker.versions,
             )
             sinks = open_sinks(_names(self.format), self.record, info) if self.record else []
             summary = live(

@@ -6,9 +6,12 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
+from urllib.parse import urlsplit, urlunsplit
 
 import av
+import av.error
 from av.container import InputContainer
+from av.video.stream import VideoStream
 
 from knuckle.results import Frame
 from knuckle.video import file
@@ -16,6 +19,8 @@ from knuckle.video.decode import DECODE_ERRORS, pictures
 from knuckle.video.errors import SourceBrokenError, SourceEmptyError, SourceNotFoundError
 from knuckle.video.source import Losses, Source, SourceInfo, SourceOptions, resumed
 
+#: Between two attempts to reconnect; doubled each time.
+_PAUSE_S = 0.1
 #: Formats without timestamps, for which libav invents 25 frames a second.
 UNTIMED = frozenset({"mpjpeg", "mjpeg"})
 
@@ -27,7 +32,8 @@ class Patience:
     Attributes:
         connect_s: for an answer to the first call.
         read_s: for the next packet, before the connection counts as lost.
-        reconnect_s: for a lost stream to come back, before it counts as ended.
+        reconnect_s: since the last picture, before the stream counts as ended. A sender that
+            answers and has no picture is as lost as one that does not answer.
     """
 
     connect_s: float = 10.0
@@ -45,40 +51,65 @@ def open_source(source: str, options: SourceOptions, patience: Patience | None =
 
     One that has an end (a video file on a web server) is read frame by frame like a file. A live
     one hands out its newest frame; when the connection is lost it is opened again, and its time
-    goes on by the clock.
+    goes on by the clock. Its name is the URL without user and password.
     """
-    patience = patience or Patience()
+    patience, name, asked_s = patience or Patience(), without_credentials(source), time.monotonic()
     try:
         container = _connect(source, patience.connect_s, patience)
     except DECODE_ERRORS as error:
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        silent = time.monotonic() - asked_s >= patience.connect_s
+        found = f"silence for {patience.connect_s:g} s" if silent else _reason(error)
         raise SourceNotFoundError(
-            f"{source} does not answer with a video ({reason}): expected an RTSP or HTTP stream; "
-            "check the address, the network and the password"
+            f"{name} does not answer with a video ({found}): expected an RTSP or HTTP stream; "
+            f"{_what_next(error)}"
         ) from None
     if container.duration:
-        return file.from_container(container, source, options)
+        return file.from_container(container, name, options)
     if options.fps is not None:
         container.close()
-        raise ValueError(f"{source} brings its own times: an fps is only for folders and cameras")
-    file.video_stream(container, source)
+        raise ValueError(f"{name} brings its own times: an fps is only for folders and cameras")
+    rate = file.video_stream(container, name).average_rate
     losses = Losses()
     frames = _frames(container, source, options, losses, patience)
     try:
         first = next(frames)
     except (StopIteration, SourceBrokenError):
         raise SourceEmptyError(
-            f"{source} answers but sends no frame that can be decoded: check it in a player"
+            f"{name} answers but sends no frame that can be decoded: check it in a player"
         ) from None
     height, width = first.image.shape[:2]
-    rate = container.streams.video[0].average_rate
-    info = SourceInfo(source, (width, height), float(rate) if rate else None, live=True)
+    info = SourceInfo(name, (width, height), float(rate) if rate else None, live=True)
     return Source(info, resumed(first, frames), losses)
+
+
+def without_credentials(url: str) -> str:
+    """A URL as it may be shown and stored: no user, no password."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error)).lower()
+
+
+def _what_next(error: Exception) -> str:
+    if isinstance(error, av.error.HTTPUnauthorizedError | av.error.HTTPForbiddenError):
+        return "put the right user and password before the host, as in rtsp://USER:PASSWORD@host"
+    if isinstance(error, av.error.HTTPNotFoundError):
+        return "the host is there, check what comes after it in the address"
+    return "check the address and the network"
 
 
 def _connect(source: str, timeout_s: float, patience: Patience) -> InputContainer:
     options = {"rtsp_transport": "tcp"} if source.startswith("rtsp") else {}
     return av.open(source, options=options, timeout=(timeout_s, patience.read_s))
+
+
+def _live_video(container: InputContainer, source: str) -> VideoStream:
+    """Its video, decoded without delay: threads that share out frames hold one back each."""
+    stream = file.video_stream(container, without_credentials(source))
+    stream.thread_type = "SLICE"
+    return stream
 
 
 def _frames(
@@ -89,36 +120,40 @@ def _frames(
     patience: Patience,
     now: Callable[[], float] = time.monotonic,
 ) -> Generator[Frame, None, None]:
-    start_s, last_s, index = now(), -1e-3, 0
+    start_s = seen_s = now()
+    last_s, index = -1e-3, 0
     while container is not None:
         joined_s, first_s = now() - start_s, None
         with closing(container):
-            stream = file.video_stream(container, source)
+            stream = _live_video(container, source)
             timed = container.format.name not in UNTIMED
             try:
                 for image, time_s in pictures(container, stream, losses):
+                    seen_s = now()
                     first_s = time_s if first_s is None else first_s
                     # Within a connection the sender's clock, between them ours.
-                    shown_s = joined_s + time_s - first_s if timed else now() - start_s
+                    shown_s = joined_s + time_s - first_s if timed else seen_s - start_s
                     last_s = max(shown_s, last_s + 1e-3)
                     yield Frame(image, last_s, index, options.camera)
                     index += 1
             except DECODE_ERRORS:
                 pass  # a lost connection: the same as one that ends
-        container = _reconnect(source, patience, now)
+        container = _reconnect(source, seen_s + patience.reconnect_s, patience, now)
     raise SourceBrokenError(
-        f"{source} stopped after {index} frames and did not come back within "
+        f"{without_credentials(source)} stopped after {index} frames and did not come back within "
         f"{patience.reconnect_s:g} s: what came before is complete; check the sender"
     )
 
 
-def _reconnect(source: str, patience: Patience, now: Callable[[], float]) -> InputContainer | None:
+def _reconnect(
+    source: str, deadline_s: float, patience: Patience, now: Callable[[], float]
+) -> InputContainer | None:
     """The stream once it answers again, None if it does not in time."""
-    deadline_s, pause_s = now() + patience.reconnect_s, 0.1
+    pause_s = _PAUSE_S
     while (left_s := deadline_s - now()) > 0:
+        time.sleep(min(pause_s, left_s))
         try:
-            return _connect(source, left_s, patience)
+            return _connect(source, max(deadline_s - now(), _PAUSE_S), patience)
         except DECODE_ERRORS:
-            time.sleep(min(pause_s, left_s))
             pause_s *= 2
     return None
