@@ -1,9 +1,11 @@
+import itertools
+
 import cv2
 import numpy as np
 import pytest
 
 from knuckle.data import rendered
-from knuckle.data.rendered import Job, in_processes, write_crops, write_frames
+from knuckle.data.rendered import SETS, Job, in_processes, write_crops, write_frames
 from knuckle.data.shards import read_shard
 
 
@@ -32,6 +34,13 @@ def test_two_workers_write_what_one_writes(tmp_path):
             assert left.key == right.key
             assert (left.image == right.image).all()
             np.testing.assert_array_equal(left.hands[0].joints_px, right.hands[0].joints_px)
+
+
+def test_sets_of_one_seed_differ_from_each_other(tmp_path):
+    shards = [write(Job(tmp_path, 1))[0] for write in SETS.values()]
+    assert len({path.name for path in shards}) == len(SETS)
+    first = [next(iter(read_shard(path))).image for path in shards]
+    assert all(a.shape != b.shape or (a != b).any() for a, b in itertools.combinations(first, 2))
 
 
 def test_frames_keep_their_size(tmp_path):

@@ -15,8 +15,8 @@ from knuckle.cli.verb import EXIT_ERROR, Dataset
 class Render:
     """Render a training set: shards of pictures with everything known about their hands."""
 
-    kind: Annotated[Literal["crops", "frames"], tyro.conf.Positional]
-    """Close-ups of one hand, for keypoints, or whole frames, for the detector."""
+    kind: Annotated[Literal["crops", "plain", "frames"], tyro.conf.Positional]
+    """Close-ups of one hand, of all kinds or in ordinary light (plain), or a detector's frames."""
     out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """Folder for the shards; a run that was interrupted goes on with those that are missing."""
     count: int
@@ -32,10 +32,10 @@ class Render:
 
     def run(self) -> int:
         """Render."""
-        from knuckle.data.rendered import Job, write_crops, write_frames
+        from knuckle.data.rendered import SETS, Job
 
         job = Job(self.out, self.count, self.seed, self.workers, self.backgrounds, self.first)
-        paths = write_crops(job) if self.kind == "crops" else write_frames(job)
+        paths = SETS[self.kind](job)
         print(f"{len(paths)} shards in {self.out}")
         return 0
 

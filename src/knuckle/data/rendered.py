@@ -1,6 +1,6 @@
 """Rendered data sets, written as shards by several processes.
 
-    python -m knuckle.data.rendered crops OUT --count 60000 --workers 2
+    knuckle data render crops OUT --count 60000 --workers 2
 
 Every shard has its own seed, so that the same command gives the same samples however many workers
 there are, and a run that was stopped goes on with the shards that are missing.
@@ -14,11 +14,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from zlib import crc32
 
 import cv2
 import numpy as np
-import tyro
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from knuckle.data.shards import write_shard
@@ -26,6 +25,7 @@ from knuckle.render.backgrounds import Backgrounds
 from knuckle.render.scene import (
     CROPS,
     FRAMES,
+    PLAIN,
     CropSettings,
     FrameSettings,
     World,
@@ -52,7 +52,7 @@ class Job:
         first: number of the first sample, to add to a set that exists (a multiple of 1,000).
     """
 
-    out: tyro.conf.Positional[Path]
+    out: Path
     count: int
     seed: int = 0
     workers: int = 1
@@ -60,14 +60,14 @@ class Job:
     first: int = 0
 
 
-def write_crops(job: Job, settings: CropSettings = CROPS) -> list[Path]:
+def write_crops(job: Job, settings: CropSettings = CROPS, kind: str = "crops") -> list[Path]:
     """Write close-ups of one hand (``scene.render_crops``); returns the shards."""
     world = World.of(Backgrounds.load(*job.backgrounds))
 
     def renderer(rng: np.random.Generator, count: int, prefix: str) -> Iterator[Sample]:
         return render_crops(rng, count, world, settings, prefix=prefix)
 
-    return _write(job, "crops", renderer)
+    return _write(job, kind, renderer)
 
 
 def write_frames(
@@ -80,6 +80,19 @@ def write_frames(
         return render_frames(rng, count, world, settings, *size, prefix=prefix)
 
     return _write(job, "frames", renderer)
+
+
+def write_plain(job: Job) -> list[Path]:
+    """Write close-ups of one hand in ordinary light (``scene.PLAIN``); returns the shards."""
+    return write_crops(job, PLAIN, "plain")
+
+
+#: What can be rendered, by name.
+SETS: dict[str, Callable[[Job], list[Path]]] = {
+    "crops": write_crops,
+    "plain": write_plain,
+    "frames": write_frames,
+}
 
 
 def _write(job: Job, kind: str, renderer: Renderer) -> list[Path]:
@@ -108,7 +121,7 @@ def _write(job: Job, kind: str, renderer: Renderer) -> list[Path]:
 def _render_shard(renderer: Renderer, kind: str, shard: tuple[Path, int, int]) -> int:
     path, size, seed = shard
     index = int(path.stem.rsplit("-", 1)[1])
-    rng = np.random.default_rng([seed, index, len(kind)])
+    rng = np.random.default_rng([seed, index, crc32(kind.encode())])
     group = f"{kind}-{seed:03d}-{index:05d}"
     samples = (replace(s, group=s.key) for s in renderer(rng, size, f"{group}-"))
     return write_shard(path, samples)
@@ -139,35 +152,3 @@ _WORK: list[Callable] = []
 
 def _call_work(item: object) -> int:
     return _WORK[0](item)
-
-
-@dataclass(frozen=True)
-class _Crops:
-    """Close-ups of one hand, as the keypoint network sees it."""
-
-    job: Annotated[Job, tyro.conf.arg(name="")]
-
-    def run(self) -> None:
-        write_crops(self.job)
-
-
-@dataclass(frozen=True)
-class _Frames:
-    """Whole frames, as the detector sees them."""
-
-    job: Annotated[Job, tyro.conf.arg(name="")]
-    width: int = 320
-    height: int = 240
-
-    def run(self) -> None:
-        write_frames(self.job, size=(self.width, self.height))
-
-
-def main() -> None:
-    """The command line."""
-    commands: dict[str, Callable[..., _Crops | _Frames]] = {"crops": _Crops, "frames": _Frames}
-    tyro.extras.subcommand_cli_from_dict(commands, prog="knuckle.data.rendered").run()
-
-
-if __name__ == "__main__":
-    main()

@@ -8,7 +8,7 @@ import pytest
 from knuckle.crop import Crop
 from knuckle.render.backgrounds import Backgrounds
 from knuckle.render.camera_faults import CameraFaults
-from knuckle.render.scene import CROPS, World, render_crops
+from knuckle.render.scene import CROPS, PLAIN, World, render_crops
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +53,18 @@ def test_crops_come_from_all_fields_of_view_and_distances(world):
     distance = np.array([s.hands[0].joints_mm[0, 2] for s in samples])
     assert distance.min() < 350 and distance.max() > 1200
     assert any(len(s.hands) == 2 for s in samples)
+
+
+def test_plain_crops_show_more_of_a_hand(world):
+    small = {"size_px": 80, "crop_px": (57.0, 64.0)}
+    plain, usual = (
+        list(render_crops(np.random.default_rng(3), 64, world, replace(settings, **small)))
+        for settings in (PLAIN, CROPS)
+    )
+    alone = [np.mean([len(s.hands) == 1 for s in samples]) for samples in (plain, usual)]
+    seen = [np.mean([s.hands[0].visible for s in samples]) for samples in (plain, usual)]
+    assert alone[0] > 0.8 > alone[1]
+    assert seen[0] > seen[1] + 0.05
 
 
 def test_crops_of_touching_hands_show_a_right_and_a_left_hand_that_meet(world):

@@ -70,8 +70,21 @@ class CropSettings:
     faults: CameraFaults = field(default_factory=CameraFaults)
 
 
-#: The usual settings.
+#: The usual settings: half of the hands touch another or have one beside them, half are hidden by
+#: more than a third.
 CROPS = CropSettings()
+
+#: One hand in ordinary light, hidden by little but itself, as most users' pictures show it.
+PLAIN = CropSettings(
+    fov_deg=(30.0, 90.0),
+    distance_m=(0.25, 1.2),
+    contact=0.0,
+    second_hand=0.08,
+    occluder=0.06,
+    distractor=0.10,
+    fisheye=0.03,
+    faults=CameraFaults(strength=0.5),
+)
 
 
 def render_crop(
