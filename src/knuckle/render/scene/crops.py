@@ -70,11 +70,10 @@ class CropSettings:
     faults: CameraFaults = field(default_factory=CameraFaults)
 
 
-#: The usual settings: half of the hands touch another or have one beside them, half are hidden by
-#: more than a third.
+#: The usual settings: almost half of the hands touch another or have one beside them.
 CROPS = CropSettings()
 
-#: One hand in ordinary light, hidden by little but itself, as most users' pictures show it.
+#: One hand, hidden by little but itself, before an ordinary camera, as most users' pictures show.
 PLAIN = CropSettings(
     fov_deg=(30.0, 90.0),
     distance_m=(0.25, 1.2),
