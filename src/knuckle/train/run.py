@@ -26,6 +26,9 @@ from knuckle.train.samples import SamplePictures
 from knuckle.train.streams import training_loader, validation_loaders
 from knuckle.train.weights import load_weights, part_of
 
+#: A run that is killed loses at most this much.
+_CHECKPOINT_EVERY = timedelta(minutes=2)
+
 
 def train(recipe: Recipe, runs: Path = Path("runs"), *, fresh: bool = False) -> Path:
     """Train until the recipe's time is spent; resume if the run has begun before.
@@ -114,7 +117,7 @@ def _trainer(recipe: Recipe, folder: Path) -> L.Trainer:
             ModelCheckpoint(
                 folder,
                 filename="last",
-                train_time_interval=every,
+                train_time_interval=min(every, _CHECKPOINT_EVERY),
                 save_top_k=1,
                 enable_version_counter=False,
             ),
