@@ -93,7 +93,12 @@ def measure(source: Source, tracker: HandTracker, *, overlay: bool, limit: int) 
         tracker: a fresh one.
         overlay: also draw the hands and encode the video.
         limit: stop after so many frames.
+
+    Raises:
+        ValueError: the limit leaves no frame.
     """
+    if limit < 1:
+        raise ValueError(f"expected at least 1 frame to measure, got {limit}")
     watch, first_s = Stopwatch(), 0.0
     memory: list[float] = []
     started_s = time.perf_counter()

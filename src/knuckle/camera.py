@@ -70,8 +70,11 @@ class Camera:
         path = Path(path)
         try:
             values = json.loads(path.read_text())
-        except FileNotFoundError:
-            raise FileNotFoundError(f"camera file {path} does not exist") from None
+        except (FileNotFoundError, IsADirectoryError):
+            raise FileNotFoundError(
+                f"camera file {path} does not exist: expected JSON with fx, fy, cx, cy, as "
+                "knuckle camera calibrate writes it"
+            ) from None
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"camera file {path} is not JSON: {error}") from None
         known = {"fx", "fy", "cx", "cy", "distortion"}

@@ -68,13 +68,15 @@ def open_sinks(names: Sequence[str], folder: Path, info: RunInfo) -> list[Sink]:
     """Make the folder and open the sinks with these names in ``SINKS``.
 
     Raises:
-        OutputError: a name is unknown, or something cannot be written.
+        OutputError: a name is unknown, none is given, or something cannot be written.
     """
     unknown = sorted(set(names) - set(SINKS))
     if unknown:
         raise OutputError(
             f"there is no format {', '.join(map(repr, unknown))}: choose from {', '.join(SINKS)}"
         )
+    if not names:
+        raise OutputError(f"no format was given: choose one or more from {', '.join(SINKS)}")
     make_folder(folder)
     with ExitStack() as opened:
         sinks = [opened.enter_context(SINKS[name](folder, info)) for name in dict.fromkeys(names)]

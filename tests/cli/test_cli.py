@@ -83,7 +83,9 @@ class TestTrack:
             (["93"], "camera 93 gives no picture"),
             (["clip.mp4", "-o", "notes.mp4/out"], "cannot make the folder"),
             (["clip.mp4", "--format", "xml"], "no format 'xml'"),
+            (["clip.mp4", "--format", " ,"], "no format was given"),
             (["clip.mp4", "--camera", "none.json"], "camera file none.json does not exist"),
+            (["clip.mp4", "--camera", "empty"], "camera file empty does not exist"),
             (["clip.mp4", "--camera", "notes.mp4"], "is not JSON"),
             (["clip.mp4", "--fps", "25"], "brings its own times"),
         ],
@@ -165,6 +167,33 @@ class TestHelp:
         with pytest.raises(SystemExit) as ended:
             main(["track", "clip.mp4", "--no-such-flag"])
         assert ended.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "pattern"),
+    [
+        (["bench", "clip.mp4", "--frames", "0"], "at least 1 frame"),
+        (["bench", "clip.mp4", "--mediapipe-python", "none"], "there is no none"),
+        (["live", "--camera-index", "-1"], "count from 0"),
+    ],
+)
+def test_bad_numbers_and_names_are_one_sentence(
+    arguments: list[str], pattern: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_video(Path("clip.mp4"), 2)
+    assert main(arguments) == 2
+    assert re.search(pattern, capsys.readouterr().err)
+
+
+def test_ctrl_c_while_the_arguments_are_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tyro.extras.subcommand_cli_from_dict", interrupted)
+    assert main(["track", "clip.mp4"]) == 130
+    assert_one_sentence(capsys, "interrupted")
 
 
 def test_a_missing_library_names_its_extra(

@@ -237,3 +237,5 @@ class TestCalibrate:
         cv2.imwrite("board/0.png", np.full((240, 320), 90, np.uint8))
         assert main(["camera", "calibrate", "board"]) == 2
         assert "found it in 0 of 1 frames" in capsys.readouterr().err
+        assert main(["camera", "calibrate", "board", "--columns", "2"]) == 2
+        assert "at least 3 x 3 inner corners, got 2 x 6" in capsys.readouterr().err

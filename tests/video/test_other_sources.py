@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -92,6 +93,12 @@ class TestImage:
         with pytest.raises(SourceUnreadableError, match="not an image"):
             open_source(tmp_path / "a.jpg")
 
+    def test_an_image_of_floats(self, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+        cv2.imwrite(str(tmp_path / "a.tiff"), picture(3).astype(np.float32))
+        with pytest.raises(SourceUnreadableError, match="of 8 or 16 bits"):
+            open_source(tmp_path / "a.tiff")
+        assert capfd.readouterr().err == ""
+
     def test_missing(self, tmp_path: Path) -> None:
         with pytest.raises(SourceNotFoundError, match="does not exist"):
             open_source(tmp_path / "a.jpg")
@@ -129,6 +136,15 @@ class TestCamera:
         with pytest.raises(SourceNotFoundError, match="camera 93 gives no picture"):
             open_source(93)
         assert capfd.readouterr().err == ""  # OpenCV's own lines would bury the sentence
+
+    def test_a_camera_that_others_may_open(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "video93").touch()
+        monkeypatch.setattr("knuckle.video.webcam._DEVICES", tmp_path)
+        monkeypatch.setattr(os, "access", lambda path, mode: False)  # the tests may run as root
+        with pytest.raises(SourceNotFoundError, match=r"video93 closed to them; join its group"):
+            open_source(93)
 
 
 def _at_100_fps(read):

@@ -15,7 +15,7 @@ from clips import number_of, write_images, write_video
 from fakes import CAMERA, INFO, SIZE, FakeTracker, frame, pose
 from knuckle.hand import BONES
 from knuckle.output import SINKS, Recording, RunInfo, open_recording
-from knuckle.video import open_source
+from knuckle.video import SourceNotFoundError, open_source
 from knuckle.viewer.live import live
 from knuckle.viewer.play import Player, hands_of, pictures_of, view
 from knuckle.viewer.stage import Stage, StageSettings, ball_mesh, rod_mesh, turns_from_z
@@ -127,7 +127,25 @@ def test_a_result_whose_video_is_gone_is_still_shown(
     found = recording(tmp_path, "moved/away.mp4")
     turns = iter(range(2))
     view(found, None, ANYWHERE, keep_on=lambda: next(turns, None) is not None)
-    assert "http://127.0.0.1:" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "http://127.0.0.1:" in said
+    assert "moved/away.mp4" in said
+    assert "--video FILE says where it is now" in said
+    with pytest.raises(SourceNotFoundError, match=r"no video in elsewhere\.mp4"):
+        view(found, Path("elsewhere.mp4"), ANYWHERE)
+
+
+def test_a_result_without_frames(tmp_path: Path) -> None:
+    with SINKS["npz"](tmp_path, INFO):
+        pass
+    with pytest.raises(ValueError, match="nothing to play"):
+        view(open_recording(tmp_path), None, ANYWHERE)
+
+
+@pytest.mark.parametrize("port", [-1, 0, 65536])
+def test_a_port_that_does_not_exist(port: int) -> None:
+    with pytest.raises(ValueError, match="a number from 1 to 65535"):
+        StageSettings(port=port)
 
 
 def test_hands_come_back_with_their_ids(tmp_path: Path) -> None:

@@ -62,13 +62,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(f"knuckle {version('knuckle')}")
         return 0
-    verb = tyro.extras.subcommand_cli_from_dict(
-        VERBS,
-        prog="knuckle",
-        description="Hands in ordinary video: every knuckle, fingertip and wrist in 3D.",
-        args=arguments,
-        config=CONFIG,
-    )
+    try:
+        verb = tyro.extras.subcommand_cli_from_dict(
+            VERBS,
+            prog="knuckle",
+            description="Hands in ordinary video: every knuckle, fingertip and wrist in 3D.",
+            args=arguments,
+            config=CONFIG,
+        )
+    except KeyboardInterrupt:
+        return _interrupted()
     return run_verb(verb)
 
 
@@ -91,8 +94,12 @@ def run_verb(verb: Verb) -> int:
             raise
         return _fail(f"this needs {error.name}: pip install 'knuckle[{extra}]'")
     except KeyboardInterrupt:
-        print("knuckle: interrupted", file=sys.stderr)
-        return EXIT_SIGNAL + 2
+        return _interrupted()
+
+
+def _interrupted() -> int:
+    print("knuckle: interrupted", file=sys.stderr)
+    return EXIT_SIGNAL + 2
 
 
 def _fail(sentence: str) -> int:

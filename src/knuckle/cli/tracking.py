@@ -110,14 +110,19 @@ class Bench:
         from knuckle.pipeline import HandTracker
         from knuckle.video import open_source
 
+        python = self.mediapipe_python
+        if python is None and find_spec("mediapipe"):
+            python = Path(sys.executable)
+        if python is not None and not python.is_file():
+            raise FileNotFoundError(
+                f"there is no {python}: expected the Python of an environment with mediapipe, as "
+                ".venv-peers/bin/python"
+            )
         tracker = HandTracker(max_hands=self.max_hands, weights_dir=self.weights)
         source = open_source(self.source)
         width, height = source.size
         print(f"{source.info.name}: {width} x {height}, {os.cpu_count()} processors")
         print(table(measure(source, tracker, overlay=self.overlay, limit=self.frames)))
-        python = self.mediapipe_python
-        if python is None and find_spec("mediapipe"):
-            python = Path(sys.executable)
         if python is not None:
             peer = measure_mediapipe(
                 Path(self.source), python=python, max_hands=self.max_hands, limit=self.frames
@@ -180,6 +185,10 @@ class Live:
         from knuckle.viewer.live import live
         from knuckle.viewer.stage import StageSettings
 
+        if self.source is None and self.camera_index < 0:
+            raise ValueError(
+                f"the cameras of this machine count from 0, got --camera-index {self.camera_index}"
+            )
         camera = load_camera(self.camera)
         tracker = _tracker(self.max_hands, self.raw, self.weights)
         name = str(self.camera_index) if self.source is None else self.source

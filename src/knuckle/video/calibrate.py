@@ -19,6 +19,8 @@ from knuckle.results import Frame
 #: Views beyond these add time and hardly anything else.
 MAX_VIEWS = 40
 MIN_VIEWS = 6
+#: OpenCV finds no smaller board.
+_MIN_CORNERS = 3
 #: A view is new if its corners moved by this share of the picture's diagonal since the last one.
 _MOVED = 0.04
 #: A larger error says that the board is not flat, not sharp, or not the one that was described.
@@ -67,8 +69,14 @@ def calibrate(frames: Iterable[Frame], columns: int, rows: int) -> Calibration:
         rows: number of rows of them.
 
     Raises:
-        ValueError: the board was seen too seldom, or the views contradict each other.
+        ValueError: there is no such board, it was seen too seldom, or the views contradict each
+            other.
     """
+    if min(columns, rows) < _MIN_CORNERS:
+        raise ValueError(
+            f"expected a checkerboard with at least {_MIN_CORNERS} x {_MIN_CORNERS} inner corners, "
+            f"got {columns} x {rows}: count the corners where four squares meet"
+        )
     views: list[np.ndarray] = []
     size, n_frames, n_seen = (0, 0), 0, 0
     for frame in frames:

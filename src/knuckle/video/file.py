@@ -72,11 +72,10 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         return stream
-    kinds = sorted({str(stream.type) for stream in container.streams}) or ["nothing"]
+    kinds = sorted({str(stream.type) for stream in container.streams})
     container.close()
-    raise SourceUnreadableError(
-        f"{name} holds no video, only {' and '.join(kinds)}: give a file that has pictures"
-    )
+    found = f"only {' and '.join(kinds)}" if kinds else "nor anything else"
+    raise SourceUnreadableError(f"{name} holds no video, {found}: give a file that has pictures")
 
 
 def _frames(

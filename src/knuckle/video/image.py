@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 
 from knuckle.results import Frame
 from knuckle.video.errors import SourceNotFoundError, SourceUnreadableError
+from knuckle.video.quiet import quiet_opencv
 from knuckle.video.source import Losses, Source, SourceInfo, SourceOptions
 
 IMAGE_SUFFIXES = (
@@ -56,14 +58,13 @@ def read_image(path: Path) -> np.ndarray:
     """
     if not path.is_file():
         raise SourceNotFoundError(f"{path} does not exist; expected an image: check the path")
+    bgr = None
     data = np.fromfile(path, dtype=np.uint8)  # imread cannot open every name on every system
-    try:
+    with quiet_opencv(), suppress(cv2.error):  # too many pixels for its limits
         bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except cv2.error:  # too many pixels for its limits
-        bgr = None
     if bgr is None:
         raise SourceUnreadableError(
             f"{path} is not an image that can be read ({data.size} bytes): expected a JPEG, PNG, "
-            "WebP, TIFF or BMP; check that it opens in an image viewer"
+            "WebP, TIFF or BMP of 8 or 16 bits; check that it opens in an image viewer"
         )
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
 from pathlib import Path
 
 import cv2
@@ -13,11 +13,13 @@ import numpy as np
 
 from knuckle.results import Frame
 from knuckle.video.errors import SourceBrokenError, SourceNotFoundError
+from knuckle.video.quiet import quiet_opencv
 from knuckle.video.source import Losses, Source, SourceInfo, SourceOptions
 
 #: Reads in a row that may fail before a camera counts as gone: about a second of pauses.
 _MAX_FAILURES = 30
 _PAUSE_S = 0.03
+_DEVICES = Path("/dev")
 
 
 def accepts(source: str) -> bool:
@@ -27,7 +29,7 @@ def accepts(source: str) -> bool:
 
 def open_source(source: str, options: SourceOptions) -> Source:
     """Open a camera and wait for its first picture. Time counts from that picture."""
-    with _quiet_opencv():
+    with quiet_opencv():
         capture = cv2.VideoCapture(int(source) if source.isdecimal() else source)
         if options.fps is not None:
             capture.set(cv2.CAP_PROP_FPS, options.fps)
@@ -36,10 +38,7 @@ def open_source(source: str, options: SourceOptions) -> Source:
         image = _read(capture) if capture.isOpened() else None
     if image is None:
         capture.release()
-        raise SourceNotFoundError(
-            f"camera {source} gives no picture: expected a camera that no other program uses, "
-            f"found {_cameras_found()}; plug it in, close other programs, or try another index"
-        )
+        raise SourceNotFoundError(f"camera {source} gives no picture: {_why_dark(source)}")
     height, width = image.shape[:2]
     fps = float(capture.get(cv2.CAP_PROP_FPS)) or None
     info = SourceInfo(source, (width, height), fps, live=True)
@@ -76,18 +75,16 @@ def _read(capture: cv2.VideoCapture) -> np.ndarray | None:
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB) if ok else None
 
 
-def _cameras_found() -> str:
-    devices = sorted(str(path) for path in Path("/dev").glob("video*"))
-    return ", ".join(devices) or "no /dev/video* on this machine"
-
-
-@contextmanager
-def _quiet_opencv() -> Iterator[None]:
-    """OpenCV prints several lines about a missing camera; ours is one sentence."""
-    logging = cv2.utils.logging
-    level = logging.getLogLevel()
-    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
-    try:
-        yield
-    finally:
-        logging.setLogLevel(level)
+def _why_dark(source: str) -> str:
+    device = _DEVICES / f"video{source}" if source.isdecimal() else Path(source)
+    if device.exists() and not os.access(device, os.R_OK | os.W_OK):
+        return (
+            f"expected a camera that this user may open, found {device} closed to them; join its "
+            "group, most often video, and log in again"
+        )
+    devices = ", ".join(sorted(str(path) for path in _DEVICES.glob("video*")))
+    return (
+        "expected a camera that no other program uses, found "
+        f"{devices or f'no {_DEVICES}/video* on this machine'}; plug it in, close other programs, "
+        "or try another index"
+    )

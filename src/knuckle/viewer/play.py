@@ -11,7 +11,7 @@ import numpy as np
 from knuckle.output import Recording, pose_from
 from knuckle.results import HandPose, TrackedHand
 from knuckle.video.decode import DECODE_ERRORS
-from knuckle.video.errors import SourceError
+from knuckle.video.errors import SourceError, SourceNotFoundError
 from knuckle.video.folder import images_in
 from knuckle.video.image import is_image, read_image
 from knuckle.video.seek import PicturesByTime
@@ -89,18 +89,29 @@ def hands_of(recording: Recording, frame: int) -> list[HandPose]:
 
 
 def pictures_of(recording: Recording, source: Path) -> Pictures:
-    """Pictures of a recording's frames from its source, if that can still be read."""
+    """Pictures of a recording's frames from its source.
+
+    Raises:
+        SourceError: it is not there, or cannot be read.
+    """
+    if source.is_dir():
+        paths = images_in(source)
+        return lambda row: read_image(paths[int(recording.frames["frame"][row])])
+    if is_image(source):
+        image = read_image(source)
+        return lambda row: image
     try:
-        if source.is_dir():
-            paths = images_in(source)
-            return lambda row: read_image(paths[int(recording.frames["frame"][row])])
-        if is_image(source):
-            image = read_image(source)
-            return lambda row: image
         video = PicturesByTime(str(source))
-    except (SourceError, *DECODE_ERRORS):
-        return lambda row: None
+    except DECODE_ERRORS as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        raise SourceNotFoundError(
+            f"there is no video in {source} ({reason}): expected the one that was tracked"
+        ) from None
     return lambda row: video.at(float(recording.frames["time_s"][row]))
+
+
+def nothing(row: int) -> None:
+    """No picture, for any frame."""
 
 
 def view(
@@ -117,10 +128,25 @@ def view(
         video: where its video is now; by default where it was.
         settings: where to serve.
         keep_on: asked before every frame.
+
+    Raises:
+        ValueError: the recording has no frames.
+        SourceError: the video that was given cannot be read. Without the one that was tracked,
+            the hands are shown alone.
     """
+    if not len(recording.frames):
+        raise ValueError(
+            f"there is nothing to play: no frame of {recording.info.source} was tracked to the end"
+        )
     per_frame = np.unique(recording.hands["frame"], return_counts=True)[1]
     most = int(per_frame.max(initial=1))
-    pictures = pictures_of(recording, video or Path(recording.info.source))
+    try:
+        pictures = pictures_of(recording, video or Path(recording.info.source))
+    except SourceError as error:
+        if video is not None:
+            raise
+        print(f"{error}; the hands are shown alone, --video FILE says where it is now")
+        pictures = nothing
     title, size = Path(recording.info.source).name, recording.info.size
     with Stage(settings, title, size=size, max_hands=most) as stage:
         print(f"{stage.url}  (Ctrl-C ends)", flush=True)

@@ -43,6 +43,10 @@ class StageSettings:
     host: str = "127.0.0.1"
     port: int = 8080
 
+    def __post_init__(self) -> None:
+        if not 0 < self.port < 65536:
+            raise ValueError(f"a port is a number from 1 to 65535, got {self.port}")
+
 
 class Stage:
     """A page that shows one frame at a time. Use it in a ``with`` block.
