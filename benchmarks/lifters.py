@@ -1,13 +1,18 @@
 """Lifters on equal terms: the same posed hands, losses and seconds of one thread.
 
-    python benchmarks/lifters.py --seconds 60 --crops runs/data/crops
+    python benchmarks/lifters.py --seconds 60 --crops runs/data/crops --looks runs/data/looks.npz
 
 Trains a plain residual network, a graph network and both together (the shipped design), and the
 last one also from keypoints with independent noise, as lifters are usually trained. Each is
 then measured on posed hands that none has seen, by how well their keypoints are seen, and on
 rendered crops through the shipped keypoint network; none of them is given image features. The
-shipped lifter stands beside them, with and without its features. ``--seconds 0`` only counts and
-times.
+shipped lifter stands beside them, with and without its features, and the depth that the keypoint
+network itself gives at each joint, trained in the same run as the lifter and put at the hand's true
+size and distance. ``--seconds 0`` only counts and times.
+
+With ``--looks`` a second table gives the features to all: the same designs, and one that regresses
+depth from the features directly, learn from what one keypoint network saw in rendered crops
+(``knuckle.train.looks``) and are measured on the looks that were held back.
 """
 
 from __future__ import annotations
@@ -23,14 +28,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from knuckle import metrics
 from knuckle.crop import Crop, CropView
 from knuckle.data import shards
 from knuckle.export import export
-from knuckle.hand import N_JOINTS
-from knuckle.models.lifter import Lifter, LifterSettings
+from knuckle.hand import N_JOINTS, Joint
+from knuckle.models.lifter import UNIT_MM, Block, Lifter, LifterOutput, LifterSettings
 from knuckle.pipeline import EstimatorSettings
 from knuckle.pipeline.stages import Stages
 from knuckle.render.hand_model import HandModel
@@ -41,8 +46,11 @@ from knuckle.train.weights import load_weights
 
 #: How badly the joints of the held-out hands are seen, as a share of the hand's square.
 LEVELS = (0.01, 0.03, 0.1, 0.3)
+_SEEN = ("crops", "looks")
 _BATCH, _RATE, _DECAY, _CLIP = 256, 1e-3, 0.5, 1.0
 _HELD_OUT, _CROPS = 2048, 1000
+#: Looks are turned by so many radians and shaken by so many sigmas, as ``train/streams.py`` does.
+_TURN, _SHAKE = 0.1, 0.3
 
 Batch = dict[str, np.ndarray]
 
@@ -60,6 +68,57 @@ CONTESTANTS = {
     "graph": Contestant(LifterSettings(whole_width=0, width=128, graph_blocks=4)),
     "residual, then graph": Contestant(LifterSettings()),
     "the same, independent noise": Contestant(LifterSettings(), independent=True),
+}
+
+
+class DirectDepth(nn.Module):
+    """Depth from the image alone: features of all joints to their depths, keypoints only to place.
+
+    As wide and deep as the lifter's network over the whole hand. The hand's distance follows from
+    its size, which is regressed as well, and from how large it is seen.
+    """
+
+    _SIZE_MM = 40.0  # root mean square of a hand's joints about their mean, along each axis
+
+    def __init__(self, settings: LifterSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        width = settings.whole_width
+        self.first = nn.Linear(N_JOINTS * settings.feature_size, width)
+        self.blocks = nn.Sequential(*(Block(width) for _ in range(settings.whole_blocks)))
+        self.out = nn.Linear(width, 2 * N_JOINTS + 1)
+
+    def forward(self, rays: Tensor, sigma: Tensor, features: Tensor) -> LifterOutput:
+        """As ``Lifter.forward``; every joint lies on its ray."""
+        out = self.out(self.blocks(torch.relu(self.first(features.flatten(1)))))
+        behind, log_sigma, log_size = out.split([N_JOINTS, N_JOINTS, 1], dim=-1)
+        behind = (behind - behind[:, :1]) * UNIT_MM  # the wrist
+        extent = (rays - rays.mean(dim=1, keepdim=True)).square().mean(dim=(1, 2)).sqrt()
+        distance = self._SIZE_MM * log_size[:, 0].exp() / extent.clamp(min=1e-6)
+        depth = (distance[:, None] + behind).clamp(min=1.0)[..., None]
+        places = torch.cat([rays * depth, depth], dim=-1)
+        return LifterOutput(places - places[:, :1], log_sigma + float(np.log(5.0)))
+
+
+@dataclass(frozen=True)
+class Seeing:
+    """A design that learns from looks.
+
+    Attributes:
+        make: the network.
+        features: whether it is given the image's features.
+    """
+
+    make: Callable[[], nn.Module]
+    features: bool = True
+
+
+SEEING = {
+    "plain residual": Seeing(lambda: Lifter(CONTESTANTS["plain residual"].settings)),
+    "graph": Seeing(lambda: Lifter(CONTESTANTS["graph"].settings)),
+    "residual, then graph": Seeing(lambda: Lifter(LifterSettings())),
+    "residual, then graph, points alone": Seeing(lambda: Lifter(LifterSettings()), features=False),
+    "depth regressed from features": Seeing(lambda: DirectDepth(LifterSettings())),
 }
 
 
@@ -102,33 +161,64 @@ class Hands:
 
 
 def train(contestant: Contestant, hands: Hands, seconds: float) -> tuple[Lifter, int]:
-    """Train for so many seconds of one thread; making the hands is not counted.
-
-    Returns the lifter and the number of steps.
-    """
+    """Train on posed hands, without features; returns the lifter and the number of steps."""
     torch.manual_seed(0)
     lifter = Lifter(contestant.settings)
-    optimiser = torch.optim.AdamW(lifter.parameters(), lr=_RATE)
+    unseen = _unseen(_BATCH, lifter).numpy()
+    batches = ({**batch, "features": unseen} for batch in hands.batches(contestant.independent))
+    return lifter, _fit(lifter, batches, seconds)
+
+
+def train_seeing(contestant: Seeing, looks: Batch, seconds: float) -> tuple[nn.Module, int]:
+    """Train on looks, each a little turned and shaken; as ``train``."""
+    torch.manual_seed(0)
+    network = contestant.make()
+    return network, _fit(network, _varied_looks(looks, contestant.features), seconds)
+
+
+def _fit(network: nn.Module, batches: Iterator[Batch], seconds: float) -> int:
+    """Train for so many seconds of one thread, making the batches not counted; the steps."""
+    optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE)
     spent, steps = 0.0, 0
-    for batch in hands.batches(contestant.independent):
+    for batch in batches:
         if spent >= seconds:
             break
         start = time.process_time()
         for group in optimiser.param_groups:
             group["lr"] = _RATE * min(1.0, (1 - spent / seconds) / _DECAY)
         tensors = {name: torch.from_numpy(value) for name, value in batch.items()}
-        out = lifter(tensors["rays"], tensors["sigma"], _unseen(_BATCH, lifter))
+        out = network(tensors["rays"], tensors["sigma"], tensors["features"])
         loss = torch.stack(list(losses.lifter_losses(out, tensors).values())).sum()
         optimiser.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(lifter.parameters(), _CLIP)
+        torch.nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
         optimiser.step()
         spent += time.process_time() - start
         steps += 1
-    return lifter.eval(), steps
+    network.eval()
+    return steps
 
 
-def _unseen(n: int, lifter: Lifter) -> Tensor:
+def _varied_looks(looks: Batch, features: bool) -> Iterator[Batch]:
+    """Batches of looks, turned about the line of sight and their keypoints shaken."""
+    rng = np.random.default_rng(1)
+    while True:
+        drawn = rng.integers(0, len(looks["rays"]), _BATCH)
+        batch = {name: values[drawn] for name, values in looks.items()}
+        angle = rng.normal(0, _TURN, _BATCH)
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        turn = np.moveaxis(turn, -1, 0).astype(np.float32)  # (n, 2, 2)
+        joints = batch["joints_mm"].copy()
+        joints[..., :2] = joints[..., :2] @ turn
+        moved = rng.laplace(0, _SHAKE, batch["rays"].shape) * batch["sigma"][..., None]
+        yield batch | {
+            "rays": (batch["rays"] @ turn + moved).astype(np.float32),
+            "joints_mm": joints,
+            "features": batch["features"] * np.float32(features),
+        }
+
+
+def _unseen(n: int, lifter: nn.Module) -> Tensor:
     return torch.zeros(n, N_JOINTS, lifter.settings.feature_size)
 
 
@@ -137,7 +227,8 @@ def rendered_crops(folder: Path) -> Batch:
     stages = Stages(EstimatorSettings(threads=1))
     estimator = stages.keypoint_estimator
     rng = np.random.default_rng(3)
-    rows: dict[str, list[np.ndarray]] = {"rays": [], "sigma": [], "features": [], "joints_mm": []}
+    names = ("rays", "sigma", "features", "joints_mm", "wrist_mm")
+    rows: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for sample in shards.read(sorted(folder.glob("*-00000.tar"))[:1]):
         hand, camera = sample.hands[0], sample.camera
         if hand.joints_mm is None or camera is None or hand.visible is None:
@@ -149,6 +240,7 @@ def rendered_crops(folder: Path) -> Batch:
         rows["sigma"].append(keypoints.sigma_crop[0] * view.rays_per_px)
         rows["features"].append(keypoints.features[0])
         rows["joints_mm"].append(view.to_view(hand.joints_mm - hand.joints_mm[0]))
+        rows["wrist_mm"].append(view.to_view(hand.joints_mm[0]))
         if len(rows["rays"]) == _CROPS:
             break
     return {name: np.stack(values).astype(np.float32) for name, values in rows.items()}
@@ -157,13 +249,15 @@ def rendered_crops(folder: Path) -> Batch:
 Lift = Callable[[Batch], np.ndarray]
 
 
-def lift_with(lifter: Lifter) -> Lift:
-    """Joints (n, 21, 3) by a lifter that is given no image features."""
+def lift_with(lifter: nn.Module, *, features: bool = False) -> Lift:
+    """Joints (n, 21, 3) by a lifter that is given the image's features or not."""
 
     def lift(batch: Batch) -> np.ndarray:
         rays, sigma = torch.from_numpy(batch["rays"]), torch.from_numpy(batch["sigma"])
+        unseen = _unseen(len(rays), lifter)
+        given = torch.from_numpy(batch["features"]) if features else unseen
         with torch.no_grad():
-            return lifter(rays, sigma, _unseen(len(rays), lifter)).joints_mm.numpy()
+            return lifter(rays, sigma, given).joints_mm.numpy()
 
     return lift
 
@@ -182,14 +276,28 @@ def shipped(*, seeing: bool) -> Lift:
     return lift
 
 
+def own_depth(batch: Batch) -> np.ndarray:
+    """Joints (n, 21, 3) by the depth that the keypoint network gives at each joint directly.
+
+    Feature 0 is that depth behind the wrist in palm lengths (``train/losses.py: depth_losses``).
+    The true palm and the true distance are given, which no lifter is.
+    """
+    palm_mm = np.linalg.norm(batch["joints_mm"][:, Joint.MIDDLE_MCP], axis=-1, keepdims=True)
+    behind = batch["features"][..., 0] * palm_mm
+    depth = batch["wrist_mm"][:, None, 2] + behind - behind[:, :1]
+    places = np.concatenate([batch["rays"] * depth[..., None], depth[..., None]], axis=-1)
+    return places - places[:, :1]
+
+
 def errors(lift: Lift, sets: dict[str, Batch]) -> list[str]:
-    """MPJPE from the wrist, and PA-MPJPE for crops, in mm, a cell per set."""
+    """MPJPE from the wrist, mm, a cell per set; of those seen in pictures also PA and depth."""
     cells = []
     for name, batch in sets.items():
         found, truth = lift(batch), batch["joints_mm"]
         cell = f"{np.linalg.norm(found - truth, axis=-1).mean():.2f}"
-        if name == "crops":
-            cell += f" (PA {metrics.pa_mpjpe(found, truth).mean():.2f})"
+        if name in _SEEN:
+            depth = np.abs(found - truth)[..., 2].mean()
+            cell += f" (PA {metrics.pa_mpjpe(found, truth).mean():.2f}, depth {depth:.2f})"
         cells.append(cell)
     return cells
 
@@ -216,11 +324,37 @@ def milliseconds(settings: LifterSettings, state: dict[str, Tensor]) -> float:
     return 1e3 * float(np.median(times))
 
 
+def read_looks(path: Path, part: str) -> Batch:
+    """Looks of one part, those of hands of which all joints are known."""
+    with np.load(path) as stored:
+        names = ("rays", "sigma", "features", "joints_mm", "joint_weight")
+        looks = {name: stored[f"{part}/{name}"].astype(np.float32) for name in names}
+    whole = (looks["joint_weight"] > 0).all(axis=1)
+    return {name: values[whole] for name, values in looks.items()}
+
+
+def table_of_looks(path: Path, seconds: float) -> None:
+    """Print what each design makes of the image's features."""
+    training, sets = read_looks(path, "train"), {"looks": read_looks(path, "validation")}
+    print(f"\n{len(training['rays']):,} looks, {len(sets['looks']['rays'])} held back\n")
+    print("| with features | parameters | steps | looks |\n|---|---|---|---|", flush=True)
+    for name, contestant in SEEING.items():
+        network, steps = train_seeing(contestant, training, seconds)
+        cells = [_millions(network.state_dict()), str(steps)]
+        cells += errors(lift_with(network, features=contestant.features), sets)
+        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+
+
+def _millions(state: dict[str, Tensor]) -> str:
+    return f"{sum(values.numel() for values in state.values()) / 1e6:.2f} M"
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="of one thread, each")
     parser.add_argument("--crops", type=Path, help="folder of rendered crops (shards)")
+    parser.add_argument("--looks", type=Path, help="what a network saw (knuckle.train.looks)")
     parser.add_argument("--only", choices=CONTESTANTS, action="append", help="these, not all")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -237,16 +371,22 @@ def main() -> None:
         lifter, steps = Lifter(contestant.settings), 0
         if options.seconds:
             lifter, steps = train(contestant, hands, options.seconds)
-        size = sum(p.numel() for p in lifter.parameters()) / 1e6
         speed = milliseconds(contestant.settings, lifter.state_dict())
-        cells = [f"{size:.2f} M", str(steps), f"{speed:.2f}", *errors(lift_with(lifter), sets)]
+        size = _millions(lifter.state_dict())
+        cells = [size, str(steps), f"{speed:.2f}", *errors(lift_with(lifter), sets)]
         print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
     if sets:
         for seeing, name in ((False, "shipped, points alone"), (True, "shipped")):
             state = load_weights(Path("src/knuckle/weights/lifter.onnx"))
-            size = sum(v.numel() for v in state.values()) / 1e6
-            cells = [f"{size:.2f} M", "", "", *errors(shipped(seeing=seeing), sets)]
+            cells = [_millions(state), "", "", *errors(shipped(seeing=seeing), sets)]
             print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+
+    if "crops" in sets:
+        blank = ["", "", "", *("" for _ in LEVELS)]
+        cells = [*blank, *errors(own_depth, {"crops": sets["crops"]})]
+        print("| keypoint network's own depth | " + " | ".join(cells) + " |", flush=True)
+    if options.looks and options.seconds:
+        table_of_looks(options.looks, options.seconds)
 
 
 if __name__ == "__main__":

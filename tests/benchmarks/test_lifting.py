@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
@@ -46,3 +47,51 @@ def test_independent_noise_is_as_large_as_its_sigma_says(motions):
     rng, points = np.random.default_rng(1), motions.rays[0]
     said, sigma = noise(rng, points, np.full(points.shape[:2], 0.05))
     assert (np.abs(said - points) / sigma[..., None]).mean() == pytest.approx(1, abs=0.1)
+
+
+def test_directly_regressed_joints_lie_on_their_rays(motions):
+    network = lifters.DirectDepth(lifters.LifterSettings())
+    rays = torch.from_numpy(motions.rays[0, :8])
+    features = torch.randn(8, 21, 32)
+    joints = network(rays, torch.ones(8, 21), features).joints_mm
+    # The wrist lies on its ray at some distance d: w = d (x, y, 1); every joint does if j + w does.
+    across = joints[..., :2] - rays * joints[..., 2:]  # = d (ray - wrist's ray)
+    apart = rays - rays[:, :1]
+    distance = (across * apart).sum((1, 2)) / apart.square().sum((1, 2))
+    torch.testing.assert_close(across, distance[:, None, None] * apart, atol=1e-2, rtol=1e-3)
+    assert (distance > 0).all()
+
+
+def test_the_true_depth_gives_the_true_joints(motions):
+    joints = motions.joints_mm[0] - motions.joints_mm[0, :, :1]
+    wrist = np.full((len(joints), 3), (20.0, -10.0, 500.0), np.float32)
+    places = joints + wrist[:, None]
+    palm = np.linalg.norm(joints[:, 9], axis=-1)[:, None]
+    batch = {
+        "joints_mm": joints,
+        "wrist_mm": wrist,
+        "rays": places[..., :2] / places[..., 2:],
+        "features": np.repeat((joints[..., 2] / palm)[..., None], 2, axis=-1),
+    }
+    np.testing.assert_allclose(lifters.own_depth(batch), joints, atol=0.01)
+
+
+def test_every_design_learns_from_looks(motions):
+    joints = motions.joints_mm[0] - motions.joints_mm[0, :, :1]
+    n = len(joints)
+    looks = {
+        "rays": motions.rays[0],
+        "sigma": np.full((n, 21), 0.01, np.float32),
+        "features": np.repeat(joints[..., 2:] / 100, 32, axis=-1).astype(np.float32),
+        "joints_mm": joints.astype(np.float32),
+        "joint_weight": np.ones((n, 21), np.float32),
+    }
+    for name, contestant in lifters.SEEING.items():
+        untrained, _ = lifters.train_seeing(contestant, looks, 0.0)
+        trained, steps = lifters.train_seeing(contestant, looks, 0.5)
+        before, after = (
+            np.linalg.norm(lifters.lift_with(net, features=contestant.features)(looks) - joints,
+                           axis=-1).mean()
+            for net in (untrained, trained)
+        )  # fmt: skip
+        assert steps > 1 and after < before, name
