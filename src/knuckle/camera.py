@@ -56,6 +56,8 @@ class Camera:
         cls, width: int, height: int, diagonal_deg: float, *, assumed: bool = False
     ) -> Camera:
         """A camera of square pixels that looks through the middle of the image."""
+        if not 0 < diagonal_deg < 180:
+            raise ValueError(f"a field of view is between 0 and 180 degrees, got {diagonal_deg}")
         focal = np.hypot(width, height) / 2 / np.tan(np.radians(diagonal_deg) / 2)
         return cls(focal, focal, (width - 1) / 2, (height - 1) / 2, assumed=assumed)
 

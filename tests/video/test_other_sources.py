@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -55,10 +57,40 @@ class TestFolder:
         with pytest.raises(SourceEmptyError, match="holds no images"):
             open_source(tmp_path)
 
+    def test_no_name(self) -> None:
+        with pytest.raises(SourceNotFoundError, match="has no name"):
+            open_source("")  # not the folder we are in
+
     def test_nothing_readable(self, tmp_path: Path) -> None:
         (tmp_path / "a.png").write_bytes(b"broken")
         with pytest.raises(SourceEmptyError, match="none can be read"):
             open_source(tmp_path)
+
+
+class TestLeftOpen:
+    def test_a_source_that_nobody_holds_is_closed(self, tmp_path: Path) -> None:
+        source = open_source(write_images(tmp_path / "frames", 12))
+        next(source)
+        thread = source._background._thread
+        assert thread.is_alive()
+        del source
+        assert not thread.is_alive()
+
+    def test_python_ends_after_the_decoder(self, tmp_path: Path) -> None:
+        """A thread that is cut down inside a C++ library aborts the process."""
+        script = """if True:
+            import atexit, sys, threading
+            from knuckle.video import open_source
+
+            atexit.register(lambda: print([thread.name for thread in threading.enumerate()]))
+            source = open_source(sys.argv[1])
+            next(source)
+        """
+        folder = str(write_images(tmp_path / "frames", 12))
+        done = subprocess.run(
+            [sys.executable, "-c", script, folder], capture_output=True, text=True, check=True
+        )
+        assert done.stdout == "['MainThread']\n"
 
 
 class TestImage:

@@ -74,6 +74,11 @@ def open_source(
         ValueError: an fps was given for something that brings its own.
     """
     name = str(source)
+    if not name:
+        raise SourceNotFoundError(
+            "the source has no name: expected a video file, a folder of images, an image, a camera "
+            "index or a stream URL; ./ is the folder you are in"
+        )
     options = SourceOptions(camera, fps)
     kind = next(kind for kind in SOURCES.values() if kind.accepts(name))
     return kind.open_source(name, options)

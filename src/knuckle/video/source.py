@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
@@ -70,7 +71,8 @@ class Losses:
 class Source:
     """Iterates over the frames of one source, once.
 
-    Use it in a ``with`` block, or iterate to the end; either frees the decoder.
+    Use it in a ``with`` block, or iterate to the end; either frees the decoder. One that is left
+    open is closed when nobody holds it any more, or when Python ends.
 
     Attributes:
         info: what is known of it beforehand.
@@ -86,6 +88,8 @@ class Source:
         self.info = info
         self._losses = losses
         self._background = Background(frames, depth=FRAMES_AHEAD, newest=info.live)
+        # A thread that still decodes when Python ends takes the process down with it.
+        weakref.finalize(self, self._background.close)
 
     def __iter__(self) -> Source:
         return self
