@@ -111,6 +111,24 @@ def test_evaluate_takes_a_checkpoint_for_networks(monkeypatch: pytest.MonkeyPatc
     assert asked == [Path("last.ckpt")]
 
 
+def test_the_packages_networks_are_meant_beside_a_clone(
+    dot_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = Path("package")
+    shutil.copytree(dot_weights, package / "weights")
+    monkeypatch.setattr("knuckle.runtime.resources.files", lambda name: package)
+    write_dots(Path("dots"), n_pictures=1)
+    Path("knuckle").mkdir()
+    assert main(["evaluate", "knuckle", "dots", "-o", "out", "--no-pictures"]) == 0
+
+
+def test_an_unknown_protocol_is_refused_before_anything_is_predicted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["evaluate", "knuckle", "none", "--protocol", "mine"]) == 2
+    assert "protocol must be one of moon" in capsys.readouterr().err
+
+
 def test_evaluate_selects_records_of_interhand_only(capsys: pytest.CaptureFixture[str]) -> None:
     write_interhand(Path("set"), InterHandScene({3: 3}), split="test")
     dataset = open_dataset(Path("set"))

@@ -92,9 +92,16 @@ class Evaluate:
     def run(self) -> int:
         """Predict, unless predictions were given; score, print and write."""
         from knuckle.data.datasets import leak_report, open_dataset
-        from knuckle.evaluate import evaluate, print_report, publish, read_predictions
+        from knuckle.evaluate import (
+            evaluate,
+            print_report,
+            protocol_named,
+            publish,
+            read_predictions,
+        )
         from knuckle.output import make_folder
 
+        protocol_named(self.protocol)  # before hours of predicting, not after
         dataset = open_dataset(self.dataset, self.split, selection=self._selection())
         print(dataset.report)
         print(leak_report(self.dataset, self.split, selection=self._selection()))
@@ -124,8 +131,12 @@ class Evaluate:
         from knuckle.pipeline import HandEstimator
         from knuckle.progress import bar
 
-        packaged = self.model == "knuckle" and not Path("knuckle").is_dir()
-        weights = None if packaged else complete_networks(Path(self.model), self.output / "weights")
+        # A folder of that name, as a clone has, is ./knuckle.
+        weights = (
+            None
+            if self.model == "knuckle"
+            else complete_networks(Path(self.model), self.output / "weights")
+        )
         estimator = HandEstimator(weights_dir=weights)
         versions = " ".join(f"{kind} {number}" for kind, number in estimator.versions.items())
         system = System(f"{self.model} ({versions})", self.boxes, self.intrinsics)

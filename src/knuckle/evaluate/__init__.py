@@ -24,6 +24,7 @@ from knuckle.evaluate.run import (
     evaluate,
     predict,
     predictions_from_truth,
+    protocol_named,
     true_boxes,
 )
 
@@ -44,6 +45,7 @@ __all__ = [
     "predict",
     "predictions_from_truth",
     "print_report",
+    "protocol_named",
     "publish",
     "read_predictions",
     "score",

@@ -51,6 +51,17 @@ class Evaluation:
     placed: Pairs
 
 
+def protocol_named(name: str) -> Protocol:
+    """The protocol with this name in ``PROTOCOLS``.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if name not in PROTOCOLS:
+        raise ValueError(f"protocol must be one of {', '.join(PROTOCOLS)}, got {name!r}")
+    return PROTOCOLS[name]
+
+
 def evaluate(dataset: LabelledSet, predictions: Predictions, protocol: str) -> Evaluation:
     """Score predictions.
 
@@ -63,9 +74,7 @@ def evaluate(dataset: LabelledSet, predictions: Predictions, protocol: str) -> E
         ValueError: no such protocol, no truth, predictions about other pictures, or predictions
             that lack what the protocol needs.
     """
-    if protocol not in PROTOCOLS:
-        raise ValueError(f"protocol must be one of {', '.join(PROTOCOLS)}, got {protocol!r}")
-    chosen = PROTOCOLS[protocol]
+    chosen = protocol_named(protocol)
     pairs = pair(dataset, predictions, chosen.matching)
     placed = pairs if chosen.matching == "place" else pair(dataset, predictions, "place")
     if pairs.has_3d.any() and not chosen.counted(pairs).any():
