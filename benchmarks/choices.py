@@ -1,6 +1,6 @@
 """Choices of the keypoint network and of its data, compared on equal training time.
 
-    python benchmarks/choices.py network --minutes 1.8
+    python benchmarks/choices.py network --minutes 2.4
     python benchmarks/choices.py ingredients --minutes 0.9
 
 The first table trains small variants of the keypoint network (head, input size, backbone, start,
@@ -18,6 +18,7 @@ import argparse
 import json
 import multiprocessing
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
@@ -260,7 +261,7 @@ def main() -> None:
     """Prepare, run what is missing, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("table", choices=TABLES)
-    parser.add_argument("--minutes", type=float, default=1.8, help="of one thread, each variant")
+    parser.add_argument("--minutes", type=float, default=2.4, help="of one thread, each variant")
     parser.add_argument("--variants", nargs="+", help="these, not all")
     parser.add_argument("--workers", type=int, default=2, help="processes, one thread each")
     parser.add_argument("--data", type=Path, default=Path("runs/data"), help="training data")
@@ -273,6 +274,8 @@ def main() -> None:
     unknown = sorted(set(options.variants or ()) - set(variants))
     if unknown:
         parser.error(f"unknown variant {unknown[0]!r}; known are {list(variants)}")
+    if options.minutes <= 0:
+        parser.error(f"--minutes must be above 0, got {options.minutes}; --print trains nothing")
     seconds = 60 * options.minutes
     results = options.folder / f"{options.table}-{options.minutes:g}"
     if not options.print:
@@ -301,7 +304,7 @@ def _run_missing(
         }
         for done in as_completed(runs):
             done.result()
-            print(f"done: {runs[done]}", flush=True)
+            print(f"done: {runs[done]}", file=sys.stderr)
 
 
 if __name__ == "__main__":

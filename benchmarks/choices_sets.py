@@ -7,6 +7,7 @@ orientation are chosen when an example is cut from them.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -98,7 +99,7 @@ def once(folder: Path, name: str, make: Callable[[], CropSet]) -> None:
     """Make a set unless it is there."""
     if not (folder / f"{name}.npz").exists():
         make().save(folder, name)
-        print(f"made {name}", flush=True)
+        print(f"made {name}", file=sys.stderr)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,6 @@
 """Lifters on equal terms: the same posed hands, losses and seconds of one thread.
 
-    python benchmarks/lifters.py --seconds 60 --crops runs/data/crops --looks runs/data/looks.npz
+    python benchmarks/lifters.py --seconds 30 --crops runs/data/crops --looks runs/data/looks.npz
 
 Trains a plain residual network, a graph network and both together (the shipped design), and the
 last one also from keypoints with independent noise, as lifters are usually trained. Each is

@@ -49,7 +49,17 @@ PARTS: dict[str, Sequence[str]] = {
     "Fitting": ("fitting.py",),
     "Smoothing": ("smoothing.py", "--clips", "12"),
     "Two hands": ("two_hands.py",),
-    "Lifters": ("lifters.py", "--seconds", "60", "--crops", "runs/data/crops"),
+    "Keypoint network": ("choices.py", "network", "--minutes", "2.4"),
+    "Ingredients of the renderer": ("choices.py", "ingredients", "--minutes", "0.9"),
+    "Lifters": (
+        "lifters.py",
+        "--seconds",
+        "30",
+        "--crops",
+        "runs/data/crops",
+        "--looks",
+        "runs/data/looks.npz",
+    ),
     "Opening InterHand2.6M": ("interhand_index.py",),
 }
 
