@@ -1,7 +1,7 @@
 """Choices of the keypoint network and of its data, compared on equal training time.
 
     python benchmarks/choices.py network --minutes 2.4
-    python benchmarks/choices.py ingredients --minutes 0.9
+    python benchmarks/choices.py ingredients --minutes 0.6
 
 The first table trains small variants of the keypoint network (head, input size, backbone, start,
 crop, data), the second leaves the renderer's ingredients out one by one and trains on renders
