@@ -194,6 +194,64 @@ def test_a_side_that_was_wrong_in_contact_is_overturned(tracker: HandTracker) ->
     assert len(tracks[-1]) == 2 and 0 in {hand.track_id for hand in tracks[-1]}
 
 
+def test_a_newcomer_is_not_told_of_as_the_side_that_its_neighbour_has(tracker: HandTracker) -> None:
+    """Beside a left hand a right one is taken for a left one at first: that stays unsaid."""
+    left, right = meeting(0)
+    mistaken = replace(right, side="left")
+    tracks = run(
+        tracker, film(lambda time: [left, mistaken if time < 0.1 else right], seconds(0.6))
+    )
+    told = {(hand.track_id, hand.side) for hands in tracks for hand in hands}
+    assert sorted(side for _, side in told) == ["left", "right"]
+    assert all(len(hands) == 2 for hands in tracks[6:])
+
+
+def swapping(time: float) -> list[HandPose]:
+    """Two hands meet, one is hidden, and what comes out has changed places."""
+    left, right = meeting(0)
+    if time < 0.4:
+        return [left, right]
+    if time < 0.6:
+        return [right]
+    return [
+        true_hand(CAMERA, (-50, 70, 520)),
+        true_hand(CAMERA, (50, 70, 520), side="left", rotation=turn(15)),
+    ]
+
+
+@pytest.mark.parametrize("hidden_s", [0.2, 0.0])
+def test_a_track_that_has_strayed_onto_the_other_hand_gives_it_back(
+    tracker: HandTracker, hidden_s: float
+) -> None:
+    """Where a right hand was followed is a left one now: that is the one that had been there."""
+    frames = film(lambda t: swapping(t if t < 0.4 else t + 0.2 - hidden_s), seconds(1.2))
+    tracks = run(tracker, frames)
+    before = {hand.track_id: hand.side for hand in tracks[5]}
+    assert sorted(before.values()) == ["left", "right"]
+    for hands in tracks:
+        assert all(before.get(hand.track_id) == hand.side for hand in hands)
+    first = round((0.4 + hidden_s) * FPS) + 4
+    assert all(len(hands) == 2 for hands in tracks[first:])
+
+
+def test_a_lone_hand_whose_side_wavers_is_not_looked_at_again(
+    tracker: HandTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = true_hand(CAMERA, (0, 70, 450))
+    other = replace(truth, side="left")
+    frames = film(lambda time: [other if 0.3 < time < 0.42 else truth], seconds(0.5))
+    run(tracker, frames[:9])
+    looks: list[int] = []
+    look = tracker._stages.look
+    monkeypatch.setattr(
+        tracker._stages,
+        "look",
+        lambda image, crops: (looks.append(len(crops)), look(image, crops))[1],
+    )
+    run(tracker, frames[9:])
+    assert sum(looks) == len(frames) - 9
+
+
 def test_two_right_hands_are_two_tracks(tracker: HandTracker) -> None:
     def scene(time: float) -> list[HandPose]:
         return [

@@ -18,8 +18,10 @@ HAND = true_hand(CAMERA, (0, 60, 500))
 DT = 1 / 30
 
 
-def follow(poses: Sequence[HandPose]) -> tuple[Track, list[TrackedHand | None]]:
-    track = Track(poses[0], 0.0, numbers=itertools.count(), smoother=None)
+def follow(
+    poses: Sequence[HandPose], least_votes: float = 0.0
+) -> tuple[Track, list[TrackedHand | None]]:
+    track = Track(poses[0], 0.0, numbers=itertools.count(), smoother=None, least_votes=least_votes)
     return track, [track.see(pose, i * DT) for i, pose in enumerate(poses)]
 
 
@@ -89,6 +91,30 @@ def test_a_side_is_dismissed_only_by_many_looks() -> None:
     assert not track.dismissed and track.side == "right"
     track, _ = follow([HAND] * 10 + [wrong] * 20)
     assert track.dismissed
+
+
+def test_nobody_is_told_of_a_hand_before_its_side_is_likelier_than_the_other() -> None:
+    unlike, like = replace(HAND, side_score=0.3), replace(HAND, side_score=0.9)
+    _, shown = follow([unlike] * 3 + [like] * 3)
+    assert [hand is not None for hand in shown] == [False] * 4 + [True] * 2
+    assert all(hand.side_score > 0.5 for hand in shown if hand is not None)
+    _, shown = follow([HAND] * 6, least_votes=12.0)  # four looks that are as sure as can be
+    assert [hand is not None for hand in shown] == [False] * 3 + [True] * 3
+
+
+def test_who_is_hidden_may_go_on_or_stop_or_be_where_its_hider_is() -> None:
+    hider, _ = follow([shifted(HAND, 40)] * 3)
+    track, _ = follow([shifted(HAND, 9.0 * i) for i in range(5)])
+    track.lose()
+    assert not track.hidden and len(track.whereabouts(5 * DT).places_px) == 1
+    track.lose(hidden_by=hider)
+    where = track.whereabouts(6 * DT)
+    assert where.hidden and where.side == "right"
+    assert where.unseen_s == pytest.approx(2 * DT)
+    ahead = where.places_px.mean(axis=1)[:, 0] - HAND.joints_px.mean(axis=0)[0]
+    np.testing.assert_allclose(ahead, [54, 36, 40], atol=1e-6)
+    hider.lose()
+    assert not track.whereabouts(6 * DT).hidden
 
 
 def test_lost_and_found() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from knuckle.camera import Camera
+from knuckle.hand import other_side
 from knuckle.image import to_rgb
 from knuckle.pipeline.search import AWAITED_BONUS, Search
 from knuckle.pipeline.settings import CAUTION, SMOOTHERS, TrackerSettings, with_options
@@ -16,7 +17,7 @@ from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
 from knuckle.pose.duplicates import extent_px, same_hand, without_duplicates
 from knuckle.results import Frame, HandPose, TrackedHand
-from knuckle.track.association import assign, is_piece, share_inside
+from knuckle.track.association import assign, is_beside, is_piece, share_inside
 from knuckle.track.track import Track
 
 #: A hand has left when fewer of its joints than this lie inside the frame.
@@ -24,6 +25,13 @@ _LEAST_INSIDE = 0.25
 
 #: A look that scores less than this share of the one before may show a hand that has jumped away.
 _DROP = 0.65
+
+#: A look shows a hand of the other side if it says its own with less than this probability.
+_OTHER_HAND = 0.15
+
+#: Hands that are beside each other are mostly the two of one person. One of the side that the other has must be seen
+#: as such for so long (sum of logits, 3 for a sure look) until it is believed.
+_LIKE_VOTES = 12.0
 
 #: A hand that is hidden by another may come back for so many times longer than others.
 _HIDDEN_MEMORY = 5.0
@@ -103,14 +111,15 @@ class HandTracker:
         own, rest = self._stages.look(image, places).split(len(crops))
         returned, first = rest.split(len(awaited))
         seen, own = self._keep(followed, own, time_s, image.shape[:2])
+        seen, own, strayed = self._let_go(image, seen, own, time_s)
         if len(seen) < len(followed) and not searched:
             searched = True
             late = self._search.candidates(image, self._tracks, time_s)
             looked = self._stages.look(image, [each.crop for each in late])
             candidates, first = [*candidates, *late], Keypoints.concatenate(first, looked)
+        returned = Keypoints.concatenate(self._search.sure(returned), strayed)
         found = Keypoints.concatenate(
-            self._search.sure(returned),
-            self._search.look_closer(image, candidates, first, time_s),
+            returned, self._search.look_closer(image, candidates, first, time_s)
         )
         new = Keypoints.nothing()
         if len(found):
@@ -183,6 +192,44 @@ class HandTracker:
                 )
                 track.lose(hidden_by=next(others, None))
         return seen, looked.take(kept)
+
+    def _let_go(
+        self, image: np.ndarray, seen: list[Track], own: Keypoints, time_s: float
+    ) -> tuple[list[Track], Keypoints, Keypoints]:
+        """Tracks that have strayed onto a hand of the other side leave it to the one it is of.
+
+        Hands that cross take joints from one another until one track has gone over. Then there is
+        another that has lost its hand, or has gone over as well: it may have this one back. A track
+        that nobody has been told of may have been of the wrong side from the start.
+
+        Returns:
+            The tracks that stay, their looks, and looks at the hands that were let go of.
+        """
+        least = np.array([_OTHER_HAND if track.believed else 0.5 for track in seen])
+        wrong = np.flatnonzero(own.right < least).tolist()
+        bereft = [t for t in self._tracks if t.lost and t.believed] + [seen[i] for i in wrong]
+        wrong = [
+            i
+            for i in wrong
+            if not seen[i].believed or any(t.believed and t.side != seen[i].side for t in bereft)
+        ]
+        if not wrong:
+            return seen, own, Keypoints.nothing()
+        crops = [self._stages.crop_around(own.points_px[i], other_side(own.side(i))) for i in wrong]
+        looked = self._stages.look(image, crops)
+        owners = self._match(looked, bereft, time_s)
+        gone = [
+            k
+            for k, i in enumerate(wrong)
+            if looked.trust[k] > own.trust[i]
+            and looked.score[k] >= self.settings.score_threshold
+            and (owners[k] is not None or not seen[i].believed)
+        ]
+        left = {wrong[k] for k in gone}
+        for i in left:
+            seen[i].lose()
+        stay = [i for i in range(len(seen)) if i not in left]
+        return [seen[i] for i in stay], own.take(stay), looked.take(gone)
 
     def _whole(self, looked: Keypoints, time_s: float) -> Keypoints:
         """Those that are not a finger of a hand which has just been lost and comes back."""
@@ -263,6 +310,12 @@ class HandTracker:
     def _begin(self, pose: HandPose, time_s: float, alone: bool) -> Track:
         """A new track; only a lone hand that came in motion is believed as readily as it looks."""
         at_once = alone and self._search.came_in_motion(pose.joints_px)
+        beside_its_like = any(
+            not track.lost
+            and track.side == pose.side
+            and is_beside(pose.joints_px, track.predict(time_s))
+            for track in self._tracks
+        )
         smooth, length_mm = self.settings.smooth, self.settings.hand_length_mm
         track = Track(
             pose,
@@ -271,6 +324,7 @@ class HandTracker:
             smoother=SMOOTHERS[smooth](length_mm) if smooth else None,
             least_score=self.settings.score_threshold,
             caution=0.0 if at_once else CAUTION,
+            least_votes=_LIKE_VOTES if beside_its_like else 0.0,
         )
         self._tracks.append(track)
         return track
@@ -280,6 +334,5 @@ class HandTracker:
         """For each hand found, the track that it may be, each at most once."""
         return assign(
             [(found.side(i), points) for i, points in enumerate(found.points_px)],
-            [(track.side, track.predict(time_s)) for track in tracks],
-            [track.unseen_s(time_s) for track in tracks],
+            [track.whereabouts(time_s) for track in tracks],
         )

@@ -10,6 +10,7 @@ import numpy as np
 from knuckle.hand import Joint, Side
 from knuckle.pose.duplicates import extent_px
 from knuckle.results import HandPose, TrackedHand
+from knuckle.track.association import Whereabouts
 
 #: Share of the new measurement in the velocity in the picture.
 _VELOCITY_SHARE = 0.7
@@ -47,6 +48,7 @@ class Track:
         smoother: Smoother | None,
         least_score: float = 0.5,
         caution: float = 0.0,
+        least_votes: float = 0.0,
     ) -> None:
         """Begin with the first estimate of a hand; ``see`` it next.
 
@@ -57,12 +59,14 @@ class Track:
             smoother: steadies the estimates; None leaves them raw.
             least_score: score of what is as likely a hand as not.
             caution: so much more must each look score until the hand is believed.
+            least_votes: so much more must its looks say for its side than against it (the sum of
+                their logits) until then.
         """
         self._numbers = numbers
         self._track_id: int | None = None
         self.side: Side = pose.side
         self.score = pose.score
-        self._least_score, self._caution = least_score, caution
+        self._least_score, self._caution, self._least_votes = least_score, caution, least_votes
         self._evidence = 0.0
         self._smoother = smoother
         self._born_s = time_s
@@ -84,7 +88,7 @@ class Track:
 
     @property
     def believed(self) -> bool:
-        """Whether its looks have said that it is a hand: from then on it has a number."""
+        """Whether its looks have said that it is a hand, of this side: then it has a number."""
         return self._track_id is not None
 
     @property
@@ -114,6 +118,19 @@ class Track:
         middle = (self._joints_px.min(axis=0) + self._joints_px.max(axis=0)) / 2
         growth = self._extent_px / max(float(extent_px(self._joints_px)), 1.0)
         return middle + shift + (self._joints_px - middle) * growth
+
+    def whereabouts(self, time_s: float) -> Whereabouts:
+        """Where it may be: where it goes, and, if a hand hides it, where it went or that hand is.
+
+        Who is hidden may stop, turn round, or be carried along.
+        """
+        joints_px = self.predict(time_s)
+        places = [joints_px]
+        if self.hidden and self._hidden_by is not None:
+            hider = self._hidden_by.predict(time_s).mean(axis=0)
+            still = self.predict(time_s, moving=False)
+            places += [still, joints_px + hider - joints_px.mean(axis=0)]
+        return Whereabouts(self.side, np.stack(places), self.unseen_s(time_s), self.hidden)
 
     def lose(self, hidden_by: Track | None = None) -> None:
         """The hand was not found where it should be; another one may hide it."""
@@ -167,11 +184,16 @@ class Track:
         """Let the look speak for or against a hand, and for or against its side."""
         least = self._least_score + (0.0 if self.believed else self._caution)
         self._evidence = min(self._evidence + pose.score - least, _MOST_EVIDENCE)
-        if self._track_id is None and self._evidence >= _BELIEVED:
-            self._track_id = next(self._numbers)
         odds = np.clip(pose.side_score, 1e-3, 1 - 1e-3)
         vote = np.clip(np.log(odds / (1 - odds)), -_VOTE, _VOTE)
         self._votes = float(np.clip(self._votes + vote, -_VOTES, _VOTES))
+        # A side is for good: nobody is told of a hand before its looks are for the side it has.
+        is_hand, is_of_side = (
+            self._evidence >= _BELIEVED,
+            self._votes > max(self._least_votes - 1e-6, 0.0),
+        )
+        if self._track_id is None and is_hand and is_of_side:
+            self._track_id = next(self._numbers)
 
 
 def _fields_of(pose: HandPose) -> dict:
