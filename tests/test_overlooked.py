@@ -12,8 +12,9 @@ from knuckle.camera import Camera
 from knuckle.codec import DetectedHand, NeighbourCodec
 from knuckle.crop import MARGIN, Crop, Letterbox
 from knuckle.detect import Detections
+from knuckle.hand import SIDES
 from knuckle.pipeline import EstimatorSettings
-from knuckle.pipeline.overlooked import find_overlooked
+from knuckle.pipeline.overlooked import find_overlooked, told_apart
 from knuckle.pose import Keypoints
 from knuckle.pose.duplicates import extent_px
 from knuckle.results import HandPose
@@ -57,6 +58,9 @@ class Eyes:
         return Crop(
             guess.centre_px, guess.size_px * MARGIN, guess.angle, mirror=guess.side == "left"
         )
+
+    def crop_around(self, joints_px: np.ndarray, side: Any) -> Crop:
+        return Crop.from_joints(joints_px, side)
 
     def look(self, image: np.ndarray, crops: Sequence[Crop]) -> Keypoints:
         if not crops:
@@ -122,6 +126,16 @@ def detected(hands: Sequence[HandPose], named: Sequence[HandPose]) -> Detections
         for h in named
     )
     return Detections(squares, np.stack([0.5 * mask + 0.01, 0.5 * mask]), box)
+
+
+def tell_apart(
+    hands: Sequence[HandPose], found: Sequence[HandPose], room: int = 2, **eyes: Any
+) -> tuple[Keypoints, int]:
+    """What becomes of hands that were found, and the crops that it took."""
+    stages: Any = Eyes(hands, **eyes)
+    seen = stages.seen(*found)
+    stages.asked = 0
+    return told_apart(stages, IMAGE, detected(hands, found), seen, room), stages.asked
 
 
 def look_for_more(
@@ -207,3 +221,44 @@ def test_two_hands_of_which_neither_was_found_are_found() -> None:
 def test_no_detection_no_guess() -> None:
     more, asked = look_for_more([hand(0)], [], [])
     assert len(more) == 0 and asked == 0
+
+
+def test_a_partner_of_a_hand_in_an_image_is_found() -> None:
+    first, second = hand(-60), hand(60, "left", 60)
+    for claims in (False, True):  # by the mask alone, and by what the first shows as well
+        pair, _ = tell_apart([first, second], [first], claims=claims)
+        by_side = {pair.side(i): pair.points_px[i] for i in range(len(pair))}
+        np.testing.assert_allclose(by_side["left"], second.joints_px, atol=1e-6)
+        np.testing.assert_allclose(by_side["right"], first.joints_px, atol=1e-6)
+
+
+def test_a_pair_that_is_sure_costs_nothing() -> None:
+    hands = [hand(-90), hand(90, "left")]
+    pair, asked = tell_apart(hands, hands, claims=True)
+    assert len(pair) == 2 and asked == 0
+
+
+def test_a_lone_hand_in_an_image_costs_nothing() -> None:
+    alone = hand(0, "left", 50)
+    hands, asked = tell_apart([alone], [alone])
+    assert len(hands) == 1 and asked == 0
+
+
+def test_hands_that_do_not_touch_are_left_as_they_are() -> None:
+    hands = [hand(-230), hand(230), hand(0, "left")]
+    kept, asked = tell_apart(hands, hands, room=3)
+    assert len(kept) == 3 and asked == 0
+    assert len(tell_apart(hands, hands, room=2)[0]) == 2
+
+
+def test_the_same_hand_seen_as_the_other_side_is_no_partner() -> None:
+    alone = hand(0)
+    stages: Any = Eyes([alone])
+    twice = stages.look(IMAGE, [Crop.from_joints(alone.joints_px, side) for side in SIDES[::-1]])
+    twice = replace(twice, right=np.array([0.97, 0.9]))
+    hands = told_apart(stages, IMAGE, detected([alone], [alone]), twice, 2)
+    assert [hands.side(i) for i in range(len(hands))] == ["right"]
+
+
+def test_no_hand_found_and_none_there() -> None:
+    assert tell_apart([hand(0)], [])[1] == 0  # nothing was detected: nothing to look at

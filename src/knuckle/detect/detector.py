@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -30,6 +31,19 @@ class Detections:
     hands: tuple[DetectedHand, ...]
     side_masks: np.ndarray
     letterbox: Letterbox
+
+    @cached_property
+    def cells_px(self) -> np.ndarray:
+        """(H, W, 2) where the cells of the masks lie in the frame, px."""
+        height, width = self.side_masks.shape[1:]
+        rows, columns = np.mgrid[:height, :width]
+        cell = np.array(self.letterbox.box_size) / (width, height)
+        return self.letterbox.to_frame((np.stack([columns, rows], axis=-1) + 0.5) * cell - 0.5)
+
+    @cached_property
+    def shows_hand(self) -> np.ndarray:
+        """(H, W) bool, cells that show a hand; whose, is the lesser question."""
+        return self.side_masks.sum(axis=0) > 0.5
 
     def mask_in_frame(self, side: Side) -> np.ndarray:
         """(H, W) float32 probability that a pixel shows a hand of this side."""

@@ -10,7 +10,7 @@ from knuckle.camera import Camera
 from knuckle.codec import DetectedHand
 from knuckle.hand import SIDES, Side
 from knuckle.image import to_rgb
-from knuckle.pipeline.overlooked import find_overlooked
+from knuckle.pipeline.overlooked import told_apart
 from knuckle.pipeline.settings import EstimatorSettings, with_options
 from knuckle.pipeline.sides import with_sides_reconsidered
 from knuckle.pipeline.stages import Stages
@@ -94,10 +94,10 @@ class HandEstimator:
         sure = np.flatnonzero(found.score >= self.settings.score_threshold)
         best_first = sure[np.argsort(-found.trust[sure], kind="stable")]
         found = found.take(best_first)
-        found = found.take(without_duplicates(found)[: self.settings.max_hands])
-        room = self.settings.max_hands - len(found)
-        more = find_overlooked(stages, image, detections, found, room)
-        return with_sides_reconsidered(stages, image, Keypoints.concatenate(found, more))
+        found = found.take(without_duplicates(found))
+        hands = told_apart(stages, image, detections, found, self.settings.max_hands)
+        hands = hands.take(np.argsort(-hands.trust, kind="stable"))
+        return with_sides_reconsidered(stages, image, hands)
 
     def _look_into(self, image: np.ndarray, boxes_xyxy: np.ndarray) -> Keypoints:
         """One hand per box: both sides and four directions are tried, the likeliest is kept."""

@@ -1,47 +1,82 @@
-"""Where a second hand may be that the detector has taken for a part of the first.
+"""Hands that the detector has taken for one, or for parts of one another.
 
 Hands that touch often share one detection. Two things still tell of the second: who looks at the
 first from close by sees a neighbour, and the detector's mask shows more than the hands that were
-found explain.
+found explain. Many looks around the place (``hypotheses``) come upon it; what makes the best pair
+with the first one is taken (``partner``).
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from knuckle.codec import DetectedHand
 from knuckle.detect import Detections
-from knuckle.hand import SIDES, Side, other_side
+from knuckle.pipeline.hypotheses import explore, turned
+from knuckle.pipeline.partner import best_partner
 from knuckle.pipeline.settings import CAUTION
-from knuckle.pipeline.sides import OTHER_SIDE_ODDS
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
 from knuckle.pose.duplicates import covered, extent_px, same_hand
 
 #: A hand that touches another lies within so many of that one's extents around its middle.
 _REACH = 1.25
-#: A neighbour that is seen with less than this probability is not looked for.
+#: Beside a hand that is followed, a neighbour is looked for from this probability on.
 _LEAST_CLAIM = 0.5
+#: Beside any other: unless it is a hand, and alone, but for this probability.
+_DOUBT = 0.4
 #: Less of a mask than this share of the found hand's own is no hand: masks are inexact at edges.
 _LEAST_SHARE = 0.12
 #: Much of a hand that is overlooked is hidden: it is at least this large beside the one found.
 _LEAST_SIZE = 0.8
-#: So many of the guesses get a second look, and the hand must explain so much of the piece.
-_PROMISING, _EXPLAINED = 6, 0.3
-#: Which way up it is, nobody knows: it is tried in these directions beside the found one's.
-_TURNS = (0.0, np.pi / 2, np.pi, -np.pi / 2)
+#: Log odds from which on a second hand is believed, and from which on no better one is looked for:
+#: in an image, and in a frame, of which there are many.
+_BELIEVED, _SURE, _SURE_IN_FRAME = -0.5, 1.0, 0.0
+#: So much likelier is a hand that was detected and seen than one that was only come upon.
+_NAMED = 2.0
+#: So often what was seen is followed up: in an image, and in a frame.
+_ROUNDS, _ROUNDS_IN_FRAME = 2, 1
+
+
+def told_apart(
+    stages: Stages, image: np.ndarray, detections: Detections, found: Keypoints, room: int
+) -> Keypoints:
+    """The hands of an image, of which some may have been found as one, or as something between.
+
+    Unlike ``find_overlooked``, which adds to hands that are followed, this doubts what was found:
+    where hands touch, the first to be found is often a mixture, and the second a piece of an arm.
+    Costs nothing where a hand is surely one and alone, as most are, and explains the mask.
+
+    Args:
+        stages: the networks.
+        image: (H, W, 3) uint8 RGB.
+        detections: what the detector saw in it.
+        found: hands that were found in it, each once, best first.
+        room: at most so many.
+
+    Returns:
+        The hands, each once; two that touch stand together.
+    """
+    rest = found if len(found) else _untold(stages, image, detections)
+    hands = Keypoints.nothing()
+    while len(rest) and len(hands) < room:
+        touching = _beside(rest, rest, 0)
+        apart = rest.take([i for i in range(len(rest)) if i not in touching])
+        others = Keypoints.concatenate(hands, apart)
+        pair = _pair(stages, image, detections, rest.take(touching), others)
+        third = _sure_beside(stages, detections, pair, others, rest.take(touching))
+        rest = Keypoints.concatenate(third, apart)
+        hands = Keypoints.concatenate(hands, pair)
+    return hands.take(range(min(room, len(hands))))
 
 
 def find_overlooked(
     stages: Stages, image: np.ndarray, detections: Detections, found: Keypoints, room: int
 ) -> Keypoints:
-    """Look for hands that the detector has taken for parts of others, or of one another.
+    """Look for hands beside those that are followed.
 
-    Costs nothing where the hands that were found explain the detector's mask, as they mostly do.
+    Costs nothing where these explain the detector's mask and see no neighbour.
 
     Args:
         stages: the networks.
@@ -55,10 +90,9 @@ def find_overlooked(
     """
     known, first = found, len(found)
     while len(known) < first + room:
-        claims = neighbours(known)
-        more = _look_at(stages, image, claims, known)
-        for piece in _pieces(detections, claims, known):
-            more = more if len(more) else _explain(stages, image, piece, known)
+        more = Keypoints.nothing() if len(known) else _untold(stages, image, detections)
+        for k in _without_partner(known):
+            more = more if len(more) else _partner(stages, image, detections, known, k)
         if not len(more):
             break
         known = Keypoints.concatenate(known, more)
@@ -71,126 +105,129 @@ def neighbours(known: Keypoints) -> list[DetectedHand]:
     return [claim for claim in claims if claim.score >= _LEAST_CLAIM]
 
 
-def _look_at(
-    stages: Stages, image: np.ndarray, claims: list[DetectedHand], known: Keypoints
-) -> Keypoints:
-    """The likeliest of the hands that are claimed to be there and are not known, or none."""
-    looked = stages.look_again(image, stages.look(image, [stages.crop_of(c) for c in claims]))
-    for i in np.argsort(-looked.trust, kind="stable").tolist():
-        if looked.score[i] >= stages.settings.score_threshold and _is_new(looked, i, known):
-            return looked.take([i])
-    return Keypoints.nothing()
-
-
-def _is_new(looked: Keypoints, i: int, known: Keypoints) -> bool:
-    return not any(same_hand(looked, i, known, k) for k in range(len(known)))
-
-
 def _without_partner(known: Keypoints) -> list[int]:
     """The hands that touch no other known hand."""
-    middles = (known.points_px.min(axis=1) + known.points_px.max(axis=1)) / 2  # (K, 2)
-    gaps = np.linalg.norm(middles[:, None] - middles, axis=-1)
-    alone = (gaps < _REACH * extent_px(known.points_px)[:, None]).sum(axis=1) == 1
-    return np.flatnonzero(alone).tolist()
+    return [k for k in range(len(known)) if len(_beside(known, known, k)) == 1]
 
 
-@dataclass(frozen=True, eq=False)
-class _Piece:
-    """Something that no known hand explains.
-
-    Attributes:
-        cells_px: (N, 2) px, what the detector's mask shows there; none if it is only claimed.
-        guess: a hand that might explain it, but for its side and angle.
-        beside: the side of the hand that it touches, or None where no hand is known.
-    """
-
-    cells_px: np.ndarray
-    guess: DetectedHand
-    beside: Side | None
+def _beside(looks: Keypoints, known: Keypoints, k: int) -> list[int]:
+    """The looks at what may touch hand ``k``, or is it."""
+    gaps = np.linalg.norm(_middles_px(looks) - _middles_px(known)[k], axis=-1)
+    return np.flatnonzero(gaps <= _REACH * extent_px(known.points_px[k])).tolist()
 
 
-def _pieces(
-    detections: Detections, claims: list[DetectedHand], known: Keypoints
-) -> Iterator[_Piece]:
-    """What may be another hand, the likeliest first."""
-    piece = _unexplained(detections, known) if len(known) else _untold(detections)
-    if piece is not None:
-        yield piece
-    for claim in sorted(claims, key=lambda c: -c.score)[:1]:
-        # There is a hand, but not the way it was claimed to be.
-        yield _Piece(np.empty((0, 2)), claim, other_side(claim.side))
-
-
-def _explain(stages: Stages, image: np.ndarray, piece: _Piece, known: Keypoints) -> Keypoints:
-    """The likeliest hand that is not known and explains the piece, or none."""
-    guesses = [
-        replace(piece.guess, angle=piece.guess.angle + turn, side=side)
-        for side in SIDES
-        for turn in _TURNS
+def _pair(
+    stages: Stages,
+    image: np.ndarray,
+    detections: Detections,
+    touching: Keypoints,
+    others: Keypoints,
+) -> Keypoints:
+    """Of hands that touch, the first and its partner, if any, after a closer look if need be."""
+    least = stages.settings.score_threshold
+    known = Keypoints.concatenate(touching.take([0]), others)
+    second, log_odds = best_partner(detections, known, 0, touching, least)
+    if log_odds >= _SURE and touching.side(0) != touching.side(second):
+        return touching.take([0, second])
+    alone = touching.trust[0] * (1 - touching.neighbour[0, 0])
+    guesses = _guesses(detections, known, 0, claimed=1 - alone > _DOUBT)
+    if not guesses and len(touching) == 1:
+        return touching
+    looks = explore(stages, image, _all_ways(guesses, touching, 0), touching, _ROUNDS)
+    beside = [
+        i
+        for i in _beside(looks, touching, 0)
+        if not any(same_hand(looks, i, others, k) for k in range(len(others)))
     ]
-    first = stages.look(image, [stages.crop_of(guess) for guess in guesses])
-    promising = np.argsort(-first.score, kind="stable")[:_PROMISING]
-    looked = stages.look_again(image, first.take(promising))
-    sides = [looked.side(i) for i in range(len(looked))]
-    likely = looked.trust * [OTHER_SIDE_ODDS if side != piece.beside else 1.0 for side in sides]
-    least = stages.settings.score_threshold + (0.0 if piece.beside else CAUTION)
-    for i in np.argsort(-likely, kind="stable").tolist():
-        if (
-            looked.score[i] >= least
-            and covered(looked, i, piece.cells_px).sum() >= _EXPLAINED * len(piece.cells_px)
-            and _is_new(looked, i, known)
-        ):
-            return looked.take([i])
-    return Keypoints.nothing()
+    first = looks.take([max(beside or [0], key=lambda i: looks.trust[i])])
+    known = Keypoints.concatenate(first, others)
+    second, log_odds = best_partner(detections, known, 0, looks, least)
+    if log_odds < _BELIEVED:
+        looks = touching  # a hand that the detector has named itself is likelier one
+        second, log_odds = best_partner(detections, known, 0, touching, least)
+        log_odds += _NAMED
+    return Keypoints.concatenate(first, looks.take([second] if log_odds >= _BELIEVED else []))
 
 
-def _unexplained(detections: Detections, known: Keypoints) -> _Piece | None:
-    """The largest piece beside a known hand that has no partner yet."""
-    cells_px, is_hand = _cells_px(detections), _is_hand(detections)
-    own = [covered(known, i, cells_px) for i in range(len(known))]
-    rest = is_hand & ~np.any(own, axis=0)
-    largest, beside = np.zeros(is_hand.shape, bool), -1
-    for i in _without_partner(known):
-        joints_px = known.points_px[i]
-        middle = (joints_px.min(axis=0) + joints_px.max(axis=0)) / 2
-        near = np.linalg.norm(cells_px - middle, axis=-1) < _REACH * extent_px(joints_px)
-        piece = _largest_piece(rest & near)
-        if piece.sum() > max(_LEAST_SHARE * own[i].sum(), largest.sum()):
-            largest, beside = piece, i
-    if beside < 0:
+def _sure_beside(
+    stages: Stages, detections: Detections, pair: Keypoints, others: Keypoints, found: Keypoints
+) -> Keypoints:
+    """Those found that surely are hands of their own beside the first of a pair."""
+    least, known = stages.settings.score_threshold, Keypoints.concatenate(pair, others)
+    return found.take(
+        [
+            i
+            for i in range(len(found))
+            if best_partner(detections, known, 0, found.take([i]), least)[1] >= _SURE
+        ]
+    )
+
+
+def _partner(
+    stages: Stages, image: np.ndarray, detections: Detections, known: Keypoints, k: int
+) -> Keypoints:
+    """The hand that touches hand ``k`` and is not known, or none."""
+    least = stages.settings.score_threshold
+    guesses = _guesses(detections, known, k, claimed=known.neighbour[k, 0] >= _LEAST_CLAIM)
+    if not guesses:
+        return Keypoints.nothing()
+    looks = explore(stages, image, guesses, known.take([k]), rounds=0)
+    best, log_odds = best_partner(detections, known, k, looks, least)
+    if log_odds < _SURE_IN_FRAME:
+        # There is a hand, but not the way it was claimed to be.
+        looks = explore(stages, image, _all_ways(guesses, known, k), looks, _ROUNDS_IN_FRAME)
+        best, log_odds = best_partner(detections, known, k, looks, least)
+    return looks.take([best] if log_odds >= _BELIEVED else [])
+
+
+def _guesses(
+    detections: Detections, known: Keypoints, k: int, *, claimed: bool
+) -> list[DetectedHand]:
+    """Where there may be another hand beside hand ``k``, which may say so itself."""
+    piece = _unexplained(detections, known, k)
+    return [*([known.neighbour_of(k)] if claimed else []), *([piece] if piece else [])]
+
+
+def _all_ways(guesses: list[DetectedHand], known: Keypoints, k: int) -> list[DetectedHand]:
+    """The guesses, and one that lies on hand ``k``, all ways up and as both sides."""
+    x, y = _middles_px(known)[k].tolist()
+    extent = float(extent_px(known.points_px[k]))
+    on_it = DetectedHand((x, y), extent, known.crops[k].angle, known.side(k))
+    return [way for guess in (*guesses, on_it) for way in turned(guess)]
+
+
+def _unexplained(detections: Detections, known: Keypoints, k: int) -> DetectedHand | None:
+    """A hand that might explain the largest piece of mask beside hand ``k``, but for its side."""
+    cells_px, is_hand = detections.cells_px, detections.shows_hand
+    own = [is_hand & covered(known, i, cells_px) for i in range(len(known))]
+    extent = float(extent_px(known.points_px[k]))
+    near = np.linalg.norm(cells_px - _middles_px(known)[k], axis=-1) < _REACH * extent
+    piece = _largest_piece(is_hand & near & ~np.any(own, axis=0))
+    if piece.sum() <= _LEAST_SHARE * own[k].sum():
         return None
-    piece_px = cells_px[largest]
-    span = float(np.ptp(piece_px, axis=0).max())
-    size = max(span, _LEAST_SIZE * float(extent_px(known.points_px[beside])))
+    piece_px = cells_px[piece]
     x, y = piece_px.mean(axis=0).tolist()
-    guess = DetectedHand((x, y), size, known.crops[beside].angle, "right")
-    return _Piece(piece_px, guess, known.side(beside))
+    size = max(float(np.ptp(piece_px, axis=0).max()), _LEAST_SIZE * extent)
+    return DetectedHand((x, y), size, known.crops[k].angle, known.side(k))
 
 
-def _untold(detections: Detections) -> _Piece | None:
-    """What the detector is surest of, but nothing was found there.
+def _untold(stages: Stages, image: np.ndarray, detections: Detections) -> Keypoints:
+    """The likeliest hand where the detector is surest of one, but none was found; or none.
 
     Two hands in one may look like neither of them: the place is right, the rest is not.
     """
-    if not detections.hands:
-        return None
-    best, cells_px = detections.hands[0], _cells_px(detections)
-    near = np.linalg.norm(cells_px - best.centre_px, axis=-1) < best.size_px / 2
-    piece_px = cells_px[near & _is_hand(detections)]
-    return _Piece(piece_px, best, None) if len(piece_px) else None
+    if not detections.hands or not detections.shows_hand.any():
+        return Keypoints.nothing()
+    guesses = turned(detections.hands[0])
+    looks = explore(stages, image, guesses, Keypoints.nothing(), _ROUNDS_IN_FRAME)
+    best = int(looks.trust.argmax())
+    sure = looks.score[best] >= stages.settings.score_threshold + CAUTION
+    return looks.take([best] if sure else [])
 
 
-def _is_hand(detections: Detections) -> np.ndarray:
-    """(h, w) bool, cells that show a hand; whose, is the lesser question."""
-    return detections.side_masks.sum(axis=0) > 0.5
-
-
-def _cells_px(detections: Detections) -> np.ndarray:
-    """(h, w, 2) where the cells of the detector's masks lie in the frame, px."""
-    height, width = detections.side_masks.shape[1:]
-    rows, columns = np.mgrid[:height, :width]
-    cell = np.array(detections.letterbox.box_size) / (width, height)
-    return detections.letterbox.to_frame((np.stack([columns, rows], axis=-1) + 0.5) * cell - 0.5)
+def _middles_px(known: Keypoints) -> np.ndarray:
+    """(N, 2) middles of the boxes around the joints."""
+    return (known.points_px.min(axis=1) + known.points_px.max(axis=1)) / 2
 
 
 def _largest_piece(mask: np.ndarray) -> np.ndarray:

@@ -49,7 +49,10 @@ class Stages:
         self._versions: dict[str, str] = {}
         with weights_folder(settings.weights_dir) as folder:
             if not folder.is_dir():
-                raise FileNotFoundError(f"the folder of networks {folder} does not exist")
+                raise FileNotFoundError(
+                    f"the folder of networks {folder} does not exist: expected one that knuckle "
+                    "export wrote; leave it out for the networks of the package"
+                )
 
     @cached_property
     def detector(self) -> Detector:
@@ -164,7 +167,7 @@ class Stages:
         crops = []
         if right > 1 - _SURE_SIDE:
             same = self.crop_around(points_px, side)
-            crops += [] if _as_good(first.crops[i], same) else [same]
+            crops += [] if crop_gap(first.crops[i], same) < _AS_GOOD else [same]
         if right < _SURE_SIDE:
             crops.append(self.crop_around(points_px, other_side(side)))
         return crops
@@ -232,12 +235,12 @@ def _nearby(crop: Crop, number: int) -> Crop:
     )
 
 
-def _as_good(drawn: Crop, exact: Crop) -> bool:
-    """Whether a crop shows its hand as well as the crop that the hand's joints define."""
-    shift = np.hypot(*np.subtract(drawn.centre_px, exact.centre_px)) / exact.size_px
-    log_size = np.log(drawn.size_px / exact.size_px)
-    turn = np.angle(np.exp(1j * (drawn.angle - exact.angle)))
-    return bool(np.linalg.norm(np.array([shift, log_size, turn]) / _SPREAD) < _AS_GOOD)
+def crop_gap(crop: Crop, other: Crop) -> float:
+    """How far one crop is from another, in spreads of the crops that the network was trained on."""
+    shift = np.hypot(*np.subtract(crop.centre_px, other.centre_px)) / other.size_px
+    log_size = np.log(crop.size_px / other.size_px)
+    turn = np.angle(np.exp(1j * (crop.angle - other.angle)))
+    return float(np.linalg.norm(np.array([shift, log_size, turn]) / _SPREAD))
 
 
 def _best_of_each(owner: np.ndarray, worth: np.ndarray) -> np.ndarray:
