@@ -75,6 +75,15 @@ class _Looks(Sequence[HandPose | None]):
         return None if row < 0 else pose_from(self._hands[row], self._camera)
 
 
+def refuse_live(source: Source) -> None:
+    """Raise a ``ValueError`` if there can be no second pass."""
+    if source.info.live:
+        raise ValueError(
+            f"--offline reads its source twice, but {source.info.name} is live: record it first, "
+            "or leave --offline out"
+        )
+
+
 def run_offline(
     source: Source,
     open_again: Callable[[], Source],
@@ -104,11 +113,7 @@ def run_offline(
     with ExitStack() as stack:
         for sink in sinks:
             stack.enter_context(sink)
-        if source.info.live:
-            raise ValueError(
-                f"--offline reads its source twice, but {source.info.name} is live: record it "
-                "first, or leave --offline out"
-            )
+        refuse_live(source)
         first = NpzSink(make_folder(folder / FIRST_PASS), info)
         with Progress(source.info) as progress:
             seen = run(source, tracker, [first], on_frame=progress.advance)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import knuckle.pipeline
-from clips import write_images, write_video
+from clips import FakeCapture, write_images, write_video
 from fakes import FakeTracker
 from knuckle.camera import Camera
 from knuckle.cli import VERBS, main
@@ -107,6 +107,15 @@ class TestTrack:
         assert_one_sentence(capsys, "breaks off after")
         assert len(open_recording("cut-hands/hands.npz").frames) > 100
         assert len(open_recording("cut-hands/hands.csv").frames) > 100
+
+
+def test_a_live_source_leaves_no_file_of_a_second_pass(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("cv2.VideoCapture", FakeCapture())
+    assert main(["track", "0", "--offline", "-o", "out"]) == 2
+    assert_one_sentence(capsys, "0 is live: record it first")
+    assert not Path("out").exists()
 
 
 INTERRUPTED = """

@@ -23,7 +23,7 @@ from knuckle.cli.verb import EXIT_ERROR, EXIT_SIGNAL, Verb
 
 #: The extra of ``pip install knuckle[…]`` that brings a library.
 EXTRAS = {
-    **dict.fromkeys(("torch", "lightning", "numba", "onnx", "orjson"), "train"),
+    **dict.fromkeys(("torch", "lightning", "numba", "onnx"), "train"),
     **dict.fromkeys(("viser", "matplotlib"), "viewer"),
     "pyarrow": "parquet",
 }

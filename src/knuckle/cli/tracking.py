@@ -61,7 +61,7 @@ class Track:
         from knuckle.job import open_sinks, run
         from knuckle.output import RunInfo
         from knuckle.progress import Progress
-        from knuckle.two_pass import run_offline
+        from knuckle.two_pass import refuse_live, run_offline
         from knuckle.video import open_source
 
         if self.raw and self.offline:
@@ -71,6 +71,8 @@ class Track:
         tracker = _tracker(self.max_hands, raw, self.weights, self.hand_length_mm)
         again = partial(open_source, self.source, camera=camera, fps=self.fps)
         with again() as source:
+            if self.offline:
+                refuse_live(source)  # before there are files
             name = source.info.name
             folder = self.output or default_folder(name)
             info = RunInfo.of(
