@@ -29,8 +29,8 @@ _DROP = 0.65
 #: A look shows a hand of the other side if it says its own with less than this probability.
 _OTHER_HAND = 0.15
 
-#: Hands that are beside each other are mostly the two of one person. One of the side that the other has must be seen
-#: as such for so long (sum of logits, 3 for a sure look) until it is believed.
+#: Hands that are beside each other are mostly the two of one person. One of the side that the other
+#: has must be seen as such for so long (sum of logits, 3 for a sure look) until it is believed.
 _LIKE_VOTES = 12.0
 
 #: A hand that is hidden by another may come back for so many times longer than others.
