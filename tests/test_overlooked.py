@@ -244,6 +244,12 @@ def test_a_lone_hand_in_an_image_costs_nothing() -> None:
     assert len(hands) == 1 and asked == 0
 
 
+def test_where_one_hand_is_wanted_no_partner_is_looked_for() -> None:
+    first, second = hand(-60), hand(60, "left", 60)
+    hands, asked = tell_apart([first, second], [first], room=1, claims=True)
+    assert len(hands) == 1 and asked == 0
+
+
 def test_hands_that_do_not_touch_are_left_as_they_are() -> None:
     hands = [hand(-230), hand(230), hand(0, "left")]
     kept, asked = tell_apart(hands, hands, room=3)

@@ -60,7 +60,7 @@ def told_apart(
     """
     rest = found if len(found) else _untold(stages, image, detections)
     hands = Keypoints.nothing()
-    while len(rest) and len(hands) < room:
+    while len(rest) and len(hands) < room - 1:
         touching = _beside(rest, rest, 0)
         apart = rest.take([i for i in range(len(rest)) if i not in touching])
         others = Keypoints.concatenate(hands, apart)
@@ -68,7 +68,8 @@ def told_apart(
         third = _sure_beside(stages, detections, pair, others, rest.take(touching))
         rest = Keypoints.concatenate(third, apart)
         hands = Keypoints.concatenate(hands, pair)
-    return hands.take(range(min(room, len(hands))))
+    # Where there is room for one only, it is the best, whoever touches it.
+    return Keypoints.concatenate(hands, rest).take(range(min(room, len(hands) + len(rest))))
 
 
 def find_overlooked(
