@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 
+from clips import write_video
 from dot_world import blank, paint, true_hand
 from knuckle.bench import STAGES, Stopwatch, measure, measure_mediapipe, table
 from knuckle.camera import Camera
@@ -65,6 +66,18 @@ def test_bench_adds_up(video: Path, dot_weights: Path, capsys: pytest.CaptureFix
         assert f"\n{stage}" in out
     assert f"{N_FRAMES} frames" in out
     assert "MB resident" in out
+
+
+def test_bench_shows_what_it_measured_of_a_cut_video(
+    dot_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cut = write_video(tmp_path / "cut.mp4", 90)
+    whole = cut.read_bytes()
+    cut.write_bytes(whole[: len(whole) // 2])
+    assert main(["bench", str(cut), "--weights", str(dot_weights)]) == 2
+    said = capsys.readouterr()
+    assert "MB resident" in said.out
+    assert "breaks off after" in said.err
 
 
 def test_stages_are_parts_of_the_whole(video: Path, dot_weights: Path) -> None:

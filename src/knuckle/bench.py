@@ -23,7 +23,7 @@ import numpy as np
 from knuckle.output import OutputError, RunInfo, draw_hands
 from knuckle.output.overlay import OverlaySink
 from knuckle.pipeline import HandTracker
-from knuckle.video import Source
+from knuckle.video import Source, SourceError
 
 #: Methods of the pipeline's stages, and what the table calls them.
 STAGES = {"detect": "detect", "look": "keypoints", "poses": "lift and place"}
@@ -70,6 +70,7 @@ class Measurement:
         first_s: to the first result: opening the networks, one frame.
         memory_mb: resident at the end.
         growth_mb: resident at the end beyond what it was after a quarter of the run.
+        error: why the source broke off, if it did.
     """
 
     stages: dict[str, np.ndarray]
@@ -78,6 +79,7 @@ class Measurement:
     first_s: float
     memory_mb: float
     growth_mb: float
+    error: SourceError | None = None
 
     @property
     def fps(self) -> float:
@@ -99,7 +101,7 @@ def measure(source: Source, tracker: HandTracker, *, overlay: bool, limit: int) 
     """
     if limit < 1:
         raise ValueError(f"expected at least 1 frame to measure, got {limit}")
-    watch, first_s = Stopwatch(), 0.0
+    watch, first_s, error = Stopwatch(), 0.0, None
     memory: list[float] = []
     started_s = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, source:
@@ -109,7 +111,10 @@ def measure(source: Source, tracker: HandTracker, *, overlay: bool, limit: int) 
         while len(watch.frames) < limit:
             watch.next_frame()
             frame_started_s = time.perf_counter()
-            frame = watch.time(WAIT, next, source, None)
+            try:
+                frame = watch.time(WAIT, next, source, None)
+            except SourceError as broke_off:  # what was measured is worth showing
+                frame, error = None, broke_off
             if frame is None:
                 watch.frames.pop()
                 break
@@ -131,6 +136,7 @@ def measure(source: Source, tracker: HandTracker, *, overlay: bool, limit: int) 
         first_s=first_s,
         memory_mb=memory[-1],
         growth_mb=memory[-1] - memory[len(memory) // 4],
+        error=error,
     )
 
 

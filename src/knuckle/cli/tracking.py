@@ -124,7 +124,10 @@ class Bench:
         source = open_source(self.source)
         width, height = source.size
         print(f"{source.info.name}: {width} x {height}, {os.cpu_count()} processors")
-        print(table(measure(source, tracker, overlay=self.overlay, limit=self.frames)))
+        measured = measure(source, tracker, overlay=self.overlay, limit=self.frames)
+        print(table(measured))
+        if measured.error is not None:
+            raise measured.error
         if python is not None:
             peer = measure_mediapipe(
                 Path(self.source), python=python, max_hands=self.max_hands, limit=self.frames
