@@ -224,7 +224,7 @@ def test_no_detection_no_guess() -> None:
 
 
 def test_a_partner_of_a_hand_in_an_image_is_found() -> None:
-    first, second = hand(-60), hand(60, "left", 60)
+    first, second = hand(-80), hand(80, "left", 60)
     for claims in (False, True):  # by the mask alone, and by what the first shows as well
         pair, _ = tell_apart([first, second], [first], claims=claims)
         by_side = {pair.side(i): pair.points_px[i] for i in range(len(pair))}
@@ -245,9 +245,22 @@ def test_a_lone_hand_in_an_image_costs_nothing() -> None:
 
 
 def test_where_one_hand_is_wanted_no_partner_is_looked_for() -> None:
-    first, second = hand(-60), hand(60, "left", 60)
+    first, second = hand(-80), hand(80, "left", 60)
     hands, asked = tell_apart([first, second], [first], room=1, claims=True)
     assert len(hands) == 1 and asked == 0
+
+
+@pytest.mark.parametrize(("score", "looked"), [(0.99, False), (0.7, True)])
+def test_beside_a_hand_that_is_surely_alone_little_is_not_looked_at(
+    score: float, looked: bool
+) -> None:
+    """A piece of its forearm is in the detector's mask, as often."""
+    alone, arm = hand(-60), hand(0)
+    stages: Any = Eyes([alone])
+    known = replace(stages.seen(alone), presence=np.array([score]))
+    stages.asked = 0
+    hands = told_apart(stages, IMAGE, detected([alone, arm], [alone]), known, 2)
+    assert len(hands) == 1 and (stages.asked > 0) == looked
 
 
 def test_hands_that_do_not_touch_are_left_as_they_are() -> None:

@@ -28,6 +28,11 @@ _LEAST_CLAIM = 0.5
 _DOUBT = 0.4
 #: Less of a mask than this share of the found hand's own is no hand: masks are inexact at edges.
 _LEAST_SHARE = 0.12
+#: Beside a hand that is one and stands alone with this probability it is mostly a forearm, unless
+#: it is as much as this share.
+_ALONE, _MUCH_SHARE = 0.9, 0.5
+#: A hand of which only the place was detected explains so much of the mask there.
+_EXPLAINED = 0.3
 #: Much of a hand that is overlooked is hidden: it is at least this large beside the one found.
 _LEAST_SIZE = 0.8
 #: Log odds from which on a second hand is believed, and from which on no better one is looked for:
@@ -131,8 +136,9 @@ def _pair(
     if log_odds >= _SURE and touching.side(0) != touching.side(second):
         return touching.take([0, second])
     alone = touching.trust[0] * (1 - touching.neighbour[0, 0])
-    guesses = _guesses(detections, known, 0, claimed=1 - alone > _DOUBT)
-    if not guesses and len(touching) == 1:
+    share = _MUCH_SHARE if alone > _ALONE else _LEAST_SHARE
+    guesses = _guesses(detections, known, 0, claimed=1 - alone > _DOUBT, share=share)
+    if len(touching) == 1 and not guesses:
         return touching
     looks = explore(stages, image, _all_ways(guesses, touching, 0), touching, _ROUNDS)
     beside = [
@@ -144,8 +150,8 @@ def _pair(
     known = Keypoints.concatenate(first, others)
     second, log_odds = best_partner(detections, known, 0, looks, least)
     if log_odds < _BELIEVED:
-        looks = touching  # a hand that the detector has named itself is likelier one
-        second, log_odds = best_partner(detections, known, 0, touching, least)
+        looks = touching  # a hand that the detector has named itself, and that is seen well, stays
+        second, log_odds = best_partner(detections, known, 0, touching, least + CAUTION)
         log_odds += _NAMED
     return Keypoints.concatenate(first, looks.take([second] if log_odds >= _BELIEVED else []))
 
@@ -169,7 +175,8 @@ def _partner(
 ) -> Keypoints:
     """The hand that touches hand ``k`` and is not known, or none."""
     least = stages.settings.score_threshold
-    guesses = _guesses(detections, known, k, claimed=known.neighbour[k, 0] >= _LEAST_CLAIM)
+    claimed = bool(known.neighbour[k, 0] >= _LEAST_CLAIM)
+    guesses = _guesses(detections, known, k, claimed=claimed, share=_LEAST_SHARE)
     if not guesses:
         return Keypoints.nothing()
     looks = explore(stages, image, guesses, known.take([k]), rounds=0)
@@ -182,10 +189,13 @@ def _partner(
 
 
 def _guesses(
-    detections: Detections, known: Keypoints, k: int, *, claimed: bool
+    detections: Detections, known: Keypoints, k: int, *, claimed: bool, share: float
 ) -> list[DetectedHand]:
-    """Where there may be another hand beside hand ``k``, which may say so itself."""
-    piece = _unexplained(detections, known, k)
+    """Where there may be another hand beside hand ``k``, which may say so itself.
+
+    The mask says so where a piece of it is left that is at least this share of the hand's own.
+    """
+    piece = _unexplained(detections, known, k, share)
     return [*([known.neighbour_of(k)] if claimed else []), *([piece] if piece else [])]
 
 
@@ -197,14 +207,16 @@ def _all_ways(guesses: list[DetectedHand], known: Keypoints, k: int) -> list[Det
     return [way for guess in (*guesses, on_it) for way in turned(guess)]
 
 
-def _unexplained(detections: Detections, known: Keypoints, k: int) -> DetectedHand | None:
+def _unexplained(
+    detections: Detections, known: Keypoints, k: int, share: float
+) -> DetectedHand | None:
     """A hand that might explain the largest piece of mask beside hand ``k``, but for its side."""
     cells_px, is_hand = detections.cells_px, detections.shows_hand
     own = [is_hand & covered(known, i, cells_px) for i in range(len(known))]
     extent = float(extent_px(known.points_px[k]))
     near = np.linalg.norm(cells_px - _middles_px(known)[k], axis=-1) < _REACH * extent
     piece = _largest_piece(is_hand & near & ~np.any(own, axis=0))
-    if piece.sum() <= _LEAST_SHARE * own[k].sum():
+    if piece.sum() <= share * own[k].sum():
         return None
     piece_px = cells_px[piece]
     x, y = piece_px.mean(axis=0).tolist()
@@ -217,13 +229,18 @@ def _untold(stages: Stages, image: np.ndarray, detections: Detections) -> Keypoi
 
     Two hands in one may look like neither of them: the place is right, the rest is not.
     """
-    if not detections.hands or not detections.shows_hand.any():
+    if not detections.hands:
         return Keypoints.nothing()
-    guesses = turned(detections.hands[0])
-    looks = explore(stages, image, guesses, Keypoints.nothing(), _ROUNDS_IN_FRAME)
+    surest, cells_px = detections.hands[0], detections.cells_px
+    near = np.linalg.norm(cells_px - surest.centre_px, axis=-1) < surest.size_px / 2
+    piece_px = cells_px[near & detections.shows_hand]
+    if not len(piece_px):
+        return Keypoints.nothing()
+    looks = explore(stages, image, turned(surest), Keypoints.nothing(), _ROUNDS_IN_FRAME)
     best = int(looks.trust.argmax())
     sure = looks.score[best] >= stages.settings.score_threshold + CAUTION
-    return looks.take([best] if sure else [])
+    explained = covered(looks, best, piece_px).mean() >= _EXPLAINED
+    return looks.take([best] if sure and explained else [])
 
 
 def _middles_px(known: Keypoints) -> np.ndarray:
