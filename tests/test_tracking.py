@@ -1,5 +1,6 @@
 """Videos of the world of dots: identity, side, velocity and steadiness against exact truth."""
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -204,6 +205,28 @@ def test_a_newcomer_is_not_told_of_as_the_side_that_its_neighbour_has(tracker: H
     told = {(hand.track_id, hand.side) for hands in tracks for hand in hands}
     assert sorted(side for _, side in told) == ["left", "right"]
     assert all(len(hands) == 2 for hands in tracks[6:])
+
+
+def test_a_hand_that_is_taken_for_two_stays_who_it_is(
+    tracker: HandTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A newcomer has the better look at a hand that has long been followed."""
+    frames = film(moving_right, seconds(0.6))
+    run(tracker, frames[:8])
+    (known,) = tracker._tracks
+    tracker._tracks.append(copy.copy(known))
+    tracker._tracks[1]._track_id = None
+    look = tracker._stages.look
+
+    def dimmer(image: np.ndarray, crops: list[Crop]) -> Keypoints:
+        looked = look(image, crops)
+        first = np.arange(len(crops)) == 0
+        return replace(looked, presence=np.where(first, 0.8, 1.0) * looked.presence)
+
+    monkeypatch.setattr(tracker._stages, "look", dimmer)
+    for frame in frames[8:]:
+        assert [hand.track_id for hand in tracker(frame)] == [0]
+    assert tracker._tracks == [known]
 
 
 def swapping(time: float) -> list[HandPose]:

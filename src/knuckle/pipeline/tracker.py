@@ -184,12 +184,15 @@ class HandTracker:
         present = best_first[there[best_first]]
         kept = [present[k] for k in without_duplicates(looked.take(present), sides_known=True)]
         kept = sorted(int(i) for i in kept)
-        seen = [followed[i] for i in kept]
+        owners = dict(zip(kept, (followed[i] for i in kept), strict=True))
+        for i in present:
+            rival = next((k for k in kept if same_hand(looked, i, looked, k, True)), None)
+            if i not in kept and rival is not None and _is_heir(followed[i], owners[rival]):
+                owners[rival] = followed[i]
+        seen = list(owners.values())
         for i, track in enumerate(followed):
-            if i not in kept:
-                others = (
-                    t for k, t in zip(kept, seen, strict=True) if touch(expected[i], expected[k])
-                )
+            if track not in seen:
+                others = (t for k, t in owners.items() if touch(expected[i], expected[k]))
                 track.lose(hidden_by=next(others, None))
         return seen, looked.take(kept)
 
@@ -336,3 +339,8 @@ class HandTracker:
             [(found.side(i), points) for i, points in enumerate(found.points_px)],
             [track.whereabouts(time_s) for track in tracks],
         )
+
+
+def _is_heir(track: Track, other: Track) -> bool:
+    """Whether a hand that both have been found on is this track's, whoever had the better look."""
+    return track.believed and not other.believed and track.side == other.side

@@ -11,6 +11,7 @@ from knuckle.hand import Joint, Side
 from knuckle.pose.duplicates import extent_px
 from knuckle.results import HandPose, TrackedHand
 from knuckle.track.association import Whereabouts
+from knuckle.track.reach import Reach
 
 #: Share of the new measurement in the velocity in the picture.
 _VELOCITY_SHARE = 0.7
@@ -69,6 +70,7 @@ class Track:
         self._least_score, self._caution, self._least_votes = least_score, caution, least_votes
         self._evidence = 0.0
         self._smoother = smoother
+        self._reach = Reach()
         self._born_s = time_s
         self._seen_s = time_s
         self._lost = False
@@ -139,17 +141,19 @@ class Track:
     def see(self, pose: HandPose, time_s: float) -> TrackedHand | None:
         """The hand was found; returns what is now known about it, once it is believed."""
         dt_s = max(time_s - self._seen_s, 1e-3)
-        joints_px, joints_mm = pose.joints_px, pose.joints_mm
+        within = self._reach(pose)
+        shown = pose if self._smoother is None else within
+        joints_px, joints_mm = shown.joints_px, shown.joints_mm
         if self._smoother is not None:
-            joints_px, joints_mm = self._smoother(pose, dt_s)
-        self._move(pose.joints_px, joints_mm[Joint.WRIST], dt_s)
-        self._resize(pose, dt_s)
+            joints_px, joints_mm = self._smoother(within, dt_s)
+        self._move(within.joints_px, joints_mm[Joint.WRIST], dt_s)
+        self._resize(within, dt_s)
         self._weigh(pose)
         self._seen_s, self._lost, self.score = time_s, False, pose.score
         if self._track_id is None:
             return None
         return TrackedHand(
-            **_fields_of(pose)
+            **_fields_of(shown)
             | {
                 "joints_px": joints_px,
                 "joints_mm": joints_mm,

@@ -1,0 +1,97 @@
+"""A finger can look shorter than it is, but not longer: what has jumped onto another hand.
+
+Where hands cross, the keypoints of one sometimes slide over to the other, a finger at a time. Bones
+give that away in the picture: foreshortened they may be, stretched never.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from knuckle.camera import Camera
+from knuckle.hand import BONES, MIDDLE_RAY
+from knuckle.results import HandPose
+from knuckle.track.skeleton import MEAN_LENGTHS_MM, BoneLengths
+
+#: A bone may look so many times as long as it is, and so much longer than that (share of the hand's
+#: length): depth, proportions and keypoints are inexact, and short bones suffer most.
+_STRETCH, _INEXACT = 1.5, 0.12
+#: Bones are known after so many looks. What stays out of reach for more than so many looks in a row
+#: is believed after all: then the bones are wrong.
+_KNOWN_LOOKS, _MOST_HELD = 5, 10
+#: Of a joint that is held: the share that is left of its score, and its expected error.
+_UNSEEN_SCORE, _UNSEEN_MM = 0.05, 30.0
+#: Where more fingers than this are out of reach, nothing is left that says where the hand is.
+_MOST_FINGERS = 3
+
+
+def out_of_reach(
+    joints_px: np.ndarray, lengths_mm: np.ndarray, depth_mm: float, camera: Camera
+) -> np.ndarray:
+    """Which joints cannot be those of a hand with these bones.
+
+    A hand that has come nearer looks larger as a whole: bones are judged beside one another.
+
+    Args:
+        joints_px: (21, 2) in the frame.
+        lengths_mm: (20,) of the hand's bones.
+        depth_mm: of the hand, lately.
+        camera: of the frame.
+
+    Returns:
+        (21,) bool, from the first bone that is too long to the tip of its finger. None, where most
+        of the hand would be: then it is another hand, or another place.
+    """
+    rays = camera.rays(joints_px)
+    seen_mm = np.linalg.norm(rays[BONES[:, 1]] - rays[BONES[:, 0]], axis=-1) * depth_mm
+    larger = max(float(np.median(seen_mm / lengths_mm)), 1.0)
+    most_mm = larger * (_STRETCH * lengths_mm + _INEXACT * lengths_mm[MIDDLE_RAY].sum())
+    too_long = (seen_mm > most_mm).reshape(5, 4)
+    away = np.concatenate([[False], np.logical_or.accumulate(too_long, axis=1).ravel()])
+    return away if too_long.any(axis=1).sum() <= _MOST_FINGERS else np.zeros_like(away)
+
+
+class Reach:
+    """Keeps the fingers of one hand from what is beyond their reach, for a while."""
+
+    def __init__(self) -> None:
+        self._lengths, self._lengths_mm = BoneLengths(), MEAN_LENGTHS_MM
+        self._looks = 0
+        self._held = 0
+        self._last: HandPose | None = None
+
+    def __call__(self, pose: HandPose) -> HandPose:
+        """The next look at the hand; joints out of its reach stay where the hand takes them along.
+
+        Those are not ``visible``, and their score is next to nothing.
+        """
+        last, held = self._last, pose
+        if last is not None and self._looks >= _KNOWN_LOOKS and self._held < _MOST_HELD:
+            depth_mm = float(last.root_mm[2])
+            away = out_of_reach(pose.joints_px, self._lengths_mm, depth_mm, pose.camera)
+            held = _without(pose, away, last) if away.any() else pose
+        self._held = self._held + 1 if held is not pose else 0
+        if held is pose:
+            self._lengths_mm = self._lengths.update(pose.bone_lengths_mm)
+            self._looks += 1
+        self._last = held
+        return held
+
+
+def _without(pose: HandPose, away: np.ndarray, last: HandPose) -> HandPose:
+    """The pose with some joints (21,) bool from the last one, carried along by the others."""
+    shift_px = np.median((pose.joints_px - last.joints_px)[~away], axis=0)
+    joints_px = np.where(away[:, None], last.joints_px + shift_px, pose.joints_px)
+    joints_root_mm = np.where(away[:, None], last.joints_root_mm, pose.joints_root_mm)
+    return replace(
+        pose,
+        joints_px=joints_px,
+        joints_mm=pose.root_mm + joints_root_mm,
+        joint_score=np.where(away, _UNSEEN_SCORE * pose.joint_score, pose.joint_score),
+        visible=pose.visible & ~away,
+        joint_sigma_mm=np.where(
+            away, np.maximum(pose.joint_sigma_mm, _UNSEEN_MM), pose.joint_sigma_mm
+        ),
+    )
