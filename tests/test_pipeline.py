@@ -128,6 +128,13 @@ def test_without_a_camera_one_is_assumed(estimator: HandEstimator) -> None:
     assert_same(found, truth)
 
 
+@pytest.mark.parametrize("wrong", [{}, "camera.json", (300, 300, 160, 120)])
+def test_a_camera_that_is_none_is_refused(dot_weights: Path, wrong: object) -> None:
+    for made in (HandEstimator, HandTracker):
+        with pytest.raises(TypeError, match=r"knuckle\.Camera or None, got \w+: make one"):
+            made(weights_dir=dot_weights)(blank(), wrong)  # type: ignore[arg-type]
+
+
 def test_a_distorting_lens_is_accounted_for(estimator: HandEstimator) -> None:
     lens = Camera(300, 300, 160, 120, (-0.25, 0.07, 0.001, -0.001))
     truth = true_hand(lens, (-90, 100, 480), rotation=turn(15))

@@ -67,6 +67,22 @@ class Camera:
         return cls.from_fov(width, height, ASSUMED_DIAGONAL_FOV_DEG, assumed=True)
 
     @classmethod
+    def given_or_assumed(cls, camera: Camera | None, width: int, height: int) -> Camera:
+        """The camera, or the one that is taken when it is None.
+
+        Raises:
+            TypeError: it is something else, a path for example.
+        """
+        if camera is None:
+            return cls.assume(width, height)
+        if not isinstance(camera, cls):
+            raise TypeError(
+                f"camera must be a knuckle.Camera or None, got {type(camera).__name__}: make one "
+                "with Camera(fx, fy, cx, cy), or read a file with Camera.load(path)"
+            )
+        return camera
+
+    @classmethod
     def load(cls, path: str | Path) -> Camera:
         """Read ``{"fx":…, "fy":…, "cx":…, "cy":…, "distortion": […]}`` from a JSON file."""
         path = Path(path)

@@ -72,12 +72,12 @@ class HandEstimator:
             unlikely a hand (see ``HandPose.score``).
 
         Raises:
-            TypeError: the image is not an array.
+            TypeError: the image is not an array, or the camera not a ``Camera``.
             ValueError: image or boxes are not as described.
         """
         image = to_rgb(image)
         height, width = image.shape[:2]
-        camera = camera or Camera.assume(width, height)
+        camera = Camera.given_or_assumed(camera, width, height)
         if boxes_xyxy is None:
             keypoints = self._find(image)
         else:

@@ -143,14 +143,16 @@ class HandTracker:
         """Image, time and camera of a frame; starts anew where time does not go on."""
         if isinstance(frame, Frame):
             image, time_s = to_rgb(frame.image), frame.time_s
-            camera = camera or frame.camera
+            camera = frame.camera if camera is None else camera
             if self._time_s is not None and time_s <= self._time_s:
                 self.reset()
         else:
             image = to_rgb(frame)
             time_s = 0.0 if self._time_s is None else self._time_s + 1 / NOMINAL_FPS
+        height, width = image.shape[:2]
+        camera = Camera.given_or_assumed(camera, width, height)
         self._time_s = time_s
-        return image, time_s, camera or Camera.assume(image.shape[1], image.shape[0])
+        return image, time_s, camera
 
     def _forget(self, time_s: float) -> None:
         """Drop tracks that have been hidden for too long, or turned out to be something else."""
