@@ -16,7 +16,7 @@ from knuckle.models.keypoints import KeypointSettings
 from knuckle.models.lifter import LifterSettings
 from knuckle.train.modules import MODULES
 from knuckle.train.recipe import OptimiserSettings, Recipe, SourceSettings
-from knuckle.train.weights import load_weights
+from knuckle.train.weights import averaged, load_weights, part_of
 
 SMALL = Recipe(
     kind="keypoints",
@@ -88,6 +88,29 @@ def test_an_exported_file_can_be_trained_further(tmp_path, kind):
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, atol=0, rtol=0)
+
+
+def test_weights_are_averaged_with_those_that_the_run_started_from(tmp_path):
+    first = save_run(tmp_path / "first", "lifter")
+    then = save_run(tmp_path / "then", "lifter")
+    weights = load_weights(first / "weights.pt")
+    torch.save({name: (value + 0.01).half() for name, value in weights.items()}, then / "weights.pt")
+    export(first, tmp_path / "earlier")
+    (path,) = export(then, tmp_path / "out", earlier=tmp_path / "earlier", share=0.25)
+    for name, value in load_weights(path).items():
+        torch.testing.assert_close(value, weights[name] + 0.0075, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("share", "width", "says"), [(1.5, 16, "must lie in 0..1"), (0.5, 24, "the same network")]
+)
+def test_weights_that_cannot_be_averaged_are_refused(tmp_path, share, width, says):
+    run = save_run(tmp_path / "run", "lifter")
+    other = replace(SMALL, kind="lifter", lifter=replace(SMALL.lifter, width=width))
+    state = {name: v.float() for name, v in MODULES["lifter"](other).state_dict().items()}
+    with pytest.raises(ValueError, match=says):
+        averaged(part_of(load_weights(run / "weights.pt"), "lifter"),
+                 part_of(state, "lifter"), share)  # fmt: skip
 
 
 def test_a_file_that_disagrees_with_torch_is_not_written(tmp_path, monkeypatch):

@@ -26,7 +26,7 @@ from knuckle.models.lifter import Lifter
 from knuckle.models.pair import Pair
 from knuckle.models.temporal import Temporal, TemporalState
 from knuckle.train.recipe import Recipe
-from knuckle.train.weights import HALF_SUFFIX, load_weights, part_of
+from knuckle.train.weights import HALF_SUFFIX, averaged, load_weights, part_of
 
 OPSET = 17
 #: Largest difference between ONNX Runtime and torch, relative to the output's own scale.
@@ -124,7 +124,9 @@ class _PairGraph(nn.Module):
         return out.apart_mm, out.log_sigma_mm.exp()
 
 
-def export(run: Path, out: Path, *, half: bool = True) -> list[Path]:
+def export(
+    run: Path, out: Path, *, half: bool = True, earlier: Path | None = None, share: float = 0.3
+) -> list[Path]:
     """Write the ONNX files of a finished run.
 
     Args:
@@ -133,13 +135,15 @@ def export(run: Path, out: Path, *, half: bool = True) -> list[Path]:
             ``lifter.onnx``.
         half: store weights in half precision. Computation stays in single precision: the file
             is half the size and nothing is slower.
+        earlier: folder of ONNX files that the run started from, to average its weights with.
+        share: of the earlier weights in the mean.
 
     Returns:
         The files written.
 
     Raises:
-        FileNotFoundError: the run has no weights.
-        ValueError: ONNX Runtime and torch disagree.
+        FileNotFoundError: the run has no weights, or the folder not those of its networks.
+        ValueError: ONNX Runtime and torch disagree, or the earlier weights are of other networks.
     """
     recipe = Recipe.load_json(run / "recipe.json")
     state = load_weights(run / "weights.pt")
@@ -147,6 +151,8 @@ def export(run: Path, out: Path, *, half: bool = True) -> list[Path]:
     paths = []
     for kind, build in _BUILDERS.items():
         own = part_of(state, kind)
+        if own and earlier is not None:
+            own = averaged(own, part_of(load_weights(earlier / f"{kind}.onnx"), kind), share)
         if own:
             path = out / f"{kind}.onnx"
             write(build(recipe, own), path, half=half)

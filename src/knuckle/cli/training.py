@@ -51,12 +51,22 @@ class Export:
     """Folder for the ONNX files; knuckle track --weights takes it."""
     full: bool = False
     """Store weights in single precision instead of half: twice the size."""
+    average_with: Path | None = None
+    """Folder of the ONNX files that the run started from: the mean of both is often better."""
+    share: float = 0.3
+    """Of those earlier weights in the mean."""
 
     def run(self) -> int:
         """Export and say where the files are."""
         from knuckle.export import export
 
-        for path in export(self.checkpoint, self.out, half=not self.full):
+        for path in export(
+            self.checkpoint,
+            self.out,
+            half=not self.full,
+            earlier=self.average_with,
+            share=self.share,
+        ):
             print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
         return 0
 

@@ -55,3 +55,31 @@ def part_of(weights: dict[str, Tensor], name: str) -> dict[str, Tensor]:
     """The parameters of one network, its name taken off: ``maps.weight``."""
     prefix = name + "."
     return {key.removeprefix(prefix): v for key, v in weights.items() if key.startswith(prefix)}
+
+
+def averaged(
+    weights: dict[str, Tensor], earlier: dict[str, Tensor], share: float
+) -> dict[str, Tensor]:
+    """The mean of two states of one network, parameter by parameter.
+
+    Where one was trained on from the other, and on other data, the mean is often better than both
+    (Wortsman et al. 2022, "Model soups").
+
+    Args:
+        weights: of a network.
+        earlier: of the same network.
+        share: of the earlier ones in the mean, 0..1.
+
+    Raises:
+        ValueError: they are not of one network, or the share is none.
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"the earlier weights' share must lie in 0..1, got {share}")
+    shapes, others = ({k: tuple(v.shape) for k, v in w.items()} for w in (weights, earlier))
+    if shapes != others:
+        differ = sorted(k for k in shapes.keys() | others.keys() if shapes.get(k) != others.get(k))
+        raise ValueError(
+            f"expected weights of the same network, but {len(differ)} differ in shape or are "
+            f"missing, {differ[0]} for example: average with those that the run started from"
+        )
+    return {name: value.lerp(earlier[name].to(value), share) for name, value in weights.items()}
