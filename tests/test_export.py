@@ -94,7 +94,8 @@ def test_weights_are_averaged_with_those_that_the_run_started_from(tmp_path):
     first = save_run(tmp_path / "first", "lifter")
     then = save_run(tmp_path / "then", "lifter")
     weights = load_weights(first / "weights.pt")
-    torch.save({name: (value + 0.01).half() for name, value in weights.items()}, then / "weights.pt")
+    later = {name: (value + 0.01).half() for name, value in weights.items()}
+    torch.save(later, then / "weights.pt")
     export(first, tmp_path / "earlier")
     (path,) = export(then, tmp_path / "out", earlier=tmp_path / "earlier", share=0.25)
     for name, value in load_weights(path).items():
