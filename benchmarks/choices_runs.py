@@ -16,7 +16,7 @@ import onnxruntime
 import torch
 
 from choices_sets import CropSet, Cutter, batch_of
-from heads import Contender, parameters, rank_correlation
+from heads import COARSE_BLOCKS, STAGES, Contender, parameters, rank_correlation
 from knuckle.train.losses import weighted_mean
 
 _BATCH, _RATE, _WEIGHT_DECAY, _CLIP = 16, 1e-3, 0.01, 5.0
@@ -32,7 +32,7 @@ class Variant:
     """What is trained, on what, and what it is measured on.
 
     Attributes:
-        head, size, stages, imagenet: see ``heads.Contender``.
+        head, size, stages, coarse_blocks, imagenet: see ``heads.Contender``.
         upright: whether crops are turned upright and shown as right hands.
         sources: set -> how often to draw from it, relative to the others.
         tests: set -> the name of its column.
@@ -43,7 +43,8 @@ class Variant:
 
     head: str = "integral"
     size: int = 128
-    stages: int = 7
+    stages: int = STAGES
+    coarse_blocks: int = COARSE_BLOCKS
     imagenet: bool = True
     upright: bool = True
     sources: Mapping[str, float] = field(default_factory=dict)
@@ -55,7 +56,9 @@ class Variant:
     def contender(self) -> Contender:
         """The network at its start."""
         torch.manual_seed(self.seed)
-        return Contender(self.head, self.size, self.stages, imagenet=self.imagenet)
+        return Contender(
+            self.head, self.size, self.stages, self.coarse_blocks, imagenet=self.imagenet
+        )
 
 
 def batches(variant: Variant, folder: Path) -> Iterator[dict]:

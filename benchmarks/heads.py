@@ -1,7 +1,7 @@
 """Heads and trunks that the keypoint network could have had, to compare with the one that it has.
 
-All of them stand on the shipped network's backbone and as much of its pyramid as they need, and
-answer with the same things, so that one loop trains and measures them.
+All of them stand on the shipped network's backbone, or a longer one, and on as much of the pyramid
+as they need, and answer with the same things, so that one loop trains and measures them.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from knuckle.models.efficientnet_lite import EfficientNetLite
 from knuckle.models.keypoints import KeypointNetwork, KeypointSettings, double
 from knuckle.train.losses import weighted_mean
 
+#: Of the shipped network, see ``Trunk``.
+STAGES, COARSE_BLOCKS = 5, KeypointSettings.coarse_blocks
 #: Weights of the losses, those of ``train/losses.py``, for crops of ``_REFERENCE_PX``.
 _POINT, _MAP, _REFERENCE_PX = 0.25, 0.25, 128
 _LARGEST_PX = 40.0
@@ -32,53 +34,63 @@ class Answer(NamedTuple):
 
 
 class Trunk(nn.Module):
-    """The shipped network's backbone and pyramid, down to the stride that a head asks for.
+    """A backbone and as much of its pyramid as a head asks for; the shipped one's by default.
 
     Args:
         size: side of the crop, px.
-        stages: of the backbone; 5 stops at stride 16, and the pyramid begins there.
+        stages: of the backbone, 5 to 7; beyond five there is a level of stride 32, and the pyramid
+            begins there.
+        coarse_blocks: see ``KeypointSettings``.
     """
 
-    def __init__(self, size: int, stages: int = 7) -> None:
+    _WIDTH_32 = 160
+
+    def __init__(self, size: int, stages: int = STAGES, coarse_blocks: int = COARSE_BLOCKS) -> None:
         super().__init__()
-        self.network = KeypointNetwork(KeypointSettings(input_size=size))
-        self.stages = stages
-        if stages < 7:
-            self.network.backbone = EfficientNetLite(stages)
+        settings = KeypointSettings(input_size=size, coarse_blocks=coarse_blocks)
+        self.network = net = KeypointNetwork(settings)
+        self.widths = dict(zip((4, 8, 16), settings.widths, strict=True))
+        if stages > 5:
+            net.backbone = EfficientNetLite(stages)
+            net.lateral["32"] = nn.Conv2d(net.backbone.channels[32], self._WIDTH_32, 1)
+            net.down32 = nn.Conv2d(self._WIDTH_32, self.widths[16], 1)
+            self.widths[32] = self._WIDTH_32
+
+    @property
+    def coarsest(self) -> int:
+        """The stride at which the pyramid begins."""
+        return max(self.widths)
 
     def forward(self, crops: Tensor, stride: int) -> Tensor:
-        """(N, S, S, 3) RGB -> (N, C, S / stride, S / stride), stride 4, 8, 16 or 32."""
+        """(N, S, S, 3) RGB -> (N, C, S / stride, S / stride), C from ``widths``."""
         net = self.network
         levels = net.backbone(net.normalise(crops))
-        above = None
+        level = None
         for at in (32, 16, 8, 4):
-            if at not in levels:
+            if at not in self.widths:
                 continue
-            level = net.lateral[str(at)](levels[at])
+            above, level = level, net.lateral[str(at)](levels[at])
             if above is not None:
                 level = level + double(getattr(net, f"down{2 * at}")(above))
-            above = level if at == 32 else getattr(net, f"merge{at}")(level)
+            if at < 32:
+                level = getattr(net, f"merge{at}")(level)
+            if at == 16:
+                level = net.coarse16(level)
             if at == stride:
-                return above
-        raise ValueError(f"a backbone of {self.stages} stages has no level of stride {stride}")
-
-    def width(self, stride: int) -> int:
-        """Channels of a level."""
-        return self.network.settings.widths[(4, 8, 16, 32).index(stride)]
+                return level
+        raise ValueError(f"no level of stride {stride}; there are {sorted(self.widths)}")
 
     def keep_only(self, stride: int) -> None:
         """Drop the layers that a head at this stride does not need, so that they do not count."""
         net = self.network
         for name in ("maps", "mask", "context", "token", "whole", "beside"):
             delattr(net, name)
-        for at in (4, 8, 16, 32):
-            if at < stride:
-                del net.lateral[str(at)]
-                delattr(net, f"merge{at}")
-                delattr(net, f"down{2 * at}")
-        if self.stages < 7:
-            del net.lateral["32"]
-            del net.down32
+        for at in (at for at in self.widths if at < stride):
+            del net.lateral[str(at)]
+            delattr(net, f"merge{at}")
+            delattr(net, f"down{2 * at}")
+        if stride > 16:
+            del net.coarse16
 
 
 class IntegralHead(nn.Module):
@@ -89,7 +101,7 @@ class IntegralHead(nn.Module):
     def __init__(self, trunk: Trunk, size: int) -> None:
         super().__init__()
         self.codec = HeatmapCodec(size, size // self.stride)
-        self.maps = nn.Conv2d(trunk.width(self.stride), N_JOINTS, 1)
+        self.maps = nn.Conv2d(trunk.widths[self.stride], N_JOINTS, 1)
         cells = torch.tensor(self.codec.cell_centres_px, dtype=torch.float32)
         self.register_buffer("cells", cells, persistent=False)
 
@@ -121,7 +133,7 @@ class SimCCHead(nn.Module):
     def __init__(self, trunk: Trunk, size: int) -> None:
         super().__init__()
         self.codec = HeatmapCodec(size, size * self.bins_per_px)
-        self.joints = nn.Conv2d(trunk.width(self.stride), N_JOINTS, 1)
+        self.joints = nn.Conv2d(trunk.widths[self.stride], N_JOINTS, 1)
         cells = (size // self.stride) ** 2
         self.axes = nn.ModuleList(nn.Linear(cells, self.codec.map_size) for _ in range(2))
         centres = torch.tensor(self.codec.cell_centres_px, dtype=torch.float32)
@@ -144,18 +156,16 @@ class SimCCHead(nn.Module):
 class RegressionHead(nn.Module):
     """The coordinates themselves, from the coarsest level: no pyramid at all."""
 
-    stride = 32
-
     def __init__(self, trunk: Trunk, size: int) -> None:
         super().__init__()
-        self.size = size
-        inputs = trunk.width(self.stride) * (size // self.stride) ** 2
+        self.size, self.stride = size, trunk.coarsest
+        inputs = trunk.widths[self.stride] * (size // self.stride) ** 2
         self.layers = nn.Sequential(
             nn.Flatten(), nn.Linear(inputs, 256), nn.ReLU(), nn.Linear(256, 2 * N_JOINTS)
         )
 
     def forward(self, level: Tensor) -> Answer:
-        """(N, C, S / 32, S / 32) -> points."""
+        """(N, C, S / stride, S / stride) -> points."""
         shares = self.layers(level).unflatten(-1, (N_JOINTS, 2))  # of the crop, from its middle
         return Answer(shares * self.size + (self.size - 1) / 2, None, None)
 
@@ -178,19 +188,20 @@ class Contender(nn.Module):
     Args:
         head: of ``HEADS``.
         size: side of the crop, px; a multiple of 32.
-        stages: of the backbone.
+        stages, coarse_blocks: see ``Trunk``.
         imagenet: whether the backbone starts from ImageNet weights; its first ``frozen`` blocks
             then stay as they are.
         frozen: see ``imagenet``.
     """
 
     def __init__(
-        self, head: str = "integral", size: int = 128, stages: int = 7, *,
+        self, head: str = "integral", size: int = 128,
+        stages: int = STAGES, coarse_blocks: int = COARSE_BLOCKS, *,
         imagenet: bool = True, frozen: int = 3,
     ) -> None:  # fmt: skip
         super().__init__()
         self.size, self.imagenet = size, imagenet
-        self.trunk = Trunk(size, stages)
+        self.trunk = Trunk(size, stages, coarse_blocks)
         self.head = HEADS[head](self.trunk, size)
         self.trunk.keep_only(self.head.stride)
         backbone = self.trunk.network.backbone

@@ -68,17 +68,30 @@ def test_the_right_answer_costs_least(head: str, points: torch.Tensor):
     assert cost(points) < cost(points + 1.0) < cost(points + 4.0)
 
 
-def test_a_shorter_backbone_begins_its_pyramid_where_it_ends():
-    short = heads.Contender(stages=5, imagenet=False)
-    assert short(torch.zeros(1, 128, 128, 3)).points_px.shape == (1, 21, 2)
-    assert heads.parameters(short) < 0.5 * heads.parameters(heads.Contender(imagenet=False))
-    with pytest.raises(ValueError, match="no level of stride 32"):
-        short.trunk(torch.zeros(1, 128, 128, 3), 32)
+def test_seven_stages_begin_at_stride_32_and_the_shipped_five_at_16():
+    crops = torch.randint(0, 256, (1, 128, 128, 3), dtype=torch.uint8)
+    shipped, longer = heads.Trunk(128).eval(), heads.Trunk(128, stages=7, coarse_blocks=0).eval()
+    assert (shipped.coarsest, longer.coarsest) == (16, 32)
+    assert longer(crops, 32).shape == (1, 160, 4, 4)
+    with pytest.raises(ValueError, match=r"no level of stride 32; there are \[4, 8, 16\]"):
+        shipped(crops, 32)
+    before = longer(crops, 4)
+    torch.nn.init.zeros_(longer.network.down32.weight)
+    assert not torch.equal(longer(crops, 4), before), "the coarsest level must reach the finest"
 
 
-def test_only_what_a_head_uses_is_counted():
+def test_a_longer_backbone_and_further_blocks_cost_parameters():
+    def count(**kind: int) -> int:
+        return heads.parameters(heads.Contender(imagenet=False, **kind))
+
+    bare = count(coarse_blocks=0)
+    assert bare < count() < 2 * bare < count(stages=7, coarse_blocks=0)
+
+
+@pytest.mark.parametrize("stages", [5, 7])
+def test_only_what_a_head_uses_is_counted(stages: int):
     for head in heads.HEADS:
-        contender = heads.Contender(head, imagenet=False)
+        contender = heads.Contender(head, stages=stages, imagenet=False)
         answer = contender(torch.zeros(1, 128, 128, 3))
         total = answer.points_px.sum() + (0 if answer.log_maps is None else answer.log_maps.sum())
         total.backward()
