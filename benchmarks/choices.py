@@ -124,9 +124,8 @@ def prepare(table: str, data: Path, backgrounds: Path, folder: Path, workers: in
             list(pool.map(partial(_render, folder, backgrounds), missing))
         return
     for name, source in {"crowded": "crops", "plain": "plain"}.items():
-        once(folder, name, lambda source=source: _rendered(data / source, "train", _RENDERS))
-        once(folder, f"test, {name}",
-             lambda source=source: _rendered(data / source, "validation", _TESTS))  # fmt: skip
+        once(folder, name, partial(_rendered, data / source, "train", _RENDERS))
+        once(folder, f"test, {name}", partial(_rendered, data / source, "validation", _TESTS))
 
 
 def _render(folder: Path, backgrounds: Path, name: str) -> None:
@@ -157,18 +156,12 @@ def _prepare_photographs(data: Path, backgrounds: Path, folder: Path) -> None:
     }
     for prefix, (part, photographs) in parts.items():
         chosen, behind = store.part(part), replace(places, photographs=photographs)
-        plain = (store.decode(int(i)) for i in chosen)
-        once(
-            folder,
-            f"{prefix}photographs",
-            lambda samples=plain: CropSet.of(samples, _ALL, _PHOTOGRAPH_PX),
-        )
-        moved = _recomposed(store, mattes, chosen, behind)
-        once(
-            folder,
-            f"{prefix}recomposed",
-            lambda samples=moved: CropSet.of(samples, _ALL, _PHOTOGRAPH_PX),
-        )
+        pictures = {
+            "photographs": (store.decode(int(i)) for i in chosen),
+            "recomposed": _recomposed(store, mattes, chosen, behind),
+        }
+        for kind, samples in pictures.items():
+            once(folder, f"{prefix}{kind}", partial(CropSet.of, samples, _ALL, _PHOTOGRAPH_PX))
 
 
 def _recomposed(

@@ -16,10 +16,11 @@ import onnxruntime
 import torch
 
 from choices_sets import CropSet, Cutter, batch_of
+from equal_time import fit
 from heads import COARSE_BLOCKS, STAGES, Contender, parameters, rank_correlation
 from knuckle.train.losses import weighted_mean
 
-_BATCH, _RATE, _WEIGHT_DECAY, _CLIP = 16, 1e-3, 0.01, 5.0
+_BATCH, _RATE, _CLIP = 16, 1e-3, 5.0
 _WARM_UP, _DECAY = 0.05, 0.6
 #: Of the random numbers of validation, the same in every run.
 _STILL_SEED = 7
@@ -83,27 +84,21 @@ def _endless_order(n: int, rng: np.random.Generator) -> Iterator[int]:
 def train(
     contender: Contender, examples: Iterator[dict], seconds: float
 ) -> tuple[Contender, int, float]:
-    """Train for so many seconds of one thread; cutting the crops is not counted.
+    """Train for so many seconds of one thread.
 
     Returns the contender, the number of crops that it saw, and the seconds spent.
     """
-    contender = contender.train().to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(contender.groups(_RATE), weight_decay=_WEIGHT_DECAY)
-    spent, steps = 0.0, 0
-    while spent < seconds:
-        batch = {name: torch.from_numpy(value) for name, value in next(examples).items()}
-        start = time.process_time()
-        share = _schedule(spent / seconds)
-        for group in optimiser.param_groups:
-            group["lr"] = group["peak"] * share
-        loss = contender.loss(contender(batch["image"]), batch)
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(contender.parameters(), _CLIP)
-        optimiser.step()
-        spent += time.process_time() - start
-        steps += 1
-    return contender.eval(), steps * _BATCH, spent
+    contender = contender.to(memory_format=torch.channels_last)
+    steps, spent = fit(
+        contender,
+        lambda batch: contender.loss(contender(batch["image"]), batch),
+        examples,
+        seconds,
+        groups=contender.groups(_RATE),
+        schedule=_schedule,
+        clip=_CLIP,
+    )
+    return contender, steps * _BATCH, spent
 
 
 def _schedule(progress: float) -> float:

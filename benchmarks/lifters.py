@@ -30,6 +30,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from equal_time import fit
 from knuckle import metrics
 from knuckle.crop import Crop, CropView
 from knuckle.data import shards
@@ -177,25 +178,21 @@ def train_seeing(contestant: Seeing, looks: Batch, seconds: float) -> tuple[nn.M
 
 
 def _fit(network: nn.Module, batches: Iterator[Batch], seconds: float) -> int:
-    """Train for so many seconds of one thread, making the batches not counted; the steps."""
-    optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE)
-    spent, steps = 0.0, 0
-    for batch in batches:
-        if spent >= seconds:
-            break
-        start = time.process_time()
-        for group in optimiser.param_groups:
-            group["lr"] = _RATE * min(1.0, (1 - spent / seconds) / _DECAY)
-        tensors = {name: torch.from_numpy(value) for name, value in batch.items()}
-        out = network(tensors["rays"], tensors["sigma"], tensors["features"])
-        loss = torch.stack(list(losses.lifter_losses(out, tensors).values())).sum()
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
-        optimiser.step()
-        spent += time.process_time() - start
-        steps += 1
-    network.eval()
+    """Train for so many seconds of one thread; returns the number of steps."""
+
+    def loss(batch: dict[str, Tensor]) -> Tensor:
+        out = network(batch["rays"], batch["sigma"], batch["features"])
+        return torch.stack(list(losses.lifter_losses(out, batch).values())).sum()
+
+    steps, _ = fit(
+        network,
+        loss,
+        batches,
+        seconds,
+        groups=[{"params": network.parameters(), "peak": _RATE}],
+        schedule=lambda progress: min(1.0, (1 - progress) / _DECAY),
+        clip=_CLIP,
+    )
     return steps
 
 

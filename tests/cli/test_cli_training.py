@@ -31,6 +31,15 @@ def _in_a_new_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
+@pytest.fixture
+def package_weights(dot_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The networks of ``dot_world``, as if the package came with them."""
+    package = Path("package").resolve()
+    shutil.copytree(dot_weights, package / "weights")
+    monkeypatch.setattr("knuckle.runtime.resources.files", lambda name: package)
+    return package / "weights"
+
+
 def write_dots(root: Path, n_pictures: int = 6) -> None:
     """A labelled folder whose hands the networks of ``dot_world`` read."""
     lines = [{"format": "knuckle-labels", "version": 1, "joint_order": list(JOINT_NAMES)}]
@@ -72,17 +81,14 @@ def test_evaluate_measures_networks_and_prediction_files(
 
 
 def test_one_network_is_measured_with_the_packaged_others(
-    dot_weights: Path, monkeypatch: pytest.MonkeyPatch
+    package_weights: Path,
 ) -> None:
-    package = Path("package")
-    shutil.copytree(dot_weights, package / "weights")
-    monkeypatch.setattr("knuckle.runtime.resources.files", lambda name: package)
-    shutil.copyfile(dot_weights / "lifter.onnx", "mine.onnx")
+    shutil.copyfile(package_weights / "lifter.onnx", "mine.onnx")
     folder = complete_networks(Path("mine.onnx"), Path("whole"))
     assert sorted(path.name for path in folder.iterdir()) == [
         *("detector.onnx", "keypoints.onnx", "lifter.onnx")
     ]
-    assert complete_networks(dot_weights, Path("unused")) == dot_weights
+    assert complete_networks(package_weights, Path("unused")) == package_weights
     write_dots(Path("dots"), n_pictures=2)
     assert main(["evaluate", "mine.onnx", "dots", "-o", "out", "--no-pictures"]) == 0
 
@@ -111,12 +117,8 @@ def test_evaluate_takes_a_checkpoint_for_networks(monkeypatch: pytest.MonkeyPatc
     assert asked == [Path("last.ckpt")]
 
 
-def test_the_packages_networks_are_meant_beside_a_clone(
-    dot_weights: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    package = Path("package")
-    shutil.copytree(dot_weights, package / "weights")
-    monkeypatch.setattr("knuckle.runtime.resources.files", lambda name: package)
+@pytest.mark.usefixtures("package_weights")
+def test_the_packages_networks_are_meant_beside_a_clone() -> None:
     write_dots(Path("dots"), n_pictures=1)
     Path("knuckle").mkdir()
     assert main(["evaluate", "knuckle", "dots", "-o", "out", "--no-pictures"]) == 0
