@@ -1,15 +1,16 @@
 """Choices of the keypoint network and of its data, compared on equal training time.
 
     python benchmarks/choices.py network --minutes 2.4
+    python benchmarks/choices.py optimisers --minutes 2.4
     python benchmarks/choices.py ingredients --minutes 0.6
 
 The first table trains small variants of the keypoint network (head, input size, backbone, start,
-crop, data), the second leaves the renderer's ingredients out one by one and trains on renders
-alone. Every variant begins from the same start, gets the same minutes of one thread (processor
-time, so that a busy machine is no harm; cutting crops is not counted) and is measured on the same
-held-back pictures. ``--workers`` processes work at a time; a variant that is done is kept, so a run
-that was stopped goes on. ``--prepare`` makes the sets of crops and nothing else, ``--print`` prints
-what is there.
+crop, data), the second the same network with other optimisers and rates, the third leaves the
+renderer's ingredients out one by one and trains on renders alone. Every variant begins from the
+same start, gets the same minutes of one thread (processor time, so that a busy machine is no harm;
+cutting crops is not counted) and is measured on the same held-back pictures. ``--workers``
+processes work at a time; a variant that is done is kept, so a run that was stopped goes on.
+``--prepare`` makes the sets of crops and nothing else, ``--print`` prints what is there.
 """
 
 from __future__ import annotations
@@ -85,6 +86,19 @@ NETWORKS = {
     "five stages, two blocks more: shipped": SHIPPED,
 }
 
+
+def _learning(optimiser: str, rate: float) -> Variant:
+    return replace(SHIPPED, optimiser=optimiser, rate=rate, batch=32)
+
+
+OPTIMISERS = {
+    "AdamW, rate 1e-3": _learning("adamw", 1e-3),
+    "AdamW, rate 2e-3": _learning("adamw", 2e-3),
+    "Muon, rate 1e-3": _learning("muon", 1e-3),
+    "Muon, rate 2e-3": _learning("muon", 2e-3),
+    "Muon, rate 4e-3": _learning("muon", 4e-3),
+}
+
 _FULL_TEST = f"test, {EVERYTHING}"
 _RENDERED = Variant(
     size=_INGREDIENT_SIZE,
@@ -108,7 +122,11 @@ def _without() -> dict[str, Variant]:
     return variants
 
 
-TABLES: dict[str, dict[str, Variant]] = {"network": NETWORKS, "ingredients": _without()}
+TABLES: dict[str, dict[str, Variant]] = {
+    "network": NETWORKS,
+    "optimisers": OPTIMISERS,
+    "ingredients": _without(),
+}
 
 
 # --- the sets ------------------------------------------------------------------------------------
@@ -291,7 +309,7 @@ def main() -> None:
         _run_missing(wanted, options.folder, seconds, results, options.workers)
     done = finished(results, variants)
     if done:
-        print(network_table(done) if options.table == "network" else ingredient_table(done))
+        print(ingredient_table(done) if options.table == "ingredients" else network_table(done))
 
 
 def _run_missing(

@@ -20,7 +20,9 @@ from equal_time import fit
 from heads import COARSE_BLOCKS, STAGES, Contender, parameters, rank_correlation
 from knuckle.train.losses import weighted_mean
 
-_BATCH, _RATE, _CLIP = 16, 1e-3, 5.0
+_CLIP = 5.0
+#: Crops measured at a time.
+_MEASURED = 16
 _WARM_UP, _DECAY = 0.05, 0.6
 #: Of the random numbers of validation, the same in every run.
 _STILL_SEED = 7
@@ -39,6 +41,9 @@ class Variant:
         tests: set -> the name of its column.
         faults: set -> strength of the camera's faults that training adds to it.
         cutout: share of training crops with a patch painted over.
+        optimiser: of ``train/optimiser.py``.
+        batch: crops a step.
+        rate: the highest.
         seed: of the weights and of what is drawn.
     """
 
@@ -52,6 +57,9 @@ class Variant:
     tests: Mapping[str, str] = field(default_factory=dict)
     faults: Mapping[str, float] = field(default_factory=dict)
     cutout: float = 0.0
+    optimiser: str = "adamw"
+    batch: int = 16
+    rate: float = 1e-3
     seed: int = 0
 
     def contender(self) -> Contender:
@@ -71,7 +79,7 @@ def batches(variant: Variant, folder: Path) -> Iterator[dict]:
     shares = np.array(list(variant.sources.values()), float)
     orders = [_endless_order(len(pictures), rng) for pictures in sets]
     while True:
-        drawn = rng.choice(len(sets), _BATCH, p=shares / shares.sum())
+        drawn = rng.choice(len(sets), variant.batch, p=shares / shares.sum())
         yield batch_of(cutters[k](sets[k], next(orders[k]), rng) for k in drawn)
 
 
@@ -82,23 +90,24 @@ def _endless_order(n: int, rng: np.random.Generator) -> Iterator[int]:
 
 
 def train(
-    contender: Contender, examples: Iterator[dict], seconds: float
+    variant: Variant, examples: Iterator[dict], seconds: float
 ) -> tuple[Contender, int, float]:
-    """Train for so many seconds of one thread.
+    """Train a variant for so many seconds of one thread.
 
     Returns the contender, the number of crops that it saw, and the seconds spent.
     """
-    contender = contender.to(memory_format=torch.channels_last)
+    contender = variant.contender().to(memory_format=torch.channels_last)
     steps, spent = fit(
         contender,
         lambda batch: contender.loss(contender(batch["image"]), batch),
         examples,
         seconds,
-        groups=contender.groups(_RATE),
+        optimiser=variant.optimiser,
+        groups=contender.groups(variant.rate),
         schedule=_schedule,
         clip=_CLIP,
     )
-    return contender, steps * _BATCH, spent
+    return contender, steps * variant.batch, spent
 
 
 def _schedule(progress: float) -> float:
@@ -118,8 +127,8 @@ def measure(
     """
     rng = np.random.default_rng(_STILL_SEED)
     shares, spreads, errors = [], [], []
-    for first in range(0, len(pictures), _BATCH):
-        chosen = range(first, min(first + _BATCH, len(pictures)))
+    for first in range(0, len(pictures), _MEASURED):
+        chosen = range(first, min(first + _MEASURED, len(pictures)))
         batch = batch_of(cutter(pictures, i, rng) for i in chosen)
         points, known = (torch.from_numpy(batch[k]) for k in ("points_px", "point_weight"))
         known = (known > 0).float()
@@ -173,7 +182,7 @@ def run(variant: Variant, folder: Path, seconds: float, path: Path) -> None:
     """Train, measure, and write everything that the tables need to ``path``."""
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
-    contender, crops, spent = train(variant.contender(), batches(variant, folder), seconds)
+    contender, crops, spent = train(variant, batches(variant, folder), seconds)
     errors, foretold = {}, {}
     still = Cutter(variant.size, upright=variant.upright).still()
     for name in variant.tests:
@@ -182,7 +191,7 @@ def run(variant: Variant, folder: Path, seconds: float, path: Path) -> None:
     result = {
         "seconds": seconds,
         "crops": crops,
-        "step_ms": 1e3 * spent * _BATCH / crops,
+        "step_ms": 1e3 * spent * variant.batch / crops,
         "parameters": parameters(contender),
         "onnx_ms": onnx_ms(contender),
         "errors": errors,

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from knuckle.train.optimiser import OPTIMISERS
+
 #: Name -> (N, ...) tensor.
 Batch = dict[str, Tensor]
 
@@ -20,10 +22,11 @@ def fit(
     seconds: float,
     *,
     groups: list[dict],
+    optimiser: str = "adamw",
     schedule: Callable[[float], float],
     clip: float,
 ) -> tuple[int, float]:
-    """Train a network in place with AdamW until its time is up; it is then in evaluation mode.
+    """Train a network in place until its time is up; it is then in evaluation mode.
 
     Processor time counts, so that a busy machine is no harm, and making the batches does not.
 
@@ -33,6 +36,7 @@ def fit(
         batches: as many as it takes.
         seconds: of one thread.
         groups: parameters, as an optimiser takes them, and the ``peak`` of each group's rate.
+        optimiser: of ``knuckle/train/optimiser.py``.
         schedule: progress 0..1 to the share of the peak.
         clip: largest norm of the gradient.
 
@@ -40,7 +44,7 @@ def fit(
         The steps made and the seconds spent.
     """
     network.train()
-    optimiser = torch.optim.AdamW(groups, weight_decay=0.01)
+    stepper = OPTIMISERS[optimiser](groups, lr=0.0, weight_decay=0.01)
     spent, steps = 0.0, 0
     for arrays in batches:
         if spent >= seconds:
@@ -48,12 +52,12 @@ def fit(
         batch = {name: torch.from_numpy(values) for name, values in arrays.items()}
         start = time.process_time()
         share = schedule(spent / seconds)
-        for group in optimiser.param_groups:
+        for group in stepper.param_groups:
             group["lr"] = group["peak"] * share
-        optimiser.zero_grad()
+        stepper.zero_grad()
         loss(batch).backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
-        optimiser.step()
+        stepper.step()
         spent += time.process_time() - start
         steps += 1
     network.eval()

@@ -23,7 +23,7 @@ SMALL = Recipe(
     name="small",
     version="test",
     sources=(SourceSettings(shards="nowhere"),),
-    keypoints=KeypointSettings(64, (16, 16, 16, 16), feature_size=8),
+    keypoints=KeypointSettings(64, (16, 16, 16), feature_size=8),
     detector=DetectorSettings(96, width=16),
     lifter=LifterSettings(feature_size=8, width=16, whole_width=64),
     optimiser=OptimiserSettings(minutes=1.0),

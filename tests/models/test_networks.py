@@ -44,7 +44,7 @@ def test_imagenet_backbone_tells_pictures_apart():
 
 @pytest.mark.parametrize("size", [96, 128])
 def test_keypoint_shapes_follow_the_input(size):
-    network = KeypointNetwork(KeypointSettings(size, (16, 16, 16, 16), feature_size=8))
+    network = KeypointNetwork(KeypointSettings(size, (16, 16, 16), feature_size=8))
     out = network(torch.randint(0, 256, (2, size, size, 3), dtype=torch.uint8))
     assert out.keypoints_px.shape == (2, N_JOINTS, 2)
     assert out.mask_logit.shape == (2, size // 2, size // 2)
@@ -53,14 +53,14 @@ def test_keypoint_shapes_follow_the_input(size):
 
 
 def test_keypoints_are_the_means_of_their_maps():
-    settings = KeypointSettings(64, (16, 16, 16, 16))
+    settings = KeypointSettings(64, (16, 16, 16))
     out = KeypointNetwork(settings)(torch.randint(0, 256, (1, 64, 64, 3), dtype=torch.uint8))
     points, _ = HeatmapCodec(64, 16).decode(out.log_maps.exp().detach().numpy())
     np.testing.assert_allclose(out.keypoints_px.detach().numpy(), points, atol=1e-3)
 
 
 def test_uint8_and_float_pictures_are_the_same_picture():
-    network = KeypointNetwork(KeypointSettings(64, (16, 16, 16, 16)))
+    network = KeypointNetwork(KeypointSettings(64, (16, 16, 16)))
     crop = torch.randint(0, 256, (1, 64, 64, 3), dtype=torch.uint8)
     torch.testing.assert_close(network(crop).keypoints_px, network(crop.float()).keypoints_px)
 

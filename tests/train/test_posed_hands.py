@@ -117,7 +117,7 @@ def test_gathered_looks_are_what_the_network_says(tmp_path):
     torch.manual_seed(0)
     samples = [replace(make_sample(seed=i), key=f"k{i}", group=f"k{i}") for i in range(6)]
     write_shard(tmp_path / "crops-000-00001.tar", samples)
-    settings = KeypointSettings(64, (16, 16, 16, 16), feature_size=8)
+    settings = KeypointSettings(64, (16, 16, 16), feature_size=8)
     recipe = Recipe(
         kind="keypoints",
         name="small",

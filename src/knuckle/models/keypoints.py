@@ -1,8 +1,8 @@
 """The keypoint network: a crop becomes 21 keypoints, their trust, the hand's mask, and features.
 
-An ImageNet backbone, a small top-down pyramid (Lin et al. 2017) of plain convolutions up to
-stride 4, one probability map per joint whose mean is the keypoint (integral regression, Sun et
-al. 2018). The same maps pool image features at the joints for the lifter.
+The first five stages of an ImageNet backbone, a small top-down pyramid (Lin et al. 2017) of plain
+convolutions up to stride 4, one probability map per joint whose mean is the keypoint (integral
+regression, Sun et al. 2018). The same maps pool image features at the joints for the lifter.
 """
 
 from __future__ import annotations
@@ -24,12 +24,15 @@ class KeypointSettings:
 
     Attributes:
         input_size: side of the crop, px; a multiple of 32.
-        widths: channels of the pyramid at strides 4, 8, 16 and 32.
+        widths: channels of the pyramid at strides 4, 8 and 16.
+        coarse_blocks: further convolutions at stride 16, where the whole hand is seen and a
+            block costs a quarter of one at stride 8.
         feature_size: channels of the image features handed to the lifter, per joint.
     """
 
     input_size: int = 128
-    widths: tuple[int, int, int, int] = (64, 96, 128, 160)
+    widths: tuple[int, int, int] = (64, 96, 128)
+    coarse_blocks: int = 2
     feature_size: int = 32
 
     @property
@@ -59,24 +62,26 @@ class KeypointNetwork(nn.Module):
     def __init__(self, settings: KeypointSettings) -> None:
         super().__init__()
         self.settings = settings
-        w4, w8, w16, w32 = settings.widths
-        self.backbone = lite.EfficientNetLite()
+        w4, w8, w16 = settings.widths
+        # The last two stages cost a third of the time and hold two thirds of the weights; without
+        # them more is learnt in the same time.
+        self.backbone = lite.EfficientNetLite(stages=5)
         channels = self.backbone.channels
         self.lateral = nn.ModuleDict(
             {
                 str(stride): nn.Conv2d(channels[stride], width, 1)
-                for stride, width in zip((4, 8, 16, 32), settings.widths, strict=True)
+                for stride, width in zip((4, 8, 16), settings.widths, strict=True)
             }
         )
-        self.down32 = nn.Conv2d(w32, w16, 1)
         self.merge16 = Residual(w16)
+        self.coarse16 = nn.Sequential(*(Residual(w16) for _ in range(settings.coarse_blocks)))
         self.down16 = nn.Conv2d(w16, w8, 1)
         self.merge8 = Residual(w8)
         self.down8 = nn.Conv2d(w8, w4, 1)
         self.merge4 = Residual(w4)
         self.maps = nn.Conv2d(w4, N_JOINTS, 1)
         self.mask = nn.Conv2d(w4, 4, 3, padding=1)
-        self.context = nn.Linear(w32, 128)
+        self.context = nn.Linear(w16, 128)
         self.token = nn.Sequential(
             nn.LayerNorm(w4 + w8 + 128),
             nn.Linear(w4 + w8 + 128, 128),
@@ -84,9 +89,9 @@ class KeypointNetwork(nn.Module):
             nn.Linear(128, settings.feature_size + 2),
         )
         self.whole = nn.Linear(128, 2)
-        cells_32 = (settings.input_size // 32) ** 2
+        quarters = (settings.input_size // 32) ** 2
         self.beside = nn.Sequential(  # sees where things are, not only that they are there
-            nn.Flatten(), nn.Linear(w32 * cells_32, 96), nn.ReLU(),
+            nn.AvgPool2d(2), nn.Flatten(), nn.Linear(w16 * quarters, 96), nn.ReLU(),
             nn.Linear(96, 1 + NeighbourCodec.N_VALUES),
         )  # fmt: skip
         self.normalise = lite.Normalise()
@@ -96,8 +101,7 @@ class KeypointNetwork(nn.Module):
     def forward(self, crops: Tensor) -> KeypointOutput:
         """(N, S, S, 3) RGB, 0..255, uint8 or float -> what it shows."""
         levels = self.backbone(self.normalise(crops))
-        p32 = self.lateral["32"](levels[32])
-        p16 = self.merge16(self.lateral["16"](levels[16]) + double(self.down32(p32)))
+        p16 = self.coarse16(self.merge16(self.lateral["16"](levels[16])))
         p8 = self.merge8(self.lateral["8"](levels[8]) + double(self.down16(p16)))
         p4 = self.merge4(self.lateral["4"](levels[4]) + double(self.down8(p8)))
 
@@ -107,14 +111,14 @@ class KeypointNetwork(nn.Module):
         maps = weights.unflatten(-1, (side, side))
         keypoints = torch.stack([maps.sum(2) @ self.cells, maps.sum(3) @ self.cells], dim=-1)
 
-        context = torch.relu(self.context(p32.mean(dim=(2, 3))))  # (N, 128)
+        context = torch.relu(self.context(p16.mean(dim=(2, 3))))  # (N, 128)
         at_joints = torch.cat(
             [_pool(weights, p4), _pool(weights, double(p8)), context[:, None].expand(-1, 21, -1)],
             dim=-1,
         )
         token = self.token(at_joints)  # (N, 21, F + 2)
         whole = self.whole(context)
-        beside = self.beside(p32)
+        beside = self.beside(p16)
         mask = nn.functional.pixel_shuffle(self.mask(p4), 2)[:, 0]
         return KeypointOutput(
             keypoints_px=keypoints,

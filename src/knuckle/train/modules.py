@@ -16,6 +16,7 @@ from knuckle.models.lifter import Lifter, LifterOutput
 from knuckle.models.pair import Pair, PairOutput, place
 from knuckle.models.temporal import Temporal, TemporalState
 from knuckle.train import losses
+from knuckle.train.optimiser import OPTIMISERS
 from knuckle.train.recipe import OptimiserSettings, Recipe
 
 Batch = dict[str, Tensor]
@@ -71,17 +72,14 @@ class TrainedModule(L.LightningModule):
             self.log(f"{name}/{key}", value, batch_size=size, add_dataloader_idx=False)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW; a pretrained backbone learns at a third of the rate of what is new."""
+        """Muon; a pretrained backbone learns at a third of the rate of what is new."""
         settings = self.recipe.optimiser
         groups: dict[float, list[nn.Parameter]] = {1.0: [], 0.33: []}
         for name, parameter in self.named_parameters():
             if parameter.requires_grad:
                 groups[0.33 if "backbone" in name else 1.0].append(parameter)
-        return torch.optim.AdamW(
-            [{"params": params, "scale": scale} for scale, params in groups.items() if params],
-            lr=settings.rate,
-            weight_decay=settings.weight_decay,
-        )
+        kept = [{"params": params, "scale": scale} for scale, params in groups.items() if params]
+        return OPTIMISERS[settings.kind](kept, lr=settings.rate, weight_decay=settings.weight_decay)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Remember the time spent."""

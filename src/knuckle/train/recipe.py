@@ -89,15 +89,16 @@ class AugmentSettings:
 
 @dataclass(frozen=True)
 class OptimiserSettings:
-    """AdamW, a warm-up, a long plateau and a linear decay to nothing.
+    """Muon or AdamW, a warm-up, a long plateau and a linear decay to nothing.
 
     The schedule follows the time budget, not a number of steps: the same recipe then ends well
     on any machine, and an interrupted run goes on with the budget it has left.
 
     Attributes:
+        kind: muon (``train/optimiser.py``) or adamw.
         minutes: training time, interruptions not counted.
         rate: of the plateau.
-        weight_decay: AdamW's.
+        weight_decay: share of the rate by which weights shrink each step.
         warmup, decay: shares of the budget.
         batch: samples per step.
         clip: largest norm of the gradient.
@@ -105,6 +106,7 @@ class OptimiserSettings:
         frozen_blocks: first backbone blocks left at their ImageNet weights.
     """
 
+    kind: Literal["muon", "adamw"] = "muon"
     minutes: float = 60.0
     rate: float = 5e-4
     weight_decay: float = 0.01
@@ -131,6 +133,8 @@ class Recipe:
         threads: of the training itself, 0 for all.
         start_keypoints, start_lifter, start_detector: checkpoints to start from; the temporal stage
             and the pair stage follow the lifter named here.
+        start_partly: take over only what has the same name and shape, after a change of a network;
+            the rest begins anew.
         validate_minutes: time between validations and checkpoints.
     """
 
@@ -151,6 +155,7 @@ class Recipe:
     start_keypoints: str = ""
     start_lifter: str = ""
     start_detector: str = ""
+    start_partly: bool = False
     validate_minutes: float = 10.0
 
     @classmethod

@@ -1,8 +1,9 @@
 """``knuckle train RECIPE``: the run, from the recipe to a checkpoint ready for export.
 
 A run lives in ``runs/<name>``: ``last.ckpt`` (everything, to resume), ``weights.pt`` (the averaged
-weights in half precision, to export or start from), ``metrics.csv``, ``samples/`` (pictures of
-what the network sees and says). Starting it again goes on where it was.
+weights in half precision, to export or start from), ``curves/0/metrics.csv`` (every loss; a folder
+a sitting), ``scores.jsonl`` (validation errors), ``samples/`` (pictures of what the network sees
+and says). Starting it again goes on where it was.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+import warnings
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -24,10 +26,16 @@ from knuckle.train.modules import MODULES, TrainedModule
 from knuckle.train.recipe import Recipe
 from knuckle.train.samples import SamplePictures
 from knuckle.train.streams import training_loader, validation_loaders
-from knuckle.train.weights import load_weights, part_of
+from knuckle.train.weights import load_weights, part_of, what_fits
 
 #: A run that is killed loses at most this much.
 _CHECKPOINT_EVERY = timedelta(minutes=2)
+#: What Lightning warns of although it is meant so.
+_EXPECTED = (
+    "Checkpoint directory .* exists and is not empty",  # the run's own folder
+    ".*does not have many workers",  # the recipe says how many
+    "`isinstance\\(treespec, LeafSpec\\)` is deprecated",  # within Lightning
+)
 
 
 def train(recipe: Recipe, runs: Path = Path("runs"), *, fresh: bool = False) -> Path:
@@ -56,13 +64,16 @@ def train(recipe: Recipe, runs: Path = Path("runs"), *, fresh: bool = False) -> 
     trainer = _trainer(recipe, folder)
     trainer.validation_names = list(loaders)  # type: ignore[attr-defined]
     (folder / "recipe.json").write_text(json.dumps(dataclasses.asdict(recipe), indent=1))
-    trainer.fit(
-        module.to(memory_format=torch.channels_last),
-        training_loader(recipe),
-        list(loaders.values()),
-        ckpt_path=resume,
-        weights_only=False,
-    )
+    with warnings.catch_warnings():
+        for said in _EXPECTED:
+            warnings.filterwarnings("ignore", message=said)
+        trainer.fit(
+            module.to(memory_format=torch.channels_last),
+            training_loader(recipe),
+            list(loaders.values()),
+            ckpt_path=resume,
+            weights_only=False,
+        )
     trainer.save_checkpoint(checkpoint)
     return folder / "weights.pt"
 
@@ -109,7 +120,7 @@ def _trainer(recipe: Recipe, folder: Path) -> L.Trainer:
         devices=1,
         precision="bf16-mixed" if torch.cuda.is_available() else "32-true",
         gradient_clip_val=recipe.optimiser.clip,
-        logger=CSVLogger(folder, name="", version=""),
+        logger=CSVLogger(folder, name="curves", version=str(_sittings(folder / "curves"))),
         callbacks=[
             WeightAveraging(avg_fn=moving_average(recipe.optimiser.average)),
             SaveWeights(folder),
@@ -130,10 +141,18 @@ def _trainer(recipe: Recipe, folder: Path) -> L.Trainer:
     )
 
 
+def _sittings(curves: Path) -> int:
+    """How often the run was started before: each sitting keeps its own curves."""
+    return len(list(curves.iterdir())) if curves.is_dir() else 0
+
+
 def _start_from(module: TrainedModule, recipe: Recipe) -> None:
     """Take over the weights of earlier runs, each into its part of the module."""
     for part in ("keypoints", "lifter", "detector"):
         path = getattr(recipe, f"start_{part}")
         if path and hasattr(module, part):
             weights = part_of(load_weights(Path(path)), part)
-            getattr(module, part).load_state_dict(weights)
+            network = getattr(module, part)
+            if recipe.start_partly:
+                weights = what_fits(weights, network.state_dict())
+            network.load_state_dict(weights)

@@ -57,6 +57,25 @@ def part_of(weights: dict[str, Tensor], name: str) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): v for key, v in weights.items() if key.startswith(prefix)}
 
 
+def what_fits(weights: dict[str, Tensor], network: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The state of a network that takes over what another one has of the same name and shape.
+
+    Args:
+        weights: of the other network.
+        network: the state of this one; what the other has not stays as it is here.
+
+    Raises:
+        ValueError: nothing fits.
+    """
+    fitting = {k: v for k, v in weights.items() if k in network and v.shape == network[k].shape}
+    if not fitting:
+        raise ValueError(
+            f"none of {len(weights)} weights has the name and shape of one of the "
+            f"{len(network)} of this network: these are those of another kind"
+        )
+    return network | fitting
+
+
 def averaged(
     weights: dict[str, Tensor], earlier: dict[str, Tensor], share: float
 ) -> dict[str, Tensor]:

@@ -1,0 +1,99 @@
+"""A training run: what it leaves behind, and that it goes on where it was."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from knuckle.data.shards import write_shard
+from knuckle.models.keypoints import KeypointSettings
+from knuckle.models.lifter import LifterSettings
+from knuckle.render.backgrounds import Backgrounds
+from knuckle.render.scene import PLAIN, World, render_crops
+from knuckle.train.modules import MODULES
+from knuckle.train.recipe import AugmentSettings, OptimiserSettings, Recipe, SourceSettings
+from knuckle.train.run import train
+from knuckle.train.streams import training_loader
+from knuckle.train.weights import load_weights
+
+LIFTER = Recipe(
+    kind="lifter",
+    name="small",
+    workers=0,
+    threads=1,
+    lifter=LifterSettings(feature_size=8, width=16, whole_width=64, graph_blocks=1),
+    optimiser=OptimiserSettings(minutes=0.01, batch=16),
+)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_run_leaves_weights_scores_curves_and_its_recipe(folder):
+    path = train(LIFTER)
+    assert path == folder.relative_to(folder) / "runs/small/weights.pt"
+    assert all(torch.isfinite(value).all() for value in load_weights(path).values())
+    scores = [json.loads(line) for line in (path.parent / "scores.jsonl").read_text().splitlines()]
+    assert scores[-1]["progress"] == pytest.approx(1.0, abs=0.01)
+    assert scores[-1]["posed/mm"] > 0
+    assert (path.parent / "curves/0/metrics.csv").is_file()
+    assert Recipe.load_json(path.parent / "recipe.json") == LIFTER
+
+
+def test_an_ended_run_is_not_trained_again_but_a_longer_one_goes_on():
+    path = train(LIFTER)
+    first = torch.load(path.with_name("last.ckpt"), weights_only=False)
+    longer = replace(LIFTER, optimiser=replace(LIFTER.optimiser, minutes=0.02))
+    train(longer)
+    then = torch.load(path.with_name("last.ckpt"), weights_only=False)
+    assert first["minutes"] == pytest.approx(0.01, abs=0.005)
+    assert then["minutes"] == pytest.approx(0.02, abs=0.005)
+    assert then["global_step"] > first["global_step"]
+    assert (path.parent / "curves/1/metrics.csv").is_file()  # beside those of the first sitting
+
+
+def test_an_interrupted_run_keeps_what_it_learnt(monkeypatch):
+    path = train(LIFTER)
+    learnt = load_weights(path)
+    still = replace(LIFTER, optimiser=replace(LIFTER.optimiser, minutes=0.015, rate=0.0))
+    train(still)
+    for name, value in load_weights(path).items():
+        torch.testing.assert_close(value, learnt[name], atol=2e-3, rtol=2e-3)
+    train(still, fresh=True)
+    anew = load_weights(path)
+    assert any(not torch.allclose(anew[name], value, atol=1e-2) for name, value in learnt.items())
+
+
+def test_the_keypoint_module_learns_the_crops_that_it_sees(folder):
+    """A handful of crops, learnt by heart: every part from the shard to the loss must be right."""
+    rng = np.random.default_rng(3)
+    plain = replace(PLAIN, size_px=96)
+    samples = render_crops(rng, 8, World.of(Backgrounds()), plain)
+    (folder / "few").mkdir()
+    write_shard(folder / "few/few-00000.tar", samples)
+    recipe = Recipe(
+        kind="keypoints",
+        name="few",
+        workers=0,
+        sources=(SourceSettings(shards="few"),),
+        keypoints=KeypointSettings(64, (16, 16, 16), coarse_blocks=1, feature_size=8),
+        lifter=LIFTER.lifter,
+        augment=AugmentSettings(shift=0, log_scale=0, angle=0, turned=0, other_side=0, no_hand=0,
+                                faults=0, cutout=0),
+        optimiser=OptimiserSettings(batch=8, rate=3e-3, frozen_blocks=3),
+    )  # fmt: skip
+    module = MODULES["keypoints"](recipe).train()
+    optimiser = module.configure_optimizers()
+    totals, batches = [], iter(training_loader(recipe))
+    for _ in range(30):
+        loss = torch.stack(list(module.losses(next(batches)).values())).sum()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        totals.append(float(loss.detach()))
+    assert np.mean(totals[-5:]) < 0.6 * np.mean(totals[:3])
