@@ -10,7 +10,7 @@ from knuckle.camera import Camera
 from knuckle.codec import DetectedHand
 from knuckle.hand import SIDES, Side
 from knuckle.image import to_rgb
-from knuckle.pipeline.overlooked import told_apart
+from knuckle.pipeline.overlooked import PartnerSearch
 from knuckle.pipeline.settings import EstimatorSettings, with_options
 from knuckle.pipeline.sides import with_sides_reconsidered
 from knuckle.pipeline.stages import Stages
@@ -95,7 +95,8 @@ class HandEstimator:
         best_first = sure[np.argsort(-found.trust[sure], kind="stable")]
         found = found.take(best_first)
         found = found.take(without_duplicates(found))
-        hands = told_apart(stages, image, detections, found, self.settings.max_hands)
+        search = PartnerSearch(stages, image, detections)
+        hands = search.told_apart(found, self.settings.max_hands)
         hands = hands.take(np.argsort(-hands.trust, kind="stable"))
         return with_sides_reconsidered(stages, image, hands)
 

@@ -8,7 +8,6 @@ a few rounds of that, from many guesses, come upon nearly every hand.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -21,23 +20,16 @@ from knuckle.pose.duplicates import extent_px
 
 #: Crops nearer than this to one that was looked at (in spreads of the training crops) are not news.
 _NEWS = 1.2
-#: A look is followed up from this score on, and so many of them in a round, with so many crops.
-_FOLLOWED, _MOST_FOLLOWED, _MOST_CROPS = 0.2, 8, 14
+#: A look is followed up from this score on, and so many of them in a round.
+_FOLLOWED, _MOST_FOLLOWED = 0.2, 8
+#: With at most so many crops in a round.
+MOST_CROPS = 14
 #: As what it may be with this probability, a hand's side is tried.
 _LEAST_SIDE = 0.2
 #: A neighbour that a look shows with this probability is looked at in the next round.
 _LEAST_CLAIM = 0.3
 #: Looks of one side whose joints are nearer to each other than this share of the hand are alike.
 _ALIKE = 0.15
-#: Which way up a hand is, nobody knows: it is tried in these directions beside the guessed one.
-_TURNS = (0.0, np.pi / 2, np.pi, -np.pi / 2)
-
-
-def turned(guess: DetectedHand) -> list[DetectedHand]:
-    """The guess as either side, in four directions."""
-    return [
-        replace(guess, angle=guess.angle + turn, side=side) for side in SIDES for turn in _TURNS
-    ]
 
 
 def explore(
@@ -57,14 +49,15 @@ def explore(
         rounds: how often what was seen is followed up.
 
     Returns:
-        ``seen`` and all further looks, in the order in which they were made.
+        ``seen`` and all further looks, in the order in which they were made: at most one for each
+        guess, and ``MOST_CROPS`` a round.
     """
     crops = _news([stages.crop_of(guess) for guess in guesses], seen.crops)
     looks, fresh = Keypoints.concatenate(seen, stages.look(image, crops)), 0
     for _ in range(rounds):
         followed = [i for i in _best_of_alike(looks) if i >= fresh][:_MOST_FOLLOWED]
         closer = [crop for i in followed for crop in _closer(stages, looks, i)]
-        crops, fresh = _news(closer, looks.crops)[:_MOST_CROPS], len(looks)
+        crops, fresh = _news(closer, looks.crops)[:MOST_CROPS], len(looks)
         looks = Keypoints.concatenate(looks, stages.look(image, crops))
     return looks
 

@@ -7,6 +7,8 @@ the known hand the right one explains more than either alone, and the two share 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from knuckle.crop import MARGIN
@@ -23,9 +25,20 @@ _BIAS, _PER_WORTH, _PER_CLAIM, _PER_CLAIM_BACK, _PER_SHARE = -1.05, 0.5, 0.4, 0.
 _AROUND = 1.2
 
 
+class Partner(NamedTuple):
+    """Number of a look, and the log odds that it shows the second hand of a pair."""
+
+    look: int
+    log_odds: float
+
+
+#: No look may be one.
+NOBODY = Partner(-1, -np.inf)
+
+
 def best_partner(
     detections: Detections, known: Keypoints, k: int, looks: Keypoints, least_score: float
-) -> tuple[int, float]:
+) -> Partner:
     """Which look makes the best pair with hand ``k``, and whether that is a hand.
 
     Of all looks the one of most worth is chosen (a step of soft non-maximum suppression, Bodla et
@@ -39,7 +52,7 @@ def best_partner(
         least_score: what scores less is no hand.
 
     Returns:
-        index of the look and the log odds that it is a second hand; -1 and -inf if none may be.
+        The look and the log odds that it is a second hand, or ``NOBODY``.
     """
     best, most = -1, 0.0
     others = [j for j in range(len(known)) if j != k]
@@ -47,7 +60,9 @@ def best_partner(
         if looks.trust[i] > most and not any(same_hand(looks, i, known, j) for j in others):
             worth = _worth(known, k, looks, i)
             best, most = (i, worth) if worth > most else (best, most)
-    return best, -np.inf if best < 0 else _log_odds_of(detections, known, k, looks, best, most)
+    if best < 0:
+        return NOBODY
+    return Partner(best, _log_odds_of(detections, known, k, looks, best, most))
 
 
 def _worth(known: Keypoints, k: int, looks: Keypoints, i: int) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from knuckle.codec import DetectedHand
 from knuckle.crop import Crop
 from knuckle.detect import Detections
-from knuckle.pipeline.overlooked import find_overlooked, neighbours
+from knuckle.pipeline.overlooked import PartnerSearch, neighbours
 from knuckle.pipeline.settings import CAUTION, TrackerSettings
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
@@ -76,6 +76,11 @@ class Search:
             self._refuted = Refuted()
             self._claimed = []
         return cut
+
+    @property
+    def has_searched(self) -> bool:
+        """Whether the present frame has been searched."""
+        return self._detections is not None
 
     def is_due(self, tracks: Sequence[Track], time_s: float) -> bool:
         """Whether to search this frame; to be asked once per frame."""
@@ -172,14 +177,13 @@ class Search:
         ]
 
     def overlooked(self, image: np.ndarray, known: Keypoints, room: int) -> Keypoints:
-        """Hands beside those that are known in this frame, which the search has not told apart.
+        """Hands beside those that are known in this frame, if it was searched, up to so many.
 
-        Keeps in mind where the next frame is to be looked at.
+        Notes where the looks at this frame's hands show neighbours: see ``claimed``.
         """
-        if self._detections is None:
-            more = Keypoints.nothing()
-        else:
-            more = find_overlooked(self._stages, image, self._detections, known, room)
+        more = Keypoints.nothing()
+        if self._detections is not None:
+            more = PartnerSearch(self._stages, image, self._detections).overlooked(known, room)
         self._claimed = neighbours(Keypoints.concatenate(known, more)) if room > len(more) else []
         return more
 
@@ -192,9 +196,10 @@ class Search:
         """Whether something had moved where these joints (21, 2) are before they were found."""
         return self._scene.moved_in(np.concatenate([joints_px.min(axis=0), joints_px.max(axis=0)]))
 
-    def nothing_new(self) -> None:
-        """The last search has found no hand that was not known."""
-        self._scene.nothing_found()
+    def done(self, new: int) -> None:
+        """The frame has shown so many hands that were not known."""
+        if self.has_searched and not new:
+            self._scene.nothing_found()
 
 
 def _boxes(tracks: Sequence[Track], time_s: float) -> np.ndarray:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -38,6 +40,26 @@ _HIDDEN_MEMORY = 5.0
 
 #: Bare images have no time; they are taken to be so many per second.
 NOMINAL_FPS = 30.0
+
+
+@dataclass(frozen=True, eq=False)
+class Followed:
+    """Tracks, and for each the look at its hand in this frame.
+
+    Attributes:
+        tracks: N of them.
+        looks: N.
+    """
+
+    tracks: list[Track]
+    looks: Keypoints
+
+    def __len__(self) -> int:
+        return len(self.tracks)
+
+    def take(self, indices: Sequence[int]) -> Followed:
+        """The tracks with these indices, in this order."""
+        return Followed([self.tracks[i] for i in indices], self.looks.take(indices))
 
 
 class HandTracker:
@@ -99,43 +121,55 @@ class HandTracker:
         if self._search.see(image):
             self._tracks = []  # a cut: whoever was there is gone
         self._forget(time_s)
-        followed = [track for track in self._tracks if not track.lost]
-        searched = self._search.is_due(self._tracks, time_s)
-        candidates = self._search.claimed(time_s)
-        if searched:
-            candidates += self._search.candidates(image, self._tracks, time_s)
-        awaited = self._search.awaited(self._tracks, time_s, image.shape[:2])
-        # One batch for all: the hands that are followed, awaited, and what the search has found.
-        crops = [self._stages.crop_around(t.predict(time_s), t.side) for t in followed]
-        places = [*crops, *awaited, *(each.crop for each in candidates)]
-        own, rest = self._stages.look(image, places).split(len(crops))
-        returned, first = rest.split(len(awaited))
-        seen, own = self._keep(followed, own, time_s, image.shape[:2])
-        seen, own, strayed = self._let_go(image, seen, own, time_s)
-        if len(seen) < len(followed) and not searched:
-            searched = True
-            late = self._search.candidates(image, self._tracks, time_s)
-            looked = self._stages.look(image, [each.crop for each in late])
-            candidates, first = [*candidates, *late], Keypoints.concatenate(first, looked)
-        returned = Keypoints.concatenate(self._search.sure(returned), strayed)
-        found = Keypoints.concatenate(
-            returned, self._search.look_closer(image, candidates, first, time_s)
-        )
-        new = Keypoints.nothing()
-        if len(found):
-            found = self._unique(self._whole(found, time_s), time_s)
-            own, new = self._reseat(seen, own, found, time_s)
-            new = self._newcomers(new, own)
-            seen, own = self._make_room(seen, own, new)
-        hands = self._with_overlooked(image, own, new, time_s)
-        new = hands.split(len(own))[1]
-        if searched and not len(new):
-            self._search.nothing_new()
-        looked = self._stages.look_more(image, hands)
-        poses = self._stages.poses(looked, camera, image.shape[:2])
-        seen += self._claim(new, poses[len(own) :], time_s)
-        told = [track.see(pose, time_s) for track, pose in zip(seen, poses, strict=True)]
+        followed, found = self._look(image, time_s)
+        followed, new = self._seat(followed, found, time_s)
+        hands = self._with_overlooked(image, followed.looks, new, time_s)
+        new = hands.split(len(followed))[1]
+        self._search.done(len(new))
+        poses = self._stages.poses(self._stages.look_more(image, hands), camera, image.shape[:2])
+        tracks = followed.tracks + self._claim(new, poses[len(followed) :], time_s)
+        told = [track.see(pose, time_s) for track, pose in zip(tracks, poses, strict=True)]
         return sorted((hand for hand in told if hand is not None), key=lambda h: h.track_id)
+
+    def _look(self, image: np.ndarray, time_s: float) -> tuple[Followed, Keypoints]:
+        """Look at the hands that are followed, and at whatever else may be one.
+
+        Returns:
+            The tracks that are still on a hand, and the hands that were found besides, each once,
+            best first. These may be hands that are followed.
+        """
+        search, frame_shape = self._search, image.shape[:2]
+        tracks = [track for track in self._tracks if not track.lost]
+        candidates = search.claimed(time_s)
+        if search.is_due(self._tracks, time_s):
+            candidates += search.candidates(image, self._tracks, time_s)
+        own_crops = [self._stages.crop_around(t.predict(time_s), t.side) for t in tracks]
+        awaited_crops = search.awaited(self._tracks, time_s, frame_shape)
+        # One batch for all: the hands that are followed, awaited, and what the search has found.
+        crops = [*own_crops, *awaited_crops, *(each.crop for each in candidates)]
+        own, rest = self._stages.look(image, crops).split(len(own_crops))
+        returned, first = rest.split(len(awaited_crops))
+        followed = self._keep(Followed(tracks, own), time_s, frame_shape)
+        followed, strayed = self._let_go(image, followed, time_s)
+        if len(followed) < len(tracks) and not search.has_searched:
+            late = search.candidates(image, self._tracks, time_s)
+            first = Keypoints.concatenate(
+                first, self._stages.look(image, [each.crop for each in late])
+            )
+            candidates += late
+        closer = search.look_closer(image, candidates, first, time_s)
+        found = Keypoints.concatenate(search.sure(returned), strayed, closer)
+        return followed, self._unique(self._whole(found, time_s), time_s)
+
+    def _seat(
+        self, followed: Followed, found: Keypoints, time_s: float
+    ) -> tuple[Followed, Keypoints]:
+        """Give the hands that were found to tracks that lack them; the others are newcomers."""
+        if not len(found):
+            return followed, found
+        followed, rest = self._reseat(followed, found, time_s)
+        new = self._newcomers(rest, followed.looks)
+        return self._make_room(followed, len(new)), new
 
     def _read(
         self, frame: Frame | np.ndarray, camera: Camera | None
@@ -168,39 +202,33 @@ class HandTracker:
             if not track.dismissed and (not track.lost or may_come_back(track))
         ]
 
-    def _keep(
-        self,
-        followed: list[Track],
-        looked: Keypoints,
-        time_s: float,
-        frame_shape: tuple[int, int],
-    ) -> tuple[list[Track], Keypoints]:
-        """The tracks that are still on a hand, each on one of its own."""
+    def _keep(self, followed: Followed, time_s: float, frame_shape: tuple[int, int]) -> Followed:
+        """The tracks that are still on a hand, each on one of its own; the others are lost."""
+        tracks, looks = followed.tracks, followed.looks
+        expected = np.array([track.predict(time_s) for track in tracks]).reshape(-1, 21, 2)
         # Of two tracks on one hand, the one whose side it is, and that came less far, stays.
-        expected = np.array([track.predict(time_s) for track in followed]).reshape(-1, 21, 2)
-        came = np.linalg.norm((looked.points_px - expected).mean(axis=1), axis=1)
+        came = np.linalg.norm((looks.points_px - expected).mean(axis=1), axis=1)
         jump = came / np.maximum(extent_px(expected), 1.0)
-        best_first = np.argsort(-looked.trust * np.exp(-jump), kind="stable")
-        inside = share_inside(looked.points_px, frame_shape)
-        there = (looked.score >= self.settings.keep_threshold) & (inside >= _LEAST_INSIDE)
-        present = best_first[there[best_first]]
-        kept = [present[k] for k in without_duplicates(looked.take(present), sides_known=True)]
-        kept = sorted(int(i) for i in kept)
-        owners = dict(zip(kept, (followed[i] for i in kept), strict=True))
-        for i in present:
-            rival = next((k for k in kept if same_hand(looked, i, looked, k, True)), None)
-            if i not in kept and rival is not None and _is_heir(followed[i], owners[rival]):
-                owners[rival] = followed[i]
-        seen = list(owners.values())
-        for i, track in enumerate(followed):
-            if track not in seen:
+        best_first = np.argsort(-looks.trust * np.exp(-jump), kind="stable")
+        inside = share_inside(looks.points_px, frame_shape)
+        there = (looks.score >= self.settings.keep_threshold) & (inside >= _LEAST_INSIDE)
+        present = best_first[there[best_first]].tolist()
+        kept = [present[k] for k in without_duplicates(looks.take(present), sides_known=True)]
+        owners = {i: tracks[i] for i in sorted(kept)}  # the hand of each look
+        for i in (i for i in present if i not in kept):
+            rival = next((k for k in owners if same_hand(looks, i, looks, k, True)), None)
+            if rival is not None and _is_heir(tracks[i], owners[rival]):
+                owners[rival] = tracks[i]
+        still = list(owners.values())
+        for i, track in enumerate(tracks):
+            if track not in still:
                 others = (t for k, t in owners.items() if touch(expected[i], expected[k]))
                 track.lose(hidden_by=next(others, None))
-        return seen, looked.take(kept)
+        return Followed(still, looks.take(list(owners)))
 
     def _let_go(
-        self, image: np.ndarray, seen: list[Track], own: Keypoints, time_s: float
-    ) -> tuple[list[Track], Keypoints, Keypoints]:
+        self, image: np.ndarray, followed: Followed, time_s: float
+    ) -> tuple[Followed, Keypoints]:
         """Tracks that have strayed onto a hand of the other side leave it to the one it is of.
 
         Hands that cross take joints from one another until one track has gone over. Then there is
@@ -208,33 +236,37 @@ class HandTracker:
         that nobody has been told of may have been of the wrong side from the start.
 
         Returns:
-            The tracks that stay, their looks, and looks at the hands that were let go of.
+            The tracks that stay, and looks at the hands that were let go of.
         """
-        least = np.array([_OTHER_HAND if track.believed else 0.5 for track in seen])
-        wrong = np.flatnonzero(own.right < least).tolist()
-        bereft = [t for t in self._tracks if t.lost and t.believed] + [seen[i] for i in wrong]
+        tracks, looks = followed.tracks, followed.looks
+        least = [_OTHER_HAND if track.believed else 0.5 for track in tracks]
+        wrong = np.flatnonzero(looks.right < least).tolist()
+        bereft = [t for t in self._tracks if t.lost and t.believed] + [tracks[i] for i in wrong]
         wrong = [
             i
             for i in wrong
-            if not seen[i].believed or any(t.believed and t.side != seen[i].side for t in bereft)
+            if not tracks[i].believed
+            or any(t.believed and t.side != tracks[i].side for t in bereft)
         ]
         if not wrong:
-            return seen, own, Keypoints.nothing()
-        crops = [self._stages.crop_around(own.points_px[i], other_side(own.side(i))) for i in wrong]
-        looked = self._stages.look(image, crops)
-        owners = self._match(looked, bereft, time_s)
+            return followed, Keypoints.nothing()
+        crops = [
+            self._stages.crop_around(looks.points_px[i], other_side(tracks[i].side)) for i in wrong
+        ]
+        otherwise = self._stages.look(image, crops)
+        owners = self._match(otherwise, bereft, time_s)
         gone = [
             k
             for k, i in enumerate(wrong)
-            if looked.trust[k] > own.trust[i]
-            and looked.score[k] >= self.settings.score_threshold
-            and (owners[k] is not None or not seen[i].believed)
+            if otherwise.trust[k] > looks.trust[i]
+            and otherwise.score[k] >= self.settings.score_threshold
+            and (owners[k] is not None or not tracks[i].believed)
         ]
         left = {wrong[k] for k in gone}
         for i in left:
-            seen[i].lose()
-        stay = [i for i in range(len(seen)) if i not in left]
-        return [seen[i] for i in stay], own.take(stay), looked.take(gone)
+            tracks[i].lose()
+        stay = [i for i in range(len(tracks)) if i not in left]
+        return followed.take(stay), otherwise.take(gone)
 
     def _whole(self, looked: Keypoints, time_s: float) -> Keypoints:
         """Those that are not a finger of a hand which has just been lost and comes back."""
@@ -255,19 +287,25 @@ class HandTracker:
         return looked.take(without_duplicates(looked))
 
     def _reseat(
-        self, seen: list[Track], own: Keypoints, new: Keypoints, time_s: float
-    ) -> tuple[Keypoints, Keypoints]:
-        """Put tracks that hold on to little back on their hands, where the search found these."""
-        usual = np.array([track.score for track in seen])
+        self, followed: Followed, found: Keypoints, time_s: float
+    ) -> tuple[Followed, Keypoints]:
+        """Put tracks that hold on to little back on their hands, where the search found these.
+
+        Returns:
+            The tracks, and what was found but is none of these hands.
+        """
+        own = followed.looks
+        usual = np.array([track.score for track in followed.tracks])
         least = np.maximum(self._search.doubt(self._tracks), _DROP * usual)
         doubtful = np.flatnonzero(own.score < least)
-        matches = self._match(new, [seen[k] for k in doubtful], time_s)
-        chosen = np.arange(len(own))
+        matches = self._match(found, [followed.tracks[k] for k in doubtful], time_s)
+        chosen, taken = np.arange(len(own)), set[int]()
         for i, match in enumerate(matches):
-            if match is not None and new.trust[i] > own.trust[doubtful[match]]:
+            if match is not None and found.trust[i] > own.trust[doubtful[match]]:
                 chosen[doubtful[match]] = len(own) + i
-        rest = [i for i in range(len(new)) if len(own) + i not in chosen]
-        return Keypoints.concatenate(own, new).take(chosen), new.take(rest)
+                taken.add(i)
+        rest = found.take([i for i in range(len(found)) if i not in taken])
+        return Followed(followed.tracks, Keypoints.concatenate(own, found).take(chosen)), rest
 
     def _newcomers(self, new: Keypoints, own: Keypoints) -> Keypoints:
         """Hands that are not followed yet, and for which there is room.
@@ -282,16 +320,14 @@ class HandTracker:
         certain = int((own.score >= self.settings.doubt_threshold).sum())
         return new.take(unknown[: self.settings.max_hands - certain])
 
-    def _make_room(
-        self, seen: list[Track], own: Keypoints, new: Keypoints
-    ) -> tuple[list[Track], Keypoints]:
+    def _make_room(self, followed: Followed, newcomers: int) -> Followed:
         """Give up the least certain tracks where newcomers need their places."""
-        most_certain_first = np.argsort(-own.score, kind="stable")
-        kept = sorted(int(i) for i in most_certain_first[: self.settings.max_hands - len(new)])
-        for i, track in enumerate(seen):
+        most_certain_first = np.argsort(-followed.looks.score, kind="stable")
+        kept = sorted(most_certain_first[: self.settings.max_hands - newcomers].tolist())
+        for i, track in enumerate(followed.tracks):
             if i not in kept:
                 track.lose()
-        return [seen[i] for i in kept], own.take(kept)
+        return followed.take(kept)
 
     def _with_overlooked(
         self, image: np.ndarray, own: Keypoints, new: Keypoints, time_s: float

@@ -168,16 +168,17 @@ class Keypoints:
         return replace(self, points_crop=points, sigma_crop=sigma)
 
     @classmethod
-    def concatenate(cls, first: Keypoints, second: Keypoints) -> Keypoints:
-        """The crops of both, ``first`` before ``second``."""
-        if not len(first) or not len(second):
-            return second if not len(first) else first
+    def concatenate(cls, *parts: Keypoints) -> Keypoints:
+        """The crops of all parts, in order."""
+        parts = tuple(part for part in parts if len(part))
+        if len(parts) < 2:
+            return parts[0] if parts else cls.nothing()
 
         def join(name: str) -> np.ndarray:
-            return np.concatenate([getattr(first, name), getattr(second, name)])
+            return np.concatenate([getattr(part, name) for part in parts])
 
         return cls(
-            crops=first.crops + second.crops,
+            crops=tuple(crop for part in parts for crop in part.crops),
             points_crop=join("points_crop"),
             sigma_crop=join("sigma_crop"),
             visible=join("visible"),

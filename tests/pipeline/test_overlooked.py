@@ -14,7 +14,7 @@ from knuckle.crop import MARGIN, Crop, Letterbox
 from knuckle.detect import Detections
 from knuckle.hand import SIDES
 from knuckle.pipeline import EstimatorSettings
-from knuckle.pipeline.overlooked import find_overlooked, told_apart
+from knuckle.pipeline.overlooked import PartnerSearch
 from knuckle.pose import Keypoints
 from knuckle.pose.duplicates import extent_px
 from knuckle.results import HandPose
@@ -128,6 +128,11 @@ def detected(hands: Sequence[HandPose], named: Sequence[HandPose]) -> Detections
     return Detections(squares, np.stack([0.5 * mask + 0.01, 0.5 * mask]), box)
 
 
+def search(stages: Any, hands: Sequence[HandPose], named: Sequence[HandPose]) -> PartnerSearch:
+    """In an image with these hands, of which some were detected."""
+    return PartnerSearch(stages, IMAGE, detected(hands, named))
+
+
 def tell_apart(
     hands: Sequence[HandPose], found: Sequence[HandPose], room: int = 2, **eyes: Any
 ) -> tuple[Keypoints, int]:
@@ -135,7 +140,7 @@ def tell_apart(
     stages: Any = Eyes(hands, **eyes)
     seen = stages.seen(*found)
     stages.asked = 0
-    return told_apart(stages, IMAGE, detected(hands, found), seen, room), stages.asked
+    return search(stages, hands, found).told_apart(seen, room), stages.asked
 
 
 def look_for_more(
@@ -145,7 +150,7 @@ def look_for_more(
     eyes: Any = Eyes(hands)
     seen = eyes.seen(*known)
     eyes.asked = 0
-    return find_overlooked(eyes, IMAGE, detected(hands, named), seen, room), eyes.asked
+    return search(eyes, hands, named).overlooked(seen, room), eyes.asked
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
@@ -168,7 +173,7 @@ def test_a_neighbour_is_found_where_it_is_seen(side: str, angle: float) -> None:
     eyes: Any = Eyes([front, behind], claims=True)
     seen = eyes.seen(front)
     eyes.asked = 0
-    more = find_overlooked(eyes, IMAGE, detected([front], [front]), seen, 6)
+    more = search(eyes, [front], [front]).overlooked(seen, 6)
     assert len(more) == 1 and more.side(0) == other and eyes.asked == 1
     np.testing.assert_allclose(more.points_px[0], behind.joints_px, atol=1e-6)
 
@@ -176,7 +181,7 @@ def test_a_neighbour_is_found_where_it_is_seen(side: str, angle: float) -> None:
 def test_a_neighbour_that_is_seen_the_wrong_way_up_is_found() -> None:
     front, behind = hand(0), hand(40, "left")
     eyes: Any = Eyes([front, behind], claims=True, mistaken=2.5)
-    more = find_overlooked(eyes, IMAGE, detected([front], [front]), eyes.seen(front), 6)
+    more = search(eyes, [front], [front]).overlooked(eyes.seen(front), 6)
     assert len(more) == 1 and more.side(0) == "left"
 
 
@@ -208,7 +213,7 @@ def test_what_is_no_hand_is_not_made_one() -> None:
     """Part of an arm in the detector's mask: whoever looks there sees the same hand again."""
     alone, arm = hand(-60), hand(60, "left")
     eyes: Any = Eyes([alone])
-    more = find_overlooked(eyes, IMAGE, detected([alone, arm], [alone]), eyes.seen(alone), 6)
+    more = search(eyes, [alone, arm], [alone]).overlooked(eyes.seen(alone), 6)
     assert len(more) == 0
 
 
@@ -259,7 +264,7 @@ def test_beside_a_hand_that_is_surely_alone_little_is_not_looked_at(
     stages: Any = Eyes([alone])
     known = replace(stages.seen(alone), presence=np.array([score]))
     stages.asked = 0
-    hands = told_apart(stages, IMAGE, detected([alone, arm], [alone]), known, 2)
+    hands = search(stages, [alone, arm], [alone]).told_apart(known, 2)
     assert len(hands) == 1 and (stages.asked > 0) == looked
 
 
@@ -275,7 +280,7 @@ def test_the_same_hand_seen_as_the_other_side_is_no_partner() -> None:
     stages: Any = Eyes([alone])
     twice = stages.look(IMAGE, [Crop.from_joints(alone.joints_px, side) for side in SIDES[::-1]])
     twice = replace(twice, right=np.array([0.97, 0.9]))
-    hands = told_apart(stages, IMAGE, detected([alone], [alone]), twice, 2)
+    hands = search(stages, [alone], [alone]).told_apart(twice, 2)
     assert [hands.side(i) for i in range(len(hands))] == ["right"]
 
 

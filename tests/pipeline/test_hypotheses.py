@@ -11,7 +11,8 @@ import numpy as np
 from knuckle.codec import DetectedHand, NeighbourCodec
 from knuckle.crop import MARGIN, Crop
 from knuckle.hand import SIDES, Side
-from knuckle.pipeline.hypotheses import explore, turned
+from knuckle.pipeline.guesses import turned
+from knuckle.pipeline.hypotheses import MOST_CROPS, explore
 from knuckle.pose import Keypoints
 
 IMAGE = np.zeros((480, 640, 3), np.uint8)
@@ -114,6 +115,6 @@ def test_a_side_in_doubt_is_looked_at_as_both() -> None:
 
 
 def test_looks_are_limited() -> None:
-    """However much there is to see: from 40 guesses, 14 crops a round are followed up."""
+    """However much there is to see, so many crops a round are followed up."""
     many = [guess_at(20.0 * k) for k in range(40)]
-    assert len(explored(Drifting(step=0.11, claim=0.9), *many, rounds=2)) <= 40 + 2 * 14
+    assert len(explored(Drifting(step=0.11, claim=0.9), *many, rounds=2)) <= 40 + 2 * MOST_CROPS
