@@ -1,6 +1,9 @@
 """A training run: what it leaves behind, and that it goes on where it was."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -97,3 +100,27 @@ def test_the_keypoint_module_learns_the_crops_that_it_sees(folder):
         optimiser.step()
         totals.append(float(loss.detach()))
     assert np.mean(totals[-5:]) < 0.6 * np.mean(totals[:3])
+
+
+def test_two_processes_train_one_network_and_stop_together(folder):
+    (folder / "two.toml").write_text(
+        "kind = 'lifter'\nname = 'two'\nworkers = 0\nthreads = 1\ndevices = 2\n"
+        "validate_minutes = 0.01\n"
+        "[lifter]\nfeature_size = 8\nwidth = 16\nwhole_width = 64\ngraph_blocks = 1\n"
+        "[optimiser]\nminutes = 0.03\nbatch = 16\n"
+    )
+    # Its own interpreter: the second process is started with the command line of the first.
+    command = [sys.executable, "-m", "knuckle", "train", "two.toml"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=240,
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count("weights.pt") == 1  # only the first one speaks
+    lines = (folder / "runs/two/scores.jsonl").read_text().splitlines()
+    progress = [json.loads(line)["progress"] for line in lines]
+    assert len(progress) >= 2  # validated under way
+    assert progress[-1] == pytest.approx(1.0, abs=0.01)
+    assert all(
+        torch.isfinite(v).all() for v in load_weights(folder / "runs/two/weights.pt").values()
+    )

@@ -50,7 +50,7 @@ def test_a_grown_network_takes_over_what_it_still_has(before):
 
 
 def test_another_network_is_refused_unless_told(before):
-    with pytest.raises(RuntimeError, match="Missing key"):
+    with pytest.raises(ValueError, match=r"graph.*start_partly = true"):
         train(RECIPE)
 
 

@@ -34,10 +34,11 @@ class Train:
     def run(self) -> int:
         """Train until the recipe's time is spent."""
         from knuckle.train.recipe import Recipe
-        from knuckle.train.run import train
+        from knuckle.train.run import is_first_process, train
 
         weights = train(Recipe.load(self.recipe), self.runs, fresh=self.fresh)
-        print(f"{weights}: now knuckle export {weights.parent} --out FOLDER")
+        if is_first_process():
+            print(f"{weights}: now knuckle export {weights.parent} --out FOLDER")
         return 0
 
 

@@ -54,13 +54,15 @@ class TrainedModule(L.LightningModule):
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """One step: the sum of the terms."""
-        rate = rate_at(self.progress, self.recipe.optimiser)
+        # The first process's clock is that of all: none stops while another goes on.
+        progress = self.trainer.strategy.broadcast(self.progress)
+        rate = rate_at(progress, self.recipe.optimiser)
         for group in self.optimizers().param_groups:  # type: ignore[union-attr]
             group["lr"] = rate * group["scale"]
         terms = self.losses(batch)
         self.log_dict({f"train/{name}": value.detach() for name, value in terms.items()})
         self.log("train/rate", rate)
-        if self.progress >= 1.0:
+        if progress >= 1.0:
             self.trainer.should_stop = True
         return torch.stack(list(terms.values())).sum()
 

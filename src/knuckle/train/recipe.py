@@ -131,6 +131,8 @@ class Recipe:
             hands, for the temporal stage, which moves them, and for the pair stage).
         workers: processes that prepare batches.
         threads: of the training itself, 0 for all.
+        devices: GPUs to train on, 0 for all there are; where there is none, processes on the CPU, 0
+            for one. Each takes batches of its own.
         start_keypoints, start_lifter, start_detector: checkpoints to start from; the temporal stage
             and the pair stage follow the lifter named here.
         start_partly: take over only what has the same name and shape, after a change of a network;
@@ -152,6 +154,7 @@ class Recipe:
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
     workers: int = 1
     threads: int = 0
+    devices: int = 0
     start_keypoints: str = ""
     start_lifter: str = ""
     start_detector: str = ""

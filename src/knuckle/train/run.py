@@ -20,16 +20,19 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from knuckle.train.modules import MODULES, TrainedModule
 from knuckle.train.recipe import Recipe
 from knuckle.train.samples import SamplePictures
 from knuckle.train.streams import training_loader, validation_loaders
-from knuckle.train.weights import load_weights, part_of, what_fits
+from knuckle.train.weights import differing, load_weights, part_of, what_fits
 
 #: A run that is killed loses at most this much.
 _CHECKPOINT_EVERY = timedelta(minutes=2)
+#: So many steps are more than any run has.
+_NEVER = 10**12
 #: What Lightning warns of although it is meant so.
 _EXPECTED = (
     "Checkpoint directory .* exists and is not empty",  # the run's own folder
@@ -63,7 +66,8 @@ def train(recipe: Recipe, runs: Path = Path("runs"), *, fresh: bool = False) -> 
     loaders = validation_loaders(recipe)
     trainer = _trainer(recipe, folder)
     trainer.validation_names = list(loaders)  # type: ignore[attr-defined]
-    (folder / "recipe.json").write_text(json.dumps(dataclasses.asdict(recipe), indent=1))
+    if is_first_process():
+        (folder / "recipe.json").write_text(json.dumps(dataclasses.asdict(recipe), indent=1))
     with warnings.catch_warnings():
         for said in _EXPECTED:
             warnings.filterwarnings("ignore", message=said)
@@ -78,6 +82,12 @@ def train(recipe: Recipe, runs: Path = Path("runs"), *, fresh: bool = False) -> 
     return folder / "weights.pt"
 
 
+def is_first_process() -> bool:
+    """Whether this is the first, or the only one, of the processes that train together."""
+    rank: int = getattr(rank_zero_only, "rank", 0)
+    return rank == 0
+
+
 class SaveWeights(L.Callback):
     """Keep the averaged weights in half precision beside the full checkpoint."""
 
@@ -86,7 +96,7 @@ class SaveWeights(L.Callback):
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Validation runs on the averaged weights: save what was measured."""
-        if trainer.sanity_checking or not isinstance(module, TrainedModule):
+        if not is_first_process() or not isinstance(module, TrainedModule):
             return
         half = {name: value.half() for name, value in module.state_dict().items()}
         partial = self.folder / "weights.partial"
@@ -96,6 +106,31 @@ class SaveWeights(L.Callback):
         line = {"step": trainer.global_step, "progress": round(module.progress, 3), **scores}
         with (self.folder / "scores.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
+
+
+class ValidateByClock(L.Callback):
+    """Validate every so often, all processes after the same step: the first one's clock decides.
+
+    Lightning's own interval of time asks each process for itself. One that validates while another
+    trains on would wait for it forever.
+    """
+
+    def __init__(self, every: timedelta) -> None:
+        self.every_s = every.total_seconds()
+        self._last = 0.0
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Start the clock."""
+        self._last = time.monotonic()
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: object) -> None:
+        """Tell the loop, which asks after each step, whether this is one to validate after."""
+        due = trainer.strategy.broadcast(time.monotonic() - self._last >= self.every_s)
+        trainer.val_check_batch = 1 if due else _NEVER
+
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Start the clock again."""
+        self._last = time.monotonic()
 
 
 def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
@@ -112,17 +147,22 @@ def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
 
 
 def _trainer(recipe: Recipe, folder: Path) -> L.Trainer:
-    """Lightning, validating and checkpointing by the clock."""
+    """Lightning, validating and checkpointing by the clock, on all GPUs or on the CPU."""
     every = timedelta(minutes=recipe.validate_minutes)
+    gpus = torch.cuda.device_count()
+    devices = recipe.devices or max(gpus, 1)
     return L.Trainer(
         max_epochs=-1,
-        accelerator="auto",
-        devices=1,
-        precision="bf16-mixed" if torch.cuda.is_available() else "32-true",
+        accelerator="gpu" if gpus else "cpu",
+        devices=devices,
+        strategy="ddp" if devices > 1 else "auto",
+        use_distributed_sampler=False,  # each process draws its own examples
+        precision="bf16-mixed" if gpus else "32-true",
         gradient_clip_val=recipe.optimiser.clip,
         logger=CSVLogger(folder, name="curves", version=str(_sittings(folder / "curves"))),
         callbacks=[
             WeightAveraging(avg_fn=moving_average(recipe.optimiser.average)),
+            ValidateByClock(every),
             SaveWeights(folder),
             SamplePictures(folder / "samples"),
             ModelCheckpoint(
@@ -133,7 +173,7 @@ def _trainer(recipe: Recipe, folder: Path) -> L.Trainer:
                 enable_version_counter=False,
             ),
         ],
-        val_check_interval=every,
+        val_check_interval=_NEVER,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         log_every_n_steps=50,
@@ -147,12 +187,22 @@ def _sittings(curves: Path) -> int:
 
 
 def _start_from(module: TrainedModule, recipe: Recipe) -> None:
-    """Take over the weights of earlier runs, each into its part of the module."""
+    """Take over the weights of earlier runs, each into its part of the module.
+
+    Raises:
+        ValueError: they are of another network, and the recipe does not take what fits.
+    """
     for part in ("keypoints", "lifter", "detector"):
         path = getattr(recipe, f"start_{part}")
-        if path and hasattr(module, part):
-            weights = part_of(load_weights(Path(path)), part)
-            network = getattr(module, part)
-            if recipe.start_partly:
-                weights = what_fits(weights, network.state_dict())
-            network.load_state_dict(weights)
+        if not path or not hasattr(module, part):
+            continue
+        weights, network = part_of(load_weights(Path(path)), part), getattr(module, part)
+        if recipe.start_partly:
+            weights = what_fits(weights, network.state_dict())
+        if differ := differing(weights, network.state_dict()):
+            raise ValueError(
+                f"start_{part} = {path!r}: expected the weights of this recipe's network, but "
+                f"{len(differ)} differ in shape or are missing, {differ[0]} for example; "
+                f"start_partly = true takes over the others"
+            )
+        network.load_state_dict(weights)

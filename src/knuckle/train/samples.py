@@ -31,7 +31,7 @@ class SamplePictures(L.Callback):
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Draw it."""
-        if self._batch is None or "image" not in self._batch:
+        if not trainer.is_global_zero or self._batch is None or "image" not in self._batch:
             return
         part = {key: value[: _COLUMNS * _ROWS] for key, value in self._batch.items()}
         module.eval()

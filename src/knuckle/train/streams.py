@@ -13,6 +13,7 @@ from typing import cast
 import cv2
 import numpy as np
 import torch
+from torch import distributed
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
 from knuckle.data import shards
@@ -98,9 +99,8 @@ class _Mixed(IterableDataset):
         self.recipe = recipe
 
     def __iter__(self) -> Iterator[Example]:
-        worker = get_worker_info()
-        index, count = (worker.id, worker.num_workers) if worker else (0, 1)
-        rng = np.random.default_rng([self.recipe.seed, index, _time_salt()])
+        index, count = _which_worker()
+        rng = _chance(self.recipe)
         sources = self.recipe.sources
         streams = [
             _examples(_endless(self.recipe, source, rng, index, count), rng, _cut(self.recipe))
@@ -122,10 +122,7 @@ class _PosedHands(IterableDataset):
         self.batch = batch or recipe.optimiser.batch
 
     def __iter__(self) -> Iterator[Example]:
-        worker = get_worker_info()
-        salt = [_time_salt()] if self.seed is None else []
-        seed = self.recipe.seed if self.seed is None else self.seed
-        rng = np.random.default_rng([seed, worker.id if worker else 0, *salt])
+        rng = _chance(self.recipe, self.seed)
         model = HandModel.load()
         bank = poses.PoseBank(rng)
         noise = poses.upright_noise(rng, bank, model)
@@ -145,7 +142,7 @@ class _PosedAndSeen(IterableDataset):
         size = self.recipe.optimiser.batch
         counts = [round(source.share * size) for source in self.recipe.sources]
         stores = [_read_looks(source.looks, "train") for source in self.recipe.sources]
-        rng = np.random.default_rng([self.recipe.seed, _time_salt()])
+        rng = _chance(self.recipe)
         for posed in _PosedHands(self.recipe, batch=max(size - sum(counts), 1)):
             parts = [posed]
             for looks, count in zip(stores, counts, strict=True):
@@ -166,8 +163,7 @@ class _MovingHands(IterableDataset):
 
     def __iter__(self) -> Iterator[Example]:
         size = self.recipe.optimiser.batch
-        seed = [self.recipe.seed, _time_salt()] if self.seed is None else self.seed
-        rng = np.random.default_rng(seed)
+        rng = _chance(self.recipe, self.seed)
         model, lifter = HandModel.load(), _finished_lifter(self.recipe)
         bank = poses.PoseBank(rng)
         noise = poses.upright_noise(rng, bank, model)
@@ -208,8 +204,7 @@ class _NearHands(IterableDataset):
 
     def _source(self) -> tuple[np.random.Generator, Callable[[int], Example]]:
         """Randomness, and what makes new examples of so many pairs."""
-        seed = [self.recipe.seed, _time_salt()] if self.seed is None else self.seed
-        rng = np.random.default_rng(seed)
+        rng = _chance(self.recipe, self.seed)
         lifter, bank = _finished_lifter(self.recipe), PairBank(rng, self.stock)
         noise = poses.upright_noise(rng, poses.PoseBank(rng), HandModel.load())
         return rng, lambda n: lifted_pairs(lifter, sample_pairs(rng, n, bank, noise))
@@ -437,9 +432,29 @@ def _spoil(
     return example | {"image": np.ascontiguousarray(image)}
 
 
-def _time_salt() -> int:
-    """Torch's base seed differs between runs and resumptions, so no data is repeated."""
-    return int(torch.initial_seed() % 2**31)
+def _chance(recipe: Recipe, seed: int | None = None) -> np.random.Generator:
+    """Random numbers that are a worker's own and, as torch's seed, new in each sitting.
+
+    Args:
+        recipe: its seed goes into them.
+        seed: for validation, the same numbers everywhere and always.
+    """
+    if seed is not None:
+        return np.random.default_rng(seed)
+    salt = torch.initial_seed() % 2**31
+    return np.random.default_rng([recipe.seed, _which_worker()[0], salt])
+
+
+def _which_worker() -> tuple[int, int]:
+    """Number of this worker among those of all training processes, and how many there are."""
+    worker = get_worker_info()
+    index, count = (worker.id, worker.num_workers) if worker else (0, 1)
+    if (
+        distributed.is_available() and distributed.is_initialized()
+    ):  # workers are forked: so are they
+        index += distributed.get_rank() * count
+        count *= distributed.get_world_size()
+    return index, count
 
 
 def _one_thread(_: int) -> None:

@@ -57,6 +57,12 @@ def part_of(weights: dict[str, Tensor], name: str) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): v for key, v in weights.items() if key.startswith(prefix)}
 
 
+def differing(weights: dict[str, Tensor], others: dict[str, Tensor]) -> list[str]:
+    """Names of the weights that two networks do not share in name and shape, sorted."""
+    shapes, theirs = ({k: tuple(v.shape) for k, v in w.items()} for w in (weights, others))
+    return sorted(k for k in shapes.keys() | theirs.keys() if shapes.get(k) != theirs.get(k))
+
+
 def what_fits(weights: dict[str, Tensor], network: dict[str, Tensor]) -> dict[str, Tensor]:
     """The state of a network that takes over what another one has of the same name and shape.
 
@@ -94,9 +100,7 @@ def averaged(
     """
     if not 0 <= share <= 1:
         raise ValueError(f"the earlier weights' share must lie in 0..1, got {share}")
-    shapes, others = ({k: tuple(v.shape) for k, v in w.items()} for w in (weights, earlier))
-    if shapes != others:
-        differ = sorted(k for k in shapes.keys() | others.keys() if shapes.get(k) != others.get(k))
+    if differ := differing(weights, earlier):
         raise ValueError(
             f"expected weights of the same network, but {len(differ)} differ in shape or are "
             f"missing, {differ[0]} for example: average with those that the run started from"
