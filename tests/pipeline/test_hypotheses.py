@@ -10,8 +10,7 @@ import numpy as np
 
 from knuckle.codec import DetectedHand, NeighbourCodec
 from knuckle.crop import MARGIN, Crop
-from knuckle.hand import SIDES, Side
-from knuckle.pipeline.guesses import turned
+from knuckle.hand import Side
 from knuckle.pipeline.hypotheses import MOST_CROPS, explore
 from knuckle.pose import Keypoints
 
@@ -72,12 +71,6 @@ def guess_at(x: float, side: Side = "right") -> DetectedHand:
 
 def explored(stages: Any, *guesses: DetectedHand, rounds: int = 2) -> Keypoints:
     return explore(stages, IMAGE, guesses, Keypoints.nothing(), rounds)
-
-
-def test_a_guess_is_turned_to_all_ways_up_as_both_sides() -> None:
-    ways = turned(guess_at(300, "left"))
-    assert {way.side for way in ways} == set(SIDES)
-    assert len({(way.side, round(way.angle % (2 * np.pi), 6)) for way in ways}) == 8
 
 
 def test_what_is_seen_elsewhere_is_followed() -> None:

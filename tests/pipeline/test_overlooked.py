@@ -14,7 +14,7 @@ from knuckle.crop import MARGIN, Crop, Letterbox
 from knuckle.detect import Detections
 from knuckle.hand import SIDES
 from knuckle.pipeline import EstimatorSettings
-from knuckle.pipeline.overlooked import PartnerSearch
+from knuckle.pipeline.overlooked import MOST_LOOKS, MOST_LOOKS_IN_FRAME, PartnerSearch
 from knuckle.pose import Keypoints
 from knuckle.pose.duplicates import extent_px
 from knuckle.results import HandPose
@@ -286,3 +286,33 @@ def test_the_same_hand_seen_as_the_other_side_is_no_partner() -> None:
 
 def test_no_hand_found_and_none_there() -> None:
     assert tell_apart([hand(0)], [])[1] == 0  # nothing was detected: nothing to look at
+
+
+class Dazzled(Eyes):
+    """Stages that see a hand of either side in every crop, never where they look, and another."""
+
+    def look(self, image: np.ndarray, crops: Sequence[Crop]) -> Keypoints:
+        rng = np.random.default_rng(self.asked)
+        looks = super().look(image, crops)
+        n = len(looks)
+        away = rng.uniform(-60, 60, (n, 1, 2))
+        return replace(
+            looks,
+            points_crop=looks.points_crop + away,
+            presence=rng.uniform(0.3, 0.49, n),  # worth following, and no hand
+            right=rng.uniform(0.3, 0.7, n),
+            neighbour=np.c_[np.full(n, 0.9), rng.normal(0, 1, (n, 5))] if n else looks.neighbour,
+        )
+
+
+@pytest.mark.parametrize("known", [1, 3])
+def test_looks_are_limited_whatever_there_is_to_see(known: int) -> None:
+    hands = [hand(-260 + 260 * k) for k in range(known)]  # too far apart to touch
+    seen = Eyes(hands).seen(*hands)
+    seen = replace(seen, neighbour=np.tile([0.9, 0.3, 0.3, 0.0, 1.0, 0.0], (known, 1)))
+    stages: Any = Dazzled(hands)
+    assert not len(search(stages, hands, hands).overlooked(seen, 6))
+    assert 0.6 * MOST_LOOKS_IN_FRAME * known <= stages.asked <= MOST_LOOKS_IN_FRAME * known
+    stages = Dazzled(hands)
+    assert len(search(stages, hands, hands).told_apart(seen, 6)) == known
+    assert 0.6 * MOST_LOOKS * known <= stages.asked <= MOST_LOOKS * known

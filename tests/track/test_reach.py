@@ -93,8 +93,16 @@ def test_what_is_held_goes_along_with_the_hand() -> None:
 
 def test_what_stays_away_is_believed_in_the_end() -> None:
     reach, look = known(), jumped(HAND)
-    held = [reach(look) is not look for _ in range(12)]
-    assert held == [True] * 10 + [False, True]
+    held = [reach(look) is not look for _ in range(20)]
+    assert held == [True] * 10 + [False] * 10
+
+
+def test_what_was_back_in_between_is_held_anew() -> None:
+    reach, look = known(looks=30), jumped(HAND)
+    for _ in range(12):
+        reach(look)
+    assert reach(HAND) is HAND
+    assert [reach(look) is not look for _ in range(11)] == [True] * 10 + [False]
 
 
 def test_a_fast_spread_of_the_fingers_is_not_held() -> None:

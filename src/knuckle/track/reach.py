@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.hand import BONES, MIDDLE_RAY
+from knuckle.hand import BONES, MIDDLE_RAY, N_JOINTS
 from knuckle.results import HandPose
 from knuckle.track.skeleton import MEAN_LENGTHS_MM, BoneLengths
 
@@ -19,7 +19,7 @@ from knuckle.track.skeleton import MEAN_LENGTHS_MM, BoneLengths
 #: length): depth, proportions and keypoints are inexact, and short bones suffer most.
 _STRETCH, _INEXACT = 1.5, 0.12
 #: Bones are known after so many looks. What stays out of reach for more than so many looks in a row
-#: is believed after all: then the bones are wrong.
+#: is believed from then on, and teaches the bones: they were wrong.
 _KNOWN_LOOKS, _MOST_HELD = 5, 10
 #: Of a joint that is held: the share that is left of its score, and its expected error.
 _UNSEEN_SCORE, _UNSEEN_MM = 0.05, 30.0
@@ -58,8 +58,8 @@ class Reach:
 
     def __init__(self) -> None:
         self._lengths, self._lengths_mm = BoneLengths(), MEAN_LENGTHS_MM
-        self._looks = 0
-        self._held = 0
+        self._learnt = 0  # looks that have taught the bones
+        self._held = 0  # looks that were held since all was within reach
         self._last: HandPose | None = None
 
     def __call__(self, pose: HandPose) -> HandPose:
@@ -67,17 +67,24 @@ class Reach:
 
         Those are not ``visible``, and their score is next to nothing.
         """
-        last, held = self._last, pose
-        if last is not None and self._looks >= _KNOWN_LOOKS and self._held < _MOST_HELD:
-            depth_mm = float(last.root_mm[2])
-            away = out_of_reach(pose.joints_px, self._lengths_mm, depth_mm, pose.camera)
-            held = _without(pose, away, last) if away.any() else pose
-        self._held = self._held + 1 if held is not pose else 0
-        if held is pose:
-            self._lengths_mm = self._lengths.update(pose.bone_lengths_mm)
-            self._looks += 1
-        self._last = held
-        return held
+        away = self._out_of_reach(pose)
+        if self._last is not None and away.any() and self._held < _MOST_HELD:
+            self._held += 1
+            self._last = _without(pose, away, self._last)
+            return self._last
+        if not away.any():
+            self._held = 0
+        self._lengths_mm = self._lengths.update(pose.bone_lengths_mm)
+        self._learnt += 1
+        self._last = pose
+        return pose
+
+    def _out_of_reach(self, pose: HandPose) -> np.ndarray:
+        """(21,) bool; none before the bones are known."""
+        if self._last is None or self._learnt < _KNOWN_LOOKS:
+            return np.zeros(N_JOINTS, bool)
+        depth_mm = float(self._last.root_mm[2])
+        return out_of_reach(pose.joints_px, self._lengths_mm, depth_mm, pose.camera)
 
 
 def _without(pose: HandPose, away: np.ndarray, last: HandPose) -> HandPose:

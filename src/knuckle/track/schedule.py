@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 
 from knuckle.track.scene import Change
 
@@ -20,7 +21,7 @@ class SearchSchedule:
     every: int = 3
     restless: int = 9
     idle: int = 30
-    _since: int = 1_000_000
+    _since: float = field(default=math.inf, init=False)  # frames since the last search
 
     def due(self, *, followed: int, slots: int, doubtful: bool, change: Change) -> bool:
         """Whether to search this frame; to be asked once per frame.

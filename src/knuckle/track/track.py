@@ -25,6 +25,9 @@ _BELIEVED, _DISMISSED, _MOST_EVIDENCE = 0.2, -0.1, 3.0
 _VELOCITY_TIME_S = 0.06
 #: One frame's vote on the side counts at most so much (a logit), all frames together so much.
 _VOTE, _VOTES = 3.0, 20.0
+#: Votes that say for good that a hand is not of the side that it was taken for: three sure looks
+#: more against it than for it.
+_OTHER_SIDE = -3 * _VOTE
 
 Smoother = Callable[[HandPose, float], tuple[np.ndarray, np.ndarray]]
 
@@ -96,7 +99,7 @@ class Track:
     @property
     def dismissed(self) -> bool:
         """Whether its looks say that it is no hand, or have long said that of its side."""
-        return self._evidence < _DISMISSED or self._votes < -_VOTE * 3
+        return self._evidence < _DISMISSED or self._votes < _OTHER_SIDE
 
     @property
     def hidden(self) -> bool:
@@ -192,11 +195,8 @@ class Track:
         vote = np.clip(np.log(odds / (1 - odds)), -_VOTE, _VOTE)
         self._votes = float(np.clip(self._votes + vote, -_VOTES, _VOTES))
         # A side is for good: nobody is told of a hand before its looks are for the side it has.
-        is_hand, is_of_side = (
-            self._evidence >= _BELIEVED,
-            self._votes > max(self._least_votes - 1e-6, 0.0),
-        )
-        if self._track_id is None and is_hand and is_of_side:
+        is_of_side = self._votes > 0 and self._votes >= self._least_votes
+        if self._track_id is None and self._evidence >= _BELIEVED and is_of_side:
             self._track_id = next(self._numbers)
 
 
