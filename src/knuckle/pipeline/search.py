@@ -52,7 +52,10 @@ class Search:
     """Finds hands that are not followed yet, or no longer with certainty, at the least cost.
 
     The detector runs only for a reason, and what it finds is looked at from close by only if that
-    may be news.
+    may be news. In each frame it is told of the image first (``see``), then asked where to look
+    (``claimed``, ``candidates`` if it ``is_due``, ``awaited``), what the looks have shown
+    (``look_closer``, ``sure``), who stands beside the hands that are known by then
+    (``overlooked``), and told at last what was new (``done``).
     """
 
     def __init__(self, stages: Stages, settings: TrackerSettings) -> None:

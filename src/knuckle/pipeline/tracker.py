@@ -131,46 +131,6 @@ class HandTracker:
         told = [track.see(pose, time_s) for track, pose in zip(tracks, poses, strict=True)]
         return sorted((hand for hand in told if hand is not None), key=lambda h: h.track_id)
 
-    def _look(self, image: np.ndarray, time_s: float) -> tuple[Followed, Keypoints]:
-        """Look at the hands that are followed, and at whatever else may be one.
-
-        Returns:
-            The tracks that are still on a hand, and the hands that were found besides, each once,
-            best first. These may be hands that are followed.
-        """
-        search, frame_shape = self._search, image.shape[:2]
-        tracks = [track for track in self._tracks if not track.lost]
-        candidates = search.claimed(time_s)
-        if search.is_due(self._tracks, time_s):
-            candidates += search.candidates(image, self._tracks, time_s)
-        own_crops = [self._stages.crop_around(t.predict(time_s), t.side) for t in tracks]
-        awaited_crops = search.awaited(self._tracks, time_s, frame_shape)
-        # One batch for all: the hands that are followed, awaited, and what the search has found.
-        crops = [*own_crops, *awaited_crops, *(each.crop for each in candidates)]
-        own, rest = self._stages.look(image, crops).split(len(own_crops))
-        returned, first = rest.split(len(awaited_crops))
-        followed = self._keep(Followed(tracks, own), time_s, frame_shape)
-        followed, strayed = self._let_go(image, followed, time_s)
-        if len(followed) < len(tracks) and not search.has_searched:
-            late = search.candidates(image, self._tracks, time_s)
-            first = Keypoints.concatenate(
-                first, self._stages.look(image, [each.crop for each in late])
-            )
-            candidates += late
-        closer = search.look_closer(image, candidates, first, time_s)
-        found = Keypoints.concatenate(search.sure(returned), strayed, closer)
-        return followed, self._unique(self._whole(found, time_s), time_s)
-
-    def _seat(
-        self, followed: Followed, found: Keypoints, time_s: float
-    ) -> tuple[Followed, Keypoints]:
-        """Give the hands that were found to tracks that lack them; the others are newcomers."""
-        if not len(found):
-            return followed, found
-        followed, rest = self._reseat(followed, found, time_s)
-        new = self._newcomers(rest, followed.looks)
-        return self._make_room(followed, len(new)), new
-
     def _read(
         self, frame: Frame | np.ndarray, camera: Camera | None
     ) -> tuple[np.ndarray, float, Camera]:
@@ -201,6 +161,36 @@ class HandTracker:
             for track in self._tracks
             if not track.dismissed and (not track.lost or may_come_back(track))
         ]
+
+    def _look(self, image: np.ndarray, time_s: float) -> tuple[Followed, Keypoints]:
+        """Look at the hands that are followed, and at whatever else may be one.
+
+        Returns:
+            The tracks that are still on a hand, and the hands that were found besides, each once,
+            best first. These may be hands that are followed.
+        """
+        search, frame_shape = self._search, image.shape[:2]
+        tracks = [track for track in self._tracks if not track.lost]
+        candidates = search.claimed(time_s)
+        if search.is_due(self._tracks, time_s):
+            candidates += search.candidates(image, self._tracks, time_s)
+        own_crops = [self._stages.crop_around(t.predict(time_s), t.side) for t in tracks]
+        awaited_crops = search.awaited(self._tracks, time_s, frame_shape)
+        # One batch for all: the hands that are followed, awaited, and what the search has found.
+        crops = [*own_crops, *awaited_crops, *(each.crop for each in candidates)]
+        own, rest = self._stages.look(image, crops).split(len(own_crops))
+        returned, first = rest.split(len(awaited_crops))
+        followed = self._keep(Followed(tracks, own), time_s, frame_shape)
+        followed, strayed = self._let_go(image, followed, time_s)
+        if len(followed) < len(tracks) and not search.has_searched:
+            late = search.candidates(image, self._tracks, time_s)
+            first = Keypoints.concatenate(
+                first, self._stages.look(image, [each.crop for each in late])
+            )
+            candidates += late
+        closer = search.look_closer(image, candidates, first, time_s)
+        found = Keypoints.concatenate(search.sure(returned), strayed, closer)
+        return followed, self._each_once(self._without_pieces(found, time_s), time_s)
 
     def _keep(self, followed: Followed, time_s: float, frame_shape: tuple[int, int]) -> Followed:
         """The tracks that are still on a hand, each on one of its own; the others are lost."""
@@ -240,35 +230,30 @@ class HandTracker:
         """
         tracks, looks = followed.tracks, followed.looks
         least = [_OTHER_HAND if track.believed else 0.5 for track in tracks]
-        wrong = np.flatnonzero(looks.right < least).tolist()
-        bereft = [t for t in self._tracks if t.lost and t.believed] + [tracks[i] for i in wrong]
-        wrong = [
-            i
-            for i in wrong
-            if not tracks[i].believed
-            or any(t.believed and t.side != tracks[i].side for t in bereft)
-        ]
-        if not wrong:
+        astray = np.flatnonzero(looks.right < least).tolist()
+        bereft = [t for t in self._tracks if t.lost and t.believed] + [tracks[i] for i in astray]
+        owners_sides = {track.side for track in bereft if track.believed}
+        others = {i: other_side(tracks[i].side) for i in astray}
+        astray = [i for i in astray if not tracks[i].believed or others[i] in owners_sides]
+        if not astray:
             return followed, Keypoints.nothing()
-        crops = [
-            self._stages.crop_around(looks.points_px[i], other_side(tracks[i].side)) for i in wrong
-        ]
+        crops = [self._stages.crop_around(looks.points_px[i], others[i]) for i in astray]
         otherwise = self._stages.look(image, crops)
         owners = self._match(otherwise, bereft, time_s)
         gone = [
             k
-            for k, i in enumerate(wrong)
+            for k, i in enumerate(astray)
             if otherwise.trust[k] > looks.trust[i]
             and otherwise.score[k] >= self.settings.score_threshold
             and (owners[k] is not None or not tracks[i].believed)
         ]
-        left = {wrong[k] for k in gone}
+        left = {astray[k] for k in gone}
         for i in left:
             tracks[i].lose()
         stay = [i for i in range(len(tracks)) if i not in left]
         return followed.take(stay), otherwise.take(gone)
 
-    def _whole(self, looked: Keypoints, time_s: float) -> Keypoints:
+    def _without_pieces(self, looked: Keypoints, time_s: float) -> Keypoints:
         """Those that are not a finger of a hand which has just been lost and comes back."""
         lost = [track.predict(time_s, moving=False) for track in self._tracks if track.lost]
         return looked.take(
@@ -279,12 +264,22 @@ class HandTracker:
             ]
         )
 
-    def _unique(self, looked: Keypoints, time_s: float) -> Keypoints:
+    def _each_once(self, looked: Keypoints, time_s: float) -> Keypoints:
         """The hands that the search has found, each once, best first."""
         awaited = self._match(looked, self._search.doubtful(self._tracks), time_s)
         bonus = np.array([1.0 if match is None else AWAITED_BONUS for match in awaited])
         looked = looked.take(np.argsort(-looked.trust * bonus, kind="stable"))
         return looked.take(without_duplicates(looked))
+
+    def _seat(
+        self, followed: Followed, found: Keypoints, time_s: float
+    ) -> tuple[Followed, Keypoints]:
+        """Give the hands that were found to tracks that lack them; the others are newcomers."""
+        if not len(found):
+            return followed, found
+        followed, rest = self._reseat(followed, found, time_s)
+        new = self._newcomers(rest, followed.looks)
+        return self._make_room(followed, len(new)), new
 
     def _reseat(
         self, followed: Followed, found: Keypoints, time_s: float
@@ -335,7 +330,7 @@ class HandTracker:
         """All hands of this frame: those followed, the new ones, and who was hidden beside them."""
         known = Keypoints.concatenate(own, new)
         more = self._search.overlooked(image, known, self.settings.max_hands - len(known))
-        hands = Keypoints.concatenate(known, self._whole(more, time_s))
+        hands = Keypoints.concatenate(known, self._without_pieces(more, time_s))
         return with_sides_reconsidered(self._stages, image, hands, followed=len(own))
 
     def _claim(self, new: Keypoints, poses: list[HandPose], time_s: float) -> list[Track]:
