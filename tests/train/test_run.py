@@ -88,7 +88,7 @@ def test_the_keypoint_module_learns_the_crops_that_it_sees(folder):
         lifter=LIFTER.lifter,
         augment=AugmentSettings(shift=0, log_scale=0, angle=0, turned=0, other_side=0, no_hand=0,
                                 faults=0, cutout=0),
-        optimiser=OptimiserSettings(batch=8, rate=3e-3, frozen_blocks=3),
+        optimiser=OptimiserSettings(kind="muon", batch=8, rate=3e-3, frozen_blocks=3),
     )  # fmt: skip
     module = MODULES["keypoints"](recipe).train()
     optimiser = module.configure_optimizers()

@@ -74,7 +74,7 @@ class TrainedModule(L.LightningModule):
             self.log(f"{name}/{key}", value, batch_size=size, add_dataloader_idx=False)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Muon; a pretrained backbone learns at a third of the rate of what is new."""
+        """A pretrained backbone learns at a third of the rate of what is new."""
         settings = self.recipe.optimiser
         groups: dict[float, list[nn.Parameter]] = {1.0: [], 0.33: []}
         for name, parameter in self.named_parameters():

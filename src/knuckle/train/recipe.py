@@ -89,13 +89,13 @@ class AugmentSettings:
 
 @dataclass(frozen=True)
 class OptimiserSettings:
-    """Muon or AdamW, a warm-up, a long plateau and a linear decay to nothing.
+    """AdamW or Muon, a warm-up, a long plateau and a linear decay to nothing.
 
     The schedule follows the time budget, not a number of steps: the same recipe then ends well
     on any machine, and an interrupted run goes on with the budget it has left.
 
     Attributes:
-        kind: muon (``train/optimiser.py``) or adamw.
+        kind: adamw, or muon (``train/optimiser.py``), which is for convolutions above all.
         minutes: training time, interruptions not counted.
         rate: of the plateau.
         weight_decay: share of the rate by which weights shrink each step.
@@ -106,7 +106,7 @@ class OptimiserSettings:
         frozen_blocks: first backbone blocks left at their ImageNet weights.
     """
 
-    kind: Literal["muon", "adamw"] = "muon"
+    kind: Literal["adamw", "muon"] = "adamw"
     minutes: float = 60.0
     rate: float = 5e-4
     weight_decay: float = 0.01
