@@ -34,6 +34,17 @@ def test_a_column_per_track_with_its_lines(tmp_path: Path) -> None:
     np.testing.assert_allclose(x_mm, found.track(0)["joints_mm"][:, 0, 0])
 
 
+def test_flexion_reads_like_that_of_a_joint(tmp_path: Path) -> None:
+    found = recording(tmp_path)
+    axis = plot(found).axes[2]
+    assert axis.get_ylabel() == "flexion per joint, °"
+    flexion = np.unwrap(found.track(0)["joint_angles_deg"], axis=0, period=360)[..., 0]
+    for finger, line in enumerate(axis.lines):
+        joints = flexion[:, 3 * finger : 3 * finger + 3]  # a sum would leave their range
+        drawn = np.asarray(line.get_ydata())
+        np.testing.assert_allclose(drawn, joints.mean(axis=1), atol=1e-3)
+
+
 def test_a_lost_hand_leaves_a_gap_in_every_line(tmp_path: Path) -> None:
     axes = plot(recording(tmp_path)).axes
     for axis in axes[1::2]:

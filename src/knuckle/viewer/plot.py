@@ -49,7 +49,9 @@ def plot(recording: Recording, *, longest: int = 4) -> Figure:
         _plot_flexion(column[1], hands)
         _plot_spread(column[2], hands)
         _plot_confidence(column[3], hands)
-    for row, label in zip(axes, ("wrist, mm", "flexion, °", "spread, °", "0 to 1"), strict=True):
+    for row, label in zip(
+        axes, ("wrist, mm", "flexion per joint, °", "spread, °", "0 to 1"), strict=True
+    ):
         row[0].set_ylabel(label)
         row[-1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8)
     for axis in axes[-1]:
@@ -82,10 +84,10 @@ def _plot_wrist(axis: Axes, hands: np.ndarray) -> None:
 
 
 def _plot_flexion(axis: Axes, hands: np.ndarray) -> None:
-    """Per finger, all its joints bent together: the sum is how far it is curled in."""
-    flexion = _by_finger(hands)[..., 0].sum(axis=2)
+    """Per finger the mean of its joints, which reads like the angle of one: about -30 to 110."""
+    flexion = _by_finger(hands)[..., 0].mean(axis=2)
     for name, colour, values in zip(FINGER_NAMES, FINGER_COLOURS, flexion.T, strict=True):
-        axis.plot(hands["time_s"], values, color=_hex(colour), label=f"{name}, all joints")
+        axis.plot(hands["time_s"], values, color=_hex(colour), label=f"{name}, mean of 3")
 
 
 def _plot_spread(axis: Axes, hands: np.ndarray) -> None:
