@@ -194,6 +194,20 @@ def test_bad_numbers_and_names_are_one_sentence(
     assert re.search(pattern, capsys.readouterr().err)
 
 
+@pytest.mark.parametrize("verb", [["track"], ["bench"], ["live", "--source"]])
+def test_threads_reach_the_networks(verb: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, object] = {}
+
+    def tracker(**options: object) -> None:
+        given.update(options)
+        raise ValueError("seen enough")
+
+    monkeypatch.setattr(knuckle.pipeline, "HandTracker", tracker)
+    write_video(Path("clip.mp4"), 2)
+    assert main([*verb, "clip.mp4", "--threads", "3"]) == 2
+    assert given["threads"] == 3
+
+
 def test_ctrl_c_while_the_arguments_are_read(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

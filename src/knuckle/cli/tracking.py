@@ -53,6 +53,8 @@ class Track:
     """Length from the wrist to the tip of the middle finger, if it is known: it sets the scale."""
     fps: Number = None
     """Frame rate of a folder of images, or the one asked of a camera."""
+    threads: int = 2
+    """CPU threads that a network may use; 1 is faster where other programs keep them busy."""
     weights: Folder = None
     """Folder with other networks than those in the package."""
 
@@ -68,7 +70,7 @@ class Track:
             raise ValueError("--raw and --offline contradict each other: give one of them")
         camera = load_camera(self.camera)
         raw = self.raw or self.offline
-        tracker = _tracker(self.max_hands, raw, self.weights, self.hand_length_mm)
+        tracker = _tracker(self, raw=raw, hand_length_mm=self.hand_length_mm)
         again = partial(open_source, self.source, camera=camera, fps=self.fps)
         with again() as source:
             if self.offline:
@@ -99,6 +101,8 @@ class Bench:
     """Draw and encode the overlay video as well (it is thrown away)."""
     frames: int = 1000
     """Stop after so many frames."""
+    threads: int = 2
+    """CPU threads that a network may use; 1 is faster where other programs keep them busy."""
     weights: Folder = None
     """Folder with other networks than those in the package."""
     mediapipe_python: File = None
@@ -109,7 +113,6 @@ class Bench:
         from importlib.util import find_spec
 
         from knuckle.bench import measure, measure_mediapipe, table
-        from knuckle.pipeline import HandTracker
         from knuckle.video import open_source
 
         python = self.mediapipe_python
@@ -120,7 +123,7 @@ class Bench:
                 f"there is no {python}: expected the Python of an environment with mediapipe, as "
                 ".venv-peers/bin/python"
             )
-        tracker = HandTracker(max_hands=self.max_hands, weights_dir=self.weights)
+        tracker = _tracker(self)
         source = open_source(self.source)
         width, height = source.size
         print(f"{source.info.name}: {width} x {height}, {os.cpu_count()} processors")
@@ -175,6 +178,8 @@ class Live:
     """Follow at most so many hands at a time."""
     raw: bool = False
     """Show the estimate of each frame alone, without smoothing."""
+    threads: int = 2
+    """CPU threads that a network may use; 1 is faster where other programs keep them busy."""
     weights: Folder = None
     """Folder with other networks than those in the package."""
     host: str = "127.0.0.1"
@@ -195,7 +200,7 @@ class Live:
                 f"the cameras of this machine count from 0, got --camera-index {self.camera_index}"
             )
         camera = load_camera(self.camera)
-        tracker = _tracker(self.max_hands, self.raw, self.weights)
+        tracker = _tracker(self, raw=self.raw)
         name = str(self.camera_index) if self.source is None else self.source
         with open_source(name, camera=camera) as source:
             info = RunInfo.of(
@@ -265,12 +270,11 @@ def _names(formats: str) -> list[str]:
     return [name.strip() for name in formats.split(",") if name.strip()]
 
 
-def _tracker(
-    max_hands: int, raw: bool, weights: Path | None, hand_length_mm: float | None = None
-) -> HandTracker:
+def _tracker(verb: Track | Live | Bench, *, raw: bool = False, **options: Any) -> HandTracker:
     from knuckle.pipeline import HandTracker
 
-    options: dict[str, Any] = {"smooth": None} if raw else {}
+    if raw:
+        options["smooth"] = None
     return HandTracker(
-        max_hands=max_hands, weights_dir=weights, hand_length_mm=hand_length_mm, **options
+        max_hands=verb.max_hands, threads=verb.threads, weights_dir=verb.weights, **options
     )
