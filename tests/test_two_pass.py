@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -99,7 +100,26 @@ def test_what_was_seen_stays_when_the_first_pass_is_stopped(
     monkeypatch.setattr(knuckle.pipeline, "HandTracker", lambda **options: Impatient())
     assert main(["track", "clip.mp4", "-o", "out", "--offline"]) == 130
     assert len(open_recording(f"out/{FIRST_PASS}").frames) == 9
-    assert len(open_recording("out").frames) == 0
+    assert [path.name for path in Path("out").iterdir()] == [FIRST_PASS]  # no empty results
+
+
+def test_an_older_result_outlives_a_first_pass_that_is_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Impatient(TremblingTracker):
+        def __call__(self, frame: Frame) -> list[HandPose]:
+            raise KeyboardInterrupt
+
+    assert main(["track", "clip.mp4", "-o", "out", "--format", "json"]) == 0
+    monkeypatch.setattr(knuckle.pipeline, "HandTracker", lambda **options: Impatient())
+    assert main(["track", "clip.mp4", "-o", "out", "--offline", "--format", "json"]) == 130
+    assert len(open_recording("out/hands.jsonl").frames) == 30
+
+
+def test_a_wrong_format_shows_before_the_first_pass(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["track", "clip.mp4", "-o", "out", "--offline", "--format", "npz,xml"]) == 2
+    assert "no format 'xml'" in capsys.readouterr().err
+    assert not Path("out").exists()
 
 
 def test_raw_and_offline_contradict_each_other(capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,7 +137,7 @@ def test_a_live_source_has_no_second_pass(tmp_path: Path) -> None:
             Source(SourceInfo("0", (64, 48), live=True), frames(), Losses()),
             lambda: pytest.fail("opened again"),
             TremblingTracker(),
-            open_sinks(["npz"], tmp_path / "out", info),
+            partial(open_sinks, ["npz"], info=info),
             info,
             tmp_path / "out",
         )

@@ -1,16 +1,17 @@
 """``knuckle track --offline``: see all frames first, then say where the hands were.
 
 The first pass tracks and keeps the raw estimates in a file of its own, ``first-pass/hands.npz``,
-which is valid whenever it is broken off. Then whole tracks are smoothed. The second pass reads the
-source again, as drawing needs the frames, and writes what is asked for.
+which is valid whenever it is broken off; nothing else is written or overwritten by then. Then whole
+tracks are smoothed. The second pass reads the source again, as drawing needs the frames, and writes
+what is asked for.
 """
 
 from __future__ import annotations
 
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -88,19 +89,19 @@ def run_offline(
     source: Source,
     open_again: Callable[[], Source],
     tracker: Tracker,
-    sinks: Sequence[Sink],
+    open_sinks: Callable[[Path], Sequence[Sink]],
     info: RunInfo,
     folder: Path,
 ) -> Summary:
-    """Track every frame of a source, smooth whole tracks and write them to every sink.
+    """Track every frame of a source, smooth whole tracks and write them.
 
     Args:
         source: for the first pass; is closed at its end.
         open_again: opens it for the second.
         tracker: gives raw estimates.
-        sinks: are closed at the end.
+        open_sinks: opens those of the results in a folder.
         info: of the run.
-        folder: gets the file of the first pass, which goes when all is done.
+        folder: for the results, and for the file of the first pass, which goes when all is done.
 
     Returns:
         That of the second pass; that of the first if a signal stopped it, whose file then stays.
@@ -110,21 +111,25 @@ def run_offline(
         OutputError: a file cannot be written.
     """
     started_s = time.perf_counter()
-    with ExitStack() as stack:
-        for sink in sinks:
-            stack.enter_context(sink)
-        refuse_live(source)
-        first = NpzSink(make_folder(folder / FIRST_PASS), info)
-        with Progress(source.info) as progress:
-            seen = run(source, tracker, [first], on_frame=progress.advance)
-        if seen.signal_number is not None:
-            return seen
-        with bar("smoothing tracks") as advance:
-            hands = SmoothedHands(NpzSink.read(first.path), advance)
-        source = stack.enter_context(open_again())
-        with Progress(source.info) as progress:
-            summary = run(source, hands, sinks, on_frame=progress.advance)
+    refuse_live(source)
+    _rehearse(open_sinks)
+    first = NpzSink(make_folder(folder / FIRST_PASS), info)
+    with Progress(source.info) as progress:
+        seen = run(source, tracker, [first], on_frame=progress.advance)
+    if seen.signal_number is not None:
+        return seen
+    with bar("smoothing tracks") as advance:
+        hands = SmoothedHands(NpzSink.read(first.path), advance)
+    with open_again() as source, Progress(source.info) as progress:
+        summary = run(source, hands, open_sinks(folder), on_frame=progress.advance)
     if summary.signal_number is None:
         shutil.rmtree(first.path.parent)
     summary.elapsed_s = time.perf_counter() - started_s
     return summary
+
+
+def _rehearse(open_sinks: Callable[[Path], Sequence[Sink]]) -> None:
+    """Open and close the sinks elsewhere: a format that is wrong shows before the first pass."""
+    with tempfile.TemporaryDirectory() as elsewhere:
+        for sink in open_sinks(Path(elsewhere)):
+            sink.close()

@@ -63,7 +63,7 @@ class Track:
         from knuckle.job import open_sinks, run
         from knuckle.output import RunInfo
         from knuckle.progress import Progress
-        from knuckle.two_pass import refuse_live, run_offline
+        from knuckle.two_pass import run_offline
         from knuckle.video import open_source
 
         if self.raw and self.offline:
@@ -73,17 +73,16 @@ class Track:
         tracker = _tracker(self, raw=raw, hand_length_mm=self.hand_length_mm)
         again = partial(open_source, self.source, camera=camera, fps=self.fps)
         with again() as source:
-            if self.offline:
-                refuse_live(source)  # before there are files
             name = source.info.name
             folder = self.output or default_folder(name)
             info = RunInfo.of(
                 name, source.size, camera=camera, fps=source.fps, weights=tracker.versions
             )
             names = _names(self.format) + ["overlay"] * self.overlay
-            sinks = open_sinks(names, folder, info)
+            open_all = partial(open_sinks, names, info=info)
             if self.offline:
-                return report(run_offline(source, again, tracker, sinks, info, folder))
+                return report(run_offline(source, again, tracker, open_all, info, folder))
+            sinks = open_all(folder)
             with Progress(source.info) as progress:
                 summary = run(source, tracker, sinks, on_frame=progress.advance)
         return report(summary)
