@@ -47,13 +47,13 @@ class Drifting:
             return Keypoints.nothing()
         self.crops += crops
         n = len(crops)
-        shift = np.array([[self.step * (-1 if c.mirror else 1), 0.0] for c in crops])[:, None]
+        flip = np.array([[-1.0 if c.mirror else 1.0, 1.0] for c in crops])[:, None]  # (n, 1, 2)
         middle = (crops[0].out_size - 1) / 2
         left = DetectedHand((middle - crops[0].out_size, middle), 60.0, 0.0, "left")
         claim = np.r_[self.claim, NeighbourCodec(crops[0].out_size).encode(left)]
         return Keypoints(
             crops=tuple(crops),
-            points_crop=middle + crops[0].out_size * (0.3 * RING + shift),
+            points_crop=middle + crops[0].out_size * flip * (0.3 * RING + (self.step, 0.0)),
             sigma_crop=np.full((n, 21), 0.01),
             visible=np.ones((n, 21)),
             presence=np.full(n, self.score),
@@ -105,6 +105,16 @@ def test_a_side_in_doubt_is_looked_at_as_both() -> None:
             return replace(looks, right=np.full(len(looks), 0.5))
 
     assert {crop.mirror for crop in explored(Unsure(), guess_at(300)).crops} == {False, True}
+
+
+def test_what_is_seen_as_either_side_is_followed_as_both() -> None:
+    looks = explored(Drifting(step=0.3), guess_at(300), guess_at(300, "left"), rounds=1)
+    assert sorted(crop.mirror for crop in looks.crops) == [False, False, True, True]
+
+
+def test_of_many_the_best_are_followed() -> None:
+    many = [guess_at(500.0 * k) for k in range(12)]
+    assert len(explored(Drifting(step=0.3), *many, rounds=1)) == 12 + 8
 
 
 def test_looks_are_limited() -> None:

@@ -43,13 +43,15 @@ class Eyes:
 
     Attributes:
         hands: what there is.
-        claims: who looks at a hand sees its neighbour.
+        claims: how surely who looks at a hand sees its neighbour.
+        presence: of a hand that is looked at well.
         mistaken: by how much the angle is off that it is seen in, radians.
         asked: number of crops that were looked at.
     """
 
     hands: Sequence[HandPose]
-    claims: bool = False
+    claims: float = 0.0
+    presence: float = 0.95
     mistaken: float = 0.0
     settings: EstimatorSettings = field(default_factory=EstimatorSettings)
     asked: int = 0
@@ -86,7 +88,7 @@ class Eyes:
             "points_crop": crop.to_crop(shown.joints_px),
             "sigma_crop": np.ones(21),
             "visible": np.ones(21),
-            "presence": np.array(0.95 if off < 0.5 and tilt < 0.9 else 0.05),
+            "presence": np.array(self.presence if off < 0.5 and tilt < 0.9 else 0.05),
             "right": np.array(0.97 if crop.mirror == exact.mirror else 0.1),
             "mask": on(shown, cells_px).astype(np.float32),
             "pixels": np.zeros((MASK, MASK, 3), np.uint8),
@@ -105,7 +107,7 @@ class Eyes:
             -turned if crop.mirror else turned,
             other.side,
         )
-        return np.r_[0.9, NeighbourCodec(crop.out_size).encode(seen)]
+        return np.r_[self.claims, NeighbourCodec(crop.out_size).encode(seen)]
 
     def seen(self, *hands: HandPose) -> Keypoints:
         """What is known of some of them."""
@@ -170,7 +172,7 @@ def test_a_neighbour_is_found_where_it_is_seen(side: str, angle: float) -> None:
     front, away = hand(0, side), hand(0, other, angle)
     x, y = (middle_of(front) + np.array([60, 20]) - middle_of(away)) * 600 / CAMERA.fx
     behind = true_hand(CAMERA, (x, 60 + y, 600), side=other, rotation=turn(angle))
-    eyes: Any = Eyes([front, behind], claims=True)
+    eyes: Any = Eyes([front, behind], claims=0.9)
     seen = eyes.seen(front)
     eyes.asked = 0
     more = search(eyes, [front], [front]).overlooked(seen, 6)
@@ -180,7 +182,7 @@ def test_a_neighbour_is_found_where_it_is_seen(side: str, angle: float) -> None:
 
 def test_a_neighbour_that_is_seen_the_wrong_way_up_is_found() -> None:
     front, behind = hand(0), hand(40, "left")
-    eyes: Any = Eyes([front, behind], claims=True, mistaken=2.5)
+    eyes: Any = Eyes([front, behind], claims=0.9, mistaken=2.5)
     more = search(eyes, [front], [front]).overlooked(eyes.seen(front), 6)
     assert len(more) == 1 and more.side(0) == "left"
 
@@ -223,6 +225,27 @@ def test_two_hands_of_which_neither_was_found_are_found() -> None:
     assert sorted(more.side(i) for i in range(len(more))) == ["left", "right"]
 
 
+@pytest.mark.parametrize(("presence", "found"), [(0.7, 1), (0.58, 0)])
+def test_where_nothing_was_found_at_first_a_hand_must_be_seen_well(
+    presence: float, found: int
+) -> None:
+    alone = hand(0)
+    stages: Any = Eyes([alone], presence=presence)
+    assert len(search(stages, [alone], [alone]).overlooked(Keypoints.nothing(), 1)) == found
+
+
+@pytest.mark.parametrize(("x", "found"), [(20, 1), (100, 0)])
+def test_what_is_seen_beside_a_detection_does_not_explain_it(x: float, found: int) -> None:
+    stages: Any = Eyes([hand(x)])
+    more = search(stages, [hand(0)], [hand(0)]).overlooked(Keypoints.nothing(), 1)
+    assert len(more) == found
+
+
+def test_where_there_is_no_room_not_even_a_detection_is_looked_at() -> None:
+    more, asked = look_for_more([hand(0)], [], [hand(0)], room=0)
+    assert len(more) == 0 and asked == 0
+
+
 def test_no_detection_no_guess() -> None:
     more, asked = look_for_more([hand(0)], [], [])
     assert len(more) == 0 and asked == 0
@@ -230,7 +253,7 @@ def test_no_detection_no_guess() -> None:
 
 def test_a_partner_of_a_hand_in_an_image_is_found() -> None:
     first, second = hand(-80), hand(80, "left", 60)
-    for claims in (False, True):  # by the mask alone, and by what the first shows as well
+    for claims in (0.0, 0.9):  # by the mask alone, and by what the first shows as well
         pair, _ = tell_apart([first, second], [first], claims=claims)
         by_side = {pair.side(i): pair.points_px[i] for i in range(len(pair))}
         np.testing.assert_allclose(by_side["left"], second.joints_px, atol=1e-6)
@@ -239,8 +262,62 @@ def test_a_partner_of_a_hand_in_an_image_is_found() -> None:
 
 def test_a_pair_that_is_sure_costs_nothing() -> None:
     hands = [hand(-90), hand(90, "left")]
-    pair, asked = tell_apart(hands, hands, claims=True)
+    pair, asked = tell_apart(hands, hands, claims=0.9)
     assert len(pair) == 2 and asked == 0
+
+
+def test_two_of_one_side_are_looked_at_more_closely_and_stay() -> None:
+    hands = [hand(-90), hand(90)]
+    pair, asked = tell_apart(hands, hands, claims=0.9)
+    assert [pair.side(i) for i in range(2)] == ["right", "right"] and asked > 0
+
+
+@pytest.mark.parametrize(("presence", "kept"), [(0.95, 2), (0.58, 1)])
+def test_a_hand_that_was_detected_and_is_seen_well_stays(presence: float, kept: int) -> None:
+    """The mask shows one hand only, of two of one side: nothing else speaks for the second."""
+    first, second = hand(0), hand(70)
+    stages: Any = Eyes([first, second], claims=0.5)
+    found = stages.seen(first, second)
+    found = replace(found, presence=np.array([0.95, presence]))
+    stages.hands = [first]  # nobody else comes upon it
+    stages.claims = 0.0
+    hands = search(stages, [first], [first, second]).told_apart(found, 2)
+    assert len(hands) == kept
+
+
+def test_three_hands_that_touch_are_three() -> None:
+    hands = [hand(0), hand(130, "left"), hand(-130)]
+    kept, _ = tell_apart(hands, hands, room=3, claims=0.9)
+    middles = sorted(float(points[:, 0].mean()) for points in kept.points_px)
+    assert len(kept) == 3 and np.diff(middles).min() > 80
+
+
+class Shaded(Eyes):
+    """Stages that see the last hand less well than the others."""
+
+    def _look(self, crop: Crop) -> dict[str, np.ndarray]:
+        seen = super()._look(crop)
+        points_px = crop.to_frame(seen["points_crop"])
+        is_last = np.allclose(points_px, self.hands[-1].joints_px, atol=1e-6)
+        return seen | {"presence": seen["presence"] * (0.7 if is_last else 1.0)}
+
+
+def test_the_last_of_a_row_is_not_taken_for_the_one_before_it() -> None:
+    """The third hand touches the second, which is seen better and has been told apart before."""
+    hands = [hand(-200), hand(0, "left"), hand(200)]
+    stages: Any = Shaded(hands, claims=0.9)
+    kept = search(stages, hands, hands).told_apart(stages.seen(*hands), 4)
+    middles = sorted(float(points[:, 0].mean()) for points in kept.points_px)
+    assert len(kept) == 3 and np.diff(middles).min() > 80
+
+
+def test_a_better_look_at_the_first_hand_takes_its_place() -> None:
+    """The first look at two that touch shows a mixture, of which little is trusted."""
+    hands = [hand(-80), hand(80, "left", 60)]
+    stages: Any = Eyes(hands, claims=0.9)
+    found = replace(stages.seen(hands[0]), right=np.array([0.55]))
+    pair = search(stages, hands, hands[:1]).told_apart(found, 2)
+    assert len(pair) == 2 and pair.right.min() > 0.9
 
 
 def test_a_lone_hand_in_an_image_costs_nothing() -> None:
@@ -251,7 +328,7 @@ def test_a_lone_hand_in_an_image_costs_nothing() -> None:
 
 def test_where_one_hand_is_wanted_no_partner_is_looked_for() -> None:
     first, second = hand(-80), hand(80, "left", 60)
-    hands, asked = tell_apart([first, second], [first], room=1, claims=True)
+    hands, asked = tell_apart([first, second], [first], room=1, claims=0.9)
     assert len(hands) == 1 and asked == 0
 
 

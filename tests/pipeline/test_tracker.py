@@ -275,6 +275,16 @@ def test_a_lone_hand_whose_side_wavers_is_not_looked_at_again(
     assert sum(looks) == len(frames) - 9
 
 
+def test_a_hand_that_jumps_is_found_in_the_same_frame(dot_weights: Path) -> None:
+    """Where one hand is wanted and followed, the frame in which it is lost is searched at once."""
+
+    def scene(time: float) -> list[HandPose]:
+        return [true_hand(CAMERA, (-130 if time < 0.25 else 130, 70, 520))]
+
+    tracker = HandTracker(weights_dir=dot_weights, max_hands=1)
+    assert all(len(hands) == 1 for hands in run(tracker, film(scene, seconds(0.4))))
+
+
 def test_two_right_hands_are_two_tracks(tracker: HandTracker) -> None:
     def scene(time: float) -> list[HandPose]:
         return [

@@ -64,6 +64,8 @@ def test_who_was_hidden_may_come_out_farther_away_and_of_another_size_but_not_an
     assert assign([("right", half_seen)], [hidden]) == [0]
     assert assign([("right", half_seen)], [lost_at("right", HAND, 0.05)]) == [None]
     assert assign([("left", half_seen)], [hidden]) == [None]
+    assert assign([("right", HAND + 1.5 * extent)], [hidden]) == [0]
+    assert assign([("right", HAND + 1.5 * extent)], [lost_at("right", HAND, 0.05)]) == [None]
     assert assign([("right", half_seen + 2 * extent)], [hidden]) == [None]
 
 

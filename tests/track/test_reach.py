@@ -77,6 +77,7 @@ def test_a_finger_that_jumps_is_held_and_goes_unseen() -> None:
     np.testing.assert_allclose(held.joints_mm, HAND.joints_mm)
     np.testing.assert_allclose(held.bone_lengths_mm, HAND.bone_lengths_mm)
     assert not held.visible[THUMB].any() and (held.joint_score[THUMB] < 0.1).all()
+    assert (held.joint_sigma_mm[THUMB] >= 30).all()
     others = np.delete(np.arange(21), np.arange(21)[THUMB])
     np.testing.assert_array_equal(held.visible[others], HAND.visible[others])
     np.testing.assert_array_equal(held.joint_score[others], HAND.joint_score[others])
