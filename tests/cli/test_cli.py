@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -19,6 +21,7 @@ from knuckle.camera import Camera
 from knuckle.cli import VERBS, main
 from knuckle.cli.tracking import default_folder
 from knuckle.output import SINKS, open_recording
+from miniatures import write_folder
 
 TESTS = Path(__file__).resolve().parent.parent
 
@@ -206,6 +209,84 @@ def test_threads_reach_the_networks(verb: list[str], monkeypatch: pytest.MonkeyP
     write_video(Path("clip.mp4"), 2)
     assert main([*verb, "clip.mp4", "--threads", "3"]) == 2
     assert given["threads"] == 3
+
+
+class TestWhereResultsGo:
+    """A file where a folder should be stands for every place that cannot be written."""
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["track", "clip.mp4", "-o", "taken/out"],
+            ["track", "clip.mp4", "--offline", "-o", "taken/out"],
+            ["live", "--source", "clip.mp4", "--record", "taken/out"],
+            ["plot", "clip-hands", "-o", "taken/plot.png"],
+            ["camera", "calibrate", "clip.mp4", "-o", "taken/camera.json"],
+            ["data", "synth", "taken/out", "--frames", "16", "--cameras", "2"],
+            ["data", "render", "crops", "taken/out", "--count", "4"],
+            ["data", "show", "labelled", "-o", "taken/sheet.jpg"],
+            ["data", "split", "labelled", "-o", "taken/split.json"],
+            ["data", "pack", "labelled", "taken/out"],
+            ["data", "fit", "labelled", "taken/out"],
+            ["evaluate", "knuckle", "labelled", "-o", "taken/out"],
+        ],
+        ids=" ".join,
+    )
+    def test_it_is_said_in_one_sentence_before_the_work(
+        self, arguments: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        write_video(Path("clip.mp4"), 2)
+        write_folder(Path("labelled"))
+        main(["track", "clip.mp4", "--format", "json"])
+        Path("taken").touch()
+        capsys.readouterr()
+        assert main(arguments) == 2
+        assert_one_sentence(capsys, r"cannot make the folder taken\S* \(.*\): choose another place")
+
+    def test_a_folder_that_is_missing_is_made(self) -> None:
+        write_video(Path("clip.mp4"), 2)
+        main(["track", "clip.mp4", "--format", "json"])
+        assert main(["plot", "clip-hands", "-o", "new/plot.png"]) == 0
+        assert Path("new/plot.png").is_file()
+
+    def test_a_folder_is_no_name_for_a_file(self, capsys: pytest.CaptureFixture[str]) -> None:
+        write_video(Path("clip.mp4"), 2)
+        assert main(["camera", "calibrate", "clip.mp4", "-o", "."]) == 2
+        assert_one_sentence(capsys, "is a folder: expected the name of a file")
+
+
+class TestTheHintAtTheTraceback:
+    def failing(self, surprise: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> int:
+        monkeypatch.setattr(VERBS["track"], "run", lambda self: surprise())
+        return main(["track", "clip.mp4"])
+
+    def test_a_mistake_of_the_user_needs_none(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["track", "clip.mp4", "--raw", "--offline"]) == 2
+        assert "KNUCKLE_TRACEBACK" not in capsys.readouterr().err
+
+    def test_what_nobody_foresaw_has_it(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert self.failing(lambda: np.zeros(3) + np.zeros(4), monkeypatch) == 2
+        assert_one_sentence(capsys, r"\(KNUCKLE_TRACEBACK=1 shows where\)")
+
+    def test_a_surprise_within_knuckle_has_it_too(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def project_text() -> np.ndarray:  # NumPy fails in a line of Knuckle's that raises nothing
+            return Camera.assume(64, 48).project("text")  # type: ignore[arg-type]
+
+        assert self.failing(project_text, monkeypatch) == 2
+        assert_one_sentence(capsys, r"\(KNUCKLE_TRACEBACK=1 shows where\)")
+
+    def test_what_the_system_says_is_put_into_a_sentence(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def full() -> None:
+            raise OSError(errno.ENOSPC, "No space left on device", "fits.npz")
+
+        assert self.failing(full, monkeypatch) == 2
+        assert_one_sentence(capsys, r"fits.npz \(no space left on device\): check the path")
 
 
 def test_ctrl_c_while_the_arguments_are_read(

@@ -9,6 +9,7 @@ run ends, what it has computed is in its files.
 
 from __future__ import annotations
 
+import dis
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -87,7 +88,7 @@ def run_verb(verb: Verb) -> int:
     except (OSError, ValueError) as error:
         if os.environ.get("KNUCKLE_TRACEBACK"):
             raise
-        return _fail(f"{error} (KNUCKLE_TRACEBACK=1 shows where)")
+        return _fail(_sentence_of(error))
     except ModuleNotFoundError as error:
         extra = EXTRAS.get((error.name or "").split(".")[0])
         if extra is None:
@@ -95,6 +96,25 @@ def run_verb(verb: Verb) -> int:
         return _fail(f"this needs {error.name}: pip install 'knuckle[{extra}]'")
     except KeyboardInterrupt:
         return _interrupted()
+
+
+def _sentence_of(error: OSError | ValueError) -> str:
+    """What went wrong, for people; where it did is worth a look only if nobody foresaw it."""
+    if isinstance(error, OSError) and error.strerror:  # told by the system, not by Knuckle
+        reason = error.strerror.lower()
+        where = f"cannot read or write {error.filename}" if error.filename else "file trouble"
+        return f"{where} ({reason}): check the path, its permissions and the space on the disk"
+    return str(error) if _is_foreseen(error) else f"{error} (KNUCKLE_TRACEBACK=1 shows where)"
+
+
+def _is_foreseen(error: Exception) -> bool:
+    """Whether a ``raise`` of Knuckle's own made it, rather than a call that it did not expect."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None or trace.tb_frame.f_globals.get("__name__", "").split(".")[0] != "knuckle":
+        return False
+    return trace.tb_frame.f_code.co_code[trace.tb_lasti] == dis.opmap["RAISE_VARARGS"]
 
 
 def _interrupted() -> int:

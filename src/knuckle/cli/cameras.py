@@ -27,10 +27,12 @@ class Calibrate:
 
     def run(self) -> int:
         """Calibrate, write and print."""
+        from knuckle.output import make_room
         from knuckle.progress import Progress
         from knuckle.video import open_source
         from knuckle.video.calibrate import calibrate
 
+        make_room(self.output)  # before minutes of looking at boards, not after
         with open_source(self.source) as source, Progress(source.info) as progress:
             found = calibrate(map(progress.passing, source), self.columns, self.rows)
         found.camera.save(self.output)

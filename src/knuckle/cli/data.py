@@ -33,8 +33,10 @@ class Render:
     def run(self) -> int:
         """Render."""
         from knuckle.data.rendered import SETS, Job
+        from knuckle.output import make_folder
 
         job = Job(self.out, self.count, self.seed, self.workers, self.backgrounds, self.first)
+        make_folder(self.out)
         paths = SETS[self.kind](job)
         print(f"{len(paths)} shards in {self.out}")
         return 0
@@ -67,6 +69,7 @@ class Synth:
         """Render, write the annotations, and say what came out."""
         from knuckle.data.capture import write_capture
         from knuckle.data.capture_plan import CaptureSettings
+        from knuckle.output import make_folder
         from knuckle.progress import bar
 
         settings = CaptureSettings(
@@ -78,6 +81,7 @@ class Synth:
             vary=self.vary,
             depth=self.depth,
         )
+        make_folder(self.out)
         with bar("pictures") as advance:
             write_capture(self.out, settings, workers=self.workers, on_progress=advance)
         print(f"{self.frames:,} pictures in {self.out}")
@@ -108,9 +112,11 @@ class Pack:
         """Pack."""
         from knuckle.data.datasets import open_dataset
         from knuckle.data.pack import PackSettings, pack
+        from knuckle.output import make_folder
         from knuckle.progress import bar
 
         dataset = open_dataset(self.dataset, self.split)
+        make_folder(self.out)
         if self.fit_masks:
             from knuckle.data.fitted import FittedSet
 
@@ -142,10 +148,13 @@ class Fit:
         from knuckle.data.datasets import open_dataset
         from knuckle.data.fit_report import measure, print_table, write_pictures, write_table
         from knuckle.data.fitted import FittedSet
+        from knuckle.output import make_folder
         from knuckle.progress import bar
 
+        labelled = open_dataset(self.dataset, self.split)
+        make_folder(self.output)
         with bar("labels read") as advance:
-            dataset = FittedSet(open_dataset(self.dataset, self.split), on_progress=advance)
+            dataset = FittedSet(labelled, on_progress=advance)
         table = measure(dataset)
         print_table(table)
         paths = write_table(table, self.output)
@@ -234,9 +243,11 @@ class Split:
 
     def run(self) -> int:
         """Divide, write and say what came out."""
-        from knuckle.data.datasets import divide
+        from knuckle.data.datasets import divide, recognise
+        from knuckle.output import make_room
 
-        print(f"{divide(self.dataset, self.output)}\n  {self.output}")
+        recognise(self.dataset)  # no folder is made for what is no data set
+        print(f"{divide(self.dataset, make_room(self.output))}\n  {self.output}")
         return 0
 
 
@@ -257,9 +268,10 @@ class Show:
         """Draw and say where it is."""
         from knuckle.data.datasets import open_dataset
         from knuckle.data.show import write_contact_sheet
+        from knuckle.output import make_room
 
         dataset = open_dataset(self.dataset, self.split)
-        print(write_contact_sheet(dataset, self.output, count=self.count))
+        print(write_contact_sheet(dataset, make_room(self.output), count=self.count))
         return 0
 
 

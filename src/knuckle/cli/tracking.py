@@ -149,12 +149,13 @@ class Plot:
 
     def run(self) -> int:
         """Plot and say where it is."""
-        from knuckle.output import open_recording
+        from knuckle.output import make_room, open_recording
         from knuckle.viewer.plot import save_plot
 
         folder = self.result if self.result.is_dir() else self.result.parent
         path = self.output or folder / "plot.png"
-        save_plot(open_recording(self.result), path)
+        recording = open_recording(self.result)
+        save_plot(recording, make_room(path))
         print(path)
         return 0
 

@@ -33,10 +33,12 @@ class Train:
 
     def run(self) -> int:
         """Train until the recipe's time is spent."""
+        from knuckle.output import make_folder
         from knuckle.train.recipe import Recipe
         from knuckle.train.run import is_first_process, train
 
-        weights = train(Recipe.load(self.recipe), self.runs, fresh=self.fresh)
+        recipe = Recipe.load(self.recipe)
+        weights = train(recipe, make_folder(self.runs), fresh=self.fresh)
         if is_first_process():
             print(f"{weights}: now knuckle export {weights.parent} --out FOLDER")
         return 0

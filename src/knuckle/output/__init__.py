@@ -15,6 +15,7 @@ from knuckle.output.json_lines import JsonLinesSink
 from knuckle.output.npz import NpzSink
 from knuckle.output.overlay import OverlaySink
 from knuckle.output.parquet import ParquetSink
+from knuckle.output.places import make_folder, make_room
 from knuckle.output.records import FRAME, HAND, Recording, RunInfo, pose_from
 from knuckle.output.sink import Sink, TableSink
 from knuckle.output.staged import stage_of
@@ -30,6 +31,7 @@ __all__ = [
     "TableSink",
     "draw_hands",
     "make_folder",
+    "make_room",
     "open_recording",
     "pose_from",
 ]
@@ -42,22 +44,6 @@ SINKS: dict[str, type[Sink]] = {
     "parquet": ParquetSink,
     "overlay": OverlaySink,
 }
-
-
-def make_folder(folder: Path) -> Path:
-    """Make a folder for results, with its parents.
-
-    Raises:
-        OutputError: it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise OutputError(
-            f"cannot make the folder {folder} ({reason}): choose another with --output"
-        ) from None
-    return folder
 
 
 def open_recording(path: str | Path) -> Recording:

@@ -99,6 +99,4 @@ def missing(path: Path) -> OutputError:
 
 def _cannot_write(path: Path, error: OSError) -> OutputError:
     reason = (error.strerror or str(error)).lower()
-    return OutputError(
-        f"cannot write {path} ({reason}): free some space or choose another folder with --output"
-    )
+    return OutputError(f"cannot write {path} ({reason}): free some space or choose another folder")
