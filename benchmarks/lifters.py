@@ -22,7 +22,7 @@ import dataclasses
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -339,15 +339,44 @@ def table_of_looks(path: Path, seconds: float) -> None:
         network, steps = train_seeing(contestant, training, seconds)
         cells = [_millions(network.state_dict()), str(steps)]
         cells += errors(lift_with(network, features=contestant.features), sets)
-        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+        _print_row(name, *cells)
 
 
 def _millions(state: dict[str, Tensor]) -> str:
     return f"{sum(values.numel() for values in state.values()) / 1e6:.2f} M"
 
 
+def table_of_lifters(names: Iterable[str], seconds: float, crops: Path | None) -> None:
+    """Print what each design makes of points alone; with 0 seconds, only its size and time."""
+    hands = Hands() if seconds else None
+    sets: dict[str, Batch] = hands.held_out() if hands else {}
+    if hands and crops:
+        sets["crops"] = rendered_crops(crops)
+    print("| lifter | parameters | steps | ms | " + " | ".join(sets) + " |", flush=True)
+    print("|---" * (4 + len(sets)) + "|")
+    for name in names:
+        contestant = CONTESTANTS[name]
+        lifter, steps = Lifter(contestant.settings), 0
+        if hands:
+            lifter, steps = train(contestant, hands, seconds)
+        state = lifter.state_dict()
+        speed = f"{milliseconds(contestant.settings, state):.2f}"
+        _print_row(name, _millions(state), str(steps), speed, *errors(lift_with(lifter), sets))
+    if hands:
+        size = _millions(load_weights(Path("src/knuckle/weights/lifter.onnx")))
+        for seeing, name in ((False, "shipped, points alone"), (True, "shipped")):
+            _print_row(name, size, "", "", *errors(shipped(seeing=seeing), sets))
+    if "crops" in sets:
+        own = errors(own_depth, {"crops": sets["crops"]})
+        _print_row("keypoint network's own depth", *[""] * (3 + len(LEVELS)), *own)
+
+
+def _print_row(*cells: str) -> None:
+    print("| " + " | ".join(cells) + " |", flush=True)
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="of one thread, each")
     parser.add_argument("--crops", type=Path, help="folder of rendered crops (shards)")
@@ -355,33 +384,7 @@ def main() -> None:
     parser.add_argument("--only", choices=CONTESTANTS, action="append", help="these, not all")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    sets: dict[str, Batch] = {}
-    if options.seconds:
-        hands = Hands()
-        sets = hands.held_out()
-        if options.crops:
-            sets["crops"] = rendered_crops(options.crops)
-    print("| lifter | parameters | steps | ms | " + " | ".join(sets) + " |", flush=True)
-    print("|---" * (4 + len(sets)) + "|")
-    for name in options.only or CONTESTANTS:
-        contestant = CONTESTANTS[name]
-        lifter, steps = Lifter(contestant.settings), 0
-        if options.seconds:
-            lifter, steps = train(contestant, hands, options.seconds)
-        speed = milliseconds(contestant.settings, lifter.state_dict())
-        size = _millions(lifter.state_dict())
-        cells = [size, str(steps), f"{speed:.2f}", *errors(lift_with(lifter), sets)]
-        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
-    if sets:
-        for seeing, name in ((False, "shipped, points alone"), (True, "shipped")):
-            state = load_weights(Path("src/knuckle/weights/lifter.onnx"))
-            cells = [_millions(state), "", "", *errors(shipped(seeing=seeing), sets)]
-            print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
-
-    if "crops" in sets:
-        blank = ["", "", "", *("" for _ in LEVELS)]
-        cells = [*blank, *errors(own_depth, {"crops": sets["crops"]})]
-        print("| keypoint network's own depth | " + " | ".join(cells) + " |", flush=True)
+    table_of_lifters(options.only or CONTESTANTS, options.seconds, options.crops)
     if options.looks and options.seconds:
         table_of_looks(options.looks, options.seconds)
 
