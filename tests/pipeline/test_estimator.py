@@ -311,6 +311,13 @@ def test_options_out_of_range_are_refused(made: type, options: dict, says: str) 
         made(**options)
 
 
+@pytest.mark.parametrize("count", [2.5, "2", None])
+@pytest.mark.parametrize("made", [HandEstimator, HandTracker])
+def test_counts_are_whole_numbers(made: type, count: object) -> None:
+    with pytest.raises(TypeError, match="max_hands must be a whole number, got"):
+        made(max_hands=count)
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -47,9 +48,7 @@ class EstimatorSettings:
     threads: int = 2
 
     def __post_init__(self) -> None:
-        for name in ("max_hands", "looks", "threads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        _check_counts(self, "max_hands", "looks", "threads")
         for name in ("detector_threshold", "score_threshold"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in 0..1, got {getattr(self, name)}")
@@ -90,11 +89,18 @@ class TrackerSettings(EstimatorSettings):
         for name in ("keep_threshold", "doubt_threshold"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in 0..1, got {getattr(self, name)}")
-        for name in ("search_every", "idle_search_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        _check_counts(self, "search_every", "idle_search_every")
         if not self.memory_s >= 0:
             raise ValueError(f"memory_s must not be negative, got {self.memory_s}")
+
+
+def _check_counts(settings: EstimatorSettings, *names: str) -> None:
+    for name in names:
+        count = getattr(settings, name)
+        if not isinstance(count, Integral):
+            raise TypeError(f"{name} must be a whole number, got {count!r}")
+        if count < 1:
+            raise ValueError(f"{name} must be at least 1, got {count}")
 
 
 Settings = TypeVar("Settings", bound=EstimatorSettings)
