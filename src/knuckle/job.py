@@ -57,10 +57,10 @@ class Summary:
             f"{self.n_frames} frames in {self.elapsed_s:.1f} s ({fps:.1f} frames/s), "
             f"hands in {self.n_with_hands} of them ({share:.0f}%), {tracks}"
         ]
-        if self.losses.damaged:
-            lines.append(f"{self.losses.damaged} damaged pictures were passed over")
-        if self.losses.dropped:
-            lines.append(f"{self.losses.dropped} pictures were dropped to stay live")
+        if n := self.losses.damaged:
+            lines.append(f"{n} damaged picture{'s were' if n > 1 else ' was'} passed over")
+        if n := self.losses.dropped:
+            lines.append(f"{n} picture{'s were' if n > 1 else ' was'} dropped to stay live")
         return "\n".join([*lines, *(f"  {path}" for path in self.files)])
 
 

@@ -211,6 +211,24 @@ def test_threads_reach_the_networks(verb: list[str], monkeypatch: pytest.MonkeyP
     assert given["threads"] == 3
 
 
+def test_a_camera_of_another_size_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    write_video(Path("clip.mp4"), 2)
+    Camera(640.0, 640.0, 319.5, 239.5).save("large.json")
+    Camera(64.0, 64.0, 33.0, 24.0).save("right.json")
+    assert main(["track", "clip.mp4", "--camera", "right.json", "--format", "json"]) == 0
+    assert capsys.readouterr().err == ""
+    assert main(["track", "clip.mp4", "--camera", "large.json", "--format", "json"]) == 0
+    assert_one_sentence(capsys, "64 x 48 pictures: was it calibrated at another size")
+
+
+@pytest.mark.parametrize("verb", ["plot", "view"])
+def test_a_result_that_is_missing_is_called_so(
+    verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([verb, "nothere"]) == 2
+    assert_one_sentence(capsys, "nothere does not exist: give a file or folder that")
+
+
 class TestWhereResultsGo:
     """A file where a folder should be stands for every place that cannot be written."""
 

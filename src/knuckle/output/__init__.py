@@ -17,7 +17,7 @@ from knuckle.output.overlay import OverlaySink
 from knuckle.output.parquet import ParquetSink
 from knuckle.output.places import make_folder, make_room
 from knuckle.output.records import FRAME, HAND, Recording, RunInfo, pose_from
-from knuckle.output.sink import Sink, TableSink
+from knuckle.output.sink import Sink, TableSink, missing
 from knuckle.output.staged import stage_of
 
 __all__ = [
@@ -60,6 +60,8 @@ def open_recording(path: str | Path) -> Recording:
     if not path.is_dir() or path.name.endswith(".part"):
         path = path.with_name(path.name.removesuffix(".part"))
         suffixes = {Path(name).suffix: sink for name, sink in tables.items()}
+        if path.suffix not in suffixes and not path.exists():
+            raise missing(path)
         if path.suffix not in suffixes:
             raise OutputError(
                 f"{path} is not a result: expected a folder or a file that ends in "
