@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dot_world import DotNetworks, blank, mirrored, paint, true_hand, turn
 from knuckle.camera import Camera
 from knuckle.pipeline import EstimatorSettings, HandEstimator, HandTracker, TrackerSettings
-from knuckle.results import HandPose
+from knuckle.results import Frame, HandPose
 
 CAMERA = Camera(300, 310, 155, 122)
 
@@ -133,6 +133,15 @@ def test_a_camera_that_is_none_is_refused(dot_weights: Path, wrong: object) -> N
     for made in (HandEstimator, HandTracker):
         with pytest.raises(TypeError, match=r"knuckle\.Camera or None, got \w+: make one"):
             made(weights_dir=dot_weights)(blank(), wrong)  # type: ignore[arg-type]
+
+
+def test_a_frame_brings_its_camera(estimator: HandEstimator) -> None:
+    image = paint(blank(), [true_hand(CAMERA, (40, 70, 420))])
+    own, given = (Camera.from_fov(320, 240, angle) for angle in (40, 80))
+    frame = Frame(image, 0.0, 0, own)
+    (hand,), (other,) = estimator(frame), estimator(frame, camera=given)
+    assert hand.camera == own
+    assert other.camera == given
 
 
 def test_a_distorting_lens_is_accounted_for(estimator: HandEstimator) -> None:

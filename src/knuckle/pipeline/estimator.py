@@ -16,7 +16,7 @@ from knuckle.pipeline.sides import with_sides_reconsidered
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
 from knuckle.pose.duplicates import without_duplicates
-from knuckle.results import HandPose
+from knuckle.results import Frame, HandPose
 
 #: A box does not say which way is up; these are tried. The second look finds the exact angle.
 _BOX_ANGLES = (0.0, np.pi / 2, np.pi, -np.pi / 2)
@@ -55,16 +55,17 @@ class HandEstimator:
 
     def __call__(
         self,
-        image: np.ndarray,
+        image: np.ndarray | Frame,
         camera: Camera | None = None,
         boxes_xyxy: np.ndarray | None = None,
     ) -> list[HandPose]:
         """Estimate the hands of one image.
 
         Args:
-            image: (H, W, 3) uint8 RGB; see ``image.to_rgb`` for what else is understood.
-            camera: its intrinsics; without them a diagonal field of view of 65° is taken, and
-                ``camera.assumed`` of the result says so.
+            image: (H, W, 3) uint8 RGB; see ``image.to_rgb`` for what else is understood. Or a frame
+                of a source.
+            camera: its intrinsics, by default the frame's own; without them a diagonal field of
+                view of 65° is taken, and ``camera.assumed`` of the result says so.
             boxes_xyxy: (N, 4) px around one hand each. Skips detection.
 
         Returns:
@@ -75,6 +76,9 @@ class HandEstimator:
             TypeError: the image is not an array, or the camera not a ``Camera``.
             ValueError: image or boxes are not as described.
         """
+        if isinstance(image, Frame):
+            camera = image.camera if camera is None else camera
+            image = image.image
         image = to_rgb(image)
         height, width = image.shape[:2]
         camera = Camera.given_or_assumed(camera, width, height)

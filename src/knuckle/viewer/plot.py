@@ -59,11 +59,9 @@ def plot(recording: Recording, *, longest: int = 4) -> Figure:
     for axis in axes.flat:
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
-    assumed = " (assumed)" if recording.info.camera.assumed else ""
-    figure.suptitle(
-        f"{recording.info.source}: camera{assumed} f = {recording.info.camera.fx:.0f} px",
-        fontsize=10,
-    )
+    source, camera = recording.info.source, recording.info.camera
+    assumed = " (assumed)" if camera.assumed else ""
+    figure.suptitle(f"{Path(source).name}: camera{assumed} f = {camera.fx:.0f} px", fontsize=10)
     return figure
 
 
