@@ -194,7 +194,7 @@ def test_what_was_tracked_is_kept(
                 camera.vanish()
             return []
 
-        monkeypatch.setattr("knuckle.cli.tracking._tracker", lambda *options: FakeTracker(work))
+        monkeypatch.setattr("knuckle.cli.tracking._tracker", lambda *_, **__: FakeTracker(work))
         out, url = tmp_path / "out", camera.url(credentials="knuckle:open@")
         code = main(["track", url, "-o", str(out), "--format", "json"])
     assert code == 2
