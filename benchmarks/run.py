@@ -50,7 +50,7 @@ PARTS: dict[str, Sequence[str]] = {
     "Smoothing": ("smoothing.py", "--clips", "12"),
     "Two hands": ("two_hands.py",),
     "Keypoint network": ("choices.py", "network", "--minutes", "2.4"),
-    "Optimisers": ("choices.py", "optimisers", "--minutes", "2.4"),
+    "Optimisers": ("choices.py", "optimisers", "--minutes", "1.2"),
     "Ingredients of the renderer": ("choices.py", "ingredients", "--minutes", "0.6"),
     "Lifters": (
         "lifters.py",
