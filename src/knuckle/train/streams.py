@@ -449,9 +449,8 @@ def _which_worker() -> tuple[int, int]:
     """Number of this worker among those of all training processes, and how many there are."""
     worker = get_worker_info()
     index, count = (worker.id, worker.num_workers) if worker else (0, 1)
-    if (
-        distributed.is_available() and distributed.is_initialized()
-    ):  # workers are forked: so are they
+    # Workers are forked, so that they know of the other processes too.
+    if distributed.is_available() and distributed.is_initialized():
         index += distributed.get_rank() * count
         count *= distributed.get_world_size()
     return index, count
