@@ -43,7 +43,7 @@ _VALIDATION_SHARD = 25
 #: How inexact a tracker's crop is: shift and log of the scale as shares, angle in radians.
 _SHIFT, _LOG_SCALE, _ANGLE = 0.03, 0.06, 0.08
 #: Joints that the teacher of the photographs puts elsewhere.
-_DEFINED_OTHERWISE = [Joint.WRIST, Joint.THUMB_CMC, Joint.MIDDLE_MCP, Joint.RING_MCP]
+_DEFINED_OTHERWISE = [Joint.WRIST, Joint.THUMB_CMC]
 
 
 @dataclass(frozen=True, eq=False)

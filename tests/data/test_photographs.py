@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from knuckle.data import photographs
+from knuckle.data.convention import own_joints
 from knuckle.data.photographs import Packing, PhotographStore
 
 #: Places of 21 dots, apart enough to be found again after JPEG.
@@ -87,16 +88,25 @@ def assert_dots_at(image: np.ndarray, joints: np.ndarray, spacing: float) -> Non
 
 
 def test_labels_lie_on_what_they_label_in_crops_and_frames(packed):
+    crops, frames = packed["crops"], packed["frames"]
     for k in range(2):
-        sample = packed["crops"].decode(k)
-        assert max(sample.image.shape) == 224
-        size = np.ptp(sample.hands[0].joints_px, axis=0).max()
+        image, joints = crops.decode(k).image, crops.joints_px[crops.hands_of(k)][0]
+        assert max(image.shape) == 224
+        size = np.ptp(joints, axis=0).max()
         assert size == pytest.approx(224 / Packing().crop_margin, rel=0.01)
-        assert_dots_at(sample.image, sample.hands[0].joints_px, spacing=size / 6)
-    frame = packed["frames"].decode(0)
-    assert frame.image.shape == (240, 320, 3)
-    for hand in frame.hands:
-        assert_dots_at(frame.image, hand.joints_px, spacing=13)
+        assert_dots_at(image, joints, spacing=size / 6)
+    image = frames.decode(0).image
+    assert image.shape == (240, 320, 3)
+    for joints in frames.joints_px[frames.hands_of(0)]:
+        assert_dots_at(image, joints, spacing=13)
+
+
+def test_labels_are_handed_out_in_the_projects_own_convention(packed):
+    frames = packed["frames"]
+    for hand, joints in zip(
+        frames.decode(0).hands, frames.joints_px[frames.hands_of(0)], strict=True
+    ):
+        np.testing.assert_array_equal(hand.joints_px, own_joints(joints))
 
 
 def test_every_field_of_the_record_arrives(packed):

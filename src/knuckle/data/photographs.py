@@ -27,6 +27,7 @@ import cv2
 import numpy as np
 
 from knuckle.crop import Crop
+from knuckle.data.convention import own_joints
 from knuckle.hand import KNUCKLES, SIDES, Joint
 from knuckle.sample import HandLabel, Sample
 
@@ -77,7 +78,8 @@ class PhotographStore:
         complete: (N,) bool (see ``Sample.complete``).
         hand_offsets: (N + 1,) int64. In a store of crops the first hand is the one cut out.
         is_left: (K,) bool.
-        joints_px: (K, 21, 2) float32, pixels of the packed picture.
+        joints_px: (K, 21, 2) float32, pixels of the packed picture, where the teacher puts them;
+            ``decode`` moves them to where Knuckle does (``data/convention.py``).
         sigma_px: (K, 21) float32, spread of the teacher's answers.
         world_mm: (K, 21, 3) float32, hand-centred, x right, y down, z forward: weak depth.
         score: (K,) float32, 0..1, the teacher's agreement with itself.
@@ -165,7 +167,7 @@ class PhotographStore:
     def _hand(self, k: int) -> HandLabel:
         return HandLabel(
             side=SIDES[0] if self.is_left[k] else SIDES[1],
-            joints_px=self.joints_px[k],
+            joints_px=own_joints(self.joints_px[k]),
             sigma_px=self.sigma_px[k],
         )
 

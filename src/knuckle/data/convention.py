@@ -1,0 +1,68 @@
+"""The teacher's joints put where Knuckle's are.
+
+MediaPipe, which labels the photographs, puts several joints elsewhere than ``docs/joints.md``:
+fingertips further back, the knuckles of the palm further out. A network that is shown both
+conventions answers with a mixture of them, a different one for each room. So labels are moved
+before they are learnt: every joint becomes a weighted mean of itself and of its neighbours along
+the bones. As the weights add up to 1, it does not matter where the hand is, how large, how turned,
+nor which side it is of.
+
+The weights are those that bring MediaPipe's answers on rendered hands nearest to the exact joints;
+``benchmarks/convention.py`` fits them and says what they bring.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from knuckle.hand import N_JOINTS, Joint
+
+#: Of each moved joint: its neighbours and their weights; the joint itself has the rest. Joints
+#: that this brings nearer by less than a tenth stay, and so does the wrist, whose answers scatter
+#: by twice what they are off.
+_WEIGHTS: dict[Joint, dict[Joint, float]] = {
+    Joint.THUMB_CMC: {Joint.WRIST: 0.15, Joint.THUMB_MCP: -0.04, Joint.INDEX_MCP: 0.01},
+    Joint.THUMB_MCP: {Joint.THUMB_CMC: 0.11, Joint.THUMB_IP: 0.05},
+    Joint.THUMB_IP: {Joint.THUMB_MCP: -0.02, Joint.THUMB_TIP: 0.13},
+    Joint.THUMB_TIP: {Joint.THUMB_IP: -0.10, Joint.THUMB_MCP: -0.08},
+    Joint.INDEX_MCP: {Joint.WRIST: 0.05, Joint.INDEX_PIP: 0.06, Joint.LITTLE_MCP: -0.03},
+    Joint.INDEX_TIP: {Joint.INDEX_DIP: -0.06, Joint.INDEX_PIP: -0.09},
+    Joint.MIDDLE_MCP: {
+        Joint.WRIST: 0.02,
+        Joint.MIDDLE_PIP: -0.06,
+        Joint.INDEX_MCP: 0.03,
+        Joint.LITTLE_MCP: 0.06,
+    },
+    Joint.MIDDLE_PIP: {Joint.MIDDLE_MCP: -0.11, Joint.MIDDLE_DIP: -0.09},
+    Joint.MIDDLE_DIP: {Joint.MIDDLE_PIP: -0.20, Joint.MIDDLE_TIP: -0.09},
+    Joint.MIDDLE_TIP: {Joint.MIDDLE_DIP: -0.02, Joint.MIDDLE_PIP: -0.10},
+    Joint.RING_MCP: {
+        Joint.WRIST: 0.01,
+        Joint.RING_PIP: -0.04,
+        Joint.INDEX_MCP: -0.01,
+        Joint.LITTLE_MCP: 0.19,
+    },
+    Joint.RING_TIP: {Joint.RING_DIP: -0.04, Joint.RING_PIP: -0.09},
+    Joint.LITTLE_MCP: {Joint.WRIST: 0.05, Joint.LITTLE_PIP: 0.06, Joint.INDEX_MCP: -0.09},
+    Joint.LITTLE_PIP: {Joint.LITTLE_MCP: -0.11, Joint.LITTLE_DIP: -0.04},
+    Joint.LITTLE_TIP: {Joint.LITTLE_DIP: -0.08, Joint.LITTLE_PIP: -0.06},
+}
+
+
+def _matrix() -> np.ndarray:
+    """(21, 21) rows of weights with sum 1."""
+    matrix = np.eye(N_JOINTS)
+    for joint, neighbours in _WEIGHTS.items():
+        for neighbour, weight in neighbours.items():
+            matrix[joint, neighbour] = weight
+            matrix[joint, joint] -= weight
+    return matrix
+
+
+_MATRIX = _matrix()
+
+
+def own_joints(joints_px: np.ndarray) -> np.ndarray:
+    """The teacher's joints (..., 21, 2) in Knuckle's convention, of the same type."""
+    moved = np.einsum("jk,...kd->...jd", _MATRIX, joints_px)
+    return moved.astype(np.asarray(joints_px).dtype, copy=False)

@@ -1,0 +1,49 @@
+"""The teacher's joints are moved along the hand, whatever its place, size, turn and side."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies
+from hypothesis.extra import numpy as arrays
+
+from knuckle.data.convention import own_joints
+from knuckle.hand import KNUCKLES, TIPS, Joint
+from knuckle.render.hand_model import HandModel, HandParameters
+
+HANDS = arrays.arrays(np.float64, (21, 2), elements=strategies.floats(-200, 200))
+LINEAR = arrays.arrays(np.float64, (2, 2), elements=strategies.floats(-3, 3))
+SHIFT = arrays.arrays(np.float64, (2,), elements=strategies.floats(-500, 500))
+
+
+@given(HANDS, LINEAR, SHIFT)
+def test_moving_commutes_with_every_affine_map(joints, linear, shift):
+    np.testing.assert_allclose(
+        own_joints(joints @ linear.T + shift), own_joints(joints) @ linear.T + shift, atol=1e-6
+    )
+
+
+@given(arrays.arrays(np.float32, (3, 21, 2), elements=strategies.floats(-200, 200, width=32)))
+def test_each_hand_is_moved_alone_and_keeps_its_type(joints):
+    together = own_joints(joints)
+    assert together.dtype == np.float32
+    np.testing.assert_allclose(together, [own_joints(hand) for hand in joints], atol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def flat_hand() -> np.ndarray:
+    """(21, 2) of a flat hand, wrist at the origin, fingers along y, mm."""
+    model = HandModel.load()
+    return model.joints(HandParameters.at_rest(1, model.n_shape))[0, :, :2].astype(float)
+
+
+def test_fingertips_move_out_and_the_long_fingers_knuckles_in(flat_hand):
+    moved = own_joints(flat_hand) - flat_hand
+    fingertips = TIPS[1:]
+    assert (moved[fingertips, 1] > 2).all()  # mm
+    assert (moved[fingertips, 1] < 10).all()
+    assert (moved[KNUCKLES[1:3], 1] < 0).all()
+
+
+def test_the_wrist_stays(flat_hand):
+    np.testing.assert_array_equal(own_joints(flat_hand)[Joint.WRIST], flat_hand[Joint.WRIST])
