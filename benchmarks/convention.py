@@ -1,24 +1,25 @@
-"""Where MediaPipe puts the joints that Knuckle puts elsewhere: fits ``knuckle.data.convention``.
+"""What MediaPipe's answers mean in Knuckle's terms: fits ``knuckle.data.convention``.
 
     python benchmarks/convention.py --mediapipe-python PEERS/bin/python [--shards runs/data/plain]
 
 MediaPipe looks at rendered close-ups whose joints are known exactly. What its answers have in
 common is a difference of convention; what they do not is its error. Each joint is moved to a
 weighted mean of itself and of its neighbours, the weights by robust least squares; four fifths of
-the hands are fitted and the rest measured, in turns. Hands that it mistakes (wrong side, or the
-median joint off by more than 6 % of the box) are left out.
+the hands are fitted and the rest measured, in turns. Of its 3D, the depth that phalanges gain over
+their length is compared with the truth, a line through all of one kind. Hands that it mistakes
+(wrong side, or the median joint off by more than 6 % of the box) are left out.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from knuckle.data import shards
-from knuckle.hand import JOINT_NAMES, KNUCKLES, N_JOINTS, PARENTS, TIPS, Joint
+from knuckle.hand import BONES, FINGERS, JOINT_NAMES, KNUCKLES, N_JOINTS, PARENTS, TIPS, Joint
 from knuckle.metrics import box_side
 from peers.process import MediaPipe, MediaPipeSettings
 
@@ -38,15 +39,26 @@ _SETTLED = 0.05
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """The teacher's joints and the true ones of N hands, both (N, 21, 2), one unit a hand's box."""
+    """The teacher's joints and the true ones of N hands.
+
+    Attributes:
+        said, true: (N, 21, 2) one unit a hand's box.
+        said_depth, true_depth: (N, 20) share of each bone's length that leads away from the camera.
+    """
 
     said: np.ndarray
     true: np.ndarray
+    said_depth: np.ndarray
+    true_depth: np.ndarray
 
     @property
     def errors(self) -> np.ndarray:
         """(N, 21) distances, shares of the box."""
         return np.linalg.norm(self.said - self.true, axis=-1)
+
+    def take(self, kept: np.ndarray) -> Answers:
+        """Some of the hands."""
+        return Answers(*(getattr(self, field.name)[kept] for field in fields(self)))
 
 
 def ask(mediapipe: MediaPipe, folder: Path, count: int) -> Answers:
@@ -54,17 +66,30 @@ def ask(mediapipe: MediaPipe, folder: Path, count: int) -> Answers:
     samples = list(islice(shards.read(sorted(folder.glob("*.tar"))), count))
     border = ((_BORDER_PX, _BORDER_PX), (_BORDER_PX, _BORDER_PX), (0, 0))
     hands = mediapipe.predict([np.pad(s.image, border, mode="edge") for s in samples])
-    said, true = [], []
+    rows = []
     for sample, found in zip(samples, hands, strict=True):
         truth = sample.hands[0] if sample.hands else None
         if truth is None or not found or found[0].side != truth.side:
             continue
+        assert truth.joints_mm is not None
         side = float(box_side(truth.joints_px))
-        said.append((found[0].joints_px - _BORDER_PX) / side)
-        true.append(truth.joints_px / side)
-    answers = Answers(np.array(said), np.array(true))
-    kept = np.median(answers.errors, axis=1) < _MISTAKEN_HAND
-    return Answers(answers.said[kept], answers.true[kept])
+        rows.append(
+            (
+                (found[0].joints_px - _BORDER_PX) / side,
+                truth.joints_px / side,
+                bone_depth(found[0].joints_mm, np.array([0.0, 0.0, 1.0])),
+                bone_depth(truth.joints_mm, truth.joints_mm.mean(axis=0)),
+            )
+        )
+    answers = Answers(*(np.array(column) for column in zip(*rows, strict=True)))
+    return answers.take(np.median(answers.errors, axis=1) < _MISTAKEN_HAND)
+
+
+def bone_depth(joints_mm: np.ndarray, line_of_sight: np.ndarray) -> np.ndarray:
+    """(20,) the share of each bone's length that leads away from the camera."""
+    bones = joints_mm[BONES[:, 1]] - joints_mm[BONES[:, 0]]
+    along = bones @ (line_of_sight / np.linalg.norm(line_of_sight))
+    return along / np.maximum(np.linalg.norm(bones, axis=1), 1e-6)
 
 
 def neighbours(joint: int) -> list[int]:
@@ -108,7 +133,7 @@ def held_out_errors(answers: Answers) -> np.ndarray:
     fold = np.arange(len(errors)) % _FOLDS
     for k in range(_FOLDS):
         rest, held = fold != k, fold == k
-        matrix = fit(Answers(answers.said[rest], answers.true[rest]))
+        matrix = fit(answers.take(rest))
         moved = np.einsum("jk,nkd->njd", matrix, answers.said[held])
         errors[held] = np.linalg.norm(moved - answers.true[held], axis=-1)
     return errors
@@ -144,6 +169,14 @@ class Convention:
                 f"Joint.{Joint(k).name}: {matrix[joint, k]:.2f}" for k in neighbours(int(joint))
             )
             print(f"    Joint.{Joint(joint).name}: {{{shares}}},")
+        print("\n| phalanges of the fingers | slope | offset | error as answered | on the line |")
+        print("|---|---|---|---|---|")
+        for phalanx, name in enumerate(("proximal", "middle", "distal")):
+            bones = np.isin(BONES[:, 1], FINGERS[1:, phalanx + 1])
+            said, true = answers.said_depth[:, bones], answers.true_depth[:, bones]
+            slope, offset = np.polyfit(said.ravel(), true.ravel(), 1)
+            plain, left = np.abs(said - true).mean(), np.abs(slope * said + offset - true).mean()
+            print(f"| {name} | {slope:.2f} | {offset:+.2f} | {plain:.2f} | {left:.2f} |")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.hand import N_JOINTS, Side, check_side
+from knuckle.hand import BONES, N_JOINTS, Side, check_side
 
 #: Value of ``Sample.hand_map`` where nobody knows what the pixel shows.
 UNKNOWN = 255
@@ -24,6 +24,8 @@ class HandLabel:
         joints_mm: (21, 3) in the camera frame, or None.
         visible: (21,) bool, or None where visibility was not labelled.
         sigma_px: (21,) how far the label itself may be off, or None for exact labels.
+        bone_depth: (20,) by how much of its length each bone leads away from the camera, -1..1,
+            NaN where unknown; or None. For pictures of which no ``joints_mm`` are known.
     """
 
     side: Side
@@ -32,6 +34,7 @@ class HandLabel:
     joints_mm: np.ndarray | None = None
     visible: np.ndarray | None = None
     sigma_px: np.ndarray | None = None
+    bone_depth: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         check_side(self.side)
@@ -41,6 +44,7 @@ class HandLabel:
             "joints_mm": (N_JOINTS, 3),
             "visible": (N_JOINTS,),
             "sigma_px": (N_JOINTS,),
+            "bone_depth": (len(BONES),),
         }
         for name, expected in shapes.items():
             value = getattr(self, name)

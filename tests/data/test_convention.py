@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, strategies
 from hypothesis.extra import numpy as arrays
 
-from knuckle.data.convention import own_joints
-from knuckle.hand import KNUCKLES, TIPS, Joint
+from knuckle.data.convention import own_bone_depth, own_joints
+from knuckle.hand import BONES, FINGERS, KNUCKLES, TIPS, Joint
 from knuckle.render.hand_model import HandModel, HandParameters
 
 HANDS = arrays.arrays(np.float64, (21, 2), elements=strategies.floats(-200, 200))
@@ -47,3 +47,24 @@ def test_fingertips_move_out_and_the_long_fingers_knuckles_in(flat_hand):
 
 def test_the_wrist_stays(flat_hand):
     np.testing.assert_array_equal(own_joints(flat_hand)[Joint.WRIST], flat_hand[Joint.WRIST])
+
+
+def test_depth_is_told_of_the_fingers_phalanges_only(flat_hand):
+    depth = own_bone_depth(np.column_stack([flat_hand, np.zeros(21)]))
+    phalanges = np.isin(BONES[:, 1], FINGERS[1:, 1:])
+    np.testing.assert_array_equal(np.isfinite(depth), phalanges)
+    assert (np.abs(depth[phalanges]) < 0.1).all()  # a hand flat in the picture
+
+
+@given(strategies.floats(10, 80), strategies.floats(0.5, 2))
+def test_fingers_towards_the_camera_come_out_negative_at_any_size(angle, size):
+    pointing = np.zeros((21, 3))
+    for finger in FINGERS:
+        steps = np.arange(4)[:, None]
+        turn = np.radians(angle)
+        pointing[finger] = size * 25 * steps * (0, -np.cos(turn), -np.sin(turn))
+    towards = own_bone_depth(pointing)
+    away = own_bone_depth(pointing * (1, 1, -1))
+    known = np.isfinite(towards)
+    assert (towards[known] < away[known]).all()
+    np.testing.assert_allclose(towards[known], own_bone_depth(pointing * 3)[known])

@@ -184,3 +184,33 @@ def test_labels_follow_a_stretched_photograph(seed, spread):
     found = np.array([(light * xs).sum(), (light * ys).sum()]) / light.sum()
     np.testing.assert_allclose(found, warped.hands[0].joints_px[7], atol=0.1)
     assert not np.allclose(warped.hands[0].joints_px, points)
+
+
+def photograph_with_depth(depth):
+    points = np.random.default_rng(0).uniform(60, 100, (21, 2))
+    hand = HandLabel(side="left", joints_px=points, bone_depth=depth)
+    return Sample(image=np.zeros((160, 160, 3), np.uint8), hands=(hand,), key="k")
+
+
+def test_depth_of_bones_arrives_where_it_is_known():
+    depth = np.linspace(-1, 1, 20)
+    depth[3] = np.nan
+    rng = np.random.default_rng(0)
+    example = crop_example(photograph_with_depth(depth), 0, rng, STILL, CODEC)
+    np.testing.assert_array_equal(example["bone_depth_weight"], np.isfinite(depth))
+    np.testing.assert_allclose(example["bone_depth"], np.nan_to_num(depth), rtol=1e-6)
+    exact = crop_example(make_sample(), 0, rng, STILL, CODEC)  # joints_mm say it better
+    assert not exact["bone_depth_weight"].any()
+
+
+def test_a_photograph_that_is_stretched_or_of_the_wrong_side_tells_no_depth():
+    rng = np.random.default_rng(0)
+    photograph = photograph_with_depth(np.full(20, 0.5))
+    assert stretched(photograph, rng, 0.1).hands[0].bone_depth is None
+    told = [
+        crop_example(photograph, 0, rng, replace(STILL, stretch=0.2), CODEC)["bone_depth_weight"]
+        for _ in range(40)
+    ]
+    assert 8 < sum(weight.all() for weight in told) < 32
+    wrong = crop_example(photograph, 0, rng, replace(STILL, other_side=1.0), CODEC)
+    assert not wrong["bone_depth_weight"].any()

@@ -2,8 +2,9 @@
 
 import torch
 
-from knuckle.hand import Joint
-from knuckle.train.losses import depth_losses, side_loss
+from knuckle.hand import BONES, Joint
+from knuckle.models.lifter import LifterOutput
+from knuckle.train.losses import bone_depth_losses, depth_losses, side_loss
 
 
 def test_depth_is_asked_for_in_palm_lengths_where_it_is_known():
@@ -49,3 +50,29 @@ def test_the_side_counts_only_where_one_hand_is():
     assert side_loss(-logit, target, weight) > 10
     weight[0, :, 2, 2] = 0.0  # nobody knows what is there
     assert side_loss(-logit, target, weight) == 0
+
+
+def test_bones_are_asked_to_lead_away_by_their_label_alone():
+    """The right depth costs nothing at any length; a bone whose depth nobody knows never does."""
+    torch.manual_seed(0)
+    joints = (torch.randn(3, 21, 3) * 40).requires_grad_()
+    bones = (joints[:, BONES[:, 1]] - joints[:, BONES[:, 0]]).detach()
+    depth = bones[..., 2] / bones.norm(dim=-1)
+    weight = torch.ones(3, 20)
+    weight[1, 7] = 0.0
+    batch = {"bone_depth": depth, "bone_depth_weight": weight}
+    out = LifterOutput(joints, torch.zeros(3, 21))
+    assert bone_depth_losses(out, batch)["bone_depth"] < 1e-6
+    longer = LifterOutput(joints * 1.3, torch.zeros(3, 21))
+    assert bone_depth_losses(longer, batch)["bone_depth"] < 1e-6
+
+    depth[1, 7] = 5.0
+    assert bone_depth_losses(out, batch)["bone_depth"] < 1e-6
+    depth[0, 3] += 0.5
+    wrong = bone_depth_losses(out, batch)["bone_depth"]
+    wrong.backward()
+    parent, child = BONES[3]
+    moved = joints.grad.abs().sum(dim=-1)
+    assert wrong > 0
+    assert (moved[0, [parent, child]] > 1e-6).all()
+    assert moved[2].max() < 1e-4

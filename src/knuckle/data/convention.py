@@ -1,4 +1,4 @@
-"""The teacher's joints put where Knuckle's are.
+"""The teacher's joints put where Knuckle's are, and what its depth is worth.
 
 MediaPipe, which labels the photographs, puts several joints elsewhere than ``docs/joints.md``:
 fingertips further back, the knuckles of the palm further out. A network that is shown both
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from knuckle.hand import N_JOINTS, Joint
+from knuckle.hand import BONES, FINGERS, N_JOINTS, Joint
 
 #: Of each moved joint: its neighbours and their weights; the joint itself has the rest. Joints
 #: that this brings nearer by less than a tenth stay, and so does the wrist, whose answers scatter
@@ -48,6 +48,10 @@ _WEIGHTS: dict[Joint, dict[Joint, float]] = {
     Joint.LITTLE_TIP: {Joint.LITTLE_DIP: -0.08, Joint.LITTLE_PIP: -0.06},
 }
 
+#: What the depth of a bone is on average, given the teacher's: slope and offset of the proximal,
+#: middle and distal phalanges of the four fingers. Its other bones say less than a lifter does.
+_BONE_DEPTH = ((0.98, 0.06), (0.78, -0.02), (0.63, -0.02))
+
 
 def _matrix() -> np.ndarray:
     """(21, 21) rows of weights with sum 1."""
@@ -66,3 +70,25 @@ def own_joints(joints_px: np.ndarray) -> np.ndarray:
     """The teacher's joints (..., 21, 2) in Knuckle's convention, of the same type."""
     moved = np.einsum("jk,...kd->...jd", _MATRIX, joints_px)
     return moved.astype(np.asarray(joints_px).dtype, copy=False)
+
+
+def own_bone_depth(world_mm: np.ndarray) -> np.ndarray:
+    """What the teacher's 3D says about depth: the phalanges of the four fingers.
+
+    Its bones are too uncertain in length and its palm stands otherwise than ours, but whether a
+    finger points towards the camera it has learnt from real pictures, which renders do not teach.
+
+    Args:
+        world_mm: (21, 3) the teacher's joints, z away from the camera.
+
+    Returns:
+        (20,) the share of each bone's length that leads away from the camera, expected given the
+        teacher's answer; NaN of bones of the thumb and the palm.
+    """
+    bones = world_mm[BONES[:, 1]] - world_mm[BONES[:, 0]]
+    said = bones[:, 2] / np.maximum(np.linalg.norm(bones, axis=1), 1e-6)
+    depth = np.full(len(BONES), np.nan)
+    for phalanx, (slope, offset) in enumerate(_BONE_DEPTH):
+        ends_there = np.isin(BONES[:, 1], FINGERS[1:, phalanx + 1])
+        depth[ends_there] = slope * said[ends_there] + offset
+    return depth

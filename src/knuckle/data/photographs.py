@@ -27,7 +27,7 @@ import cv2
 import numpy as np
 
 from knuckle.crop import Crop
-from knuckle.data.convention import own_joints
+from knuckle.data.convention import own_bone_depth, own_joints
 from knuckle.hand import KNUCKLES, SIDES, Joint
 from knuckle.sample import HandLabel, Sample
 
@@ -169,6 +169,7 @@ class PhotographStore:
             side=SIDES[0] if self.is_left[k] else SIDES[1],
             joints_px=own_joints(self.joints_px[k]),
             sigma_px=self.sigma_px[k],
+            bone_depth=own_bone_depth(self.world_mm[k]),
         )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from knuckle.camera import Camera
 from knuckle.codec import DetectedHand, DetectionCodec, HeatmapCodec, NeighbourCodec
 from knuckle.crop import Crop, CropView, Letterbox
-from knuckle.hand import N_JOINTS, Joint, other_side
+from knuckle.hand import BONES, N_JOINTS, Joint, other_side
 from knuckle.sample import UNKNOWN, HandLabel, Sample
 from knuckle.train.recipe import AugmentSettings
 
@@ -26,6 +26,8 @@ _HALF_TRUST = 0.03
 #: moved it: the wrist and the base of the thumb still scatter by more than the rest.
 _SAME_DEFINITION = np.ones(N_JOINTS)
 _SAME_DEFINITION[Joint.WRIST], _SAME_DEFINITION[Joint.THUMB_CMC] = 0.2, 0.5
+#: Share of the photographs that are stretched; of these the depth of bones is no longer known.
+_STRETCHED = 0.5
 #: Hands smaller than this in the detector's picture are left out, px.
 _SMALLEST_PX = 12.0
 #: A hand of which so many joints are seen in the crop of another one is its neighbour; of which
@@ -45,7 +47,8 @@ def crop_example(
     codec: HeatmapCodec,
 ) -> Example:
     """A jittered crop around ``sample.hands[target]`` and everything known about it."""
-    if augment.stretch > 0 and sample.hands[target].joints_mm is None and sample.hand_map is None:
+    only_2d = sample.hands[target].joints_mm is None and sample.hand_map is None
+    if augment.stretch > 0 and only_2d and rng.random() < _STRETCHED:
         sample = stretched(sample, rng, augment.stretch)
     hand = sample.hands[target]
     crop = Crop.from_joints(hand.joints_px, hand.side, out_size=codec.input_size)
@@ -80,6 +83,9 @@ def crop_example(
         joints = view.to_view(hand.joints_mm - hand.joints_mm[0])
         example["joints_mm"] = joints.astype(np.float32)
         example["joint_weight"] = hand.valid.astype(np.float32)
+    elif hand.bone_depth is not None and right:
+        example["bone_depth"] = np.nan_to_num(hand.bone_depth).astype(np.float32)
+        example["bone_depth_weight"] = np.isfinite(hand.bone_depth).astype(np.float32)
     return example
 
 
@@ -110,7 +116,8 @@ def stretched(sample: Sample, rng: np.random.Generator, spread: float) -> Sample
         borderMode=cv2.BORDER_REPLICATE,
     )
     hands = tuple(
-        replace(hand, joints_px=hand.joints_px @ linear.T + shift) for hand in sample.hands
+        replace(hand, joints_px=hand.joints_px @ linear.T + shift, bone_depth=None)
+        for hand in sample.hands
     )
     # Boxes that nobody labelled would no longer be boxes.
     return replace(sample, image=image, hands=hands, complete=False)
@@ -233,6 +240,8 @@ def _nothing(codec: HeatmapCodec) -> Example:
         "visible_weight": np.zeros(N_JOINTS, np.float32),
         "joints_mm": np.zeros((N_JOINTS, 3), np.float32),
         "joint_weight": np.zeros(N_JOINTS, np.float32),
+        "bone_depth": np.zeros(len(BONES), np.float32),
+        "bone_depth_weight": np.zeros(len(BONES), np.float32),
         "view_from_crop": np.eye(3, dtype=np.float32),
         "mask": np.zeros((half, half), np.float32),
         "mask_weight": np.zeros((half, half), np.float32),

@@ -19,6 +19,7 @@ _VISIBLE, _PRESENT, _SIDE, _MASK = 0.2, 0.3, 0.3, 0.5
 _HAS_NEIGHBOUR, _NEIGHBOUR = 0.2, 0.5
 _DEPTH, _DEPTH_SPREAD = 1.5, 0.1
 _JOINT, _BONE, _DIRECTION, _JOINT_SPREAD = 6.0, 3.0, 1.0, 0.1
+_BONE_DEPTH = 0.5
 _GEOMETRY, _DETECTOR_MASK, _DETECTOR_SIDE = 1.0, 1.0, 0.7
 _MOTION, _LAG = 6.0, 0.5
 _APART, _APART_SPREAD = 3.0, 0.1
@@ -108,6 +109,13 @@ def lifter_losses(out: LifterOutput, batch: dict[str, Tensor]) -> dict[str, Tens
         "joint_spread": _JOINT_SPREAD
         * weighted_mean(_laplace(error.detach(), out.log_sigma_mm), weight),
     }
+
+
+def bone_depth_losses(out: LifterOutput, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """How far bones point away from the camera, where that is all that is known of the depth."""
+    bones = functional.normalize(_bones(out.joints_mm), dim=-1)
+    error = (bones[..., 2] - batch["bone_depth"]).abs()  # (N, 20)
+    return {"bone_depth": _BONE_DEPTH * weighted_mean(error, batch["bone_depth_weight"])}
 
 
 def motion_losses(errors: Tensor, steps: Tensor, true_steps: Tensor) -> dict[str, Tensor]:

@@ -116,7 +116,8 @@ class KeypointModule(TrainedModule):
         """2D terms on all crops, 3D terms where the truth is known."""
         out, lifted = self(batch)
         terms = losses.keypoint_losses(out, batch, self.recipe.keypoints.codec)
-        return terms | losses.lifter_losses(lifted, batch)
+        terms |= losses.lifter_losses(lifted, batch)
+        return terms | losses.bone_depth_losses(lifted, batch)
 
     def scores(self, batch: Batch) -> dict[str, Tensor]:
         """Error in 2D as a share of the crop's content, in 3D in mm, and the wrong answers."""
@@ -137,7 +138,9 @@ class KeypointModule(TrainedModule):
             "wrong_presence": wrong_presence.float().mean(),
             "wrong_side": losses.weighted_mean(wrong_side, batch["side_weight"]),
             "mask_miss": 1 - overlap / union.clamp(min=1),
-        } | losses.neighbour_losses(out, batch)
+            **losses.neighbour_losses(out, batch),
+            **losses.bone_depth_losses(lifted, batch),
+        }
 
 
 class LifterModule(TrainedModule):

@@ -62,8 +62,8 @@ class AugmentSettings:
         no_hand: share of crops or frames in which there is no hand.
         faults: strength of the camera's faults added to renders, which have some already.
         photograph_faults: the same for photographs, whose rooms and cameras are few.
-        stretch: standard deviation of the logarithm by which photographs are stretched along some
-            direction, as if the hand were turned; their 2D labels follow.
+        stretch: standard deviation of the logarithm by which half of the photographs are stretched
+            along some direction, as if the hand were turned; their 2D labels follow.
         recomposed: share of the photographs that have a matte that are put before another
             background, their skin in another light.
         backgrounds: folder of photographs without hands, for that; beside the few that ship.
