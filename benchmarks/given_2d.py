@@ -1,0 +1,122 @@
+"""How much of the 3D error is depth: the lifter on keypoints as seen, and on the true ones.
+
+    python benchmarks/given_2d.py --data ../shared/data [--renders runs/data/plain] [--weights DIR]
+
+Crops are drawn around the true joints. Then the lifter gets what the keypoint network sees there,
+or the true 2D, as sure as keypoints ever are, and no image. What is left with the true 2D is what
+2D cannot tell: which way fingers and the whole hand lean along the line of sight, the hand's size,
+and where a data set puts its joints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from knuckle import metrics
+from knuckle.data import shards
+from knuckle.data.real_hand_3d import RealHand3D
+from knuckle.hand import BONES, FINGERS, Joint
+from knuckle.pipeline import EstimatorSettings
+from knuckle.pipeline.stages import Stages
+from knuckle.sample import Sample
+
+#: How sure the lifter is told to be of true keypoints, px of its crop: as sure as it ever is.
+_SIGMA_PX = 0.5
+#: Shards with such numbers are never trained on (``knuckle.train.streams``).
+_VALIDATION_SHARD = 25
+
+
+def rows(stages: Stages, samples: Iterable[Sample], *, true_2d: bool) -> np.ndarray:
+    """(N, 5) the measures of ``Given2D.run``'s table for the first hand of each sample."""
+    measured = []
+    for sample in samples:
+        hand = sample.hands[0]
+        if hand.joints_mm is None or sample.camera is None or not hand.valid.all():
+            continue
+        crop = stages.crop_around(hand.joints_px, hand.side)
+        keypoints = stages.look(sample.image, [crop])
+        if true_2d:
+            keypoints = replace(
+                keypoints,
+                points_crop=crop.to_crop(hand.joints_px)[None].astype(np.float32),
+                sigma_crop=np.full_like(keypoints.sigma_crop, _SIGMA_PX),
+                features=np.zeros_like(keypoints.features),
+            )
+        lifted_mm = stages.lifter(keypoints, sample.camera).joints_root_mm[0]
+        measured.append(_measures(lifted_mm, hand.joints_mm))
+    return np.array(measured)
+
+
+def _measures(lifted_mm: np.ndarray, true_mm: np.ndarray) -> tuple[float, ...]:
+    """MPJPE from the middle MCP, the same once turned, PA-MPJPE; fingers' lean and its bias."""
+    valid = np.ones(len(true_mm), dtype=bool)
+    a, b = (joints - joints[Joint.MIDDLE_MCP] for joints in (lifted_mm, true_mm))
+    u, _, vt = np.linalg.svd(a.T @ b)  # Kabsch
+    turn = u @ np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt))]) @ vt
+    lean = _lean(lifted_mm, true_mm) - _lean(true_mm, true_mm)
+    return (
+        float(metrics.mpjpe(a, b, valid, root=Joint.MIDDLE_MCP)),
+        float(metrics.mpjpe(a @ turn, b, valid, root=Joint.MIDDLE_MCP)),
+        float(metrics.pa_mpjpe(a, b, valid)),
+        float(np.abs(lean).mean()),
+        float(lean.mean()),
+    )
+
+
+def _lean(joints_mm: np.ndarray, seen_at_mm: np.ndarray) -> np.ndarray:
+    """(12,) degrees by which the fingers' phalanges lean away from the camera."""
+    phalanges = BONES[np.isin(BONES[:, 1], FINGERS[1:, 1:])]
+    bones = joints_mm[phalanges[:, 1]] - joints_mm[phalanges[:, 0]]
+    sight = seen_at_mm.mean(axis=0)
+    along = bones @ sight / np.linalg.norm(sight) / np.linalg.norm(bones, axis=1)
+    return np.degrees(np.arcsin(np.clip(along, -1, 1)))
+
+
+@dataclass(frozen=True)
+class Given2D:
+    """Measure the lifter with the keypoints that are seen and with the true ones."""
+
+    data: Path = Path("../shared/data")
+    """Folder that holds real_hand_3d."""
+    renders: Path = Path("runs/data/plain")
+    """Rendered close-ups, from ``knuckle data render plain``."""
+    count: int = 500
+    """Renders looked at."""
+    weights: Path | None = None
+    """Folder of networks; left out: those of the package."""
+
+    def run(self) -> None:
+        """Print the table."""
+        stages = Stages(EstimatorSettings(weights_dir=self.weights))
+        held_out = [
+            path
+            for path in sorted(self.renders.glob("*.tar"))
+            if int(path.stem.rsplit("-", 1)[1]) % _VALIDATION_SHARD == 0
+        ]
+        sets: dict[str, list[Sample]] = {
+            "real_hand_3d": list(RealHand3D(self.data / "real_hand_3d")),
+            "plain renders": list(islice(shards.read(held_out), self.count)),
+        }
+        print(
+            "| set | keypoints | hands | MPJPE from middle MCP | the same, turned to the truth "
+            "| PA-MPJPE | lean of the fingers | its bias |\n|---|---|---|---|---|---|---|---|"
+        )
+        for name, samples in sets.items():
+            for source, true_2d in (("as seen", False), ("true", True)):
+                table = rows(stages, samples, true_2d=true_2d)
+                middle, turned, pa, lean, bias = table.mean(axis=0)
+                print(
+                    f"| {name} | {source} | {len(table)} | {middle:.1f} mm | {turned:.1f} mm "
+                    f"| {pa:.1f} mm | {lean:.0f}° | {bias:+.0f}° |"
+                )
+
+
+if __name__ == "__main__":
+    import tyro
+
+    tyro.cli(Given2D).run()
