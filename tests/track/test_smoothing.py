@@ -72,8 +72,8 @@ def test_a_still_hand_hardly_trembles() -> None:
 
 @pytest.mark.parametrize(
     "after",
-    [{"x": 60.0}, {"depth": 410.0}, {"roll": 30.0}, {"flexion": 45.0}],
-    ids=lambda change: next(iter(change)),
+    [{"x": 60.0}, {"depth": 410.0}, {"depth": 450.0}, {"roll": 30.0}, {"flexion": 45.0}],
+    ids=lambda change: "{}-{}".format(*next(iter(change.items()))),
 )
 def test_a_step_is_followed_within_a_frame(after: dict[str, float]) -> None:
     before, then = hand(), hand(**after)

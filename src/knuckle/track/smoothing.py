@@ -27,13 +27,15 @@ class SmoothingSettings:
     Attributes:
         keypoints: of the joints' places in the picture; the unit is the hand's extent there.
         bones: of the bones' directions; the unit is a radian.
-        distance: of the logarithm of the hand's distance.
+        distance: of the logarithm of the hand's distance. What trembles in it is far below the
+            error to be expected, so clear motion opens the filter wide; with a smaller ``beta`` the
+            rest of a step crept in for half a second.
         lock_looks: after so many looks the bone lengths of a track stay as they are.
     """
 
     keypoints: OneEuroSettings = field(default=OneEuroSettings())
     bones: OneEuroSettings = field(default=OneEuroSettings(0.5, 5.0, 30.0))
-    distance: OneEuroSettings = field(default=OneEuroSettings(0.4, 5.0, 20.0))
+    distance: OneEuroSettings = field(default=OneEuroSettings(0.4, 20.0, 60.0))
     lock_looks: int = 60
 
 
