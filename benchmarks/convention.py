@@ -147,7 +147,7 @@ class Convention:
     """Python of an environment with mediapipe==0.10.21 (extra "peers")."""
     shards: Path = Path("runs/data/plain")
     """Rendered close-ups, from ``knuckle data render plain``."""
-    count: int = 4000
+    count: int = 3000
     """Pictures looked at."""
 
     def run(self) -> None:
