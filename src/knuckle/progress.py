@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich import progress as bars
 from rich.console import Console
+
+from knuckle.closable import Closable
 
 if TYPE_CHECKING:
     from knuckle.video import SourceInfo
@@ -17,12 +18,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Progress:
-    """A bar on standard error. Live sources, which have no end, get a counter."""
+class Progress(Closable):
+    """A bar on standard error, until closed. Live sources, which have no end, get a counter."""
 
     def __init__(self, info: SourceInfo) -> None:
         self._bar = _make_bar(info.n_frames)
         self._task = self._bar.add_task("", total=info.n_frames)
+        self._bar.start()
 
     def advance(self, *_: object) -> None:
         """One more frame is done."""
@@ -34,16 +36,8 @@ class Progress:
         self.advance()
         return item
 
-    def __enter__(self) -> Progress:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Take the bar away."""
         self._bar.stop()
 
 

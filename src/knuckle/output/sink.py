@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import ClassVar
 
+from knuckle.closable import Closable
 from knuckle.output.errors import OutputError
 from knuckle.output.records import Recording, RunInfo
 from knuckle.results import Frame, HandPose
 
 
-class Sink(ABC):
+class Sink(Closable):
     """Writes one file. Use it in a ``with`` block: leaving it, for whatever reason, completes it.
 
     Attributes:
@@ -57,17 +57,6 @@ class Sink(ABC):
             self._close()
         except OSError as error:
             raise _cannot_write(self.path, error) from error
-
-    def __enter__(self) -> Sink:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @abstractmethod
     def _open(self) -> None: ...

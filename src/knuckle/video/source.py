@@ -6,9 +6,9 @@ import weakref
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
-from types import TracebackType
 
 from knuckle.camera import Camera
+from knuckle.closable import Closable
 from knuckle.results import Frame
 from knuckle.video.background import Background
 
@@ -68,7 +68,7 @@ class Losses:
     dropped: int = 0
 
 
-class Source:
+class Source(Closable):
     """Iterates over the frames of one source, once.
 
     Use it in a ``with`` block, or iterate to the end; either frees the decoder. One that is left
@@ -128,17 +128,6 @@ class Source:
     def close(self) -> None:
         """Stop decoding and free everything."""
         self._background.close()
-
-    def __enter__(self) -> Source:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def resumed(first: Frame, rest: Generator[Frame, None, None]) -> Generator[Frame, None, None]:

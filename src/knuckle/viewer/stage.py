@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
-from types import TracebackType
 
 import cv2
 import numpy as np
 import viser
 
 from knuckle.camera import Camera
+from knuckle.closable import Closable
 from knuckle.draw import FINGER_COLOURS, WRIST_COLOUR
 from knuckle.hand import BONES, FINGERS, N_BONES, N_JOINTS
 from knuckle.output.draw import draw_hands
@@ -48,7 +48,7 @@ class StageSettings:
             raise ValueError(f"a port is a number from 1 to 65535, got {self.port}")
 
 
-class Stage:
+class Stage(Closable):
     """A page that shows one frame at a time. Use it in a ``with`` block.
 
     Attributes:
@@ -113,17 +113,6 @@ class Stage:
         """Stop serving."""
         with redirect_stdout(StringIO()):
             self.server.stop()
-
-    def __enter__(self) -> Stage:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _look_from_beside(self, client: viser.ClientHandle) -> None:
         with client.atomic():
