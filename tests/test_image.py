@@ -30,6 +30,26 @@ def test_16_bit_and_floating_point_are_scaled() -> None:
 
 
 @pytest.mark.parametrize(
+    ("brightest", "says"),
+    [
+        (255, r"none brighter than 255.*8-bit values, pass image\.astype\(numpy\.uint8\)"),
+        (1023, "10-bit values, pass image << 6"),
+        (4095, "12-bit values, pass image << 4"),
+    ],
+)
+def test_16_bit_images_that_hold_fewer_bits_are_told(brightest: int, says: str) -> None:
+    image = np.zeros((5, 7, 3), np.uint16)
+    image[2, 3] = brightest
+    with pytest.warns(UserWarning, match=says):
+        assert to_rgb(image).max() == brightest >> 8
+
+
+@pytest.mark.parametrize("brightest", [0, 4096, 65535])
+def test_other_16_bit_images_are_passed_in_silence(brightest: int) -> None:
+    assert to_rgb(np.full((5, 7), brightest, np.uint16)).max() == brightest >> 8
+
+
+@pytest.mark.parametrize(
     "view", [RGB[::2, ::-1], RGB[..., ::-1], RGB.transpose(1, 0, 2), np.asfortranarray(RGB)]
 )
 def test_any_memory_layout_is_understood(view: np.ndarray) -> None:

@@ -7,8 +7,10 @@ of the top-left pixel. A transform ``T_b_from_a`` takes points of frame a to fra
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,9 @@ ASSUMED_DIAGONAL_FOV_DEG = 65.0
 _UNDISTORT_STEPS = 30
 #: Far outside the picture a distorted ray may have no origin; none is sought beyond this (72°).
 _WIDEST_RAY = 3.0
+#: What a picture may span with a pinhole camera, degrees: from one pixel of a long lens on. Focal
+#: lengths in millimetres span more.
+_LEAST_SPAN_DEG, _MOST_SPAN_DEG = 0.01, 160.0
 
 
 @dataclass(frozen=True)
@@ -42,10 +47,19 @@ class Camera:
 
     def __post_init__(self) -> None:
         numbers = (self.fx, self.fy, self.cx, self.cy, *self.distortion)
+        strange = [number for number in numbers if not isinstance(number, Real)]
+        if strange:
+            raise TypeError(
+                "fx, fy, cx, cy and the distortion coefficients must be numbers, got "
+                f"{strange[0]!r} ({type(strange[0]).__name__}): convert it with float(...)"
+            )
         if not all(np.isfinite(numbers)):
             raise ValueError(f"camera parameters must be finite, got {numbers}")
         if self.fx <= 0 or self.fy <= 0:
-            raise ValueError(f"focal lengths must be positive, got fx={self.fx}, fy={self.fy}")
+            raise ValueError(
+                f"focal lengths must be positive, got fx={self.fx}, fy={self.fy}: give them in "
+                "pixels, or leave the camera out and a field of view of 65° is assumed"
+            )
         if len(self.distortion) not in (0, 4, 5, 8):
             raise ValueError(
                 f"expected 0, 4, 5 or 8 distortion coefficients, got {len(self.distortion)}"
@@ -72,6 +86,7 @@ class Camera:
 
         Raises:
             TypeError: it is something else, a path for example.
+            ValueError: no lens sees a picture of this size so; see ``check_fits``.
         """
         if camera is None:
             return cls.assume(width, height)
@@ -80,7 +95,24 @@ class Camera:
                 f"camera must be a knuckle.Camera or None, got {type(camera).__name__}: make one "
                 "with Camera(fx, fy, cx, cy), or read a file with Camera.load(path)"
             )
+        camera.check_fits(width, height)
         return camera
+
+    def check_fits(self, width: int, height: int) -> None:
+        """Refuse focal lengths with which no lens sees a picture of this size.
+
+        Raises:
+            ValueError: it would span a tiny fraction of a degree, or nearly a half-space, as where
+                focal lengths are in other units than pixels.
+        """
+        for name, focal, length in (("fx", self.fx, width), ("fy", self.fy, height)):
+            span_deg = 2 * math.degrees(math.atan(length / 2 / focal))
+            if not _LEAST_SPAN_DEG < span_deg < _MOST_SPAN_DEG:
+                raise ValueError(
+                    f"with {name}={focal:g} px, {length} px would span {span_deg:.3g}°, expected "
+                    f"{_LEAST_SPAN_DEG:g}° to {_MOST_SPAN_DEG:g}°: focal lengths are in pixels of "
+                    "this very picture (millimetres / width of the sensor x width of the picture)"
+                )
 
     @classmethod
     def load(cls, path: str | Path) -> Camera:

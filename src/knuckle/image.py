@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+
 import cv2
 import numpy as np
+
+#: 16-bit pictures that are nowhere brighter were mostly recorded with 8, 10 or 12 bits.
+_12_BITS = 2**12 - 1
 
 
 def to_rgb(image: np.ndarray) -> np.ndarray:
@@ -12,7 +17,7 @@ def to_rgb(image: np.ndarray) -> np.ndarray:
     Args:
         image: (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA. ``uint8``; ``uint16`` over its
             full range (0..65535); or floating point in 0..1. Grey is repeated over the channels;
-            alpha is dropped.
+            alpha is dropped. A warning tells of ``uint16`` that looks like fewer bits.
 
     Returns:
         (H, W, 3) ``uint8``, contiguous.
@@ -45,6 +50,7 @@ def _to_uint8(image: np.ndarray) -> np.ndarray:
     if image.dtype == np.uint8:
         return image
     if image.dtype == np.uint16:
+        _warn_of_fewer_bits(int(image.max()))
         return (image >> 8).astype(np.uint8)
     if np.issubdtype(image.dtype, np.floating):
         low, high = float(image.min()), float(image.max())  # NaN wherever there is one
@@ -55,3 +61,14 @@ def _to_uint8(image: np.ndarray) -> np.ndarray:
             )
         return np.round(image * 255).astype(np.uint8)
     raise ValueError(f"expected uint8, uint16 or floating point pixels, got {image.dtype}")
+
+
+def _warn_of_fewer_bits(brightest: int) -> None:
+    if 0 < brightest <= _12_BITS:
+        bits = next(n for n in (8, 10, 12) if brightest < 2**n)
+        convert = "image.astype(numpy.uint8)" if bits == 8 else f"image << {16 - bits}"
+        warnings.warn(
+            "expected uint16 pixels over the full range 0..65535, found none brighter than "
+            f"{brightest}, which is nearly black: if these are {bits}-bit values, pass {convert}",
+            stacklevel=4,
+        )

@@ -221,6 +221,18 @@ def test_a_camera_of_another_size_is_told(capsys: pytest.CaptureFixture[str]) ->
     assert_one_sentence(capsys, "64 x 48 pictures: was it calibrated at another size")
 
 
+@pytest.mark.parametrize("verb", [["track"], ["live", "--source"]])
+@pytest.mark.parametrize("focal", [1e9, 4.2])
+def test_a_camera_that_is_none_is_refused_before_the_work(
+    verb: list[str], focal: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_video(Path("clip.mp4"), 2)
+    Camera(focal, focal, 31.5, 23.5).save("strange.json")
+    assert main([*verb, "clip.mp4", "--camera", "strange.json"]) == 2
+    assert_one_sentence(capsys, r"with fx=.* px, 64 px would span .*expected .*in pixels")
+    assert not Path("clip-hands").exists()
+
+
 @pytest.mark.parametrize("verb", ["plot", "view"])
 def test_a_result_that_is_missing_is_called_so(
     verb: str, capsys: pytest.CaptureFixture[str]

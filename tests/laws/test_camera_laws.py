@@ -133,6 +133,36 @@ def test_bad_camera_files_are_refused(tmp_path: Path, text: str, says: str) -> N
         Camera.load(path)
 
 
+@pytest.mark.parametrize(
+    ("focal", "says"),
+    [
+        (0.0, "must be positive, got fx=0.0.*in pixels"),
+        (-500.0, "must be positive"),
+        (float("nan"), "must be finite"),
+        (float("inf"), "must be finite"),
+    ],
+)
+def test_focal_lengths_that_are_none_are_refused(focal: float, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Camera(focal, focal, 319.5, 239.5)
+
+
+@pytest.mark.parametrize("focal", [1e9, 4.2, 26.0])  # the last two are a telephone's, in mm
+def test_focal_lengths_that_fit_no_lens_are_refused(focal: float) -> None:
+    with pytest.raises(ValueError, match=r"with fx=.* px, 640 px would span .* in pixels"):
+        Camera.given_or_assumed(Camera(focal, focal, 319.5, 239.5), 640, 480)
+    with pytest.raises(ValueError, match=r"with fy=.* px, 480 px would span"):
+        Camera(500.0, focal, 319.5, 239.5).check_fits(640, 480)
+
+
+@pytest.mark.parametrize("wrong", ["500", None, [500.0]])
+def test_intrinsics_are_numbers(wrong: object) -> None:
+    with pytest.raises(TypeError, match=r"must be numbers, got .*: convert it with float"):
+        Camera(wrong, 500.0, 319.5, 239.5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="must be numbers"):
+        Camera(500.0, 500.0, 319.5, 239.5, (wrong, 0.0, 0.0, 0.0))  # type: ignore[arg-type]
+
+
 def test_missing_camera_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nowhere\.json does not exist"):
         Camera.load(tmp_path / "nowhere.json")

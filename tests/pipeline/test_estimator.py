@@ -320,6 +320,20 @@ def test_options_out_of_range_are_refused(made: type, options: dict, says: str) 
         made(**options)
 
 
+@pytest.mark.parametrize("name", ["detector_threshold", "score_threshold", "hand_length_mm"])
+@pytest.mark.parametrize("made", [HandEstimator, HandTracker])
+def test_text_is_no_number(made: type, name: str) -> None:
+    with pytest.raises(TypeError, match=rf"{name} must be a number, got '0\.4' \(str\): convert"):
+        made(**{name: "0.4"})
+
+
+@pytest.mark.parametrize("name", ["keep_threshold", "doubt_threshold", "memory_s"])
+@pytest.mark.parametrize("value", ["0.4", None])
+def test_tracker_options_are_numbers(name: str, value: object) -> None:
+    with pytest.raises(TypeError, match=rf"{name} must be a number, got"):
+        HandTracker(**{name: value})
+
+
 @pytest.mark.parametrize("count", [2.5, "2", None])
 @pytest.mark.parametrize("made", [HandEstimator, HandTracker])
 def test_counts_are_whole_numbers(made: type, count: object) -> None:

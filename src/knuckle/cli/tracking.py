@@ -21,8 +21,8 @@ from knuckle.cli.verb import (
     Output,
     Result,
     Source,
+    check_size,
     load_camera,
-    warn_of_other_size,
 )
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Track:
         tracker = _tracker(self, raw=raw, hand_length_mm=self.hand_length_mm)
         again = partial(open_source, self.source, camera=camera, fps=self.fps)
         with again() as source:
-            warn_of_other_size(camera, source.size)
+            check_size(camera, source.size)
             name = source.info.name
             folder = self.output or default_folder(name)
             info = RunInfo.of(
@@ -205,7 +205,7 @@ class Live:
         tracker = _tracker(self, raw=self.raw)
         name = str(self.camera_index) if self.source is None else self.source
         with open_source(name, camera=camera) as source:
-            warn_of_other_size(camera, source.size)
+            check_size(camera, source.size)
             info = RunInfo.of(
                 source.info.name,
                 source.size,

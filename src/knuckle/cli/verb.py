@@ -34,11 +34,16 @@ class Verb(Protocol):
 _USUAL_OFFSET = 0.15
 
 
-def warn_of_other_size(camera: Camera | None, size: tuple[int, int]) -> None:
-    """Say so where intrinsics look like those of pictures of another size (width, height)."""
+def check_size(camera: Camera | None, size: tuple[int, int]) -> None:
+    """Say so where intrinsics look like those of pictures of another size (width, height).
+
+    Raises:
+        ValueError: no lens sees pictures of this size so.
+    """
     if camera is None:
         return
     width, height = size
+    camera.check_fits(width, height)
     offset = max(abs((camera.cx + 0.5) / width - 0.5), abs((camera.cy + 0.5) / height - 0.5))
     if offset > _USUAL_OFFSET:
         print(

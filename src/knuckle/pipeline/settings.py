@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,11 +49,11 @@ class EstimatorSettings:
 
     def __post_init__(self) -> None:
         _check_counts(self, "max_hands", "looks", "threads")
-        for name in ("detector_threshold", "score_threshold"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be in 0..1, got {getattr(self, name)}")
-        if self.hand_length_mm is not None and not 10 < self.hand_length_mm < 500:
-            raise ValueError(f"hand_length_mm must be in 10..500 mm, got {self.hand_length_mm}")
+        _check_shares(self, "detector_threshold", "score_threshold")
+        if self.hand_length_mm is not None:
+            _check_numbers(self, "hand_length_mm")
+            if not 10 < self.hand_length_mm < 500:
+                raise ValueError(f"hand_length_mm must be in 10..500 mm, got {self.hand_length_mm}")
 
 
 @dataclass(frozen=True)
@@ -86,12 +86,29 @@ class TrackerSettings(EstimatorSettings):
             raise ValueError(
                 f"smooth must be None or one of {', '.join(SMOOTHERS)}, got {self.smooth!r}"
             )
-        for name in ("keep_threshold", "doubt_threshold"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be in 0..1, got {getattr(self, name)}")
+        _check_shares(self, "keep_threshold", "doubt_threshold")
         _check_counts(self, "search_every", "idle_search_every")
+        _check_numbers(self, "memory_s")
         if not self.memory_s >= 0:
             raise ValueError(f"memory_s must not be negative, got {self.memory_s}")
+
+
+def _check_numbers(settings: EstimatorSettings, *names: str) -> None:
+    for name in names:
+        value = getattr(settings, name)
+        if not isinstance(value, Real):
+            raise TypeError(
+                f"{name} must be a number, got {value!r} ({type(value).__name__}): convert it with "
+                "float(...)"
+            )
+
+
+def _check_shares(settings: EstimatorSettings, *names: str) -> None:
+    _check_numbers(settings, *names)
+    for name in names:
+        share = getattr(settings, name)
+        if not 0 <= share <= 1:
+            raise ValueError(f"{name} must be in 0..1, got {share}")
 
 
 def _check_counts(settings: EstimatorSettings, *names: str) -> None:
