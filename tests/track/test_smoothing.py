@@ -138,3 +138,57 @@ def test_no_joint_comes_behind_the_camera() -> None:
     near = hand(depth=60.0)
     beyond = replace(near, joints_mm=near.joints_mm - (0, 0, near.joints_mm[:, 2].min() - 1))
     assert (smoothed([beyond] * 3)[1][..., 2] > 0).all()
+
+
+MIDDLE = slice(10, 13)
+
+
+def guessed(pose: HandPose, joints: slice, score: float, like: HandPose | None = None) -> HandPose:
+    """Some joints have this score, and are where another hand has them."""
+    joints_px, joints_mm = pose.joints_px.copy(), pose.joints_mm.copy()
+    joint_score = pose.joint_score.copy()
+    joint_score[joints] = score
+    if like is not None:
+        joints_px[joints], joints_mm[joints] = like.joints_px[joints], like.joints_mm[joints]
+    return replace(pose, joints_px=joints_px, joints_mm=joints_mm, joint_score=joint_score)
+
+
+@pytest.mark.parametrize(("score", "least", "most"), [(0.05, 0.0, 0.2), (0.9, 0.9, 1.05)])
+def test_a_finger_jumps_only_where_it_is_seen(score: float, least: float, most: float) -> None:
+    straight, curled = hand(), hand(flexion=60)
+    jump = guessed(straight, MIDDLE, score, like=curled)
+    points_px, joints_mm = smoothed([straight] * 20 + [jump] * 3)
+    for out, before, then in (
+        (points_px[-1], straight.joints_px, jump.joints_px),
+        (joints_mm[-1], straight.joints_mm, jump.joints_mm),
+    ):
+        way = (then - before)[MIDDLE]
+        assert least < ((out - before)[MIDDLE] * way).sum() / (way**2).sum() < most
+
+
+def test_a_guessed_finger_goes_along_with_its_hand() -> None:
+    """Its own look says that it stays where it was."""
+    start, truth = hand(), [hand(4.0 * i, roll=2.0 * i) for i in range(11)]
+    looks = [guessed(pose, MIDDLE, 0.02, like=start) for pose in truth]
+    points_px, _ = smoothed([start] * 20 + looks)
+    went = np.linalg.norm((truth[-1].joints_px - start.joints_px)[MIDDLE], axis=1)
+    off = np.linalg.norm((points_px[-1] - truth[-1].joints_px)[MIDDLE], axis=1)
+    assert (off < 0.5 * went).all()
+
+
+def test_a_hand_that_is_seen_badly_everywhere_does_not_lag() -> None:
+    before, then = (guessed(hand(x), slice(0, 21), 0.1) for x in (0.0, 60.0))
+    _, joints_mm = smoothed([before] * 20 + [then] * 3)
+    moved = joints_mm[-1] - before.joints_mm
+    np.testing.assert_allclose(moved[:, 0], 60, atol=6)
+
+
+def test_a_finger_that_is_never_sure_comes_in_the_end() -> None:
+    straight, curled = hand(), hand(flexion=60)
+    look = guessed(straight, MIDDLE, 1e-4, like=curled)
+    points_px, _ = smoothed([straight] * 20 + [look] * 300)
+    way, off = (
+        np.linalg.norm((points - look.joints_px)[MIDDLE], axis=1)
+        for points in (straight.joints_px, points_px[-1])
+    )
+    assert (off < way / 3).all()

@@ -41,6 +41,18 @@ class OneEuro:
         self._value: np.ndarray | None = None
         self._velocity: np.ndarray | None = None
 
+    @property
+    def value(self) -> np.ndarray | None:
+        """(P, D) what came out last; None before the first."""
+        return self._value
+
+    def shift(self, offset: np.ndarray) -> np.ndarray:
+        """Move what came out last by (P, D) for other reasons than a look; returns it."""
+        if self._value is None:
+            raise ValueError("expected a value to move, got none: filter the first one before")
+        self._value = self._value + offset
+        return self._value
+
     def __call__(
         self,
         value: np.ndarray,
@@ -48,7 +60,7 @@ class OneEuro:
         *,
         error: np.ndarray | float,
         unit: float = 1.0,
-        sureness: float = 1.0,
+        sureness: np.ndarray | float = 1.0,
     ) -> np.ndarray:
         """Filter the next value.
 
@@ -58,7 +70,7 @@ class OneEuro:
             error: (P,) or one number, expected error of the value. Noise of this size does not
                 open the filter, so a doubtful point is filtered harder, but follows.
             unit: what counts as one unit of distance, such as the extent of the hand.
-            sureness: 0..1, of the look as a whole; a bad one moves the filter less.
+            sureness: (P,) or one number, 0..1; a bad look moves the filter less.
 
         Returns:
             (P, D).
@@ -75,7 +87,7 @@ class OneEuro:
         noise_speed = settings.noise_rate_hz * np.asarray(error) / unit
         opening = settings.beta * speed**2 / np.maximum(speed + noise_speed, 1e-9)
         cutoff = settings.min_cutoff_hz + opening
-        share = sureness * np.asarray(_share(cutoff, dt_s))[..., None]
+        share = np.asarray(sureness * _share(cutoff, dt_s))[..., None]
         self._value = self._value + share * (value - self._value)
         return self._value
 

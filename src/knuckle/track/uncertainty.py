@@ -11,6 +11,10 @@ from knuckle.results import HandPose
 
 #: A look with the first score hardly counts, one with the second does so fully.
 _BAD_SCORE, _GOOD_SCORE, _LEAST = 0.3, 0.8, 0.05
+#: The error, as a share of the extent, of a keypoint that is as likely right as wrong.
+_EVEN_ODDS = float(sigma_of(np.array(0.5)))
+#: What is never sure is not held for ever.
+_LEAST_SAY = 0.02
 #: The lifter claims no error for the wrist, whose place it does not give.
 _LEAST_MM = 0.5
 
@@ -25,6 +29,8 @@ class Uncertainty:
         along_mm: (21,) of the joints' depth from the wrist.
         distance: of the logarithm of the whole hand's distance.
         sureness: 0..1, of the look as a whole.
+        say: (21,) 0..1, of each joint in where it is: 1 for one that is as likely right as wrong,
+            or as sure as most of its hand; below that by the inverse of its variance.
     """
 
     extent: float
@@ -32,6 +38,7 @@ class Uncertainty:
     along_mm: np.ndarray
     distance: float
     sureness: float
+    say: np.ndarray
 
     @classmethod
     def of(cls, pose: HandPose) -> Uncertainty:
@@ -39,11 +46,13 @@ class Uncertainty:
         rays = pose.camera.rays(pose.joints_px)
         extent = max(float(np.ptp(rays, axis=0).max()), 1e-6)
         share = sigma_of(pose.joint_score)
+        median = float(np.median(share))
         return cls(
             extent=extent,
             across=share * extent,
             along_mm=np.maximum(pose.joint_sigma_mm.astype(np.float64), _LEAST_MM),
             # The scale of the picture is as unsure as its points, and fixes the distance.
-            distance=float(np.median(share)),
+            distance=median,
             sureness=float(np.interp(pose.score, (_BAD_SCORE, _GOOD_SCORE), (_LEAST, 1.0))),
+            say=np.clip((np.maximum(_EVEN_ODDS, median) / share) ** 2, _LEAST_SAY, 1.0),
         )
