@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,17 @@ def test_hands_stand_where_they_were_found(stage: Stage) -> None:
     assert not absent._joints.visible
     stage.show(frame(1).image, [], CAMERA)
     assert not model._joints.visible
+
+
+def test_the_view_begins_at_the_first_hands_and_follows_calmly(stage: Stage) -> None:
+    first = pose()
+    stage.show(frame(0).image, [], CAMERA)
+    stage.show(frame(1).image, [first], CAMERA)
+    middle_m = np.median(first.joints_mm, axis=0) / 1000
+    np.testing.assert_allclose(stage._middle_m, middle_m)
+    moved = replace(first, joints_mm=first.joints_mm + np.array([100.0, 0.0, 0.0]))
+    stage.show(frame(2).image, [moved], CAMERA)
+    np.testing.assert_allclose(stage._middle_m, middle_m + np.array([0.01, 0.0, 0.0]))
 
 
 def test_the_picture_stands_where_the_camera_saw_it(stage: Stage) -> None:

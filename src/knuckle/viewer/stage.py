@@ -85,7 +85,7 @@ class Stage(Closable):
         self._picture = Picture(self.server, size)
         self._hands = [HandModel(self.server, index) for index in range(max_hands)]
         self._turn = self.server.gui.add_checkbox("Turn the view", initial_value=False)
-        self._middle_m = np.array([0.0, 0.0, 0.6])
+        self._middle_m, self._seen = np.array([0.0, 0.0, 0.6]), False
         self._angle = 0.0
         self.server.on_client_connect(self._look_from_beside)
 
@@ -105,7 +105,7 @@ class Stage(Closable):
             if image is not None:
                 self._picture.show(image, hands, camera, joints_m)
         if joints_m is not None:
-            self._middle_m = 0.9 * self._middle_m + 0.1 * np.median(joints_m, axis=0)
+            self._follow(np.median(joints_m, axis=0))
         if self._turn.value:
             self._orbit()
 
@@ -113,6 +113,15 @@ class Stage(Closable):
         """Stop serving."""
         with redirect_stdout(StringIO()):
             self.server.stop()
+
+    def _follow(self, middle_m: np.ndarray) -> None:
+        """Where to look: at once to the first hands, and calmly after those that come later."""
+        share = 0.1 if self._seen else 1.0
+        self._middle_m = (1 - share) * self._middle_m + share * middle_m
+        if not self._seen:
+            self._seen = True
+            for client in self.server.get_clients().values():
+                self._look_from_beside(client)
 
     def _look_from_beside(self, client: viser.ClientHandle) -> None:
         with client.atomic():
