@@ -129,6 +129,28 @@ def test_comparison_notices_other_weights(tmp_path):
     assert exporting.compare(exporting._lifter(SMALL, own), path) > exporting.TOLERANCE
 
 
+@pytest.mark.parametrize(("said", "in_file", "agree"), [(1e-5, 1.1e-5, True), (0.5, 0.51, False)])
+def test_a_presence_of_nearly_nothing_is_no_scale(tmp_path, said, in_file, agree):
+    """Sure that noise is no hand, a network differs from itself in the last digits of almost 0."""
+
+    class Presence(torch.nn.Module):
+        def __init__(self, value):
+            super().__init__()
+            self.value = torch.nn.Parameter(torch.tensor([value]))
+
+        def forward(self, x):
+            return (x * 0 + self.value,)
+
+    def exportable(value):
+        card = ModelCard("keypoints", "test", 64, (0, 0, 0), (1, 1, 1), units="px", recipe="small")
+        inputs = {"x": torch.zeros(1, 1)}
+        return exporting.Exportable(Presence(value), card, inputs, ("presence",))
+
+    exporting.write(exportable(in_file), path := tmp_path / "presence.onnx")
+    worst = exporting.compare(exportable(said), path)
+    assert (worst < exporting.TOLERANCE) == agree
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="no training run"):
         export(tmp_path, tmp_path / "out")

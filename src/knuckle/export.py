@@ -31,6 +31,8 @@ from knuckle.train.weights import HALF_SUFFIX, averaged, load_weights, part_of
 OPSET = 17
 #: Largest difference between ONNX Runtime and torch, relative to the output's own scale.
 TOLERANCE = 2e-3
+#: The scale of an output is at least this: noise shows no hand, and a presence of 1e-5 is no scale.
+_LEAST_SCALE = 1e-2
 
 
 @dataclass(frozen=True)
@@ -215,7 +217,7 @@ def compare(model: Exportable, path: Path) -> float:
         for theirs, ours in zip(got, expected, strict=True):
             if theirs.shape != tuple(ours.shape):
                 raise ValueError(f"{path.name}: shape {theirs.shape}, expected {ours.shape}")
-            scale = max(float(ours.abs().max()), 1e-6)
+            scale = max(float(ours.abs().max()), _LEAST_SCALE)
             worst = max(worst, float(np.abs(theirs - ours.numpy()).max()) / scale)
     return worst
 
