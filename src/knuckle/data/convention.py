@@ -50,7 +50,7 @@ _WEIGHTS: dict[Joint, dict[Joint, float]] = {
 
 #: What the depth of a bone is on average, given the teacher's: slope and offset of the proximal,
 #: middle and distal phalanges of the four fingers. Its other bones say less than a lifter does.
-_BONE_DEPTH = ((0.98, 0.06), (0.78, -0.02), (0.63, -0.02))
+_BONE_DEPTH = ((0.97, 0.06), (0.78, -0.01), (0.64, -0.01))
 
 
 def _matrix() -> np.ndarray:
