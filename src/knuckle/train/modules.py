@@ -23,6 +23,9 @@ Batch = dict[str, Tensor]
 
 #: Share of a keypoint batch whose lifter sees no image features, so that it keeps lifting points.
 _BLIND = 0.25
+#: What is known of hands without pictures, and how much they count beside crops.
+_POSED_KEYS = ("rays", "sigma", "joints_mm", "joint_weight")
+_POSED = 0.5
 
 
 class TrainedModule(L.LightningModule):
@@ -117,7 +120,20 @@ class KeypointModule(TrainedModule):
         out, lifted = self(batch)
         terms = losses.keypoint_losses(out, batch, self.recipe.keypoints.codec)
         terms |= losses.lifter_losses(lifted, batch)
-        return terms | losses.bone_depth_losses(lifted, batch)
+        terms |= losses.bone_depth_losses(lifted, batch)
+        return terms | self._posed_losses(batch)
+
+    def _posed_losses(self, batch: Batch) -> dict[str, Tensor]:
+        """3D terms on hands without pictures, if any came along: what the lifter had learnt of
+        sharp keypoints it forgets over those of crops.
+        """
+        if "posed_rays" not in batch:
+            return {}
+        posed = {key: batch[f"posed_{key}"].flatten(0, 1) for key in _POSED_KEYS}
+        rays, sigma = posed["rays"], posed["sigma"]
+        unseen = rays.new_zeros(*sigma.shape, self.recipe.lifter.feature_size)
+        terms = losses.lifter_losses(self.lifter(rays, sigma, unseen), posed)
+        return {f"posed_{name}": _POSED * value for name, value in terms.items()}
 
     def scores(self, batch: Batch) -> dict[str, Tensor]:
         """Error in 2D as a share of the crop's content, in 3D in mm, and the wrong answers."""

@@ -6,18 +6,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from knuckle.data.shown import ShownHands
 from knuckle.hand import FINGERS, KNUCKLES, N_JOINTS, Joint
 from knuckle.render.hand_model import HandModel, HandParameters, sample_shapes
-from knuckle.render.poses import sample_poses
+from knuckle.render.poses import constrain, sample_poses
+from knuckle.render.rotations import rotation_from_vector
 from knuckle.render.scene import sample_view
 
 #: Distances of hands from the camera, mm: arm's length most often.
 _NEAREST_MM, _FARTHEST_MM = 180.0, 2000.0
 #: Views in stock.
 _VIEWS = 8192
+#: Share of hands as people show them, if there are any, and by how much those are varied.
+_SHOWN, _SHOWN_BEND_DEG, _SHOWN_TURN = 0.5, 5.0, 0.12
 #: Scatter of what a keypoint network sees of a joint, as a share of the hand's square: from a
 #: sharp close-up to a bad look. Of single joints it differs by this factor (logarithm).
-_LEAST_SCATTER, _MOST_SCATTER, _SCATTER_SPREAD = 0.012, 0.7, 0.35
+_LEAST_SCATTER, _MOST_SCATTER, _SCATTER_SPREAD = 0.006, 0.7, 0.35
 #: What is hidden is not seen at all: its keypoint comes from the rest of the hand.
 HIDDEN_SCATTER = 1.0
 #: Shares of hands with a hidden finger, with everything beyond some line hidden; of lost joints.
@@ -32,11 +36,19 @@ class PoseBank:
     """A stock of poses and views; poses are renewed while they are drawn from.
 
     Poses that respect anatomy cost more than everything else about a posed hand; each is used
-    some times, every time with another shape, view and camera.
+    some times, every time with another shape, view and camera. Hands that people showed to cameras
+    (``data/shown.py``) come with the view they were seen from.
     """
 
-    def __init__(self, rng: np.random.Generator, size: int = 16384, every: int = 50) -> None:
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        size: int = 16384,
+        every: int = 50,
+        shown: ShownHands | None = None,
+    ) -> None:
         self._rng = rng
+        self._shown = shown
         self._every = every
         self._drawn = 0
         self._poses = sample_poses(rng, size)
@@ -55,6 +67,23 @@ class PoseBank:
     def draw_views(self, n: int) -> np.ndarray:
         """(n, 3, 3) ``R_camera_from_hand``: as people show their hands, and any at all."""
         return self._views[self._rng.integers(0, len(self._views), n)]
+
+    def draw_seen(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Poses (n, 17, 3) and views (n, 3, 3); some as people showed them to cameras."""
+        poses, views = self.draw(n), self.draw_views(n)
+        if self._shown is not None:
+            shown = self._rng.random(n) < _SHOWN
+            poses[shown], views[shown] = self._show(int(shown.sum()))
+        return poses, views
+
+    def _show(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Shown hands, bent and turned a little: there are few of them."""
+        assert self._shown is not None
+        drawn = self._rng.integers(0, len(self._shown), n)
+        poses = self._shown.pose_deg[drawn]
+        poses = constrain(poses + (poses != 0) * self._rng.normal(0, _SHOWN_BEND_DEG, poses.shape))
+        turn = rotation_from_vector(self._rng.normal(0, _SHOWN_TURN, (n, 3)))
+        return poses, turn @ self._shown.R_camera_from_hand[drawn]
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,10 +241,11 @@ def posed_hands(
 
     Returns (n, 21, 2) directions and (n, 21, 3) joints in the axes of the crop's view, mm.
     """
+    poses, views = bank.draw_seen(n)
     params = HandParameters(
-        pose_deg=bank.draw(n),
+        pose_deg=poses,
         shape=sample_shapes(rng, n, model.n_shape),
-        R_camera_from_hand=bank.draw_views(n),
+        R_camera_from_hand=views,
         root_mm=np.zeros((n, 3)),
     )
     return _look_at(rng, model.joints(params))

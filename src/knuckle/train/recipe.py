@@ -129,6 +129,10 @@ class Recipe:
         version: written into the exported file.
         sources: where training pictures come from (none are needed for the lifter, which poses
             hands, for the temporal stage, which moves them, and for the pair stage).
+        posed: hands without pictures (``train/poses.py``) that the lifter learns from beside each
+            crop; for keypoints.
+        shown: hands as people show them (``data/shown.py``), or empty: some of the posed hands are
+            such.
         workers: processes that prepare batches.
         threads: of the training itself, 0 for all.
         devices: GPUs to train on, 0 for all there are; where there is none, processes on the CPU, 0
@@ -152,6 +156,8 @@ class Recipe:
     pair: PairSettings = field(default_factory=PairSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
+    posed: int = 0
+    shown: str = ""
     workers: int = 1
     threads: int = 0
     devices: int = 0
@@ -185,6 +191,10 @@ class Recipe:
             raise ValueError(f"{where}: recomposed = needs a source with mattes =")
         if self.augment.window and self.kind != "detector":
             raise ValueError(f"{where}: window = is for the detector, this trains {self.kind!r}")
+        if self.posed and self.kind != "keypoints":
+            raise ValueError(f"{where}: posed = is for keypoints, this trains {self.kind!r}")
+        if self.shown and self.kind != "lifter" and not self.posed:
+            raise ValueError(f"{where}: shown = needs posed hands, of which there are none")
 
     @classmethod
     def load_json(cls, path: Path) -> Recipe:

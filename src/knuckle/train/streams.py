@@ -7,6 +7,7 @@ is reproducible for a given recipe and number of workers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import repeat
 from pathlib import Path
 from typing import cast
 
@@ -18,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_in
 
 from knuckle.data import shards
 from knuckle.data.photographs import Part, PhotographStore
+from knuckle.data.shown import ShownHands
 from knuckle.hand import N_JOINTS
 from knuckle.models.lifter import Lifter
 from knuckle.render.backgrounds import Backgrounds
@@ -42,6 +44,9 @@ from knuckle.train.weights import load_weights, part_of
 _VALIDATION_SHARD = 25
 #: Samples mixed with each other while shards are read.
 _SHUFFLE = 500
+
+#: Crops whose posed hands are made in one go.
+_POSED_BATCH = 64
 
 #: How looks are varied: by so many radians, so many sigmas; share without features.
 _LOOK_TURN, _LOOK_SHAKE, _LOOK_BLIND = 0.1, 0.3, 0.4
@@ -109,9 +114,21 @@ class _Mixed(IterableDataset):
         shares = np.array([source.share for source in sources])
         augment = self.recipe.augment
         faults = [augment.photograph_faults if s.photographs else augment.faults for s in sources]
+        posed = _endless_posed(self.recipe, rng)
         while True:
             i = int(rng.choice(len(streams), p=shares / shares.sum()))
-            yield _spoil(next(streams[i]), rng, augment, faults=faults[i])
+            yield _spoil(next(streams[i]), rng, augment, faults=faults[i]) | next(posed)
+
+
+def _endless_posed(recipe: Recipe, rng: np.random.Generator) -> Iterator[Example]:
+    """What each crop brings along for the lifter: ``recipe.posed`` hands, keys with "posed_"."""
+    if not recipe.posed:
+        yield from repeat({})
+    hands = _PosedHands(recipe, int(rng.integers(2**31)), _POSED_BATCH * recipe.posed)
+    for batch in hands:
+        del batch["features"]  # zeros
+        dealt = {f"posed_{key}": np.split(value, _POSED_BATCH) for key, value in batch.items()}
+        yield from ({key: value[i] for key, value in dealt.items()} for i in range(_POSED_BATCH))
 
 
 class _PosedHands(IterableDataset):
@@ -124,7 +141,8 @@ class _PosedHands(IterableDataset):
     def __iter__(self) -> Iterator[Example]:
         rng = _chance(self.recipe, self.seed)
         model = HandModel.load()
-        bank = poses.PoseBank(rng)
+        shown = ShownHands.load(self.recipe.shown) if self.recipe.shown else None
+        bank = poses.PoseBank(rng, shown=shown)
         noise = poses.upright_noise(rng, bank, model)
         unseen = np.zeros((self.batch, N_JOINTS, self.recipe.lifter.feature_size), np.float32)
         while True:

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from knuckle.camera import Camera
-from knuckle.hand import bone_lengths
+from knuckle.hand import BONES, bone_lengths
 from knuckle.metrics import pa_mpjpe
 from knuckle.render.fitting import MIN_JOINTS, FitSettings, HandFit, fit_hands, fit_hands_2d
+from knuckle.render.fitting.labels import Labels
 from knuckle.render.hand_model import HandModel, HandParameters, sample_shapes
 from knuckle.render.poses import RANGES_DEG, constrain, sample_poses
 
@@ -200,6 +201,8 @@ def test_what_cannot_be_fitted_is_refused() -> None:
         fit_hands_2d(joints[..., :2], [CAMERA], 1.0)
     with pytest.raises(ValueError, match="sigma_px"):
         fit_hands_2d(joints[..., :2], CAMERA, 0.0)
+    with pytest.raises(ValueError, match=r"bone_depth of shape \(2, 20\)"):
+        fit_hands_2d(joints[..., :2], CAMERA, 1.0, bone_depth=np.zeros(20))
     with pytest.raises(ValueError, match="outlier must be positive"):
         FitSettings(outlier=0.0)
 
@@ -251,6 +254,50 @@ def test_each_hand_may_have_its_own_camera(truth: tuple[HandParameters, np.ndarr
     fit = fit_hands_2d(points, cameras, 0.5, side=params.side[:2])
     for camera, found, seen in zip(cameras, fit.joints_mm, points, strict=True):
         assert np.linalg.norm(camera.project(found) - seen, axis=-1).mean() < 0.5
+
+
+def leans(joints_mm: np.ndarray) -> np.ndarray:
+    """(N, 20) share of each bone's length that leads away from the camera."""
+    bones = joints_mm[:, BONES[:, 1]] - joints_mm[:, BONES[:, 0]]
+    return bones[..., 2] / np.linalg.norm(bones, axis=-1)
+
+
+def test_knowing_how_bones_lean_tells_the_depth(truth: tuple[HandParameters, np.ndarray]) -> None:
+    params, joints = truth
+    rng = np.random.default_rng(5)
+    noisy = CAMERA.project(joints) + rng.normal(0, 4.0, (N, 21, 2))
+    alone = fit_hands_2d(noisy, CAMERA, 4.0, side=params.side)
+    known = leans(joints)
+    known[:, ::2] = np.nan  # of half of the bones nothing is known
+    told = fit_hands_2d(
+        noisy, CAMERA, 4.0, side=params.side, bone_depth=known, bone_depth_sigma=0.05
+    )
+    off = [np.abs(leans(fit.joints_mm) - leans(joints)).mean(axis=0) for fit in (alone, told)]
+    assert off[1][1::2].mean() < 0.4 * off[0][1::2].mean()
+    assert off[1][::2].mean() < off[0][::2].mean()  # and the others follow
+    assert pa_mpjpe(told.joints_mm, joints).mean() < 0.8 * pa_mpjpe(alone.joints_mm, joints).mean()
+
+
+def test_to_know_of_no_bone_how_it_leans_changes_nothing(
+    truth: tuple[HandParameters, np.ndarray],
+) -> None:
+    points, side = CAMERA.project(truth[1][:4]), truth[0].side[:4]
+    nothing = np.full((4, 20), np.nan)
+    told = fit_hands_2d(points, CAMERA, 2.0, side=side, bone_depth=nothing)
+    assert np.allclose(told.joints_mm, fit_hands_2d(points, CAMERA, 2.0, side=side).joints_mm)
+
+
+def test_slopes_of_leans_are_their_derivatives(truth: tuple[HandParameters, np.ndarray]) -> None:
+    joints = truth[1][:3]
+    rng = np.random.default_rng(7)
+    slopes = rng.normal(size=(3, 21, 3, 2))
+    said, weight = rng.uniform(-1, 1, (3, 20)), rng.uniform(1, 5, (3, 20))
+    labels = Labels(joints, np.ones((3, 21)), None, said, weight)
+    for k, step in enumerate(np.eye(2) * 1e-4):
+        here = labels.lean_misses(joints, slopes)
+        there = labels.lean_misses(joints + slopes @ step, slopes)
+        assert here is not None and there is not None
+        np.testing.assert_allclose((there[0] - here[0]) / 1e-4, here[1][..., k], atol=1e-4)
 
 
 def test_a_hand_of_average_size_is_as_far_as_it_is() -> None:

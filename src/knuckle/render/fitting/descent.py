@@ -42,19 +42,19 @@ class Found:
 
 
 def _bowl(labels: Labels, state: State, settings: FitSettings) -> _Bowl:
-    joints, slopes = state.joints_and_slopes(hand_chain())
+    joints, joint_slopes = state.joints_and_slopes(hand_chain())
     miss = labels.misses(joints) * labels.weight[..., None]  # (N, 21, D) sigmas
-    slopes = labels.slopes(joints, slopes) * labels.weight[..., None, None]
-    distance = np.linalg.norm(miss, axis=-1)
-    trust = np.sqrt(settings.outlier / np.maximum(distance, settings.outlier))  # Huber's weights
-    cost = _huber(distance, settings.outlier).sum(axis=1)
-    n, parameters = len(joints), slopes.shape[-1]
-    rows = (slopes * trust[..., None, None]).reshape(n, -1, parameters)  # (N, 21 D, P)
-    residual = (miss * trust[..., None]).reshape(n, -1, 1)
-    transposed = rows.transpose(0, 2, 1)
-    gradient, curvature = (transposed @ residual)[..., 0], transposed @ rows
+    slopes = labels.slopes(joints, joint_slopes) * labels.weight[..., None, None]
+    cost, gradient, curvature = _of_misses(miss, slopes, settings.outlier)
+    leaning = labels.lean_misses(joints, joint_slopes)
+    if leaning is not None:
+        miss, slopes = leaning[0][..., None], leaning[1][..., None, :]  # one number a bone
+        for total, part in zip(
+            (cost, gradient, curvature), _of_misses(miss, slopes, settings.outlier), strict=True
+        ):
+            total += part
 
-    shape = state.shape
+    shape, parameters = state.shape, gradient.shape[1]
     cost += (shape**2).sum(axis=1)
     gradient[:, SHAPE] += shape
     diagonal = np.arange(parameters)
@@ -76,6 +76,23 @@ def _bowl(labels: Labels, state: State, settings: FitSettings) -> _Bowl:
     if labels.focal is not None:  # a hand behind the camera is no hand
         cost = np.where((joints[..., 2] < NEAREST_MM).any(axis=1), np.inf, cost)
     return _Bowl(cost, gradient, curvature)
+
+
+def _of_misses(
+    miss: np.ndarray, slopes: np.ndarray, outlier: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cost (N,), gradient (N, P) and curvature (N, P, P) of misses (N, K, D) in sigmas."""
+    distance = np.linalg.norm(miss, axis=-1)
+    trust = np.sqrt(outlier / np.maximum(distance, outlier))  # Huber's weights
+    n, parameters = len(miss), slopes.shape[-1]
+    rows = (slopes * trust[..., None, None]).reshape(n, -1, parameters)  # (N, K D, P)
+    residual = (miss * trust[..., None]).reshape(n, -1, 1)
+    transposed = rows.transpose(0, 2, 1)
+    return (
+        _huber(distance, outlier).sum(axis=1),
+        (transposed @ residual)[..., 0],
+        transposed @ rows,
+    )
 
 
 def _huber(distance: np.ndarray, bend: float) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from knuckle.camera import Camera, RigidTransform
-from knuckle.hand import N_JOINTS, Side
+from knuckle.hand import BONES, N_JOINTS, Side
 from knuckle.render.fitting.descent import Found, glance, minimise
 from knuckle.render.fitting.labels import Labels, batches_of, checked, mirrors, sides_of
 from knuckle.render.fitting.likelihood import FitSettings
@@ -112,6 +112,8 @@ def fit_hands_2d(
     valid: Bool[np.ndarray, "hand 21"] | None = None,
     side: Side | Sequence[Side] = "right",
     *,
+    bone_depth: Float[np.ndarray, "hand 20"] | None = None,
+    bone_depth_sigma: float = 0.35,
     settings: FitSettings | None = None,
 ) -> HandFit:
     """Fit hands to keypoints in pictures: the hand that anatomy makes most likely.
@@ -125,6 +127,9 @@ def fit_hands_2d(
         sigma_px: how far each keypoint may be off, (N, 21) or one for all.
         valid: (N, 21) which joints are labelled; all by default.
         side: of all hands, or one per hand.
+        bone_depth: what is known beside the picture: the share of each bone's length that leads
+            away from the camera, NaN where nothing is (``Sample``'s ``HandLabel.bone_depth``).
+        bone_depth_sigma: how far these shares may be off.
         settings: what is likely.
 
     Returns:
@@ -147,7 +152,16 @@ def fit_hands_2d(
     rays = rays.reshape(points.shape) * mirrors(sides)[:, None, :2]
     focal = np.array([(c.fx, c.fy) for c in cameras]).reshape(n, 2)
     weight = np.where(valid, 1.0 / np.where(valid, sigma, 1.0), 0.0)
-    labels = Labels(rays, weight, focal)
+    lean, lean_weight = None, None
+    if bone_depth is not None:
+        if bone_depth.shape != (n, len(BONES)) or not bone_depth_sigma > 0:
+            raise ValueError(
+                f"expected bone_depth of shape {(n, len(BONES))} with a positive sigma, got "
+                f"{bone_depth.shape} with {bone_depth_sigma!r}"
+            )
+        known = np.isfinite(bone_depth)
+        lean, lean_weight = np.where(known, bone_depth, 0.0), known / bone_depth_sigma
+    labels = Labels(rays, weight, focal, lean, lean_weight)
     batches = (labels.take(rows) for rows in batches_of(labels.enough()))
     found = (minimise(batch, glance(batch, settings), settings) for batch in batches)
     return _collected(found, labels, sides)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from knuckle.hand import N_JOINTS, Side, check_side
+from knuckle.hand import BONES, N_JOINTS, Side, check_side
 
 #: A hand with fewer labelled joints is not fitted.
 MIN_JOINTS = 4
@@ -46,11 +46,16 @@ class Labels(PerHand):
         target: (N, 21, 3) mm, or with ``focal`` (N, 21, 2) rays x/z, y/z.
         weight: (N, 21) 1 / sigma of each label, 0 where there is none.
         focal: (N, 2) px; None for labels in 3D.
+        lean: (N, 20) share of each bone's length that leads away from the camera; None if nothing
+            is known of any.
+        lean_weight: (N, 20) 1 / sigma of each, 0 where nothing is known.
     """
 
     target: np.ndarray
     weight: np.ndarray
     focal: np.ndarray | None = None
+    lean: np.ndarray | None = None
+    lean_weight: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.target)
@@ -74,6 +79,22 @@ class Labels(PerHand):
         rays = joints_mm[..., :2] / depth
         scale = self.focal[:, None] / depth  # (N, 21, 2)
         return scale[..., None] * (slopes[..., :2, :] - rays[..., None] * slopes[..., 2:, :])
+
+    def lean_misses(
+        self, joints_mm: np.ndarray, slopes: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """How far each bone leans from its label: (N, 20) sigmas, and their slopes (N, 20, P)."""
+        if self.lean is None or self.lean_weight is None:
+            return None
+        bones = joints_mm[:, BONES[:, 1]] - joints_mm[:, BONES[:, 0]]
+        length = np.maximum(np.linalg.norm(bones, axis=-1, keepdims=True), 1e-6)
+        along = bones / length  # (N, 20, 3)
+        turned = slopes[:, BONES[:, 1]] - slopes[:, BONES[:, 0]]  # (N, 20, 3, P)
+        # Of a change of the bone, what stretches it does not make it lean.
+        across = (np.array([0.0, 0.0, 1.0]) - along[..., 2:] * along) / length
+        lean_slopes = (across[..., None, :] @ turned)[..., 0, :]
+        miss = (along[..., 2] - self.lean) * self.lean_weight
+        return miss, lean_slopes * self.lean_weight[..., None]
 
 
 def checked(

@@ -1,0 +1,128 @@
+"""Hands as people show them to cameras: the parametric hand fitted to the photographs' labels.
+
+    python -m knuckle.data.shown CROPS.npz SHOWN.npz
+
+The sampler knows what hands can do, photographs know what they do before a camera. Each label (the
+teacher's keypoints, moved to Knuckle's joints, and how its fingers lean) is explained by the
+likeliest hand (``render.fitting``), so that anatomy corrects it; what stays are poses, and from
+where they are seen. A photograph's camera is not known: one is assumed that sees a hand at arm's
+length as large.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from knuckle.camera import Camera
+from knuckle.data.photographs import Part, PhotographStore
+from knuckle.hand import BONES, N_JOINTS
+from knuckle.render.fitting import HandFit, fit_hands_2d
+from knuckle.render.poses import constrain
+from knuckle.sample import HandLabel
+
+#: Focal length in sides of the box around a hand: the box is 200 mm at half a metre.
+_FOCAL = 2.5
+#: What labels may be off, as a share of the box; where the median joint is further off than the
+#: second from its label, no hand explains the labels.
+_LABEL_SIGMA, _MISFIT = 0.03, 0.04
+_MIRROR = np.diag([-1.0, 1.0, 1.0])
+
+
+@dataclass(frozen=True, eq=False)
+class ShownHands:
+    """N hands that were shown to a camera, all as right ones.
+
+    Attributes:
+        pose_deg: (N, 17, 3) as ``HandParameters`` has them, within what anatomy allows.
+        R_camera_from_hand: (N, 3, 3) from where they were seen.
+    """
+
+    pose_deg: np.ndarray
+    R_camera_from_hand: np.ndarray
+
+    def __len__(self) -> int:
+        """Number of hands."""
+        return len(self.pose_deg)
+
+    def save(self, path: str | Path) -> None:
+        """Write them as one npz file."""
+        np.savez(path, **{f.name: getattr(self, f.name) for f in fields(self)})
+
+    @classmethod
+    def load(cls, path: str | Path) -> ShownHands:
+        """Read what ``save`` wrote.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+        """
+        if not Path(path).exists():
+            raise FileNotFoundError(
+                f"no shown hands at {path}; make them with python -m knuckle.data.shown"
+            )
+        with np.load(path) as stored:
+            return cls(**{f.name: stored[f.name] for f in fields(cls)})
+
+
+def fit_photographs(store: PhotographStore, part: Part = "train") -> ShownHands:
+    """The hands of a store of crops; those that no hand explains are left out."""
+    labels = [store.decode(int(i)).hands[0] for i in store.part(part)]  # the one cut out
+    fit = fit_labels(labels)
+    size = np.array([_box_side(label) for label in labels])
+    with np.errstate(invalid="ignore"):
+        explained = np.median(fit.residual, axis=1) < _MISFIT * size
+    fit = fit.take(np.flatnonzero(fit.converged & explained))
+    left = np.array([side == "left" for side in fit.parameters.side])
+    rotation = fit.parameters.R_camera_from_hand
+    rotation = np.where(left[:, None, None], _MIRROR @ rotation @ _MIRROR, rotation)
+    return ShownHands(constrain(fit.parameters.pose_deg).astype(np.float32), rotation)
+
+
+def fit_labels(labels: list[HandLabel]) -> HandFit:
+    """The likeliest hand for each label of a photograph, in the axes of its assumed camera."""
+    points = np.array([label.joints_px for label in labels], np.float64).reshape(-1, N_JOINTS, 2)
+    size = np.array([_box_side(label) for label in labels])
+    middle = (points.min(axis=1) + points.max(axis=1)) / 2
+    cameras = [
+        Camera(fx=_FOCAL * side, fy=_FOCAL * side, cx=float(x), cy=float(y))
+        for side, (x, y) in zip(size.tolist(), middle, strict=True)
+    ]
+    return fit_hands_2d(
+        points,
+        cameras,
+        np.tile(_LABEL_SIGMA * size[:, None], (1, N_JOINTS)),
+        side=[label.side for label in labels],
+        bone_depth=np.array([label.bone_depth for label in labels], np.float64).reshape(
+            -1, len(BONES)
+        ),
+    )
+
+
+def _box_side(label: HandLabel) -> float:
+    return float(np.ptp(label.joints_px, axis=0).max())
+
+
+@dataclass(frozen=True)
+class FitPhotographs:
+    """Fit the parametric hand to the labels of a store of photographed hands."""
+
+    store: tyro.conf.Positional[Path]
+    """Crops from ``knuckle data pack-photographs``."""
+    out: tyro.conf.Positional[Path]
+    """The npz file to write."""
+
+
+def main() -> None:
+    """Command line of this file."""
+    options = tyro.cli(FitPhotographs)
+    store = PhotographStore.load(options.store)
+    shown = fit_photographs(store)
+    shown.save(options.out)
+    print(f"{len(shown)} of {len(store.part('train'))} hands are explained: {options.out}")
+
+
+if __name__ == "__main__":
+    main()
