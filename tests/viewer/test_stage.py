@@ -14,12 +14,20 @@ from hypothesis import strategies as st
 
 from clips import number_of, write_images, write_video
 from fakes import CAMERA, INFO, SIZE, FakeTracker, frame, pose
+from knuckle.camera import Camera
 from knuckle.hand import BONES
 from knuckle.output import SINKS, Recording, RunInfo, open_recording
 from knuckle.video import SourceNotFoundError, open_source
-from knuckle.viewer.live import live
+from knuckle.viewer.live import Pace, live
 from knuckle.viewer.play import Player, hands_of, pictures_of, view
-from knuckle.viewer.stage import Stage, StageSettings, ball_mesh, rod_mesh, turns_from_z
+from knuckle.viewer.stage import (
+    Stage,
+    StageSettings,
+    ball_mesh,
+    rod_mesh,
+    turns_from_z,
+    wrist_table,
+)
 
 ANYWHERE = StageSettings(port=18080)
 
@@ -129,8 +137,8 @@ def test_a_player_shows_each_frame_with_its_picture(kind: str, tmp_path: Path) -
         turns = iter(range(6))
         player.play(lambda: next(turns, None) is not None)
         assert player._shown == 5
-        assert "frame 5" in player._text.content
-        assert "right: wrist" in player._text.content
+        assert "**frame 5**, 0.17 of 0.37 s" in stage._text.content
+        assert "| right | " in stage._text.content
 
 
 def test_a_result_whose_video_is_gone_is_still_shown(
@@ -168,9 +176,36 @@ def test_hands_come_back_with_their_ids(tmp_path: Path) -> None:
     np.testing.assert_allclose(hand.joints_mm, pose().joints_mm, atol=1e-3)
 
 
-def test_live_shows_and_records(tmp_path: Path) -> None:
+def test_live_shows_and_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str | None] = []
+    show = Stage.show
+    monkeypatch.setattr(Stage, "show", lambda *given: (said.append(given[-1]), show(*given))[-1])
+    monkeypatch.setattr(Stage, "say_last", lambda _, text: said.append(text))
     sink = SINKS["npz"](tmp_path, INFO)
     source = open_source(write_video(tmp_path / "a.mp4", 10))
     summary = live(source, FakeTracker(), [sink], ANYWHERE)
     assert summary.n_frames == 10
+    assert said[0] is not None and said[0].startswith("tracked in ")
+    assert all("frames/s" in str(line) and tmp_path.name in str(line) for line in said[1:-1])
+    assert str(said[-1]).startswith("**The source has ended** after 10 frames.")
     assert len(open_recording(tmp_path).frames) == 10
+
+
+def test_the_pace_is_of_the_newest_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow start is forgotten; tracking takes a part of the time between frames."""
+    clock_s = iter([0.0, 9.0, *(10.0 + t for k in range(4) for t in (0.05 * k, 0.05 * k + 0.02))])
+    monkeypatch.setattr("time.perf_counter", lambda: next(clock_s))
+    pace = Pace(window=4)
+    for _ in range(5):
+        with pace.timed():
+            pass
+    assert str(pace) == "**20 frames/s**, each tracked in 20.0 ms"
+
+
+def test_the_numbers_say_where_each_wrist_is_and_that_a_lens_is_assumed() -> None:
+    hand = pose()
+    moved = replace(hand, joints_mm=hand.joints_mm - hand.root_mm + (12.4, -30.2, 499.6))
+    table = wrist_table([moved], replace(CAMERA, assumed=False))
+    assert "| right | 12 | -30 | 500 |" in table and "assumed" not in table
+    assert "Lens assumed" in wrist_table([pose()], Camera.assume(*SIZE))
+    assert wrist_table([], CAMERA) == "no hand"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from knuckle.camera import Camera
 from knuckle.job import Summary, Tracker, run
@@ -33,10 +36,53 @@ def live(
     """
     camera = camera or Camera.assume(*source.size)
     title = source.info.name.split("/")[-1]
+    pace = Pace()
     with Stage(settings, title, size=source.size, max_hands=max_hands) as stage:
         print(f"{stage.url}  (Ctrl-C ends)", flush=True)
+        recorded = f"\\\nrecorded into `{sinks[0].path.parent}`" if sinks else ""
+
+        def track(frame: Frame) -> Sequence[HandPose]:
+            with pace.timed():
+                return tracker(frame)
 
         def show(frame: Frame, hands: Sequence[HandPose]) -> None:
-            stage.show(frame.image, hands, camera)
+            dropped = f", {source.losses.dropped} dropped" if source.losses.dropped else ""
+            stage.show(frame.image, hands, camera, f"{pace}{dropped}{recorded}")
 
-        return run(source, tracker, sinks, on_frame=show)
+        summary = run(source, track, sinks, on_frame=show)
+        stage.say_last(
+            f"**{_why_it_ended(summary)}** after {summary.n_frames} frames. "
+            "`knuckle live` again, and this page goes on."
+        )
+        return summary
+
+
+def _why_it_ended(summary: Summary) -> str:
+    """For people, who may not see the terminal."""
+    if summary.signal_number:
+        return "Stopped"
+    return "The source broke off" if summary.error else "The source has ended"
+
+
+class Pace:
+    """How fast frames come, and how long each takes to track, over the last second or so."""
+
+    def __init__(self, window: int = 30) -> None:
+        self._ended_s: deque[float] = deque(maxlen=window)
+        self._took_s: deque[float] = deque(maxlen=window)
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Around the tracking of one frame."""
+        began_s = time.perf_counter()
+        yield
+        self._ended_s.append(time.perf_counter())
+        self._took_s.append(self._ended_s[-1] - began_s)
+
+    def __str__(self) -> str:
+        """Frames a second, and the median time of one."""
+        took_ms = 1000 * sorted(self._took_s)[len(self._took_s) // 2]
+        if len(self._ended_s) < 2:
+            return f"tracked in {took_ms:.1f} ms"
+        fps = (len(self._ended_s) - 1) / (self._ended_s[-1] - self._ended_s[0])
+        return f"**{fps:.0f} frames/s**, each tracked in {took_ms:.1f} ms"

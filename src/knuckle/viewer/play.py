@@ -28,10 +28,10 @@ class Player:
         self.recording, self._pictures, self._stage = recording, pictures, stage
         last = len(recording.frames) - 1
         gui = stage.server.gui
-        self._playing = gui.add_checkbox("Play", initial_value=True)
-        self._speed = gui.add_slider("Speed", 0.1, 2.0, 0.1, 1.0)
-        self._slider = gui.add_slider("Frame", 0, max(last, 1), 1, 0, disabled=last < 1)
-        self._text = gui.add_markdown("")
+        with stage.controls:
+            self._playing = gui.add_checkbox("Play", initial_value=True)
+            self._slider = gui.add_slider("Frame", 0, max(last, 1), 1, 0, disabled=last < 1)
+            self._speed = gui.add_slider("Speed, times real", 0.1, 2.0, 0.1, 1.0)
         self._row, self._shown = 0, -1
 
     def play(self, keep_on: Callable[[], bool] = lambda: True) -> None:
@@ -62,12 +62,9 @@ class Player:
         self._shown = row
         frame = self.recording.frames[row]
         hands = hands_of(self.recording, int(frame["frame"]))
-        self._stage.show(self._pictures(row), hands, self.recording.info.camera)
-        self._text.content = f"frame {frame['frame']}, {frame['time_s']:.2f} s  \n" + "  \n".join(
-            f"{hand.side}: wrist at {np.round(hand.root_mm).astype(int).tolist()} mm, "
-            f"score {hand.score:.2f}"
-            for hand in hands
-        )
+        last_s = self.recording.frames["time_s"][-1]
+        status = f"**frame {frame['frame']}**, {frame['time_s']:.2f} of {last_s:.2f} s"
+        self._stage.show(self._pictures(row), hands, self.recording.info.camera, status)
 
 
 def hands_of(recording: Recording, frame: int) -> list[HandPose]:
@@ -150,4 +147,7 @@ def view(
     title, size = Path(recording.info.source).name, recording.info.size
     with Stage(settings, title, size=size, max_hands=most) as stage:
         print(f"{stage.url}  (Ctrl-C ends)", flush=True)
-        Player(recording, pictures, stage).play(keep_on)
+        try:
+            Player(recording, pictures, stage).play(keep_on)
+        finally:
+            stage.say_last("**Stopped.** `knuckle view` again, and this page goes on.")

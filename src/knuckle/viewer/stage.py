@@ -6,6 +6,7 @@ would see it, so that from the camera's place each hand covers itself.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ import viser
 
 from knuckle.camera import Camera
 from knuckle.closable import Closable
-from knuckle.draw import FINGER_COLOURS, WRIST_COLOUR
-from knuckle.hand import BONES, FINGERS, N_BONES, N_JOINTS
+from knuckle.draw import FINGER_COLOURS, SIDE_COLOURS, WRIST_COLOUR
+from knuckle.hand import BONES, FINGERS, N_BONES, N_JOINTS, Joint, Side
 from knuckle.output.draw import draw_hands
 from knuckle.output.errors import OutputError
 from knuckle.results import HandPose
@@ -29,6 +30,10 @@ JOINT_RADIUS_M, BONE_RADIUS_M = 0.0065, 0.0042
 _BEHIND_M = 0.12
 #: Pictures are sent this wide, as JPEG: enough to see, little enough for 30 a second.
 _SENT_WIDTH, _JPEG_QUALITY = 480, 75
+#: The panel stands beside the scene and leaves it most of a small window.
+_PANEL_WIDTH_PX = 300
+#: So long a last word may be on its way to the page before the server stops.
+_LAST_WORD_S = 0.3
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,8 @@ class Stage(Closable):
     """A page that shows one frame at a time. Use it in a ``with`` block.
 
     Attributes:
-        server: viser's, to add controls to.
+        server: viser's.
+        controls: folder of the panel to add controls to.
         url: of the page.
     """
 
@@ -81,21 +87,36 @@ class Stage(Closable):
             ) from None
         self.url = f"http://{self.server.get_host()}:{self.server.get_port()}"
         self.server.scene.set_up_direction("-y")
-        self.server.gui.configure_theme(dark_mode=True, show_logo=False, show_share_button=False)
+        gui = self.server.gui
+        gui.configure_theme(dark_mode=True, show_logo=False, show_share_button=False)
+        gui.main_panel.dock_right()
+        gui.main_panel.set_width(_PANEL_WIDTH_PX)
+        # From the top: picture, controls, what is seen, how it is looked at.
         self._picture = Picture(self.server, size)
+        self.controls = gui.add_folder(None)
+        self._text = gui.add_markdown("")
+        with gui.add_folder("View"):
+            self._picture.add_options(gui)
+            self._turn = gui.add_checkbox("Swing around the hands", initial_value=False)
         self._hands = [HandModel(self.server, index) for index in range(max_hands)]
-        self._turn = self.server.gui.add_checkbox("Turn the view", initial_value=False)
         self._middle_m, self._seen = np.array([0.0, 0.0, 0.6]), False
         self._angle = 0.0
         self.server.on_client_connect(self._look_from_beside)
 
-    def show(self, image: np.ndarray | None, hands: Sequence[HandPose], camera: Camera) -> None:
+    def show(
+        self,
+        image: np.ndarray | None,
+        hands: Sequence[HandPose],
+        camera: Camera,
+        status: str | None = None,
+    ) -> None:
         """Replace what is on the page.
 
         Args:
             image: (H, W, 3) uint8 RGB, or None if there is none.
             hands: those found in it.
             camera: of the image.
+            status: a line above the numbers of the hands; None leaves line and numbers.
         """
         hands = hands[: len(self._hands)]
         joints_m = np.concatenate([h.joints_mm for h in hands]) / 1000 if hands else None
@@ -104,10 +125,19 @@ class Stage(Closable):
                 model.show(hand)
             if image is not None:
                 self._picture.show(image, hands, camera, joints_m)
+            if status is not None:
+                self._text.content = f"{status}\n\n{wrist_table(hands, camera)}"
         if joints_m is not None:
             self._follow(np.median(joints_m, axis=0))
         if self._turn.value:
             self._orbit()
+
+    def say_last(self, text: str) -> None:
+        """Leave a line on the page that stays there when the server is gone."""
+        self._text.content = text
+        self.server.flush()
+        if self.server.get_clients():
+            time.sleep(_LAST_WORD_S)
 
     def close(self) -> None:
         """Stop serving."""
@@ -169,7 +199,10 @@ class HandModel:
             lod="off",
             visible=False,
         )
-        self._label = server.scene.add_label(f"/hands/{index}/label", "", visible=False)
+        self._label = server.scene.add_label(
+            f"/hands/{index}/label", "", anchor="top-center", visible=False
+        )
+        self._side: Side | None = None
 
     def show(self, hand: HandPose | None) -> None:
         """Take the pose of a hand, or go away."""
@@ -177,6 +210,9 @@ class HandModel:
             part.visible = hand is not None
         if hand is None:
             return
+        if hand.side != self._side:
+            self._side = hand.side
+            self._joints.batched_colors = joint_colours(hand.side)
         joints_m = (hand.joints_mm / 1000).astype(np.float32)
         self._joints.batched_positions = joints_m
         # A joint that is uncertain is small: its ball says how far it can be trusted.
@@ -191,7 +227,7 @@ class HandModel:
         )
         track_id = getattr(hand, "track_id", None)
         self._label.text = hand.side if track_id is None else f"{hand.side} {track_id}"
-        self._label.position = tuple(joints_m[0] + (0.0, 0.03, 0.0))
+        self._label.position = tuple(joints_m[Joint.WRIST] + (0.0, 0.015, 0.0))
 
 
 class Picture:
@@ -210,9 +246,12 @@ class Picture:
             cast_shadow=False,
             receive_shadow=False,
         )
-        self._shown = server.gui.add_checkbox("Picture behind the hands", initial_value=True)
-        self._drawn = server.gui.add_checkbox("Draw the hands onto it", initial_value=True)
         self._depth_m = 1.0
+
+    def add_options(self, gui: viser.GuiApi) -> None:
+        """Let people choose what is seen of it."""
+        self._shown = gui.add_checkbox("Picture behind the hands", initial_value=True)
+        self._drawn = gui.add_checkbox("Joints drawn on the picture", initial_value=True)
 
     def show(
         self,
@@ -249,10 +288,27 @@ def _shrink(image: np.ndarray) -> np.ndarray:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
-def joint_colours() -> np.ndarray:
-    """(21, 3) uint8: the colours of the overlay, deeper, because light makes surfaces paler."""
+def wrist_table(hands: Sequence[HandPose], camera: Camera) -> str:
+    """Markdown: where each wrist is, and what that relies on."""
+    if not hands:
+        return "no hand"
+    lines = ["| wrist, mm | right | down | forward | sure |", "|---|--:|--:|--:|--:|"]
+    for hand in hands:
+        x, y, z = (f"{value:.0f}" for value in hand.root_mm)
+        lines.append(f"| {hand.side} | {x} | {y} | {z} | {hand.score:.0%} |")
+    if camera.assumed:
+        lines += ["", "Lens assumed: distances may all be off by one factor. `--camera` sets it."]
+    return "\n".join(lines)
+
+
+def joint_colours(side: Side | None = None) -> np.ndarray:
+    """(21, 3) uint8: the colours of the overlay, deeper, because light makes surfaces paler.
+
+    The wrist has the colour of the side, if there is one.
+    """
+    wrist = WRIST_COLOUR if side is None else SIDE_COLOURS[side]
     fingers = np.repeat(np.array(FINGER_COLOURS), FINGERS.shape[1], axis=0)
-    flat = np.concatenate([np.array([WRIST_COLOUR]), fingers])
+    flat = np.concatenate([np.array([wrist]), fingers])
     return np.round(255 * (flat / 255) ** 1.8).astype(np.uint8)
 
 
