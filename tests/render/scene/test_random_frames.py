@@ -29,6 +29,6 @@ def test_frames_hold_no_to_four_hands_of_both_sides(world):
 
 def test_frames_of_touching_hands_hold_both(world):
     settings = replace(FRAMES, contact=1.0, faults=CameraFaults(0.0), distance_m=(0.3, 0.8))
-    frames = list(render_frames(np.random.default_rng(0), 12, world, settings, 96, 72))
+    frames = list(render_frames(np.random.default_rng(0), 30, world, settings, 96, 72))
     both = [{hand.side for hand in frame.hands} == {"left", "right"} for frame in frames]
-    assert np.mean(both) > 0.5  # of some, one hides behind the other
+    assert np.mean(both) > 0.6  # of some, one hides behind the other; of hands apart it is 0.3
