@@ -31,8 +31,23 @@ _SIGMA_PX = 0.5
 _VALIDATION_SHARD = 25
 
 
-def rows(stages: Stages, samples: Iterable[Sample], *, true_2d: bool) -> np.ndarray:
-    """(N, 5) the measures of ``Given2D.run``'s table for the first hand of each sample."""
+HEADER = (
+    "| set | keypoints | hands | MPJPE from middle MCP | the same, turned to the truth "
+    "| PA-MPJPE | lean of the fingers | its bias |\n|---|---|---|---|---|---|---|---|"
+)
+
+
+def rows(
+    stages: Stages, samples: Iterable[Sample], *, true_2d: bool, see_image: bool = True
+) -> np.ndarray:
+    """(N, 5) the measures of the table for the first hand of each sample.
+
+    Args:
+        stages: the networks.
+        samples: with true 3D.
+        true_2d: in place of the keypoints that are seen, and without the image.
+        see_image: whether the lifter gets what the image shows at the joints.
+    """
     measured = []
     for sample in samples:
         hand = sample.hands[0]
@@ -45,11 +60,21 @@ def rows(stages: Stages, samples: Iterable[Sample], *, true_2d: bool) -> np.ndar
                 keypoints,
                 points_crop=crop.to_crop(hand.joints_px)[None].astype(np.float32),
                 sigma_crop=np.full_like(keypoints.sigma_crop, _SIGMA_PX),
-                features=np.zeros_like(keypoints.features),
             )
+        if true_2d or not see_image:
+            keypoints = replace(keypoints, features=np.zeros_like(keypoints.features))
         lifted_mm = stages.lifter(keypoints, sample.camera).joints_root_mm[0]
         measured.append(_measures(lifted_mm, hand.joints_mm))
     return np.array(measured)
+
+
+def print_row(name: str, source: str, measured: np.ndarray) -> None:
+    """The means of one set, by what ``rows`` measured."""
+    middle, turned, pa, lean, bias = measured.mean(axis=0)
+    print(
+        f"| {name} | {source} | {len(measured)} | {middle:.1f} mm | {turned:.1f} mm "
+        f"| {pa:.1f} mm | {lean:.0f}° | {bias:+.0f}° |"
+    )
 
 
 def _measures(lifted_mm: np.ndarray, true_mm: np.ndarray) -> tuple[float, ...]:
@@ -102,18 +127,10 @@ class Given2D:
             "real_hand_3d": list(RealHand3D(self.data / "real_hand_3d")),
             "plain renders": list(islice(shards.read(held_out), self.count)),
         }
-        print(
-            "| set | keypoints | hands | MPJPE from middle MCP | the same, turned to the truth "
-            "| PA-MPJPE | lean of the fingers | its bias |\n|---|---|---|---|---|---|---|---|"
-        )
+        print(HEADER)
         for name, samples in sets.items():
             for source, true_2d in (("as seen", False), ("true", True)):
-                table = rows(stages, samples, true_2d=true_2d)
-                middle, turned, pa, lean, bias = table.mean(axis=0)
-                print(
-                    f"| {name} | {source} | {len(table)} | {middle:.1f} mm | {turned:.1f} mm "
-                    f"| {pa:.1f} mm | {lean:.0f}° | {bias:+.0f}° |"
-                )
+                print_row(name, source, rows(stages, samples, true_2d=true_2d))
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ from equal_time import fit
 from knuckle import metrics
 from knuckle.crop import Crop, CropView
 from knuckle.data import shards
+from knuckle.data.shown import ShownHands
 from knuckle.export import export
 from knuckle.hand import N_JOINTS, Joint
 from knuckle.models.lifter import UNIT_MM, Block, Lifter, LifterOutput, LifterSettings
@@ -137,10 +138,11 @@ class IndependentNoise(poses.KeypointNoise):
 class Hands:
     """Posed hands without end, and those that are held out."""
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, shown: ShownHands | None = None) -> None:
         rng = np.random.default_rng(seed)
         self.model = HandModel.load()
-        self.bank = poses.PoseBank(rng, every=10**9)  # nobody gets other poses than the others
+        # Never renewed: nobody gets other poses than the others.
+        self.bank = poses.PoseBank(rng, every=10**9, shown=shown)
         self.noise = poses.upright_noise(rng, self.bank, self.model)
 
     def batches(self, independent: bool) -> Iterator[Batch]:

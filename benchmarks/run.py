@@ -63,6 +63,7 @@ PARTS: dict[str, Sequence[str]] = {
         "--looks",
         "runs/data/looks.npz",
     ),
+    "Shown hands": ("shown.py",),
     "Opening InterHand2.6M": ("interhand_index.py",),
 }
 
@@ -126,7 +127,7 @@ def _processor() -> str:
 def _sections(page: str) -> dict[str, str]:
     """The parts of a page by title."""
     parts = re.split(r"^(?=## )", page, flags=re.MULTILINE)[1:]
-    return {part.splitlines()[0].removeprefix("## ").strip(): part for part in parts}
+    return {part.splitlines()[0].removeprefix("## ").strip(): f"{part.strip()}\n" for part in parts}
 
 
 if __name__ == "__main__":
