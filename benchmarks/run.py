@@ -30,6 +30,7 @@ PARTS: dict[str, Sequence[str]] = {
     "Given the true 2D": ("given_2d.py",),
     "The teacher's convention": ("convention.py", "{peer}"),
     "Stress set": ("stress.py", "--count", "25", "{peer}"),
+    "Odds": ("odds.py",),
     "Calibration": ("calibration.py", "--plot", "docs/reliability.png"),
     "Masks": ("masks.py",),
     "Two views": ("stereo.py", "{peer}"),

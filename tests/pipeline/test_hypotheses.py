@@ -62,6 +62,7 @@ class Drifting:
             pixels=np.zeros((n, 1, 1, 3), np.uint8),
             features=np.zeros((n, 21, 0)),
             neighbour=np.tile(claim, (n, 1)),
+            log_odds=np.zeros(n),
         )
 
 

@@ -94,6 +94,7 @@ class Eyes:
             "pixels": np.zeros((MASK, MASK, 3), np.uint8),
             "features": np.zeros((21, 4)),
             "neighbour": self._neighbour(shown, exact) if self.claims else np.zeros(6),
+            "log_odds": np.float64(0),
         }
 
     def _neighbour(self, shown: HandPose, crop: Crop) -> np.ndarray:

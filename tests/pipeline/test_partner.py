@@ -34,6 +34,7 @@ def hand_at(x: float, *, mirror: bool = False, claim: float = 0.5, score: float 
         pixels=np.zeros((1, 1, 1, 3), np.uint8),
         features=np.zeros((1, 21, 0)),
         neighbour=np.array([[claim, 0, 0, 0, 1, 0]]),
+        log_odds=np.zeros(1),
     )
 
 
@@ -56,32 +57,32 @@ def mask_of(looks: Sequence[Keypoints]) -> Detections:
 def test_the_first_hand_once_more_is_no_partner() -> None:
     first, other = hand_at(250), hand_at(330, mirror=True, score=0.6)
     once_more = hand_at(256, mirror=True, score=0.95)
-    best, _ = best_partner(mask_of([first, other]), first, 0, together(once_more, other), 0.5)
+    best = best_partner(mask_of([first, other]), first, 0, together(once_more, other), 0.5).look
     assert best == 1
 
 
 def test_of_two_alike_the_other_side_is_chosen() -> None:
     first, same, other = hand_at(250), hand_at(330), hand_at(330, mirror=True)
-    best, _ = best_partner(mask_of([first, other]), first, 0, together(same, other), 0.5)
+    best = best_partner(mask_of([first, other]), first, 0, together(same, other), 0.5).look
     assert best == 1
 
 
 def test_what_is_known_is_no_partner_again() -> None:
     hands = together(hand_at(200), hand_at(300, mirror=True))
-    best, log_odds = best_partner(mask_of([hand_at(200)]), hands, 0, hand_at(301, mirror=True), 0.5)
-    assert best == -1 and log_odds == -np.inf
+    best = best_partner(mask_of([hand_at(200)]), hands, 0, hand_at(301, mirror=True), 0.5)
+    assert best.look == -1 and best.log_odds == -np.inf
 
 
 def test_what_scores_too_little_is_none() -> None:
     first, other = hand_at(250), hand_at(330, mirror=True, score=0.4)
-    assert best_partner(mask_of([first, other]), first, 0, other, 0.5)[0] == -1
-    assert best_partner(mask_of([first, other]), first, 0, other, 0.3)[0] == 0
+    assert best_partner(mask_of([first, other]), first, 0, other, 0.5).look == -1
+    assert best_partner(mask_of([first, other]), first, 0, other, 0.3).look == 0
 
 
 def test_a_mask_that_needs_both_speaks_for_the_second() -> None:
     first, other = hand_at(250), hand_at(350, mirror=True)
-    for_it = best_partner(mask_of([first, other]), first, 0, other, 0.5)[1]
-    against_it = best_partner(mask_of([first]), first, 0, other, 0.5)[1]
+    for_it = best_partner(mask_of([first, other]), first, 0, other, 0.5).log_odds
+    against_it = best_partner(mask_of([first]), first, 0, other, 0.5).log_odds
     assert for_it > against_it + 2
 
 
@@ -90,7 +91,7 @@ def test_a_surer_neighbour_is_likelier_there(claim: float, other_claim: float) -
     low, high = sorted((claim, other_claim))
     looks = hand_at(330, mirror=True)
     odds = [
-        best_partner(mask_of([looks]), hand_at(250, claim=seen), 0, looks, 0.5)[1]
+        best_partner(mask_of([looks]), hand_at(250, claim=seen), 0, looks, 0.5).log_odds
         for seen in (low, high)
     ]
     assert odds[0] <= odds[1] and np.isfinite(odds).all()
@@ -99,4 +100,4 @@ def test_a_surer_neighbour_is_likelier_there(claim: float, other_claim: float) -
 @pytest.mark.parametrize("mirror", [False, True])
 def test_no_looks_no_partner(mirror: bool) -> None:
     first = hand_at(250, mirror=mirror)
-    assert best_partner(mask_of([first]), first, 0, Keypoints.nothing(), 0.5)[0] == -1
+    assert best_partner(mask_of([first]), first, 0, Keypoints.nothing(), 0.5).look == -1

@@ -39,6 +39,7 @@ def looks(poses: Sequence[HandPose], crops: Sequence[Crop], right: Sequence[floa
         pixels=np.zeros((n, 4, 4, 3), np.uint8),
         features=np.zeros((n, 21, 1)),
         neighbour=np.zeros((n, 6)),
+        log_odds=np.zeros(n),
     )
 
 

@@ -41,6 +41,7 @@ def answers(
         pixels=np.zeros((n, MASK, MASK, 3), np.uint8),
         features=np.zeros((n, 21, 4)),
         neighbour=np.zeros((n, 6)),
+        log_odds=np.zeros(n),
     )
 
 

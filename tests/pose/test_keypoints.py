@@ -23,6 +23,20 @@ CAMERA = Camera(300, 310, 155, 122)
 RIGHT = true_hand(CAMERA, (-90, 60, 520), rotation=turn(20, 10, -10))
 LEFT = true_hand(CAMERA, (100, 50, 560), side="left", rotation=turn(-35, 5, 10))
 IMAGE = paint(blank(), [RIGHT, LEFT])
+#: A look that is neither sure of a hand nor of its absence.
+SEEN = Keypoints(
+    crops=(Crop((0.0, 0.0), 100.0, 0.0),),
+    points_crop=np.linspace(10, 100, 42).reshape(1, 21, 2),
+    sigma_crop=np.full((1, 21), 4.0),
+    visible=np.ones((1, 21)),
+    presence=np.array([0.7]),
+    right=np.array([0.8]),
+    mask=np.ones((1, 8, 8)),
+    pixels=np.zeros((1, 8, 8, 3), np.uint8),
+    features=np.zeros((1, 21, 4)),
+    neighbour=np.zeros((1, 6)),
+    log_odds=np.zeros(1),
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +68,18 @@ def test_a_crop_of_the_wrong_side_says_so(estimator: KeypointEstimator) -> None:
     wrong = estimator(IMAGE, [Crop.from_joints(RIGHT.joints_px, "left")])
     assert wrong.right[0] < 0.1 and wrong.presence[0] > 0.9 and wrong.trust[0] < 0.1
     assert np.linalg.norm(wrong.points_px[0] - RIGHT.joints_px, axis=-1).max() < 0.7
+
+
+@given(st.floats(-6, 6), st.floats(-6, 6))
+def test_what_else_is_known_adds_up_and_tells_hands_not_looks(first: float, then: float) -> None:
+    looks = Keypoints.concatenate(SEEN, SEEN)
+    together = looks.believing(np.array([first + then, 0.0]))
+    in_turn = looks.believing(np.array([first, 0.0])).believing(np.array([then, 0.0]))
+    np.testing.assert_allclose(in_turn.score, together.score, rtol=1e-6)
+    np.testing.assert_array_equal(together.trust, looks.trust)
+    assert together.score[1] == looks.score[1] == looks.seen[1]
+    odds = [np.log(score[0] / (1 - score[0])) for score in (looks.score, together.score)]
+    assert odds[1] - odds[0] == pytest.approx(first + then, abs=1e-3)
 
 
 def test_a_batch_is_what_its_crops_are_alone(estimator: KeypointEstimator, both: Keypoints) -> None:

@@ -73,6 +73,26 @@ def test_an_interrupted_run_keeps_what_it_learnt():
     assert any(not torch.allclose(anew[name], value, **same) for name, value in learnt.items())
 
 
+def test_only_the_weights_that_are_named_change(folder):
+    start = train(LIFTER).rename(folder / "start.pt")
+    before = load_weights(start)
+    prefix = next(iter(before)).rsplit(".", 1)[0]
+    again = replace(
+        LIFTER,
+        name="again",
+        start_lifter=str(start),
+        optimiser=replace(LIFTER.optimiser, only=prefix),
+    )
+    after = load_weights(train(again))
+    changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert changed and all(name.startswith(prefix) for name in changed)
+
+
+def test_a_part_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match=r"no weight is named so; there are lifter\."):
+        train(replace(LIFTER, optimiser=replace(LIFTER.optimiser, only="lifter.nothing")))
+
+
 def test_the_keypoint_module_learns_the_crops_that_it_sees(folder):
     """A handful of crops, learnt by heart: every part from the shard to the loss must be right."""
     rng = np.random.default_rng(3)

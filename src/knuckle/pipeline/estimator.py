@@ -93,8 +93,7 @@ class HandEstimator:
         """Hands of the whole image, each once, best first."""
         stages = self._stages
         detections = stages.detect(image)
-        crops = [stages.crop_of(hand) for hand in detections.hands]
-        found = stages.look_again(image, stages.look(image, crops))
+        found = stages.look_at_detected(image, detections)
         sure = np.flatnonzero(found.score >= self.settings.score_threshold)
         best_first = sure[np.argsort(-found.trust[sure], kind="stable")]
         found = found.take(best_first)

@@ -38,7 +38,7 @@ _SURELY_ALONE, _MUCH_SHARE = 0.9, 0.5
 _EXPLAINED = 0.3
 #: Log odds from which on a second hand is believed: one that was come upon, and one that was
 #: detected and is seen well, which is likelier.
-_BELIEVED, _BELIEVED_IF_NAMED = -0.5, -2.5
+_BELIEVED, _BELIEVED_IF_NAMED = -1.1, -2.5
 #: Log odds from which on no better one is looked for: in an image, and in a frame, of which there
 #: are many.
 _SURE, _SURE_IN_FRAME = 1.0, 0.0
@@ -110,6 +110,18 @@ class PartnerSearch:
                 hands = Keypoints.concatenate(hands, self._partner(hands, k))
         return hands.split(len(known))[1]
 
+    def look_around(
+        self, touching: Keypoints, others: Keypoints, guesses: list[DetectedHand]
+    ) -> tuple[Keypoints, Keypoints]:
+        """Many looks at hands that touch, where none is known for certain.
+
+        Returns:
+            The best look at the first of them, or at what is there instead; all looks.
+        """
+        ways = _all_ways([*guesses, on_top_of(touching, 0)])
+        looks = explore(self._stages, self._image, ways, touching, _ROUNDS)
+        return looks.take([_best_look(looks, touching, others)]), looks
+
     def _pair(self, touching: Keypoints, others: Keypoints) -> Keypoints:
         """Of hands that touch, the first and its partner, if any, after many looks if need be."""
         known = Keypoints.concatenate(touching.take([0]), others)
@@ -118,12 +130,10 @@ class PartnerSearch:
             return touching.take([0, named.look])
         alone = touching.trust[0] * (1 - touching.neighbour[0, 0])
         share = _MUCH_SHARE if alone > _SURELY_ALONE else _LEAST_SHARE
-        guesses = self._guesses(known, 0, claimed=alone < _ALONE, share=share)
+        guesses = self.guesses(known, 0, claimed=alone < _ALONE, share=share)
         if len(touching) == 1 and not guesses:
             return touching
-        ways = _all_ways([*guesses, on_top_of(touching, 0)])
-        looks = explore(self._stages, self._image, ways, touching, _ROUNDS)
-        first = looks.take([_best_look(looks, touching, others)])
+        first, looks = self.look_around(touching, others, guesses)
         known = Keypoints.concatenate(first, others)
         seen = best_partner(self._detections, known, 0, looks, self._least_score)
         if seen.log_odds >= _BELIEVED:
@@ -146,7 +156,7 @@ class PartnerSearch:
     def _partner(self, known: Keypoints, k: int) -> Keypoints:
         """The hand that touches hand ``k`` and is not known, or none."""
         claimed = bool(known.neighbour[k, 0] >= _LEAST_CLAIM)
-        guesses = self._guesses(known, k, claimed=claimed, share=_LEAST_SHARE)
+        guesses = self.guesses(known, k, claimed=claimed, share=_LEAST_SHARE)
         if not guesses:
             return Keypoints.nothing()
         looks = explore(self._stages, self._image, guesses, known.take([k]), rounds=0)
@@ -158,7 +168,7 @@ class PartnerSearch:
             best = best_partner(self._detections, known, k, looks, self._least_score)
         return looks.take([best.look] if best.log_odds >= _BELIEVED else [])
 
-    def _guesses(
+    def guesses(
         self, known: Keypoints, k: int, *, claimed: bool, share: float
     ) -> list[DetectedHand]:
         """Where there may be another hand beside hand ``k``: at most two places.

@@ -18,22 +18,35 @@ from knuckle.pose.duplicates import covered, same_hand, shared_pixels
 
 #: Hands that touch are mostly the two of one person: how much less likely two of a side are.
 _SAME_SIDE_ODDS = 0.5
-#: Log odds that the best look shows a second hand, by what tells of it: see ``_log_odds_of``. A
-#: logistic regression over 144 rendered pairs that touch and 134 single hands.
-_BIAS, _PER_WORTH, _PER_CLAIM, _PER_CLAIM_BACK, _PER_SHARE = -1.05, 0.5, 0.4, 0.2, 10.0
+#: Log odds that the best look shows a second hand: these, and so much for each thing that tells of
+#: one, see ``Partner.tells``. From ``benchmarks/odds.py``.
+_BIAS = -0.7
+_PER_TELL = np.array([1.9, 0.2, 0.1, 6.5])
 #: The mask counts so far around two hands, in extents of the larger one.
 _AROUND = 1.2
 
 
 class Partner(NamedTuple):
-    """Number of a look, and the log odds that it shows the second hand of a pair."""
+    """A look that may show the second hand of a pair.
+
+    Attributes:
+        look: its number.
+        tells: (4,) what tells that it does: log odds of its worth, of the known hand's claim that
+            there is a neighbour, and of the look's own claim, and the share of the detector's mask
+            that each of the two explains and the other does not, the lesser one.
+    """
 
     look: int
-    log_odds: float
+    tells: np.ndarray
+
+    @property
+    def log_odds(self) -> float:
+        """That it is a second hand."""
+        return float(_BIAS + _PER_TELL @ self.tells) if self.look >= 0 else -np.inf
 
 
 #: No look may be one.
-NOBODY = Partner(-1, -np.inf)
+NOBODY = Partner(-1, np.zeros(len(_PER_TELL)))
 
 
 def best_partner(
@@ -52,7 +65,7 @@ def best_partner(
         least_score: what scores less is no hand.
 
     Returns:
-        The look and the log odds that it is a second hand, or ``NOBODY``.
+        The look, or ``NOBODY``.
     """
     best, most = -1, 0.0
     others = [j for j in range(len(known)) if j != k]
@@ -62,7 +75,9 @@ def best_partner(
             best, most = (i, worth) if worth > most else (best, most)
     if best < 0:
         return NOBODY
-    return Partner(best, _log_odds_of(detections, known, k, looks, best, most))
+    claims = _logit(most), _logit(known.neighbour[k, 0]), _logit(looks.neighbour[best, 0])
+    explained = _explained_apart(detections, known, k, looks, best)
+    return Partner(best, np.array([*claims, explained]))
 
 
 def _worth(known: Keypoints, k: int, looks: Keypoints, i: int) -> float:
@@ -73,13 +88,12 @@ def _worth(known: Keypoints, k: int, looks: Keypoints, i: int) -> float:
     return float(looks.trust[i]) * apart * odds
 
 
-def _log_odds_of(
-    detections: Detections, known: Keypoints, k: int, looks: Keypoints, i: int, worth: float
+def _explained_apart(
+    detections: Detections, known: Keypoints, k: int, looks: Keypoints, i: int
 ) -> float:
-    """Log odds that look ``i`` shows a second hand beside hand ``k``.
+    """How much of the detector's mask each of two hands explains that the other does not.
 
-    By its worth, by what each says of a neighbour, and by how much of the detector's mask each
-    explains that the other does not: the lesser share of the two.
+    The lesser of the two shares of the mask around them.
     """
     cells_px = detections.cells_px[detections.shows_hand]  # (C, 2)
     crops = known.crops[k], looks.crops[i]
@@ -87,14 +101,7 @@ def _log_odds_of(
     reach = _AROUND * max(crop.size_px for crop in crops) / MARGIN
     near_px = cells_px[np.linalg.norm(cells_px - middle, axis=-1) < reach]
     first, second = covered(known, k, near_px), covered(looks, i, near_px)
-    share = min((second & ~first).sum(), (first & ~second).sum()) / max(len(near_px), 1)
-    return float(
-        _BIAS
-        + _PER_WORTH * _logit(worth)
-        + _PER_CLAIM * _logit(known.neighbour[k, 0])
-        + _PER_CLAIM_BACK * _logit(looks.neighbour[i, 0])
-        + _PER_SHARE * share
-    )
+    return float(min((second & ~first).sum(), (first & ~second).sum()) / max(len(near_px), 1))
 
 
 def _logit(probability: float) -> float:

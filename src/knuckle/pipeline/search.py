@@ -12,7 +12,7 @@ from knuckle.crop import Crop
 from knuckle.detect import Detections
 from knuckle.pipeline.overlooked import PartnerSearch, neighbours
 from knuckle.pipeline.settings import CAUTION, TrackerSettings
-from knuckle.pipeline.stages import Stages
+from knuckle.pipeline.stages import Stages, detected_odds
 from knuckle.pose import Keypoints
 from knuckle.pose.duplicates import extent_px
 from knuckle.track.association import is_known, is_near, share_inside
@@ -40,12 +40,14 @@ class Candidate:
     Attributes:
         hand: as detected.
         crop: what to look at.
+        log_odds: that it is a hand, beside what a look at the crop will tell.
         side_odds: how much likelier than by its looks the crop's side is.
     """
 
     hand: DetectedHand
     crop: Crop
-    side_odds: float
+    log_odds: float = 0.0
+    side_odds: float = 1.0
 
 
 class Search:
@@ -136,18 +138,24 @@ class Search:
         """A hand that was lost here is likelier than a new one: its side is taken."""
         near = [t for t in doubtful if is_near(hand, t.predict(time_s), t.unseen_s(time_s))]
         awaited = {track.side for track in near}
+        log_odds = float(detected_odds([hand])[0])
         if len(awaited) != 1:
-            return Candidate(hand, self._stages.crop_of(hand), 1.0)
+            return Candidate(hand, self._stages.crop_of(hand), log_odds)
         crop = self._stages.crop_of(replace(hand, side=awaited.pop()))
-        return Candidate(hand, crop, _AWAITED_SIDE_ODDS)
+        return Candidate(hand, crop, log_odds, _AWAITED_SIDE_ODDS)
 
     def look_closer(
         self, image: np.ndarray, candidates: Sequence[Candidate], first: Keypoints, time_s: float
     ) -> Keypoints:
         """The hands among the candidates, after another look where the first does not suffice."""
-        odds = np.array([candidate.side_odds for candidate in candidates])
-        looked = self._stages.look_again(image, first, odds)
-        is_hand = looked.score >= self._settings.score_threshold
+        odds = np.array([each.log_odds for each in candidates])
+        side_odds = np.array([each.side_odds for each in candidates])
+        looked = self._stages.look_again(image, first, odds, side_odds)
+        # The detector may speak against a look, not for it: here others follow, and what is
+        # mistaken for a hand once, and stands still, is mistaken in every frame.
+        least = self._settings.score_threshold
+        is_hand = (looked.seen >= least) & (looked.score >= least)
+        looked = looked.believing(-looked.log_odds)
         for i in np.flatnonzero(~is_hand).tolist():
             self._refuted.note(candidates[i].hand, time_s)
         return looked.take(np.flatnonzero(is_hand))
@@ -174,7 +182,7 @@ class Search:
     def claimed(self, time_s: float) -> list[Candidate]:
         """Hands that the looks at the last frame have shown beside others, unless in vain."""
         return [
-            Candidate(hand, self._stages.crop_of(hand), 1.0)
+            Candidate(hand, self._stages.crop_of(hand))
             for hand in self._claimed
             if not self._was_no_hand(hand, time_s)
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -24,6 +25,10 @@ from knuckle.runtime import Network, weights_folder
 _HOPELESS = 0.1
 #: The detector may name so many more than wanted: seen from close by, some turn out to be none.
 _SPARE_CANDIDATES = 2
+#: What a detector's score tells beside a look from close by: the two err independently. Log odds
+#: per log odds, and those that tell nothing; no score beyond 0.95 is believed. Fitted to
+#: detections in rendered frames and on photographs (``benchmarks/odds.py``).
+_PER_DETECTED, _TELLS_NOTHING, _SUREST = 1.3, -0.2, 0.95
 #: A second look wins unless it is clearly less sure: its crop fits better.
 _SECOND_LOOK_BONUS = 1.1
 #: A side is believed at the first look from this probability on; else the other is tried as well.
@@ -118,7 +123,11 @@ class Stages:
         return self.keypoint_estimator(image, crops) if crops else Keypoints.nothing()
 
     def look_again(
-        self, image: np.ndarray, first: Keypoints, side_odds: np.ndarray | None = None
+        self,
+        image: np.ndarray,
+        first: Keypoints,
+        log_odds: np.ndarray | None = None,
+        side_odds: np.ndarray | None = None,
     ) -> Keypoints:
         """A second look at hands whose crops a detector or a person has drawn, where it is needed.
 
@@ -131,24 +140,34 @@ class Stages:
         Args:
             image: (H, W, 3) uint8 RGB.
             first: the first look.
+            log_odds: (N,) that each is a hand, for other reasons (``detected_odds``).
             side_odds: (N,) how much likelier the sides of these crops are for other reasons.
 
         Returns:
             What is known of each hand, in order.
         """
         odds = np.ones(len(first)) if side_odds is None else side_odds
-        owners, crops = [], []
+        believed = np.zeros(len(first)) if log_odds is None else log_odds
+        first = first.believing(believed)
+        owners: list[int] = []
+        crops: list[Crop] = []
         for i in np.flatnonzero(first.score > _HOPELESS).tolist():
-            closer = self._closer(first, i, odds[i])
-            owners += [i] * len(closer)
-            crops += closer
-        looks = Keypoints.concatenate(first, self.look(image, crops))
+            deserved = self._closer(first, i, odds[i])
+            owners += [i] * len(deserved)
+            crops += deserved
+        closer = self.look(image, crops).believing(believed[owners])
+        looks = Keypoints.concatenate(first, closer)
         owner = np.array([*range(len(first)), *owners], int)
         same_side = [looks.side(k) == first.side(i) for k, i in enumerate(owner)]
         worth = looks.trust * np.where(same_side, odds[owner], 1.0)
         worth[len(first) :] *= _SECOND_LOOK_BONUS
         best = looks.take(_best_of_each(owner, worth))
         return best.averaged_with(first)
+
+    def look_at_detected(self, image: np.ndarray, detections: Detections) -> Keypoints:
+        """All that the detector has named, seen from close by, in its order."""
+        first = self.look(image, [self.crop_of(hand) for hand in detections.hands])
+        return self.look_again(image, first, detected_odds(detections.hands))
 
     def look_more(self, image: np.ndarray, found: Keypoints) -> Keypoints:
         """The same hands, each seen through ``settings.looks`` crops in all."""
@@ -225,6 +244,13 @@ class Stages:
             return evidence, placement.place(evidence)
         offsets_mm = self.pair_stage(keypoints, evidence, camera, couples)
         return evidence, place_couples(evidence, couples, offsets_mm)
+
+
+def detected_odds(hands: Sequence[DetectedHand]) -> np.ndarray:
+    """(N,) log odds that a detection is a hand, to be added to those of a look at it."""
+    scores = np.array([hand.score for hand in hands])
+    inside = np.clip(scores, 1 - _SUREST, _SUREST)
+    return _PER_DETECTED * (np.log(inside / (1 - inside)) - _TELLS_NOTHING)
 
 
 def _nearby(crop: Crop, number: int) -> Crop:

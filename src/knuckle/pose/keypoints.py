@@ -17,6 +17,8 @@ from knuckle.runtime import Network
 _RIM = 0.05
 #: Two looks whose joints are so far apart, as a share of the hand, are at different hands.
 _ANOTHER = 0.15
+#: A look is not believed to be surer than this of a hand, or of its absence.
+_SUREST = 0.999
 #: A keypoint is found if it lies within this share of the hand's extent.
 _NEAR = 0.1
 
@@ -36,6 +38,7 @@ class Keypoints:
         pixels: (N, P, P, 3) uint8, what the crops show.
         features: (N, 21, F) image features at the keypoints.
         neighbour: (N, 6) 0..1 that another hand is in the crop, and where (``NeighbourCodec``).
+        log_odds: (N,) that this is a hand, by what else is known of it; 0 says nothing.
     """
 
     crops: tuple[Crop, ...]
@@ -48,6 +51,7 @@ class Keypoints:
     pixels: np.ndarray
     features: np.ndarray
     neighbour: np.ndarray
+    log_odds: np.ndarray
 
     def __len__(self) -> int:
         return len(self.crops)
@@ -67,8 +71,8 @@ class Keypoints:
         return self.sigma_crop * scale[:, None]
 
     @cached_property
-    def score(self) -> np.ndarray:
-        """(N,) 0..1: it is a hand, and its keypoints are to be found.
+    def seen(self) -> np.ndarray:
+        """(N,) 0..1: the look shows a hand, and its keypoints are to be found.
 
         What only looks like a hand from afar gives keypoints all over the crop, and their sigmas
         say so. Errors are Laplacian: one is below e with probability 1 - exp(-e / sigma).
@@ -78,9 +82,19 @@ class Keypoints:
         return self.presence * near.mean(axis=-1)
 
     @cached_property
+    def score(self) -> np.ndarray:
+        """(N,) 0..1: this is a hand, by the look and by what else is known."""
+        inside = np.clip(self.seen, 1 - _SUREST, _SUREST)
+        believed = 1 / (1 + (1 / inside - 1) * np.exp(-self.log_odds))
+        return np.where(self.log_odds == 0, self.seen, believed)
+
+    @cached_property
     def trust(self) -> np.ndarray:
-        """(N,) 0..1: it is a hand, and the crop shows it as the right hand it should be."""
-        return self.score * self.right
+        """(N,) 0..1: the look shows a hand, and as the right hand that it should be.
+
+        This tells looks at one place apart, of which all else that is known holds alike.
+        """
+        return self.seen * self.right
 
     def side(self, index: int) -> Side:
         """The side that crop ``index`` was cut for: only left hands are mirrored."""
@@ -117,6 +131,7 @@ class Keypoints:
             pixels=np.empty((0, 0, 0, 3), np.uint8),
             features=empty.reshape(0, N_JOINTS, 0),
             neighbour=empty.reshape(0, 1 + NeighbourCodec.N_VALUES),
+            log_odds=empty,
         )
 
     def take(self, indices: Sequence[int] | np.ndarray) -> Keypoints:
@@ -135,7 +150,16 @@ class Keypoints:
             pixels=self.pixels[i],
             features=self.features[i],
             neighbour=self.neighbour[i],
+            log_odds=self.log_odds[i],
         )
+
+    def believing(self, log_odds: np.ndarray) -> Keypoints:
+        """The same looks, if these are hands more or less likely than they show.
+
+        Args:
+            log_odds: (N,) what something else says of each, which is independent of the looks.
+        """
+        return replace(self, log_odds=self.log_odds + log_odds)
 
     def split(self, count: int) -> tuple[Keypoints, Keypoints]:
         """The first ``count`` crops, and the rest."""
@@ -188,6 +212,7 @@ class Keypoints:
             pixels=join("pixels"),
             features=join("features"),
             neighbour=join("neighbour"),
+            log_odds=join("log_odds"),
         )
 
 
@@ -239,4 +264,5 @@ class KeypointEstimator:
             pixels=pixels,
             features=found["features"],
             neighbour=found["neighbour"],
+            log_odds=np.zeros(len(crops)),
         )

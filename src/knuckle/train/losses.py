@@ -16,7 +16,7 @@ from knuckle.models.pair import PairOutput
 #: Weights bring each term to the same order once training is under way.
 _POINT, _MAP, _SPREAD = 0.25, 0.25, 0.2
 _VISIBLE, _PRESENT, _SIDE, _MASK = 0.2, 0.3, 0.3, 0.5
-_HAS_NEIGHBOUR, _NEIGHBOUR = 0.2, 0.5
+_HAS_NEIGHBOUR, _NEIGHBOUR = 0.4, 0.6
 _DEPTH, _DEPTH_SPREAD = 1.5, 0.1
 _JOINT, _BONE, _DIRECTION, _JOINT_SPREAD = 6.0, 3.0, 1.0, 0.1
 _BONE_DEPTH = 0.4

@@ -104,6 +104,7 @@ class OptimiserSettings:
         clip: largest norm of the gradient.
         average: decay of the moving average of the weights that is exported.
         frozen_blocks: first backbone blocks left at their ImageNet weights.
+        only: train only the weights whose names begin so (``keypoints.beside``), or empty: all.
     """
 
     kind: Literal["adamw", "muon"] = "adamw"
@@ -116,6 +117,7 @@ class OptimiserSettings:
     clip: float = 5.0
     average: float = 0.998
     frozen_blocks: int = 0
+    only: str = ""
 
 
 @dataclass(frozen=True)

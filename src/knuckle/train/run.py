@@ -59,6 +59,7 @@ def train(recipe: Recipe, runs: Path = Path("runs"), *, fresh: bool = False) -> 
     L.seed_everything(recipe.seed, workers=True, verbose=False)
     module = MODULES[recipe.kind](recipe)
     _start_from(module, recipe)
+    _train_only(module, recipe.optimiser.only)
     checkpoint = folder / "last.ckpt"
     resume = checkpoint if checkpoint.exists() and not fresh else None
     if resume:
@@ -184,6 +185,22 @@ def _trainer(recipe: Recipe, folder: Path) -> L.Trainer:
 def _sittings(curves: Path) -> int:
     """How often the run was started before: each sitting keeps its own curves."""
     return len(list(curves.iterdir())) if curves.is_dir() else 0
+
+
+def _train_only(module: TrainedModule, prefix: str) -> None:
+    """Leave all weights as they are whose names do not begin with ``prefix``.
+
+    Raises:
+        ValueError: no name does.
+    """
+    chosen = [name for name, _ in module.named_parameters() if name.startswith(prefix)]
+    if not chosen:
+        parts = sorted({".".join(name.split(".")[:2]) for name, _ in module.named_parameters()})
+        there_are = ", ".join(parts)
+        raise ValueError(f"only = {prefix!r}: no weight is named so; there are {there_are}")
+    for name, parameter in module.named_parameters():
+        if not name.startswith(prefix):
+            parameter.requires_grad_(False)
 
 
 def _start_from(module: TrainedModule, recipe: Recipe) -> None:

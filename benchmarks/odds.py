@@ -1,0 +1,241 @@
+"""What tells of a hand, and how much: the log odds that the pipeline adds up, fitted anew.
+
+    python benchmarks/odds.py [--weights DIR]
+
+Rendered scenes like those of the stress set, but others: hands alone in every light and sleeve, and
+pairs that touch. Two questions are asked of them.
+
+- Is what the detector names a hand, by its score and by the look at it? The constants are those of
+  ``pipeline.stages.detected_odds``.
+- Does the best of many looks around a hand show a second one? By what tells of it, the constants of
+  ``pipeline.partner``. And where it does not: was the second hand ever seen?
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from knuckle import metrics
+from knuckle.data.shards import read_shard, write_shard
+from knuckle.pipeline import EstimatorSettings
+from knuckle.pipeline.overlooked import PartnerSearch
+from knuckle.pipeline.partner import best_partner
+from knuckle.pipeline.stages import Stages
+from knuckle.pose import Keypoints
+from knuckle.pose.duplicates import without_duplicates
+from knuckle.sample import HandLabel, Sample
+from stress_scenes import AXES, render
+
+#: The stress set ends long before this scene.
+_FIRST_SCENE, _SCENES_APART = 1000, 300
+#: Axis, bin and how many scenes of it.
+SCENES = (
+    ("two hands", "touching", 60),
+    ("two hands", "clasped, folded", 60),
+    ("two hands", "gripping", 60),
+    ("two hands", "crossing", 60),
+    ("two hands", "apart", 60),
+    ("base", "base", 60),
+    ("worn", "long sleeve", 60),
+    ("view", "over the wrist", 40),
+    ("view", "thumb's edge", 40),
+    ("worn", "thick glove", 40),
+)
+#: A look whose joints are as near as this share of the hand's box shows it; one whose detection was
+#: nearer to a hand than that, but which does not show it, counts neither way.
+_SHOWS, _NEAR = 0.35, 0.4
+#: No probability is believed beyond 1 in 200 while odds are fitted.
+_SUREST = 0.995
+
+
+@dataclass(frozen=True)
+class Second:
+    """What many looks said of the second hand of a scene that has one, or has none.
+
+    Attributes:
+        there: whether there is one beside the hand that was found first.
+        shown: whether the best look shows it.
+        ever_seen: whether any look does.
+        tells: (4,) of the best look.
+    """
+
+    there: bool
+    shown: bool
+    ever_seen: bool
+    tells: np.ndarray
+
+
+# --- scenes --------------------------------------------------------------------------------------
+
+
+def scenes(folder: Path) -> list[Sample]:
+    """All scenes, rendered at the first call and kept in ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    numbers = range(len(SCENES))
+    with get_context("spawn").Pool() as pool:
+        paths = pool.map(partial(_kept, folder=folder), numbers, chunksize=1)
+    return [sample for path in paths for sample in read_shard(path)]
+
+
+def _kept(number: int, folder: Path) -> Path:
+    axis, name, count = SCENES[number]
+    path = folder / f"odds-{number}.tar"
+    if not path.exists():
+        first = _FIRST_SCENE + number * _SCENES_APART
+        samples = (render(first + i, AXES[axis][name]) for i in range(count))
+        write_shard(path, samples, quality=95)
+    return path
+
+
+# --- what is seen in them ------------------------------------------------------------------------
+
+
+def detected(stages: Stages, sample: Sample) -> list[tuple[float, float, bool]]:
+    """(detector's score, what the look shows, is it a hand) of each detection that is clear."""
+    detections = stages.detect(sample.image)
+    looks = stages.look_at_detected(sample.image, detections)
+    rows = []
+    for i, hand in enumerate(detections.hands):
+        shows = any(_shows(looks, i, truth) for truth in sample.hands)
+        if shows or not any(_is_near(hand.centre_px, truth) for truth in sample.hands):
+            rows.append((hand.score, float(looks.seen[i]), shows))
+    return rows
+
+
+def second(stages: Stages, sample: Sample) -> Second | None:
+    """The best look for a second hand beside the first; None where no first one is found."""
+    detections = stages.detect(sample.image)
+    found = stages.look_at_detected(sample.image, detections)
+    found = found.take(np.flatnonzero(found.score >= stages.settings.score_threshold))
+    found = found.take(np.argsort(-found.trust, kind="stable"))
+    found = found.take(without_duplicates(found)).take(range(min(len(found), 1)))
+    if not len(found):
+        return None
+    search, nobody = PartnerSearch(stages, sample.image, detections), Keypoints.nothing()
+    guesses = search.guesses(found, 0, claimed=True, share=0.0)
+    first, looks = search.look_around(found, nobody, guesses)
+    best = best_partner(detections, first, 0, looks, 0.0)
+    if best.look < 0:
+        return None
+    distances = [_distance(first, 0, truth) for truth in sample.hands]
+    rest = [truth for i, truth in enumerate(sample.hands) if i != int(np.argmin(distances))]
+    rest = [truth for truth in rest if truth.visible is None or truth.visible.sum() >= 5]
+    return Second(
+        there=bool(rest),
+        shown=any(_shows(looks, best.look, truth) for truth in rest),
+        ever_seen=any(_shows(looks, i, truth) for truth in rest for i in range(len(looks))),
+        tells=best.tells,
+    )
+
+
+def _distance(looks: Keypoints, i: int, truth: HandLabel) -> float:
+    return float(metrics.keypoint_error_share(looks.points_px[i], truth.joints_px, truth.valid))
+
+
+def _shows(looks: Keypoints, i: int, truth: HandLabel) -> bool:
+    return _distance(looks, i, truth) < _SHOWS
+
+
+def _is_near(centre_px: Sequence[float], truth: HandLabel) -> bool:
+    points = truth.joints_px[truth.valid]
+    low, high = points.min(axis=0), points.max(axis=0)
+    gap = np.linalg.norm(np.asarray(centre_px) - (low + high) / 2)
+    return bool(gap < _NEAR * (high - low).max())
+
+
+# --- odds ----------------------------------------------------------------------------------------
+
+
+def fit(tells: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Logistic regression by Newton's method, the slopes a little towards 0.
+
+    Args:
+        tells: (N, F).
+        truth: (N,) bool.
+
+    Returns:
+        (1 + F,) log odds: of nothing, and per unit of each tell.
+    """
+    x, odds = np.c_[np.ones(len(tells)), tells], np.zeros(tells.shape[1] + 1)
+    ridge = np.diag(np.r_[1e-6, np.full(tells.shape[1], 0.1)])
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-x @ odds))
+        slope = x.T @ (truth - p) - ridge @ odds
+        odds += np.linalg.solve(x.T @ (x * (p * (1 - p))[:, None]) + ridge, slope)
+    return odds
+
+
+def logit(probability: np.ndarray) -> np.ndarray:
+    """Log odds of probabilities, none beyond ``_SUREST``."""
+    inside = np.clip(probability, 1 - _SUREST, _SUREST)
+    return np.log(inside / (1 - inside))
+
+
+def report_detected(rows: Iterable[tuple[float, float, bool]]) -> None:
+    """The odds of what the detector names."""
+    scores, seen, truth = (np.array(column) for column in zip(*rows, strict=True))
+    nothing, per_detected, per_seen = fit(np.c_[logit(scores), logit(seen)], truth)
+    print(f"{len(truth)} detections, {int(truth.sum())} of them hands\n")
+    print(
+        f"Per log odds of a look, {per_detected / per_seen:.2f} per log odds of a detection, which "
+        f"tells nothing at {-nothing / per_detected:.2f}.\n"
+    )
+    both = nothing + per_detected * logit(scores) + per_seen * logit(seen)
+    print("| by | hands missed | others taken for hands |\n|---|---|---|")
+    for name, odds in (("the look", logit(seen)), ("both", both)):
+        print(
+            f"| {name} | {int((truth & (odds < 0)).sum())} | {int((~truth & (odds >= 0)).sum())} |"
+        )
+
+
+def report_second(answers: Sequence[Second]) -> None:
+    """The odds of a second hand, and where those are lost that there are."""
+    tells = np.array([answer.tells for answer in answers])
+    shown = np.array([answer.shown for answer in answers])
+    odds = fit(tells, shown)
+    print("\nLog odds of a second hand: " + ", ".join(f"{value:.2f}" for value in odds))
+    log_odds = odds[0] + tells @ odds[1:]
+    counts: Counter[str] = Counter()
+    for answer, believed in zip(answers, log_odds >= 0, strict=True):
+        if answer.there:
+            counts["second hands"] += 1
+            counts["never seen"] += not answer.ever_seen
+            counts["seen, not the best look"] += answer.ever_seen and not answer.shown
+            counts["the best look, not believed"] += bool(answer.shown and not believed)
+            counts["believed"] += bool(answer.shown and believed)
+        else:
+            counts["no second hand"] += 1
+        counts["something else believed"] += bool(believed and not answer.shown)
+    print("\n| | scenes |\n|---|---|")
+    for name, count in counts.items():
+        print(f"| {name} | {count} |")
+
+
+@dataclass(frozen=True)
+class Odds:
+    """Fit the log odds, and say what they decide."""
+
+    weights: Path | None = None
+    """Folder of networks; by default those that ship."""
+    folder: Path = Path("runs/odds")
+    """Where the scenes are kept."""
+
+    def run(self) -> None:
+        """Print both reports."""
+        stages = Stages(EstimatorSettings(weights_dir=self.weights, threads=2))
+        samples = scenes(self.folder)
+        report_detected(row for sample in samples for row in detected(stages, sample))
+        report_second([a for sample in samples if (a := second(stages, sample)) is not None])
+
+
+if __name__ == "__main__":
+    import tyro
+
+    tyro.cli(Odds).run()
