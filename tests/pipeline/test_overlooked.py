@@ -333,6 +333,14 @@ def test_where_one_hand_is_wanted_no_partner_is_looked_for() -> None:
     assert len(hands) == 1 and asked == 0
 
 
+def test_where_one_hand_is_wanted_a_mixture_of_two_is_resolved() -> None:
+    first, second = hand(-80), hand(80, "left", 60)
+    stages: Any = Eyes([first, second], claims=0.9)
+    mixture = replace(stages.seen(first), right=np.array([0.6]))
+    (one,) = search(stages, [first, second], [first]).told_apart(mixture, 1).right
+    assert one > 0.9
+
+
 @pytest.mark.parametrize(("score", "looked"), [(0.99, False), (0.7, True)])
 def test_beside_a_hand_that_is_surely_alone_little_is_not_looked_at(
     score: float, looked: bool

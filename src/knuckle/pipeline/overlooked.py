@@ -34,6 +34,8 @@ _LEAST_SHARE = 0.12
 #: Beside a hand that is one and stands alone with this probability it is mostly a forearm, unless
 #: it is as much as this share.
 _SURELY_ALONE, _MUCH_SHARE = 0.9, 0.5
+#: A look that is trusted so far is not one at two hands at once.
+_NO_MIXTURE = 0.75
 #: A hand of which only the place was detected explains so much of the mask there.
 _EXPLAINED = 0.3
 #: Log odds from which on a second hand is believed: one that was come upon, and one that was
@@ -79,7 +81,9 @@ class PartnerSearch:
             The hands, each once; two that touch stand together.
         """
         hands, rest = Keypoints.nothing(), found if len(found) else self._at_surest_detection()
-        while len(rest) and len(hands) < room - 1:
+        while len(rest) and len(hands) < room:
+            if len(hands) == room - 1 and rest.trust[0] >= _NO_MIXTURE:
+                break  # there is room for this one only, whoever touches it
             near = beside(rest, rest, 0)
             touching = rest.take(near)
             apart = rest.take([i for i in range(len(rest)) if i not in near])
@@ -87,7 +91,6 @@ class PartnerSearch:
             pair = self._pair(touching, others)
             more = self._surely_another(touching, pair, others)
             hands, rest = Keypoints.concatenate(hands, pair), Keypoints.concatenate(more, apart)
-        # Where there is room for one only, it is the best, whoever touches it.
         return Keypoints.concatenate(hands, rest).take(range(min(room, len(hands) + len(rest))))
 
     def overlooked(self, known: Keypoints, room: int) -> Keypoints:
