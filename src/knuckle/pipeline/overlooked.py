@@ -19,7 +19,7 @@ from knuckle.codec import DetectedHand
 from knuckle.detect import Detections
 from knuckle.pipeline.guesses import beside, is_without_partner, on_top_of, turned, unexplained
 from knuckle.pipeline.hypotheses import MOST_CROPS, explore
-from knuckle.pipeline.partner import best_partner
+from knuckle.pipeline.partner import NOBODY, best_partner
 from knuckle.pipeline.settings import CAUTION
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
@@ -128,7 +128,9 @@ class PartnerSearch:
     def _pair(self, touching: Keypoints, others: Keypoints) -> Keypoints:
         """Of hands that touch, the first and its partner, if any, after many looks if need be."""
         known = Keypoints.concatenate(touching.take([0]), others)
-        named = best_partner(self._detections, known, 0, touching, self._least_score)
+        named = NOBODY
+        if len(touching) > 1:
+            named = best_partner(self._detections, known, 0, touching, self._least_score)
         if named.log_odds >= _SURE and touching.side(0) != touching.side(named.look):
             return touching.take([0, named.look])
         alone = touching.trust[0] * (1 - touching.neighbour[0, 0])
@@ -150,6 +152,8 @@ class PartnerSearch:
         known = Keypoints.concatenate(pair, others)
 
         def is_another(i: int) -> bool:
+            if touching.crops[i] in pair.crops:  # one of the pair, as it was
+                return False
             look = touching.take([i])
             best = best_partner(self._detections, known, 0, look, self._least_score)
             return best.log_odds >= _SURE
