@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from dot_world import DotNetworks, blank, mirrored, paint, true_hand, turn
 from knuckle.camera import Camera
+from knuckle.codec import DetectedHand
 from knuckle.pipeline import EstimatorSettings, HandEstimator, HandTracker, TrackerSettings
+from knuckle.pipeline.stages import detected_odds
 from knuckle.results import Frame, HandPose
 
 CAMERA = Camera(300, 310, 155, 122)
@@ -371,3 +373,13 @@ def test_settings_and_options_are_one(dot_weights: Path) -> None:
         weights_dir=dot_weights, max_hands=3, threads=1
     )
     assert HandTracker().settings == TrackerSettings()
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_a_surer_detection_speaks_for_a_hand_and_a_poor_one_against_it(a: float, b: float) -> None:
+    low, high = sorted((a, b))
+    odds = detected_odds([DetectedHand((0.0, 0.0), 50.0, 0.0, "left", s) for s in (low, high)])
+    assert odds[0] <= odds[1] and np.abs(odds).max() < 6  # neither is believed without limit
+    sure, poor = (DetectedHand((0.0, 0.0), 50.0, 0.0, "left", s) for s in (0.9, 0.2))
+    assert detected_odds([poor])[0] < 0 < detected_odds([sure])[0]
+    assert detected_odds([]).shape == (0,)

@@ -134,7 +134,7 @@ class KeypointNetwork(nn.Module):
 class Beside(nn.Module):
     """Whether there is another hand, and where: cells vote, and say from where they speak.
 
-    One dense layer over all cells learnt less: within an hour nearly all of its units were dead.
+    In its place, one dense layer over all cells learnt little, and nearly all of its units died.
     """
 
     def __init__(self, channels: int, map_size: int) -> None:

@@ -25,9 +25,9 @@ from knuckle.runtime import Network, weights_folder
 _HOPELESS = 0.1
 #: The detector may name so many more than wanted: seen from close by, some turn out to be none.
 _SPARE_CANDIDATES = 2
-#: What a detector's score tells beside a look from close by: the two err independently. Log odds
-#: per log odds, and those that tell nothing; no score beyond 0.95 is believed. Fitted to
-#: detections in rendered frames and on photographs (``benchmarks/odds.py``).
+#: What a detector's score tells beside a look from close by, as the two mostly err on other things:
+#: log odds per log odds, and those that tell nothing; no score beyond 0.95 is believed. Fitted to
+#: detections in rendered frames (``benchmarks/odds.py``).
 _PER_DETECTED, _TELLS_NOTHING, _SUREST = 1.3, -0.2, 0.95
 #: A second look wins unless it is clearly less sure: its crop fits better.
 _SECOND_LOOK_BONUS = 1.1
