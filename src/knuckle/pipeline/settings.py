@@ -30,7 +30,8 @@ class EstimatorSettings:
     Attributes:
         max_hands: at most so many hands, the best ones.
         detector_threshold: least score of a hand in the detector, 0..1.
-        score_threshold: least ``HandPose.score`` of a hand, seen from close by, 0..1.
+        score_threshold: least ``HandPose.score`` of a hand, 0..1: by the look from close by, and in
+            single images by the detector's score as well.
         looks: through so many crops, a little apart, each hand is seen; 4 are a few percent more
             exact than 1 and take four times as long for the hand, though not for the detector.
         hand_length_mm: length from wrist to middle fingertip if known; fixes the scale.
