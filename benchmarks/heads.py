@@ -47,11 +47,11 @@ class Trunk(nn.Module):
 
     def __init__(self, size: int, stages: int = STAGES, coarse_blocks: int = COARSE_BLOCKS) -> None:
         super().__init__()
-        settings = KeypointSettings(input_size=size, coarse_blocks=coarse_blocks)
+        settings = KeypointSettings("imagenet", size, (64, 96, 128), coarse_blocks)
         self.network = net = KeypointNetwork(settings)
         self.widths = dict(zip((4, 8, 16), settings.widths, strict=True))
         if stages > 5:
-            net.backbone = EfficientNetLite(stages)
+            net.backbone = EfficientNetLite("imagenet", stages)
             net.lateral["32"] = nn.Conv2d(net.backbone.channels[32], self._WIDTH_32, 1)
             net.down32 = nn.Conv2d(self._WIDTH_32, self.widths[16], 1)
             self.widths[32] = self._WIDTH_32

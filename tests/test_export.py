@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, replace
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -12,7 +13,7 @@ from knuckle import export as exporting
 from knuckle.export import export
 from knuckle.modelcard import ModelCard
 from knuckle.models.detector import DetectorSettings
-from knuckle.models.keypoints import KeypointSettings
+from knuckle.models.keypoints import KeypointNetwork, KeypointSettings
 from knuckle.models.lifter import LifterSettings
 from knuckle.train.modules import MODULES
 from knuckle.train.recipe import OptimiserSettings, Recipe, SourceSettings
@@ -23,8 +24,8 @@ SMALL = Recipe(
     name="small",
     version="test",
     sources=(SourceSettings(shards="nowhere"),),
-    keypoints=KeypointSettings(64, (16, 16, 16), feature_size=8),
-    detector=DetectorSettings(96, width=16),
+    keypoints=KeypointSettings("imagenet", 64, (16, 16, 16), feature_size=8),
+    detector=DetectorSettings("imagenet", 96, width=16),
     lifter=LifterSettings(feature_size=8, width=16, whole_width=64),
     optimiser=OptimiserSettings(minutes=1.0),
 )
@@ -60,6 +61,18 @@ def test_every_kind_exports_and_names_itself(tmp_path, kind, files):
         card = ModelCard.from_metadata(session.get_modelmeta().custom_metadata_map)
         assert card.kind == path.stem
         assert card.version == "test"
+
+
+def test_padding_is_folded_into_the_convolutions(tmp_path):
+    """Where more is padded after than before; ``compare`` holds the numbers."""
+    recipe = replace(SMALL, keypoints=replace(SMALL.keypoints, backbone="landmark"))
+    state = KeypointNetwork(recipe.keypoints).state_dict()
+    exporting.write(exporting._keypoints(recipe, state), tmp_path / "keypoints.onnx")
+    nodes = onnx.load(str(tmp_path / "keypoints.onnx")).graph.node
+    assert not [node for node in nodes if node.op_type == "Pad"]
+    pads = [list(a.ints) for n in nodes if n.op_type == "Conv" for a in n.attribute
+            if a.name == "pads"]  # fmt: skip
+    assert [0, 0, 1, 1] in pads and [1, 1, 2, 2] in pads
 
 
 def test_batch_gives_what_single_pictures_give(tmp_path):

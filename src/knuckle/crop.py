@@ -19,7 +19,7 @@ from knuckle.hand import KNUCKLES, Joint, Side
 
 #: Side of the crop over the side of the tightest upright square around the 21 joints. Fingertips
 #: and skin lie outside the joints, and the crop of the next frame must survive motion.
-MARGIN = 1.5
+MARGIN = 1.4
 #: Distance of the samples where a frame is shrunk a lot, px: each is the mean of two by two.
 _SAMPLED_PX = 2.5
 

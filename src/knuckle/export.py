@@ -17,6 +17,7 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
+from knuckle.crop import MARGIN
 from knuckle.hand import N_JOINTS
 from knuckle.modelcard import ModelCard
 from knuckle.models import efficientnet_lite as lite
@@ -187,6 +188,7 @@ def write(model: Exportable, path: Path, *, half: bool = True) -> None:
             dynamo=False,
         )
     graph = onnx.load(str(partial))
+    _fold_padding(graph)
     if half:
         _store_in_half(graph)
     onnx.helper.set_model_props(graph, model.card.to_metadata())
@@ -226,8 +228,9 @@ def _detector(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
     network = Detector(recipe.detector)
     network.load_state_dict(state)
     size = recipe.detector.input_size
+    shape = lite.ARCHITECTURES[recipe.detector.backbone]
     card = ModelCard(
-        "detector", recipe.version, size, lite.MEAN, lite.STD, units="px", recipe=recipe.name
+        "detector", recipe.version, size, shape.mean, shape.std, units="px", recipe=recipe.name
     )
     image = torch.randint(0, 256, (1, size, size, 3), dtype=torch.uint8)
     # Frames are not square: the runtime leaves out most of the bars beside them.
@@ -243,15 +246,17 @@ def _keypoints(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
     network = KeypointNetwork(recipe.keypoints)
     network.load_state_dict(state)
     size, features = recipe.keypoints.input_size, recipe.keypoints.feature_size
+    shape = lite.ARCHITECTURES[recipe.keypoints.backbone]
     card = ModelCard(
         "keypoints",
         recipe.version,
         size,
-        lite.MEAN,
-        lite.STD,
+        shape.mean,
+        shape.std,
         units="px",
         feature_size=features,
         recipe=recipe.name,
+        extra={"margin": MARGIN},
     )
     crop = torch.randint(0, 256, (1, size, size, 3), dtype=torch.uint8)
     outputs = (
@@ -328,6 +333,57 @@ def _round_to_half(module: nn.Module) -> None:
     for tensor in (*module.parameters(), *module.buffers()):
         if tensor.is_floating_point() and tensor.numel() > 64:
             tensor.copy_(tensor.half().float())
+
+
+def _fold_padding(graph: onnx.ModelProto) -> None:
+    """Let each convolution that follows a padding with zeros pad by itself: one node, one pass.
+
+    The tracer writes the widths of a padding as a chain of nodes around constants; they are what
+    ONNX Runtime would compute when it loads the file.
+    """
+    nodes = graph.graph.node
+    padding = {node.output[0]: node for node in nodes if node.op_type == "Pad"}
+    convolutions = [node for node in nodes if node.op_type == "Conv" and node.input[0] in padding]
+    if not convolutions:
+        return
+    widths = _constants(graph, [padding[node.input[0]].input[1] for node in convolutions])
+    for convolution in convolutions:
+        pad = padding[convolution.input[0]]
+        before_after = widths[pad.input[1]]  # (8,): N, C, H, W before, then after
+        own = next(item for item in convolution.attribute if item.name == "pads")
+        added = [*before_after[2:4], *before_after[6:8]]
+        own.ints[:] = [int(a + b) for a, b in zip(own.ints, added, strict=True)]
+        convolution.input[0] = pad.input[0]
+    _drop_unread(graph)
+
+
+def _constants(graph: onnx.ModelProto, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Values that depend on no input, by name."""
+    outputs = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.INT64, None)
+        for name in dict.fromkeys(names)
+    ]
+    needed = onnx.ModelProto()
+    needed.CopyFrom(graph)
+    del needed.graph.input[:], needed.graph.output[:], needed.graph.initializer[:]
+    needed.graph.output.extend(outputs)
+    _drop_unread(needed)
+    session = onnxruntime.InferenceSession(
+        needed.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    return {item.name: value for item, value in zip(outputs, session.run(None, {}), strict=True)}
+
+
+def _drop_unread(graph: onnx.ModelProto) -> None:
+    """Take out nodes whose outputs nobody reads, last first."""
+    read = {item.name for item in graph.graph.output}
+    kept = []
+    for node in reversed(graph.graph.node):
+        if any(name in read for name in node.output):
+            kept.append(node)
+            read.update(node.input)
+    del graph.graph.node[:]
+    graph.graph.node.extend(reversed(kept))
 
 
 def _store_in_half(graph: onnx.ModelProto) -> None:

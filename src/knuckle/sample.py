@@ -69,6 +69,8 @@ class Sample:
         hand_map: (H, W) uint8, 0 background, i + 1 where ``hands[i]`` is seen, ``UNKNOWN``; or
             None where no masks are known.
         ignore_xyxy: (K, 4) px, places where a hand may be that nobody labelled.
+        decoys_xyxy: (K, 4) px, places that some network took for a hand and that are none: the best
+            examples of "no hand".
         complete: True where every hand in the picture is either labelled or in ``ignore_xyxy``,
             so that the rest may serve as an example of "no hand".
         key: unique name within its data set, fit for a file name.
@@ -82,6 +84,7 @@ class Sample:
     camera: Camera | None = None
     hand_map: np.ndarray | None = None
     ignore_xyxy: np.ndarray = field(default_factory=lambda: np.zeros((0, 4)))
+    decoys_xyxy: np.ndarray = field(default_factory=lambda: np.zeros((0, 4)))
     complete: bool = True
     key: str
     group: str = ""

@@ -46,7 +46,7 @@ def test_what_is_encoded_decodes_to_the_same_point(head: str, points: torch.Tens
 
 
 def test_the_integral_head_is_the_shipped_one():
-    shipped = KeypointNetwork(KeypointSettings()).eval()
+    shipped = KeypointNetwork(KeypointSettings("imagenet", 128, (64, 96, 128))).eval()
     contender = heads.Contender(imagenet=False).eval()
     missing, _ = contender.trunk.network.load_state_dict(shipped.state_dict(), strict=False)
     assert not missing

@@ -76,6 +76,8 @@ def store_of(points: np.ndarray, world_mm: np.ndarray, side: Side, part: str) ->
         score=np.ones(n, np.float32),
         ignore_offsets=np.zeros(n + 1, np.int64),
         ignore_xyxy=np.zeros((0, 4), np.float32),
+        decoy_offsets=np.zeros(n + 1, np.int64),
+        decoys_xyxy=np.zeros((0, 4), np.float32),
     )
 
 

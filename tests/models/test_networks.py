@@ -7,7 +7,7 @@ import torch
 from knuckle.codec import HeatmapCodec
 from knuckle.hand import N_JOINTS
 from knuckle.models.detector import Detector, DetectorSettings
-from knuckle.models.efficientnet_lite import MEAN, STD, EfficientNetLite, _fold
+from knuckle.models.efficientnet_lite import ARCHITECTURES, EfficientNetLite, _fold
 from knuckle.models.keypoints import KeypointNetwork, KeypointSettings
 from knuckle.models.lifter import Lifter, LifterSettings
 
@@ -44,7 +44,7 @@ def test_imagenet_backbone_tells_pictures_apart():
 
 @pytest.mark.parametrize("size", [96, 128])
 def test_keypoint_shapes_follow_the_input(size):
-    network = KeypointNetwork(KeypointSettings(size, (16, 16, 16), feature_size=8))
+    network = KeypointNetwork(KeypointSettings("landmark", size, (16, 16, 16), feature_size=8))
     out = network(torch.randint(0, 256, (2, size, size, 3), dtype=torch.uint8))
     assert out.keypoints_px.shape == (2, N_JOINTS, 2)
     assert out.mask_logit.shape == (2, size // 2, size // 2)
@@ -53,26 +53,28 @@ def test_keypoint_shapes_follow_the_input(size):
 
 
 def test_keypoints_are_the_means_of_their_maps():
-    settings = KeypointSettings(64, (16, 16, 16))
+    settings = KeypointSettings("landmark", 64, (16, 16, 16))
     out = KeypointNetwork(settings)(torch.randint(0, 256, (1, 64, 64, 3), dtype=torch.uint8))
     points, _ = HeatmapCodec(64, 16).decode(out.log_maps.exp().detach().numpy())
     np.testing.assert_allclose(out.keypoints_px.detach().numpy(), points, atol=1e-3)
 
 
 def test_uint8_and_float_pictures_are_the_same_picture():
-    network = KeypointNetwork(KeypointSettings(64, (16, 16, 16)))
+    network = KeypointNetwork(KeypointSettings("landmark", 64, (16, 16, 16)))
     crop = torch.randint(0, 256, (1, 64, 64, 3), dtype=torch.uint8)
     torch.testing.assert_close(network(crop).keypoints_px, network(crop.float()).keypoints_px)
 
 
 def test_normalisation_is_that_of_the_card():
-    detector = Detector(DetectorSettings(64, width=16))
     grey = torch.full((1, 4, 4, 3), 200, dtype=torch.uint8)
-    assert detector.normalise(grey)[0, 0, 0, 0] == pytest.approx((200 - MEAN[0]) / STD[0])
+    for features, shape in ARCHITECTURES.items():
+        detector = Detector(DetectorSettings(features, 64, width=16))
+        expected = (200 - shape.mean[0]) / shape.std[0]
+        assert detector.normalise(grey)[0, 0, 0, 0] == pytest.approx(expected)
 
 
 def test_detector_shapes_match_its_codec():
-    settings = DetectorSettings(96, width=16)
+    settings = DetectorSettings("imagenet", 96, width=16)
     out = Detector(settings)(torch.randint(0, 256, (2, 96, 96, 3), dtype=torch.uint8))
     cells = settings.codec.map_size
     assert out.peak_logit.shape == (2, 2, cells, cells)

@@ -10,13 +10,12 @@ import pytest
 
 import knuckle
 from knuckle.data.photographs import PhotographStore, is_validation
-from knuckle.models.keypoints import KeypointNetwork, KeypointSettings
 from knuckle.render.scene import CropSettings, World, render_crops
 from knuckle.sample import Sample
 from knuckle.train.mattes import Mattes, hand_masks, matte_of, recomposed
 from knuckle.train.recipe import AugmentSettings, SourceSettings
 from knuckle.train.streams import endless_photographs
-from knuckle.train.weights import load_weights, part_of
+from knuckle.train.weights import finished_keypoints
 
 WEIGHTS = Path(knuckle.__file__).parent / "weights"
 PLAIN = CropSettings(contact=0, second_hand=0, occluder=0, distractor=0, body=0, surface=0)
@@ -48,9 +47,7 @@ def test_no_matte_where_no_hand_is_seen(pictures: list[Sample]) -> None:
 
 
 def test_the_shipped_network_says_where_the_hand_is(pictures: list[Sample]) -> None:
-    network = KeypointNetwork(KeypointSettings())
-    network.load_state_dict(part_of(load_weights(WEIGHTS / "keypoints.onnx"), "keypoints"))
-    masks = hand_masks(network.eval(), pictures)
+    masks = hand_masks(finished_keypoints(WEIGHTS / "keypoints.onnx"), pictures)
     overlaps = []
     for sample, mask in zip(pictures, masks, strict=True):
         hand, seen = sample.hand_map == 1, mask > 0.5
@@ -114,5 +111,6 @@ def _store_of(sample: Sample) -> PhotographStore:
         hand_offsets=none, is_left=np.zeros(0, bool), joints_px=np.zeros((0, 21, 2), np.float32),
         sigma_px=np.zeros((0, 21), np.float32), world_mm=np.zeros((0, 21, 3), np.float32),
         score=np.zeros(0, np.float32), ignore_offsets=none,
-        ignore_xyxy=np.zeros((0, 4), np.float32),
+        ignore_xyxy=np.zeros((0, 4), np.float32), decoy_offsets=none,
+        decoys_xyxy=np.zeros((0, 4), np.float32),
     )  # fmt: skip

@@ -121,7 +121,7 @@ def test_gathered_looks_are_what_the_network_says(tmp_path):
     torch.manual_seed(0)
     samples = [replace(make_sample(seed=i), key=f"k{i}", group=f"k{i}") for i in range(6)]
     write_shard(tmp_path / "crops-000-00001.tar", samples)
-    settings = KeypointSettings(64, (16, 16, 16), feature_size=8)
+    settings = KeypointSettings("imagenet", 64, (16, 16, 16), feature_size=8)
     recipe = Recipe(
         kind="keypoints",
         name="small",
@@ -165,7 +165,7 @@ def test_hands_without_pictures_come_along_with_crops_and_teach_the_lifter(tmp_p
         kind="keypoints",
         posed=3,
         sources=(SourceSettings(shards=str(tmp_path)),),
-        keypoints=KeypointSettings(64, (16, 16, 16), coarse_blocks=1, feature_size=8),
+        keypoints=KeypointSettings("imagenet", 64, (16, 16, 16), coarse_blocks=1, feature_size=8),
         optimiser=OptimiserSettings(batch=4),
     )
     batch = next(iter(training_loader(recipe)))

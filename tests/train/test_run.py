@@ -105,7 +105,7 @@ def test_the_keypoint_module_learns_the_crops_that_it_sees(folder):
         name="few",
         workers=0,
         sources=(SourceSettings(shards="few"),),
-        keypoints=KeypointSettings(64, (16, 16, 16), coarse_blocks=1, feature_size=8),
+        keypoints=KeypointSettings("imagenet", 64, (16, 16, 16), coarse_blocks=1, feature_size=8),
         lifter=LIFTER.lifter,
         augment=AugmentSettings(shift=0, log_scale=0, angle=0, turned=0, other_side=0, no_hand=0,
                                 faults=0, cutout=0),

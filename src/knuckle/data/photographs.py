@@ -19,7 +19,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +32,10 @@ from knuckle.hand import KNUCKLES, SIDES, Joint
 from knuckle.sample import HandLabel, Sample
 
 Part = Literal["train", "validation"]
+
+#: Groups of pictures without a hand are named after their folders, and these folders are held back.
+HAND_FREE = "no_hands/"
+HAND_FREE_HELD_BACK = ("iot", "mslearn", "os_soc", "robotlab")
 
 #: Neighbours in a burst are nearly the same picture: this many stay on one side of the split.
 BURST = 20
@@ -58,7 +62,10 @@ class Packing:
     handless_px: int = 128
     frame_px: int = 320
     frame_quality: int = 72
-    frame_sets: tuple[str, ...] = ("photos_finger_count", "photos_gesture_room", "stereo_video")
+    frame_sets: tuple[str, ...] = (
+        "photos_finger_count", "photos_gesture_room", "photos_more", "photos_more/emrecan_hand",
+        "stereo_video",
+    )  # fmt: skip
     frames_of_video: int = 2
 
 
@@ -85,6 +92,8 @@ class PhotographStore:
         score: (K,) float32, 0..1, the teacher's agreement with itself.
         ignore_offsets: (N + 1,) int64.
         ignore_xyxy: (M, 4) float32.
+        decoy_offsets: (N + 1,) int64.
+        decoys_xyxy: (L, 4) float32, see ``Sample.decoys_xyxy``.
     """
 
     jpeg: np.ndarray
@@ -101,10 +110,12 @@ class PhotographStore:
     score: np.ndarray
     ignore_offsets: np.ndarray
     ignore_xyxy: np.ndarray
+    decoy_offsets: np.ndarray
+    decoys_xyxy: np.ndarray
 
     def __post_init__(self) -> None:
         n = len(self.keys)
-        for name in ("jpeg_offsets", "hand_offsets", "ignore_offsets"):
+        for name in ("jpeg_offsets", "hand_offsets", "ignore_offsets", "decoy_offsets"):
             if len(getattr(self, name)) != n + 1:
                 raise ValueError(
                     f"{name} must have one entry more than there are pictures ({n + 1}), got "
@@ -130,15 +141,36 @@ class PhotographStore:
             image=cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB),
             hands=tuple(self._hand(k) for k in range(hands.start, hands.stop)),
             ignore_xyxy=self.ignore_xyxy[self.ignore_offsets[i] : self.ignore_offsets[i + 1]],
+            decoys_xyxy=self.decoys_xyxy[self.decoy_offsets[i] : self.decoy_offsets[i + 1]],
             complete=bool(self.complete[i]),
             key=str(self.keys[i]),
             group=str(self.groups[i]),
         )
 
-    def part(self, name: Part) -> np.ndarray:
-        """Indices of the pictures of one part, whole groups, the same on every machine."""
+    def part(self, name: Part, datasets: Sequence[str] = ()) -> np.ndarray:
+        """Indices of the pictures of one part, whole groups, the same on every machine.
+
+        Args:
+            name: of the part.
+            datasets: only of these data sets; empty: of all.
+
+        Raises:
+            ValueError: a data set is not in the store.
+        """
+        if unknown := set(datasets) - set(self.datasets.tolist()):
+            there_are = ", ".join(sorted(set(self.datasets.tolist())))
+            raise ValueError(f"no pictures of {sorted(unknown)}; there are {there_are}")
         held_back = np.array([is_validation(str(group)) for group in self.groups], dtype=bool)
-        return np.flatnonzero(held_back if name == "validation" else ~held_back)
+        wanted = np.isin(self.datasets, datasets) if datasets else np.ones(len(self), bool)
+        return np.flatnonzero(wanted & (held_back if name == "validation" else ~held_back))
+
+    def with_decoys(self, decoys: Sequence[np.ndarray]) -> PhotographStore:
+        """The same pictures, (K, 4) px of each that look like hands and are none."""
+        return replace(
+            self,
+            decoy_offsets=_offsets(len(boxes) for boxes in decoys),
+            decoys_xyxy=_stack(decoys, (4,)),
+        )
 
     def save(self, path: str | Path) -> None:
         """Write the store as one npz file; whoever reads it meanwhile sees the old one whole."""
@@ -175,6 +207,8 @@ class PhotographStore:
 
 def is_validation(group: str, share: float = 0.05) -> bool:
     """Whether a group is held back: decided by its name alone."""
+    if group.startswith(HAND_FREE):
+        return group.removeprefix(HAND_FREE) in HAND_FREE_HELD_BACK
     digest = hashlib.sha1(group.encode()).digest()
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
@@ -226,11 +260,11 @@ def pack(labels: Path, root: Path, out: Path, packing: Packing | None = None) ->
     for photo in labelled_photos(labels, root):
         crops += [_cut_hand(photo, k, packing) for k in range(len(photo.hands))]
         if _belongs_to_frames(photo.record, packing):
-            frames.append(_shrink(photo, packing))
+            frames.append(shrink(photo, packing))
         handless += _cut_handless(photo, packing)
     out.mkdir(parents=True, exist_ok=True)
     for name, pictures in (("crops", crops), ("frames", frames), ("handless", handless)):
-        _store(pictures).save(out / f"{name}.npz")
+        store_of(pictures).save(out / f"{name}.npz")
 
 
 def labelled_photos(labels: Path, root: Path) -> Iterator[LabelledPhoto]:
@@ -242,7 +276,7 @@ def labelled_photos(labels: Path, root: Path) -> Iterator[LabelledPhoto]:
         by_file.setdefault((record["dataset"], record["file"]), []).append(record)
     for (dataset, file), of_file in by_file.items():
         for record, image in _images(root / dataset / file, of_file):
-            stem = f"{dataset}-{Path(file).stem}".replace(".", "_")
+            stem = re.sub("[./]", "_", f"{dataset}-{Path(file).with_suffix('')}")
             key = stem if record["frame"] is None else f"{stem}-{record['frame']:06d}"
             yield LabelledPhoto(image, record, key, _group(record, person_of))
 
@@ -299,7 +333,7 @@ def _cut_hand(photo: LabelledPhoto, index: int, packing: Packing) -> PackedPictu
     )
 
 
-def _shrink(photo: LabelledPhoto, packing: Packing) -> PackedPicture:
+def shrink(photo: LabelledPhoto, packing: Packing) -> PackedPicture:
     """The whole picture with all its hands."""
     height, width = photo.image.shape[:2]
     scale = min(packing.frame_px / max(height, width), 1.0)
@@ -401,7 +435,8 @@ def _jpeg(rgb: np.ndarray, quality: int) -> np.ndarray:
     return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].reshape(-1)
 
 
-def _store(pictures: Sequence[PackedPicture]) -> PhotographStore:
+def store_of(pictures: Sequence[PackedPicture]) -> PhotographStore:
+    """Put packed pictures together."""
     hands = [hand for picture in pictures for hand in picture.hands]
     sigma = [
         np.array(hand["spread_px"]) * picture.scale
@@ -423,6 +458,8 @@ def _store(pictures: Sequence[PackedPicture]) -> PhotographStore:
         score=np.array([hand["score"] for hand in hands], dtype=np.float32),
         ignore_offsets=_offsets(len(p.ignore_xyxy) for p in pictures),
         ignore_xyxy=_stack([p.ignore_xyxy for p in pictures], (4,)),
+        decoy_offsets=np.zeros(len(pictures) + 1, np.int64),
+        decoys_xyxy=np.zeros((0, 4), np.float32),
     )
 
 
@@ -444,6 +481,9 @@ def _group(record: dict[str, Any], person_of: dict[str, int]) -> str:
         return f"{dataset}/person-{person_of[file]:03d}"
     if record["frame"] is not None:  # both cameras of a moment together
         return f"{dataset}/{record['frame'] // (3 * BURST)}"
+    crop_of = re.fullmatch(r"(.*)_c\d+\.jpg", file)
+    if crop_of:  # a part of another picture, cut out
+        return f"{dataset}/{crop_of[1]}.jpg"
     burst = re.fullmatch(r"(.*)pic(\d+)\.jpg", file)
     if burst:
         return f"{dataset}/{burst[1]}{int(burst[2]) // BURST}"

@@ -344,6 +344,9 @@ PHOTO_SETS = (
     PhotoSet("photos_gesture_room", "*.jpg", tiles={"quick": (0.5,), "full": (0.5, 0.3)}),
     PhotoSet("photos_sign_digits", "*.jpg", wholes=(1.5, 1.15, 2.0), filled=True),
     PhotoSet("stereo_video", "cam*_test.mp4", tiles={"full": (0.6,)}, every=3),
+    PhotoSet("photos_more/emrecan_hand", "images/*.jpg", tiles={"quick": (0.5,), "full": (0.3,)}),
+    PhotoSet("photos_more", "*/images/*.jpg", tiles={"full": (0.5,)}),
+    PhotoSet("photos_more", "*/hard/*.jpg", wholes=(1.3, 1.0, 0.7), tiles={"full": (0.5,)}),
 )
 
 
@@ -683,13 +686,14 @@ def photographs(root: Path, photo_set: PhotoSet, done: set) -> Iterator[Photo]:
     files = sorted((root / photo_set.folder).glob(photo_set.pattern))
     order = np.random.default_rng(0).permutation(len(files))
     for path in (files[i] for i in order):
+        name = path.relative_to(root / photo_set.folder).as_posix()
         if path.suffix == ".mp4":
             yield from _frames(path, photo_set, done)
-        elif (photo_set.folder, path.name, None) not in done:
+        elif (photo_set.folder, name, None) not in done:
             image = cv2.imread(str(path))
             if image is None:
                 raise ValueError(f"{path} is not an image OpenCV can read; remove it or repair it")
-            yield Photo(photo_set, path.name, None, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+            yield Photo(photo_set, name, None, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
 
 
 def _frames(path: Path, photo_set: PhotoSet, done: set) -> Iterator[Photo]:

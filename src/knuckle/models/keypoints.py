@@ -1,8 +1,9 @@
 """The keypoint network: a crop becomes 21 keypoints, their trust, the hand's mask, and features.
 
-The first five stages of an ImageNet backbone, a small top-down pyramid (Lin et al. 2017) of plain
-convolutions up to stride 4, one probability map per joint whose mean is the keypoint (integral
-regression, Sun et al. 2018). The same maps pool image features at the joints for the lifter.
+The first five stages of a backbone (``efficientnet_lite``), a small top-down pyramid (Lin et al.
+2017) of plain convolutions up to stride 4, one probability map per joint whose mean is the keypoint
+(integral regression, Sun et al. 2018). The same maps pool image features at the joints for the
+lifter.
 """
 
 from __future__ import annotations
@@ -24,17 +25,32 @@ class KeypointSettings:
     """Size of the keypoint network.
 
     Attributes:
-        input_size: side of the crop, px; a multiple of 32.
+        backbone: whose features the network starts from, and so its backbone's shape.
+        input_size: side of the crop, px; a multiple of 16.
         widths: channels of the pyramid at strides 4, 8 and 16.
         coarse_blocks: further convolutions at stride 16, where the whole hand is seen and a
             block costs a quarter of one at stride 8.
         feature_size: channels of the image features handed to the lifter, per joint.
     """
 
-    input_size: int = 128
-    widths: tuple[int, int, int] = (64, 96, 128)
+    backbone: lite.Features = "landmark"
+    input_size: int = 144
+    widths: tuple[int, int, int] = (48, 96, 128)
     coarse_blocks: int = 2
     feature_size: int = 32
+
+    @classmethod
+    def of_weights(cls, weights: dict[str, Tensor], input_size: int) -> KeypointSettings:
+        """The size that a network with these weights, by name, has."""
+        blocks = {name.split(".")[1] for name in weights if name.startswith("coarse16.")}
+        w4, w8, w16 = (len(weights[f"lateral.{stride}.weight"]) for stride in (4, 8, 16))
+        return cls(
+            backbone=lite.features_with_stem(len(weights["backbone.stem.weight"])),
+            input_size=input_size,
+            widths=(w4, w8, w16),
+            coarse_blocks=len(blocks),
+            feature_size=len(weights["token.3.weight"]) - 2,
+        )
 
     @property
     def codec(self) -> HeatmapCodec:
@@ -64,9 +80,9 @@ class KeypointNetwork(nn.Module):
         super().__init__()
         self.settings = settings
         w4, w8, w16 = settings.widths
-        # The last two stages cost a third of the time and hold two thirds of the weights; without
-        # them more is learnt in the same time.
-        self.backbone = lite.EfficientNetLite(stages=5)
+        # The last stages cost a third of the time and hold two thirds of the weights; without them
+        # more is learnt in the same time.
+        self.backbone = lite.EfficientNetLite(settings.backbone, stages=5)
         channels = self.backbone.channels
         self.lateral = nn.ModuleDict(
             {
@@ -91,17 +107,30 @@ class KeypointNetwork(nn.Module):
         )
         self.whole = nn.Linear(128, 2)
         self.beside = Beside(w16, settings.input_size // 16)
-        self.normalise = lite.Normalise()
+        self.normalise = lite.Normalise(settings.backbone)
         cells = torch.tensor(settings.codec.cell_centres_px, dtype=torch.float32)
         self.register_buffer("cells", cells, persistent=False)
+        #: Whether training computes the convolutions in bfloat16 (``OptimiserSettings.half``).
+        self.half_in_training = False
 
     def forward(self, crops: Tensor) -> KeypointOutput:
         """(N, S, S, 3) RGB, 0..255, uint8 or float -> what it shows."""
+        half = self.training and self.half_in_training
+        with torch.autocast(crops.device.type, torch.bfloat16, enabled=half):
+            p4, p8, p16 = self._pyramid(crops)
+        # Means of maps need more digits than bfloat16 has.
+        return self._read(p4.float(), p8.float(), p16.float())
+
+    def _pyramid(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Features at strides 4, 8 and 16, each (N, C, S / stride, S / stride)."""
         levels = self.backbone(self.normalise(crops))
         p16 = self.coarse16(self.merge16(self.lateral["16"](levels[16])))
         p8 = self.merge8(self.lateral["8"](levels[8]) + double(self.down16(p16)))
         p4 = self.merge4(self.lateral["4"](levels[4]) + double(self.down8(p8)))
+        return p4, p8, p16
 
+    def _read(self, p4: Tensor, p8: Tensor, p16: Tensor) -> KeypointOutput:
+        """What the features say."""
         log_maps = self.maps(p4).flatten(2).log_softmax(dim=-1)  # (N, 21, cells)
         weights = log_maps.exp()
         side = self.settings.codec.map_size

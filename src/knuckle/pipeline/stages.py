@@ -10,7 +10,7 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.codec import DetectedHand
-from knuckle.crop import MARGIN, Crop
+from knuckle.crop import Crop
 from knuckle.detect import Detections, Detector
 from knuckle.hand import Side, other_side
 from knuckle.mask import CropMask, without_overlap
@@ -108,7 +108,7 @@ class Stages:
         """The crop of a detected hand."""
         return Crop(
             hand.centre_px,
-            max(hand.size_px, 1.0) * MARGIN,
+            max(hand.size_px, 1.0) * self.keypoint_estimator.crop_margin,
             hand.angle,
             mirror=hand.side == "left",
             out_size=self.keypoint_estimator.crop_size,
@@ -116,7 +116,10 @@ class Stages:
 
     def crop_around(self, joints_px: np.ndarray, side: Side) -> Crop:
         """The crop of a hand whose joints (21, 2) are known."""
-        return Crop.from_joints(joints_px, side, out_size=self.keypoint_estimator.crop_size)
+        network = self.keypoint_estimator
+        return Crop.from_joints(
+            joints_px, side, out_size=network.crop_size, margin=network.crop_margin
+        )
 
     def look(self, image: np.ndarray, crops: list[Crop]) -> Keypoints:
         """One look at each crop, all in one batch."""

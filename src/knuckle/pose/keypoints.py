@@ -17,6 +17,8 @@ from knuckle.runtime import Network
 _RIM = 0.05
 #: Two looks whose joints are so far apart, as a share of the hand, are at different hands.
 _ANOTHER = 0.15
+#: Of networks that do not say with which margin they were trained.
+_MARGIN_UNSAID = 1.5
 #: A look is not believed to be surer than this of a hand, or of its absence.
 _SUREST = 0.999
 #: A keypoint is found if it lies within this share of the hand's extent.
@@ -245,6 +247,11 @@ class KeypointEstimator:
     def crop_size(self) -> int:
         """``out_size`` that crops must have."""
         return self._network.card.input_size
+
+    @property
+    def crop_margin(self) -> float:
+        """Side of a crop over that of the square around the joints, as in training."""
+        return float(self._network.card.extra.get("margin", _MARGIN_UNSAID))
 
     def __call__(self, image: np.ndarray, crops: Sequence[Crop]) -> Keypoints:
         """Look at crops of an image (H, W, 3) uint8 RGB."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.codec import DetectedHand, DetectionCodec, HeatmapCodec, NeighbourCodec
-from knuckle.crop import Crop, CropView, Letterbox
+from knuckle.crop import MARGIN, Crop, CropView, Letterbox
 from knuckle.hand import BONES, N_JOINTS, Joint, other_side
 from knuckle.sample import UNKNOWN, HandLabel, Sample
 from knuckle.train.recipe import AugmentSettings
@@ -28,6 +28,10 @@ _SAME_DEFINITION = np.ones(N_JOINTS)
 _SAME_DEFINITION[Joint.WRIST], _SAME_DEFINITION[Joint.THUMB_CMC] = 0.2, 0.5
 #: Share of the photographs that are stretched; of these the depth of bones is no longer known.
 _STRETCHED = 0.5
+#: Of pictures with decoys, so often one of these is shown where a hand would be.
+_DECOY = 0.75
+#: Decoys are cut out as a detector would, and then looked at again as a hand would: off by so much.
+_DECOY_SHIFT, _DECOY_LOG_SCALE = 0.08, 0.2
 #: Hands smaller than this in the detector's picture are left out, px.
 _SMALLEST_PX = 12.0
 #: A hand of which so many joints are seen in the crop of another one is its neighbour; of which
@@ -129,6 +133,8 @@ def empty_crop_example(
     """A crop of a part of the picture that shows no hand; None if no such part was found."""
     if not sample.complete:
         return None
+    if len(sample.decoys_xyxy) and rng.random() < _DECOY:
+        return _no_hand(sample, _around_decoy(sample, rng, codec.input_size), codec)
     height, width = sample.image.shape[:2]
     taken = [_square(hand) for hand in sample.hands]
     taken += [
@@ -144,11 +150,26 @@ def empty_crop_example(
         if clear:
             angle = float(rng.uniform(-np.pi, np.pi))
             crop = Crop((x, y), size, angle, bool(rng.random() < 0.5), codec.input_size)
-            example = _nothing(codec)
-            example["image"] = crop.cut(sample.image)
-            example["mask_weight"] = np.ones_like(example["mask"])
-            return example
+            return _no_hand(sample, crop, codec)
     return None
+
+
+def _around_decoy(sample: Sample, rng: np.random.Generator, out_size: int) -> Crop:
+    """The crop that a network would cut around something that it takes for a hand."""
+    box = sample.decoys_xyxy[int(rng.integers(len(sample.decoys_xyxy)))].astype(np.float64)
+    x, y = (box[:2] + box[2:]) / 2
+    size = max(float((box[2:] - box[:2]).max()), 1.0) * MARGIN
+    angle, mirror = float(rng.uniform(-np.pi, np.pi)), bool(rng.random() < 0.5)
+    crop = Crop((float(x), float(y)), size, angle, mirror, out_size)
+    return crop.jittered(rng, shift=_DECOY_SHIFT, log_scale=_DECOY_LOG_SCALE, angle=0.0)
+
+
+def _no_hand(sample: Sample, crop: Crop, codec: HeatmapCodec) -> Example:
+    """The example of a crop that surely shows no hand."""
+    example = _nothing(codec)
+    example["image"] = crop.cut(sample.image)
+    example["mask_weight"] = np.ones_like(example["mask"])
+    return example
 
 
 def frame_example(
@@ -301,13 +322,21 @@ def _square(hand: HandLabel) -> tuple[float, float, float]:
     return float(x), float(y), float((high - low).max())
 
 
+def _square_of_box(box_xyxy: np.ndarray) -> tuple[float, float, float]:
+    """Middle and side of the square around a box."""
+    x0, y0, x1, y1 = (float(v) for v in box_xyxy)
+    return (x0 + x1) / 2, (y0 + y1) / 2, max(x1 - x0, y1 - y0)
+
+
 def _frame_window(sample: Sample, rng: np.random.Generator, size: int) -> Crop:
     """Which square of the picture the detector is shown: a crop around nobody in particular."""
     height, width = sample.image.shape[:2]
     x, y, side = (width - 1) / 2, (height - 1) / 2, float(max(width, height))
     kind = rng.random()
-    if kind < 0.4 and sample.hands:
-        hx, hy, hand = _square(sample.hands[int(rng.integers(len(sample.hands)))])
+    squares = [_square(hand) for hand in sample.hands]
+    squares += [_square_of_box(box) for box in sample.decoys_xyxy]
+    if kind < 0.4 and squares:
+        hx, hy, hand = squares[int(rng.integers(len(squares)))]
         side = min(hand * float(rng.uniform(1.6, 5.0)), side)
         x, y = hx + float(rng.normal(0, 0.15)) * side, hy + float(rng.normal(0, 0.15)) * side
     elif kind < 0.55:

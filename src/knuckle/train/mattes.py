@@ -25,10 +25,10 @@ from knuckle.crop import Crop
 from knuckle.data.photographs import PhotographStore
 from knuckle.hand import KNUCKLES, Joint
 from knuckle.mask import guided_filter
-from knuckle.models.keypoints import KeypointNetwork, KeypointSettings
+from knuckle.models.keypoints import KeypointNetwork
 from knuckle.render.shading import linear_from_srgb
 from knuckle.sample import Sample
-from knuckle.train.weights import load_weights, part_of
+from knuckle.train.weights import finished_keypoints
 
 #: Pictures are cut out at this size: GrabCut is slow, and the guided filter finds the edges again.
 _CUT_PX = 112
@@ -237,9 +237,7 @@ class _Arguments:
 def main() -> None:
     """The command line."""
     args = tyro.cli(_Arguments)
-    network = KeypointNetwork(KeypointSettings())
-    network.load_state_dict(part_of(load_weights(args.weights), "keypoints"))
-    mattes = gather(PhotographStore.load(args.store), network.eval())
+    mattes = gather(PhotographStore.load(args.store), finished_keypoints(args.weights))
     mattes.save(args.out)
     good = int((np.diff(mattes.offsets) > 0).sum())
     print(f"{good} of {len(mattes)} pictures have a matte: {args.out}")

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from knuckle.models.detector import Detector
 from knuckle.models.efficientnet_lite import EfficientNetLite
 from knuckle.models.keypoints import KeypointNetwork, KeypointOutput
+from knuckle.models.landmark_features import load_landmark_features
 from knuckle.models.lifter import Lifter, LifterOutput
 from knuckle.models.pair import Pair, PairOutput, place
 from knuckle.models.temporal import Temporal, TemporalState
@@ -101,7 +102,8 @@ class KeypointModule(TrainedModule):
     def __init__(self, recipe: Recipe) -> None:
         super().__init__(recipe)
         self.keypoints = KeypointNetwork(recipe.keypoints)
-        self.keypoints.backbone.load_imagenet()
+        _start_features(self.keypoints.backbone, recipe, recipe.start_keypoints)
+        self.keypoints.half_in_training = recipe.optimiser.half
         self.lifter = Lifter(recipe.lifter)
         freeze(self.keypoints.backbone, recipe.optimiser.frozen_blocks)
 
@@ -271,7 +273,7 @@ class DetectorModule(TrainedModule):
     def __init__(self, recipe: Recipe) -> None:
         super().__init__(recipe)
         self.detector = Detector(recipe.detector)
-        self.detector.backbone.load_imagenet()
+        _start_features(self.detector.backbone, recipe, recipe.start_detector)
         freeze(self.detector.backbone, recipe.optimiser.frozen_blocks)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
@@ -325,6 +327,24 @@ def rate_at(progress: float, settings: OptimiserSettings) -> float:
     warm = min(progress / settings.warmup, 1.0) if settings.warmup > 0 else 1.0
     cool = min((1.0 - progress) / settings.decay, 1.0) if settings.decay > 0 else 1.0
     return settings.rate * max(min(warm, cool), 0.01)
+
+
+def _start_features(backbone: EfficientNetLite, recipe: Recipe, start: str) -> None:
+    """Give a backbone features that have seen pictures, unless whole networks are taken over.
+
+    Raises:
+        ValueError: the recipe does not say from what it starts.
+    """
+    if backbone.features == "imagenet":
+        backbone.load_imagenet()
+    elif recipe.start_backbone:
+        load_landmark_features(backbone, recipe.start_backbone)
+    elif not start:
+        raise ValueError(
+            f"recipe {recipe.name!r}: a backbone of {backbone.features!r} features starts from "
+            "hand_landmark_full.tflite of mediapipe 0.10.21: name it as start_backbone, or name "
+            "trained weights as start_keypoints or start_detector"
+        )
 
 
 def freeze(backbone: EfficientNetLite, blocks: int) -> None:

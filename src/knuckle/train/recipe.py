@@ -34,6 +34,8 @@ class SourceSettings:
         looks: what a keypoint network said (``train/looks.py``), or empty; for the lifter.
         mattes: of a store of crops (``train/mattes.py``), or empty: some of its hands are then put
             before other backgrounds, see ``AugmentSettings.recomposed``.
+        datasets: of a store of photographs only those of these data sets; empty: all. So that some
+            are drawn more often than others.
         share: how often to draw from it, relative to the other sources; of looks, their share of
             a batch, whose rest are posed hands.
     """
@@ -42,6 +44,7 @@ class SourceSettings:
     photographs: str = ""
     looks: str = ""
     mattes: str = ""
+    datasets: tuple[str, ...] = ()
     share: float = 1.0
 
     def __post_init__(self) -> None:
@@ -49,6 +52,8 @@ class SourceSettings:
             raise ValueError("a source needs exactly one of shards =, photographs = and looks =")
         if self.mattes and not self.photographs:
             raise ValueError("mattes = belong to photographs =")
+        if self.datasets and not self.photographs:
+            raise ValueError("datasets = belong to photographs =")
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,9 @@ class OptimiserSettings:
         batch: samples per step.
         clip: largest norm of the gradient.
         average: decay of the moving average of the weights that is exported.
-        frozen_blocks: first backbone blocks left at their ImageNet weights.
+        frozen_blocks: first backbone blocks left as they were at the start.
+        half: the keypoint network's convolutions in bfloat16 while it trains; processors with AMX
+            do them several times faster. GPUs always do.
         only: train only the weights whose names begin so (``keypoints.beside``), or empty: all.
     """
 
@@ -117,6 +124,7 @@ class OptimiserSettings:
     clip: float = 5.0
     average: float = 0.998
     frozen_blocks: int = 0
+    half: bool = False
     only: str = ""
 
 
@@ -141,6 +149,8 @@ class Recipe:
             for one. Each takes batches of its own.
         start_keypoints, start_lifter, start_detector: checkpoints to start from; the temporal stage
             and the pair stage follow the lifter named here.
+        start_backbone: ``hand_landmark_full.tflite``, where the backbone's shape is "landmark" and
+            nothing else says from what it starts (``models/landmark_features.py``).
         start_partly: take over only what has the same name and shape, after a change of a network;
             the rest begins anew.
         validate_minutes: time between validations and checkpoints.
@@ -166,6 +176,7 @@ class Recipe:
     start_keypoints: str = ""
     start_lifter: str = ""
     start_detector: str = ""
+    start_backbone: str = ""
     start_partly: bool = False
     validate_minutes: float = 10.0
 

@@ -56,6 +56,9 @@ def train(recipe: Recipe, runs: Path = Path("runs"), *, fresh: bool = False) -> 
     folder.mkdir(parents=True, exist_ok=True)
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
+    # The momentum of units that have died fades into denormal numbers, on which Muon's products
+    # take ten times as long.
+    torch.set_flush_denormal(True)
     L.seed_everything(recipe.seed, workers=True, verbose=False)
     module = MODULES[recipe.kind](recipe)
     _start_from(module, recipe)

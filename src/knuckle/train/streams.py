@@ -91,7 +91,7 @@ def validation_loaders(recipe: Recipe, limit: int = 512) -> dict[str, DataLoader
         return {"near": _alone(held_out.fresh_batch())}
     for source in recipe.sources:
         examples = list(_limited(_validation_examples(recipe, source), limit))
-        name = Path(source.shards or source.photographs).name
+        name = "+".join([Path(source.shards or source.photographs).name, *source.datasets])
         dataset = cast("Dataset[Example]", examples)  # a list has all that a dataset needs
         loaders[name] = DataLoader(dataset, batch_size=recipe.optimiser.batch)
     return loaders
@@ -379,7 +379,7 @@ def endless_photographs(
         ValueError: the mattes are those of another store.
     """
     store = PhotographStore.load(source.photographs)
-    pictures = store.part("train")
+    pictures = store.part("train", source.datasets)
     mattes = Mattes.load(source.mattes) if source.mattes else None
     folders = [Path(augment.backgrounds)] if augment.backgrounds else []
     backgrounds = Backgrounds.load(*folders) if mattes else Backgrounds()
@@ -423,7 +423,7 @@ def _validation_examples(recipe: Recipe, source: SourceSettings) -> Iterator[Exa
     samples: Iterator[Sample]
     if source.photographs:
         store = PhotographStore.load(source.photographs)
-        samples = (store.decode(int(i)) for i in store.part("validation"))
+        samples = (store.decode(int(i)) for i in store.part("validation", source.datasets))
     else:
         samples = shards.read(shard_paths(source.shards, "validation"))
     still = AugmentSettings(

@@ -10,6 +10,9 @@ import torch
 from torch import Tensor
 
 from knuckle.modelcard import ModelCard
+from knuckle.models.detector import Detector, DetectorSettings
+from knuckle.models.keypoints import KeypointNetwork, KeypointSettings
+from knuckle.train.recipe import Recipe
 
 #: What ``export`` adds to the name of a weight that it stores in half precision.
 HALF_SUFFIX = "_half"
@@ -37,11 +40,48 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     return {name: value.float() for name, value in state.items()}
 
 
+def finished_keypoints(path: Path) -> KeypointNetwork:
+    """A trained keypoint network, to ask: of a run's ``weights.pt`` or of an exported file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    weights = part_of(load_weights(path), "keypoints")
+    if path.suffix == ".onnx":
+        size = _card(onnx.load(str(path)), path).input_size
+        settings = KeypointSettings.of_weights(weights, size)
+    else:
+        settings = Recipe.load_json(path.with_name("recipe.json")).keypoints
+    network = KeypointNetwork(settings)
+    network.load_state_dict(weights)
+    return network.eval()
+
+
+def finished_detector(path: Path) -> Detector:
+    """A trained detector, to ask: of a run's ``weights.pt`` or of an exported file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    weights = part_of(load_weights(path), "detector")
+    if path.suffix == ".onnx":
+        size = _card(onnx.load(str(path)), path).input_size
+        settings = DetectorSettings.of_weights(weights, size)
+    else:
+        settings = Recipe.load_json(path.with_name("recipe.json")).detector
+    network = Detector(settings)
+    network.load_state_dict(weights)
+    return network.eval()
+
+
+def _card(graph: onnx.ModelProto, path: Path) -> ModelCard:
+    return ModelCard.from_metadata({p.key: p.value for p in graph.metadata_props}, str(path))
+
+
 def _weights_in_graph(path: Path) -> dict[str, Tensor]:
     """The parameters that an exported file holds under their own names."""
     graph = onnx.load(str(path))
-    metadata = {item.key: item.value for item in graph.metadata_props}
-    kind = ModelCard.from_metadata(metadata, str(path)).kind
+    kind = _card(graph, path).kind
     weights = {}
     for tensor in graph.graph.initializer:
         name = tensor.name.removesuffix(HALF_SUFFIX)

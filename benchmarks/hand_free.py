@@ -1,0 +1,207 @@
+"""False hands: what a system takes for a hand in pictures that hold none, and what it finds.
+
+    python benchmarks/hand_free.py --mediapipe-python PEERS/bin/python
+
+Hand-free pictures are those of the folders of ``no_hands`` that are held out of training
+(``data.photographs.HAND_FREE_HELD_BACK``). Beside them stand photographs with a box around each
+hand, which say what a threshold costs: ``photos_finger_count``, those held out of training. Every
+picture is asked on its own, with own detection, at the default settings; the second table goes
+through thresholds, with hands under a fifth of the picture's longer side apart.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from knuckle.data.photographs import HAND_FREE_HELD_BACK, is_validation
+from peers.process import MediaPipe, MediaPipeSettings
+
+#: A hand is found where a box of the answer meets its box by so much (intersection over union).
+_MEETS = 0.3
+#: A hand smaller than this share of the picture's longer side is small.
+_SMALL = 0.2
+_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """A system's hands in one picture: boxes (N, 4) px and scores (N,)."""
+
+    boxes_xyxy: np.ndarray
+    scores: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture and the boxes of its hands, of which there may be none."""
+
+    image: np.ndarray  # (H, W, 3) uint8 RGB
+    boxes_xyxy: np.ndarray  # (N, 4)
+
+
+System = Callable[[Sequence[Picture]], list[Answer]]
+
+
+def hand_free(data: Path) -> list[Picture]:
+    """The held-back pictures without hands."""
+    folders = [data / "no_hands" / name for name in HAND_FREE_HELD_BACK]
+    paths = sorted(path for folder in folders for path in folder.rglob("*.jpg"))
+    if not paths:
+        raise FileNotFoundError(f"no pictures in {', '.join(map(str, folders))}")
+    return [Picture(_read(path), np.zeros((0, 4))) for path in paths]
+
+
+def with_boxes(data: Path) -> list[Picture]:
+    """Photographs with hands, held out of training."""
+    folder = data / "photos_finger_count"
+    boxes = json.loads((folder / "boxes.json").read_text())
+    names = [name for name in sorted(boxes) if is_validation(f"{folder.name}/{name}")]
+    return [
+        Picture(_read(folder / name), np.array([box["box_xyxy"] for box in boxes[name]], float))
+        for name in names
+    ]
+
+
+def _read(path: Path) -> np.ndarray:
+    return cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+
+
+def knuckle_system(weights: Path | None, threshold: float | None = None) -> System:
+    """Knuckle as its users call it, or with another threshold."""
+    from knuckle import HandEstimator
+
+    options = {} if threshold is None else {"score_threshold": threshold}
+    estimator = HandEstimator(weights_dir=weights, **options)
+
+    def answer(pictures: Sequence[Picture]) -> list[Answer]:
+        found = [estimator(picture.image) for picture in pictures]
+        return [
+            Answer(
+                np.array([hand.box_xyxy for hand in hands]).reshape(-1, 4),
+                np.array([hand.score for hand in hands]),
+            )
+            for hands in found
+        ]
+
+    return answer
+
+
+def mediapipe_system(python: Path) -> System:
+    """MediaPipe full, which gives no score for a hand."""
+    peer = MediaPipe(python, MediaPipeSettings(max_hands=8))
+
+    def answer(pictures: Sequence[Picture]) -> list[Answer]:
+        found = peer.predict([picture.image for picture in pictures])
+        boxes = [
+            np.array([[*h.joints_px.min(0), *h.joints_px.max(0)] for h in hands]).reshape(-1, 4)
+            for hands in found
+        ]
+        return [Answer(of_picture, np.ones(len(of_picture))) for of_picture in boxes]
+
+    return answer
+
+
+def found_hands(picture: Picture, boxes_xyxy: np.ndarray) -> np.ndarray:
+    """(N,) bool, which of a picture's hands some box meets."""
+    met = [[_overlap(own, box) >= _MEETS for box in boxes_xyxy] for own in picture.boxes_xyxy]
+    return np.array([any(row) for row in met], bool)
+
+
+def _overlap(a: np.ndarray, b: np.ndarray) -> float:
+    inner = np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None).prod()
+    return float(inner / ((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - inner))
+
+
+def is_small(picture: Picture) -> np.ndarray:
+    """(N,) bool, which of a picture's hands are small."""
+    sides = (picture.boxes_xyxy[:, 2:] - picture.boxes_xyxy[:, :2]).max(axis=1)
+    return sides < _SMALL * max(picture.image.shape[:2])
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a system does at one threshold."""
+
+    per_100: float
+    pictures: float
+    recall: float
+    recall_small: float
+    precision: float
+
+    @classmethod
+    def of(
+        cls,
+        empty: Sequence[Answer],
+        shown: Sequence[Answer],
+        pictures: Sequence[Picture],
+        threshold: float,
+    ) -> Row:
+        """Count the hands that score at least so much."""
+        false = [int((answer.scores >= threshold).sum()) for answer in empty]
+        kept = [answer.boxes_xyxy[answer.scores >= threshold] for answer in shown]
+        found = [found_hands(picture, boxes) for picture, boxes in zip(pictures, kept, strict=True)]
+        every, small = np.concatenate(found), np.concatenate([is_small(p) for p in pictures])
+        given = sum(map(len, kept)) + sum(false)
+        return cls(
+            per_100=100 * sum(false) / len(empty),
+            pictures=float(np.mean(np.array(false) > 0)),
+            recall=float(every.mean()),
+            recall_small=float(every[small].mean()) if small.any() else float("nan"),
+            precision=float(every.sum() / max(given, 1)),
+        )
+
+    def text(self, name: str) -> str:
+        """A line of the table."""
+        return (
+            f"| {name} | {self.per_100:.1f} | {self.pictures:.1%} | {self.recall:.1%} "
+            f"| {self.recall_small:.1%} | {self.precision:.1%} |"
+        )
+
+
+_HEAD = (
+    "| {} | false hands per 100 hand-free pictures | pictures with one | hands found "
+    "| small ones found | precision over both sets |\n|---|---|---|---|---|---|"
+)
+
+
+@dataclass(frozen=True)
+class HandFree:
+    """Count what is taken for a hand and is none, beside the hands that are found."""
+
+    data: Path = Path("../shared/data")
+    """Folder that holds no_hands and photos_finger_count."""
+    mediapipe_python: Path | None = None
+    """Python of an environment with mediapipe==0.10.21 (extra "peers"); left out: Knuckle alone."""
+    weights: Path | None = None
+    """Folder of other networks for Knuckle than those in the package."""
+    every: int = 1
+    """Only each how-manieth picture."""
+
+    def run(self) -> None:
+        """Measure and print."""
+        empty, shown = hand_free(self.data)[:: self.every], with_boxes(self.data)[:: self.every]
+        hands = sum(len(picture.boxes_xyxy) for picture in shown)
+        print(f"{len(empty)} pictures without a hand, {hands} hands in {len(shown)} photographs\n")
+        print(_HEAD.format("system, as it comes"))
+        systems = {"Knuckle": knuckle_system(self.weights)}
+        if self.mediapipe_python is not None:
+            systems["MediaPipe full"] = mediapipe_system(self.mediapipe_python)
+        for name, system in systems.items():
+            print(Row.of(system(empty), system(shown), shown, 0.0).text(name), flush=True)
+        lowest = knuckle_system(self.weights, threshold=min(_THRESHOLDS))
+        answers = lowest(empty), lowest(shown)
+        print("\n" + _HEAD.format("`score_threshold`"))
+        for threshold in _THRESHOLDS:
+            print(Row.of(*answers, shown, threshold).text(f"{threshold:.1f}"))
+
+
+if __name__ == "__main__":
+    import tyro
+
+    tyro.cli(HandFree).run()

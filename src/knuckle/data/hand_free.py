@@ -1,0 +1,85 @@
+"""Pictures that show no hand, packed as a store: what a network must not take for one.
+
+    python -m knuckle.data.hand_free ../shared/data/no_hands runs/data/hand_free.npz
+
+Every picture below the folder is one that somebody has looked at; its first folder is its group,
+some of which are held back (``photographs.HAND_FREE_HELD_BACK``). ``train/decoys.py`` then marks in
+them what networks take for hands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from knuckle.data.photographs import (
+    HAND_FREE,
+    LabelledPhoto,
+    PackedPicture,
+    Packing,
+    PhotographStore,
+    shrink,
+    store_of,
+)
+
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+
+
+def pack_hand_free(root: Path, packing: Packing | None = None) -> PhotographStore:
+    """The pictures below a folder as a store of pictures without hands.
+
+    Raises:
+        FileNotFoundError: there are none.
+        ValueError: one of them cannot be read.
+    """
+    pictures = list(_pictures(root, packing or Packing(frame_px=400)))
+    if not pictures:
+        raise FileNotFoundError(f"no pictures ({', '.join(_SUFFIXES)}) below {root}")
+    return store_of(pictures)
+
+
+def _pictures(root: Path, packing: Packing) -> Iterator[PackedPicture]:
+    for path in sorted(p for p in root.rglob("*") if p.suffix.lower() in _SUFFIXES):
+        bgr = cv2.imread(str(path))
+        if bgr is None:
+            raise ValueError(f"{path} cannot be read: remove it or repair it")
+        name = path.relative_to(root).with_suffix("")
+        record = {
+            "dataset": HAND_FREE.rstrip("/"), "hands": [], "uncertain": [], "complete": True,
+        }  # fmt: skip
+        photo = LabelledPhoto(
+            image=np.ascontiguousarray(bgr[..., ::-1]),
+            record=record,
+            key="-".join(name.parts).replace(".", "_"),
+            group=HAND_FREE + name.parts[0],
+        )
+        yield shrink(photo, packing)
+
+
+@dataclass(frozen=True)
+class PackHandFree:
+    """Pack pictures that show no hand."""
+
+    root: Path
+    """The folder that holds them, in a folder for each source."""
+    out: Path
+    """The npz file to write."""
+
+
+def main() -> None:
+    """Command line of this file."""
+    import tyro
+
+    options = tyro.cli(PackHandFree, config=(tyro.conf.PositionalRequiredArgs,))
+    store = pack_hand_free(options.root)
+    store.save(options.out)
+    held_back = len(store.part("validation"))
+    print(f"{len(store)} pictures, {held_back} of them held back: {options.out}")
+
+
+if __name__ == "__main__":
+    main()
