@@ -7,6 +7,7 @@ pixels, in 8-bit RGB whatever the codec, depth and colour matrix of the file.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import av
 import av.error
@@ -193,7 +194,7 @@ def _as_displayed(image: np.ndarray, frame: VideoFrame) -> np.ndarray:
     A coded (x, y) is shown at (a x + c y, b x + d y); phones and editors write multiples of 90
     degrees, mirrored or not.
     """
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return image
     linear = np.frombuffer(bytes(matrix), np.int32).reshape(3, 3)[:2, :2]
