@@ -19,8 +19,10 @@ from knuckle.video import (
     SourceError,
     SourceNotFoundError,
     SourceUnreadableError,
+    decode,
     open_source,
 )
+from knuckle.video.source import Losses
 
 MAKES = {
     "h264.mp4": {},
@@ -193,7 +195,7 @@ def test_a_damaged_middle_costs_only_what_is_damaged(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", 90, codec="mjpeg", pixel_format="yuvj420p")
     data = bytearray(path.read_bytes())
     middle = len(data) // 2
-    data[middle : middle + 4000] = bytes(4000)
+    data[middle : middle + 2000] = bytes(2000)  # a few pictures' worth
     path.write_bytes(data)
     with open_source(path) as source:
         frames = list(source)
@@ -224,3 +226,84 @@ def test_real_video(shared_data: Path) -> None:
         times = [frame.time_s for frame in source]
     assert len(times) == 378
     np.testing.assert_allclose(np.diff(times), 1 / 30, atol=1e-6)
+
+
+class Shown:
+    """A decoded frame as far as its display matrix and its time go."""
+
+    def __init__(self, linear: tuple[int, int, int, int], time: float | None = None) -> None:
+        a, b, c, d = (65536 * v for v in linear)
+        matrix = np.array([[a, b, 0], [c, d, 0], [0, 0, 1 << 30]], np.int32)
+        self.side_data, self.time = {"DISPLAYMATRIX": matrix.tobytes()}, time
+
+
+ORIENTATIONS = [(a, 0, 0, d) for a in (1, -1) for d in (1, -1)] + [
+    (0, b, c, 0) for b in (1, -1) for c in (1, -1)
+]
+
+
+@pytest.mark.parametrize("linear", ORIENTATIONS)
+def test_every_display_matrix_is_followed_mirrors_too(linear: tuple[int, int, int, int]) -> None:
+    """By its definition: a coded (x, y) is shown at (a x + c y, b x + d y), moved into view."""
+    a, b, c, d = linear
+    coded = np.arange(6).reshape(2, 3)
+    y, x = np.mgrid[:2, :3]
+    shown_x, shown_y = a * x + c * y, b * x + d * y
+    shown_x, shown_y = shown_x - shown_x.min(), shown_y - shown_y.min()
+    expected = np.empty((shown_y.max() + 1, shown_x.max() + 1), int)
+    expected[shown_y, shown_x] = coded
+    np.testing.assert_array_equal(decode._as_displayed(coded, Shown(linear)), expected)
+
+
+def times_of(said: list[float | None]) -> tuple[list[float], Losses]:
+    losses, frames = Losses(), (Shown((1, 0, 0, 1), time) for time in said)
+    return [time_s for _, time_s in decode.timed(frames, 10.0, losses)], losses
+
+
+def test_one_bad_timestamp_moves_no_other() -> None:
+    for bad in (3, 0):
+        said: list[float | None] = [k / 10 for k in range(8)]
+        said[bad] = 1000.0
+        got, losses = times_of(said)
+        assert np.diff(got) == pytest.approx(np.full(7, 0.1), abs=1e-6) or bad == 0
+        assert got[-1] == pytest.approx(0.7) and losses.mistimed == 1
+
+
+def test_a_pause_is_no_bad_timestamp() -> None:
+    got, losses = times_of([0.0, 0.1, 60.0, 60.1, None])
+    assert got == pytest.approx([0.0, 0.1, 60.0, 60.1, 60.2]) and losses.mistimed == 0
+    assert times_of([0.0, 60.0])[0] == [0.0, 60.0]  # the last frame of all
+
+
+def test_a_raw_stream_has_the_rate_that_it_says_or_that_is_given(tmp_path: Path) -> None:
+    path = tmp_path / "raw.h264"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for k in range(12):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(k), format="rgb24")))
+        container.mux(stream.encode(None))
+    with open_source(path) as source:
+        times = [frame.time_s for frame in source]
+    assert source.fps == pytest.approx(30) and times[-1] == pytest.approx(11 / 30, abs=1e-3)
+    with open_source(path, fps=90) as source:
+        assert [frame.time_s for frame in source][-1] == pytest.approx(11 / 90, abs=1e-3)
+
+
+def test_a_small_preview_before_the_video_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "preview.mkv"
+    with av.open(str(path), "w") as container:
+        streams = []
+        for size, disposition in (((32, 24), 0), ((64, 48), 1)):
+            stream = container.add_stream("mpeg4", rate=30)
+            stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+            stream.disposition = disposition
+            streams.append((stream, size))
+        for k in range(5):
+            for stream, size in streams:
+                frame = av.VideoFrame.from_ndarray(picture(k, size), format="rgb24")
+                container.mux(stream.encode(frame))
+        for stream, _ in streams:
+            container.mux(stream.encode(None))
+    with open_source(path) as source:
+        assert source.size == (64, 48) and sum(1 for _ in source) == 5

@@ -7,6 +7,7 @@ pixels, in 8-bit RGB whatever the codec, depth and colour matrix of the file.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import av
 import av.error
@@ -21,14 +22,24 @@ from knuckle.video.source import Losses
 
 #: Errors of libav that mean "these bytes are wrong", as against a bug in the caller.
 DECODE_ERRORS = (av.error.FFmpegError, OSError)
+#: ``AVFMT_NOTIMESTAMPS``.
+_NO_TIMESTAMPS = 0x80
+#: Frames are nearer in time than this, or there was a pause.
+_LEAP_S = 1.0
 
 
 def pictures(
-    container: InputContainer, stream: VideoStream, losses: Losses
+    container: InputContainer, stream: VideoStream, losses: Losses, rate: float | None = None
 ) -> Iterator[tuple[np.ndarray, float]]:
     """Upright RGB images and their presentation times, in order of time.
 
     Packets that cannot be decoded are counted in ``losses`` and passed over.
+
+    Args:
+        container: an open one.
+        stream: its video.
+        losses: counts what is passed over.
+        rate: frames a second, where the file does not say or says something else.
 
     Yields:
         ((H, W, 3) uint8 RGB, seconds).
@@ -36,13 +47,31 @@ def pictures(
     Raises:
         av.error.FFmpegError: the container itself broke; everything before has been yielded.
     """
-    to_rgb, deinterlace = VideoReformatter(), Deinterlacer(stream)
-    clock = Clock(stream)
-    for coded in _decoded(container, stream, losses):
-        for frame in deinterlace(coded):
-            yield _upright(frame, stream, to_rgb), clock(frame.time)
-    for frame in deinterlace(None):
-        yield _upright(frame, stream, to_rgb), clock(frame.time)
+    to_rgb = VideoReformatter()
+    frames = _deinterlaced(_decoded(container, stream, losses), stream)
+    for frame, time_s in timed(frames, rate or frame_rate(container, stream), losses):
+        yield _upright(frame, stream, to_rgb), time_s
+
+
+def brings_times(container: InputContainer) -> bool:
+    """Whether the format has timestamps at all; a raw elementary stream (.h264, .m4v) has none."""
+    return not container.format.flags & _NO_TIMESTAMPS
+
+
+def frame_rate(container: InputContainer, stream: VideoStream) -> float | None:
+    """Frames a second, as the container says, or the coded stream itself where no times are."""
+    if not brings_times(container):
+        said = stream.codec_context.framerate or stream.guessed_rate
+    else:
+        said = stream.average_rate or stream.guessed_rate
+    return float(said) if said else None
+
+
+def _deinterlaced(coded: Iterator[VideoFrame], stream: VideoStream) -> Iterator[VideoFrame]:
+    deinterlace = Deinterlacer(stream)
+    for frame in coded:
+        yield from deinterlace(frame)
+    yield from deinterlace(None)
 
 
 def _decoded(
@@ -62,13 +91,41 @@ def _decoded(
         raise
 
 
+def timed(
+    frames: Iterator[VideoFrame], rate: float | None, losses: Losses
+) -> Iterator[tuple[VideoFrame, float]]:
+    """Frames with their presentation times, which grow.
+
+    A timestamp that leaps ahead of those before *and* after it is an error of the recorder's, and
+    is not followed. To know, the next frame is awaited after a leap, and only then.
+    """
+    clock, held = Clock(rate), None
+    for frame in frames:
+        if held is not None:
+            wrong = frame.time is not None and frame.time < held.time
+            losses.mistimed += wrong
+            yield held, clock(None if wrong else held.time)
+            held = None
+        if clock.leaps(frame.time):
+            held = frame
+        else:
+            yield frame, clock(frame.time)
+    if held is not None:
+        yield held, clock(held.time)
+
+
 class Clock:
     """Presentation times that never stand still, also where the file leaves them out."""
 
-    def __init__(self, stream: VideoStream) -> None:
-        rate = stream.average_rate or stream.guessed_rate
-        self._period_s = float(1 / rate) if rate else 1 / 30
+    def __init__(self, rate: float | None) -> None:
+        self._period_s = 1 / rate if rate else 1 / 30
         self._last_s: float | None = None
+
+    def leaps(self, time_s: float | None) -> bool:
+        """Whether a timestamp is so far ahead that it is a pause or an error."""
+        if time_s is None:
+            return False
+        return time_s - (self._last_s or 0.0) > max(_LEAP_S, 10 * self._period_s)
 
     def __call__(self, time_s: float | None) -> float:
         """The time of the next frame, given what its timestamp says."""
@@ -128,5 +185,22 @@ def _upright(frame: VideoFrame, stream: VideoStream, to_rgb: VideoReformatter) -
         interpolation="FAST_BILINEAR",
         threads=1,
     ).to_ndarray()
-    # libav gives the turn counter-clockwise, which is also the sense of rot90.
-    return np.ascontiguousarray(np.rot90(rgb, round(frame.rotation / 90)))
+    return np.ascontiguousarray(_as_displayed(rgb, frame))
+
+
+def _as_displayed(image: np.ndarray, frame: VideoFrame) -> np.ndarray:
+    """A view of the coded picture, turned and mirrored by the frame's display matrix.
+
+    A coded (x, y) is shown at (a x + c y, b x + d y); phones and editors write multiples of 90
+    degrees, mirrored or not.
+    """
+    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return image
+    linear = np.frombuffer(bytes(matrix), np.int32).reshape(3, 3)[:2, :2]
+    (a, b), (c, d) = linear
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        image, x, y = image.swapaxes(0, 1), c, b
+    else:
+        x, y = a, d
+    return image[:: -1 if y < 0 else 1, :: -1 if x < 0 else 1]

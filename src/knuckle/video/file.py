@@ -8,10 +8,11 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
+from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from knuckle.results import Frame
-from knuckle.video.decode import DECODE_ERRORS, pictures
+from knuckle.video.decode import DECODE_ERRORS, brings_times, frame_rate, pictures
 from knuckle.video.errors import (
     SourceBrokenError,
     SourceEmptyError,
@@ -43,10 +44,11 @@ def open_source(source: str, options: SourceOptions) -> Source:
 
 def from_container(container: InputContainer, name: str, options: SourceOptions) -> Source:
     """The frames of an open container that has an end (also of one that a URL led to)."""
-    if options.fps is not None:
+    if options.fps is not None and brings_times(container):
         container.close()
         raise ValueError(
-            f"{name} brings its own times: an fps is only for folders of images and cameras"
+            f"{name} brings its own times: an fps is only for folders of images, cameras and files "
+            "without times (such as .h264)"
         )
     stream = video_stream(container, name)
     losses = Losses()
@@ -59,23 +61,36 @@ def from_container(container: InputContainer, name: str, options: SourceOptions)
             "video with at least one; record or copy it again"
         ) from None
     height, width = first.image.shape[:2]
-    rate = stream.average_rate or stream.guessed_rate
+    rate = options.fps or frame_rate(container, stream)
     duration_s = declared_end_s(container, stream)
-    n_frames = stream.frames or round((duration_s or 0.0) * float(rate or 0)) or None
-    info = SourceInfo(name, (width, height), float(rate) if rate else None, n_frames, duration_s)
+    n_frames = stream.frames or round((duration_s or 0.0) * (rate or 0)) or None
+    info = SourceInfo(name, (width, height), rate, n_frames, duration_s)
     return Source(info, resumed(first, frames), losses)
 
 
 def video_stream(container: InputContainer, name: str) -> VideoStream:
-    """The container's video, or an error that says what it holds instead."""
+    """The container's video, or an error that says what it holds instead.
+
+    Covers and previews are pictures too: of several, the one that the file names as default is
+    taken, or else the one that libav thinks best.
+    """
+    moving = [s for s in container.streams.video if not is_cover(s)]
     if container.streams.video:
-        stream = container.streams.video[0]
+        default = [s for s in moving if s.disposition & Disposition.default]
+        stream = default[0] if len(default) == 1 else container.streams.best("video")
+        assert isinstance(stream, VideoStream)
         stream.thread_type = "AUTO"
         return stream
     kinds = sorted({str(stream.type) for stream in container.streams})
     container.close()
     found = f"only {' and '.join(kinds)}" if kinds else "nor anything else"
     raise SourceUnreadableError(f"{name} holds no video, {found}: give a file that has pictures")
+
+
+def is_cover(stream: VideoStream) -> bool:
+    """Whether this is a still picture that was attached to a file (its cover, a thumbnail)."""
+    attached = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
+    return bool(stream.disposition & attached)
 
 
 def _frames(
@@ -87,10 +102,12 @@ def _frames(
 ) -> Generator[Frame, None, None]:
     index, time_s, broken = 0, 0.0, False
     with closing(container):
-        end_s = declared_end_s(container, stream)
-        period_s = float(1 / stream.average_rate) if stream.average_rate else 1 / 30
+        end_s = declared_end_s(container, stream) if brings_times(container) else None
+        rate = options.fps or frame_rate(container, stream)
+        period_s = 1 / rate if rate else 1 / 30
+        shown = pictures(container, stream, losses, options.fps)
         try:
-            for index, (image, time_s) in enumerate(pictures(container, stream, losses), start=1):
+            for index, (image, time_s) in enumerate(shown, start=1):
                 yield Frame(image, time_s, index - 1, options.camera)
         except DECODE_ERRORS:
             broken = True
@@ -104,7 +121,7 @@ def _frames(
 
 def _is_cut(at_s: float, period_s: float, end_s: float | None, losses: Losses) -> bool:
     """Whether the last frame ended long before the header says."""
-    if end_s is None:
+    if end_s is None or losses.mistimed:  # the end in the header comes from the same clock
         return False
     # With damage, any gap; without, only one that no rounding of durations explains.
     gap_s = 2 * period_s if losses.damaged else max(1.0, 0.05 * end_s)

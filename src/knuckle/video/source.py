@@ -62,10 +62,12 @@ class Losses:
     Attributes:
         damaged: packets or images that could not be decoded.
         dropped: frames of a live source that were out of date before the tracker was free.
+        mistimed: frames whose timestamp could not be true; they have the time that fits.
     """
 
     damaged: int = 0
     dropped: int = 0
+    mistimed: int = 0
 
 
 class Source(Closable):
@@ -104,7 +106,8 @@ class Source(Closable):
     @property
     def losses(self) -> Losses:
         """What could not be delivered so far."""
-        return Losses(self._losses.damaged, self._losses.dropped + self._background.dropped)
+        dropped = self._losses.dropped + self._background.dropped
+        return Losses(self._losses.damaged, dropped, self._losses.mistimed)
 
     @property
     def fps(self) -> float | None:
