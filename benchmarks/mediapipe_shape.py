@@ -1,4 +1,4 @@
-"""``knuckle.mediapipe`` and MediaPipe on the same pictures: are the answers alike?
+"""``knuckle.mediapipe`` and MediaPipe on the same pictures: how alike the answers are.
 
     python benchmarks/mediapipe_shape.py --folder FOLDER --mediapipe-python .venv-peers/bin/python
 

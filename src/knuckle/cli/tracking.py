@@ -39,7 +39,8 @@ class Track:
     output: Output = None
     """Folder for the results; by default one here that is named after the source."""
     format: str = "npz,json,csv"
-    """What to write, separated by commas: npz, json, csv, parquet, overlay."""
+    """What to write, separated by commas: npz, json, csv, parquet, overlay; for other programs bvh,
+    glb, trc, mot, c3d, dlc, coco, lerobot (docs/formats.md)."""
     overlay: bool = False
     """Also write the video with the hands drawn onto it."""
     camera: File = None
@@ -173,7 +174,7 @@ class Live:
     record: Folder = None
     """Also write the results into this folder."""
     format: str = "npz,json,csv"
-    """What to record, separated by commas: npz, json, csv, parquet, overlay."""
+    """What to record, separated by commas; see knuckle track."""
     camera: File = None
     """Intrinsics as JSON: fx, fy, cx, cy, distortion. Without them a view of 65° is assumed."""
     max_hands: int = 2

@@ -12,12 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.hand import ARTICULATIONS, JOINT_NAMES, N_BONES, N_JOINTS, check_side
 from knuckle.output.errors import OutputError
+from knuckle.output.tidy import to_arrow, to_pandas
 from knuckle.results import Frame, HandPose, TrackedHand
 
 #: Raised when a field changes its meaning or goes away; readers refuse what is newer.
@@ -186,6 +188,14 @@ class Recording:
         """(n,) ``HAND`` of one frame, by its index."""
         first, last = np.searchsorted(self.hands["frame"], [frame, frame + 1])
         return self.hands[first:last]
+
+    def to_pandas(self) -> Any:
+        """A ``pandas.DataFrame`` with a row for each joint of each hand; see ``tidy``."""
+        return to_pandas(self)
+
+    def to_arrow(self) -> Any:
+        """The same as a ``pyarrow.Table``, which polars and DuckDB take as it is."""
+        return to_arrow(self)
 
 
 def pose_from(record: np.ndarray, camera: Camera) -> HandPose:
