@@ -52,6 +52,13 @@ def hand_frame(joints: np.ndarray, side: Side) -> np.ndarray:
     return np.stack([np.cross(y, z), y, z], axis=-1)
 
 
+def aligned(frames: np.ndarray, along: np.ndarray) -> np.ndarray:
+    """Frames (..., 3, 3) with y along directions (..., 3), z as near to where it was as can be."""
+    y = unit(along)
+    z = unit(frames[..., 2] - _dot(frames[..., 2], y) * y)
+    return np.stack([np.cross(y, z), y, z], axis=-1)
+
+
 def quaternions(rotations: np.ndarray) -> np.ndarray:
     """(..., 4) unit quaternions, x, y, z, w, with w >= 0, from rotations (..., 3, 3)."""
     r = np.asarray(rotations, np.float64)

@@ -15,7 +15,7 @@ from importlib import resources
 
 import numpy as np
 
-from knuckle.bones import bone_frames, hand_frame
+from knuckle.bones import aligned, bone_frames, hand_frame
 from knuckle.hand import KNUCKLES, N_BONES, N_JOINTS, Joint, Side, bone_lengths, check_side
 
 #: Bones of the skin: the palm, three for each finger, the forearm, two metacarpals.
@@ -158,14 +158,15 @@ def hand_skin() -> HandSkin:
     np.put_along_axis(weights, data["skin_index"].astype(np.int64), data["skin_weight"], axis=1)
     joints = data["joints_mm"].astype(np.float64)
     pads = bone_frames(joints, "right")
+    along = pads[..., 1].copy()
     pads[_OUR_BONES[:15]] = data["R_hand_from_bone"][_SKIN_BONES[:15]]
     return HandSkin(
         vertices_mm=data["vertices_mm"][kept].astype(np.float64),
         faces=faces.reshape(-1, 3).astype(np.int32),
         nail=data["nail"][kept].astype(np.float64),
-        weights=weights[kept],
+        weights=(weights / weights.sum(axis=1, keepdims=True))[kept],
         joints_mm=joints,
-        R_hand_from_pad=pads,
+        R_hand_from_pad=aligned(pads, along),
     )
 
 

@@ -15,7 +15,7 @@ from functools import cache
 
 import numpy as np
 
-from knuckle.bones import hand_frame, quaternions, unit
+from knuckle.bones import aligned, hand_frame, quaternions
 from knuckle.hand import FINGERS, KNUCKLES, Joint, Side, bone_lengths, check_side
 from knuckle.mesh import hand_skin, pad_frames
 
@@ -117,16 +117,9 @@ def _turns(joints: np.ndarray, side: Side, positions: np.ndarray) -> np.ndarray:
     fingers = []
     for finger in range(1, 5):
         base = positions[1 + 5 * finger]
-        metacarpal = _aligned(pads[finger, 0], positions[2 + 5 * finger] - base)
+        metacarpal = aligned(pads[finger, 0], positions[2 + 5 * finger] - base)
         fingers.append(np.concatenate([metacarpal[None], pads[finger][[1, 2, 3, 3]]]))
     return np.concatenate([whole[None], whole[None], thumb, *fingers])
-
-
-def _aligned(frame: np.ndarray, along: np.ndarray) -> np.ndarray:
-    """The frame with its y along a direction, its z as near to where it was as can be."""
-    y = unit(along)
-    z = unit(frame[:, 2] - (frame[:, 2] @ y) * y)
-    return np.stack([np.cross(y, z), y, z], axis=-1)
 
 
 @cache

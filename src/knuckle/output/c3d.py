@@ -26,7 +26,9 @@ class C3dSink(ExportSink):
     def _export(self, recording: Recording, whole: Path) -> None:
         timeline = Timeline.of(recording)
         names, places_mm = markers(timeline)
-        count, points = len(timeline.times_s), np.moveaxis(places_mm, -1, 0).swapaxes(1, 2)
+        if not len(timeline.times_s):  # a C3D without a frame is none
+            places_mm = np.full((1, len(names), 3), np.nan)
+        count, points = len(places_mm), np.moveaxis(places_mm, -1, 0).swapaxes(1, 2)
         file = _ezc3d().c3d()
         parameters = file["parameters"]["POINT"]
         parameters["RATE"]["value"] = [timeline.rate]

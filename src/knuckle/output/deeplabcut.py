@@ -18,7 +18,8 @@ _COORDINATES = ("x", "y", "likelihood")
 class DeepLabCutSink(ExportSink):
     """Four lines of names, then a row for each frame: both hands, x, y (px) and likelihood.
 
-    Of several hands of a side, the one that is seen most often; empty where there is none.
+    Of several hands of a side, the one that is seen most often; ``nan`` where there is none (pandas
+    takes a first row of nothing for names).
     """
 
     filename = "hands_dlc.csv"
@@ -29,7 +30,7 @@ class DeepLabCutSink(ExportSink):
             rows.writerows(_heads())
             values = keypoint_table(recording)
             for frame, row in zip(recording.frames["frame"].tolist(), values, strict=True):
-                rows.writerow([frame, *("" if np.isnan(v) else f"{v:.3f}" for v in row)])
+                rows.writerow([frame, *(f"{v:.3f}" for v in row)])
 
 
 def _heads() -> list[list[str]]:
@@ -51,4 +52,4 @@ def keypoint_table(recording: Recording) -> np.ndarray:
         rows = np.searchsorted(frames, hands["frame"])
         values[rows, number, :, :2] = hands["joints_px"]
         values[rows, number, :, 2] = hands["joint_score"]
-    return values.reshape(len(frames), -1)
+    return values.reshape(len(frames), len(SIDES) * N_JOINTS * len(_COORDINATES))

@@ -47,10 +47,11 @@ class LeRobotSink(ExportSink):
             shutil.rmtree(self.path)
         super()._open()
         self._pictures = _Pictures(stage_of(self.path), self.info)
-        self._count = 0
+        self._looks, self._count = _Looks(), 0
 
     def _write(self, frame: Frame, hands: Sequence[HandPose]) -> None:
         self._pictures.encode(frame.image, self._count / self._fps)
+        self._looks.add(frame.image)
         self._count += 1
         super()._write(frame, hands)
 
@@ -70,10 +71,9 @@ class LeRobotSink(ExportSink):
         rows = _rows(features, len(recording.frames), self._fps)
         _write_table(whole / _DATA, rows)
         stats = {name: _stats(values) for name, values in rows.items()}
+        stats[_VIDEO] = self._looks.stats()
         _write_table(whole / _EPISODES, _episode(len(recording.frames), self._fps, stats))
-        _write_table(
-            whole / "meta/tasks.parquet", {"task_index": np.zeros(1, int), "task": [_TASK]}
-        )
+        _write_tasks(whole / "meta/tasks.parquet")
         (whole / "meta/stats.json").write_text(json.dumps(_as_lists(stats), indent=1))
         (whole / "meta/info.json").write_text(json.dumps(self._info(features, rows), indent=1))
 
@@ -122,6 +122,31 @@ class _Pictures(OverlaySink):
     """The video without anything drawn onto it."""
 
     filename = "pictures.mp4"
+
+
+class _Looks:
+    """What normalisation needs of the pictures, of every 16th row and column."""
+
+    def __init__(self) -> None:
+        self._sums = np.zeros((2, 3))
+        self._low, self._high = np.ones(3), np.zeros(3)
+        self._pixels = self._frames = 0
+
+    def add(self, image: np.ndarray) -> None:
+        """Another frame."""
+        pixels = image[::16, ::16].reshape(-1, 3) / 255
+        self._sums += pixels.sum(axis=0), (pixels**2).sum(axis=0)
+        self._low = np.minimum(self._low, pixels.min(axis=0))
+        self._high = np.maximum(self._high, pixels.max(axis=0))
+        self._pixels, self._frames = self._pixels + len(pixels), self._frames + 1
+
+    def stats(self) -> dict[str, np.ndarray]:
+        """Per channel, (3, 1, 1)."""
+        mean, square = self._sums / max(self._pixels, 1)
+        std = np.sqrt(np.maximum(square - mean**2, 0))
+        found = {"min": self._low, "max": self._high, "mean": mean, "std": std}
+        shaped = {name: value.reshape(3, 1, 1) for name, value in found.items()}
+        return shaped | {"count": np.array([self._frames])}
 
 
 def _features(recording: Recording) -> dict[str, tuple[np.ndarray, list[str]]]:
@@ -190,7 +215,7 @@ def _episode(count: int, fps: float, stats: Mapping[str, Mapping[str, Any]]) -> 
 
 def _stats(values: np.ndarray) -> dict[str, np.ndarray]:
     """What normalisation needs, per place."""
-    table = values.reshape(len(values), -1).astype(np.float64)
+    table = (values[:, None] if values.ndim == 1 else values).astype(np.float64)
     if not len(table):
         table = np.zeros((1, table.shape[1]))
     return {
