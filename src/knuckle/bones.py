@@ -33,13 +33,13 @@ def bone_frames(joints: np.ndarray, side: Side) -> np.ndarray:
     out_of_palm = palm_frame(joints, side)[..., :, 2]
     inward = np.broadcast_to(out_of_palm[..., None, :], bones[..., 0, :].shape)
     before = bones[..., 0, :]
-    frames = []
+    inwards = np.empty_like(bones)
     for step in range(4):
         along = bones[..., step, :]
-        inward = _turned_with(inward, before, along)
-        frames.append(np.stack([np.cross(along, inward), along, inward], axis=-1))
+        inward = inwards[..., step, :] = _turned_with(inward, before, along)
         before = along
-    return np.stack(frames, axis=-3).reshape(*joints.shape[:-2], N_BONES, 3, 3)
+    frames = np.stack([np.cross(bones, inwards), bones, inwards], axis=-1)
+    return frames.reshape(*joints.shape[:-2], N_BONES, 3, 3)
 
 
 def hand_frame(joints: np.ndarray, side: Side) -> np.ndarray:

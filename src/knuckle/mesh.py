@@ -16,7 +16,7 @@ from importlib import resources
 import numpy as np
 
 from knuckle.bones import aligned, bone_frames, hand_frame
-from knuckle.hand import KNUCKLES, N_BONES, N_JOINTS, Joint, Side, bone_lengths, check_side
+from knuckle.hand import BONES, KNUCKLES, N_BONES, N_JOINTS, Joint, Side, bone_lengths, check_side
 
 #: Bones of the skin: the palm, three for each finger, the forearm, two metacarpals.
 _PALM, _FOREARM, _N_SKIN_BONES = 0, 16, 19
@@ -115,10 +115,13 @@ class HandSkin:
 
     def over(self, joints_mm: np.ndarray) -> np.ndarray:
         """(V, 3) the skin laid over the joints (21, 3) of a right hand."""
-        blended = self.weights @ self._transforms(joints_mm).reshape(_N_SKIN_BONES, 12)
-        blended = blended.reshape(-1, 3, 4)
-        moved = (blended[..., :3] * self.vertices_mm[:, None, :]).sum(-1)
-        return moved + blended[..., 3]
+        return self._weighted @ self._transforms(joints_mm).mT.reshape(-1, 3)
+
+    @cached_property
+    def _weighted(self) -> np.ndarray:
+        """(V, 19 * 4) so that blending is one product with the transposed transforms."""
+        homogeneous = np.concatenate([self.vertices_mm, np.ones((len(self.weights), 1))], axis=1)
+        return (self.weights[..., None] * homogeneous[:, None]).reshape(len(self.weights), -1)
 
     def _transforms(self, joints_mm: np.ndarray) -> np.ndarray:
         """(19, 3, 4) from the flat hand to the joints, for each bone of the skin."""
@@ -127,8 +130,8 @@ class HandSkin:
         ratio = np.full((N_BONES, 3), scale)
         ratio[:, 1] = lengths / self.lengths_mm
         turned = bone_frames(joints_mm, "right") * ratio[:, None, :] @ self.frames.mT  # (20, 3, 3)
-        parents = np.maximum(np.arange(N_BONES), 0) * (np.arange(N_BONES) % 4 > 0)
-        shift = joints_mm[parents] - (turned @ self.joints_mm[parents][..., None])[..., 0]
+        near = BONES[:, 0]
+        shift = joints_mm[near] - (turned @ self.joints_mm[near][..., None])[..., 0]
         transforms = np.empty((_N_SKIN_BONES, 3, 4))
         transforms[_SKIN_BONES] = np.concatenate([turned, shift[..., None]], -1)[_OUR_BONES]
         transforms[[_PALM, _FOREARM]] = self._palm_transform(joints_mm, scale)
@@ -140,7 +143,8 @@ class HandSkin:
         rest = (self.joints_mm - self.joints_mm[0]) @ here
         posed = (joints_mm - joints_mm[0]) @ there
         # The wrist stays where it is; in the plane, what meets the others best.
-        plane = np.linalg.lstsq(rest[_PALM_JOINTS, :2], posed[_PALM_JOINTS, :2], rcond=None)[0]
+        flat = rest[_PALM_JOINTS, :2]
+        plane = np.linalg.solve(flat.T @ flat, flat.T @ posed[_PALM_JOINTS, :2])
         stretch = np.diag([0.0, 0.0, scale])
         stretch[:2, :2] = plane.T
         turn = there @ stretch @ here.T
