@@ -102,6 +102,8 @@ class Stage(Closable):
             self._skin = gui.add_checkbox("Skin", initial_value=False)
             self._turn = gui.add_checkbox("Swing around the hands", initial_value=False)
         self._hands = [HandModel(self.server, index) for index in range(max_hands)]
+        self._shown: Sequence[HandPose] = ()
+        self._skin.on_update(lambda _: self._show_hands(self._shown))
         self._middle_m, self._seen = np.array([0.0, 0.0, 0.6]), False
         self._angle = 0.0
         self.server.on_client_connect(self._look_from_beside)
@@ -124,8 +126,7 @@ class Stage(Closable):
         hands = hands[: len(self._hands)]
         joints_m = np.concatenate([h.joints_mm for h in hands]) / 1000 if hands else None
         with self.server.atomic():
-            for model, hand in zip(self._hands, [*hands, *[None] * len(self._hands)], strict=False):
-                model.show(hand, skin=self._skin.value)
+            self._show_hands(hands)
             if image is not None:
                 self._picture.show(image, hands, camera, joints_m)
             if status is not None:
@@ -134,6 +135,12 @@ class Stage(Closable):
             self._follow(np.median(joints_m, axis=0))
         if self._turn.value:
             self._orbit()
+
+    def _show_hands(self, hands: Sequence[HandPose]) -> None:
+        """Give each model a hand, and none to those that are left over."""
+        self._shown = hands
+        for model, hand in zip(self._hands, [*hands, *[None] * len(self._hands)], strict=False):
+            model.show(hand, skin=self._skin.value)
 
     def say_last(self, text: str) -> None:
         """Leave a line on the page that stays there when the server is gone."""
@@ -205,16 +212,16 @@ class HandModel:
         self._label = server.scene.add_label(
             f"/hands/{index}/label", "", anchor="top-center", visible=False
         )
-        # Only what a picture has to show is sent: the skin when it is asked for.
         self._skin = server.scene.add_mesh_simple(
             f"/hands/{index}/skin",
             (hand_skin().vertices_mm / 1000).astype(np.float32),
             hand_skin().faces.astype(np.uint32),
             color=_SKIN_COLOUR,
-            side="double",  # it is open at the wrist, and a left hand's is turned inside out
+            side="double",  # it is open at the wrist
             visible=False,
         )
         self._side: Side | None = None
+        self._skinned: Side = "right"
 
     def show(self, hand: HandPose | None, *, skin: bool = False) -> None:
         """Take the pose of a hand, or go away."""
@@ -225,7 +232,11 @@ class HandModel:
         if hand is None:
             return
         if skin:
-            self._skin.vertices = (hand.mesh().vertices_mm / 1000).astype(np.float32)
+            mesh = hand.mesh()
+            self._skin.vertices = (mesh.vertices_mm / 1000).astype(np.float32)
+            if hand.side != self._skinned:
+                self._skinned = hand.side
+                self._skin.faces = mesh.faces.astype(np.uint32)
         if hand.side != self._side:
             self._side = hand.side
             self._joints.batched_colors = joint_colours(hand.side)
