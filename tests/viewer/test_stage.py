@@ -16,10 +16,10 @@ from clips import number_of, write_images, write_video
 from fakes import CAMERA, INFO, SIZE, FakeTracker, frame, pose
 from knuckle.camera import Camera
 from knuckle.hand import BONES
-from knuckle.output import SINKS, Recording, RunInfo, open_recording
+from knuckle.output import SINKS, Recording, RunInfo, hands_of, open_recording
 from knuckle.video import SourceNotFoundError, open_source
 from knuckle.viewer.live import Pace, live
-from knuckle.viewer.play import Player, hands_of, pictures_of, view
+from knuckle.viewer.play import Player, pictures_of, view
 from knuckle.viewer.stage import (
     Stage,
     StageSettings,

@@ -23,7 +23,7 @@ from knuckle.output.npz import NpzSink
 from knuckle.output.overlay import OverlaySink
 from knuckle.output.parquet import ParquetSink
 from knuckle.output.places import make_folder, make_room
-from knuckle.output.records import FRAME, HAND, Recording, RunInfo, pose_from
+from knuckle.output.records import FRAME, HAND, Recording, RunInfo, hands_of, pose_from
 from knuckle.output.sink import Sink, TableSink, missing
 from knuckle.output.staged import read_stage, stage_of
 from knuckle.output.trc import TrcSink
@@ -38,6 +38,7 @@ __all__ = [
     "Sink",
     "TableSink",
     "draw_hands",
+    "hands_of",
     "make_folder",
     "make_room",
     "open_recording",

@@ -40,6 +40,7 @@ class LeRobotSink(ExportSink):
     """
 
     filename = "lerobot"
+    needs_pictures = True
 
     def _open(self) -> None:
         pyarrow_or_error("lerobot")

@@ -211,3 +211,21 @@ def pose_from(record: np.ndarray, camera: Camera) -> HandPose:
         joint_sigma_mm=record["joint_sigma_mm"].astype(np.float64),
         camera=camera,
     )
+
+
+def hands_of(recording: Recording, frame: int) -> list[HandPose]:
+    """The hands of a frame as poses again."""
+    poses: list[HandPose] = []
+    for record in recording.hands_in(frame):
+        pose = pose_from(record, recording.info.camera)
+        if record["track_id"] >= 0:
+            fields = {name: getattr(pose, name) for name in pose.__dataclass_fields__}
+            pose = TrackedHand(
+                **fields,
+                track_id=int(record["track_id"]),
+                age_s=0.0,
+                raw=pose,
+                velocity_mm_s=np.zeros(3),
+            )
+        poses.append(pose)
+    return poses
