@@ -22,6 +22,11 @@ from knuckle.output import SINKS, TableSink, open_recording
 from knuckle.video import open_source
 from track_process import TrackProcess
 
+#: What can be read back. Files for other programs are staged like the npz until the run ends.
+FORMATS = {
+    name: sink for name, sink in SINKS.items() if name == "overlay" or issubclass(sink, TableSink)
+}
+
 #: After the frame at which it is to be killed, a run goes on for up to so many seconds.
 LATEST_S = 0.08
 #: Of the kills, so many fall after the last frame, while files are closed and converted.
@@ -61,7 +66,7 @@ def kill_once(
         OutputError, SourceError: a file cannot be read.
         RuntimeError: the run ended by itself before that frame.
     """
-    formats = ",".join(SINKS)
+    formats = ",".join(FORMATS)
     with TrackProcess([video, "-o", folder, "--format", formats, *options]) as process:
         done = 0
         for done in process.frames():
@@ -73,14 +78,14 @@ def kill_once(
         time.sleep(delay_s)
         process.kill()
         reported = done + process.frames_left_over()
-    kept = {name: frames_in(folder / sink.filename) for name, sink in SINKS.items()}
+    kept = {name: frames_in(folder / sink.filename) for name, sink in FORMATS.items()}
     return Kill(after_frame, delay_s, reported, kept)
 
 
 def frames_in(path: Path) -> int:
     """How many whole frames the file of any format holds, or what stands in for it."""
-    name = next(name for name, sink in SINKS.items() if sink.filename == path.name)
-    if issubclass(SINKS[name], TableSink):
+    name = next(name for name, sink in FORMATS.items() if sink.filename == path.name)
+    if issubclass(FORMATS[name], TableSink):
         return len(open_recording(path).frames)
     with open_source(path) as source:
         return len(list(source))
@@ -92,7 +97,7 @@ def table(kills: Sequence[Kill], fps: float) -> str:
         "| format | kills | readable | most frames lost | most seconds lost |",
         "|---|---|---|---|---|",
     ]
-    for name in SINKS:
+    for name in FORMATS:
         lost = [max(kill.reported - kill.kept[name], 0) for kill in kills]
         lines.append(
             f"| {name} | {len(kills)} | {len(kills)} | {max(lost)} | {max(lost) / fps:.2f} |"

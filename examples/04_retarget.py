@@ -5,8 +5,8 @@
 
 Retargeting (dex-retargeting, AnyTeleop and relatives) wants a hand that does not care where the
 person stands: 21 x 3 in metres, the wrist at the origin, z from the wrist to the middle knuckle,
-x out of the palm, y = z x x: the axes of MANO's wrist. Unsmoothed values are there as well
-(``hand.raw``): retargeting filters for itself.
+x out of the palm, y = z x x: the axes of MANO's wrist (``HandPose.operator_frame_m``). Unsmoothed
+values are there as well (``hand.raw``): retargeting filters for itself.
 """
 
 from pathlib import Path
@@ -16,18 +16,6 @@ import numpy as np
 import tyro
 
 import knuckle
-from knuckle import HandPose, Joint
-
-
-def operator_joints(hand: HandPose) -> np.ndarray:
-    """(21, 3) metres in the axes described above."""
-    joints = hand.joints_root_mm / 1000
-    along = joints[Joint.MIDDLE_MCP]
-    across = joints[Joint.INDEX_MCP] - joints[Joint.MIDDLE_MCP]  # to the thumb's side
-    palm = np.cross(across, along) if hand.side == "right" else np.cross(along, across)
-    z = along / np.linalg.norm(along)
-    x = palm / np.linalg.norm(palm)
-    return joints @ np.stack([x, np.cross(z, x), z], axis=1)
 
 
 def main(
@@ -43,7 +31,7 @@ def main(
             for hand in tracker(frame):
                 if hand.side == side:
                     times_s.append(frame.time_s)
-                    poses.append(operator_joints(hand.raw))
+                    poses.append(hand.raw.operator_frame_m())
                     break
     out.parent.mkdir(parents=True, exist_ok=True)
     np.savez(out, time_s=times_s, joints_m=np.reshape(poses, (-1, 21, 3)))

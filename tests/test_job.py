@@ -6,12 +6,13 @@ import os
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from clips import write_video
-from fakes import INFO, FakeTracker
-from knuckle.job import open_sinks, run
-from knuckle.output import OutputError, open_recording
+from fakes import INFO, FakeTracker, scene
+from knuckle.job import convert, open_sinks, run
+from knuckle.output import SINKS, OutputError, Recording, open_recording
 from knuckle.results import Frame
 from knuckle.video import open_source
 
@@ -85,3 +86,30 @@ def test_one_sink_that_cannot_open_closes_the_others(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"cannot write .*hands\.csv"):
         open_sinks(["npz", "csv"], tmp_path, INFO)
     assert len(open_recording(tmp_path / "hands.npz").frames) == 0
+
+
+class TestConvert:
+    def recording(self, folder: Path) -> Recording:
+        (sink,) = open_sinks(["npz"], folder, INFO)
+        with sink:
+            for each in scene(9):
+                sink.write(*each)
+        return open_recording(folder)
+
+    def test_every_table_says_the_same_again(self, tmp_path: Path) -> None:
+        before = self.recording(tmp_path / "before")
+        names = [name for name, sink in SINKS.items() if not sink.needs_pictures]
+        files = convert(before, names, tmp_path / "after")
+        assert [path.name for path in files] == [SINKS[name].filename for name in names]
+        for path in files[:4]:
+            after = open_recording(path)
+            assert after.info == before.info
+            np.testing.assert_array_equal(after.frames["n_hands"], before.frames["n_hands"])
+            np.testing.assert_array_equal(after.hands["track_id"], before.hands["track_id"])
+            for name in ("joints_mm", "joint_angles_deg", "visible"):
+                np.testing.assert_allclose(after.hands[name], before.hands[name], atol=1e-3)
+
+    def test_what_needs_the_video_says_how(self, tmp_path: Path) -> None:
+        recording = self.recording(tmp_path)
+        with pytest.raises(OutputError, match=r"run knuckle track hands\.mp4 --format overlay"):
+            convert(recording, ["npz", "overlay"], tmp_path)

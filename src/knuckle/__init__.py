@@ -11,6 +11,7 @@ The names below are the public contract; they are loaded when first used, so tha
 Knuckle costs nothing.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from knuckle.video import SourceError, open_source
 
 __version__ = "0.1.0"
+
+# Wheels of ONNX Runtime send usage metrics some seconds after they are loaded, and keep an
+# identifier of the machine, unless they are told before. Who wants that sets it to 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOME = {
     "Camera": "knuckle.camera",

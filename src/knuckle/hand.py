@@ -122,6 +122,24 @@ def palm_frame(joints_mm: np.ndarray, side: Side) -> np.ndarray:
     return np.stack([x, y, z], axis=-1)
 
 
+def wrist_axes(joints_mm: np.ndarray, side: Side) -> np.ndarray:
+    """Axes of the wrist as robots' software has them, a rotation for both sides.
+
+    Args:
+        joints_mm: (..., 21, 3) joints in any right-handed frame.
+        side: which hand this is.
+
+    Returns:
+        (..., 3, 3) with the axes as **columns**: z from the wrist to the middle finger's knuckle,
+        x out of the palm, y = z x x (to the thumb's side of a right hand).
+    """
+    wrist = joints_mm[..., Joint.WRIST, :]
+    z = _unit(joints_mm[..., Joint.MIDDLE_MCP, :] - wrist)
+    aside = joints_mm[..., Joint.INDEX_MCP, :] - joints_mm[..., Joint.MIDDLE_MCP, :]
+    x = _unit(np.cross(aside, z) if check_side(side) == "right" else np.cross(z, aside))
+    return np.stack([x, np.cross(z, x), z], axis=-1)
+
+
 #: (15,) the joints that bend, in the order of ``joint_angles``: three per finger.
 ARTICULATIONS = FINGERS[:, :3].reshape(-1)
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from knuckle.output import SINKS, OutputError, RunInfo, Sink, make_folder
+import numpy as np
+
+from knuckle.output import SINKS, OutputError, Recording, RunInfo, Sink, hands_of, make_folder
 from knuckle.results import Frame, HandPose
 from knuckle.video import Losses, Source, SourceError
 
@@ -82,6 +84,38 @@ def open_sinks(names: Sequence[str], folder: Path, info: RunInfo) -> list[Sink]:
         sinks = [opened.enter_context(SINKS[name](folder, info)) for name in dict.fromkeys(names)]
         opened.pop_all()  # all are open: the caller closes them
     return sinks
+
+
+def convert(recording: Recording, names: Sequence[str], folder: Path) -> list[Path]:
+    """Write a result again, in other formats.
+
+    Args:
+        recording: what was read of it.
+        names: of sinks in ``SINKS``.
+        folder: where the files go, over those of the same names.
+
+    Returns:
+        The files.
+
+    Raises:
+        OutputError: a format is unknown or needs the video, or a file cannot be written.
+    """
+    if lacking := [name for name in names if name in SINKS and SINKS[name].needs_pictures]:
+        raise OutputError(
+            f"{', '.join(lacking)} needs the pictures of the video, which a result does not hold: "
+            f"run knuckle track {recording.info.source} --format {','.join(lacking)}"
+        )
+    no_picture = np.zeros((1, 1, 3), np.uint8)
+    with ExitStack() as stack:
+        sinks = open_sinks(names, folder, recording.info)
+        for sink in sinks:
+            stack.enter_context(sink)
+        for row in recording.frames:
+            frame = Frame(no_picture, float(row["time_s"]), int(row["frame"]))
+            hands = hands_of(recording, frame.index)
+            for sink in sinks:
+                sink.write(frame, hands)
+    return [sink.path for sink in sinks]
 
 
 def run(

@@ -15,6 +15,7 @@ from knuckle import hand as _hand
 from knuckle.camera import Camera
 from knuckle.hand import N_JOINTS, Joint, Side, check_side
 from knuckle.mask import CropMask
+from knuckle.mesh import HandMesh, hand_mesh
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +119,29 @@ class HandPose:
     def joint_angles(self) -> np.ndarray:
         """(15, 2) flexion and spread in degrees, see ``hand.joint_angles``."""
         return _hand.joint_angles(self.joints_mm, self.side)
+
+    @cached_property
+    def T_camera_from_wrist_m(self) -> np.ndarray:
+        """(4, 4) pose of the wrist, metres; see ``hand.wrist_axes`` for its axes."""
+        pose = np.eye(4)
+        pose[:3, :3] = _hand.wrist_axes(self.joints_mm, self.side)
+        pose[:3, 3] = self.root_mm / 1000
+        return pose
+
+    def operator_frame_m(self) -> np.ndarray:
+        """(21, 3) metres in the wrist's own axes: what retargeting to a robot's hand takes.
+
+        It does not change as the hand is moved or turned. dex-retargeting calls these axes MANO's.
+        """
+        return self.joints_root_mm @ self.T_camera_from_wrist_m[:3, :3] / 1000
+
+    def mesh(self) -> HandMesh:
+        """The skin of this hand, laid over its joints; see ``mesh.hand_mesh``.
+
+        Raises:
+            ValueError: the joints are not finite.
+        """
+        return hand_mesh(self.joints_mm, self.side)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

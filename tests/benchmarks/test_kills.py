@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import kills
 from dot_world import blank, paint, true_hand
 from knuckle.camera import Camera
-from knuckle.output import SINKS, open_recording
+from knuckle.output import open_recording
 
 CAMERA = Camera(300.0, 310.0, 155.0, 122.0)
 N_FRAMES = 40
@@ -41,7 +41,7 @@ def test_a_killed_run_loses_nothing_that_it_had_written(
     delay_s = float(np.random.default_rng(after).uniform(0, kills.LATEST_S))
     left = kills.kill_once(video, after, delay_s, tmp_path, ["--weights", dot_weights])
     assert left.reported >= after
-    assert left.kept.keys() == SINKS.keys()
+    assert left.kept.keys() == kills.FORMATS.keys()
     for name, kept in left.kept.items():
         assert left.reported - HELD_BACK.get(name, 0) <= kept <= left.reported + 1, name
     # What is left is not only readable but true.
@@ -69,7 +69,7 @@ def test_moments_lie_all_over_the_run_and_in_its_end() -> None:
 
 
 def test_the_table_shows_the_worst() -> None:
-    kept = dict.fromkeys(SINKS, 50)
+    kept = dict.fromkeys(kills.FORMATS, 50)
     lines = kills.table(
         [kills.Kill(49, 0.0, 50, kept), kills.Kill(49, 0.0, 53, kept | {"csv": 53})], fps=30.0
     ).splitlines()

@@ -43,19 +43,31 @@ def assert_one_sentence(capsys: pytest.CaptureFixture[str], pattern: str) -> Non
 class TestTrack:
     def test_writes_all_formats(self, capsys: pytest.CaptureFixture[str]) -> None:
         write_video(Path("clip.mp4"), 12)
-        formats = "npz,json,csv,parquet"
+        formats = ",".join(name for name in SINKS if name != "overlay")
         assert main(["track", "clip.mp4", "--format", formats, "--overlay"]) == 0
         out = capsys.readouterr().out
         assert "12 frames" in out
         for sink in SINKS.values():
             path = Path("clip-hands") / sink.filename
-            assert path.is_file()
+            assert path.exists()
             assert str(path) in out
         recording = open_recording("clip-hands")
         assert len(recording.frames) == 12
         assert recording.info.source == "clip.mp4"
         assert recording.info.weights == FakeTracker.versions
         assert recording.info.camera == Camera.assume(64, 48)
+
+    def test_a_result_is_converted(self, capsys: pytest.CaptureFixture[str]) -> None:
+        write_video(Path("clip.mp4"), 6)
+        assert main(["track", "clip.mp4", "--format", "json"]) == 0
+        capsys.readouterr()
+        assert main(["convert", "clip-hands", "--format", "trc,coco"]) == 0
+        assert capsys.readouterr().out.split() == [
+            "clip-hands/hands.trc",
+            "clip-hands/hands.coco.json",
+        ]
+        assert main(["convert", "clip-hands", "--format", "lerobot"]) == 2
+        assert_one_sentence(capsys, "lerobot needs the pictures of the video")
 
     def test_the_overlay_shows_the_frames_and_the_hands(self) -> None:
         write_video(Path("clip.mp4"), 12, size=(322, 241), pixel_format="yuv444p")

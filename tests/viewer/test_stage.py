@@ -16,10 +16,10 @@ from clips import number_of, write_images, write_video
 from fakes import CAMERA, INFO, SIZE, FakeTracker, frame, pose
 from knuckle.camera import Camera
 from knuckle.hand import BONES
-from knuckle.output import SINKS, Recording, RunInfo, open_recording
+from knuckle.output import SINKS, Recording, RunInfo, hands_of, open_recording
 from knuckle.video import SourceNotFoundError, open_source
 from knuckle.viewer.live import Pace, live
-from knuckle.viewer.play import Player, hands_of, pictures_of, view
+from knuckle.viewer.play import Player, pictures_of, view
 from knuckle.viewer.stage import (
     Stage,
     StageSettings,
@@ -88,6 +88,20 @@ def test_hands_stand_where_they_were_found(stage: Stage) -> None:
     assert not absent._joints.visible
     stage.show(frame(1).image, [], CAMERA)
     assert not model._joints.visible
+
+
+def test_hands_have_skin_when_asked(stage: Stage) -> None:
+    hand = pose(side="left")
+    stage.show(frame(0).image, [hand], CAMERA)
+    (model, _) = stage._hands
+    assert (model._joints.visible, model._skin.visible) == (True, False)
+    stage._skin.value = True
+    stage.show(frame(1).image, [hand], CAMERA)
+    assert (model._joints.visible, model._skin.visible) == (False, True)
+    np.testing.assert_allclose(model._skin.vertices, hand.mesh().vertices_mm / 1000, atol=1e-6)
+    np.testing.assert_array_equal(model._skin.faces, hand.mesh().faces)
+    stage.show(frame(2).image, [], CAMERA)
+    assert not model._skin.visible
 
 
 def test_the_view_begins_at_the_first_hands_and_follows_calmly(stage: Stage) -> None:

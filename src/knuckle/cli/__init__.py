@@ -18,7 +18,7 @@ import tyro
 
 from knuckle.cli.cameras import CameraVerb
 from knuckle.cli.data import Data
-from knuckle.cli.tracking import Bench, Live, Plot, Track, View
+from knuckle.cli.tracking import Bench, Convert, Live, Plot, Track, View
 from knuckle.cli.training import Evaluate, Export, Train
 from knuckle.cli.verb import EXIT_ERROR, EXIT_SIGNAL, Verb
 
@@ -27,6 +27,7 @@ EXTRAS = {
     **dict.fromkeys(("torch", "lightning", "numba", "onnx"), "train"),
     **dict.fromkeys(("viser", "matplotlib"), "viewer"),
     "pyarrow": "parquet",
+    **dict.fromkeys(("ezc3d", "pandas"), "science"),
 }
 
 CONFIG = (
@@ -39,6 +40,7 @@ VERBS: dict[str, Callable[..., Verb]] = {
     "live": Live,
     "view": View,
     "plot": Plot,
+    "convert": Convert,
     "bench": Bench,
     "train": Train,
     "evaluate": Evaluate,

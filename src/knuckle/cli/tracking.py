@@ -39,7 +39,8 @@ class Track:
     output: Output = None
     """Folder for the results; by default one here that is named after the source."""
     format: str = "npz,json,csv"
-    """What to write, separated by commas: npz, json, csv, parquet, overlay."""
+    """What to write, separated by commas: npz, json, csv, parquet, overlay; for other programs bvh,
+    glb, trc, mot, c3d, dlc, coco, lerobot (docs/formats.md)."""
     overlay: bool = False
     """Also write the video with the hands drawn onto it."""
     camera: File = None
@@ -163,6 +164,29 @@ class Plot:
 
 
 @dataclass(frozen=True)
+class Convert:
+    """Write a result again for another program, without the video."""
+
+    result: Result
+    """Folder or file that knuckle track wrote."""
+    format: str = "glb"
+    """What to write, separated by commas; see knuckle track."""
+    output: Output = None
+    """Folder for the files; by default that of the result."""
+
+    def run(self) -> int:
+        """Convert and say where the files are."""
+        from knuckle.job import convert
+        from knuckle.output import open_recording
+
+        recording = open_recording(self.result)
+        folder = self.result if self.result.is_dir() else self.result.parent
+        for path in convert(recording, _names(self.format), self.output or folder):
+            print(path)
+        return 0
+
+
+@dataclass(frozen=True)
 class Live:
     """Show a camera in the browser with the hands drawn onto it, and in 3D beside it."""
 
@@ -173,7 +197,7 @@ class Live:
     record: Folder = None
     """Also write the results into this folder."""
     format: str = "npz,json,csv"
-    """What to record, separated by commas: npz, json, csv, parquet, overlay."""
+    """What to record, separated by commas; see knuckle track."""
     camera: File = None
     """Intrinsics as JSON: fx, fy, cx, cy, distortion. Without them a view of 65° is assumed."""
     max_hands: int = 2

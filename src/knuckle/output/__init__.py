@@ -8,17 +8,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from knuckle.output.bvh import BvhSink
+from knuckle.output.c3d import C3dSink
+from knuckle.output.coco import CocoSink
 from knuckle.output.csv_rows import CsvSink
+from knuckle.output.deeplabcut import DeepLabCutSink
 from knuckle.output.draw import draw_hands
 from knuckle.output.errors import OutputError
+from knuckle.output.glb import GlbSink
 from knuckle.output.json_lines import JsonLinesSink
+from knuckle.output.lerobot import LeRobotSink
+from knuckle.output.mot import MotSink
 from knuckle.output.npz import NpzSink
 from knuckle.output.overlay import OverlaySink
 from knuckle.output.parquet import ParquetSink
 from knuckle.output.places import make_folder, make_room
-from knuckle.output.records import FRAME, HAND, Recording, RunInfo, pose_from
+from knuckle.output.records import FRAME, HAND, Recording, RunInfo, hands_of, pose_from
 from knuckle.output.sink import Sink, TableSink, missing
-from knuckle.output.staged import stage_of
+from knuckle.output.staged import read_stage, stage_of
+from knuckle.output.trc import TrcSink
 
 __all__ = [
     "FRAME",
@@ -30,6 +38,7 @@ __all__ = [
     "Sink",
     "TableSink",
     "draw_hands",
+    "hands_of",
     "make_folder",
     "make_room",
     "open_recording",
@@ -43,6 +52,14 @@ SINKS: dict[str, type[Sink]] = {
     "csv": CsvSink,
     "parquet": ParquetSink,
     "overlay": OverlaySink,
+    "bvh": BvhSink,
+    "glb": GlbSink,
+    "trc": TrcSink,
+    "mot": MotSink,
+    "c3d": C3dSink,
+    "dlc": DeepLabCutSink,
+    "coco": CocoSink,
+    "lerobot": LeRobotSink,
 }
 
 
@@ -59,6 +76,8 @@ def open_recording(path: str | Path) -> Recording:
     tables = {sink.filename: sink for sink in SINKS.values() if issubclass(sink, TableSink)}
     if not path.is_dir() or path.name.endswith(".part"):
         path = path.with_name(path.name.removesuffix(".part"))
+        if stage_of(path).is_dir() and not path.exists():
+            return read_stage(path)
         suffixes = {Path(name).suffix: sink for name, sink in tables.items()}
         if path.suffix not in suffixes and not path.exists():
             raise missing(path)
@@ -71,4 +90,7 @@ def open_recording(path: str | Path) -> Recording:
     for name, sink in tables.items():
         if (path / name).is_file() or stage_of(path / name).is_dir():
             return sink.read(path / name)
+    for sink_type in SINKS.values():
+        if stage_of(path / sink_type.filename).is_dir():
+            return read_stage(path / sink_type.filename)
     raise OutputError(f"{path} holds no result: expected one of {', '.join(tables)} in it")

@@ -39,6 +39,12 @@ class Journal:
         """Close the file; it stays."""
         self._file.close()
 
+    def mapped(self) -> np.ndarray:
+        """All records as one array that is read from the file where it is looked at."""
+        if not self.count:
+            return np.zeros(0, self.dtype)
+        return np.load(self.path, mmap_mode="r")
+
     def chunks(self, size: int) -> Iterator[np.ndarray]:
         """All records again, at most ``size`` at a time, so that memory stays flat."""
         with self.path.open("rb") as file:

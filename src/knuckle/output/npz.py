@@ -10,7 +10,7 @@ import numpy as np
 from knuckle.output.errors import OutputError
 from knuckle.output.journal import Journal
 from knuckle.output.records import FRAME, HAND, Recording, RunInfo
-from knuckle.output.staged import StagedSink
+from knuckle.output.staged import StagedTableSink
 
 #: Records held in memory while the file is put together: 6 MB of hands.
 _CHUNK = 4096
@@ -18,7 +18,7 @@ _CHUNK = 4096
 _FRAMES = "frames_"
 
 
-class NpzSink(StagedSink):
+class NpzSink(StagedTableSink):
     """An uncompressed npz: ``info`` (JSON), ``frames_…`` (F, …) and the fields of hands (N, …)."""
 
     filename = "hands.npz"

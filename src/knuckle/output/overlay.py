@@ -39,6 +39,7 @@ class OverlaySink(Sink):
     """
 
     filename = "overlay.mp4"
+    needs_pictures = True
 
     def _open(self) -> None:
         width, height = self.info.size

@@ -12,7 +12,7 @@ from knuckle.hand import Joint
 from knuckle.output.errors import OutputError
 from knuckle.output.journal import Journal
 from knuckle.output.records import FRAME, HAND, Recording, RunInfo
-from knuckle.output.staged import StagedSink
+from knuckle.output.staged import StagedTableSink
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,7 +24,7 @@ _METADATA_KEY = b"knuckle"
 _OF_FRAME = ("frame", "time_s")
 
 
-class ParquetSink(StagedSink):
+class ParquetSink(StagedTableSink):
     """Columns frame, time_s, ``hands`` and ``tracks``, two lists with an entry per hand.
 
     ``hands`` has exactly the type that daft-physical-ai gives hands,
@@ -35,7 +35,7 @@ class ParquetSink(StagedSink):
     filename = "hands.parquet"
 
     def _open(self) -> None:
-        _pyarrow()  # say at once, not at the end, that it is missing
+        pyarrow_or_error()  # say at once, not at the end, that it is missing
         super()._open()
 
     def _convert(self, frames: Journal, hands: Journal, whole: Path) -> None:
@@ -48,7 +48,7 @@ class ParquetSink(StagedSink):
 
     @classmethod
     def _read_whole(cls, path: Path) -> Recording:
-        pa = _pyarrow()
+        pa = pyarrow_or_error()
         import pyarrow.parquet as pq
 
         try:
@@ -62,19 +62,20 @@ class ParquetSink(StagedSink):
         return Recording(info, frames, _hands_from(rows))
 
 
-def _pyarrow() -> Any:
+def pyarrow_or_error(what: str = "parquet") -> Any:
+    """The library, or what to do without it."""
     try:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
         raise OutputError(
-            "parquet needs pyarrow: pip install 'knuckle[parquet]', or choose another format"
+            f"{what} needs pyarrow: pip install 'knuckle[parquet]', or choose another format"
         ) from None
     return pyarrow
 
 
 def _schema(info: RunInfo) -> pa.Schema:
-    pa = _pyarrow()
+    pa = pyarrow_or_error()
     points = pa.list_(pa.list_(pa.float32()))
     hand = pa.struct(
         [
@@ -100,7 +101,7 @@ def _track_fields() -> tuple[str, ...]:
 
 def _type(dtype: np.dtype) -> pa.DataType:
     """A field's type: lists of lists for arrays."""
-    pa = _pyarrow()
+    pa = pyarrow_or_error()
     if dtype.base.kind == "U":
         return pa.string()
     arrow = pa.from_numpy_dtype(dtype.base)
@@ -122,7 +123,7 @@ def _groups(frames: Journal, hands: Journal) -> Iterator[tuple[np.ndarray, np.nd
 
 
 def _table(frames: np.ndarray, hands: np.ndarray, schema: pa.Schema) -> pa.Table:
-    pa = _pyarrow()
+    pa = pyarrow_or_error()
     offsets = pa.array(np.concatenate([[0], np.cumsum(frames["n_hands"])]), pa.int32())
     root_m = (hands["joints_mm"] - hands["joints_mm"][:, [Joint.WRIST]]) / 1000  # (N, 21, 3)
     daft = [hands["side"], hands["score"], hands["joints_px"], root_m.astype(np.float32)]
@@ -139,7 +140,7 @@ def _table(frames: np.ndarray, hands: np.ndarray, schema: pa.Schema) -> pa.Table
 
 def _array(values: np.ndarray) -> pa.Array:
     """(N, …) -> N nested lists, without a detour over Python objects."""
-    pa = _pyarrow()
+    pa = pyarrow_or_error()
     if values.dtype.kind == "U":
         return pa.array(values.tolist(), pa.string())
     array = pa.array(np.ascontiguousarray(values).reshape(-1))

@@ -12,12 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.hand import ARTICULATIONS, JOINT_NAMES, N_BONES, N_JOINTS, check_side
 from knuckle.output.errors import OutputError
+from knuckle.output.tidy import to_arrow, to_pandas
 from knuckle.results import Frame, HandPose, TrackedHand
 
 #: Raised when a field changes its meaning or goes away; readers refuse what is newer.
@@ -187,6 +189,14 @@ class Recording:
         first, last = np.searchsorted(self.hands["frame"], [frame, frame + 1])
         return self.hands[first:last]
 
+    def to_pandas(self) -> Any:
+        """A ``pandas.DataFrame`` with a row for each joint of each hand; see ``tidy``."""
+        return to_pandas(self)
+
+    def to_arrow(self) -> Any:
+        """The same as a ``pyarrow.Table``, which polars and DuckDB take as it is."""
+        return to_arrow(self)
+
 
 def pose_from(record: np.ndarray, camera: Camera) -> HandPose:
     """A ``HAND`` record as a pose again (without mask and speed)."""
@@ -201,3 +211,21 @@ def pose_from(record: np.ndarray, camera: Camera) -> HandPose:
         joint_sigma_mm=record["joint_sigma_mm"].astype(np.float64),
         camera=camera,
     )
+
+
+def hands_of(recording: Recording, frame: int) -> list[HandPose]:
+    """The hands of a frame as poses again."""
+    poses: list[HandPose] = []
+    for record in recording.hands_in(frame):
+        pose = pose_from(record, recording.info.camera)
+        if record["track_id"] >= 0:
+            fields = {name: getattr(pose, name) for name in pose.__dataclass_fields__}
+            pose = TrackedHand(
+                **fields,
+                track_id=int(record["track_id"]),
+                age_s=0.0,
+                raw=pose,
+                velocity_mm_s=np.zeros(3),
+            )
+        poses.append(pose)
+    return poses

@@ -18,10 +18,12 @@ class Sink(Closable):
 
     Attributes:
         filename: the file's name inside the output folder.
+        needs_pictures: whether the frames' pictures go into it.
         path: the file.
     """
 
     filename: ClassVar[str]
+    needs_pictures: ClassVar[bool] = False
 
     def __init__(self, folder: Path, info: RunInfo) -> None:
         """Make the file, over an older one of the same name.

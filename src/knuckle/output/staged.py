@@ -18,7 +18,7 @@ from knuckle.output.records import (
     frame_record,
     hand_records,
 )
-from knuckle.output.sink import TableSink, missing
+from knuckle.output.sink import Sink, TableSink, missing
 from knuckle.results import Frame, HandPose
 
 
@@ -27,11 +27,26 @@ def stage_of(path: Path) -> Path:
     return path.with_name(path.name + ".part")
 
 
-class StagedSink(TableSink):
+def read_stage(path: Path) -> Recording:
+    """What a killed run left of ``path``, whatever its format was to be.
+
+    Raises:
+        OutputError: it left nothing.
+    """
+    stage = stage_of(path)
+    if not (stage / "frames.npy").is_file():
+        raise missing(path)
+    info = RunInfo.from_json((stage / "info.json").read_text(), stage)
+    frames, hands = np.load(stage / "frames.npy"), np.load(stage / "hands.npy")
+    # Killed between the two appends: the hands of a frame that was not finished.
+    return Recording(info, frames, hands[: int(frames["n_hands"].sum())])
+
+
+class StagedSink(Sink):
     """Collects records in ``<file>.part/`` and turns them into the file when closed.
 
     The file appears at once and complete (it is renamed into place); a run that is killed leaves
-    the folder, which ``read`` understands as well.
+    the folder, which ``read_stage`` understands.
     """
 
     def _open(self) -> None:
@@ -57,23 +72,34 @@ class StagedSink(TableSink):
         whole.replace(self.path)
         shutil.rmtree(stage)
 
-    @classmethod
-    def read(cls, path: Path) -> Recording:
-        """Everything that ``path``, or the folder that a killed run left, holds."""
-        if path.is_file():
-            return cls._read_whole(path)
-        stage = stage_of(path)
-        if not (stage / "frames.npy").is_file():
-            raise missing(path)
-        info = RunInfo.from_json((stage / "info.json").read_text(), stage)
-        frames, hands = np.load(stage / "frames.npy"), np.load(stage / "hands.npy")
-        # Killed between the two appends: the hands of a frame that was not finished.
-        return Recording(info, frames, hands[: int(frames["n_hands"].sum())])
-
     @abstractmethod
     def _convert(self, frames: Journal, hands: Journal, whole: Path) -> None:
         """Write ``whole`` from the journals, in flat memory."""
 
+
+class StagedTableSink(StagedSink, TableSink):
+    """A staged file that holds all fields and can be read back."""
+
+    @classmethod
+    def read(cls, path: Path) -> Recording:
+        """Everything that ``path``, or the folder that a killed run left, holds."""
+        return cls._read_whole(path) if path.is_file() else read_stage(path)
+
     @classmethod
     @abstractmethod
     def _read_whole(cls, path: Path) -> Recording: ...
+
+
+class ExportSink(StagedSink):
+    """A file for another program, made from the whole run at its end.
+
+    It holds what that program asks for and is not read back; until it is complete, the folder that
+    stands in for it is.
+    """
+
+    def _convert(self, frames: Journal, hands: Journal, whole: Path) -> None:
+        self._export(Recording(self.info, frames.mapped(), hands.mapped()), whole)
+
+    @abstractmethod
+    def _export(self, recording: Recording, whole: Path) -> None:
+        """Write ``whole``; the arrays of the recording are on the disk and cannot be changed."""

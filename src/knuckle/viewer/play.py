@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from knuckle.output import Recording, pose_from
-from knuckle.results import HandPose, TrackedHand
+from knuckle.output import Recording, hands_of
 from knuckle.video.decode import DECODE_ERRORS
 from knuckle.video.errors import SourceError, SourceNotFoundError
 from knuckle.video.folder import images_in
@@ -65,24 +64,6 @@ class Player:
         last_s = self.recording.frames["time_s"][-1]
         status = f"**frame {frame['frame']}**, {frame['time_s']:.2f} of {last_s:.2f} s"
         self._stage.show(self._pictures(row), hands, self.recording.info.camera, status)
-
-
-def hands_of(recording: Recording, frame: int) -> list[HandPose]:
-    """The hands of a frame as poses again."""
-    poses: list[HandPose] = []
-    for record in recording.hands_in(frame):
-        pose = pose_from(record, recording.info.camera)
-        if record["track_id"] >= 0:
-            fields = {name: getattr(pose, name) for name in pose.__dataclass_fields__}
-            pose = TrackedHand(
-                **fields,
-                track_id=int(record["track_id"]),
-                age_s=0.0,
-                raw=pose,
-                velocity_mm_s=np.zeros(3),
-            )
-        poses.append(pose)
-    return poses
 
 
 def pictures_of(recording: Recording, source: Path) -> Pictures:

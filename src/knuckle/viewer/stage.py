@@ -20,12 +20,14 @@ from knuckle.camera import Camera
 from knuckle.closable import Closable
 from knuckle.draw import FINGER_COLOURS, SIDE_COLOURS, WRIST_COLOUR
 from knuckle.hand import BONES, FINGERS, N_BONES, N_JOINTS, Joint, Side
+from knuckle.mesh import hand_skin
 from knuckle.output.draw import draw_hands
 from knuckle.output.errors import OutputError
 from knuckle.results import HandPose
 
 #: Radii of joints and bones, metres: a little less than a finger is thick.
 JOINT_RADIUS_M, BONE_RADIUS_M = 0.0065, 0.0042
+_SKIN_COLOUR = (199, 143, 115)
 #: How far behind the farthest joint the picture stands, metres.
 _BEHIND_M = 0.12
 #: Pictures are sent this wide, as JPEG: enough to see, little enough for 30 a second.
@@ -97,8 +99,11 @@ class Stage(Closable):
         self._text = gui.add_markdown("")
         with gui.add_folder("View"):
             self._picture.add_options(gui)
+            self._skin = gui.add_checkbox("Skin", initial_value=False)
             self._turn = gui.add_checkbox("Swing around the hands", initial_value=False)
         self._hands = [HandModel(self.server, index) for index in range(max_hands)]
+        self._shown: Sequence[HandPose] = ()
+        self._skin.on_update(lambda _: self._show_hands(self._shown))
         self._middle_m, self._seen = np.array([0.0, 0.0, 0.6]), False
         self._angle = 0.0
         self.server.on_client_connect(self._look_from_beside)
@@ -121,8 +126,7 @@ class Stage(Closable):
         hands = hands[: len(self._hands)]
         joints_m = np.concatenate([h.joints_mm for h in hands]) / 1000 if hands else None
         with self.server.atomic():
-            for model, hand in zip(self._hands, [*hands, *[None] * len(self._hands)], strict=False):
-                model.show(hand)
+            self._show_hands(hands)
             if image is not None:
                 self._picture.show(image, hands, camera, joints_m)
             if status is not None:
@@ -131,6 +135,12 @@ class Stage(Closable):
             self._follow(np.median(joints_m, axis=0))
         if self._turn.value:
             self._orbit()
+
+    def _show_hands(self, hands: Sequence[HandPose]) -> None:
+        """Give each model a hand, and none to those that are left over."""
+        self._shown = hands
+        for model, hand in zip(self._hands, [*hands, *[None] * len(self._hands)], strict=False):
+            model.show(hand, skin=self._skin.value)
 
     def say_last(self, text: str) -> None:
         """Leave a line on the page that stays there when the server is gone."""
@@ -173,7 +183,7 @@ class Stage(Closable):
 
 
 class HandModel:
-    """One hand made of balls and rods: two batched meshes, updated in place."""
+    """One hand made of balls and rods, or of skin: meshes that are updated in place."""
 
     def __init__(self, server: viser.ViserServer, index: int) -> None:
         still = np.tile([1.0, 0.0, 0.0, 0.0], (N_JOINTS, 1))
@@ -202,14 +212,31 @@ class HandModel:
         self._label = server.scene.add_label(
             f"/hands/{index}/label", "", anchor="top-center", visible=False
         )
+        self._skin = server.scene.add_mesh_simple(
+            f"/hands/{index}/skin",
+            (hand_skin().vertices_mm / 1000).astype(np.float32),
+            hand_skin().faces.astype(np.uint32),
+            color=_SKIN_COLOUR,
+            side="double",  # it is open at the wrist
+            visible=False,
+        )
         self._side: Side | None = None
+        self._skinned: Side = "right"
 
-    def show(self, hand: HandPose | None) -> None:
+    def show(self, hand: HandPose | None, *, skin: bool = False) -> None:
         """Take the pose of a hand, or go away."""
-        for part in (self._joints, self._bones, self._label):
-            part.visible = hand is not None
+        for part in (self._joints, self._bones):
+            part.visible = hand is not None and not skin
+        self._label.visible = hand is not None
+        self._skin.visible = hand is not None and skin
         if hand is None:
             return
+        if skin:
+            mesh = hand.mesh()
+            self._skin.vertices = (mesh.vertices_mm / 1000).astype(np.float32)
+            if hand.side != self._skinned:
+                self._skinned = hand.side
+                self._skin.faces = mesh.faces.astype(np.uint32)
         if hand.side != self._side:
             self._side = hand.side
             self._joints.batched_colors = joint_colours(hand.side)

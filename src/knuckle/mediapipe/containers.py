@@ -1,0 +1,97 @@
+"""What MediaPipe's answers are made of: landmarks, lists of them, categories.
+
+One class serves where MediaPipe has two, a data class for its Tasks API and a protocol buffer for
+``solutions``: the fields have the same names, and the few methods of a message that programs are
+seen to call (``HasField``, ``ListFields``) are there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple
+
+
+class Field(NamedTuple):
+    """Stands for a message's descriptor in ``ListFields``."""
+
+    name: str
+
+
+class Message:
+    """What programs call on a protocol buffer."""
+
+    def HasField(self, name: str) -> bool:
+        """Whether a field was set; 0 counts as not set."""
+        if name not in {each.name for each in fields(self)}:  # type: ignore[arg-type]
+            raise ValueError(f"{type(self).__name__} has no field {name!r}")
+        return getattr(self, name) not in (None, 0.0, "")
+
+    def ListFields(self) -> list[tuple[Field, Any]]:
+        """The fields that are set, each with a descriptor that has its name."""
+        values = [(Field(each.name), getattr(self, each.name)) for each in fields(self)]  # type: ignore[arg-type]
+        return [(name, value) for name, value in values if value not in (None, 0.0, "", [])]
+
+
+@dataclass
+class Landmark(Message):
+    """A point in metres; x right, y down, z away from the camera, from the hand's middle."""
+
+    x: float | None = None
+    y: float | None = None
+    z: float | None = None
+    visibility: float | None = None
+    presence: float | None = None
+    name: str | None = None
+
+
+@dataclass
+class NormalizedLandmark(Message):
+    """A point in shares of the picture: x of its width, y of its height; z in the scale of x."""
+
+    x: float | None = None
+    y: float | None = None
+    z: float | None = None
+    visibility: float | None = None
+    presence: float | None = None
+    name: str | None = None
+
+
+@dataclass
+class LandmarkList(Message):
+    """The 21 points of a hand in metres."""
+
+    landmark: list[Landmark] = field(default_factory=list)
+
+
+@dataclass
+class NormalizedLandmarkList(Message):
+    """The 21 points of a hand in the picture."""
+
+    landmark: list[NormalizedLandmark] = field(default_factory=list)
+
+
+@dataclass
+class Category:
+    """A side, in the words of the Tasks API."""
+
+    index: int | None = None
+    score: float | None = None
+    display_name: str | None = None
+    category_name: str | None = None
+
+
+@dataclass
+class Classification(Message):
+    """A side, in the words of ``solutions``."""
+
+    index: int = 0
+    score: float = 0.0
+    label: str = ""
+    display_name: str = ""
+
+
+@dataclass
+class ClassificationList(Message):
+    """The side of a hand."""
+
+    classification: list[Classification] = field(default_factory=list)

@@ -1,0 +1,310 @@
+"""``HandLandmarker``: MediaPipe's Tasks API for hands, in its three running modes."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+import numpy as np
+
+from knuckle.closable import Closable
+from knuckle.mediapipe import answers
+from knuckle.mediapipe.containers import Category, Landmark, NormalizedLandmark
+from knuckle.mediapipe.image import Image
+from knuckle.mediapipe.thresholds import thresholds
+from knuckle.pipeline import HandEstimator, HandTracker
+from knuckle.results import Frame, HandPose
+
+
+class Delegate(Enum):
+    """Where a network runs."""
+
+    CPU = 0
+    GPU = 1
+
+
+@dataclass
+class BaseOptions:
+    """Options of every task.
+
+    Attributes:
+        model_asset_path: MediaPipe's model file, which is not opened: the networks are in the
+            package. A folder with other networks of Knuckle's is used.
+        model_asset_buffer: likewise not used.
+        delegate: CPU.
+    """
+
+    model_asset_path: str | Path | None = None
+    model_asset_buffer: bytes | None = None
+    delegate: Delegate | None = None
+
+    Delegate = Delegate
+
+    def weights_dir(self) -> Path | None:
+        """Folder of other networks, if one was given."""
+        path = self.model_asset_path
+        return Path(path) if path is not None and Path(path).is_dir() else None
+
+
+class RunningMode(Enum):
+    """Pictures that have nothing to do with each other, a video, or a camera that does not wait."""
+
+    IMAGE = "IMAGE"
+    VIDEO = "VIDEO"
+    LIVE_STREAM = "LIVE_STREAM"
+
+
+@dataclass
+class ImageProcessingOptions:
+    """What is done to a picture first.
+
+    Attributes:
+        region_of_interest: not for hands; must be None.
+        rotation_degrees: clockwise, a multiple of 90. Points come back in the picture as given.
+    """
+
+    region_of_interest: object | None = None
+    rotation_degrees: int = 0
+
+    def quarter_turns(self) -> int:
+        """Clockwise.
+
+        Raises:
+            ValueError: a region was given, or an angle in between.
+        """
+        if self.region_of_interest is not None:
+            raise ValueError("this task does not support a region of interest: crop the image")
+        if self.rotation_degrees % 90:
+            raise ValueError(
+                f"rotation_degrees must be a multiple of 90, got {self.rotation_degrees}"
+            )
+        return self.rotation_degrees // 90 % 4
+
+
+@dataclass
+class HandLandmarkerResult:
+    """The hands of one picture, best first; three lists of the same length.
+
+    Attributes:
+        handedness: a list with one ``Category`` per hand.
+        hand_landmarks: 21 points per hand, in shares of the picture.
+        hand_world_landmarks: 21 points per hand, metres.
+        hands: what they were made from (not in MediaPipe).
+    """
+
+    handedness: list[list[Category]]
+    hand_landmarks: list[list[NormalizedLandmark]]
+    hand_world_landmarks: list[list[Landmark]]
+    hands: list[HandPose] = field(default_factory=list, repr=False, compare=False)
+
+
+Callback = Callable[[HandLandmarkerResult, Image, int], None]
+
+
+@dataclass
+class HandLandmarkerOptions:
+    """Settings; thresholds are turned into ours by ``thresholds.py``.
+
+    Attributes:
+        base_options: see ``BaseOptions``.
+        running_mode: see ``RunningMode``.
+        num_hands: at most so many hands.
+        min_hand_detection_confidence: least score of a hand that is new, 0..1.
+        min_hand_presence_confidence: below it a followed hand is searched for anew, 0..1.
+        min_tracking_confidence: below it a followed hand is lost, 0..1.
+        result_callback: takes results in ``LIVE_STREAM``, and only there.
+    """
+
+    base_options: BaseOptions = field(default_factory=BaseOptions)
+    running_mode: RunningMode = RunningMode.IMAGE
+    num_hands: int = 1
+    min_hand_detection_confidence: float = 0.5
+    min_hand_presence_confidence: float = 0.5
+    min_tracking_confidence: float = 0.5
+    result_callback: Callback | None = None
+
+    def __post_init__(self) -> None:
+        live = self.running_mode is RunningMode.LIVE_STREAM
+        if live and self.result_callback is None:
+            raise ValueError("LIVE_STREAM needs a result_callback: results come when they are made")
+        if not live and self.result_callback is not None:
+            raise ValueError(
+                f"result_callback is for LIVE_STREAM; {self.running_mode.name} returns its results"
+            )
+        if self.base_options.delegate is Delegate.GPU:
+            raise ValueError("Knuckle runs on the CPU: leave delegate out")
+
+
+class HandLandmarker(Closable):
+    """Finds hands in pictures, videos or a stream, with MediaPipe's calls and results.
+
+    Example:
+        >>> with HandLandmarker.create_from_options(HandLandmarkerOptions(num_hands=2)) as task:
+        ...     result = task.detect(Image(ImageFormat.SRGB, rgb))
+    """
+
+    def __init__(self, options: HandLandmarkerOptions) -> None:
+        """Make a task; ``create_from_options`` is its other name."""
+        self._options = options
+        found = thresholds(
+            detection=options.min_hand_detection_confidence,
+            tracking=options.min_tracking_confidence,
+            presence=options.min_hand_presence_confidence,
+        )
+        weights = options.base_options.weights_dir()
+        self._find: HandEstimator | HandTracker
+        if options.running_mode is RunningMode.IMAGE:
+            self._find = HandEstimator(
+                max_hands=options.num_hands, weights_dir=weights, **found.of_images
+            )
+        else:
+            self._find = HandTracker(
+                max_hands=options.num_hands, weights_dir=weights, **found.of_videos
+            )
+        self._last_ms: int | None = None
+        self._closed = False
+        callback = options.result_callback
+        self._live = None if callback is None else _Live(self._answer, callback)
+
+    @classmethod
+    def create_from_model_path(cls, model_path: str) -> HandLandmarker:
+        """A task for single pictures; see ``BaseOptions`` for what becomes of the path."""
+        return cls(HandLandmarkerOptions(BaseOptions(model_asset_path=model_path)))
+
+    @classmethod
+    def create_from_options(cls, options: HandLandmarkerOptions) -> HandLandmarker:
+        """A task with these settings."""
+        return cls(options)
+
+    def detect(
+        self, image: Image, image_processing_options: ImageProcessingOptions | None = None
+    ) -> HandLandmarkerResult:
+        """The hands of one picture.
+
+        Raises:
+            ValueError: the running mode is another, or the options are not for hands.
+        """
+        self._expect(RunningMode.IMAGE)
+        return self._answer(image, None, image_processing_options)
+
+    def detect_for_video(
+        self,
+        image: Image,
+        timestamp_ms: int,
+        image_processing_options: ImageProcessingOptions | None = None,
+    ) -> HandLandmarkerResult:
+        """The hands of the next frame.
+
+        Raises:
+            ValueError: the running mode is another, or the time is not later than the one before.
+        """
+        self._expect(RunningMode.VIDEO)
+        self._advance(timestamp_ms)
+        return self._answer(image, timestamp_ms, image_processing_options)
+
+    def detect_async(
+        self,
+        image: Image,
+        timestamp_ms: int,
+        image_processing_options: ImageProcessingOptions | None = None,
+    ) -> None:
+        """Hand over the next frame and return; it is dropped if a later one comes in time.
+
+        Raises:
+            ValueError: the running mode is another, or the time is not later than the one before.
+        """
+        self._expect(RunningMode.LIVE_STREAM)
+        self._advance(timestamp_ms)
+        assert self._live is not None
+        self._live.put(image, timestamp_ms, image_processing_options)
+
+    def close(self) -> None:
+        """Finish what was handed over; a second call does nothing.
+
+        Raises:
+            Exception: what the callback of a stream raised.
+        """
+        if not self._closed:
+            self._closed = True
+            if self._live is not None:
+                self._live.close()
+
+    def _expect(self, mode: RunningMode) -> None:
+        if self._closed:
+            raise ValueError("this task was closed: make another")
+        if self._options.running_mode is not mode:
+            raise ValueError(
+                f"this call is for the running mode {mode.name}; the task was made with "
+                f"{self._options.running_mode.name}"
+            )
+
+    def _advance(self, timestamp_ms: int) -> None:
+        if self._last_ms is not None and timestamp_ms <= self._last_ms:
+            raise ValueError(
+                f"timestamps must go up: got {timestamp_ms} ms after {self._last_ms} ms"
+            )
+        self._last_ms = timestamp_ms
+
+    def _answer(
+        self, image: Image, timestamp_ms: int | None, options: ImageProcessingOptions | None
+    ) -> HandLandmarkerResult:
+        turns = (options or ImageProcessingOptions()).quarter_turns()
+        pixels = np.rot90(image.rgb(), -turns) if turns else image.rgb()
+        if timestamp_ms is None:
+            found = self._find(pixels)
+        else:
+            found = self._find(Frame(pixels, timestamp_ms / 1000, 0))
+        hands, size = answers.best_first(found), (image.width, image.height)
+        return HandLandmarkerResult(
+            [[answers.category(hand)] for hand in hands],
+            [answers.landmarks(answers.normalized(hand, size, turns)) for hand in hands],
+            [answers.world_landmarks(answers.world(hand, turns)) for hand in hands],
+            hands,
+        )
+
+
+class _Live:
+    """One frame at work and the newest one waiting, in a thread of their own."""
+
+    def __init__(
+        self,
+        answer: Callable[[Image, int, ImageProcessingOptions | None], HandLandmarkerResult],
+        callback: Callback,
+    ) -> None:
+        self._answer, self._callback = answer, callback
+        self._waiting: queue.Queue = queue.Queue(maxsize=1)
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._work, name="hand landmarker", daemon=True)
+        self._thread.start()
+
+    def put(self, image: Image, timestamp_ms: int, options: ImageProcessingOptions | None) -> None:
+        """Replace the frame that waits."""
+        self._raise()
+        with suppress(queue.Empty):
+            self._waiting.get_nowait()
+        self._waiting.put((image, timestamp_ms, options))
+
+    def close(self) -> None:
+        """Wait for the last frame."""
+        self._waiting.put(None)
+        self._thread.join()
+        self._raise()
+
+    def _raise(self) -> None:
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def _work(self) -> None:
+        while (job := self._waiting.get()) is not None:
+            image, timestamp_ms, options = job
+            try:
+                result = self._answer(image, timestamp_ms, options)
+                self._callback(result, image, timestamp_ms)
+            except Exception as error:  # told by the next call, in the caller's thread
+                self._error = error

@@ -1,0 +1,82 @@
+"""``mp.Image``: an array that knows how many channels it has."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from pathlib import Path
+
+import numpy as np
+
+from knuckle.image import to_rgb
+
+
+class ImageFormat(IntEnum):
+    """How pixels are stored; of MediaPipe's formats those that a camera or a file gives."""
+
+    SRGB = 1
+    SRGBA = 2
+    GRAY8 = 3
+
+
+_CHANNELS = {ImageFormat.SRGB: 3, ImageFormat.SRGBA: 4, ImageFormat.GRAY8: 1}
+
+
+class Image:
+    """A picture, RGB in any format.
+
+    Attributes:
+        image_format: as it was given.
+    """
+
+    def __init__(self, image_format: ImageFormat, data: np.ndarray) -> None:
+        """Hold a picture; it is not copied.
+
+        Raises:
+            ValueError: ``data`` is not uint8 or has not the channels of the format.
+        """
+        channels = 1 if data.ndim == 2 else data.shape[-1]
+        expected = _CHANNELS[ImageFormat(image_format)]
+        if data.dtype != np.uint8 or data.ndim not in (2, 3) or channels != expected:
+            raise ValueError(
+                f"expected uint8 with {expected} channels for {ImageFormat(image_format).name}, "
+                f"got {data.shape} {data.dtype}"
+            )
+        self.image_format = ImageFormat(image_format)
+        self._data = data
+
+    @classmethod
+    def create_from_file(cls, path: str | Path) -> Image:
+        """Read a picture.
+
+        Raises:
+            SourceError: there is none, or it cannot be read.
+        """
+        from knuckle.video import open_source
+
+        with open_source(str(path)) as source:
+            return cls(ImageFormat.SRGB, next(iter(source)).image)
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return int(self._data.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return int(self._data.shape[0])
+
+    @property
+    def channels(self) -> int:
+        """Numbers a pixel."""
+        return _CHANNELS[self.image_format]
+
+    def numpy_view(self) -> np.ndarray:
+        """The array itself, which may not be written into."""
+        view = self._data.view()
+        view.flags.writeable = False
+        return view
+
+    def rgb(self) -> np.ndarray:
+        """(H, W, 3) uint8."""
+        return to_rgb(self._data)

@@ -1,0 +1,5 @@
+"""``mp.solutions`` as it was before MediaPipe removed it: the part about hands."""
+
+from knuckle.mediapipe.solutions import drawing_styles, drawing_utils, hands, hands_connections
+
+__all__ = ["drawing_styles", "drawing_utils", "hands", "hands_connections"]

@@ -1,0 +1,52 @@
+"""MediaPipe's three confidences as Knuckle's thresholds.
+
+Both count from 0 to 1, but half does not mean the same: MediaPipe's defaults give Knuckle's, and
+either side of them the scale is stretched evenly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from knuckle.pipeline.settings import TrackerSettings
+
+#: What MediaPipe takes where nothing is said.
+_THEIR_DEFAULT = 0.5
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Options of ``HandEstimator`` and of ``HandTracker``."""
+
+    of_images: dict[str, Any]
+    of_videos: dict[str, Any]
+
+
+def thresholds(*, detection: float, tracking: float, presence: float = 0.5) -> Thresholds:
+    """Turn confidences into options.
+
+    Raises:
+        ValueError: one is not in 0..1.
+    """
+    for name, value in (("detection", detection), ("tracking", tracking), ("presence", presence)):
+        if not 0 <= value <= 1:
+            raise ValueError(f"the {name} confidence must be in 0..1, got {value}")
+    ours = TrackerSettings()
+    found: dict[str, Any] = {
+        "score_threshold": _stretched(detection, ours.score_threshold),
+        # The detector proposes; with it alone a strict caller would lose small hands.
+        "detector_threshold": min(_stretched(detection, ours.detector_threshold), 0.5),
+    }
+    followed: dict[str, Any] = {
+        "keep_threshold": _stretched(tracking, ours.keep_threshold),
+        "doubt_threshold": _stretched(presence, ours.doubt_threshold),
+    }
+    return Thresholds(found, found | followed)
+
+
+def _stretched(theirs: float, our_default: float) -> float:
+    """From 0..1 to 0..1 so that their default is ours."""
+    if theirs <= _THEIR_DEFAULT:
+        return our_default * theirs / _THEIR_DEFAULT
+    return our_default + (1 - our_default) * (theirs - _THEIR_DEFAULT) / (1 - _THEIR_DEFAULT)

@@ -1,0 +1,85 @@
+"""``hands.coco.json``: keypoints as COCO has them, for annotation tools and pose libraries."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from knuckle.hand import BONES, JOINT_NAMES, N_JOINTS, SIDES
+from knuckle.output.records import Recording
+from knuckle.output.staged import ExportSink
+
+#: COCO's pixels begin at their corner, ours have their centre at a whole number.
+_CORNER_PX = 0.5
+_HIDDEN, _VISIBLE = 1, 2
+
+
+class CocoSink(ExportSink):
+    """One image for each frame, one annotation for each hand, a category for each side."""
+
+    filename = "hands.coco.json"
+
+    def _export(self, recording: Recording, whole: Path) -> None:
+        with whole.open("w", encoding="utf-8") as file:
+            head = {"info": json.loads(self.info.to_json()), "categories": list(_categories())}
+            file.write(json.dumps(head)[:-1])
+            for name, entries in (
+                ("images", _images(recording)),
+                ("annotations", _annotations(recording)),
+            ):
+                file.write(f', "{name}": [')
+                for number, entry in enumerate(entries):
+                    file.write(",\n" * bool(number) + json.dumps(entry))
+                file.write("]")
+            file.write("}\n")
+
+
+def _categories() -> Iterator[dict[str, Any]]:
+    for number, side in enumerate(SIDES, start=1):
+        yield {
+            "id": number,
+            "name": f"{side}_hand",
+            "supercategory": "hand",
+            "keypoints": list(JOINT_NAMES),
+            "skeleton": (BONES + 1).tolist(),
+        }
+
+
+def _images(recording: Recording) -> Iterator[dict[str, Any]]:
+    width, height = recording.info.size
+    for frame in recording.frames:
+        yield {
+            "id": int(frame["frame"]),
+            "file_name": f"{int(frame['frame']):06d}.jpg",
+            "width": width,
+            "height": height,
+            "time_s": round(float(frame["time_s"]), 6),
+        }
+
+
+def _annotations(recording: Recording) -> Iterator[dict[str, Any]]:
+    for number, hand in enumerate(recording.hands, start=1):
+        points = np.concatenate(
+            [
+                hand["joints_px"] + _CORNER_PX,
+                np.where(hand["visible"], _VISIBLE, _HIDDEN)[:, None],
+            ],
+            axis=1,
+        )
+        x0, y0, x1, y1 = (float(value) for value in hand["box_xyxy"] + _CORNER_PX)
+        yield {
+            "id": number,
+            "image_id": int(hand["frame"]),
+            "category_id": 1 + SIDES.index(str(hand["side"])),
+            "track_id": int(hand["track_id"]),
+            "keypoints": [round(float(value), 2) for value in points.ravel()],
+            "num_keypoints": N_JOINTS,
+            "bbox": [round(value, 2) for value in (x0, y0, x1 - x0, y1 - y0)],
+            "area": round((x1 - x0) * (y1 - y0), 2),
+            "iscrowd": 0,
+            "score": round(float(hand["score"]), 4),
+        }

@@ -1,0 +1,79 @@
+"""A result as one tidy table: a row for each joint of each hand of each frame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from knuckle.hand import ARTICULATIONS, JOINT_NAMES, N_JOINTS
+from knuckle.output.errors import OutputError
+
+if TYPE_CHECKING:
+    from knuckle.output.records import Recording
+
+
+def tidy_columns(recording: Recording) -> dict[str, np.ndarray]:
+    """Column -> (N * 21,), with the names of ``hands.csv``; NaN where there is no value."""
+    hands = recording.hands
+    columns = {
+        name: np.repeat(hands[name], N_JOINTS)
+        for name in ("frame", "time_s", "track_id", "side", "side_score", "score")
+    }
+    for place, name in enumerate(("box_x0_px", "box_y0_px", "box_x1_px", "box_y1_px")):
+        columns[name] = np.repeat(hands["box_xyxy"][:, place], N_JOINTS)
+    columns["joint"] = np.tile(np.array(JOINT_NAMES), len(hands))
+    for name, values in (
+        ("x_px", hands["joints_px"][..., 0]),
+        ("y_px", hands["joints_px"][..., 1]),
+        ("x_mm", hands["joints_mm"][..., 0]),
+        ("y_mm", hands["joints_mm"][..., 1]),
+        ("z_mm", hands["joints_mm"][..., 2]),
+        ("joint_score", hands["joint_score"]),
+        ("visible", hands["visible"]),
+        ("sigma_mm", hands["joint_sigma_mm"]),
+        ("bone_mm", _at(np.arange(1, N_JOINTS), hands["bone_lengths_mm"])),
+        ("flexion_deg", _at(ARTICULATIONS, hands["joint_angles_deg"][..., 0])),
+        ("spread_deg", _at(ARTICULATIONS, hands["joint_angles_deg"][..., 1])),
+    ):
+        columns[name] = np.ascontiguousarray(values).reshape(-1)
+    return columns
+
+
+def _at(joints: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """(N, 21) with values (N, k) at some joints, NaN at the others."""
+    table = np.full((len(values), N_JOINTS), np.nan, np.float32)
+    table[:, joints] = values
+    return table
+
+
+def to_pandas(recording: Recording) -> Any:
+    """The table as a ``pandas.DataFrame``.
+
+    Raises:
+        OutputError: pandas is missing.
+    """
+    try:
+        import pandas
+    except ImportError:
+        raise OutputError("to_pandas needs pandas: pip install 'knuckle[science]'") from None
+    frame = pandas.DataFrame(tidy_columns(recording))
+    return frame.astype({"side": "category", "joint": "category"})
+
+
+def to_arrow(recording: Recording) -> Any:
+    """The table as a ``pyarrow.Table``: ``polars.from_arrow`` takes it as it is.
+
+    Raises:
+        OutputError: pyarrow is missing.
+    """
+    try:
+        import pyarrow
+    except ImportError:
+        raise OutputError("to_arrow needs pyarrow: pip install 'knuckle[parquet]'") from None
+    columns = tidy_columns(recording)
+    arrays = {
+        name: pyarrow.array(values.tolist(), pyarrow.string()) if values.dtype.kind == "U" else
+        pyarrow.array(values) for name, values in columns.items()
+    }  # fmt: skip
+    return pyarrow.table(arrays, metadata={b"knuckle": recording.info.to_json()})

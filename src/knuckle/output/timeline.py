@@ -1,0 +1,94 @@
+"""One left and one right hand at a constant rate: what animation and biomechanics ask for.
+
+Of several hands of a side, at each moment the one is taken whose track is seen most often.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from knuckle.hand import N_JOINTS, SIDES, Side
+from knuckle.output.records import Recording
+
+#: Between two sightings that are no further apart than this, a hand is taken to move evenly.
+BRIDGED_S = 0.25
+_USUAL_RATE = 30.0
+#: More moments than this for each frame are no rate of a video but a wrong one in its head.
+_MOST_PER_FRAME = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """A hand over time.
+
+    Attributes:
+        joints_mm: (T, 21, 3) camera frame; where it is not seen, as it was seen last.
+        seen: (T,) bool.
+    """
+
+    joints_mm: np.ndarray
+    seen: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """Both hands over time.
+
+    Attributes:
+        rate: moments a second.
+        times_s: (T,) from the first frame's time on.
+        motions: of each side that was seen at all, left first.
+    """
+
+    rate: float
+    times_s: np.ndarray
+    motions: Mapping[Side, Motion]
+
+    @classmethod
+    def of(cls, recording: Recording) -> Timeline:
+        """Resample a recording to its nominal frame rate, or else to its usual one."""
+        at_s = recording.frames["time_s"]
+        rate = _rate(recording)
+        count = round((at_s[-1] - at_s[0]) * rate) + 1 if len(at_s) else 0
+        times_s = at_s[:1].sum() + np.arange(count) / rate
+        motions: dict[Side, Motion] = {}
+        for side in SIDES:
+            hands = main_hands(recording, side)
+            if len(hands):
+                motions[side] = _resampled(hands, times_s, rate)
+        return cls(rate, times_s, motions)
+
+
+def main_hands(recording: Recording, side: Side) -> np.ndarray:
+    """(n,) ``HAND``: of each frame that shows a hand of this side, the one seen most often."""
+    hands = recording.hands[recording.hands["side"] == side]
+    _, track, counts = np.unique(hands["track_id"], return_inverse=True, return_counts=True)
+    order = np.lexsort((-hands["score"], -counts[track], hands["frame"]))
+    return hands[order[np.unique(hands["frame"][order], return_index=True)[1]]]
+
+
+def _rate(recording: Recording) -> float:
+    at_s, fps = recording.frames["time_s"], recording.info.fps
+    steps_s = np.diff(at_s)
+    steps_s = steps_s[steps_s > 0]
+    usual = 1 / float(np.median(steps_s)) if len(steps_s) else _USUAL_RATE
+    if not fps or (len(at_s) and (at_s[-1] - at_s[0]) * fps > _MOST_PER_FRAME * len(at_s)):
+        return round(usual, 3)
+    return float(fps)
+
+
+def _resampled(hands: np.ndarray, times_s: np.ndarray, rate: float) -> Motion:
+    at_s, joints_mm = hands["time_s"], hands["joints_mm"]
+    after = np.searchsorted(at_s, times_s + 1e-9)
+    before = np.clip(after - 1, 0, len(at_s) - 1)
+    after = np.clip(after, 0, len(at_s) - 1)
+    step_s = at_s[after] - at_s[before]
+    bridged = (step_s > 0) & (step_s <= max(BRIDGED_S, 1.5 / rate))
+    share = np.where(bridged, (times_s - at_s[before]) / np.where(bridged, step_s, 1), 0.0)
+    share = share.astype(np.float32)[:, None, None]
+    moved = joints_mm[before] + share * (joints_mm[after] - joints_mm[before])
+    seen = bridged | (np.abs(times_s - at_s[before]) <= 0.5 / rate)
+    return Motion(moved.reshape(-1, N_JOINTS, 3).astype(np.float64), seen)

@@ -1,0 +1,380 @@
+"""``knuckle.mediapipe`` beside what MediaPipe 0.10.21 was recorded to answer."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import os
+import subprocess
+import sys
+import threading
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import knuckle.mediapipe as mp
+from knuckle.mediapipe import containers
+from knuckle.mediapipe.answers import normalized
+from knuckle.mediapipe.hand_landmarker import BaseOptions, Delegate, ImageProcessingOptions
+from knuckle.mediapipe.thresholds import thresholds
+from knuckle.pipeline.settings import TrackerSettings
+from knuckle.video import open_source
+
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parents[1]
+RECORDED = json.loads((HERE / "recorded.json").read_text())
+CLIP = REPOSITORY / "src/knuckle/demo/hands.mp4"
+vision, utils = mp.tasks.vision, mp.solutions.drawing_utils
+
+
+def frames() -> list[np.ndarray]:
+    """The pictures of the recording."""
+    with open_source(CLIP) as source:
+        images = [frame.image for frame in source if frame.index in (30, 100, 115)]
+    return [*images, np.zeros_like(images[0])]
+
+
+IMAGES = frames()
+
+
+def as_array(points) -> np.ndarray:
+    return np.array([[p.x, p.y, p.z] for p in points])
+
+
+class TestNames:
+    names = RECORDED["names"]
+
+    def test_landmarks_and_lines(self) -> None:
+        assert {each.name: each.value for each in mp.HandLandmark} == self.names["HandLandmark"]
+        lines = [list(pair) for pair in sorted(mp.solutions.hands.HAND_CONNECTIONS)]
+        assert lines == self.names["HAND_CONNECTIONS"]
+        assert isinstance(mp.solutions.hands.HAND_CONNECTIONS, frozenset)
+        connections = vision.HandLandmarksConnections.HAND_CONNECTIONS
+        assert [[c.start, c.end] for c in connections] == self.names["HandLandmarksConnections"]
+        assert [mode.name for mode in vision.RunningMode] == self.names["RunningMode"]
+
+    @pytest.mark.parametrize(
+        "ours",
+        [
+            vision.HandLandmarkerOptions,
+            vision.HandLandmarkerResult,
+            containers.Category,
+            containers.NormalizedLandmark,
+            containers.Landmark,
+            utils.DrawingSpec,
+        ],
+    )
+    def test_fields_come_in_their_order(self, ours: type) -> None:
+        theirs = self.names[ours.__name__]
+        assert [field.name for field in dataclasses.fields(ours)][: len(theirs)] == theirs
+
+    @pytest.mark.parametrize("name", ["detect", "detect_for_video", "detect_async"])
+    def test_calls_take_the_same(self, name: str) -> None:
+        ours = inspect.signature(getattr(vision.HandLandmarker, name)).parameters
+        assert list(ours)[1:] == self.names[name]
+
+    def test_solutions_take_the_same(self) -> None:
+        ours = inspect.signature(mp.solutions.hands.Hands).parameters.values()
+        assert {p.name: repr(p.default) for p in ours} == self.names["Hands"]
+        assert (
+            list(inspect.signature(utils.draw_landmarks).parameters) == self.names["draw_landmarks"]
+        )
+
+
+def assert_near(ours, theirs: dict, world) -> None:
+    """The same hand, by two systems."""
+    found, recorded = as_array(ours), np.array(theirs["landmarks"])
+    assert np.abs(found - recorded)[:, :2].mean() < 0.04  # of the picture
+    assert found[0, 2] == 0  # the wrist's z
+    assert np.corrcoef(found[:, 2], recorded[:, 2])[0, 1] > 0.2  # no two systems agree on depth
+    world_mm, recorded_mm = 1000 * as_array(world), 1000 * np.array(theirs["world"])
+    assert np.linalg.norm(world_mm - recorded_mm, axis=1).mean() < 35
+
+
+def nearest(found: list, theirs: dict) -> int:
+    """Which of our hands is theirs."""
+    recorded = np.array(theirs["landmarks"])
+    return int(np.argmin([np.abs(as_array(points) - recorded)[:, :2].mean() for points in found]))
+
+
+class TestAnswers:
+    def test_solutions(self) -> None:
+        with mp.solutions.hands.Hands(static_image_mode=True) as hands:
+            for image, recorded in zip(IMAGES, RECORDED["solutions"], strict=True):
+                found = hands.process(image)
+                assert set(found._fields) - {"hands"} == set(recorded["fields"])
+                if recorded["hands"] is None:
+                    assert found[:3] == (None, None, None)
+                    continue
+                assert len(found.multi_hand_landmarks) == len(recorded["hands"])
+                for theirs in recorded["hands"]:
+                    k = nearest([each.landmark for each in found.multi_hand_landmarks], theirs)
+                    side = found.multi_handedness[k].classification[0]
+                    assert found.multi_handedness[k].ListFields()[0][1][0] is side
+                    for name in ("index", "label", "display_name"):
+                        assert getattr(side, name) == theirs[name]
+                    first = found.multi_hand_landmarks[k].landmark[0]
+                    assert first.HasField("visibility") == theirs["has_visibility"]
+                    assert first.HasField("x") == theirs["has_x"]
+                    world = found.multi_hand_world_landmarks[k].landmark
+                    assert_near(found.multi_hand_landmarks[k].landmark, theirs, world)
+
+    def test_tasks(self) -> None:
+        with mp.HandLandmarker(mp.HandLandmarkerOptions(num_hands=2)) as task:
+            for image, recorded in zip(IMAGES, RECORDED["tasks"], strict=True):
+                found = task.detect(mp.Image(mp.ImageFormat.SRGB, image))
+                assert len(found.hand_landmarks) == len(recorded)
+                for theirs in recorded:
+                    k = nearest(found.hand_landmarks, theirs)
+                    ours = dataclasses.asdict(found.handedness[k][0])
+                    for name in ("index", "display_name", "category_name"):
+                        assert ours[name] == theirs["category"][name]
+                    first = found.hand_landmarks[k][0]
+                    assert (first.visibility, first.presence) == (
+                        theirs["visibility"],
+                        theirs["presence"],
+                    )
+                    assert_near(found.hand_landmarks[k], theirs, found.hand_world_landmarks[k])
+
+    def test_a_mirrored_picture_gives_solutions_the_persons_own_side(self) -> None:
+        image, mirrored = IMAGES[0], IMAGES[0][:, ::-1]  # a right hand
+        with mp.solutions.hands.Hands(static_image_mode=True) as hands:
+            labels = [
+                hands.process(picture).multi_handedness[0].classification[0].label
+                for picture in (image, mirrored)
+            ]
+        assert labels == ["Left", "Right"]
+        with mp.HandLandmarker.create_from_model_path("hand_landmarker.task") as task:
+            result = task.detect(mp.Image(image_format=mp.ImageFormat.SRGB, data=image))
+        assert result.handedness[0][0].category_name == "Right"
+        assert result.hands[0].side == "right"
+
+    def test_a_pixel_lies_where_it_is_drawn(self) -> None:
+        with mp.HandLandmarker(mp.HandLandmarkerOptions()) as task:
+            (hand,) = task.detect(mp.Image(mp.ImageFormat.SRGB, IMAGES[0])).hands
+        size = IMAGES[0].shape[1::-1]
+        np.testing.assert_allclose(normalized(hand, size)[:, :2] * size - 0.5, hand.joints_px)
+
+
+class TestRunningModes:
+    image = mp.Image(mp.ImageFormat.SRGB, IMAGES[0])
+
+    def test_the_wrong_call_is_refused(self) -> None:
+        with mp.HandLandmarker(mp.HandLandmarkerOptions()) as task:
+            with pytest.raises(ValueError, match="running mode VIDEO"):
+                task.detect_for_video(self.image, 0)
+            with pytest.raises(ValueError, match="running mode LIVE_STREAM"):
+                task.detect_async(self.image, 0)
+        with pytest.raises(ValueError, match="was closed"):
+            task.detect(self.image)
+
+    def test_options_that_contradict_each_other_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="needs a result_callback"):
+            mp.HandLandmarkerOptions(running_mode=mp.RunningMode.LIVE_STREAM)
+        with pytest.raises(ValueError, match="is for LIVE_STREAM"):
+            mp.HandLandmarkerOptions(result_callback=print)
+        with pytest.raises(ValueError, match="runs on the CPU"):
+            mp.HandLandmarkerOptions(BaseOptions(delegate=Delegate.GPU))
+
+    def test_time_goes_on_in_a_video(self) -> None:
+        options = mp.HandLandmarkerOptions(running_mode=mp.RunningMode.VIDEO)
+        with mp.HandLandmarker(options) as task:
+            results = [task.detect_for_video(self.image, t_ms) for t_ms in (0, 33, 66)]
+            assert len({result.hands[0].track_id for result in results}) == 1
+            with pytest.raises(ValueError, match="must go up: got 66 ms after 66 ms"):
+                task.detect_for_video(self.image, 66)
+
+    def test_a_stream_calls_back_with_the_newest(self) -> None:
+        told, busy = [], threading.Event()
+
+        def callback(result, image, timestamp_ms) -> None:
+            busy.wait(10)
+            told.append((timestamp_ms, len(result.hand_landmarks), image))
+
+        options = mp.HandLandmarkerOptions(
+            running_mode=mp.RunningMode.LIVE_STREAM, result_callback=callback
+        )
+        with mp.HandLandmarker(options) as task:
+            for t_ms in range(0, 300, 33):
+                task.detect_async(self.image, t_ms)
+            busy.set()
+        times = [each[0] for each in told]
+        assert times == sorted(times)
+        assert times[-1] == 297
+        assert len(times) < 9  # what came meanwhile was dropped
+        assert told[-1][2] is self.image
+
+    def test_what_a_callback_raises_is_told(self) -> None:
+        def callback(*args: object) -> None:
+            raise KeyError("mine")
+
+        options = mp.HandLandmarkerOptions(
+            running_mode=mp.RunningMode.LIVE_STREAM, result_callback=callback
+        )
+        task = mp.HandLandmarker(options)
+        task.detect_async(self.image, 0)
+        with pytest.raises(KeyError, match="mine"):
+            task.close()
+
+    @pytest.mark.parametrize("turns", [1, 2, 3])
+    def test_a_turned_picture(self, turns: int) -> None:
+        upright, size = IMAGES[0], IMAGES[0].shape[1::-1]
+        turned = np.ascontiguousarray(np.rot90(upright, turns))  # a quarter turn to the left
+        with mp.HandLandmarker(mp.HandLandmarkerOptions()) as task:
+            straight = task.detect(mp.Image(mp.ImageFormat.SRGB, upright))
+            found = task.detect(
+                mp.Image(mp.ImageFormat.SRGB, turned),
+                ImageProcessingOptions(rotation_degrees=90 * turns),
+            )
+        expected = as_array(straight.hand_landmarks[0])[:, :2] * size - np.divide(size, 2)
+        to_the_left = np.linalg.matrix_power(np.array([[0, 1], [-1, 0]]), turns)
+        turned_size = turned.shape[1::-1]
+        points = as_array(found.hand_landmarks[0])[:, :2] * turned_size - np.divide(turned_size, 2)
+        np.testing.assert_allclose(points, expected @ to_the_left.T, atol=1e-6)
+        np.testing.assert_allclose(
+            as_array(found.hand_world_landmarks[0])[:, :2],
+            as_array(straight.hand_world_landmarks[0])[:, :2] @ to_the_left.T,
+            atol=1e-9,
+        )
+
+    def test_other_angles_and_regions_are_refused(self) -> None:
+        with mp.HandLandmarker(mp.HandLandmarkerOptions()) as task:
+            with pytest.raises(ValueError, match="multiple of 90"):
+                task.detect(self.image, ImageProcessingOptions(rotation_degrees=45))
+            with pytest.raises(ValueError, match="region of interest"):
+                task.detect(self.image, ImageProcessingOptions(region_of_interest=(0, 0, 1, 1)))
+
+
+class TestThresholds:
+    def test_their_defaults_are_ours(self) -> None:
+        ours = TrackerSettings()
+        for name, value in thresholds(detection=0.5, tracking=0.5).of_videos.items():
+            assert value == getattr(ours, name)
+
+    def test_stricter_is_stricter(self) -> None:
+        steps = [thresholds(detection=c, tracking=c).of_videos for c in np.linspace(0, 1, 11)]
+        for before, after in pairwise(steps):
+            assert all(0 <= before[name] <= after[name] <= 1 for name in before)
+
+    def test_what_is_no_share_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="tracking confidence must be"):
+            mp.solutions.hands.Hands(min_tracking_confidence=2)
+        with pytest.raises(ValueError, match="model_complexity"):
+            mp.solutions.hands.Hands(model_complexity=2)
+
+
+class TestImages:
+    def test_formats(self, tmp_path: Path) -> None:
+        rgb = IMAGES[0]
+        cv2.imwrite(str(tmp_path / "a.png"), rgb[..., ::-1])
+        for image in (
+            mp.Image(mp.ImageFormat.SRGB, rgb),
+            mp.Image(mp.ImageFormat.SRGBA, np.dstack([rgb, rgb[..., 0]])),
+            mp.Image.create_from_file(str(tmp_path / "a.png")),
+        ):
+            assert (image.width, image.height) == (640, 480)
+            np.testing.assert_array_equal(image.rgb(), rgb)
+            assert not image.numpy_view().flags.writeable
+        with pytest.raises(ValueError, match="expected uint8 with 4 channels for SRGBA"):
+            mp.Image(mp.ImageFormat.SRGBA, rgb)
+        with pytest.raises(ValueError, match="uint8 RGB"):
+            mp.solutions.hands.Hands().process(rgb[..., 0])
+
+
+class TestDrawing:
+    points = tuple(containers.NormalizedLandmark(0.1 + 0.04 * i, 0.5, 0.0) for i in range(21))
+
+    def drawn(self, landmarks, connections=mp.HAND_CONNECTIONS, **options) -> np.ndarray:
+        image = np.zeros((100, 200, 3), np.uint8)
+        utils.draw_landmarks(image, landmarks, connections, **options)
+        return image
+
+    def test_both_shapes_give_the_same(self) -> None:
+        message = containers.NormalizedLandmarkList()
+        message.landmark.extend(self.points)
+        np.testing.assert_array_equal(self.drawn(message), self.drawn(list(self.points)))
+        tasks_lines = vision.HandLandmarksConnections.HAND_THUMB_CONNECTIONS
+        pairs = [(line.start, line.end) for line in tasks_lines]
+        np.testing.assert_array_equal(
+            self.drawn(list(self.points), pairs), self.drawn(list(self.points), tasks_lines)
+        )
+
+    def test_none_draws_none(self) -> None:
+        assert not self.drawn(None).any()
+        assert not self.drawn(list(self.points), None, landmark_drawing_spec=None).any()
+        assert not self.drawn(list(self.points), None, is_drawing_landmarks=False).any()
+
+    def test_what_is_unsure_or_outside_is_left_out(self) -> None:
+        hidden = [dataclasses.replace(point, visibility=0.3) for point in self.points]
+        outside = [dataclasses.replace(point, x=1.2) for point in self.points]
+        assert not self.drawn(hidden).any()
+        assert not self.drawn(outside).any()
+
+    def test_errors(self) -> None:
+        with pytest.raises(ValueError, match="to draw into"):
+            utils.draw_landmarks(np.zeros((9, 9), np.uint8), list(self.points))
+        with pytest.raises(ValueError, match="no line"):
+            self.drawn(list(self.points), [(0, 21)])
+
+
+def run(program: str, line: str, *arguments: object) -> list[str]:
+    """Run a program in which one line about the import was put in the place of another."""
+    code = (HERE / "programs" / program).read_text()
+    assert code.count("import mediapipe as mp\n") == 1
+    code = code.replace("import mediapipe as mp\n", line)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+class TestProgramsOfOthers:
+    """One import line is changed; everything else stays."""
+
+    ours = "import knuckle.mediapipe as mp\n"
+    stand_in = "import knuckle.mediapipe.stand_in, mediapipe as mp\n"
+
+    def test_a_loop_that_draws(self, tmp_path: Path) -> None:
+        out = tmp_path / "shown.png"
+        places = run("webcam.py", self.ours, CLIP, out)
+        assert len(places) == 12
+        assert cv2.imread(str(out)).shape == (480, 640, 3)
+
+    def test_a_classifier(self) -> None:
+        said = run("classifier.py", self.ours, CLIP)
+        assert len(said) == 12
+        assert set(said) == {"Right first"}
+
+    def test_a_retargeter_that_imports_parts(self) -> None:
+        said = run("retarget.py", self.stand_in, CLIP)
+        assert len(said) >= 10  # it asks for hands that are surer than most programs do
+        assert all(0.07 < float(line.split()[0]) < 0.11 for line in said)
+        assert all(line.endswith("True") for line in said)
+
+
+#: An environment with mediapipe 0.10.21, where there is one.
+PEER = Path(os.environ.get("KNUCKLE_PEERS_PYTHON", REPOSITORY / ".venv-peers/bin/python"))
+
+if PEER.is_file():
+
+    def test_the_recording_is_what_mediapipe_answers(tmp_path: Path) -> None:
+        frames_path, out = tmp_path / "frames.npz", tmp_path / "recorded.json"
+        np.savez(frames_path, *IMAGES)
+        script = REPOSITORY / "benchmarks/peers/mediapipe_shape.py"
+        command = [str(PEER), str(script), str(frames_path), str(out)]
+        subprocess.run(command, check=True, capture_output=True, env={"PATH": os.environ["PATH"]})
+        fresh = json.loads(out.read_text())
+        assert fresh["names"] == RECORDED["names"]
+        for ours, theirs in zip(fresh["solutions"], RECORDED["solutions"], strict=True):
+            assert (ours["hands"] is None) == (theirs["hands"] is None)
+            for hand, recorded in zip(ours["hands"] or [], theirs["hands"] or [], strict=True):
+                assert hand["label"] == recorded["label"]
+                np.testing.assert_allclose(hand["landmarks"], recorded["landmarks"], atol=2e-3)
