@@ -18,6 +18,7 @@ export type HandPose = {
   jointsMm: Vec3[];
   jointScore: number[];
   visible: boolean[];
+  crop: Crop; // through which it was seen
 };
 
 export class Hands {
@@ -108,6 +109,7 @@ function poseOf({ look, evidence }: Shape, root: Vec3, camera: Camera): HandPose
     jointsMm,
     jointScore: look.sigmaPx.map((sigma) => scoreOf(sigma / extent)),
     visible: look.said.visible.map((share) => share > 0.5),
+    crop: look.crop,
   };
 }
 

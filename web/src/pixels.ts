@@ -47,7 +47,7 @@ export function letterboxed(image: Picture, box: Letterbox): Uint8Array {
   if (shrink <= 1) content = interpolated(image, inner, rows);
   else {
     const factor = Math.round(shrink / constant("crop", "_SAMPLED_PX"));
-    const nearer = factor > 1 ? interpolated(image, inner * factor, rows * factor) : image;
+    const nearer = factor > 1 ? whole(interpolated(image, inner * factor, rows * factor)) : image;
     content = averaged(nearer, inner, rows);
   }
   const out = new Uint8Array(width * height * 3).fill(told().detection.fill);
@@ -77,24 +77,41 @@ function halved(image: Picture, map: Affine, shrink: number, outSize: number): [
   const [y0, y1] = reach(1, image.height);
   const [columns, rows] = [Math.floor((x1 - x0) / factor), Math.floor((y1 - y0) / factor)];
   if (columns < 1 || rows < 1) return [image, map];
-  const data = new Float32Array(columns * rows * 3);
-  const { width, channels } = image;
-  for (let y = 0; y < rows * factor; y++) {
-    const to = Math.floor(y / factor) * columns;
-    const from = (y0 + y) * width + x0;
-    for (let x = 0; x < columns * factor; x++) {
-      const [at, source] = [(to + Math.floor(x / factor)) * 3, (from + x) * channels];
-      for (let k = 0; k < 3; k++) data[at + k] += image.data[source + k];
-    }
-  }
-  for (let i = 0; i < data.length; i++) data[i] /= factor * factor;
+  let small = part(image, x0, y0, columns * factor, rows * factor);
+  while (small.width > columns) small = halfOf(small);
   const shift = (factor - 1) / 2;
   const [a, b, c, d, e, f] = map;
-  const small: Affine = [
+  const fromSmall: Affine = [
     a / factor, b / factor, (c - x0 - shift) / factor,
     d / factor, e / factor, (f - y0 - shift) / factor,
   ];
-  return [{ data, width: columns, height: rows, channels: 3 }, small];
+  return [small, fromSmall];
+}
+
+function part(image: Picture, x0: number, y0: number, width: number, height: number): Picture {
+  const data = new Uint8ClampedArray(width * height * 3);
+  for (let y = 0; y < height; y++) {
+    let from = ((y0 + y) * image.width + x0) * image.channels;
+    for (let at = y * width * 3; at < (y + 1) * width * 3; at += 3, from += image.channels) {
+      for (let k = 0; k < 3; k++) data[at + k] = image.data[from + k];
+    }
+  }
+  return { data, width, height, channels: 3 };
+}
+
+/** Each pixel the mean of two by two, in whole numbers: keypoints feel the rounding. */
+function halfOf({ data, width, height }: Picture): Picture {
+  const [columns, rows, stride] = [width / 2, height / 2, width * 3];
+  const out = new Uint8ClampedArray(columns * rows * 3);
+  for (let y = 0; y < rows; y++) {
+    for (let x = 0; x < columns; x++) {
+      const [at, from] = [(y * columns + x) * 3, (2 * y * width + 2 * x) * 3];
+      for (let k = from; k < from + 3; k++) {
+        out[at + k - from] = (data[k] + data[k + 3] + data[k + stride] + data[k + stride + 3] + 2) >> 2;
+      }
+    }
+  }
+  return { data: out, width: columns, height: rows, channels: 3 };
 }
 
 /** Enlarged, or shrunk by less than two, between neighbouring pixels. */
@@ -105,6 +122,11 @@ function interpolated(image: Picture, width: number, height: number): Picture {
 /** Shrunk, each pixel the mean of the area that it covers. */
 function averaged(image: Picture, width: number, height: number): Picture {
   return resampled(image, taps(image.width, width, true), taps(image.height, height, true));
+}
+
+/** The same in whole numbers. */
+function whole(image: Picture): Picture {
+  return { ...image, data: Uint8ClampedArray.from(image.data) };
 }
 
 /** For each new pixel along an axis, which old ones count, and how much. */
