@@ -62,7 +62,9 @@ def test_hands_as_in_python(visit: tuple[str, Path, dict]) -> None:
 
 def test_nothing_is_asked_of_anybody_else(visit: tuple[str, Path, dict]) -> None:
     address, _, noted = visit
-    elsewhere = [url for url in noted["requests"] if not url.startswith((address, "blob:", "data:"))]
+    elsewhere = [
+        url for url in noted["requests"] if not url.startswith((address, "blob:", "data:"))
+    ]
     assert elsewhere == []
     assert noted["complaints"] == []
 

@@ -47,13 +47,19 @@ def test_hands_as_in_python(page: Path, tmp_path: Path, scale: float, count: int
     seen = seen_by_page(page, images, tmp_path)
     found = compare(images, [i / 30 for i in range(count)], seen)
     assert len(found.px) >= count  # a hand in every frame
-    assert max(found.px) < 1.0
-    assert max(found.mm) < 1.0
+    # Where a frame is not averaged down to the detector's size in one step, OpenCV's last bit is
+    # another, and the detector draws a slightly other first crop.
+    comparable = slice(0 if scale == 1.0 else 1, None)
+    assert max(found.px[comparable]) < 1.0
+    assert max(found.mm[comparable]) < 1.0
     assert max(found.crop_px, default=0.0) < 1.0
 
+    if count > 10:
+        assert_both_are_found(seen)
 
-def test_both_hands_are_found_and_keep_their_names(page: Path, tmp_path: Path) -> None:
-    seen = seen_by_page(page, frames(), tmp_path)
+
+def assert_both_are_found(seen: list[list[dict]]) -> None:
+    """Both hands of the clip in the end, each with one number."""
     assert {hand["side"] for hand in seen[-1]} == {"left", "right"}
     sides = {(hand["trackId"], hand["side"]) for hands in seen for hand in hands}
     assert len(sides) == 2

@@ -21,6 +21,7 @@ from knuckle.cli.data import Data
 from knuckle.cli.tracking import Bench, Live, Plot, Track, View
 from knuckle.cli.training import Evaluate, Export, Train
 from knuckle.cli.verb import EXIT_ERROR, EXIT_SIGNAL, Verb
+from knuckle.cli.web import Web
 
 #: The extra of ``pip install knuckle[…]`` that brings a library.
 EXTRAS = {
@@ -39,6 +40,7 @@ VERBS: dict[str, Callable[..., Verb]] = {
     "live": Live,
     "view": View,
     "plot": Plot,
+    "web": Web,
     "bench": Bench,
     "train": Train,
     "evaluate": Evaluate,

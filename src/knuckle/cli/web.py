@@ -11,7 +11,7 @@ from knuckle.cli.verb import Folder
 
 @dataclass(frozen=True)
 class Web:
-    """Serve a page that finds hands in the browser itself: no picture leaves the visitor's machine."""
+    """Serve a page that finds hands in the browser itself: no picture leaves the machine."""
 
     port: int = 8080
     """Serve on this port of this machine; nobody else can see the page."""

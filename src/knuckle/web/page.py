@@ -1,4 +1,4 @@
-"""The files of the page: what ``make web`` built, the networks, and what the page is told of them."""
+"""The files of the page: what ``make web`` built, the networks, and what the page is told."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OPTIONAL = ("pair",)
 def page_files(
     weights_dir: str | Path | None = None, site_dir: str | Path | None = None
 ) -> Iterator[Mapping[str, Path | bytes]]:
-    """Every file of the page, by its place: ``index.html``, ``weights/keypoints.onnx``, …
+    """Every file of the page, by its place: ``index.html`` or ``weights/keypoints.onnx``.
 
     Args:
         weights_dir: folder with other networks than those in the package.

@@ -90,5 +90,5 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _is_meant(self) -> bool:
         """Whether the request names this machine, at this port."""
-        port = self.server.server_address[1]
+        _, port = self.connection.getsockname()
         return self.headers.get("Host", "") in {f"{name}:{port}" for name in _OWN_NAMES}

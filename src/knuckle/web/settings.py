@@ -73,9 +73,7 @@ def page_settings(weights: dict[str, Path]) -> dict[str, Any]:
 
 def _numbers_of(module: ModuleType) -> dict[str, Any]:
     """The constants of a module, by their names."""
-    return _numbers(
-        {name: value for name, value in vars(module).items() if name.isupper() and name != "TYPE_CHECKING"}
-    )
+    return _numbers({name: value for name, value in vars(module).items() if name.isupper()})
 
 
 def _numbers(values: dict[str, Any]) -> dict[str, Any]:
