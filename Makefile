@@ -6,7 +6,7 @@ SOURCE ?= src/knuckle/demo/hands.mp4
 OUT ?= build/demo
 RECIPE ?= recipes/keypoints.toml
 
-.PHONY: demo test lint web test-web test-browser benchmark train clean
+.PHONY: demo test lint web test-web test-browser test-dist benchmark train clean
 
 demo: $(VENV)/runtime          ## track SOURCE=… (the shipped clip by default) and draw an overlay
 	$(BIN)/knuckle track $(SOURCE) --output $(OUT) --overlay
@@ -15,8 +15,8 @@ test: $(VENV)/all lint         ## every test, the style and the arrows
 	$(BIN)/pytest -n 2
 
 lint: $(VENV)/all
-	$(BIN)/ruff check src tests benchmarks examples tools web
-	$(BIN)/ruff format --check src tests benchmarks examples tools web
+	$(BIN)/ruff check src tests benchmarks examples tools web integration
+	$(BIN)/ruff format --check src tests benchmarks examples tools web integration
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -29,6 +29,10 @@ test-web: $(VENV)/all web      ## the page's code in Node.js, beside Python on t
 
 test-browser: $(VENV)/all web  ## the page in headless Chromium; CHROMIUM=… if it is elsewhere
 	$(BIN)/pytest web/test/test_in_browser.py
+
+test-dist: $(VENV)/all         ## a small corpus on Ray Data and on Daft
+	$(BIN)/pip install -q -e '.[dist]'
+	$(BIN)/pytest integration
 
 benchmark: $(VENV)/all .venv-peers/done   ## measure speed and accuracy beside MediaPipe
 	$(BIN)/python benchmarks/run.py --mediapipe-python .venv-peers/bin/python

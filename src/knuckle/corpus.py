@@ -1,7 +1,7 @@
 """Whole corpora: paths of videos in, an arrow table of what came of them out.
 
-``Track`` is a plain callable, for whatever engine spreads work over cores and machines; nothing here
-knows one. ``docs/corpus.md`` shows it on Ray Data and on Daft.
+``Track`` is a plain callable, for whatever engine spreads work over cores and machines; nothing
+here knows one. ``docs/corpus.md`` shows it on Ray Data and on Daft.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Track:
         """Open nothing yet: networks are opened with the first video, on the machine that has it.
 
         Args:
-            output: folder for the results, the same for all workers; each video gets a folder in it.
+            output: folder for the results, the same for all workers; each video has its own in it.
             threads: CPU threads of each worker: with a worker a core, one.
             **settings: fields of ``TrackerSettings`` by name.
 

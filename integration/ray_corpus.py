@@ -1,4 +1,4 @@
-"""Every video of a folder, a worker a core: python examples/06_corpus.py VIDEOS OUT [WORKERS].
+"""Every video of a folder, a worker a core: python integration/ray_corpus.py VIDEOS OUT [WORKERS].
 
 Needs pip install 'knuckle[dist]'. Stop it and start it again: it goes on where it was.
 """
