@@ -26,7 +26,7 @@ from knuckle.cli.web import Web
 #: The extra of ``pip install knuckle[…]`` that brings a library.
 EXTRAS = {
     **dict.fromkeys(("torch", "lightning", "numba", "onnx"), "train"),
-    **dict.fromkeys(("viser", "matplotlib"), "viewer"),
+    **dict.fromkeys(("viser", "matplotlib", "websockets"), "viewer"),
     "pyarrow": "parquet",
 }
 
