@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rerun.chunk import RrdReader
 
 from fakes import INFO, frame, scene
 from knuckle.output import SINKS, OutputError, TableSink, open_recording
@@ -34,6 +35,9 @@ def frames_in(path: Path) -> int:
     if path.suffix == ".mp4":
         with open_source(path) as source:
             return len(list(source))
+    if path.suffix == ".rrd":
+        chunks = RrdReader(path).stream().to_chunks()
+        return sum(c.num_rows for c in chunks if c.entity_path == "/world/camera/picture")
     return len(open_recording(path).frames)
 
 

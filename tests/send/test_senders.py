@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from pythonosc.osc_bundle import OscBundle
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from fakes import frame, pose, scene
+from clips import write_video
+from fakes import FakeTracker, frame, pose, scene
+from knuckle.cli import main
 from knuckle.output.records import hand_records
 from knuckle.send import SENDERS, open_senders, sending
 
@@ -109,3 +112,22 @@ def test_a_tracker_that_sends_gives_the_same_hands(listener: socket.socket) -> N
     with sender:
         assert sending(lambda frame: hands, [sender])(frame(0)) is hands
     assert json.loads(listener.recv(65536))["n_hands"] == 1
+
+
+def test_live_sends_what_it_sees(
+    listener: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_video(tmp_path / "clip.mp4", 3)
+    monkeypatch.setattr("knuckle.cli.tracking._tracker", lambda *_, **__: FakeTracker())
+    address = f"udp://127.0.0.1:{listener.getsockname()[1]}"
+    arguments = ["live", "--source", str(tmp_path / "clip.mp4"), "--send", address]
+    assert main([*arguments, "--port", str(free_port())]) == 0
+    assert [json.loads(listener.recv(65536))["frame"] for _ in range(3)] == [0, 1, 2]
+
+
+def test_live_says_what_it_cannot_send_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_video(tmp_path / "clip.mp4", 3)
+    assert main(["live", "--source", str(tmp_path / "clip.mp4"), "--send", "lsl://x"]) == 2
+    assert "expected one of osc://" in capsys.readouterr().err

@@ -28,6 +28,7 @@ EXTRAS = {
     **dict.fromkeys(("torch", "lightning", "numba", "onnx"), "train"),
     **dict.fromkeys(("viser", "matplotlib", "websockets"), "viewer"),
     "pyarrow": "parquet",
+    "rerun": "rerun",
 }
 
 CONFIG = (

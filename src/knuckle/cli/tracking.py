@@ -39,7 +39,7 @@ class Track:
     output: Output = None
     """Folder for the results; by default one here that is named after the source."""
     format: str = "npz,json,csv"
-    """What to write, separated by commas: npz, json, csv, parquet, overlay."""
+    """What to write, separated by commas: npz, json, csv, parquet, overlay, rrd."""
     overlay: bool = False
     """Also write the video with the hands drawn onto it."""
     camera: File = None
@@ -173,7 +173,7 @@ class Live:
     record: Folder = None
     """Also write the results into this folder."""
     format: str = "npz,json,csv"
-    """What to record, separated by commas: npz, json, csv, parquet, overlay."""
+    """What to record, separated by commas: npz, json, csv, parquet, overlay, rrd."""
     send: str = ""
     """Also tell other programs: addresses separated by commas, as osc://127.0.0.1:39539 (VMC and
     OSC), udp://127.0.0.1:9000 (JSON) or ws://127.0.0.1:9001 (a WebSocket that is served there)."""

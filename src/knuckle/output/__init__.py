@@ -17,6 +17,7 @@ from knuckle.output.overlay import OverlaySink
 from knuckle.output.parquet import ParquetSink
 from knuckle.output.places import make_folder, make_room
 from knuckle.output.records import FRAME, HAND, Recording, RunInfo, pose_from
+from knuckle.output.rrd import RrdSink
 from knuckle.output.sink import Sink, TableSink, missing
 from knuckle.output.staged import stage_of
 
@@ -43,6 +44,7 @@ SINKS: dict[str, type[Sink]] = {
     "csv": CsvSink,
     "parquet": ParquetSink,
     "overlay": OverlaySink,
+    "rrd": RrdSink,
 }
 
 
