@@ -34,6 +34,7 @@ class RrdSink(Sink):
         self._rr = rr = _rerun()
         self._shown: set[str] = set()
         self._log = rr.RecordingStream("knuckle", send_properties=False)
+        self.path.open("wb").close()  # what cannot be written is told as by all sinks
         self._log.save(self.path)
         self._log.log("/", _annotations(rr), static=True)
         self._log.log("world", rr.ViewCoordinates.RDF, static=True)
