@@ -6,7 +6,7 @@ SOURCE ?= src/knuckle/demo/hands.mp4
 OUT ?= build/demo
 RECIPE ?= recipes/keypoints.toml
 
-.PHONY: demo test lint benchmark train clean
+.PHONY: demo test lint web test-web test-browser test-dist benchmark train clean
 
 demo: $(VENV)/runtime          ## track SOURCE=… (the shipped clip by default) and draw an overlay
 	$(BIN)/knuckle track $(SOURCE) --output $(OUT) --overlay
@@ -15,10 +15,24 @@ test: $(VENV)/all lint         ## every test, the style and the arrows
 	$(BIN)/pytest -n 2
 
 lint: $(VENV)/all
-	$(BIN)/ruff check src tests benchmarks examples tools
-	$(BIN)/ruff format --check src tests benchmarks examples tools
+	$(BIN)/ruff check src tests benchmarks examples tools web integration
+	$(BIN)/ruff format --check src tests benchmarks examples tools web integration
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+web: web/node_modules          ## build the page of knuckle web; needs Node.js with npm
+	npm --prefix web run --silent check
+	npm --prefix web run --silent build
+
+test-web: $(VENV)/all web      ## the page's code in Node.js, beside Python on the same frames
+	$(BIN)/pytest web/test/test_in_node.py
+
+test-browser: $(VENV)/all web  ## the page in headless Chromium; CHROMIUM=… if it is elsewhere
+	$(BIN)/pytest web/test/test_in_browser.py
+
+test-dist: $(VENV)/all         ## a small corpus on Ray Data and on Daft
+	$(BIN)/pip install -q -e '.[dist]'
+	$(BIN)/pytest integration
 
 benchmark: $(VENV)/all .venv-peers/done   ## measure speed and accuracy beside MediaPipe
 	$(BIN)/python benchmarks/run.py --mediapipe-python .venv-peers/bin/python
@@ -27,7 +41,11 @@ train: $(VENV)/all             ## RECIPE=recipes/….toml
 	$(BIN)/knuckle train $(RECIPE)
 
 clean:
-	rm -rf build $(VENV)
+	rm -rf build $(VENV) web/build web/node_modules src/knuckle/web/site
+
+web/node_modules: web/package-lock.json
+	npm --prefix web ci --silent --ignore-scripts
+	touch $@
 
 # MediaPipe needs numpy < 2: an environment of its own.
 .venv-peers/done:

@@ -21,13 +21,15 @@ from knuckle.cli.data import Data
 from knuckle.cli.tracking import Bench, Convert, Live, Plot, Track, View
 from knuckle.cli.training import Evaluate, Export, Train
 from knuckle.cli.verb import EXIT_ERROR, EXIT_SIGNAL, Verb
+from knuckle.cli.web import Web
 
 #: The extra of ``pip install knuckle[…]`` that brings a library.
 EXTRAS = {
     **dict.fromkeys(("torch", "lightning", "numba", "onnx"), "train"),
-    **dict.fromkeys(("viser", "matplotlib"), "viewer"),
+    **dict.fromkeys(("viser", "matplotlib", "websockets"), "viewer"),
     "pyarrow": "parquet",
     **dict.fromkeys(("ezc3d", "pandas"), "science"),
+    "rerun": "rerun",
 }
 
 CONFIG = (
@@ -41,6 +43,7 @@ VERBS: dict[str, Callable[..., Verb]] = {
     "view": View,
     "plot": Plot,
     "convert": Convert,
+    "web": Web,
     "bench": Bench,
     "train": Train,
     "evaluate": Evaluate,

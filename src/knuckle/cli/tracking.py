@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -40,7 +40,7 @@ class Track:
     """Folder for the results; by default one here that is named after the source."""
     format: str = "npz,json,csv"
     """What to write, separated by commas: npz, json, csv, parquet, overlay; for other programs bvh,
-    glb, trc, mot, c3d, dlc, coco, lerobot (docs/formats.md)."""
+    glb, trc, mot, c3d, dlc, coco, lerobot, rrd (docs/formats.md)."""
     overlay: bool = False
     """Also write the video with the hands drawn onto it."""
     camera: File = None
@@ -198,6 +198,9 @@ class Live:
     """Also write the results into this folder."""
     format: str = "npz,json,csv"
     """What to record, separated by commas; see knuckle track."""
+    send: str = ""
+    """Also tell other programs: addresses separated by commas, as osc://127.0.0.1:39539 (VMC and
+    OSC), udp://127.0.0.1:9000 (JSON) or ws://127.0.0.1:9001 (a WebSocket that is served there)."""
     camera: File = None
     """Intrinsics as JSON: fx, fy, cx, cy, distortion. Without them a view of 65° is assumed."""
     max_hands: int = 2
@@ -217,6 +220,7 @@ class Live:
         """Track and serve until interrupted."""
         from knuckle.job import open_sinks
         from knuckle.output import RunInfo
+        from knuckle.send import open_senders, sending
         from knuckle.video import open_source
         from knuckle.viewer.live import live
         from knuckle.viewer.stage import StageSettings
@@ -228,7 +232,7 @@ class Live:
         camera = load_camera(self.camera)
         tracker = _tracker(self, raw=self.raw)
         name = str(self.camera_index) if self.source is None else self.source
-        with open_source(name, camera=camera) as source:
+        with open_source(name, camera=camera) as source, ExitStack() as opened:
             check_size(camera, source.size)
             info = RunInfo.of(
                 source.info.name,
@@ -238,9 +242,10 @@ class Live:
                 weights=tracker.versions,
             )
             sinks = open_sinks(_names(self.format), self.record, info) if self.record else []
+            senders = [opened.enter_context(each) for each in open_senders(_names(self.send))]
             summary = live(
                 source,
-                tracker,
+                sending(tracker, senders),
                 sinks,
                 StageSettings(self.host, self.port),
                 camera=camera,

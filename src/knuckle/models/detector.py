@@ -1,7 +1,8 @@
 """The detector: a whole frame becomes peaks at hands, their squares, and a mask per side.
 
 One stage without anchors (CenterNet, Zhou et al. 2019) on a backbone (``efficientnet_lite``) cut
-off at stride 16, with a top-down pyramid to stride 4. ``codec.DetectionCodec`` says what the maps mean.
+off at stride 16, with a top-down pyramid to stride 4. ``codec.DetectionCodec`` says what the maps
+mean.
 """
 
 from __future__ import annotations

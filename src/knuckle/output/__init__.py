@@ -24,6 +24,7 @@ from knuckle.output.overlay import OverlaySink
 from knuckle.output.parquet import ParquetSink
 from knuckle.output.places import make_folder, make_room
 from knuckle.output.records import FRAME, HAND, Recording, RunInfo, hands_of, pose_from
+from knuckle.output.rrd import RrdSink
 from knuckle.output.sink import Sink, TableSink, missing
 from knuckle.output.staged import read_stage, stage_of
 from knuckle.output.trc import TrcSink
@@ -60,6 +61,7 @@ SINKS: dict[str, type[Sink]] = {
     "dlc": DeepLabCutSink,
     "coco": CocoSink,
     "lerobot": LeRobotSink,
+    "rrd": RrdSink,
 }
 
 

@@ -43,12 +43,7 @@ class JsonLinesSink(TableSink):
         write_whole(self._file, self.info.to_json().encode() + b"\n")
 
     def _write(self, frame: Frame, hands: Sequence[HandPose]) -> None:
-        line = _as_json(frame_record(frame, hands))
-        line["hands"] = [
-            {key: value for key, value in _as_json(record).items() if key not in _OF_FRAME}
-            for record in hand_records(frame, hands)
-        ]
-        write_whole(self._file, json.dumps(line, separators=(",", ":")).encode() + b"\n")
+        write_whole(self._file, line_of(frame, hands).encode() + b"\n")
 
     def _close(self) -> None:
         self._file.close()
@@ -67,6 +62,16 @@ class JsonLinesSink(TableSink):
         frames = np.array([_record(row, FRAME) for row in rows], FRAME)
         hands = [_record({**row, **hand}, HAND) for row in rows for hand in row["hands"]]
         return Recording(info, frames, np.array(hands, HAND))
+
+
+def line_of(frame: Frame, hands: Sequence[HandPose]) -> str:
+    """A frame and its hands as one line of JSON, without its end."""
+    line = _as_json(frame_record(frame, hands))
+    line["hands"] = [
+        {key: value for key, value in _as_json(record).items() if key not in _OF_FRAME}
+        for record in hand_records(frame, hands)
+    ]
+    return json.dumps(line, separators=(",", ":"))
 
 
 def _as_json(record: np.ndarray) -> dict[str, Any]:

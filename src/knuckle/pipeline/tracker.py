@@ -97,8 +97,10 @@ class HandTracker:
         """Version of the weights of each network, by kind. Opens the networks."""
         return self._stages.versions()
 
-    def reset(self) -> None:
-        """Forget everything, as before the first frame; ids go on counting."""
+    def reset(self, *, renumber: bool = False) -> None:
+        """Forget everything, as before the first frame; ids go on counting, unless ``renumber``."""
+        if renumber:
+            self._numbers = itertools.count()
         self._tracks: list[Track] = []
         self._search = Search(self._stages, self.settings)
         self._time_s: float | None = None

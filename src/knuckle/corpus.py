@@ -1,0 +1,175 @@
+"""Whole corpora: paths of videos in, an arrow table of what came of them out.
+
+``Track`` is a plain callable, for whatever engine spreads work over cores and machines; nothing
+here knows one. ``docs/corpus.md`` shows it on Ray Data and on Daft.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from knuckle.job import Summary, open_sinks, run
+from knuckle.output import OutputError, RunInfo
+from knuckle.pipeline import HandTracker
+from knuckle.video import SourceError, open_source
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Column of the paths, where a whole batch of a table is given.
+PATH = "path"
+_FORMAT = "parquet"
+#: Written last: who finds it need not track the video again.
+_DONE = "video.json"
+
+
+@dataclass(frozen=True)
+class VideoRow:
+    """What came of one video: a row of the table.
+
+    Attributes:
+        path: of the video, as it was given.
+        result: its parquet file (``docs/formats.md``); None where nothing was written.
+        frames: frames in it.
+        frames_with_hands: those that show a hand.
+        tracks: hands that were followed.
+        error: why it was not tracked, or not to its end; None where all went well.
+    """
+
+    path: str
+    result: str | None = None
+    frames: int = 0
+    frames_with_hands: int = 0
+    tracks: int = 0
+    error: str | None = None
+
+
+class Track:
+    """Tracks the hands of whole videos, one parquet file each.
+
+    A video that was tracked before with these settings and networks is not tracked again, so an
+    interrupted run goes on where it was when it is started anew. What is wrong with a video is told
+    in its row; the others go on. What a video's file holds does not hang on who else was tracked,
+    nor in which order.
+
+    Example:
+        >>> table = Track("hands/")(["a.mp4", "b.mp4"])
+        >>> table.filter(table["error"].is_valid())
+    """
+
+    def __init__(self, output: str | Path, *, threads: int = 1, **settings: Any) -> None:
+        """Open nothing yet: networks are opened with the first video, on the machine that has it.
+
+        Args:
+            output: folder for the results, the same for all workers; each video has its own in it.
+            threads: CPU threads of each worker: with a worker a core, one.
+            **settings: fields of ``TrackerSettings`` by name.
+
+        Raises:
+            TypeError, ValueError: as ``HandTracker``.
+        """
+        self._output = Path(output)
+        self._tracker = HandTracker(threads=threads, **settings)
+
+    def __call__(self, paths: Iterable[Any] | pa.Table) -> pa.Table:
+        """Track videos.
+
+        Args:
+            paths: of videos, as strings, paths or an arrow array; or a table or a dictionary with
+                them in its column ``path``, as engines hand over batches.
+
+        Returns:
+            A row for each, in order, with the fields of ``VideoRow``.
+        """
+        pa = _pyarrow()
+        if isinstance(paths, pa.Table | dict):
+            paths = paths[PATH]
+        names = [str(path.as_py() if isinstance(path, pa.Scalar) else path) for path in paths]
+        return as_table([self.track(name) for name in names])
+
+    def track(self, path: str) -> VideoRow:
+        """Track one video, or find that it was."""
+        folder = self._output / folder_name(path)
+        try:
+            made_with = self._made_with(path)
+            return _done_before(folder, made_with) or self._track(path, folder, made_with)
+        except (SourceError, OutputError) as error:
+            return VideoRow(path, error=str(error))
+        except Exception as error:  # of ten thousand videos one may be strange in an unforeseen way
+            return VideoRow(path, error=f"{type(error).__name__}: {error}")
+
+    def _track(self, path: str, folder: Path, made_with: dict[str, Any]) -> VideoRow:
+        self._tracker.reset(renumber=True)
+        (folder / _DONE).unlink(missing_ok=True)
+        with open_source(path) as source:
+            name, size = source.info.name, source.size
+            info = RunInfo.of(name, size, fps=source.fps, weights=self._tracker.versions)
+            summary = run(source, self._tracker, open_sinks([_FORMAT], folder, info))
+        row = _row_of(path, summary)
+        if summary.signal_number is None:  # else it is to be tracked again
+            part = folder / f"{_DONE}.part"
+            part.write_text(json.dumps({"row": asdict(row), **made_with}))
+            part.replace(folder / _DONE)
+        return row
+
+    def _made_with(self, path: str) -> dict[str, Any]:
+        """What a result hangs on, besides this version of Knuckle: JSON."""
+        settings = {name: str(value) for name, value in asdict(self._tracker.settings).items()}
+        stat = Path(path).stat() if Path(path).is_file() else None
+        video = [stat.st_size, stat.st_mtime_ns] if stat else None
+        return {"settings": settings, "weights": self._tracker.versions, "video": video}
+
+
+def folder_name(path: str) -> str:
+    """The folder of a video's result: its name, and a mark that tells videos of one name apart."""
+    return f"{Path(path).stem}-{hashlib.sha256(path.encode()).hexdigest()[:8]}"
+
+
+def as_table(rows: Sequence[VideoRow]) -> pa.Table:
+    """The rows as an arrow table, of the same columns also where there is none."""
+    return _pyarrow().Table.from_pylist([asdict(row) for row in rows], schema=schema())
+
+
+def schema() -> pa.Schema:
+    """The columns of the table."""
+    pa = _pyarrow()
+    kinds = {"path": pa.string(), "result": pa.string(), "error": pa.string()}
+    names = VideoRow.__dataclass_fields__
+    return pa.schema([(name, kinds.get(name, pa.int64())) for name in names])
+
+
+def _done_before(folder: Path, made_with: dict[str, Any]) -> VideoRow | None:
+    try:
+        found = json.loads((folder / _DONE).read_text())
+        row = VideoRow(**found.pop("row"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # never finished, or by another version
+    if found != made_with or (row.result is not None and not Path(row.result).is_file()):
+        return None
+    return row
+
+
+def _row_of(path: str, summary: Summary) -> VideoRow:
+    row = VideoRow(
+        path,
+        result=str(summary.files[0]),
+        frames=summary.n_frames,
+        frames_with_hands=summary.n_with_hands,
+        tracks=len(summary.track_ids),
+    )
+    if summary.signal_number is not None:
+        return replace(row, error="interrupted: run it again and it is tracked again")
+    return replace(row, error=None if summary.error is None else str(summary.error))
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow
+    except ImportError:
+        raise OutputError("knuckle.corpus needs pyarrow: pip install 'knuckle[dist]'") from None
+    return pyarrow

@@ -1,0 +1,64 @@
+"""Hands to other programs while they are seen: ``knuckle live --send``.
+
+A new way is one file with a ``Sender``, and one line in ``SENDERS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from urllib.parse import urlsplit
+
+from knuckle.results import Frame, HandPose
+from knuckle.send.osc import OscSender
+from knuckle.send.sender import Sender
+from knuckle.send.udp import UdpSender
+from knuckle.send.websocket import WebSocketSender
+
+__all__ = ["SENDERS", "Sender", "open_senders", "sending"]
+
+#: By the beginning of the address that ``--send`` takes.
+SENDERS: dict[str, type[Sender]] = {
+    "osc": OscSender,
+    "udp": UdpSender,
+    "ws": WebSocketSender,
+}
+
+
+def open_senders(addresses: Sequence[str]) -> list[Sender]:
+    """Open a sender for each address, such as ``osc://127.0.0.1:39539``.
+
+    Raises:
+        ValueError: an address is not one of a sender.
+        OSError: nothing can be sent there, or nobody can be served.
+    """
+    with ExitStack() as opened:
+        senders = [opened.enter_context(_open(address)) for address in addresses]
+        opened.pop_all()  # all are open: the caller closes them
+    return senders
+
+
+def _open(address: str) -> Sender:
+    try:
+        url = urlsplit(address)
+        host, port = url.hostname, url.port
+    except ValueError:  # a port that is no number
+        url, host, port = urlsplit(""), None, None
+    if url.scheme not in SENDERS or not host or not port:
+        ways = ", ".join(f"{name}://127.0.0.1:PORT" for name in SENDERS)
+        raise ValueError(f"cannot send to {address!r}: expected one of {ways}")
+    return SENDERS[url.scheme](host, port)
+
+
+def sending(
+    tracker: Callable[[Frame], Sequence[HandPose]], senders: Sequence[Sender]
+) -> Callable[[Frame], Sequence[HandPose]]:
+    """The tracker, which also sends each frame's hands, before anything else is done with them."""
+
+    def track(frame: Frame) -> Sequence[HandPose]:
+        hands = tracker(frame)
+        for sender in senders:
+            sender.send(frame, hands)
+        return hands
+
+    return track

@@ -1,0 +1,92 @@
+"""The files of the page: what ``make web`` built, the networks, and what the page is told."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+
+from knuckle.modelcard import KINDS
+from knuckle.runtime import weights_folder
+from knuckle.web.settings import page_settings
+
+#: What the page cannot do without, of what ``make web`` builds.
+_INDEX = "index.html"
+#: Networks that the page uses beside those that everything needs, where they are there.
+_OPTIONAL = ("pair",)
+
+
+@contextmanager
+def page_files(
+    weights_dir: str | Path | None = None, site_dir: str | Path | None = None
+) -> Iterator[Mapping[str, Path | bytes]]:
+    """Every file of the page, by its place: ``index.html`` or ``weights/keypoints.onnx``.
+
+    Args:
+        weights_dir: folder with other networks than those in the package.
+        site_dir: folder with another built page than the one in the package.
+
+    Raises:
+        FileNotFoundError: the page has not been built, or a network is missing.
+    """
+    with _site_folder(site_dir) as site, weights_folder(weights_dir) as folder:
+        if not (site / _INDEX).is_file():
+            raise FileNotFoundError(
+                f"the page is not built: expected {site / _INDEX}; run make web in a clone of the "
+                "repository (it needs Node.js with npm), then pip install . takes it along"
+            )
+        weights = _weights(folder)
+        pages = {path.name: path for path in sorted(site.iterdir()) if path.is_file()}
+        networks = {f"weights/{kind}.onnx": path for kind, path in weights.items()}
+        settings = json.dumps(page_settings(weights)).encode()
+        yield {**pages, **networks, "settings.json": settings}
+
+
+def lay_out(
+    folder: str | Path,
+    weights_dir: str | Path | None = None,
+    site_dir: str | Path | None = None,
+) -> Path:
+    """Write the page into a folder that any static web server can serve.
+
+    Threads in the browser need two headers from that server, ``Cross-Origin-Opener-Policy:
+    same-origin`` and ``Cross-Origin-Embedder-Policy: require-corp``; without them the page runs on
+    one thread. Cameras need https, or localhost.
+
+    Returns:
+        The folder.
+    """
+    folder = Path(folder)
+    with page_files(weights_dir, site_dir) as files:
+        for place, content in files.items():
+            path = folder / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, Path):
+                shutil.copyfile(content, path)
+            else:
+                path.write_bytes(content)
+    return folder
+
+
+@contextmanager
+def _site_folder(site_dir: str | Path | None) -> Iterator[Path]:
+    if site_dir is not None:
+        yield Path(site_dir)
+        return
+    with resources.as_file(resources.files("knuckle") / "web" / "site") as folder:
+        yield folder
+
+
+def _weights(folder: Path) -> dict[str, Path]:
+    """File of each network, by kind."""
+    files = {kind: folder / f"{kind}.onnx" for kind in (*KINDS, *_OPTIONAL)}
+    missing = [str(files[kind]) for kind in KINDS if not files[kind].is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"there is no {missing[0]}: expected a folder that knuckle export wrote; leave it out "
+            "for the networks of the package"
+        )
+    return {kind: path for kind, path in files.items() if path.is_file()}

@@ -1,0 +1,133 @@
+"""What is sent is read by other people's programs: python-osc, a plain socket, websockets."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pythonosc.osc_bundle import OscBundle
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from clips import write_video
+from fakes import FakeTracker, frame, pose, scene
+from knuckle.cli import main
+from knuckle.output.records import hand_records
+from knuckle.send import SENDERS, open_senders, sending
+
+
+@pytest.fixture
+def listener():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.settimeout(10)
+        yield listening
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.mark.parametrize("kind", SENDERS)
+def test_nobody_has_to_listen(kind: str) -> None:
+    (sender,) = open_senders([f"{kind}://127.0.0.1:{free_port()}"])
+    with sender:
+        for each in scene(5):
+            sender.send(*each)
+
+
+@pytest.mark.parametrize("kind", SENDERS)
+def test_closing_twice_is_closing_once(kind: str) -> None:
+    (sender,) = open_senders([f"{kind}://127.0.0.1:{free_port()}"])
+    sender.close()
+    sender.close()
+
+
+@pytest.mark.parametrize(
+    "address", ["osc://", "osc://127.0.0.1", "http://127.0.0.1:1", "nonsense", "udp://host:many"]
+)
+def test_an_address_that_is_none_is_told_of(address: str) -> None:
+    with pytest.raises(ValueError, match="expected one of osc://"):
+        open_senders([address])
+
+
+def test_a_datagram_of_json_has_the_fields_of_the_files(listener: socket.socket) -> None:
+    hands = [pose(side="left", track_id=3)]
+    (sender,) = open_senders([f"udp://127.0.0.1:{listener.getsockname()[1]}"])
+    with sender:
+        sender.send(frame(7), hands)
+    said = json.loads(listener.recv(65536))
+    assert (said["frame"], said["n_hands"], said["hands"][0]["track_id"]) == (7, 1, 3)
+    expected = hand_records(frame(7), hands)["joints_mm"][0]
+    np.testing.assert_allclose(said["hands"][0]["joints_mm"], expected, atol=6e-4)
+
+
+def test_osc_is_read_by_python_osc(listener: socket.socket) -> None:
+    hand = pose(side="left")
+    (sender,) = open_senders([f"osc://127.0.0.1:{listener.getsockname()[1]}"])
+    with sender:
+        sender.send(frame(3), [hand])
+    datagrams = [listener.recv(65536) for _ in range(3)]
+    assert max(map(len, datagrams)) <= 1500  # what a network carries in one piece
+    messages = [message for datagram in datagrams for message in OscBundle(datagram)]
+    bones = [m for m in messages if m.address == "/VMC/Ext/Bone/Pos"]
+    assert len(bones) == 15
+    assert all(len(m.params) == 8 for m in bones)
+    assert bones[0].params[0] == "LeftThumbProximal"
+    np.testing.assert_allclose([np.linalg.norm(m.params[4:]) for m in bones], 1, atol=1e-6)
+    (joints,) = [m for m in messages if m.address == "/knuckle/left"]
+    np.testing.assert_allclose(np.reshape(joints.params, (21, 3)), hand.joints_mm, rtol=1e-6)
+    (wrist,) = [m for m in messages if m.address == "/VMC/Ext/Tra/Pos"]
+    assert wrist.params[0] == "LeftHand"
+    assert [m.params for m in messages if m.address == "/VMC/Ext/OK"] == [[1]]
+
+
+def test_a_client_gets_the_newest_frame() -> None:
+    port = free_port()
+    (sender,) = open_senders([f"ws://127.0.0.1:{port}"])
+    with sender:
+        for each in scene(5):
+            sender.send(*each)
+        with connect(f"ws://127.0.0.1:{port}") as client:
+            assert json.loads(client.recv(timeout=10))["frame"] == 4
+            sender.send(frame(9), [])
+            assert json.loads(client.recv(timeout=10))["frame"] == 9
+
+
+def test_a_page_from_elsewhere_is_turned_away() -> None:
+    port = free_port()
+    (sender,) = open_senders([f"ws://127.0.0.1:{port}"])
+    with sender, pytest.raises(InvalidStatus, match="403"):
+        connect(f"ws://127.0.0.1:{port}", origin="https://evil.example")
+
+
+def test_a_tracker_that_sends_gives_the_same_hands(listener: socket.socket) -> None:
+    hands = [pose()]
+    (sender,) = open_senders([f"udp://127.0.0.1:{listener.getsockname()[1]}"])
+    with sender:
+        assert sending(lambda frame: hands, [sender])(frame(0)) is hands
+    assert json.loads(listener.recv(65536))["n_hands"] == 1
+
+
+def test_live_sends_what_it_sees(
+    listener: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_video(tmp_path / "clip.mp4", 3)
+    monkeypatch.setattr("knuckle.cli.tracking._tracker", lambda *_, **__: FakeTracker())
+    address = f"udp://127.0.0.1:{listener.getsockname()[1]}"
+    arguments = ["live", "--source", str(tmp_path / "clip.mp4"), "--send", address]
+    assert main([*arguments, "--port", str(free_port())]) == 0
+    assert [json.loads(listener.recv(65536))["frame"] for _ in range(3)] == [0, 1, 2]
+
+
+def test_live_says_what_it_cannot_send_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_video(tmp_path / "clip.mp4", 3)
+    assert main(["live", "--source", str(tmp_path / "clip.mp4"), "--send", "lsl://x"]) == 2
+    assert "expected one of osc://" in capsys.readouterr().err

@@ -1,0 +1,73 @@
+"""The page itself, in headless Chromium with a video in the place of a camera."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from parity import compare
+
+import knuckle
+from knuckle.web import page_files, serve
+
+CLIP = Path(knuckle.__file__).parent / "demo" / "hands.mp4"
+PROGRAM = Path(__file__).parent / "browser.mjs"
+FRAMES = 24
+
+
+@pytest.fixture(scope="module")
+def visit(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, dict]:
+    """Where the page was, the folder with what it saw, and what the driver noted."""
+    folder = tmp_path_factory.mktemp("visit")
+    write_y4m(CLIP, folder / "camera.y4m")
+    with page_files() as files, serve(files, port=0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://localhost:{server.server_address[1]}/"
+        command = ["node", PROGRAM, address, folder / "camera.y4m", str(FRAMES), folder]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        server.shutdown()
+    assert done.returncode == 0, done.stderr
+    return address, folder, json.loads((folder / "hands.json").read_text())
+
+
+def write_y4m(source: Path, target: Path) -> None:
+    """Write a video as Chromium's fake camera reads it."""
+    with av.open(str(source)) as read, av.open(str(target), "w", format="yuv4mpegpipe") as written:
+        video = read.streams.video[0]
+        stream = written.add_stream("rawvideo", rate=video.average_rate)
+        stream.width, stream.height, stream.pix_fmt = video.width, video.height, "yuv420p"
+        for frame in read.decode(video):
+            frame.pts = None
+            written.mux(stream.encode(frame.reformat(format="yuv420p")))
+        written.mux(stream.encode())
+
+
+def test_hands_as_in_python(visit: tuple[str, Path, dict]) -> None:
+    _, folder, noted = visit
+    images = []
+    for i, frame in enumerate(noted["seen"]):
+        pixels = np.frombuffer((folder / f"frame-{i}").read_bytes(), np.uint8)
+        images.append(pixels.reshape(frame["height"], frame["width"], 4)[..., :3].copy())
+    times_s = [frame["timeS"] for frame in noted["seen"]]
+    found = compare(images, times_s, [frame["hands"] for frame in noted["seen"]])
+    assert len(found.px) >= FRAMES / 2
+    assert max(found.px) < 1.0
+    assert max(found.mm) < 1.0
+
+
+def test_nothing_is_asked_of_anybody_else(visit: tuple[str, Path, dict]) -> None:
+    address, _, noted = visit
+    elsewhere = [
+        url for url in noted["requests"] if not url.startswith((address, "blob:", "data:"))
+    ]
+    assert elsewhere == []
+    assert noted["complaints"] == []
+
+
+def test_threads_may_share_memory(visit: tuple[str, Path, dict]) -> None:
+    assert visit[2]["isolated"]
