@@ -77,7 +77,7 @@ def train(recipe: Recipe, runs: Path = Path("runs"), *, fresh: bool = False) -> 
             training_loader(recipe),
             list(loaders.values()),
             ckpt_path=resume,
-            weights_only=False,
+            weights_only=True,
         )
     trainer.save_checkpoint(checkpoint)
     return folder / "weights.pt"
