@@ -66,7 +66,9 @@ def reading(
         yield
     except KnuckleError as told:
         if str(path) in str(told):
-            raise
+            if isinstance(told, (error, FileNotFoundError)):
+                raise
+            raise error(str(told)) from told
         raise error(f"{path}: {told}") from told
     except FileNotFoundError as cause:
         missing = cause.filename or path

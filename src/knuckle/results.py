@@ -13,6 +13,7 @@ import numpy as np
 
 from knuckle import hand as _hand
 from knuckle.camera import Camera
+from knuckle.errors import InputError
 from knuckle.hand import N_JOINTS, Joint, Side, check_side
 from knuckle.mask import CropMask
 
@@ -35,7 +36,7 @@ class Frame:
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
-            raise ValueError(
+            raise InputError(
                 f"a frame's image must be (H, W, 3) uint8 RGB, got {self.image.shape} "
                 f"{self.image.dtype}"
             )
@@ -81,7 +82,7 @@ class HandPose:
         for name, shape in expected.items():
             got = np.shape(getattr(self, name))
             if got != shape:
-                raise ValueError(f"{name} must have shape {shape}, got {got}")
+                raise InputError(f"{name} must have shape {shape}, got {got}")
 
     @cached_property
     def box_xyxy(self) -> np.ndarray:
@@ -96,7 +97,7 @@ class HandPose:
             ValueError: this hand was not segmented.
         """
         if self.crop_mask is None:
-            raise ValueError("this hand has no mask: it was not segmented")
+            raise InputError("this hand has no mask: it was not segmented")
         return self.crop_mask.in_frame()
 
     @property

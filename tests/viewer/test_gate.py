@@ -56,7 +56,13 @@ def test_its_own_page_sees_the_pictures(place: str) -> None:
 @pytest.mark.parametrize(
     "origin",
     [
-        *("http://evil.example", "https://evil.example:8080", "null", "file://", "http://localhost:1"),
+        *(
+            "http://evil.example",
+            "https://evil.example:8080",
+            "null",
+            "file://",
+            "http://localhost:1",
+        ),
         *("http://127.0.0.1", "http://127.0.0.1.evil.example:18180", "chrome-extension://abc"),
     ],
 )

@@ -25,6 +25,7 @@ from knuckle.data.labelled import (
     is_finite,
     read_rgb,
 )
+from knuckle.errors import InputError
 from knuckle.hand import JOINT_NAMES, order_from_names
 from knuckle.sample import HandLabel
 
@@ -47,7 +48,7 @@ class RealHand3D(LabelledSet):
 
     def __init__(self, root: Path, split: str = "test", *, pad_px: int = 64) -> None:
         if split != "test":
-            raise ValueError(f"real_hand_3d has the split test only, asked for {split!r}")
+            raise InputError(f"real_hand_3d has the split test only, asked for {split!r}")
         self.root, self.split, self.pad_px = Path(root), split, pad_px
         path = self.root / "labels.json"
         try:

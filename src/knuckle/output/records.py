@@ -17,6 +17,7 @@ import numpy as np
 
 from knuckle.address import without_secrets
 from knuckle.camera import Camera
+from knuckle.errors import InputError
 from knuckle.hand import ARTICULATIONS, JOINT_NAMES, N_BONES, N_JOINTS, check_side
 from knuckle.output.errors import OutputError
 from knuckle.results import Frame, HandPose, TrackedHand
@@ -173,7 +174,7 @@ class Recording:
 
     def __post_init__(self) -> None:
         if self.frames.dtype != FRAME or self.hands.dtype != HAND:
-            raise ValueError(f"expected FRAME and HAND records, got {self.frames.dtype} and others")
+            raise InputError(f"expected FRAME and HAND records, got {self.frames.dtype} and others")
 
     @property
     def track_ids(self) -> np.ndarray:

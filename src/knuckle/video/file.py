@@ -10,6 +10,7 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from knuckle.errors import InputError
 from knuckle.results import Frame
 from knuckle.video.decode import DECODE_ERRORS, pictures
 from knuckle.video.errors import (
@@ -45,7 +46,7 @@ def from_container(container: InputContainer, name: str, options: SourceOptions)
     """The frames of an open container that has an end (also of one that a URL led to)."""
     if options.fps is not None:
         container.close()
-        raise ValueError(
+        raise InputError(
             f"{name} brings its own times: an fps is only for folders of images and cameras"
         )
     stream = video_stream(container, name)

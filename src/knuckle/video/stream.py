@@ -13,6 +13,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from knuckle.address import without_secrets
+from knuckle.errors import InputError
 from knuckle.results import Frame
 from knuckle.video import file
 from knuckle.video.decode import DECODE_ERRORS, pictures
@@ -67,7 +68,7 @@ def open_source(source: str, options: SourceOptions, patience: Patience | None =
         return file.from_container(container, name, options)
     if options.fps is not None:
         container.close()
-        raise ValueError(f"{name} brings its own times: an fps is only for folders and cameras")
+        raise InputError(f"{name} brings its own times: an fps is only for folders and cameras")
     rate = file.video_stream(container, name).average_rate
     losses = Losses()
     frames = _frames(container, source, options, losses, patience)

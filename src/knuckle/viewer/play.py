@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from knuckle.address import without_secrets
+from knuckle.errors import InputError
 from knuckle.output import Recording, pose_from
 from knuckle.results import HandPose, TrackedHand
 from knuckle.video.decode import DECODE_ERRORS
@@ -151,7 +152,7 @@ def view(
             the hands are shown alone.
     """
     if not len(recording.frames):
-        raise ValueError(
+        raise InputError(
             f"there is nothing to play: no frame of {recording.info.source} was tracked to the end"
         )
     per_frame = np.unique(recording.hands["frame"], return_counts=True)[1]

@@ -19,6 +19,7 @@ import viser
 from knuckle.camera import Camera
 from knuckle.closable import Closable
 from knuckle.draw import FINGER_COLOURS, SIDE_COLOURS, WRIST_COLOUR
+from knuckle.errors import InputError
 from knuckle.hand import BONES, FINGERS, N_BONES, N_JOINTS, Joint, Side
 from knuckle.output.draw import draw_hands
 from knuckle.results import HandPose
@@ -50,7 +51,7 @@ class StageSettings:
 
     def __post_init__(self) -> None:
         if not 0 < self.port < 65536:
-            raise ValueError(f"a port is a number from 1 to 65535, got {self.port}")
+            raise InputError(f"a port is a number from 1 to 65535, got {self.port}")
 
 
 class Stage(Closable):
