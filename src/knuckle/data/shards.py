@@ -47,18 +47,20 @@ def read_shard(path: Path) -> Iterator[Sample]:
     Raises:
         ValueError: the file is not a shard, or a sample in it is broken.
     """
-    with reading(path, "a whole shard", "pack it again", also=(tarfile.TarError, cv2.error)):
-        with tarfile.open(path) as tar:
-            members: dict[str, bytes] = {}
-            for info in tar:
-                stream = tar.extractfile(info)
-                if stream is None:
-                    continue
-                key, _, kind = info.name.partition(".")
-                members[kind] = stream.read()
-                if kind == "json":  # always the last member of a sample
-                    yield decode(key, members)
-                    members = {}
+    with (
+        reading(path, "a whole shard", "pack it again", also=(tarfile.TarError, cv2.error)),
+        tarfile.open(path) as tar,
+    ):
+        members: dict[str, bytes] = {}
+        for info in tar:
+            stream = tar.extractfile(info)
+            if stream is None:
+                continue
+            key, _, kind = info.name.partition(".")
+            members[kind] = stream.read()
+            if kind == "json":  # always the last member of a sample
+                yield decode(key, members)
+                members = {}
 
 
 def read(
