@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 SOURCE ?= src/knuckle/demo/hands.mp4
 OUT ?= build/demo
 RECIPE ?= recipes/keypoints.toml
+COUNT ?= 3000
+SEED ?= 0
 
-.PHONY: demo test lint benchmark train clean
+.PHONY: demo test lint fuzz benchmark train clean
 
 demo: $(VENV)/runtime          ## track SOURCE=… (the shipped clip by default) and draw an overlay
 	$(BIN)/knuckle track $(SOURCE) --output $(OUT) --overlay
@@ -19,6 +21,9 @@ lint: $(VENV)/all
 	$(BIN)/ruff format --check src tests benchmarks examples tools
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+fuzz: $(VENV)/all              ## damaged files of every kind, COUNT=… SEED=…
+	$(BIN)/python tests/fuzz/fuzz.py --count $(COUNT) --seed $(SEED)
 
 benchmark: $(VENV)/all .venv-peers/done   ## measure speed and accuracy beside MediaPipe
 	$(BIN)/python benchmarks/run.py --mediapipe-python .venv-peers/bin/python

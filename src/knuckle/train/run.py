@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import pickle
 import time
 import warnings
@@ -67,6 +68,7 @@ def train(recipe: Recipe, runs: Path = Path("runs"), *, fresh: bool = False) -> 
     if resume:
         L.seed_everything(int(time.time()) % 2**31, workers=True, verbose=False)
     loaders = validation_loaders(recipe)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # devices, tips of the day
     trainer = _trainer(recipe, folder)
     trainer.validation_names = list(loaders)  # type: ignore[attr-defined]
     if is_first_process():
@@ -121,6 +123,8 @@ class SaveWeights(L.Callback):
         line = {"step": trainer.global_step, "progress": round(module.progress, 3), **scores}
         with (self.folder / "scores.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
+        told = ", ".join(f"{name} {value:g}" for name, value in scores.items())
+        print(f"{module.progress:4.0%} of the time, step {trainer.global_step}: {told}", flush=True)
 
 
 class ValidateByClock(L.Callback):
@@ -193,6 +197,7 @@ def _trainer(recipe: Recipe, folder: Path) -> L.Trainer:
         num_sanity_val_steps=0,
         log_every_n_steps=50,
         enable_model_summary=False,
+        enable_progress_bar=False,  # a run has no epochs to count: a line a validation says more
     )
 
 
