@@ -121,7 +121,7 @@ def test_whatever_a_library_says_the_file_is_named(error: Exception) -> None:
     ):
         raise error
     with pytest.raises(NotFoundError, match="does not exist"), reading("a", "b", "c"):
-        open("there/is/none")
+        Path("there/is/none").read_bytes()
 
 
 def test_errors_are_what_callers_expect() -> None:
