@@ -224,9 +224,10 @@ class Camera:
 
 
 def _json_in(path: Path) -> Any:
+    text = path.read_text(encoding="utf-8")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
         raise InputError(
             f"camera file {path} is not JSON ({error}): knuckle camera calibrate writes such a file"
         ) from None

@@ -12,6 +12,7 @@ The same seed gives the same inputs. What went wrong is kept, with its input, in
 from __future__ import annotations
 
 import multiprocessing
+import os
 import random
 import re
 import resource
@@ -81,7 +82,7 @@ def damaged(content: bytes, rng: random.Random) -> bytes:
     return bytes(changed)
 
 
-def verdict(read: Callable[[], object], name: str) -> tuple[str, str]:
+def verdict(read: Callable[[], object], place: str) -> tuple[str, str]:
     """(what happened, the message): ``read``, ``told``, ``raw`` or ``traceback``."""
     from knuckle.errors import KnuckleError
 
@@ -89,7 +90,7 @@ def verdict(read: Callable[[], object], name: str) -> tuple[str, str]:
         read()
     except KnuckleError as error:
         text = str(error)
-        return ("raw" if name not in text or _RAW.search(text) else "told"), text
+        return ("raw" if place not in text or _RAW.search(text) else "told"), text
     except BaseException:
         return "traceback", traceback.format_exc(limit=-4)
     return "read", ""
@@ -98,9 +99,12 @@ def verdict(read: Callable[[], object], name: str) -> tuple[str, str]:
 def child(pipe: Connection, folder: str) -> None:
     """Read what is asked for, one input after the other."""
     warnings.simplefilter("ignore")
+    os.environ["XDG_CACHE_HOME"] = folder  # where indices of labels are kept
     while (asked := pipe.recv()) is not None:
         target, path = asked
-        found = verdict(lambda t=target, p=path: TARGETS[t].read(Path(folder), p), path.name)
+        # A damaged label may send the reader to another file, which is named then.
+        place = str(Path(folder) / target)
+        found = verdict(lambda t=target, p=path: TARGETS[t].read(Path(folder), p), place)
         peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         pipe.send((*found, peak_mb))
 

@@ -18,7 +18,7 @@ from knuckle.data.json_stream import (
     JsonStream,
     MissingDataError,
 )
-from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record, inside
+from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record, inside, is_finite
 from knuckle.errors import InputError
 from knuckle.hand import FINGER_NAMES, N_JOINTS, SIDES, order_from_names
 from knuckle.sample import HandLabel
@@ -134,7 +134,10 @@ def _add_person(
     for side in SIDES:
         x, y, width, height = np.asarray(person[f"{side}hand_box"], np.float64)
         if person[f"{side}hand_valid"]:
-            points = np.asarray(person[f"{side}hand_kpts"], np.float64).reshape(N_JOINTS, 3)
+            values = np.ravel(np.asarray(person[f"{side}hand_kpts"], np.float64))
+            if not is_finite(values, (3 * N_JOINTS,)):
+                raise ValueError(f"{side}hand_kpts must be {3 * N_JOINTS} finite numbers")
+            points = values.reshape(N_JOINTS, 3)
             valid = points[_ORDER, 2] > 0
             joints_px = np.where(valid[:, None], points[_ORDER, :2], 0.0)
             hands[image].append(HandLabel(side=side, joints_px=joints_px, valid=valid))

@@ -34,6 +34,7 @@ from knuckle.data.labelled import (
     inside,
     read_grey,
 )
+from knuckle.errors import reading
 from knuckle.hand import order_from_names
 from knuckle.sample import HandLabel
 

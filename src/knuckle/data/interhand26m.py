@@ -26,7 +26,7 @@ from knuckle.data.interhand_index import (
     open_index,
 )
 from knuckle.data.json_stream import BrokenDataError, MissingDataError
-from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record
+from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record, inside
 from knuckle.errors import InputError
 from knuckle.hand import BONES, N_JOINTS, Side, bone_lengths, order_from_names
 from knuckle.sample import HandLabel, Sample

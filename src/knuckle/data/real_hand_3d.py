@@ -25,7 +25,7 @@ from knuckle.data.labelled import (
     is_finite,
     read_rgb,
 )
-from knuckle.errors import InputError
+from knuckle.errors import InputError, reading
 from knuckle.hand import JOINT_NAMES, order_from_names
 from knuckle.sample import HandLabel
 
@@ -51,12 +51,17 @@ class RealHand3D(LabelledSet):
             raise InputError(f"real_hand_3d has the split test only, asked for {split!r}")
         self.root, self.split, self.pad_px = Path(root), split, pad_px
         path = self.root / "labels.json"
-        try:
-            self._labels = json.loads(path.read_text())
-        except FileNotFoundError:
-            raise MissingDataError(f"{path} does not exist") from None
-        except json.JSONDecodeError as error:
-            raise BrokenDataError(f"{path} is not whole JSON: {error}") from None
+        if not path.exists():
+            raise MissingDataError(f"{path} does not exist: give the folder that holds it")
+        with reading(path, "a list of labels", "unpack them again", error=BrokenDataError):
+            try:
+                self._labels = json.loads(path.read_text(encoding="utf-8"))
+            except json.JSONDecodeError as error:
+                raise BrokenDataError(
+                    f"{path} is not whole JSON: {error}; unpack it again"
+                ) from None
+            if not all(isinstance(label, dict) for label in self._labels):
+                raise BrokenDataError(f"{path} must be a list of records; unpack it again")
         broken = [
             f"record {number}: {problem}"
             for number, label in enumerate(self._labels)
@@ -70,7 +75,7 @@ class RealHand3D(LabelledSet):
     def is_at(cls, root: Path) -> bool:
         """Whether ``root`` looks like this set."""
         path = root / "labels.json"
-        return path.exists() and "fx_fy_cx_cy" in path.read_text()[:400]
+        return path.exists() and b"fx_fy_cx_cy" in path.read_bytes()[:400]
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -82,7 +87,7 @@ class RealHand3D(LabelledSet):
         joints_mm = np.array(label["joints_mm"], np.float64)[_ORDER]
         return Record(
             key=Path(label["file"]).stem,
-            path=self.root / "images" / label["file"],
+            path=inside(self.root / "images", label["file"]),
             hands=(
                 HandLabel(
                     side=label["side"], joints_px=camera.project(joints_mm), joints_mm=joints_mm
