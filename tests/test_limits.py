@@ -24,14 +24,12 @@ from knuckle.video import SourceError, open_source
 KINDS = ("jpg", "png", "webp", "bmp", "tiff", "ppm", "jp2", "avif")
 
 
-@given(st.integers(1, 90), st.integers(1, 90), st.sampled_from(KINDS))
+@given(st.integers(40, 90), st.integers(40, 90), st.sampled_from(KINDS))
 def test_headers_say_the_size(width: int, height: int, kind: str) -> None:
     picture = np.zeros((height, width, 3), np.uint8)
-    try:
-        content = cv2.imencode(f".{kind}", picture)[1].tobytes()
-    except cv2.error:  # a build without this format
-        return
-    assert picture_size(content) == (width, height)
+    written, content = cv2.imencode(f".{kind}", picture)
+    assert written
+    assert picture_size(content.tobytes()) == (width, height)
 
 
 def bomb() -> bytes:

@@ -50,13 +50,15 @@ def picture_size(head: bytes) -> tuple[int, int] | None:
     """(width, height) px that a picture's first bytes claim; None where they do not tell."""
     try:
         if head[:8] == b"\x89PNG\r\n\x1a\n":
-            return struct.unpack(">II", head[16:24])  # type: ignore[return-value]
+            width, height = struct.unpack(">II", head[16:24])
+            return width, height
         if head[:2] == b"\xff\xd8":
             return _jpeg_size(head)
         if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
             return _webp_size(head)
         if head[:3] == b"GIF":
-            return struct.unpack("<HH", head[6:10])  # type: ignore[return-value]
+            width, height = struct.unpack("<HH", head[6:10])
+            return width, height
         if head[:2] == b"BM":
             width, height = struct.unpack("<ii", head[18:26])
             return abs(width), abs(height)

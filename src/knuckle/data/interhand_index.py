@@ -350,7 +350,10 @@ def _count_inside(columns: dict[str, np.ndarray], chunk: int = 20000) -> np.ndar
 
 
 def _array(values: Any, shape: tuple[int, ...]) -> np.ndarray:
-    found = np.asarray(values, dtype=np.float64)
+    try:
+        found = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"expected {shape} numbers, found {values!r:.60}") from None
     if found.shape != shape:
         raise InputError(f"expected shape {shape}, found {found.shape}")
     return found

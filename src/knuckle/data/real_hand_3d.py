@@ -22,6 +22,7 @@ from knuckle.data.labelled import (
     LabelledSet,
     Record,
     described,
+    inside,
     is_finite,
     read_rgb,
 )
@@ -82,20 +83,22 @@ class RealHand3D(LabelledSet):
 
     def record(self, index: int) -> Record:
         """The labels of one padded picture."""
-        label = self._labels[index]
-        camera = Camera(*label["fx_fy_cx_cy"]).padded(self.pad_px, self.pad_px)
-        joints_mm = np.array(label["joints_mm"], np.float64)[_ORDER]
-        return Record(
-            key=Path(label["file"]).stem,
-            path=inside(self.root / "images", label["file"]),
-            hands=(
-                HandLabel(
-                    side=label["side"], joints_px=camera.project(joints_mm), joints_mm=joints_mm
+        where = f"{self.root / 'labels.json'}, record {index}"
+        with reading(where, "the label of a hand", "leave it out", error=BrokenDataError):
+            label = self._labels[index]
+            camera = Camera(*label["fx_fy_cx_cy"]).padded(self.pad_px, self.pad_px)
+            joints_mm = np.array(label["joints_mm"], np.float64)[_ORDER]
+            return Record(
+                key=Path(label["file"]).stem,
+                path=inside(self.root / "images", label["file"]),
+                hands=(
+                    HandLabel(
+                        side=label["side"], joints_px=camera.project(joints_mm), joints_mm=joints_mm
+                    ),
                 ),
-            ),
-            camera=camera,
-            complete=False,  # another hand may be at the border
-        )
+                camera=camera,
+                complete=False,  # another hand may be at the border
+            )
 
     def image(self, index: int) -> np.ndarray:
         """The picture with its border repeated."""

@@ -76,7 +76,8 @@ def gated(gate: Gate) -> Iterator[None]:
     Raises:
         OutputError: this viser opens its server in another way, which would have no gate.
     """
-    serve = websockets.asyncio.server.serve
+    module = vars(websockets.asyncio.server)
+    serve = module["serve"]
     opened = threading.Event()
 
     def serve_gated(*given: Any, process_request: Callable[..., Any], **options: Any) -> Any:
@@ -84,11 +85,11 @@ def gated(gate: Gate) -> Iterator[None]:
         return serve(*given, process_request=_behind(gate, process_request), **options)
 
     with _OPENING:
-        websockets.asyncio.server.serve = serve_gated  # type: ignore[assignment,misc]
+        module["serve"] = serve_gated
         try:
             yield
         finally:
-            websockets.asyncio.server.serve = serve  # type: ignore[misc]
+            module["serve"] = serve
     if not opened.is_set():
         raise OutputError(
             "the page cannot be kept from other pages of the browser with this version of viser: "
