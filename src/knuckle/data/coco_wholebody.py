@@ -109,6 +109,8 @@ def _read_labels(
             for number in stream.elements():
                 entry = stream.value()
                 try:
+                    if not isinstance(entry, dict):
+                        raise ValueError(f"expected an object, found {entry!r:.40}")
                     if key == "images":
                         names[int(entry["id"])] = str(entry["file_name"])
                         inside(path.parent, entry["file_name"])
