@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 SOURCE ?= src/knuckle/demo/hands.mp4
 OUT ?= build/demo
 RECIPE ?= recipes/keypoints.toml
+COUNT ?= 3000
+SEED ?= 0
 
-.PHONY: demo test lint web test-web test-browser test-dist benchmark train clean
+.PHONY: demo test lint web test-web test-browser test-dist fuzz benchmark train clean
 
 demo: $(VENV)/runtime          ## track SOURCE=… (the shipped clip by default) and draw an overlay
 	$(BIN)/knuckle track $(SOURCE) --output $(OUT) --overlay
@@ -33,6 +35,9 @@ test-browser: $(VENV)/all web  ## the page in headless Chromium; CHROMIUM=… if
 test-dist: $(VENV)/all         ## a small corpus on Ray Data and on Daft
 	$(BIN)/pip install -q -e '.[dist]'
 	$(BIN)/pytest integration
+
+fuzz: $(VENV)/all              ## damaged files of every kind, COUNT=… SEED=…
+	$(BIN)/python tests/fuzz/fuzz.py --count $(COUNT) --seed $(SEED)
 
 benchmark: $(VENV)/all .venv-peers/done   ## measure speed and accuracy beside MediaPipe
 	$(BIN)/python benchmarks/run.py --mediapipe-python .venv-peers/bin/python

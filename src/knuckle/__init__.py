@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from knuckle.camera import Camera
+    from knuckle.demo import demo_clip
+    from knuckle.errors import KnuckleError
     from knuckle.hand import Joint
     from knuckle.output import open_recording
     from knuckle.output.draw import draw_hands
@@ -37,8 +39,10 @@ _HOME = {
     "HandPose": "knuckle.results",
     "HandTracker": "knuckle.pipeline",
     "Joint": "knuckle.hand",
+    "KnuckleError": "knuckle.errors",
     "SourceError": "knuckle.video",
     "TrackedHand": "knuckle.results",
+    "demo_clip": "knuckle.demo",
     "draw_hands": "knuckle.output.draw",
     "open_recording": "knuckle.output",
     "open_source": "knuckle.video",
@@ -51,9 +55,11 @@ __all__ = [
     "HandPose",
     "HandTracker",
     "Joint",
+    "KnuckleError",
     "SourceError",
     "TrackedHand",
     "__version__",
+    "demo_clip",
     "draw_hands",
     "open_recording",
     "open_source",

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from knuckle.errors import InputError
 from knuckle.output import OutputError, RunInfo, draw_hands
 from knuckle.output.overlay import OverlaySink
 from knuckle.pipeline import HandTracker
@@ -100,7 +101,7 @@ def measure(source: Source, tracker: HandTracker, *, overlay: bool, limit: int) 
         ValueError: the limit leaves no frame.
     """
     if limit < 1:
-        raise ValueError(f"expected at least 1 frame to measure, got {limit}")
+        raise InputError(f"expected at least 1 frame to measure, got {limit}")
     watch, first_s, error = Stopwatch(), 0.0, None
     memory: list[float] = []
     started_s = time.perf_counter()

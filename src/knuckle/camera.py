@@ -12,8 +12,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from numbers import Real
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from knuckle.errors import InputError, NotFoundError, reading
 
 #: Diagonal field of view that is taken when nothing is known: a typical webcam or phone video.
 ASSUMED_DIAGONAL_FOV_DEG = 65.0
@@ -54,14 +57,14 @@ class Camera:
                 f"{strange[0]!r} ({type(strange[0]).__name__}): convert it with float(...)"
             )
         if not all(np.isfinite(numbers)):
-            raise ValueError(f"camera parameters must be finite, got {numbers}")
+            raise InputError(f"camera parameters must be finite, got {numbers}")
         if self.fx <= 0 or self.fy <= 0:
-            raise ValueError(
+            raise InputError(
                 f"focal lengths must be positive, got fx={self.fx}, fy={self.fy}: give them in "
                 "pixels, or leave the camera out and a field of view of 65° is assumed"
             )
         if len(self.distortion) not in (0, 4, 5, 8):
-            raise ValueError(
+            raise InputError(
                 f"expected 0, 4, 5 or 8 distortion coefficients, got {len(self.distortion)}"
             )
 
@@ -71,7 +74,7 @@ class Camera:
     ) -> Camera:
         """A camera of square pixels that looks through the middle of the image."""
         if not 0 < diagonal_deg < 180:
-            raise ValueError(f"a field of view is between 0 and 180 degrees, got {diagonal_deg}")
+            raise InputError(f"a field of view is between 0 and 180 degrees, got {diagonal_deg}")
         focal = np.hypot(width, height) / 2 / np.tan(np.radians(diagonal_deg) / 2)
         return cls(focal, focal, (width - 1) / 2, (height - 1) / 2, assumed=assumed)
 
@@ -108,7 +111,7 @@ class Camera:
         for name, focal, length in (("fx", self.fx, width), ("fy", self.fy, height)):
             span_deg = 2 * math.degrees(math.atan(length / 2 / focal))
             if not _LEAST_SPAN_DEG < span_deg < _MOST_SPAN_DEG:
-                raise ValueError(
+                raise InputError(
                     f"with {name}={focal:g} px, {length} px would span {span_deg:.3g}°, expected "
                     f"{_LEAST_SPAN_DEG:g}° to {_MOST_SPAN_DEG:g}°: focal lengths are in pixels of "
                     "this very picture (millimetres / width of the sensor x width of the picture)"
@@ -118,27 +121,26 @@ class Camera:
     def load(cls, path: str | Path) -> Camera:
         """Read ``{"fx":…, "fy":…, "cx":…, "cy":…, "distortion": […]}`` from a JSON file."""
         path = Path(path)
-        try:
-            values = json.loads(path.read_text())
-        except (FileNotFoundError, IsADirectoryError):
-            raise FileNotFoundError(
-                f"camera file {path} does not exist: expected JSON with fx, fy, cx, cy, as "
-                "knuckle camera calibrate writes it"
-            ) from None
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ValueError(f"camera file {path} is not JSON: {error}") from None
-        known = {"fx", "fy", "cx", "cy", "distortion"}
-        if not isinstance(values, dict) or not known - {"distortion"} <= set(values) <= known:
-            raise ValueError(
-                f"camera file {path} must be an object with fx, fy, cx, cy and, if it has any, "
-                f"distortion; got {values!r:.80}"
-            )
-        try:
-            fx, fy, cx, cy = (float(values[key]) for key in ("fx", "fy", "cx", "cy"))
-            distortion = tuple(float(k) for k in values.get("distortion", ()))
+        what = "JSON with fx, fy, cx, cy and, if it has any, distortion"
+        then = "knuckle camera calibrate writes such a file"
+        with reading(path, f"a camera file, {what}", then):
+            if not path.is_file():
+                raise NotFoundError(f"camera file {path} does not exist: expected {what}; {then}")
+            values = _json_in(path)
+            known = {"fx", "fy", "cx", "cy", "distortion"}
+            if not isinstance(values, dict) or not known - {"distortion"} <= set(values) <= known:
+                raise InputError(
+                    f"camera file {path} must be an object with fx, fy, cx, cy and, if it has any, "
+                    f"distortion; got {values!r:.80}"
+                )
+            try:
+                fx, fy, cx, cy = (float(values[key]) for key in ("fx", "fy", "cx", "cy"))
+                distortion = tuple(float(k) for k in values.get("distortion", ()))
+            except (TypeError, ValueError, OverflowError):
+                raise InputError(
+                    f"camera file {path} must hold a camera's numbers, got {values!r:.120}: {then}"
+                ) from None
             return cls(fx, fy, cx, cy, distortion)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"camera file {path} must hold a camera's numbers: {error}") from None
 
     def save(self, path: str | Path) -> None:
         """Write the JSON that ``load`` reads."""
@@ -221,6 +223,16 @@ class Camera:
         )
 
 
+def _json_in(path: Path) -> Any:
+    text = path.read_text(encoding="utf-8")
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"camera file {path} is not JSON ({error}): knuckle camera calibrate writes such a file"
+        ) from None
+
+
 @dataclass(frozen=True)
 class RigidTransform:
     """A rotation followed by a translation. Name variables ``T_to_from_from``.
@@ -235,7 +247,7 @@ class RigidTransform:
 
     def __post_init__(self) -> None:
         if self.rotation.shape != (3, 3) or self.translation_mm.shape != (3,):
-            raise ValueError(
+            raise InputError(
                 "expected a (3, 3) rotation and a (3,) translation, got "
                 f"{self.rotation.shape} and {self.translation_mm.shape}"
             )

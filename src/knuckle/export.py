@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from knuckle.crop import MARGIN
+from knuckle.errors import InputError
 from knuckle.hand import N_JOINTS
 from knuckle.modelcard import ModelCard
 from knuckle.models import efficientnet_lite as lite
@@ -197,7 +198,7 @@ def write(model: Exportable, path: Path, *, half: bool = True) -> None:
     worst = compare(model, partial)
     if worst > TOLERANCE:
         partial.unlink()
-        raise ValueError(
+        raise InputError(
             f"{path.name}: ONNX Runtime differs from torch by {worst:.2g} of the output's scale, "
             f"more than {TOLERANCE:g}; nothing was written"
         )
@@ -218,7 +219,7 @@ def compare(model: Exportable, path: Path) -> float:
         got = session.run(list(model.outputs), {k: v.numpy() for k, v in inputs.items()})
         for theirs, ours in zip(got, expected, strict=True):
             if theirs.shape != tuple(ours.shape):
-                raise ValueError(f"{path.name}: shape {theirs.shape}, expected {ours.shape}")
+                raise InputError(f"{path.name}: shape {theirs.shape}, expected {ours.shape}")
             scale = max(float(ours.abs().max()), _LEAST_SCALE)
             worst = max(worst, float(np.abs(theirs - ours.numpy()).max()) / scale)
     return worst

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from knuckle.camera import Camera
+from knuckle.errors import InputError
 from knuckle.hand import FINGERS, Joint
 from knuckle.results import Frame, HandPose
 from knuckle.video.reference import Plane, Reference, find_plane
@@ -93,14 +94,14 @@ def measure_hand(
         if len(lengths) == MAX_FRAMES:
             break
     if len(lengths) < MIN_FRAMES:
-        raise ValueError(
+        raise InputError(
             f"expected one flat hand beside the thing in at least {MIN_FRAMES} frames, found a "
             f"flat hand in {n_hands} and both in {len(lengths)} of {n_frames} frames; lay them on "
             "a table that contrasts with both, an inch apart, and film from above"
         )
     length = float(np.median(lengths))
     if not _SHORTEST_MM < length < _LONGEST_MM:
-        raise ValueError(
+        raise InputError(
             f"expected a hand of {_SHORTEST_MM:.0f} to {_LONGEST_MM:.0f} mm, measured "
             f"{length:.0f} mm: is the thing beside it of the size that was said?"
         )

@@ -7,6 +7,8 @@ import warnings
 import cv2
 import numpy as np
 
+from knuckle.errors import InputError
+
 #: 16-bit pictures that are nowhere brighter were mostly recorded with 8, 10 or 12 bits.
 _12_BITS = 2**12 - 1
 
@@ -34,12 +36,12 @@ def to_rgb(image: np.ndarray) -> np.ndarray:
             "use numpy.asarray on a picture object, knuckle.open_source on a path"
         )
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)):
-        raise ValueError(
+        raise InputError(
             f"expected an image of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), got "
             f"{image.shape}; put the channels last and pass one image at a time"
         )
     if image.size == 0:
-        raise ValueError(f"the image has no pixels: its shape is {image.shape}")
+        raise InputError(f"the image has no pixels: its shape is {image.shape}")
     pixels = _to_uint8(image)
     if pixels.ndim == 2 or pixels.shape[2] == 1:
         return cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_GRAY2RGB)
@@ -55,12 +57,12 @@ def _to_uint8(image: np.ndarray) -> np.ndarray:
     if np.issubdtype(image.dtype, np.floating):
         low, high = float(image.min()), float(image.max())  # NaN wherever there is one
         if not (low >= 0.0 and high <= 1.0):
-            raise ValueError(
+            raise InputError(
                 f"floating point images must be in 0..1, found {low:g} to {high:g}; scale the "
                 "image or convert it to uint8"
             )
         return np.round(image * 255).astype(np.uint8)
-    raise ValueError(f"expected uint8, uint16 or floating point pixels, got {image.dtype}")
+    raise InputError(f"expected uint8, uint16 or floating point pixels, got {image.dtype}")
 
 
 def _warn_of_fewer_bits(brightest: int) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from knuckle.errors import InputError
 from knuckle.hand import JOINT_NAMES
 
 #: Raised when inputs, outputs or their meaning change; the runtime reads only its own.
@@ -55,14 +56,14 @@ class ModelCard:
     def __post_init__(self) -> None:
         kinds = KINDS + OPTIONAL_KINDS
         if self.kind not in kinds:
-            raise ValueError(f"kind must be one of {', '.join(kinds)}, got {self.kind!r}")
+            raise InputError(f"kind must be one of {', '.join(kinds)}, got {self.kind!r}")
         if self.format != FORMAT:
-            raise ValueError(
+            raise InputError(
                 f"this model has format {self.format}, this Knuckle reads format {FORMAT}; "
                 "export it again or install the matching version"
             )
         if self.joint_order != JOINT_NAMES:
-            raise ValueError("this model orders the joints differently; export it again")
+            raise InputError("this model orders the joints differently; export it again")
 
     def to_metadata(self) -> dict[str, str]:
         """Key-value strings for the ONNX file."""
@@ -82,14 +83,14 @@ class ModelCard:
         }
         names = {item.name for item in fields(cls)}
         if set(values) != names:
-            raise ValueError(
+            raise InputError(
                 f"{source} is not a network exported by this Knuckle: expected the metadata "
                 f"{sorted(names)}, missing {sorted(names - set(values))}, "
                 f"unknown {sorted(set(values) - names)}"
             )
         for key in ("mean", "std", "joint_order"):
             if not isinstance(values[key], list):
-                raise ValueError(f"{source}: {key} must be a list, got {values[key]!r}")
+                raise InputError(f"{source}: {key} must be a list, got {values[key]!r}")
             values[key] = tuple(values[key])
         return cls(**values)
 
@@ -98,4 +99,4 @@ def _parse(key: str, value: str, source: str) -> Any:
     try:
         return json.loads(value)
     except json.JSONDecodeError:
-        raise ValueError(f"{source}: the metadata {key!r} is not JSON: {value!r:.40}") from None
+        raise InputError(f"{source}: the metadata {key!r} is not JSON: {value!r:.40}") from None

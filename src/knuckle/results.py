@@ -6,16 +6,21 @@ truth, so metrics, writers and pictures need to know only one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import math
+from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from knuckle import hand as _hand
 from knuckle.camera import Camera
+from knuckle.errors import InputError
 from knuckle.hand import N_JOINTS, Joint, Side, check_side
 from knuckle.mask import CropMask
 from knuckle.mesh import HandMesh, hand_mesh
+from knuckle.notebook import drawing_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,13 +41,13 @@ class Frame:
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
-            raise ValueError(
+            raise InputError(
                 f"a frame's image must be (H, W, 3) uint8 RGB, got {self.image.shape} "
                 f"{self.image.dtype}"
             )
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class HandPose:
     """One hand in one frame, estimated or true.
 
@@ -82,7 +87,42 @@ class HandPose:
         for name, shape in expected.items():
             got = np.shape(getattr(self, name))
             if got != shape:
-                raise ValueError(f"{name} must have shape {shape}, got {got}")
+                raise InputError(f"{name} must have shape {shape}, got {got}")
+
+    def __repr__(self) -> str:
+        """One line: who, how sure, where."""
+        x, y, z = (f"{value:.0f}" for value in self.root_mm)
+        box = ",".join(f"{value:.0f}" for value in self.box_xyxy)
+        return (
+            f"{type(self).__name__}({self._title()}, box {box} px, "
+            f"wrist {x},{y},{z} mm{', camera assumed' * self.camera.assumed})"
+        )
+
+    def _repr_html_(self) -> str:
+        """A small drawing, for notebooks."""
+        return drawing_of(self.joints_px, self._title())
+
+    def _title(self) -> str:
+        return f"{self.side}, score {self.score:.2f}"
+
+    def joints_normalised(self, width: int, height: int) -> np.ndarray:
+        """(21, 2) keypoints as shares of a picture's width and height, px.
+
+        0 and 1 are the outer edges of the picture, as other libraries count.
+        """
+        return (self.joints_px + 0.5) / (width, height)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers and lists under the names of the attributes, without the mask."""
+        arrays = ("joints_px", "joints_mm", "joint_score", "visible", "joint_sigma_mm", "box_xyxy")
+        numbers = {name: getattr(self, name).tolist() for name in arrays}
+        camera = asdict(self.camera) | {"distortion": list(self.camera.distortion)}
+        scores = {"side_score": float(self.side_score), "score": float(self.score)}
+        return {"side": self.side, **scores, **numbers, "camera": camera}
+
+    def to_json(self) -> str:
+        """``to_dict`` as one line of JSON; what is not known (NaN) becomes null."""
+        return json.dumps(_without_nan(self.to_dict()))
 
     @cached_property
     def box_xyxy(self) -> np.ndarray:
@@ -97,7 +137,7 @@ class HandPose:
             ValueError: this hand was not segmented.
         """
         if self.crop_mask is None:
-            raise ValueError("this hand has no mask: it was not segmented")
+            raise InputError("this hand has no mask: it was not segmented")
         return self.crop_mask.in_frame()
 
     @property
@@ -144,7 +184,7 @@ class HandPose:
         return hand_mesh(self.joints_mm, self.side)
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class TrackedHand(HandPose):
     """A hand that is known from frame to frame.
 
@@ -161,3 +201,23 @@ class TrackedHand(HandPose):
     age_s: float
     raw: HandPose
     velocity_mm_s: np.ndarray
+
+    def _title(self) -> str:
+        return f"hand {self.track_id}, {super()._title()}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As of a pose, with the track; ``raw`` is left out."""
+        return {
+            "track_id": int(self.track_id),
+            "age_s": float(self.age_s),
+            "velocity_mm_s": self.velocity_mm_s.tolist(),
+            **super().to_dict(),
+        }
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -17,6 +17,7 @@ import numpy as np
 import onnxruntime as ort
 
 from knuckle.codec import DetectionCodec, NeighbourCodec
+from knuckle.errors import InputError, NotFoundError
 from knuckle.hand import N_JOINTS
 from knuckle.modelcard import KINDS, ModelCard
 
@@ -138,14 +139,14 @@ class Network:
                 its inputs and outputs are not what its card promises.
         """
         if not path.is_file():
-            raise FileNotFoundError(
+            raise NotFoundError(
                 f"the {kind} network {path} does not exist; point weights_dir at a folder with "
                 f"{', '.join(f'{name}.onnx' for name in KINDS)}"
             )
         self._session = _open_session(path, threads)
         self.card = _card_of(self._session, path)
         if self.card.kind != kind:
-            raise ValueError(f"expected a {kind} network, {path} holds a {self.card.kind}")
+            raise InputError(f"expected a {kind} network, {path} holds a {self.card.kind}")
         inputs, outputs = signature_of(self.card)
         _check_tensors(path, "input", inputs, self._session.get_inputs())
         _check_tensors(path, "output", outputs, self._session.get_outputs())
@@ -191,7 +192,7 @@ def _open_session(path: Path, threads: int) -> ort.InferenceSession:
             path, sess_options=_session_options(threads), providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # ONNX Runtime has a class per status code and no common base
-        raise ValueError(
+        raise InputError(
             f"{path} is not an ONNX network that this ONNX Runtime {ort.__version__} can read; "
             f"fetch or export it again ({error})"
         ) from None
@@ -220,11 +221,11 @@ def _check_tensors(
     declared = {item.name: (item.type, tuple(item.shape)) for item in found}
     for name, spec in expected.items():
         if name not in declared:
-            raise ValueError(
+            raise InputError(
                 f"{path} has no {role} {name!r}, only {', '.join(declared)}; export it again"
             )
         if not spec.fits(*declared[name]):
-            raise ValueError(
+            raise InputError(
                 f"{role} {name!r} of {path} must be {spec} with a free batch axis, found "
                 f"{declared[name][0]} {declared[name][1]}; export it again"
             )

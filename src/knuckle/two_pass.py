@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from knuckle.errors import InputError
 from knuckle.job import Summary, Tracker, run
 from knuckle.output import Recording, RunInfo, Sink, make_folder, pose_from
 from knuckle.output.npz import NpzSink
@@ -79,7 +80,7 @@ class _Looks(Sequence[HandPose | None]):
 def refuse_live(source: Source) -> None:
     """Raise a ``ValueError`` if there can be no second pass."""
     if source.info.live:
-        raise ValueError(
+        raise InputError(
             f"--offline reads its source twice, but {source.info.name} is live: record it first, "
             "or leave --offline out"
         )

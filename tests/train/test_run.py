@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from knuckle.data.shards import write_shard
+from knuckle.errors import KnuckleError
 from knuckle.models.keypoints import KeypointSettings
 from knuckle.models.lifter import LifterSettings
 from knuckle.render.backgrounds import Backgrounds
@@ -145,3 +146,15 @@ def test_two_processes_train_one_network_and_stop_together(folder):
     assert all(
         torch.isfinite(v).all() for v in load_weights(folder / "runs/two/weights.pt").values()
     )
+
+
+def test_a_checkpoint_runs_no_program(folder):
+    class Program:
+        def __reduce__(self):
+            return (print, ("run",))
+
+    run = folder / "runs" / LIFTER.name
+    run.mkdir(parents=True, exist_ok=True)
+    torch.save({"state_dict": {}, "x": Program()}, run / "last.ckpt")
+    with pytest.raises(KnuckleError, match=r"last\.ckpt is damaged or not .*--fresh"):
+        train(LIFTER)

@@ -25,7 +25,7 @@ from knuckle.video import (
     SourceOptions,
     stream,
 )
-from knuckle.video.stream import Patience, open_source, without_credentials
+from knuckle.video.stream import Patience, open_source
 
 #: Enough for loopback, also on a busy machine; the tests do not wait for a patient user.
 HASTY = Patience(connect_s=5.0, read_s=0.5, reconnect_s=4.0)
@@ -176,10 +176,6 @@ class TestPassword:
         with dial(url) as source:
             assert is_upright(next(source).image)
             assert source.info.name == locked.url()
-
-    def test_without_credentials(self) -> None:
-        assert without_credentials("rtsp://me:p@ss@host:554/a?b=1") == "rtsp://host:554/a?b=1"
-        assert without_credentials("http://host/a@b") == "http://host/a@b"
 
 
 def test_what_was_tracked_is_kept(

@@ -9,7 +9,6 @@ run ends, what it has computed is in its files.
 
 from __future__ import annotations
 
-import dis
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ from knuckle.cli.tracking import Bench, Convert, Live, Plot, Track, View
 from knuckle.cli.training import Evaluate, Export, Train
 from knuckle.cli.verb import EXIT_ERROR, EXIT_SIGNAL, Verb
 from knuckle.cli.web import Web
+from knuckle.errors import KnuckleError
 
 #: The extra of ``pip install knuckle[…]`` that brings a library.
 EXTRAS = {
@@ -83,12 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run_verb(verb: Verb) -> int:
     """Run a verb; turn what users can put right into one sentence and an exit code."""
-    from knuckle.output.errors import OutputError
-    from knuckle.video.errors import SourceError
-
     try:
         return verb.run()
-    except (SourceError, OutputError) as error:
+    except KnuckleError as error:
         return _fail(str(error))
     except (OSError, ValueError) as error:
         if os.environ.get("KNUCKLE_TRACEBACK"):
@@ -109,17 +106,7 @@ def _sentence_of(error: OSError | ValueError) -> str:
         reason = error.strerror.lower()
         where = f"cannot read or write {error.filename}" if error.filename else "file trouble"
         return f"{where} ({reason}): check the path, its permissions and the space on the disk"
-    return str(error) if _is_foreseen(error) else f"{error} (KNUCKLE_TRACEBACK=1 shows where)"
-
-
-def _is_foreseen(error: Exception) -> bool:
-    """Whether a ``raise`` of Knuckle's own made it, rather than a call that it did not expect."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None or trace.tb_frame.f_globals.get("__name__", "").split(".")[0] != "knuckle":
-        return False
-    return trace.tb_frame.f_code.co_code[trace.tb_lasti] == dis.opmap["RAISE_VARARGS"]
+    return f"{error} (KNUCKLE_TRACEBACK=1 shows where)"
 
 
 def _interrupted() -> int:

@@ -24,6 +24,7 @@ from knuckle.cli.verb import (
     check_size,
     load_camera,
 )
+from knuckle.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
     from knuckle.job import Summary
@@ -69,7 +70,7 @@ class Track:
         from knuckle.video import open_source
 
         if self.raw and self.offline:
-            raise ValueError("--raw and --offline contradict each other: give one of them")
+            raise InputError("--raw and --offline contradict each other: give one of them")
         camera = load_camera(self.camera)
         raw = self.raw or self.offline
         tracker = _tracker(self, raw=raw, hand_length_mm=self.hand_length_mm)
@@ -121,7 +122,7 @@ class Bench:
         if python is None and find_spec("mediapipe"):
             python = Path(sys.executable)
         if python is not None and not python.is_file():
-            raise FileNotFoundError(
+            raise NotFoundError(
                 f"there is no {python}: expected the Python of an environment with mediapipe, as "
                 ".venv-peers/bin/python"
             )
@@ -226,7 +227,7 @@ class Live:
         from knuckle.viewer.stage import StageSettings
 
         if self.source is None and self.camera_index < 0:
-            raise ValueError(
+            raise InputError(
                 f"the cameras of this machine count from 0, got --camera-index {self.camera_index}"
             )
         camera = load_camera(self.camera)

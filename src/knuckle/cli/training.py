@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from knuckle.cli.verb import Dataset
+from knuckle.errors import NotFoundError
 
 if TYPE_CHECKING:
     from knuckle.data.interhand26m import Selection
@@ -183,7 +184,7 @@ def complete_networks(given: Path, folder: Path) -> Path:
     else:
         networks = sorted(given.glob("*.onnx")) if given.is_dir() else [given]
     if not networks or not all(path.is_file() for path in networks):
-        raise FileNotFoundError(
+        raise NotFoundError(
             f"{given} is no file of predictions, no network, no folder of networks and no training "
             "run; give one of them, or knuckle for the networks in the package"
         )

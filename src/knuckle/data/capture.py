@@ -35,6 +35,7 @@ from knuckle.data.capture_plan import CaptureSettings, Sequence, generator, make
 from knuckle.data.capture_rig import StudioCamera, draw_room, sample_lamps, sample_rig
 from knuckle.data.interhand_extras import DEPTH_UNIT_MM, SIDE_VALUES, Extras
 from knuckle.data.rendered import in_processes
+from knuckle.errors import InputError
 from knuckle.render.scene import Rendering, World, render_stage, sample_lights
 from knuckle.render.stage import Lights
 
@@ -74,7 +75,7 @@ def write_capture(
         ValueError: ``out`` holds another capture.
     """
     if workers < 1:
-        raise ValueError(f"expected at least 1 worker, got {workers}")
+        raise InputError(f"expected at least 1 worker, got {workers}")
     finished = _claim(out, settings)
     plan = make_plan(settings)
     total = settings.frames
@@ -101,14 +102,14 @@ def _claim(out: Path, settings: CaptureSettings) -> bool:
     others = [other for other in out.glob("capture_*fps.json") if other != path]
     found = json.loads(path.read_text()) if path.exists() else None
     if others or (found is not None and found != wanted):
-        raise ValueError(
+        raise InputError(
             f"{out} holds a capture with other settings ({(others or [path])[0].name}); give "
             "another folder, or the same settings to go on with it"
         )
     if found is not None:
         return not (out / NOTES).exists()
     if out.exists() and any(path.name != NOTES for path in out.iterdir()):
-        raise ValueError(f"{out} is not empty and holds no capture; give a folder of its own")
+        raise InputError(f"{out} is not empty and holds no capture; give a folder of its own")
     (out / NOTES).mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(wanted, indent=2) + "\n")
     return False
@@ -246,7 +247,7 @@ def _by_side(rendering: Rendering) -> np.ndarray:
 def _write(path: Path, image: np.ndarray, options: list[int]) -> None:
     coded, content = cv2.imencode(path.suffix, image, options)
     if not coded:
-        raise ValueError(f"{path} cannot be encoded")
+        raise InputError(f"{path} cannot be encoded")
     try:
         path.write_bytes(content.tobytes())
     except FileNotFoundError:  # the first of its folder

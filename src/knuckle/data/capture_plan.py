@@ -14,6 +14,7 @@ import numpy as np
 
 from knuckle.data.capture_rig import MOST_CAMERAS
 from knuckle.data.splits import SHARES
+from knuckle.errors import InputError
 
 HandType = Literal["right", "left", "interacting"]
 
@@ -51,13 +52,13 @@ class CaptureSettings:
 
     def __post_init__(self) -> None:
         if self.frames < 1 or self.subjects < 1:
-            raise ValueError(
+            raise InputError(
                 f"expected at least 1 frame and 1 subject, got {self.frames} and {self.subjects}"
             )
         if self.fps not in _LONGEST:
-            raise ValueError(f"InterHand2.6M comes with 5 or 30 frames a second, got {self.fps}")
+            raise InputError(f"InterHand2.6M comes with 5 or 30 frames a second, got {self.fps}")
         if not 1 <= self.cameras <= MOST_CAMERAS:
-            raise ValueError(f"expected 1 to {MOST_CAMERAS} cameras, got {self.cameras}")
+            raise InputError(f"expected 1 to {MOST_CAMERAS} cameras, got {self.cameras}")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from knuckle.camera import Camera, RigidTransform
+from knuckle.errors import InputError
 from knuckle.render.stage import Lights
 
 #: Where the hands are.
@@ -68,7 +69,7 @@ def sample_rig(rng: np.random.Generator, count: int) -> list[StudioCamera]:
         ValueError: ``count`` is not 1 to ``MOST_CAMERAS``.
     """
     if not 1 <= count <= MOST_CAMERAS:
-        raise ValueError(f"expected 1 to {MOST_CAMERAS} cameras, got {count}")
+        raise InputError(f"expected 1 to {MOST_CAMERAS} cameras, got {count}")
     return [
         _camera(rng, str(_FIRST_NAME + number), place)
         for number, place in enumerate(_dome(rng, count))

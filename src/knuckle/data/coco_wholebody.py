@@ -18,7 +18,8 @@ from knuckle.data.json_stream import (
     JsonStream,
     MissingDataError,
 )
-from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record
+from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record, inside, is_finite
+from knuckle.errors import InputError
 from knuckle.hand import FINGER_NAMES, N_JOINTS, SIDES, order_from_names
 from knuckle.sample import HandLabel
 
@@ -44,7 +45,7 @@ class CocoWholeBody(LabelledSet):
 
     def __init__(self, root: Path, split: str = "val") -> None:
         if split not in _LABEL_FILES:
-            raise ValueError(
+            raise InputError(
                 f"COCO-WholeBody has the splits {', '.join(_LABEL_FILES)}, asked for {split!r}"
             )
         self.split = split
@@ -72,7 +73,7 @@ class CocoWholeBody(LabelledSet):
         number = self.ids[index]
         return Record(
             key=f"{self.split}_{number:012d}",
-            path=self.images / self._file_names[number],
+            path=inside(self.images, self._file_names[number]),
             hands=tuple(self._hands[number]),
             complete=False,
             ignore_xyxy=np.reshape(np.array(self._ignored.get(number, []), np.float64), (-1, 4)),
@@ -108,11 +109,14 @@ def _read_labels(
             for number in stream.elements():
                 entry = stream.value()
                 try:
+                    if not isinstance(entry, dict):
+                        raise ValueError(f"expected an object, found {entry!r:.40}")
                     if key == "images":
                         names[int(entry["id"])] = str(entry["file_name"])
+                        inside(path.parent, entry["file_name"])
                     else:
                         _add_person(entry, hands, ignored)
-                except (KeyError, ValueError, TypeError) as error:
+                except (KeyError, ValueError, TypeError, IndexError, OverflowError) as error:
                     what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
                     broken.append(f"{key}[{number}]: {what}")
     if broken:
@@ -132,7 +136,10 @@ def _add_person(
     for side in SIDES:
         x, y, width, height = np.asarray(person[f"{side}hand_box"], np.float64)
         if person[f"{side}hand_valid"]:
-            points = np.asarray(person[f"{side}hand_kpts"], np.float64).reshape(N_JOINTS, 3)
+            values = np.ravel(np.asarray(person[f"{side}hand_kpts"], np.float64))
+            if not is_finite(values, (3 * N_JOINTS,)):
+                raise ValueError(f"{side}hand_kpts must be {3 * N_JOINTS} finite numbers")
+            points = values.reshape(N_JOINTS, 3)
             valid = points[_ORDER, 2] > 0
             joints_px = np.where(valid[:, None], points[_ORDER, :2], 0.0)
             hands[image].append(HandLabel(side=side, joints_px=joints_px, valid=valid))

@@ -24,6 +24,7 @@ from knuckle.data.splits import (
     split_by_groups,
     write_split,
 )
+from knuckle.errors import InputError
 from knuckle.sample import Sample
 
 DATASETS: dict[str, type[LabelledSet]] = {
@@ -187,7 +188,7 @@ def open_dataset(
         whole, dealt = open_divided(root, name, selection=selection)
         part = split.removeprefix("70/15/15:")
         if part not in PARTS:
-            raise ValueError(f"expected 70/15/15:{{{','.join(PARTS)}}}, got {split!r}")
+            raise InputError(f"expected 70/15/15:{{{','.join(PARTS)}}}, got {split!r}")
         return Part(whole, dealt.rows(part), split, str(dealt))
     splits = DATASETS[name or recognise(root)].splits
     if split == "all" and "all" not in splits:
@@ -240,7 +241,7 @@ def _reader(name: str, selection: Selection | None) -> Callable[[Path, str], Lab
     if selection is None:
         return DATASETS[name]
     if name != InterHand26M.name:
-        raise ValueError(f"only InterHand2.6M has records to select from, not {name}")
+        raise InputError(f"only InterHand2.6M has records to select from, not {name}")
     return lambda root, split: InterHand26M(root, split, selection)
 
 

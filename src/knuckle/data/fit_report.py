@@ -16,6 +16,7 @@ from knuckle.camera import Camera
 from knuckle.data.fitted import FittedSet, believed
 from knuckle.data.show import overlay
 from knuckle.draw import SIDE_COLOURS
+from knuckle.errors import InputError
 from knuckle.hand import (
     ARTICULATIONS,
     BONES,
@@ -84,7 +85,7 @@ def measure(dataset: FittedSet) -> FitTable:
         fits.append(fit)
         pixels.append(_residual_px(fit, record.hands, record.camera))
     if not fits:
-        raise ValueError(
+        raise InputError(
             "no picture has a camera and a labelled hand: there is nothing to fit; choose a data "
             "set with 3D joints"
         )

@@ -22,12 +22,19 @@ import json
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.data.json_stream import BrokenDataError, BrokenRecordsError, MissingDataError
-from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record
+from knuckle.data.labelled import (
+    DropReport,
+    Groups,
+    LabelledSet,
+    Record,
+    inside,
+    read_grey,
+)
+from knuckle.errors import reading
 from knuckle.hand import order_from_names
 from knuckle.sample import HandLabel
 
@@ -64,7 +71,7 @@ class Folder(LabelledSet):
         for number, entry in kept:
             try:
                 self._records.append(self._parse(entry))
-            except (KeyError, ValueError, TypeError, IndexError) as error:
+            except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
                 what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
                 broken.append(f"line {number}: {what}")
         if broken:
@@ -87,10 +94,7 @@ class Folder(LabelledSet):
         name = self._records[index][1]
         if name is None:
             return None
-        hand_map = cv2.imread(str(self.root / name), cv2.IMREAD_GRAYSCALE)
-        if hand_map is None:
-            raise BrokenDataError(f"{self.root / name} is missing or not an image")
-        return hand_map
+        return read_grey(inside(self.root, name))
 
     def groups(self) -> Groups:
         """Records of one ``group`` belong together; those without are each their own."""
@@ -105,14 +109,17 @@ class Folder(LabelledSet):
         camera, video = entry.get("camera"), entry.get("video")
         record = Record(
             key=Path(entry["file"]).with_suffix("").as_posix().replace("/", "_"),
-            path=self.root / entry["file"],
+            path=inside(self.root, entry["file"]),
             hands=tuple(self._hand(hand) for hand in entry["hands"]),
             camera=None if camera is None else _camera(camera),
             complete=bool(entry.get("complete", True)),
             group=str(entry.get("group", "")),
             video=None if video is None else (str(video[0]), int(video[1])),
         )
-        return record, entry.get("hand_map")
+        hand_map = entry.get("hand_map")
+        if hand_map is not None:
+            inside(self.root, hand_map)
+        return record, hand_map
 
     def _hand(self, hand: dict[str, Any]) -> HandLabel:
         def ordered(name: str, kind: type) -> np.ndarray | None:
@@ -141,12 +148,20 @@ def _read_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
     if not path.exists():
         raise MissingDataError(f"{path} does not exist; see knuckle.data.folder for what it holds")
     lines = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    with reading(path, "UTF-8 text", "write it again", error=BrokenDataError):
+        text = path.read_text(encoding="utf-8")
+    for number, line in enumerate(text.splitlines(), start=1):
         try:
             entry = json.loads(line) if line.strip() else None
-        except json.JSONDecodeError as error:
-            raise BrokenDataError(f"{path}, line {number} is not JSON: {error}") from None
+        except (ValueError, RecursionError):
+            raise BrokenDataError(
+                f"{path}, line {number} is not JSON: expected one object a line; write it again"
+            ) from None
         if entry is not None:
+            if not isinstance(entry, dict):
+                raise BrokenDataError(
+                    f"{path}, line {number} must be an object, found {entry!r:.40}"
+                )
             lines.append((number, entry))
     if not lines:
         raise BrokenDataError(f"{path} is empty")
@@ -161,5 +176,5 @@ def _read_header(path: Path, header: dict[str, Any]) -> np.ndarray:
         )
     try:
         return order_from_names(header["joint_order"])
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise BrokenDataError(f"{path}, joint_order: {error}") from None

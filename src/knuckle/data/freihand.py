@@ -112,11 +112,13 @@ def _load(folder: Path, part: str, shape: tuple[int, ...]) -> np.ndarray:
     """(N, *shape) from ``<folder>_<part>.json``."""
     path = Path(f"{folder}_{part}.json")
     try:
-        values: Any = json.loads(path.read_text())
+        values: Any = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(values, list):
+            raise BrokenDataError(f"{path} must be a list of records; unpack FreiHAND again")
     except FileNotFoundError:
         raise MissingDataError(f"{path} does not exist; unpack FreiHAND's labels again") from None
-    except json.JSONDecodeError as error:
-        raise BrokenDataError(f"{path} is not whole JSON ({error}); unpack it again") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+        raise BrokenDataError(f"{path} is not whole JSON; unpack it again") from None
     broken = [
         f"record {number}: expected {shape} finite numbers, found {described(value)}"
         for number, value in enumerate(values)

@@ -26,7 +26,8 @@ from knuckle.data.interhand_index import (
     open_index,
 )
 from knuckle.data.json_stream import BrokenDataError, MissingDataError
-from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record
+from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record, inside
+from knuckle.errors import InputError
 from knuckle.hand import BONES, N_JOINTS, Side, bone_lengths, order_from_names
 from knuckle.sample import HandLabel, Sample
 
@@ -133,7 +134,7 @@ def find_release(root: Path, split: str, annotation: str = "all") -> Release:
         MissingDataError: none of the known layouts is there.
     """
     if split not in SPLITS:
-        raise ValueError(f"InterHand2.6M has the splits {', '.join(SPLITS)}, asked for {split!r}")
+        raise InputError(f"InterHand2.6M has the splits {', '.join(SPLITS)}, asked for {split!r}")
     found = re.search(r"(?<!\d)(5|30) ?fps", " ".join([str(root), *_names_in(root)]))
     fps = int(found[1]) if found else None
     stem = f"InterHand2.6M_{split}"
@@ -253,7 +254,7 @@ class InterHand26M(LabelledSet):
         capture, sequence = int(columns["capture"][row]), self._sequence_name(row)
         return Record(
             key=f"{self.split}_{int(columns['annotation'][row])}",
-            path=self.release.images / columns.file_name(row),
+            path=inside(self.release.images, columns.file_name(row)),
             hands=hands,
             camera=camera,
             sides_known=bool(columns["hand_type_valid"][row]),
@@ -359,12 +360,12 @@ class InterHand26M(LabelledSet):
         """(N,) bool: the rows of every n-th time step of each sequence."""
         have = self.selection.release_fps or self.release.fps
         if have is None:
-            raise ValueError(
+            raise InputError(
                 "the rate of this release is not known: no '5fps' or '30fps' in its folder's name; "
                 "set release_fps"
             )
         if have % fps:
-            raise ValueError(f"a release of {have} fps cannot give {fps} fps")
+            raise InputError(f"a release of {have} fps cannot give {fps} fps")
         index = self.index
         run = index["capture"].astype(np.int64) * (1 << 32) + index["sequence"]
         frames = np.stack([run, index["frame"].astype(np.int64)], axis=1)

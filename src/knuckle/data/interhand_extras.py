@@ -24,7 +24,10 @@ import cv2
 import numpy as np
 
 from knuckle.data.json_stream import BrokenDataError
+from knuckle.data.labelled import inside
+from knuckle.errors import InputError
 from knuckle.hand import Side
+from knuckle.limits import check_picture, open_npz
 from knuckle.sample import UNKNOWN
 
 #: What a hand's pixels hold in ``hand_map``.
@@ -94,10 +97,10 @@ class Extras:
         if not path.exists():
             return np.zeros(0, np.int64), np.zeros((0, 42), bool)
         try:
-            with np.load(path) as file:
+            with open_npz(path, "which joints are seen", "remove it to do without") as file:
                 annotations, visible = file["annotation"], file["visible"]
             if visible.shape != (len(annotations), 42):
-                raise ValueError(f"visible has shape {visible.shape}")
+                raise InputError(f"visible has shape {visible.shape}")
         except (KeyError, ValueError, OSError) as error:
             raise BrokenDataError(
                 f"{path} must hold annotation (N,) and visible (N, 42): {error}; remove the file "
@@ -107,13 +110,15 @@ class Extras:
         return annotations[order], visible[order].astype(bool)
 
     def _path(self, kind: str, file_name: str) -> Path:
-        return self.root / "extras" / kind / self.split / Path(file_name).with_suffix(".png")
+        return inside(self.root / "extras" / kind / self.split, file_name).with_suffix(".png")
 
     @staticmethod
     def _read(path: Path, kind: type) -> np.ndarray | None:
         if not path.exists():
             return None
-        image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+        content = path.read_bytes()
+        check_picture(content, path)
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
         if image is None or image.ndim != 2 or image.dtype != kind:
             raise BrokenDataError(
                 f"{path} must be a grey PNG of type {np.dtype(kind)}; remove it to do without"

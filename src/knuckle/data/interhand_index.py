@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from knuckle.data.json_stream import BrokenDataError, JsonStream
+from knuckle.errors import InputError
 
 #: Raised when the columns change; an older index is made anew.
 _VERSION = 1
@@ -166,7 +167,7 @@ def _read_steps(path: Path, fault: FaultSink) -> dict[str, np.ndarray]:
                     world = _array(entry["world_coord"], (N_BOTH, 3))
                     valid = _validity(entry["joint_valid"])
                     if not np.isfinite(world[np.frombuffer(valid, bool)]).all():
-                        raise ValueError("a valid joint's world_coord is not finite")
+                        raise InputError("a valid joint's world_coord is not finite")
                 except (KeyError, ValueError) as error:
                     fault(f"{path}, capture {capture}, frame {frame}: {_say(error)}")
                     continue
@@ -202,7 +203,7 @@ class _Images:
         row["subject"] = int(image.get("subject", -1))
         name, camera, sequence = image["file_name"], str(image["camera"]), str(image["seq_name"])
         if not isinstance(name, str) or not name:
-            raise ValueError(f"file_name is {name!r}")
+            raise InputError(f"file_name is {name!r}")
         row["sequence"] = self.sequences.setdefault(sequence, len(self.sequences))
         for key, value in row.items():
             self.numbers[key].append(value)
@@ -226,9 +227,9 @@ class _Rows:
         valid = _validity(annotation["joint_valid"])
         kind = annotation["hand_type"]
         if kind not in HAND_TYPES:
-            raise ValueError(f"hand_type is {kind!r}, expected one of {', '.join(HAND_TYPES)}")
+            raise InputError(f"hand_type is {kind!r}, expected one of {', '.join(HAND_TYPES)}")
         if not np.isfinite(bbox).all():
-            raise ValueError(f"bbox is {bbox.tolist()}")
+            raise InputError(f"bbox is {bbox.tolist()}")
         known = bool(np.ravel(annotation["hand_type_valid"])[0])
         self.annotation.append(identity)
         self.image.append(image)
@@ -349,9 +350,12 @@ def _count_inside(columns: dict[str, np.ndarray], chunk: int = 20000) -> np.ndar
 
 
 def _array(values: Any, shape: tuple[int, ...]) -> np.ndarray:
-    found = np.asarray(values, dtype=np.float64)
+    try:
+        found = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"expected {shape} numbers, found {values!r:.60}") from None
     if found.shape != shape:
-        raise ValueError(f"expected shape {shape}, found {found.shape}")
+        raise InputError(f"expected shape {shape}, found {found.shape}")
     return found
 
 
@@ -359,7 +363,7 @@ def _validity(values: Any) -> bytes:
     """42 flags, flat or nested as 42 x 1, numbers or booleans -> 42 bytes of 0 and 1."""
     flat = [value[0] if isinstance(value, list) and len(value) == 1 else value for value in values]
     if len(flat) != N_BOTH or any(isinstance(value, list) for value in flat):
-        raise ValueError(f"joint_valid has {len(flat)} entries, expected {N_BOTH}")
+        raise InputError(f"joint_valid has {len(flat)} entries, expected {N_BOTH}")
     return bytes(map(bool, flat))
 
 

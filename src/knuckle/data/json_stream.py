@@ -13,13 +13,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from knuckle.errors import InputError
+
 _CHUNK = 1 << 20
 #: A syntax error further than this from the end of what was read is one, not a missing rest.
 _LONGEST_TOKEN = 1 << 16
 _SPACE = " \t\n\r"
 
 
-class BrokenDataError(ValueError):
+class BrokenDataError(InputError):
     """A data set's file is not what it should be: which file, which record, what to do."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, ClassVar, final
 
 import cv2
@@ -17,6 +17,7 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.data.json_stream import BrokenDataError
+from knuckle.limits import check_picture
 from knuckle.sample import HandLabel, Sample
 
 
@@ -195,11 +196,49 @@ def read_rgb(path: Path) -> np.ndarray:
     # A decoder fills what a broken-off JPEG lacks with grey and says nothing.
     if content[:2] == _JPEG_START and _JPEG_END not in content[-_JPEG_TRAILER:]:
         raise _broken_picture(path, "is not an image that can be decoded: it breaks off")
+    check_picture(content, path)
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     image = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
     if image is None:
         raise _broken_picture(path, "is not an image that can be decoded")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def read_grey(path: Path) -> np.ndarray:
+    """(H, W) uint8 of a mask, as its pixels are stored.
+
+    Raises:
+        BrokenDataError: there is no file, or it is not an image.
+    """
+    if not path.is_file():
+        raise _broken_picture(path, "does not exist")
+    content = path.read_bytes()
+    check_picture(content, path)
+    image = (
+        cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE) if content else None
+    )
+    if image is None:
+        raise _broken_picture(path, "is not an image that can be decoded")
+    return image
+
+
+def inside(folder: Path, name: object) -> Path:
+    """The file of a folder that a label names.
+
+    Labels may be somebody else's: a name leads nowhere but into the folder of its data set.
+
+    Raises:
+        BrokenDataError: it is no name, an absolute one, or climbs out of the folder.
+    """
+    parts = PureWindowsPath(name) if isinstance(name, str) and "\0" not in name else None
+    if parts is None or not parts.parts:
+        raise BrokenDataError(f"expected the name of a file, found {name!r:.60}")
+    if parts.anchor or str(name).startswith("/") or ".." in parts.parts:
+        raise BrokenDataError(
+            f"the name {name!r:.200} leads outside of {folder}: expected a file in that folder; "
+            "mend the label or leave the record out"
+        )
+    return folder / str(name)
 
 
 def is_finite(values: Any, shape: tuple[int, ...]) -> bool:

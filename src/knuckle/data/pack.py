@@ -20,6 +20,7 @@ from knuckle.camera import Camera
 from knuckle.crop import Crop
 from knuckle.data.labelled import LabelledSet
 from knuckle.data.shards import write_shard
+from knuckle.errors import InputError
 from knuckle.sample import HandLabel, Sample
 
 #: Called after every shard with (done, of).
@@ -49,10 +50,10 @@ class PackSettings:
 
     def __post_init__(self) -> None:
         if self.what not in ("crops", "frames"):
-            raise ValueError(f"what must be 'crops' or 'frames', got {self.what!r}")
+            raise InputError(f"what must be 'crops' or 'frames', got {self.what!r}")
         for name, least in (("size_px", 16), ("margin", 1), ("per_shard", 1), ("processes", 1)):
             if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+                raise InputError(f"{name} must be at least {least}, got {getattr(self, name)}")
 
 
 def pack(

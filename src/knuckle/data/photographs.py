@@ -28,7 +28,9 @@ import numpy as np
 
 from knuckle.crop import Crop
 from knuckle.data.convention import own_bone_depth, own_joints
+from knuckle.errors import InputError
 from knuckle.hand import KNUCKLES, SIDES, Joint
+from knuckle.limits import open_npz
 from knuckle.sample import HandLabel, Sample
 
 Part = Literal["train", "validation"]
@@ -117,7 +119,7 @@ class PhotographStore:
         n = len(self.keys)
         for name in ("jpeg_offsets", "hand_offsets", "ignore_offsets", "decoy_offsets"):
             if len(getattr(self, name)) != n + 1:
-                raise ValueError(
+                raise InputError(
                     f"{name} must have one entry more than there are pictures ({n + 1}), got "
                     f"{len(getattr(self, name))}"
                 )
@@ -135,7 +137,7 @@ class PhotographStore:
         data = self.jpeg[self.jpeg_offsets[i] : self.jpeg_offsets[i + 1]]
         bgr = cv2.imdecode(data, cv2.IMREAD_COLOR)
         if bgr is None:
-            raise ValueError(f"picture {self.keys[i]} cannot be decoded; pack the store again")
+            raise InputError(f"picture {self.keys[i]} cannot be decoded; pack the store again")
         hands = self.hands_of(i)
         return Sample(
             image=cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB),
@@ -187,10 +189,10 @@ class PhotographStore:
             FileNotFoundError: there is no such file.
             ValueError: it is not a store of photographs.
         """
-        with np.load(path) as arrays:
+        with open_npz(Path(path), "a store of photographs", "pack it again") as arrays:
             missing = {f.name for f in fields(cls)} - set(arrays.files)
             if missing:
-                raise ValueError(
+                raise InputError(
                     f"{path} is not a store of photographs: it has no {sorted(missing)}; pack it "
                     f"again with python -m knuckle.data.photographs"
                 )
@@ -297,7 +299,7 @@ def _images(
 
 def _rgb(bgr: np.ndarray | None, path: Path) -> np.ndarray:
     if bgr is None:
-        raise ValueError(f"{path} is labelled but cannot be read; label again or restore the file")
+        raise InputError(f"{path} is labelled but cannot be read; label again or restore the file")
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
 

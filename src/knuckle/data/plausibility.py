@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from knuckle.data.labelled import LabelledSet, Record
+from knuckle.errors import InputError
 from knuckle.hand import BONES, FINGERS, bone_lengths, joint_angles
 from knuckle.render.poses import finger_penetration_mm, hands_penetration_mm
 
@@ -125,7 +126,7 @@ def measure(dataset: LabelledSet, on_progress: OnProgress = lambda done, of: Non
             if hand.visible is not None and hand.valid.any():
                 visible[min(len(record.hands), 2)].append(hand.visible[hand.valid].mean())
     if not hands:
-        raise ValueError("no hand has all its 21 joints in 3D: there is nothing to measure")
+        raise InputError("no hand has all its 21 joints in 3D: there is nothing to measure")
     lines = [
         *_angle_lines(hands),
         *_bone_lines(hands),

@@ -22,9 +22,11 @@ from knuckle.data.labelled import (
     LabelledSet,
     Record,
     described,
+    inside,
     is_finite,
     read_rgb,
 )
+from knuckle.errors import InputError, reading
 from knuckle.hand import JOINT_NAMES, order_from_names
 from knuckle.sample import HandLabel
 
@@ -47,15 +49,20 @@ class RealHand3D(LabelledSet):
 
     def __init__(self, root: Path, split: str = "test", *, pad_px: int = 64) -> None:
         if split != "test":
-            raise ValueError(f"real_hand_3d has the split test only, asked for {split!r}")
+            raise InputError(f"real_hand_3d has the split test only, asked for {split!r}")
         self.root, self.split, self.pad_px = Path(root), split, pad_px
         path = self.root / "labels.json"
-        try:
-            self._labels = json.loads(path.read_text())
-        except FileNotFoundError:
-            raise MissingDataError(f"{path} does not exist") from None
-        except json.JSONDecodeError as error:
-            raise BrokenDataError(f"{path} is not whole JSON: {error}") from None
+        if not path.exists():
+            raise MissingDataError(f"{path} does not exist: give the folder that holds it")
+        with reading(path, "a list of labels", "unpack them again", error=BrokenDataError):
+            try:
+                self._labels = json.loads(path.read_text(encoding="utf-8"))
+            except json.JSONDecodeError as error:
+                raise BrokenDataError(
+                    f"{path} is not whole JSON: {error}; unpack it again"
+                ) from None
+            if not all(isinstance(label, dict) for label in self._labels):
+                raise BrokenDataError(f"{path} must be a list of records; unpack it again")
         broken = [
             f"record {number}: {problem}"
             for number, label in enumerate(self._labels)
@@ -69,27 +76,29 @@ class RealHand3D(LabelledSet):
     def is_at(cls, root: Path) -> bool:
         """Whether ``root`` looks like this set."""
         path = root / "labels.json"
-        return path.exists() and "fx_fy_cx_cy" in path.read_text()[:400]
+        return path.exists() and b"fx_fy_cx_cy" in path.read_bytes()[:400]
 
     def __len__(self) -> int:
         return len(self._labels)
 
     def record(self, index: int) -> Record:
         """The labels of one padded picture."""
-        label = self._labels[index]
-        camera = Camera(*label["fx_fy_cx_cy"]).padded(self.pad_px, self.pad_px)
-        joints_mm = np.array(label["joints_mm"], np.float64)[_ORDER]
-        return Record(
-            key=Path(label["file"]).stem,
-            path=self.root / "images" / label["file"],
-            hands=(
-                HandLabel(
-                    side=label["side"], joints_px=camera.project(joints_mm), joints_mm=joints_mm
+        where = f"{self.root / 'labels.json'}, record {index}"
+        with reading(where, "the label of a hand", "leave it out", error=BrokenDataError):
+            label = self._labels[index]
+            camera = Camera(*label["fx_fy_cx_cy"]).padded(self.pad_px, self.pad_px)
+            joints_mm = np.array(label["joints_mm"], np.float64)[_ORDER]
+            return Record(
+                key=Path(label["file"]).stem,
+                path=inside(self.root / "images", label["file"]),
+                hands=(
+                    HandLabel(
+                        side=label["side"], joints_px=camera.project(joints_mm), joints_mm=joints_mm
+                    ),
                 ),
-            ),
-            camera=camera,
-            complete=False,  # another hand may be at the border
-        )
+                camera=camera,
+                complete=False,  # another hand may be at the border
+            )
 
     def image(self, index: int) -> np.ndarray:
         """The picture with its border repeated."""

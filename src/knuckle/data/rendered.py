@@ -21,6 +21,7 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from knuckle.data.shards import write_shard
+from knuckle.errors import InputError
 from knuckle.render.backgrounds import Backgrounds
 from knuckle.render.scene import (
     CROPS,
@@ -98,7 +99,7 @@ SETS: dict[str, Callable[[Job], list[Path]]] = {
 def _write(job: Job, kind: str, renderer: Renderer) -> list[Path]:
     """Write the shards that are missing, with progress."""
     if job.count < 1 or job.workers < 1 or job.first % SHARD_SIZE:
-        raise ValueError(
+        raise InputError(
             f"expected count and workers of at least 1 and first a multiple of {SHARD_SIZE}, got "
             f"count={job.count}, workers={job.workers}, first={job.first}"
         )

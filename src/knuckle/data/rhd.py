@@ -11,12 +11,20 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.data.json_stream import BrokenDataError, BrokenRecordsError, MissingDataError
-from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record, described, is_finite
+from knuckle.data.labelled import (
+    DropReport,
+    Groups,
+    LabelledSet,
+    Record,
+    described,
+    is_finite,
+    read_grey,
+)
+from knuckle.errors import InputError
 from knuckle.hand import N_JOINTS, Side, order_from_names
 from knuckle.sample import HandLabel
 
@@ -53,7 +61,7 @@ class Rhd(LabelledSet):
 
     def __init__(self, root: Path, split: str = "train") -> None:
         if split not in _FOLDERS:
-            raise ValueError(f"RHD has the splits {', '.join(_FOLDERS)}, asked for {split!r}")
+            raise InputError(f"RHD has the splits {', '.join(_FOLDERS)}, asked for {split!r}")
         self.split = split
         self.folder = Path(root) / _FOLDERS[split]
         self.labels = _read_labels(self.folder / f"anno_{_FOLDERS[split]}.pickle")
@@ -93,9 +101,7 @@ class Rhd(LabelledSet):
     def hand_map(self, index: int) -> np.ndarray | None:
         """Which pixels show which hand."""
         path = self.folder / "mask" / f"{self.ids[index]:05d}.png"
-        parts = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-        if parts is None:
-            raise BrokenDataError(f"{path} is missing or not an image; unpack RHD again")
+        parts = read_grey(path)
         hand_map = np.zeros(parts.shape, np.uint8)
         for number, hand in enumerate(self.record(index).hands, start=1):
             first, last = _MASK_OF[hand.side]
@@ -132,8 +138,12 @@ def _read_labels(path: Path) -> dict[int, dict[str, np.ndarray]]:
         labels = _ArraysOnly(io.BytesIO(path.read_bytes()), encoding="latin1").load()
     except FileNotFoundError:
         raise MissingDataError(f"{path} does not exist; unpack RHD again") from None
-    except (pickle.UnpicklingError, EOFError, ValueError, AttributeError) as error:
+    except pickle.UnpicklingError as error:
         raise BrokenDataError(f"{path} cannot be read ({error}); unpack RHD again") from None
+    except Exception as error:  # a damaged pickle fails in every way there is
+        raise BrokenDataError(f"{path} is damaged; unpack RHD again") from error
+    if not isinstance(labels, dict) or not all(isinstance(v, dict) for v in labels.values()):
+        raise BrokenDataError(f"{path} must hold a label for each picture; unpack RHD again")
     shapes = {"xyz": (42, 3), "uv_vis": (42, 3), "K": (3, 3)}
     broken = [
         f"record {number}: {key} must be {shape} finite numbers, found {described(label.get(key))}"

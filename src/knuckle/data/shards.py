@@ -18,6 +18,8 @@ import cv2
 import numpy as np
 
 from knuckle.camera import Camera
+from knuckle.errors import InputError, reading
+from knuckle.limits import check_picture
 from knuckle.sample import HandLabel, Sample
 
 JPEG_QUALITY = 92
@@ -45,20 +47,20 @@ def read_shard(path: Path) -> Iterator[Sample]:
     Raises:
         ValueError: the file is not a shard, or a sample in it is broken.
     """
-    try:
-        with tarfile.open(path) as tar:
-            members: dict[str, bytes] = {}
-            for info in tar:
-                stream = tar.extractfile(info)
-                if stream is None:
-                    continue
-                key, _, kind = info.name.partition(".")
-                members[kind] = stream.read()
-                if kind == "json":  # always the last member of a sample
-                    yield decode(key, members)
-                    members = {}
-    except (tarfile.TarError, EOFError) as error:
-        raise ValueError(f"{path} is not a whole shard ({error}); pack it again") from None
+    with (
+        reading(path, "a whole shard", "pack it again", also=(tarfile.TarError, cv2.error)),
+        tarfile.open(path) as tar,
+    ):
+        members: dict[str, bytes] = {}
+        for info in tar:
+            stream = tar.extractfile(info)
+            if stream is None:
+                continue
+            key, _, kind = info.name.partition(".")
+            members[kind] = stream.read()
+            if kind == "json":  # always the last member of a sample
+                yield decode(key, members)
+                members = {}
 
 
 def read(
@@ -87,7 +89,7 @@ def read(
 def _members(sample: Sample, quality: int) -> Iterator[tuple[str, bytes]]:
     """The files of one sample, as (name, content), the labels last."""
     if "." in sample.key or "/" in sample.key:
-        raise ValueError(f"a sample's key may contain neither '.' nor '/', got {sample.key!r}")
+        raise InputError(f"a sample's key may contain neither '.' nor '/', got {sample.key!r}")
     bgr = cv2.cvtColor(sample.image, cv2.COLOR_RGB2BGR)
     jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     yield f"{sample.key}.jpg", jpeg.tobytes()
@@ -107,11 +109,13 @@ def _members(sample: Sample, quality: int) -> Iterator[tuple[str, bytes]]:
 def decode(key: str, members: dict[str, bytes]) -> Sample:
     """A sample from the contents of its files."""
     if "jpg" not in members or "json" not in members:
-        raise ValueError(f"sample {key}: expected jpg and json, got {sorted(members)}")
+        raise InputError(f"sample {key}: expected jpg and json, got {sorted(members)}")
     labels = json.loads(members["json"])
+    for kind in ("jpg", "map.png"):
+        check_picture(members.get(kind, b""), f"{key}.{kind}")
     bgr = cv2.imdecode(np.frombuffer(members["jpg"], np.uint8), cv2.IMREAD_COLOR)
     if bgr is None:
-        raise ValueError(f"sample {key}: its image cannot be decoded")
+        raise InputError(f"sample {key}: its image cannot be decoded")
     hand_map = None
     if "map.png" in members:
         hand_map = cv2.imdecode(np.frombuffer(members["map.png"], np.uint8), cv2.IMREAD_UNCHANGED)

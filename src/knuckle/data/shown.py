@@ -19,7 +19,9 @@ import tyro
 
 from knuckle.camera import Camera
 from knuckle.data.photographs import Part, PhotographStore
+from knuckle.errors import NotFoundError
 from knuckle.hand import BONES, N_JOINTS
+from knuckle.limits import open_npz
 from knuckle.render.fitting import HandFit, fit_hands_2d
 from knuckle.render.poses import constrain
 from knuckle.sample import HandLabel
@@ -60,10 +62,10 @@ class ShownHands:
             FileNotFoundError: there is no such file.
         """
         if not Path(path).exists():
-            raise FileNotFoundError(
+            raise NotFoundError(
                 f"no shown hands at {path}; make them with python -m knuckle.data.shown"
             )
-        with np.load(path) as stored:
+        with open_npz(Path(path), "shown hands", "make them again") as stored:
             return cls(**{f.name: stored[f.name] for f in fields(cls)})
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from knuckle.data.labelled import Groups
+from knuckle.errors import InputError
 
 PARTS = ("train", "val", "test")
 #: What the project's user asked for.
@@ -84,9 +85,9 @@ def split_by_groups(
         ValueError: no record, or shares that do not add up to 1.
     """
     if len(groups) == 0:
-        raise ValueError("there is nothing to split: the data set is empty")
+        raise InputError("there is nothing to split: the data set is empty")
     if not np.isclose(sum(shares), 1) or min(shares) < 0:
-        raise ValueError(f"shares must be positive and add up to 1, got {shares}")
+        raise InputError(f"shares must be positive and add up to 1, got {shares}")
     best: tuple[float, Split] | None = None
     for level in [*_LEVELS, "record"]:
         units = _units(groups, level)
@@ -268,10 +269,10 @@ def read_split(path: Path, keys: Sequence[str]) -> np.ndarray:
         parts = json.loads(path.read_text())["parts"]
         part_of = {key: PARTS.index(name) for name in PARTS for key in parts[name]}
     except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a split file ({error!r}); write it again") from None
+        raise InputError(f"{path} is not a split file ({error!r}); write it again") from None
     missing = [key for key in keys if key not in part_of]
     if missing:
-        raise ValueError(
+        raise InputError(
             f"{path} does not know {len(missing)} of {len(keys)} records, such as {missing[0]}: "
             "it was written for another data set or selection"
         )

@@ -10,6 +10,7 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.data.labelled import LabelledSet, Record
+from knuckle.errors import InputError
 from knuckle.evaluate.predictions import PredictedHand, Predictions
 from knuckle.hand import N_JOINTS, SIDES, Joint
 from knuckle.metrics import boundary_f, keypoint_error_share, mask_iou, match_hands
@@ -106,9 +107,9 @@ def pair(dataset: LabelledSet, predictions: Predictions, matching: Matching) -> 
         columns.add_picture(record, said, partner)
         _add_masks(columns, dataset, index, record, said, partner)
     if not columns.hands["picture"]:
-        raise ValueError(f"{dataset.name}, {dataset.split}: there is no labelled hand to score")
+        raise InputError(f"{dataset.name}, {dataset.split}: there is no labelled hand to score")
     if not known:
-        raise ValueError(
+        raise InputError(
             f"none of the {len(dataset)} pictures of {dataset.name}, {dataset.split}, is in the "
             f"predictions: their keys should look like {dataset.record(0).key!r}"
         )

@@ -16,6 +16,7 @@ from typing import IO, Any, Literal
 
 import numpy as np
 
+from knuckle.errors import InputError
 from knuckle.hand import JOINT_NAMES, N_JOINTS, Side, check_side, order_from_names
 from knuckle.results import HandPose
 
@@ -43,9 +44,9 @@ class System:
 
     def __post_init__(self) -> None:
         if self.boxes not in ("own", "true"):
-            raise ValueError(f"boxes must be 'own' or 'true', got {self.boxes!r}")
+            raise InputError(f"boxes must be 'own' or 'true', got {self.boxes!r}")
         if self.intrinsics not in ("given", "assumed"):
-            raise ValueError(f"intrinsics must be 'given' or 'assumed', got {self.intrinsics!r}")
+            raise InputError(f"intrinsics must be 'given' or 'assumed', got {self.intrinsics!r}")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -79,11 +80,11 @@ class PredictedHand:
                 continue
             given += 1
             if value.shape != (N_JOINTS, width) or not np.isfinite(value).all():
-                raise ValueError(
+                raise InputError(
                     f"{name} must be {N_JOINTS} x {width} finite numbers, got shape {value.shape}"
                 )
         if not given:
-            raise ValueError("a hand needs joints_px, joints_mm or joints_root_mm")
+            raise InputError("a hand needs joints_px, joints_mm or joints_root_mm")
 
     @classmethod
     def from_pose(cls, pose: HandPose, *, with_mask: bool = False) -> PredictedHand:
@@ -126,18 +127,18 @@ def read_predictions(path: Path) -> Predictions:
     try:
         _, header = next(lines)
     except StopIteration:
-        raise ValueError(f"{path} is empty; expected a header line") from None
+        raise InputError(f"{path} is empty; expected a header line") from None
     system, order = _parse_header(path, header)
     hands: dict[str, list[PredictedHand]] = {}
     for number, entry in lines:
         try:
             key = entry["key"]
             if key in hands:
-                raise ValueError(f"the picture {key} comes twice")
+                raise InputError(f"the picture {key} comes twice")
             hands[key] = [_parse_hand(hand, order) for hand in entry["hands"]]
         except (KeyError, TypeError, ValueError) as error:
             what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-            raise ValueError(f"{path}, line {number}: {what}") from None
+            raise InputError(f"{path}, line {number}: {what}") from None
     return Predictions(system, hands)
 
 
@@ -176,7 +177,7 @@ class PredictionWriter:
         self.path.write_bytes(whole)
         known = read_predictions(self.path)
         if known.system != self.system:
-            raise ValueError(
+            raise InputError(
                 f"{self.path} holds predictions of {known.system}, not of {self.system}; "
                 "write to another file"
             )
@@ -201,7 +202,7 @@ def _open(path: Path, mode: Literal["r", "w"]) -> IO[str]:
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     if not path.exists():
-        raise ValueError(f"the prediction file {path} does not exist")
+        raise InputError(f"the prediction file {path} does not exist")
     number = 0
     try:
         with _open(path, "r") as file:
@@ -209,10 +210,10 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 if line.strip():
                     entry = json.loads(line)
                     if not isinstance(entry, dict):
-                        raise ValueError("expected an object")
+                        raise InputError("expected an object")
                     yield number, entry
     except (ValueError, EOFError, gzip.BadGzipFile) as error:
-        raise ValueError(
+        raise InputError(
             f"{path}, line {number} is not a line of predictions ({error}); see docs/predictions.md"
         ) from None
 
@@ -230,7 +231,7 @@ def _header(system: System) -> dict[str, Any]:
 
 def _parse_header(path: Path, header: dict[str, Any]) -> tuple[System, np.ndarray]:
     if header.get("format") != FORMAT or header.get("version") != VERSION:
-        raise ValueError(
+        raise InputError(
             f'{path}: its first line must hold "format": "{FORMAT}", "version": {VERSION}, '
             f"found {json.dumps(header)[:80]}; see docs/predictions.md"
         )
@@ -239,7 +240,7 @@ def _parse_header(path: Path, header: dict[str, Any]) -> tuple[System, np.ndarra
         return system, order_from_names(header["joint_order"])
     except (KeyError, ValueError) as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise ValueError(f"{path}, header: {what}") from None
+        raise InputError(f"{path}, header: {what}") from None
 
 
 def _parse_hand(hand: dict[str, Any], order: np.ndarray) -> PredictedHand:
@@ -248,7 +249,7 @@ def _parse_hand(hand: dict[str, Any], order: np.ndarray) -> PredictedHand:
             return None
         values: np.ndarray = np.array(hand[name], kind)
         if values.shape[:1] != (N_JOINTS,):
-            raise ValueError(f"{name} must have {N_JOINTS} entries, got shape {values.shape}")
+            raise InputError(f"{name} must have {N_JOINTS} entries, got shape {values.shape}")
         return values[order]
 
     mask = hand.get("mask")
@@ -291,6 +292,6 @@ def mask_from_rle(rle: Mapping[str, Sequence[int]]) -> np.ndarray:
     height, width = rle["size"]
     counts = np.asarray(rle["counts"], int)
     if counts.sum() != height * width:
-        raise ValueError(f"mask: the counts add up to {counts.sum()}, not to {height} x {width}")
+        raise InputError(f"mask: the counts add up to {counts.sum()}, not to {height} x {width}")
     values = np.arange(len(counts)) % 2 == 1
     return np.repeat(values, counts).reshape((height, width), order="F")

@@ -16,6 +16,7 @@ from typing import Literal
 
 import numpy as np
 
+from knuckle.errors import InputError
 from knuckle.evaluate.pairs import Matching, Pairs
 from knuckle.hand import JOINT_NAMES, N_JOINTS, SIDES, Joint
 from knuckle.metrics import joint_errors, masked_mean, mrrpe
@@ -78,7 +79,7 @@ class Protocol:
             length = np.maximum(_bone(relative, self.scale_bone), 1e-9)
             relative = relative * (_bone(pairs.true_mm, self.scale_bone) / length)[:, None, None]
         if np.isnan(relative[pairs.found & self.counted(pairs).any(axis=1)]).any():
-            raise ValueError(
+            raise InputError(
                 f"the protocol {self.name} needs 3D joints for every predicted hand"
                 + (", and 2D keypoints with the camera" if self.root_depth == "true" else "")
                 + "; some predictions have none"

@@ -10,6 +10,7 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.data.labelled import LabelledSet, Record
+from knuckle.errors import InputError
 from knuckle.evaluate.measures import Measures, measure
 from knuckle.evaluate.pairs import Pairs, pair
 from knuckle.evaluate.predictions import (
@@ -58,7 +59,7 @@ def protocol_named(name: str) -> Protocol:
         ValueError: there is none.
     """
     if name not in PROTOCOLS:
-        raise ValueError(f"protocol must be one of {', '.join(PROTOCOLS)}, got {name!r}")
+        raise InputError(f"protocol must be one of {', '.join(PROTOCOLS)}, got {name!r}")
     return PROTOCOLS[name]
 
 
@@ -78,7 +79,7 @@ def evaluate(dataset: LabelledSet, predictions: Predictions, protocol: str) -> E
     pairs = pair(dataset, predictions, chosen.matching)
     placed = pairs if chosen.matching == "place" else pair(dataset, predictions, "place")
     if pairs.has_3d.any() and not chosen.counted(pairs).any():
-        raise ValueError(
+        raise InputError(
             f"the protocol {protocol} counts none of the {len(pairs)} hands of {dataset.name}, "
             f"{dataset.split}: it takes {chosen.hands} hands with a valid "
             f"{chosen.root.name.lower()}; choose another protocol"

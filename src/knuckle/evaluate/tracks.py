@@ -14,6 +14,7 @@ from enum import IntEnum
 import numpy as np
 
 from knuckle import metrics
+from knuckle.errors import InputError
 from knuckle.hand import N_JOINTS, Joint, Side, bone_lengths
 
 #: Id of an answer of a system that gives none, and of no answer.
@@ -55,7 +56,7 @@ class TrueVideo:
         for name, shape in expected.items():
             got = getattr(self, name).shape
             if got != shape:
-                raise ValueError(f"{name} must have shape {shape}, got {got}")
+                raise InputError(f"{name} must have shape {shape}, got {got}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +114,7 @@ def follow(truth: TrueVideo, answers: Sequence[Sequence[Answer]]) -> Trace:
     """
     frames, hands = truth.presence.shape
     if len(answers) != frames:
-        raise ValueError(f"expected answers for {frames} frames, got {len(answers)}")
+        raise InputError(f"expected answers for {frames} frames, got {len(answers)}")
     found = np.zeros((frames, hands), bool)
     track_id = np.full((frames, hands), NO_ID)
     side_right = np.zeros((frames, hands), bool)
@@ -297,7 +298,7 @@ def step_lag(values: np.ndarray, step_frame: int, settle: int) -> float:
     flat = np.asarray(values, np.float64).reshape(len(values), -1)
     before, after = flat[max(step_frame - settle, 0) : step_frame], flat[step_frame + settle :]
     if not len(before) or not len(after):
-        raise ValueError(
+        raise InputError(
             f"expected frames of rest around the step at {step_frame}, got {len(flat)} frames"
         )
     start, step = before.mean(axis=0), after.mean(axis=0) - before.mean(axis=0)

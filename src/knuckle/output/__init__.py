@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from knuckle.errors import reading
 from knuckle.output.bvh import BvhSink
 from knuckle.output.c3d import C3dSink
 from knuckle.output.coco import CocoSink
@@ -88,11 +89,18 @@ def open_recording(path: str | Path) -> Recording:
                 f"{path} is not a result: expected a folder or a file that ends in "
                 f"{', '.join(suffixes)}"
             )
-        return suffixes[path.suffix].read(path)
+        return _read(suffixes[path.suffix], path)
     for name, sink in tables.items():
         if (path / name).is_file() or stage_of(path / name).is_dir():
-            return sink.read(path / name)
+            return _read(sink, path / name)
     for sink_type in SINKS.values():
         if stage_of(path / sink_type.filename).is_dir():
             return read_stage(path / sink_type.filename)
     raise OutputError(f"{path} holds no result: expected one of {', '.join(tables)} in it")
+
+
+def _read(sink: type[TableSink], path: Path) -> Recording:
+    """What a file holds; of what is no result, a sentence that names it."""
+    advice = "track the video again, or give the folder of another run"
+    with reading(path, "a result that knuckle track wrote", advice, error=OutputError):
+        return sink.read(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from knuckle.errors import KnuckleError
 
-class OutputError(RuntimeError):
+
+class OutputError(KnuckleError, RuntimeError):
     """Results cannot be written or read."""

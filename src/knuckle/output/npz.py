@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from knuckle.output.errors import OutputError
+from knuckle.limits import open_npz
 from knuckle.output.journal import Journal
 from knuckle.output.records import FRAME, HAND, Recording, RunInfo
 from knuckle.output.staged import StagedTableSink
@@ -33,12 +33,9 @@ class NpzSink(StagedTableSink):
 
     @classmethod
     def _read_whole(cls, path: Path) -> Recording:
-        try:
-            with np.load(path, allow_pickle=False) as data:
-                info = RunInfo.from_json(str(data["info"]), path)
-                return Recording(info, _join(data, FRAME, _FRAMES), _join(data, HAND))
-        except (zipfile.BadZipFile, KeyError, ValueError) as error:
-            raise OutputError(f"{path} was not written by Knuckle or is damaged: {error}") from None
+        with open_npz(path, "a result", "track the video again") as data:
+            info = RunInfo.from_json(str(data["info"]), path)
+            return Recording(info, _join(data, FRAME, _FRAMES), _join(data, HAND))
 
 
 def _copy_field(archive: zipfile.ZipFile, key: str, journal: Journal, name: str) -> None:

@@ -16,7 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from knuckle.address import without_secrets
 from knuckle.camera import Camera
+from knuckle.errors import InputError
 from knuckle.hand import ARTICULATIONS, JOINT_NAMES, N_BONES, N_JOINTS, check_side
 from knuckle.output.errors import OutputError
 from knuckle.output.tidy import to_arrow, to_pandas
@@ -86,7 +88,7 @@ class RunInfo:
     """What is true of a whole run, written once at the head of every file.
 
     Attributes:
-        source: the video, as the user named it.
+        source: the video, as the user named it; of an address, what is no secret.
         size: (width, height) px of the upright picture.
         camera: what ``joints_mm`` belong to; ``camera.assumed`` if its field of view was guessed.
         fps: nominal frame rate, if there is one.
@@ -119,7 +121,7 @@ class RunInfo:
     ) -> RunInfo:
         """The head of a run of this package; without a camera, the one that is assumed."""
         return cls(
-            source=source,
+            source=without_secrets(source),
             size=size,
             camera=camera or Camera.assume(*size),
             fps=fps,
@@ -149,9 +151,10 @@ class RunInfo:
             camera = values["camera"]
             camera["distortion"] = tuple(camera["distortion"])
             values["camera"] = Camera(**camera)
+            values["source"] = without_secrets(values["source"])  # older results kept them
             values["size"], values["joints"] = tuple(values["size"]), tuple(values["joints"])
             return cls(**values)
-        except (json.JSONDecodeError, KeyError, TypeError):
+        except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
             raise OutputError(
                 f"{source} was not written by Knuckle: expected its description, found {text!r:.60}"
             ) from None
@@ -173,7 +176,7 @@ class Recording:
 
     def __post_init__(self) -> None:
         if self.frames.dtype != FRAME or self.hands.dtype != HAND:
-            raise ValueError(f"expected FRAME and HAND records, got {self.frames.dtype} and others")
+            raise InputError(f"expected FRAME and HAND records, got {self.frames.dtype} and others")
 
     @property
     def track_ids(self) -> np.ndarray:

@@ -7,8 +7,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
+from knuckle.limits import load_npy
 from knuckle.output.journal import Journal
 from knuckle.output.records import (
     FRAME,
@@ -37,7 +36,7 @@ def read_stage(path: Path) -> Recording:
     if not (stage / "frames.npy").is_file():
         raise missing(path)
     info = RunInfo.from_json((stage / "info.json").read_text(), stage)
-    frames, hands = np.load(stage / "frames.npy"), np.load(stage / "hands.npy")
+    frames, hands = load_npy(stage / "frames.npy"), load_npy(stage / "hands.npy")
     # Killed between the two appends: the hands of a frame that was not finished.
     return Recording(info, frames, hands[: int(frames["n_hands"].sum())])
 

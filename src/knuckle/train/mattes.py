@@ -23,7 +23,9 @@ from rich.progress import track
 
 from knuckle.crop import Crop
 from knuckle.data.photographs import PhotographStore
+from knuckle.errors import NotFoundError
 from knuckle.hand import KNUCKLES, Joint
+from knuckle.limits import open_npz
 from knuckle.mask import guided_filter
 from knuckle.models.keypoints import KeypointNetwork
 from knuckle.render.shading import linear_from_srgb
@@ -84,8 +86,8 @@ class Mattes:
             FileNotFoundError: there is no such file.
         """
         if not Path(path).exists():
-            raise FileNotFoundError(f"no mattes at {path}; make them with knuckle.train.mattes")
-        with np.load(path) as stored:
+            raise NotFoundError(f"no mattes at {path}; make them with knuckle.train.mattes")
+        with open_npz(Path(path), "mattes", "make them again") as stored:
             return cls(stored["png"], stored["offsets"])
 
 

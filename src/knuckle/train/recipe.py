@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from knuckle.errors import InputError, NotFoundError, reading
 from knuckle.models.detector import DetectorSettings
 from knuckle.models.keypoints import KeypointSettings
 from knuckle.models.lifter import LifterSettings
@@ -49,11 +50,11 @@ class SourceSettings:
 
     def __post_init__(self) -> None:
         if sum(map(bool, (self.shards, self.photographs, self.looks))) != 1:
-            raise ValueError("a source needs exactly one of shards =, photographs = and looks =")
+            raise InputError("a source needs exactly one of shards =, photographs = and looks =")
         if self.mattes and not self.photographs:
-            raise ValueError("mattes = belong to photographs =")
+            raise InputError("mattes = belong to photographs =")
         if self.datasets and not self.photographs:
-            raise ValueError("datasets = belong to photographs =")
+            raise InputError("datasets = belong to photographs =")
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,8 @@ class Recipe:
         threads: of the training itself, 0 for all.
         devices: GPUs to train on, 0 for all there are; where there is none, processes on the CPU, 0
             for one. Each takes batches of its own.
-        start_keypoints, start_lifter, start_detector: checkpoints to start from; the temporal stage
+        start_keypoints, start_lifter, start_detector: checkpoints to start from, or ``knuckle``
+            for the shipped networks; the temporal stage
             and the pair stage follow the lifter named here.
         start_backbone: ``hand_landmark_full.tflite``, where the backbone's shape is "landmark" and
             nothing else says from what it starts (``models/landmark_features.py``).
@@ -189,25 +191,26 @@ class Recipe:
             ValueError: it is not TOML, an option is unknown, or a value has the wrong type.
         """
         path = Path(path)
-        try:
-            values = tomllib.loads(path.read_text())
-        except FileNotFoundError:
-            raise FileNotFoundError(f"recipe {path} does not exist; see recipes/") from None
-        except tomllib.TOMLDecodeError as error:
-            raise ValueError(f"recipe {path} is not TOML: {error}") from None
-        recipe: Recipe = _build(cls, values, str(path))
-        recipe._refuse_what_nothing_reads(str(path))
-        return recipe
+        with reading(path, "a recipe", "see docs/training.md and those in recipes/"):
+            try:
+                values = tomllib.loads(path.read_text(encoding="utf-8"))
+            except FileNotFoundError:
+                raise NotFoundError(f"recipe {path} does not exist; see recipes/") from None
+            except tomllib.TOMLDecodeError as error:
+                raise InputError(f"recipe {path} is not TOML: {error}; mend it there") from None
+            recipe: Recipe = _build(cls, values, str(path))
+            recipe._refuse_what_nothing_reads(str(path))
+            return recipe
 
     def _refuse_what_nothing_reads(self, where: str) -> None:
         if self.augment.recomposed and not any(source.mattes for source in self.sources):
-            raise ValueError(f"{where}: recomposed = needs a source with mattes =")
+            raise InputError(f"{where}: recomposed = needs a source with mattes =")
         if self.augment.window and self.kind != "detector":
-            raise ValueError(f"{where}: window = is for the detector, this trains {self.kind!r}")
+            raise InputError(f"{where}: window = is for the detector, this trains {self.kind!r}")
         if self.posed and self.kind != "keypoints":
-            raise ValueError(f"{where}: posed = is for keypoints, this trains {self.kind!r}")
+            raise InputError(f"{where}: posed = is for keypoints, this trains {self.kind!r}")
         if self.shown and self.kind != "lifter" and not self.posed:
-            raise ValueError(f"{where}: shown = needs posed hands, of which there are none")
+            raise InputError(f"{where}: shown = needs posed hands, of which there are none")
 
     @classmethod
     def load_json(cls, path: Path) -> Recipe:
@@ -217,9 +220,10 @@ class Recipe:
             FileNotFoundError: there is no such run.
         """
         if not path.exists():
-            raise FileNotFoundError(f"{path.parent} is no training run: it has no {path.name}")
-        recipe: Recipe = _build(cls, json.loads(path.read_text()), str(path))
-        return recipe
+            raise NotFoundError(f"{path.parent} is no training run: it has no {path.name}")
+        with reading(path, "the recipe of a run", "give the folder of another run"):
+            recipe: Recipe = _build(cls, json.loads(path.read_text(encoding="utf-8")), str(path))
+            return recipe
 
 
 def _build(kind: type, values: dict[str, Any], where: str) -> Any:
@@ -228,11 +232,11 @@ def _build(kind: type, values: dict[str, Any], where: str) -> Any:
     known = {item.name for item in dataclasses.fields(kind)}
     unknown = sorted(set(values) - known)
     if unknown:
-        raise ValueError(f"{where}: unknown option {unknown[0]!r}; known are {sorted(known)}")
+        raise InputError(f"{where}: unknown option {unknown[0]!r}; known are {sorted(known)}")
     try:
         return kind(**{k: _value(types_of[k], v, f"{where}: {k}") for k, v in values.items()})
     except TypeError as error:
-        raise ValueError(f"{where}: {error}") from None
+        raise InputError(f"{where}: {error}") from None
 
 
 def _value(expected: Any, value: Any, where: str) -> Any:
@@ -243,10 +247,10 @@ def _value(expected: Any, value: Any, where: str) -> Any:
         return tuple(_value(inner, item, where) for item in value)
     if typing.get_origin(expected) in (Literal, types.UnionType):
         if value not in typing.get_args(expected):
-            raise ValueError(f"{where} must be one of {typing.get_args(expected)}, got {value!r}")
+            raise InputError(f"{where} must be one of {typing.get_args(expected)}, got {value!r}")
         return value
     if expected is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, expected):
-        raise ValueError(f"{where} must be {expected.__name__}, got {value!r}")
+        raise InputError(f"{where} must be {expected.__name__}, got {value!r}")
     return value

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
+import pickle
 import time
 import warnings
 from collections.abc import Callable
@@ -23,11 +25,12 @@ from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
+from knuckle.errors import InputError, reading
 from knuckle.train.modules import MODULES, TrainedModule
 from knuckle.train.recipe import Recipe
 from knuckle.train.samples import SamplePictures
 from knuckle.train.streams import training_loader, validation_loaders
-from knuckle.train.weights import differing, load_weights, part_of, what_fits
+from knuckle.train.weights import differing, part_of, weights_named, what_fits
 
 #: A run that is killed loses at most this much.
 _CHECKPOINT_EVERY = timedelta(minutes=2)
@@ -68,6 +71,7 @@ def train(recipe: Recipe, runs: Path = Path("runs"), *, fresh: bool = False) -> 
     if resume:
         L.seed_everything(int(time.time()) % 2**31, workers=True, verbose=False)
     loaders = validation_loaders(recipe)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # devices, tips of the day
     trainer = _trainer(recipe, folder)
     trainer.validation_names = list(loaders)  # type: ignore[attr-defined]
     if is_first_process():
@@ -75,15 +79,27 @@ def train(recipe: Recipe, runs: Path = Path("runs"), *, fresh: bool = False) -> 
     with warnings.catch_warnings():
         for said in _EXPECTED:
             warnings.filterwarnings("ignore", message=said)
+        if resume:
+            _check_checkpoint(resume)
         trainer.fit(
             module.to(memory_format=torch.channels_last),
             training_loader(recipe),
             list(loaders.values()),
             ckpt_path=resume,
-            weights_only=False,
+            weights_only=True,
         )
     trainer.save_checkpoint(checkpoint)
     return folder / "weights.pt"
+
+
+def _check_checkpoint(path: Path) -> None:
+    """Refuse a checkpoint that is damaged, or that would run a program when it is read."""
+    advice = "begin anew with --fresh"
+    broken = (pickle.UnpicklingError, RuntimeError)
+    with reading(path, "the checkpoint of a run: numbers and weights", advice, also=broken):
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        if "state_dict" not in state:
+            raise InputError(f"{path} holds no weights: {advice}")
 
 
 def is_first_process() -> bool:
@@ -110,6 +126,8 @@ class SaveWeights(L.Callback):
         line = {"step": trainer.global_step, "progress": round(module.progress, 3), **scores}
         with (self.folder / "scores.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
+        told = ", ".join(f"{name} {value:g}" for name, value in scores.items())
+        print(f"{module.progress:4.0%} of the time, step {trainer.global_step}: {told}", flush=True)
 
 
 class ValidateByClock(L.Callback):
@@ -182,6 +200,7 @@ def _trainer(recipe: Recipe, folder: Path) -> L.Trainer:
         num_sanity_val_steps=0,
         log_every_n_steps=50,
         enable_model_summary=False,
+        enable_progress_bar=False,  # a run has no epochs to count: a line a validation says more
     )
 
 
@@ -200,7 +219,7 @@ def _train_only(module: TrainedModule, prefix: str) -> None:
     if not chosen:
         parts = sorted({".".join(name.split(".")[:2]) for name, _ in module.named_parameters()})
         there_are = ", ".join(parts)
-        raise ValueError(f"only = {prefix!r}: no weight is named so; there are {there_are}")
+        raise InputError(f"only = {prefix!r}: no weight is named so; there are {there_are}")
     for name, parameter in module.named_parameters():
         if not name.startswith(prefix):
             parameter.requires_grad_(False)
@@ -216,11 +235,11 @@ def _start_from(module: TrainedModule, recipe: Recipe) -> None:
         path = getattr(recipe, f"start_{part}")
         if not path or not hasattr(module, part):
             continue
-        weights, network = part_of(load_weights(Path(path)), part), getattr(module, part)
+        weights, network = part_of(weights_named(path, part), part), getattr(module, part)
         if recipe.start_partly:
             weights = what_fits(weights, network.state_dict())
         if differ := differing(weights, network.state_dict()):
-            raise ValueError(
+            raise InputError(
                 f"start_{part} = {path!r}: expected the weights of this recipe's network, but "
                 f"{len(differ)} differ in shape or are missing, {differ[0]} for example; "
                 f"start_partly = true takes over the others"

@@ -20,7 +20,9 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_in
 from knuckle.data import shards
 from knuckle.data.photographs import Part, PhotographStore
 from knuckle.data.shown import ShownHands
+from knuckle.errors import InputError, NotFoundError
 from knuckle.hand import N_JOINTS
+from knuckle.limits import open_npz
 from knuckle.models.lifter import Lifter
 from knuckle.render.backgrounds import Backgrounds
 from knuckle.render.camera_faults import CameraFaults
@@ -38,7 +40,7 @@ from knuckle.train.mattes import Mattes, recomposed
 from knuckle.train.motion import Motions, sample_motions
 from knuckle.train.pairs import PairBank, lifted_pairs, sample_pairs
 from knuckle.train.recipe import AugmentSettings, Recipe, SourceSettings
-from knuckle.train.weights import load_weights, part_of
+from knuckle.train.weights import part_of, weights_named
 
 #: Shards whose number is a multiple of this are kept for validation.
 _VALIDATION_SHARD = 25
@@ -261,11 +263,11 @@ def _finished_lifter(recipe: Recipe) -> Lifter:
         ValueError: the recipe names none.
     """
     if not recipe.start_lifter:
-        raise ValueError(
+        raise InputError(
             f"the {recipe.kind} stage follows a lifter: name its weights as start_lifter"
         )
     lifter = Lifter(recipe.lifter)
-    lifter.load_state_dict(part_of(load_weights(Path(recipe.start_lifter)), "lifter"))
+    lifter.load_state_dict(part_of(weights_named(recipe.start_lifter, "lifter"), "lifter"))
     return lifter.eval()
 
 
@@ -311,8 +313,8 @@ def _read_looks(path: str, part: Part) -> Example:
         FileNotFoundError: they have not been gathered.
     """
     if not Path(path).exists():
-        raise FileNotFoundError(f"no looks at {path}; gather them with knuckle.train.looks")
-    with np.load(path) as stored:
+        raise NotFoundError(f"no looks at {path}; gather them with knuckle.train.looks")
+    with open_npz(Path(path), "looks", "gather them again") as stored:
         keys = [name for name in stored.files if name.startswith(part + "/")]
         return {key.removeprefix(part + "/"): stored[key].astype(np.float32) for key in keys}
 
@@ -384,7 +386,7 @@ def endless_photographs(
     folders = [Path(augment.backgrounds)] if augment.backgrounds else []
     backgrounds = Backgrounds.load(*folders) if mattes else Backgrounds()
     if mattes and len(mattes) != len(store):
-        raise ValueError(
+        raise InputError(
             f"{source.mattes} has {len(mattes)} mattes for {len(store)} photographs in "
             f"{source.photographs}; make them anew with knuckle.train.mattes"
         )
@@ -406,7 +408,7 @@ def shard_paths(folder: str | Path, part: Part) -> list[Path]:
     """
     paths = sorted(Path(folder).glob("*.tar"))
     if not paths:
-        raise FileNotFoundError(f"no shards (*.tar) in {folder}; make them with `knuckle data`")
+        raise NotFoundError(f"no shards (*.tar) in {folder}; make them with `knuckle data`")
     if len(paths) == 1:
         return paths
     held_back = {path for path in paths if _number(path) % _VALIDATION_SHARD == 0}

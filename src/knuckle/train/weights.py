@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import pickle
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
+from google.protobuf.message import DecodeError
 from torch import Tensor
 
+from knuckle.errors import InputError, NotFoundError, reading
 from knuckle.modelcard import ModelCard
 from knuckle.models.detector import Detector, DetectorSettings
 from knuckle.models.keypoints import KeypointNetwork, KeypointSettings
 from knuckle.train.recipe import Recipe
 
+#: Stands in recipes for the networks in the package.
+SHIPPED = "knuckle"
 #: What ``export`` adds to the name of a weight that it stores in half precision.
 HALF_SUFFIX = "_half"
 _GRAPH_PREFIX = "network."
@@ -33,11 +39,26 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         FileNotFoundError: there is no such file.
     """
     if not path.exists():
-        raise FileNotFoundError(f"no weights at {path}; train that recipe first")
-    if path.suffix == ".onnx":
-        return _weights_in_graph(path)
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    return {name: value.float() for name, value in state.items()}
+        raise NotFoundError(f"no weights at {path}; train that recipe first")
+    broken = (pickle.UnpicklingError, RuntimeError, DecodeError)
+    with reading(path, "the weights of a run", "train or export them again", also=broken):
+        if path.suffix == ".onnx":
+            return _weights_in_graph(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        return {name: value.float() for name, value in state.items()}
+
+
+def weights_named(name: str, kind: str) -> dict[str, Tensor]:
+    """The weights that a recipe starts from.
+
+    Args:
+        name: a file as ``load_weights`` takes it, or ``knuckle`` for the network in the package.
+        kind: of that network.
+    """
+    if name != SHIPPED:
+        return load_weights(Path(name))
+    with resources.as_file(resources.files("knuckle") / "weights" / f"{kind}.onnx") as path:
+        return load_weights(path)
 
 
 def finished_keypoints(path: Path) -> KeypointNetwork:
@@ -115,7 +136,7 @@ def what_fits(weights: dict[str, Tensor], network: dict[str, Tensor]) -> dict[st
     """
     fitting = {k: v for k, v in weights.items() if k in network and v.shape == network[k].shape}
     if not fitting:
-        raise ValueError(
+        raise InputError(
             f"none of {len(weights)} weights has the name and shape of one of the "
             f"{len(network)} of this network: these are those of another kind"
         )
@@ -139,9 +160,9 @@ def averaged(
         ValueError: they are not of one network, or the share is none.
     """
     if not 0 <= share <= 1:
-        raise ValueError(f"the earlier weights' share must lie in 0..1, got {share}")
+        raise InputError(f"the earlier weights' share must lie in 0..1, got {share}")
     if differ := differing(weights, earlier):
-        raise ValueError(
+        raise InputError(
             f"expected weights of the same network, but {len(differ)} differ in shape or are "
             f"missing, {differ[0]} for example: average with those that the run started from"
         )

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from knuckle.camera import Camera
+from knuckle.errors import InputError
 from knuckle.results import Frame
 
 #: Views beyond these add time and hardly anything else.
@@ -73,7 +74,7 @@ def calibrate(frames: Iterable[Frame], columns: int, rows: int) -> Calibration:
             other.
     """
     if min(columns, rows) < _MIN_CORNERS:
-        raise ValueError(
+        raise InputError(
             f"expected a checkerboard with at least {_MIN_CORNERS} x {_MIN_CORNERS} inner corners, "
             f"got {columns} x {rows}: count the corners where four squares meet"
         )
@@ -91,7 +92,7 @@ def calibrate(frames: Iterable[Frame], columns: int, rows: int) -> Calibration:
         if not views or _moved(corners, views[-1]) > _MOVED * np.hypot(*size):
             views.append(corners)
     if len(views) < MIN_VIEWS:
-        raise ValueError(
+        raise InputError(
             f"expected a checkerboard of {columns} x {rows} inner corners in at least {MIN_VIEWS} "
             f"different views, found it in {n_seen} of {n_frames} frames and {len(views)} views; "
             "count the corners where four squares meet, light the board evenly, move it about"
@@ -128,7 +129,7 @@ def _solve(views: list[np.ndarray], columns: int, rows: int, size: tuple[int, in
         flags=cv2.CALIB_FIX_K3,  # hand-held boards do not reach the corners that would decide k3
     )
     if not rms_px < _MAX_RMS_PX:
-        raise ValueError(
+        raise InputError(
             f"the {len(views)} views contradict each other (corners off by {rms_px:.1f} px): "
             "expected one flat board, one camera that does not zoom or refocus, and sharp pictures"
         )

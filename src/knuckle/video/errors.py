@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from knuckle.errors import KnuckleError
 
-class SourceError(RuntimeError):
+
+class SourceError(KnuckleError, RuntimeError):
     """A source cannot give (more) frames."""
 
 

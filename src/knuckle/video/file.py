@@ -11,6 +11,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from knuckle.errors import InputError
 from knuckle.results import Frame
 from knuckle.video.decode import DECODE_ERRORS, brings_times, frame_rate, pictures
 from knuckle.video.errors import (
@@ -46,7 +47,7 @@ def from_container(container: InputContainer, name: str, options: SourceOptions)
     """The frames of an open container that has an end (also of one that a URL led to)."""
     if options.fps is not None and brings_times(container):
         container.close()
-        raise ValueError(
+        raise InputError(
             f"{name} brings its own times: an fps is only for folders of images, cameras and files "
             "without times (such as .h264)"
         )

@@ -9,10 +9,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from knuckle.errors import InputError
+from knuckle.limits import check_picture
 from knuckle.results import Frame
 from knuckle.video.errors import SourceNotFoundError, SourceUnreadableError
 from knuckle.video.quiet import quiet_opencv
 from knuckle.video.source import Losses, Source, SourceInfo, SourceOptions
+
+#: Bytes of a picture in which its size stands.
+_HEAD = 1 << 20
 
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".png", ".webp", ".avif"),
@@ -33,7 +38,7 @@ def accepts(source: str) -> bool:
 def open_source(source: str, options: SourceOptions) -> Source:
     """Read one image: a source of one frame at time 0."""
     if options.fps is not None:
-        raise ValueError(f"{source} is a single image: an fps makes no sense for it")
+        raise InputError(f"{source} is a single image: an fps makes no sense for it")
     image = read_image(Path(source))
     height, width = image.shape[:2]
     info = SourceInfo(source, (width, height), n_frames=1, duration_s=0.0)
@@ -60,6 +65,10 @@ def read_image(path: Path) -> np.ndarray:
         raise SourceNotFoundError(f"{path} does not exist; expected an image: check the path")
     bgr = None
     data = np.fromfile(path, dtype=np.uint8)  # imread cannot open every name on every system
+    try:
+        check_picture(data[:_HEAD], path)
+    except InputError as error:
+        raise SourceUnreadableError(str(error)) from None
     with quiet_opencv(), suppress(cv2.error):  # too many pixels for its limits
         bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if bgr is None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from knuckle.camera import Camera
 from knuckle.closable import Closable
+from knuckle.errors import InputError
 from knuckle.results import Frame
 from knuckle.video.background import Background
 
@@ -31,7 +32,7 @@ class SourceOptions:
 
     def __post_init__(self) -> None:
         if self.fps is not None and not self.fps > 0:
-            raise ValueError(f"fps must be positive, got {self.fps}")
+            raise InputError(f"fps must be positive, got {self.fps}")
 
 
 @dataclass(frozen=True)

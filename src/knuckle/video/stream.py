@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
-from urllib.parse import urlsplit, urlunsplit
 
 import av
 import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from knuckle.address import without_secrets
+from knuckle.errors import InputError
 from knuckle.results import Frame
 from knuckle.video import file
 from knuckle.video.decode import DECODE_ERRORS, pictures
@@ -51,9 +52,9 @@ def open_source(source: str, options: SourceOptions, patience: Patience | None =
 
     One that has an end (a video file on a web server) is read frame by frame like a file. A live
     one hands out its newest frame; when the connection is lost it is opened again, and its time
-    goes on by the clock. Its name is the URL without user and password.
+    goes on by the clock. Its name is the URL without user, password and query.
     """
-    patience, name, asked_s = patience or Patience(), without_credentials(source), time.monotonic()
+    patience, name, asked_s = patience or Patience(), without_secrets(source), time.monotonic()
     try:
         container = _connect(source, patience.connect_s, patience)
     except DECODE_ERRORS as error:
@@ -67,7 +68,7 @@ def open_source(source: str, options: SourceOptions, patience: Patience | None =
         return file.from_container(container, name, options)
     if options.fps is not None:
         container.close()
-        raise ValueError(f"{name} brings its own times: an fps is only for folders and cameras")
+        raise InputError(f"{name} brings its own times: an fps is only for folders and cameras")
     rate = file.video_stream(container, name).average_rate
     losses = Losses()
     frames = _frames(container, source, options, losses, patience)
@@ -80,12 +81,6 @@ def open_source(source: str, options: SourceOptions, patience: Patience | None =
     height, width = first.image.shape[:2]
     info = SourceInfo(name, (width, height), float(rate) if rate else None, live=True)
     return Source(info, resumed(first, frames), losses)
-
-
-def without_credentials(url: str) -> str:
-    """A URL as it may be shown and stored: no user, no password."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _reason(error: Exception) -> str:
@@ -107,7 +102,7 @@ def _connect(source: str, timeout_s: float, patience: Patience) -> InputContaine
 
 def _live_video(container: InputContainer, source: str) -> VideoStream:
     """Its video, decoded without delay: threads that share out frames hold one back each."""
-    stream = file.video_stream(container, without_credentials(source))
+    stream = file.video_stream(container, without_secrets(source))
     stream.thread_type = "SLICE"
     return stream
 
@@ -140,7 +135,7 @@ def _frames(
                 pass  # a lost connection: the same as one that ends
         container = _reconnect(source, seen_s + patience.reconnect_s, patience, now)
     raise SourceBrokenError(
-        f"{without_credentials(source)} stopped after {index} frames and did not come back within "
+        f"{without_secrets(source)} stopped after {index} frames and did not come back within "
         f"{patience.reconnect_s:g} s: what came before is complete; check the sender"
     )
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from knuckle.address import without_secrets
+from knuckle.errors import InputError
 from knuckle.output import Recording, hands_of
 from knuckle.video.decode import DECODE_ERRORS
 from knuckle.video.errors import SourceError, SourceNotFoundError
@@ -88,6 +90,23 @@ def pictures_of(recording: Recording, source: Path) -> Pictures:
     return lambda row: video.at(float(recording.frames["time_s"][row]))
 
 
+def _where_it_was(recording: Recording) -> Path:
+    """The file or the folder that was tracked.
+
+    A result may be somebody else's: an address, a device or a pipe that it names is not touched.
+
+    Raises:
+        SourceNotFoundError: it is no file and no folder of this machine.
+    """
+    named = recording.info.source
+    on_a_server = named.startswith(("//", "\\\\"))
+    if named and not on_a_server and (Path(named).is_file() or Path(named).is_dir()):
+        return Path(named).resolve()  # a whole path: a decoder takes "http:name" for an address
+    raise SourceNotFoundError(
+        f"{without_secrets(named)} is no file or folder here: expected the video that was tracked"
+    )
+
+
 def nothing(row: int) -> None:
     """No picture, for any frame."""
 
@@ -103,7 +122,8 @@ def view(
 
     Args:
         recording: what to play.
-        video: where its video is now; by default where it was.
+        video: where its video is now; by default where it was, if that is a file or a folder:
+            an address is opened only if it is given here.
         settings: where to serve.
         keep_on: asked before every frame.
 
@@ -113,19 +133,19 @@ def view(
             the hands are shown alone.
     """
     if not len(recording.frames):
-        raise ValueError(
+        raise InputError(
             f"there is nothing to play: no frame of {recording.info.source} was tracked to the end"
         )
     per_frame = np.unique(recording.hands["frame"], return_counts=True)[1]
     most = int(per_frame.max(initial=1))
     try:
-        pictures = pictures_of(recording, video or Path(recording.info.source))
+        pictures = pictures_of(recording, video or _where_it_was(recording))
     except SourceError as error:
         if video is not None:
             raise
         print(f"{error}; the hands are shown alone, --video FILE says where it is now")
         pictures = nothing
-    title, size = Path(recording.info.source).name, recording.info.size
+    title, size = Path(without_secrets(recording.info.source)).name, recording.info.size
     with Stage(settings, title, size=size, max_hands=most) as stage:
         print(f"{stage.url}  (Ctrl-C ends)", flush=True)
         try:

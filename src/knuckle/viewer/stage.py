@@ -19,11 +19,12 @@ import viser
 from knuckle.camera import Camera
 from knuckle.closable import Closable
 from knuckle.draw import FINGER_COLOURS, SIDE_COLOURS, WRIST_COLOUR
+from knuckle.errors import InputError
 from knuckle.hand import BONES, FINGERS, N_BONES, N_JOINTS, Joint, Side
 from knuckle.mesh import hand_skin
 from knuckle.output.draw import draw_hands
-from knuckle.output.errors import OutputError
 from knuckle.results import HandPose
+from knuckle.viewer.gate import Gate, check_can_serve, gated
 
 #: Radii of joints and bones, metres: a little less than a finger is thick.
 JOINT_RADIUS_M, BONE_RADIUS_M = 0.0065, 0.0042
@@ -52,7 +53,7 @@ class StageSettings:
 
     def __post_init__(self) -> None:
         if not 0 < self.port < 65536:
-            raise ValueError(f"a port is a number from 1 to 65535, got {self.port}")
+            raise InputError(f"a port is a number from 1 to 65535, got {self.port}")
 
 
 class Stage(Closable):
@@ -76,17 +77,16 @@ class Stage(Closable):
             max_hands: so many hands can be shown at a time.
 
         Raises:
-            OutputError: the host is none of this machine's.
+            OutputError: the host is none of this machine's, or other pages could not be kept out.
         """
-        try:
-            with redirect_stdout(StringIO()):  # it draws a box with its address even so
-                self.server = viser.ViserServer(
-                    host=settings.host, port=settings.port, label=f"Knuckle: {title}", verbose=False
-                )
-        except OSError as error:
-            raise OutputError(
-                f"cannot serve on {settings.host}:{settings.port} ({error}): choose another host"
-            ) from None
+        check_can_serve(settings.host, settings.port)
+        with (
+            gated(Gate(settings.host)),
+            redirect_stdout(StringIO()),  # it draws a box with its address even so
+        ):
+            self.server = viser.ViserServer(
+                host=settings.host, port=settings.port, label=f"Knuckle: {title}", verbose=False
+            )
         self.url = f"http://{self.server.get_host()}:{self.server.get_port()}"
         self.server.scene.set_up_direction("-y")
         gui = self.server.gui

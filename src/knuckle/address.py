@@ -1,0 +1,34 @@
+"""Names of sources as they may be shown and kept: addresses carry secrets."""
+
+from __future__ import annotations
+
+#: Stands for a host where it cannot be told from a password.
+HIDDEN = "hidden"
+
+
+def without_secrets(source: str) -> str:
+    """The name of a source without user, password, query and fragment; paths stay as they are.
+
+    A password should not hold ``/``, ``?`` and ``#``, and people type such ones all the same. Then
+    the host is what stands behind the last ``@``; where that ``@`` may as well be part of the
+    query, nothing but the scheme is left.
+    """
+    scheme, mark, rest = source.partition("://")
+    return f"{scheme}://{_up_to(_place(rest), '?#')}" if mark else source
+
+
+def _place(address: str) -> str:
+    """Host, path and query of an address, without user and password."""
+    before, at, after = address.rpartition("@")
+    host = _up_to(address, "/?#")
+    if _up_to(before, "?#") == before:  # no query begins before the last @
+        return after if "@" in host or ":" in before else address
+    if not at or ("@" not in before and ":" not in host):
+        return address  # the @ is in the query
+    is_port = host.rpartition(":")[2].isdecimal()
+    return HIDDEN if "@" in before or is_port else after
+
+
+def _up_to(text: str, ends: str) -> str:
+    """What stands before the first of some characters."""
+    return text[: min((text.find(end) for end in ends if end in text), default=len(text))]

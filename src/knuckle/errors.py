@@ -1,0 +1,80 @@
+"""What goes wrong for reasons that its caller can put right.
+
+Every such error is a ``KnuckleError`` whose text is one sentence: what was expected, what was
+found, what to do next. Whatever else is raised is a fault of the program. The classes are also the
+built-in ones that callers expect, so ``except ValueError`` goes on to work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class KnuckleError(Exception):
+    """Foreseen: its text says what was expected, what was found and what to do next."""
+
+
+class InputError(KnuckleError, ValueError):
+    """Something that was given, or a file that was read, is not what it must be."""
+
+
+class NotFoundError(KnuckleError, FileNotFoundError):
+    """Something that was named is not there."""
+
+
+#: What decoders and parsers raise over a file that is not what it should be. Their texts are about
+#: themselves and not about the file.
+_OF_READERS = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    RecursionError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+
+
+@contextmanager
+def reading(
+    path: str | Path,
+    what: str,
+    then: str,
+    *,
+    error: type[KnuckleError] = InputError,
+    also: tuple[type[Exception], ...] = (),
+) -> Iterator[None]:
+    """Around everything that reads a file of somebody else: whatever is wrong names the file.
+
+    Args:
+        path: the file, as the user named it.
+        what: it should be, such as "a recipe in TOML".
+        then: what to do if it is not.
+        error: raised in place of what a library raises.
+        also: further exceptions of the library that reads.
+
+    Raises:
+        NotFoundError: there is no such file (an ``error`` that is raised inside passes).
+        KnuckleError: it cannot be read; of the class ``error``.
+    """
+    try:
+        yield
+    except KnuckleError as told:
+        if str(path) in str(told):
+            if isinstance(told, (error, FileNotFoundError)):
+                raise
+            raise error(str(told)) from told
+        raise error(f"{path}: {told}") from told
+    except FileNotFoundError as cause:
+        missing = cause.filename or path
+        raise NotFoundError(f"{missing} does not exist: expected {what}; check the path") from None
+    except OSError as cause:
+        reason = (cause.strerror or "it cannot be read").lower()
+        raise error(f"{path} cannot be read ({reason}): expected {what}; {then}") from cause
+    except (*_OF_READERS, *also) as cause:
+        raise error(f"{path} is damaged or not {what}: {then}") from cause
