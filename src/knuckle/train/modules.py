@@ -31,6 +31,9 @@ _POSED = 0.5
 class TrainedModule(L.LightningModule):
     """Optimiser and schedule, the same for every network; the losses are the subclass's."""
 
+    #: The validation error by which the best weights are kept; empty keeps the last.
+    decides = ""
+
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         self.recipe = recipe
@@ -51,6 +54,10 @@ class TrainedModule(L.LightningModule):
         minutes = self.minutes_before + (time.monotonic() - self._started) / 60
         return min(minutes / self.recipe.optimiser.minutes, 1.0)
 
+    def rate(self, progress: float) -> float:
+        """Learning rate after this share of the budget."""
+        return rate_at(progress, self.recipe.optimiser)
+
     def on_train_start(self) -> None:
         """Start the clock."""
         self._started = time.monotonic()
@@ -59,7 +66,7 @@ class TrainedModule(L.LightningModule):
         """One step: the sum of the terms."""
         # The first process's clock is that of all: none stops while another goes on.
         progress = self.trainer.strategy.broadcast(self.progress)
-        rate = rate_at(progress, self.recipe.optimiser)
+        rate = self.rate(progress)
         for group in self.optimizers().param_groups:  # type: ignore[union-attr]
             group["lr"] = rate * group["scale"]
         terms = self.losses(batch)
