@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from knuckle.hand import N_JOINTS
 from knuckle.modelcard import ModelCard
 from knuckle.models import efficientnet_lite as lite
-from knuckle.models.detector import Detector
 from knuckle.models.both import BothHands
+from knuckle.models.detector import Detector
 from knuckle.models.internet import InterNet, decoded, depth_of, joints_of
 from knuckle.models.keypoints import KeypointNetwork
 from knuckle.models.lifter import Lifter
@@ -356,9 +356,7 @@ def _both(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
     size = recipe.both.input_size
     card = ModelCard("both", recipe.version, size, lite.MEAN, lite.STD, recipe=recipe.name)
     middle, per_px = (size - 1) / 2, 1e-3
-    view = torch.tensor(
-        [[per_px, 0, -middle * per_px], [0, per_px, -middle * per_px], [0, 0, 1]]
-    )
+    view = torch.tensor([[per_px, 0, -middle * per_px], [0, per_px, -middle * per_px], [0, 0, 1]])
     inputs = {
         "crop": torch.randint(0, 256, (1, size, size, 3), dtype=torch.uint8),
         "view_from_crop": view[None],

@@ -18,6 +18,8 @@ FORMAT = 1
 KINDS = ("detector", "keypoints", "lifter")
 #: Networks that the pipeline can do without.
 OPTIONAL_KINDS = ("temporal", "pair", "internet", "both")
+#: Of weights that learnt from nothing that asks for another.
+OWN_LICENSE = "Apache-2.0"
 _PREFIX = "knuckle."
 
 
@@ -48,7 +50,7 @@ class ModelCard:
     joint_order: tuple[str, ...] = JOINT_NAMES
     units: str = "mm"
     feature_size: int = 0
-    license: str = "Apache-2.0"
+    license: str = OWN_LICENSE
     recipe: str = ""
     extra: Mapping[str, float] = field(default_factory=dict)
     format: int = FORMAT

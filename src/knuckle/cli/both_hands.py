@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch.utils.data import DataLoader
 
-from knuckle.evaluate import PredictedHand, Predictions, System, write_predictions
 from knuckle.data.labelled import LabelledSet
+from knuckle.evaluate import PredictedHand, Predictions, System, write_predictions
 from knuckle.hand import SIDES
 from knuckle.train.kinds.answers import Answers, Decoding, RootDepth
 from knuckle.train.kinds.captures import Still
@@ -79,7 +79,7 @@ def loaded_run(run: Path, recipe: Recipe) -> BothHandsModule:
 
 
 def _hands_of(answers: Answers) -> list[list[PredictedHand]]:
-    """Both hands of every picture: as in the paper, always 42 joints; scores say which are there."""
+    """Both hands of every picture, as in the paper; their scores say which are there."""
     px, mm, there = (each.cpu().double().numpy() for each in answers)
     return [
         [

@@ -50,7 +50,6 @@ class Train:
             print(f"{weights}: now knuckle export {weights.parent} --out FOLDER")
         return 0
 
-
     def _changed(self, recipe: Recipe) -> Recipe:
         """The recipe with what the command line says."""
         from knuckle.train.kinds.captures import with_data

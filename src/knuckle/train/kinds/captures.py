@@ -72,7 +72,19 @@ def with_data(recipe: Recipe, data: Path | None, split: str | None) -> Recipe:
             if not source.license:
                 source = replace(source, license=licence_of(Path(source.capture)))
         sources.append(source)
-    return replace(recipe, sources=tuple(sources))
+    return _inheriting(replace(recipe, sources=tuple(sources)))
+
+
+def _inheriting(recipe: Recipe) -> Recipe:
+    """The recipe with the licences of the runs that it goes on from, in its first source."""
+    first, *others = recipe.sources
+    licences = {first.license}
+    for start in (recipe.start_internet, recipe.start_both):
+        card = Path(start).with_name("recipe.json")
+        if start and card.is_file():
+            licences.add(type(recipe).load_json(card).license)
+    named = " AND ".join(sorted(licences - {""}))
+    return replace(recipe, sources=(replace(first, license=named), *others))
 
 
 def part_of(source: SourceSettings, part: str) -> str:
@@ -217,9 +229,7 @@ class Still(Dataset):
         rows: only these, or None for all.
     """
 
-    def __init__(
-        self, dataset: LabelledSet, out_size: int, rows: np.ndarray | None = None
-    ) -> None:
+    def __init__(self, dataset: LabelledSet, out_size: int, rows: np.ndarray | None = None) -> None:
         usable = np.arange(len(dataset)) if rows is None else rows
         self.dataset, self.out_size = dataset, out_size
         self.rows = [int(row) for row in usable if _is_usable(dataset.record(int(row)))]
@@ -318,4 +328,3 @@ def _is_usable(record: Record) -> bool:
     return camera is not None and any(
         hand.joints_mm is not None and hand.valid.any() for hand in record.hands
     )
-

@@ -23,8 +23,8 @@ from knuckle.train.kinds.answers import (
     internet_answers,
 )
 from knuckle.train.losses import weighted_mean
-from knuckle.train.optimiser import OPTIMISERS
 from knuckle.train.modules import Batch, TrainedModule, freeze
+from knuckle.train.optimiser import OPTIMISERS
 
 if TYPE_CHECKING:
     from knuckle.train.recipe import Recipe
@@ -132,7 +132,9 @@ class InterNetModule(BothHandsModule):
         if self.recipe.internet.backbone != "resnet50":
             return super().configure_optimizers()
         groups = [{"params": list(self.parameters()), "scale": 1.0}]
-        return OPTIMISERS[settings.kind](groups, lr=settings.rate, weight_decay=settings.weight_decay)
+        return OPTIMISERS[settings.kind](
+            groups, lr=settings.rate, weight_decay=settings.weight_decay
+        )
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Squared error of the volumes, absolute error of the relative depth, cross-entropy."""
