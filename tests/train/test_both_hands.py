@@ -239,7 +239,7 @@ def test_what_is_missing_is_said_in_a_sentence(capture, tmp_path):
     (lone / "annotations").mkdir(parents=True)
     (lone / "images").symlink_to(capture / "images")
     (lone / "annotations/test").symlink_to(capture / "annotations/test")
-    with pytest.raises(ValueError, match="has no split train.*--split 70/15/15"):
+    with pytest.raises(ValueError, match=r"has no split train.*--split 70/15/15"):
         training_batches(with_data(recipe, lone, None), 64)
     with pytest.raises(ValueError, match="learns from captures"):
         training_batches(replace(recipe, sources=(SourceSettings(shards="x"),)), 64)

@@ -152,8 +152,8 @@ class Recipe:
         devices: GPUs to train on, 0 for all there are; where there is none, processes on the CPU, 0
             for one. Each takes batches of its own.
         both_hands: how networks that see both hands in one crop are trained.
-        start_keypoints, start_lifter, start_detector, start_internet, start_both: checkpoints to start from; the temporal stage
-            and the pair stage follow the lifter named here.
+        start_keypoints, start_lifter, start_detector, start_internet, start_both: checkpoints to
+            start from; the temporal stage and the pair stage follow the lifter named here.
         start_partly: take over only what has the same name and shape, after a change of a network;
             the rest begins anew.
         validate_minutes: time between validations and checkpoints.
