@@ -65,7 +65,7 @@ def test_the_documented_commands_run(folder, monkeypatch, capsys):
 
 
 def test_every_recipe_of_both_hands_is_documented_and_valid():
-    ours = [path for path in (ROOT / "recipes").glob("inter*.toml")]
+    ours = list((ROOT / "recipes").glob("inter*.toml"))
     assert {f"recipes/{path.name}" for path in ours} == set(RECIPES)
     for path in ours:
         assert Recipe.load(path).kind in ("internet", "interhand")
