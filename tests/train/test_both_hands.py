@@ -243,3 +243,12 @@ def test_what_is_missing_is_said_in_a_sentence(capture, tmp_path):
         training_batches(with_data(recipe, lone, None), 64)
     with pytest.raises(ValueError, match="learns from captures"):
         training_batches(replace(recipe, sources=(SourceSettings(shards="x"),)), 64)
+
+
+def test_an_interrupted_run_ends_as_every_verb_does(capture, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise SystemExit(1)  # what Lightning makes of Ctrl-C
+
+    monkeypatch.setattr("lightning.Trainer.fit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(small("internet", capture), tmp_path)

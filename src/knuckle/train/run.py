@@ -52,6 +52,9 @@ def train(recipe: Recipe, runs: Path = Path("runs"), *, fresh: bool = False) -> 
 
     Returns:
         Path of ``weights.pt``.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted; the same recipe goes on from the last checkpoint.
     """
     folder = runs / recipe.name
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,13 +78,16 @@ def train(recipe: Recipe, runs: Path = Path("runs"), *, fresh: bool = False) -> 
     with warnings.catch_warnings():
         for said in _EXPECTED:
             warnings.filterwarnings("ignore", message=said)
-        trainer.fit(
-            module.to(memory_format=torch.channels_last),
-            training,
-            list(loaders.values()),
-            ckpt_path=resume,
-            weights_only=False,
-        )
+        try:
+            trainer.fit(
+                module.to(memory_format=torch.channels_last),
+                training,
+                list(loaders.values()),
+                ckpt_path=resume,
+                weights_only=False,
+            )
+        except SystemExit:  # Lightning's answer to Ctrl-C; ours is the command line's
+            raise KeyboardInterrupt from None
     trainer.save_checkpoint(checkpoint)
     return folder / "weights.pt"
 

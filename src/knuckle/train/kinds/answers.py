@@ -44,7 +44,9 @@ def internet_answers(
     root_depth: RootDepth,
 ) -> Answers:
     """InterNet's joints, unprojected at the wrists' depths."""
-    in_crop, depth_mm = joints_of(decoded(out.volumes, settings, decoding), settings)
+    # Picture by picture: what decoding needs beside the volumes is as large as they are.
+    cells = torch.stack([decoded(volumes, settings, decoding) for volumes in out.volumes])
+    in_crop, depth_mm = joints_of(cells, settings)
     joints_px = to_frame(in_crop, batch)
     depth_mm = depth_mm - depth_mm[..., :1]
     root_mm = depth_of(out.root_cells, settings)

@@ -23,6 +23,7 @@ from knuckle.data.datasets import open_dataset, recognise
 from knuckle.data.interhand26m import InterHand26M, Selection
 from knuckle.data.labelled import LabelledSet, Record
 from knuckle.hand import N_JOINTS, SIDES, Joint
+from knuckle.sample import Sample
 from knuckle.train.both_hands import BothHandsTraining
 
 if TYPE_CHECKING:
@@ -276,12 +277,13 @@ class _Endless(IterableDataset):
                 crop = crop_of(record, self.out_size)
                 if crop is None or not _is_usable(record):
                     continue
-                sample = dataset[int(row)]
-                if settings.clean and dataset.flaw(sample) is not None:
+                image = dataset.image(int(row))
+                bare = Sample(image=image, hands=record.hands, key=record.key)
+                if settings.clean and dataset.flaw(bare) is not None:
                     continue
                 gains = rng.uniform(1 - settings.colour, 1 + settings.colour, 3)
                 given += 1
-                yield example_of(sample.image, record, varied(crop, rng, settings), gains)
+                yield example_of(image, record, varied(crop, rng, settings), gains)
             if not given:
                 raise ValueError(
                     f"no picture of {dataset.name}, {dataset.split}, has a hand with 3D joints "
