@@ -61,7 +61,7 @@ def test_the_documented_commands_run(folder, monkeypatch, capsys):
             assert "MPJPE" in said
             assert ("CC-BY-NC-4.0" in said) == ("InterHand2.6M" in words), command
         if words[0] == "evaluate":
-            assert said.count("mpjpe_single_mm") == (2 if "both" in words else 1)
+            assert said.count("handedness_accuracy") == (2 if "both" in words else 1)
 
 
 def test_every_recipe_of_both_hands_is_documented_and_valid():

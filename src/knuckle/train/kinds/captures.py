@@ -21,6 +21,7 @@ from knuckle.camera import Camera
 from knuckle.crop import Crop, CropView
 from knuckle.data.datasets import open_dataset, recognise
 from knuckle.data.interhand26m import InterHand26M, Selection
+from knuckle.data.json_stream import MissingDataError
 from knuckle.data.labelled import LabelledSet, Record
 from knuckle.hand import N_JOINTS, SIDES, Joint
 from knuckle.sample import Sample
@@ -106,7 +107,7 @@ def open_part(source: SourceSettings, part: str, *, clean: bool) -> LabelledSet:
         selection = Selection() if clean else Selection.official()
     try:
         return open_dataset(folder, part_of(source, part), name, selection=selection)
-    except FileNotFoundError as error:
+    except MissingDataError as error:
         if source.split != "official":
             raise
         raise ValueError(
