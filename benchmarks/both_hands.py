@@ -5,8 +5,8 @@
 
 Both learn the train split of a capture from ImageNet, in crops of 128 px, with the settings of
 ``recipes/internet_small.toml`` and ``recipes/interhand_small.toml``, and are measured on its test
-split, whose people they never saw, by Moon's protocol. InterNet as published (ResNet-50, 256 px) only
-makes a few steps, to show that its loss falls.
+split, whose people they never saw, by Moon's protocol. InterNet as published (ResNet-50, 256 px)
+only makes a few steps, to show that its loss falls.
 """
 
 from __future__ import annotations

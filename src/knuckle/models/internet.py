@@ -73,6 +73,8 @@ class InterNetOutput(NamedTuple):
 class InterNet(nn.Module):
     """See the module's text."""
 
+    cells: Tensor
+
     def __init__(self, settings: InterNetSettings) -> None:
         super().__init__()
         self.settings = settings

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from knuckle.train.recipe import Recipe, SourceSettings
 
 Example = dict[str, np.ndarray]
+#: How a capture is divided: see ``SourceSettings.split``.
+Division = Literal["official", "70/15/15"]
 
 #: The data set's own boxes are those of the joints, grown so much ...
 _BOX = 1.2
@@ -48,7 +50,7 @@ def licence_of(folder: Path) -> str:
     return _INTERHAND_LICENCE if real else ""
 
 
-def with_data(recipe: Recipe, data: Path | None, split: str | None) -> Recipe:
+def with_data(recipe: Recipe, data: Path | None, split: Division | None) -> Recipe:
     """The recipe with its captures named and their licences written down.
 
     Args:
