@@ -84,7 +84,7 @@ def _inheriting(recipe: Recipe) -> Recipe:
     first, *others = recipe.sources
     licences = {first.license}
     for start in (recipe.start_internet, recipe.start_both):
-        card = Path(start).with_name("recipe.json")
+        card = Path(start).parent / "recipe.json"  # a checkpoint lies beside it
         if start and card.is_file():
             licences.add(type(recipe).load_json(card).license)
     named = " AND ".join(sorted(licences - {""}))
