@@ -6,6 +6,7 @@ gives, or there is no file.
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,9 @@ from knuckle.errors import InputError
 from knuckle.hand import N_JOINTS
 from knuckle.modelcard import ModelCard
 from knuckle.models import efficientnet_lite as lite
+from knuckle.models.both import BothHands
 from knuckle.models.detector import Detector
+from knuckle.models.internet import InterNet, decoded, depth_of, joints_of
 from knuckle.models.keypoints import KeypointNetwork
 from knuckle.models.lifter import Lifter
 from knuckle.models.pair import Pair
@@ -128,6 +131,31 @@ class _PairGraph(nn.Module):
         return out.apart_mm, out.log_sigma_mm.exp()
 
 
+class _InterNetGraph(nn.Module):
+    def __init__(self, network: InterNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, crop: Tensor) -> tuple[Tensor, ...]:
+        settings = self.network.settings
+        out = self.network(crop)
+        points, depth = joints_of(decoded(out.volumes, settings, "soft"), settings)
+        there = out.there_logit.sigmoid()
+        return points, depth - depth[..., :1], depth_of(out.root_cells, settings), there
+
+
+class _BothGraph(nn.Module):
+    def __init__(self, network: BothHands) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, crop: Tensor, view_from_crop: Tensor) -> tuple[Tensor, ...]:
+        out = self.network(crop, view_from_crop)
+        sigma = out.log_sigma_px.exp(), out.log_sigma_mm.exp()
+        there = out.there_logit.sigmoid()
+        return out.keypoints_px, sigma[0], out.joints_mm, sigma[1], out.root_mm, there
+
+
 def export(
     run: Path, out: Path, *, half: bool = True, earlier: Path | None = None, share: float = 0.3
 ) -> list[Path]:
@@ -159,7 +187,11 @@ def export(
             own = averaged(own, part_of(load_weights(earlier / f"{kind}.onnx"), kind), share)
         if own:
             path = out / f"{kind}.onnx"
-            write(build(recipe, own), path, half=half)
+            model = build(recipe, own)
+            if recipe.license:
+                card = dataclasses.replace(model.card, license=recipe.license)
+                model = dataclasses.replace(model, card=card)
+            write(model, path, half=half)
             paths.append(path)
     return paths
 
@@ -314,12 +346,40 @@ def _pair(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
     return Exportable(_PairGraph(network), card, inputs, outputs)
 
 
+def _internet(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
+    network = InterNet(recipe.internet)
+    network.load_state_dict(state)
+    size = recipe.internet.input_size
+    card = ModelCard("internet", recipe.version, size, recipe=recipe.name)
+    crop = torch.randint(0, 256, (1, size, size, 3), dtype=torch.uint8)
+    outputs = ("keypoints_px", "depth_mm", "root_mm", "there")
+    return Exportable(_InterNetGraph(network), card, {"crop": crop}, outputs)
+
+
+def _both(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
+    network = BothHands(recipe.both)
+    network.load_state_dict(state)
+    size = recipe.both.input_size
+    shape = lite.ARCHITECTURES[recipe.both.backbone]
+    card = ModelCard("both", recipe.version, size, shape.mean, shape.std, recipe=recipe.name)
+    # The comparison rolls the rows of examples: whichever is last must not divide by nothing.
+    view = torch.tensor([[1e-4, 0.0, 1.0], [0.0, 1e-4, 1.0], [5e-5, 5e-5, 1.0]])
+    inputs = {
+        "crop": torch.randint(0, 256, (1, size, size, 3), dtype=torch.uint8),
+        "view_from_crop": view[None],
+    }
+    outputs = ("keypoints_px", "sigma_px", "joints_mm", "sigma_mm", "root_mm", "there")
+    return Exportable(_BothGraph(network), card, inputs, outputs)
+
+
 _BUILDERS: dict[str, Callable[[Recipe, dict[str, Tensor]], Exportable]] = {
     "detector": _detector,
     "keypoints": _keypoints,
     "lifter": _lifter,
     "temporal": _temporal,
     "pair": _pair,
+    "internet": _internet,
+    "both": _both,
 }
 
 

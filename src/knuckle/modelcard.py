@@ -18,7 +18,9 @@ from knuckle.hand import JOINT_NAMES
 FORMAT = 1
 KINDS = ("detector", "keypoints", "lifter")
 #: Networks that the pipeline can do without.
-OPTIONAL_KINDS = ("temporal", "pair")
+OPTIONAL_KINDS = ("temporal", "pair", "internet", "both")
+#: Of weights that learnt from nothing that asks for another.
+OWN_LICENSE = "Apache-2.0"
 _PREFIX = "knuckle."
 
 
@@ -27,7 +29,8 @@ class ModelCard:
     """Preprocessing, meaning and origin of one network.
 
     Attributes:
-        kind: ``detector``, ``keypoints``, ``lifter``, ``temporal`` or ``pair``.
+        kind: ``detector``, ``keypoints``, ``lifter``, ``temporal`` or ``pair``; ``internet`` and
+            ``both`` see both hands in one crop and are for evaluation, not for the pipeline.
         version: version of the weights, such as ``2026.11.22``.
         input_size: side of the square input, px (0 for the lifter, which sees no image).
         mean, std: per RGB channel, on 0..255: the network's input is (image - mean) / std.
@@ -48,7 +51,7 @@ class ModelCard:
     joint_order: tuple[str, ...] = JOINT_NAMES
     units: str = "mm"
     feature_size: int = 0
-    license: str = "Apache-2.0"
+    license: str = OWN_LICENSE
     recipe: str = ""
     extra: Mapping[str, float] = field(default_factory=dict)
     format: int = FORMAT

@@ -7,6 +7,7 @@ arrays can be trusted.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import onnxruntime as ort
 from knuckle.codec import DetectionCodec, NeighbourCodec
 from knuckle.errors import InputError, NotFoundError
 from knuckle.hand import N_JOINTS
-from knuckle.modelcard import KINDS, ModelCard
+from knuckle.modelcard import KINDS, OWN_LICENSE, ModelCard
 
 #: Axis whose length is not fixed by the contract: the batch, or the side of a map.
 _ANY = None
@@ -147,6 +148,12 @@ class Network:
         self.card = _card_of(self._session, path)
         if self.card.kind != kind:
             raise InputError(f"expected a {kind} network, {path} holds a {self.card.kind}")
+        if self.card.license != OWN_LICENSE:
+            warnings.warn(
+                f"{path.name}: these weights are under {self.card.license}, not {OWN_LICENSE}, "
+                "because of what they learnt from",
+                stacklevel=2,
+            )
         inputs, outputs = signature_of(self.card)
         _check_tensors(path, "input", inputs, self._session.get_inputs())
         _check_tensors(path, "output", outputs, self._session.get_outputs())

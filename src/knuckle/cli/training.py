@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from knuckle.data.interhand26m import Selection
     from knuckle.data.labelled import LabelledSet
     from knuckle.evaluate import Predictions
+    from knuckle.train.recipe import Recipe
 
 #: Files of a training run that stand for the run.
 CHECKPOINTS = (".ckpt", ".pt")
@@ -31,6 +32,12 @@ class Train:
     """Folder of all runs."""
     fresh: bool = False
     """Begin anew even if the run has begun before."""
+    data: Annotated[Path | None, tyro.conf.arg(metavar="DATASET")] = None
+    """Folder of a data set, such as InterHand2.6M, in place of the recipe's first capture."""
+    split: Literal["official", "70/15/15"] | None = None
+    """Train on the makers' own train split, or on 70 % of whole people dealt out anew."""
+    minutes: float | None = None
+    """Train for so long, in place of the recipe's time or epochs."""
 
     def run(self) -> int:
         """Train until the recipe's time is spent."""
@@ -38,11 +45,25 @@ class Train:
         from knuckle.train.recipe import Recipe
         from knuckle.train.run import is_first_process, train
 
-        recipe = Recipe.load(self.recipe)
+        recipe = self._changed(Recipe.load(self.recipe))
         weights = train(recipe, make_folder(self.runs), fresh=self.fresh)
         if is_first_process():
             print(f"{weights}: now knuckle export {weights.parent} --out FOLDER")
         return 0
+
+    def _changed(self, recipe: Recipe) -> Recipe:
+        """The recipe with what the command line says."""
+        from knuckle.train.kinds.captures import with_data
+
+        if self.data or self.split or any(source.capture for source in recipe.sources):
+            recipe = with_data(recipe, self.data, self.split)
+            if recipe.license:
+                print(f"weights that learn from this are under {recipe.license}")
+        if self.minutes is None:
+            return recipe
+        clock = replace(recipe.both_hands, epochs=0, drops=())
+        time = replace(recipe.optimiser, minutes=self.minutes)
+        return replace(recipe, optimiser=time, both_hands=clock)
 
 
 @dataclass(frozen=True)
@@ -85,13 +106,18 @@ class Evaluate:
     dataset: Dataset
     """Folder of a data set, as it is unpacked; recognised by its files."""
     split: str = "all"
-    """One of its splits, all, or 70/15/15:train, :val, :test (dealt out anew without leaks)."""
+    """One of its splits, all, or 70/15/15:train, :val, :test (dealt out anew without leaks); both:
+    the makers' test split and 70/15/15:test, one after the other."""
     protocol: str = "knuckle"
     """How to score: knuckle, moon, mmpose or intaghand; docs/ say what each means."""
     boxes: Literal["own", "true"] = "own"
     """Find the hands by itself, or be given the true boxes."""
     intrinsics: Literal["given", "assumed"] = "given"
     """Be given the true camera, or assume a field of view."""
+    root_depth: Literal["true", "own"] = "true"
+    """Networks of both hands (internet, interhand): be told the wrist's depth, or place it."""
+    decoding: Literal["soft", "argmax"] = "soft"
+    """InterNet: the mean around the highest cell, or that cell, as published."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")] = Path("evaluation")
     """Folder for predictions, numbers, plots and the worst hands."""
     no_pictures: bool = False
@@ -116,6 +142,12 @@ class Evaluate:
         from knuckle.output import make_folder
 
         protocol_named(self.protocol)  # before hours of predicting, not after
+        if self.split == "both":
+            for split in ("test", "70/15/15:test"):
+                folder = self.output / split.replace("/", "_").replace(":", "_")
+                print(f"\nsplit {split}")
+                replace(self, split=split, output=folder).run()
+            return 0
         dataset = open_dataset(self.dataset, self.split, selection=self._selection())
         print(dataset.report)
         print(leak_report(self.dataset, self.split, selection=self._selection()))
@@ -141,9 +173,18 @@ class Evaluate:
         return replace(base, annotation=self.annotation, hands=self.hands)
 
     def _predict(self, dataset: LabelledSet) -> Predictions:
+        from knuckle.progress import bar
+
+        if run := run_of_both_hands(Path(self.model)):
+            from knuckle.cli.both_hands import predict_run
+
+            path = self.output / "predictions.jsonl"
+            with bar("pictures") as advance:
+                return predict_run(
+                    run, dataset, path, self.decoding, self.root_depth, on_progress=advance
+                )
         from knuckle.evaluate import System, predict
         from knuckle.pipeline import HandEstimator
-        from knuckle.progress import bar
 
         # A folder of that name, as a clone has, is ./knuckle.
         weights = (
@@ -157,6 +198,17 @@ class Evaluate:
         path = self.output / "predictions.jsonl"
         with bar("pictures") as advance:
             return predict(dataset, estimator, system, path, on_progress=advance)
+
+
+def run_of_both_hands(given: Path) -> Path | None:
+    """The folder of a training run whose network sees both hands, or None."""
+    folder = given.parent if given.suffix in CHECKPOINTS else given
+    if not (folder / "recipe.json").is_file():
+        return None
+    from knuckle.train.kinds import BOTH_HANDS
+    from knuckle.train.recipe import Recipe
+
+    return folder if Recipe.load_json(folder / "recipe.json").kind in BOTH_HANDS else None
 
 
 def complete_networks(given: Path, folder: Path) -> Path:

@@ -32,6 +32,9 @@ _POSED = 0.5
 class TrainedModule(L.LightningModule):
     """Optimiser and schedule, the same for every network; the losses are the subclass's."""
 
+    #: The validation error by which the best weights are kept; empty keeps the last.
+    decides = ""
+
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         self.recipe = recipe
@@ -52,6 +55,10 @@ class TrainedModule(L.LightningModule):
         minutes = self.minutes_before + (time.monotonic() - self._started) / 60
         return min(minutes / self.recipe.optimiser.minutes, 1.0)
 
+    def rate(self, progress: float) -> float:
+        """Learning rate after this share of the budget."""
+        return rate_at(progress, self.recipe.optimiser)
+
     def on_train_start(self) -> None:
         """Start the clock."""
         self._started = time.monotonic()
@@ -60,7 +67,7 @@ class TrainedModule(L.LightningModule):
         """One step: the sum of the terms."""
         # The first process's clock is that of all: none stops while another goes on.
         progress = self.trainer.strategy.broadcast(self.progress)
-        rate = rate_at(progress, self.recipe.optimiser)
+        rate = self.rate(progress)
         for group in self.optimizers().param_groups:  # type: ignore[union-attr]
             group["lr"] = rate * group["scale"]
         terms = self.losses(batch)
@@ -102,7 +109,7 @@ class KeypointModule(TrainedModule):
     def __init__(self, recipe: Recipe) -> None:
         super().__init__(recipe)
         self.keypoints = KeypointNetwork(recipe.keypoints)
-        _start_features(self.keypoints.backbone, recipe, recipe.start_keypoints)
+        start_features(self.keypoints.backbone, recipe, recipe.start_keypoints)
         self.keypoints.half_in_training = recipe.optimiser.half
         self.lifter = Lifter(recipe.lifter)
         freeze(self.keypoints.backbone, recipe.optimiser.frozen_blocks)
@@ -273,7 +280,7 @@ class DetectorModule(TrainedModule):
     def __init__(self, recipe: Recipe) -> None:
         super().__init__(recipe)
         self.detector = Detector(recipe.detector)
-        _start_features(self.detector.backbone, recipe, recipe.start_detector)
+        start_features(self.detector.backbone, recipe, recipe.start_detector)
         freeze(self.detector.backbone, recipe.optimiser.frozen_blocks)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
@@ -329,7 +336,7 @@ def rate_at(progress: float, settings: OptimiserSettings) -> float:
     return settings.rate * max(min(warm, cool), 0.01)
 
 
-def _start_features(backbone: EfficientNetLite, recipe: Recipe, start: str) -> None:
+def start_features(backbone: EfficientNetLite, recipe: Recipe, start: str) -> None:
     """Give a backbone features that have seen pictures, unless whole networks are taken over.
 
     Raises:

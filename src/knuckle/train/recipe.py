@@ -16,18 +16,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 from knuckle.errors import InputError, NotFoundError, reading
+from knuckle.models.both import BothSettings
 from knuckle.models.detector import DetectorSettings
+from knuckle.models.internet import InterNetSettings
 from knuckle.models.keypoints import KeypointSettings
 from knuckle.models.lifter import LifterSettings
 from knuckle.models.pair import PairSettings
 from knuckle.models.temporal import TemporalSettings
+from knuckle.train.both_hands import BothHandsTraining
 
-Kind = Literal["detector", "keypoints", "lifter", "temporal", "pair"]
+Kind = Literal["detector", "keypoints", "lifter", "temporal", "pair", "internet", "interhand"]
 
 
 @dataclass(frozen=True)
 class SourceSettings:
-    """One source of training examples: exactly one of shards, photographs and looks.
+    """One source of training examples: exactly one of shards, photographs, looks and capture.
 
     Attributes:
         shards: folder of tar shards (``data/shards.py``), or empty.
@@ -39,6 +42,10 @@ class SourceSettings:
             are drawn more often than others.
         share: how often to draw from it, relative to the other sources; of looks, their share of
             a batch, whose rest are posed hands.
+        capture: folder of a data set with 3D joints and cameras, as it is unpacked, or empty; for
+            networks that see both hands.
+        split: how a capture is divided: as its makers did, or whole people dealt out anew.
+        license: of weights that learn from this source, if not Knuckle's own.
     """
 
     shards: str = ""
@@ -47,10 +54,15 @@ class SourceSettings:
     mattes: str = ""
     datasets: tuple[str, ...] = ()
     share: float = 1.0
+    capture: str = ""
+    split: Literal["official", "70/15/15"] = "official"
+    license: str = ""
 
     def __post_init__(self) -> None:
-        if sum(map(bool, (self.shards, self.photographs, self.looks))) != 1:
-            raise InputError("a source needs exactly one of shards =, photographs = and looks =")
+        if sum(map(bool, (self.shards, self.photographs, self.looks, self.capture))) != 1:
+            raise InputError(
+                "a source needs exactly one of shards =, photographs =, looks = and capture ="
+            )
         if self.mattes and not self.photographs:
             raise InputError("mattes = belong to photographs =")
         if self.datasets and not self.photographs:
@@ -148,9 +160,10 @@ class Recipe:
         threads: of the training itself, 0 for all.
         devices: GPUs to train on, 0 for all there are; where there is none, processes on the CPU, 0
             for one. Each takes batches of its own.
-        start_keypoints, start_lifter, start_detector: checkpoints to start from, or ``knuckle``
-            for the shipped networks; the temporal stage
-            and the pair stage follow the lifter named here.
+        both_hands: how networks that see both hands in one crop are trained.
+        start_keypoints, start_lifter, start_detector, start_internet, start_both: checkpoints to
+            start from, or ``knuckle`` for the shipped networks; the temporal stage and the pair
+            stage follow the lifter named here.
         start_backbone: ``hand_landmark_full.tflite``, where the backbone's shape is "landmark" and
             nothing else says from what it starts (``models/landmark_features.py``).
         start_partly: take over only what has the same name and shape, after a change of a network;
@@ -168,6 +181,9 @@ class Recipe:
     lifter: LifterSettings = field(default_factory=LifterSettings)
     temporal: TemporalSettings = field(default_factory=TemporalSettings)
     pair: PairSettings = field(default_factory=PairSettings)
+    internet: InterNetSettings = field(default_factory=InterNetSettings)
+    both: BothSettings = field(default_factory=BothSettings)
+    both_hands: BothHandsTraining = field(default_factory=BothHandsTraining)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
     posed: int = 0
@@ -179,6 +195,8 @@ class Recipe:
     start_lifter: str = ""
     start_detector: str = ""
     start_backbone: str = ""
+    start_internet: str = ""
+    start_both: str = ""
     start_partly: bool = False
     validate_minutes: float = 10.0
 
@@ -201,6 +219,11 @@ class Recipe:
             recipe: Recipe = _build(cls, values, str(path))
             recipe._refuse_what_nothing_reads(str(path))
             return recipe
+
+    @property
+    def license(self) -> str:
+        """Of the weights: the strictest that a source names; empty for Knuckle's own."""
+        return " AND ".join(sorted({source.license for source in self.sources} - {""}))
 
     def _refuse_what_nothing_reads(self, where: str) -> None:
         if self.augment.recomposed and not any(source.mattes for source in self.sources):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import math
 import pickle
 import time
 import warnings
@@ -26,10 +27,10 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from knuckle.errors import InputError, reading
+from knuckle.train.kinds import BOTH_HANDS, BothHandsModule, loaders_for
 from knuckle.train.modules import MODULES, TrainedModule
 from knuckle.train.recipe import Recipe
 from knuckle.train.samples import SamplePictures
-from knuckle.train.streams import training_loader, validation_loaders
 from knuckle.train.weights import differing, part_of, weights_named, what_fits
 
 #: A run that is killed loses at most this much.
@@ -54,6 +55,9 @@ def train(recipe: Recipe, runs: Path = Path("runs"), *, fresh: bool = False) -> 
 
     Returns:
         Path of ``weights.pt``.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted; the same recipe goes on from the last checkpoint.
     """
     folder = runs / recipe.name
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,14 +67,16 @@ def train(recipe: Recipe, runs: Path = Path("runs"), *, fresh: bool = False) -> 
     # take ten times as long.
     torch.set_flush_denormal(True)
     L.seed_everything(recipe.seed, workers=True, verbose=False)
-    module = MODULES[recipe.kind](recipe)
-    _start_from(module, recipe)
-    _train_only(module, recipe.optimiser.only)
+    module = module_of(recipe)
+    training, loaders = loaders_for(recipe, module)
     checkpoint = folder / "last.ckpt"
     resume = checkpoint if checkpoint.exists() and not fresh else None
+    if isinstance(module, BothHandsModule) and not resume:
+        module.begin()
+    _start_from(module, recipe)
+    _train_only(module, recipe.optimiser.only)
     if resume:
         L.seed_everything(int(time.time()) % 2**31, workers=True, verbose=False)
-    loaders = validation_loaders(recipe)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # devices, tips of the day
     trainer = _trainer(recipe, folder)
     trainer.validation_names = list(loaders)  # type: ignore[attr-defined]
@@ -81,15 +87,23 @@ def train(recipe: Recipe, runs: Path = Path("runs"), *, fresh: bool = False) -> 
             warnings.filterwarnings("ignore", message=said)
         if resume:
             _check_checkpoint(resume)
-        trainer.fit(
-            module.to(memory_format=torch.channels_last),
-            training_loader(recipe),
-            list(loaders.values()),
-            ckpt_path=resume,
-            weights_only=True,
-        )
+        try:
+            trainer.fit(
+                module.to(memory_format=torch.channels_last),
+                training,
+                list(loaders.values()),
+                ckpt_path=resume,
+                weights_only=True,
+            )
+        except SystemExit:  # Lightning's answer to Ctrl-C; ours is the command line's
+            raise KeyboardInterrupt from None
     trainer.save_checkpoint(checkpoint)
     return folder / "weights.pt"
+
+
+def module_of(recipe: Recipe) -> TrainedModule:
+    """The network of a recipe with its losses, at its first weights."""
+    return (MODULES | BOTH_HANDS)[recipe.kind](recipe)
 
 
 def _check_checkpoint(path: Path) -> None:
@@ -118,16 +132,38 @@ class SaveWeights(L.Callback):
         """Validation runs on the averaged weights: save what was measured."""
         if not is_first_process() or not isinstance(module, TrainedModule):
             return
-        half = {name: value.half() for name, value in module.state_dict().items()}
-        partial = self.folder / "weights.partial"
-        torch.save(half, partial)
-        partial.rename(self.folder / "weights.pt")
         scores = {k: round(float(v), 4) for k, v in trainer.callback_metrics.items()}
+        if self._is_best(scores, module):
+            self._save(module)
         line = {"step": trainer.global_step, "progress": round(module.progress, 3), **scores}
         with (self.folder / "scores.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
         told = ", ".join(f"{name} {value:g}" for name, value in scores.items())
         print(f"{module.progress:4.0%} of the time, step {trainer.global_step}: {told}", flush=True)
+
+    def _save(self, module: TrainedModule) -> None:
+        half = {
+            name: value.half() if value.is_floating_point() else value
+            for name, value in module.state_dict().items()
+        }
+        partial = self.folder / "weights.partial"
+        try:
+            torch.save(half, partial)
+        except RuntimeError as error:  # torch has no error of its own for a full disk
+            raise OSError(
+                f"cannot write {partial}: is the disk full? What was saved before is kept ({error})"
+            ) from None
+        partial.rename(self.folder / "weights.pt")
+
+    def _is_best(self, scores: dict[str, float], module: TrainedModule) -> bool:
+        """Whether to keep these weights: always, unless the kind says what decides."""
+        key = next((key for key in scores if key.endswith("/" + module.decides)), "")
+        if not module.decides or not key or not (self.folder / "weights.pt").exists():
+            return True
+        lines = self.folder / "scores.jsonl"
+        before = lines.read_text().splitlines() if lines.exists() else []
+        best = min((json.loads(line).get(key, math.inf) for line in before), default=math.inf)
+        return bool(scores[key] <= best)
 
 
 class ValidateByClock(L.Callback):
@@ -231,11 +267,15 @@ def _start_from(module: TrainedModule, recipe: Recipe) -> None:
     Raises:
         ValueError: they are of another network, and the recipe does not take what fits.
     """
-    for part in ("keypoints", "lifter", "detector"):
+    for part in ("keypoints", "lifter", "detector", "internet", "both"):
         path = getattr(recipe, f"start_{part}")
         if not path or not hasattr(module, part):
             continue
-        weights, network = part_of(weights_named(path, part), part), getattr(module, part)
+        named = "keypoints" if part == "both" and path == "knuckle" else part
+        loaded, network = weights_named(path, named), getattr(module, part)
+        weights = part_of(loaded, part)
+        if part == "both" and not weights:  # the shipped keypoint network has the same pyramid
+            weights = part_of(loaded, "keypoints")
         if recipe.start_partly:
             weights = what_fits(weights, network.state_dict())
         if differ := differing(weights, network.state_dict()):

@@ -1,0 +1,163 @@
+"""Our own network for both hands in one crop: 42 keypoints, then all 42 joints in millimetres.
+
+The keypoint network's parts (five stages of EfficientNet-Lite0, a pyramid up to stride 4, one
+probability map per joint whose mean is the keypoint), and a lifter over the 42 joints: it sees
+directions, not pixels, what the image shows at each joint, and both hands at once, and says every
+joint from its own wrist and the depth of the left wrist from the right one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from knuckle.codec import HeatmapCodec
+from knuckle.hand import N_JOINTS, SIDES
+from knuckle.models import efficientnet_lite as lite
+from knuckle.models.keypoints import Residual, double
+from knuckle.models.lifter import UNIT_MM, Block
+
+_BOTH = len(SIDES) * N_JOINTS
+#: What is known of a joint: offset and perspective (x, y), the crop's own place (x, y), its trust.
+_POINT_CHANNELS = 5
+
+
+@dataclass(frozen=True)
+class BothSettings:
+    """Size of the network.
+
+    Attributes:
+        backbone: whose features the network starts from, and so its backbone's shape.
+        input_size: side of the crop, px; a multiple of 32.
+        widths: channels of the pyramid at strides 4, 8 and 16.
+        feature_size: channels of the image features per joint.
+        width: channels of the lifter.
+        blocks: residual blocks of the lifter.
+    """
+
+    backbone: lite.Features = "imagenet"
+    input_size: int = 256
+    widths: tuple[int, int, int] = (64, 96, 128)
+    feature_size: int = 32
+    width: int = 768
+    blocks: int = 3
+
+    @property
+    def codec(self) -> HeatmapCodec:
+        """How the probability maps stand for points."""
+        return HeatmapCodec(self.input_size, self.input_size // 4)
+
+
+class BothOutput(NamedTuple):
+    """What the network says about N crops; hands in the order of ``SIDES``, axes of the view."""
+
+    keypoints_px: Tensor  # (N, 2, 21, 2) crop px
+    log_sigma_px: Tensor  # (N, 2, 21) logarithm of the Laplace scale per axis, crop px
+    there_logit: Tensor  # (N, 2)
+    joints_mm: Tensor  # (N, 2, 21, 3) from each hand's own wrist
+    log_sigma_mm: Tensor  # (N, 2, 21)
+    root_mm: Tensor  # (N,) depth of the left wrist from the right one's
+    log_maps: Tensor  # (N, 42, S / 4, S / 4) log-probabilities, each map with sum 1
+    rays: Tensor  # (N, 2, 21, 2) directions of the keypoints in the view
+
+
+class BothHands(nn.Module):
+    """See the module's text."""
+
+    cells: Tensor
+
+    def __init__(self, settings: BothSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        w4, w8, w16 = settings.widths
+        self.backbone = lite.EfficientNetLite(settings.backbone, stages=5)
+        channels = self.backbone.channels
+        self.lateral = nn.ModuleDict(
+            {
+                str(stride): nn.Conv2d(channels[stride], width, 1)
+                for stride, width in zip((4, 8, 16), settings.widths, strict=True)
+            }
+        )
+        self.coarse16 = nn.Sequential(Residual(w16), Residual(w16))
+        self.down16 = nn.Conv2d(w16, w8, 1)
+        self.merge8 = Residual(w8)
+        self.down8 = nn.Conv2d(w8, w4, 1)
+        self.merge4 = Residual(w4)
+        self.maps = nn.Conv2d(w4, _BOTH, 1)
+        self.context = nn.Linear(w16, 128)
+        self.token = nn.Sequential(
+            nn.LayerNorm(w4 + w8 + 128),
+            nn.Linear(w4 + w8 + 128, 128),
+            nn.ReLU(),
+            nn.Linear(128, settings.feature_size + 1),
+        )
+        self.there = nn.Linear(128, len(SIDES))
+        seen = _BOTH * (_POINT_CHANNELS + settings.feature_size) + 128 + len(SIDES)
+        self.lift_in = nn.Linear(seen, settings.width)
+        self.lift = nn.Sequential(*(Block(settings.width) for _ in range(settings.blocks)))
+        self.lift_out = nn.Linear(settings.width, _BOTH * 4 + 1)
+        nn.init.normal_(self.lift_out.weight, std=1e-3)  # a first guess of all joints at a wrist
+        self.normalise = lite.Normalise(settings.backbone)
+        cells = torch.tensor(settings.codec.cell_centres_px, dtype=torch.float32)
+        self.register_buffer("cells", cells, persistent=False)
+
+    def forward(self, crops: Tensor, view_from_crop: Tensor) -> BothOutput:
+        """What crops show.
+
+        Args:
+            crops: (N, S, S, 3) RGB, 0..255, uint8 or float.
+            view_from_crop: (N, 3, 3) of ``crop.CropView``.
+        """
+        levels = self.backbone(self.normalise(crops))
+        p16 = self.coarse16(torch.relu(self.lateral["16"](levels[16])))
+        p8 = self.merge8(self.lateral["8"](levels[8]) + double(self.down16(p16)))
+        p4 = self.merge4(self.lateral["4"](levels[4]) + double(self.down8(p8)))
+
+        log_maps = self.maps(p4).float().flatten(2).log_softmax(dim=-1)  # (N, 42, cells)
+        weights = log_maps.exp()
+        side = self.settings.codec.map_size
+        maps = weights.unflatten(-1, (side, side))
+        points = torch.stack([maps.sum(2) @ self.cells, maps.sum(3) @ self.cells], dim=-1)
+        context = torch.relu(self.context(p16.mean(dim=(2, 3))))
+        at_joints = [
+            weights @ level.float().flatten(2).transpose(1, 2) for level in (p4, double(p8))
+        ]
+        token = self.token(torch.cat([*at_joints, _each(context)], dim=-1)).float()
+        log_sigma = token[..., 0]
+        there = self.there(context).float()
+        rays, described = _seen(points, log_sigma, view_from_crop, self.settings.input_size)
+        seen = torch.cat([described, token[..., 1:]], dim=-1).flatten(1)
+        lifted = self.lift_in(torch.cat([seen, context, there.sigmoid()], dim=-1))
+        lifted = self.lift_out(self.lift(lifted)).float()
+        joints = lifted[:, :-1].unflatten(-1, (len(SIDES), N_JOINTS, 4))
+        return BothOutput(
+            keypoints_px=points.unflatten(1, (len(SIDES), N_JOINTS)),
+            log_sigma_px=log_sigma.unflatten(1, (len(SIDES), N_JOINTS)),
+            there_logit=there,
+            joints_mm=(joints[..., :3] - joints[..., :1, :3]) * UNIT_MM,
+            log_sigma_mm=joints[..., 3] + 2.5,
+            root_mm=lifted[:, -1] * UNIT_MM,
+            log_maps=log_maps.unflatten(-1, (side, side)),
+            rays=rays.unflatten(1, (len(SIDES), N_JOINTS)),
+        )
+
+def _each(context: Tensor) -> Tensor:
+    """(N, C) -> (N, 42, C)."""
+    return context[:, None].expand(-1, _BOTH, -1)
+
+
+def _seen(
+    points: Tensor, log_sigma: Tensor, view_from_crop: Tensor, input_size: int
+) -> tuple[Tensor, Tensor]:
+    """Directions of (N, 42, 2) crop px, and what the lifter is told: (N, 42, 2), (N, 42, 5)."""
+    xyz = points @ view_from_crop[:, :, :2].transpose(1, 2) + view_from_crop[:, None, :, 2]
+    rays = xyz[..., :2] / xyz[..., 2:]
+    extent = (view_from_crop[:, :2, 0].norm(dim=-1) / view_from_crop[:, 2, 2].abs()) * input_size
+    place = points / input_size * 2 - 1
+    trust = (log_sigma - 1.0) / 2
+    perspective = extent.log()[:, None, None].expand(-1, _BOTH, 1) + 1
+    strong = torch.cat([perspective, rays.norm(dim=-1, keepdim=True)], dim=-1)
+    return rays, torch.cat([place, strong, trust[..., None]], dim=-1)

@@ -1,0 +1,335 @@
+"""Crops that show both hands, read from a data set's own pictures as they are needed.
+
+Any data set with 3D joints and a camera serves (``data.datasets``); InterHand2.6M is the one this
+was made for. A crop is the box around all labelled hands; it is never turned upright or to one
+side, as one hand's crop is: there may be two hands in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from torch import distributed
+from torch.utils.data import DataLoader, Dataset, IterableDataset
+
+from knuckle.camera import Camera
+from knuckle.crop import Crop, CropView
+from knuckle.data.datasets import open_dataset, recognise
+from knuckle.data.interhand26m import InterHand26M, Selection
+from knuckle.data.json_stream import MissingDataError
+from knuckle.data.labelled import LabelledSet, Record
+from knuckle.hand import N_JOINTS, SIDES, Joint
+from knuckle.sample import Sample
+from knuckle.train.both_hands import BothHandsTraining
+
+if TYPE_CHECKING:
+    from knuckle.train.recipe import Recipe, SourceSettings
+
+Example = dict[str, np.ndarray]
+#: How a capture is divided: see ``SourceSettings.split``.
+Division = Literal["official", "70/15/15"]
+
+#: The data set's own boxes are those of the joints, grown so much ...
+_BOX = 1.2
+#: ... and InterNet cuts a quarter more.
+_CUT = 1.25
+#: Of weights that learnt from the real InterHand2.6M.
+_INTERHAND_LICENCE = "CC-BY-NC-4.0"
+#: Only Knuckle's own captures have this file.
+_SYNTHETIC = "capture_*fps.json"
+
+
+def licence_of(folder: Path) -> str:
+    """The licence of weights that learn from a data set, as far as Knuckle knows; else empty."""
+    real = recognise(folder) == InterHand26M.name and not any(folder.glob(_SYNTHETIC))
+    return _INTERHAND_LICENCE if real else ""
+
+
+def with_data(recipe: Recipe, data: Path | None, split: Division | None) -> Recipe:
+    """The recipe with its captures named and their licences written down.
+
+    Args:
+        recipe: of a network that learns from captures.
+        data: folder that takes the place of the first capture, or None.
+        split: division that all captures are trained by (official or 70/15/15), or None.
+
+    Raises:
+        ValueError: it has no capture, or one of them is no folder of a data set.
+    """
+    captures = [source for source in recipe.sources if source.capture]
+    if not captures:
+        raise ValueError(
+            f"--data and --split are for recipes with a source capture =; {recipe.name!r} has none"
+        )
+    sources = []
+    for source in recipe.sources:
+        if source.capture:
+            if data is not None and source is captures[0]:
+                source = replace(source, capture=str(data))
+            if split is not None:
+                source = replace(source, split=split)
+            if not source.license:
+                source = replace(source, license=licence_of(Path(source.capture)))
+        sources.append(source)
+    return _inheriting(replace(recipe, sources=tuple(sources)))
+
+
+def _inheriting(recipe: Recipe) -> Recipe:
+    """The recipe with the licences of the runs that it goes on from, in its first source."""
+    first, *others = recipe.sources
+    licences = {first.license}
+    for start in (recipe.start_internet, recipe.start_both):
+        card = Path(start).parent / "recipe.json"  # a checkpoint lies beside it
+        if start and card.is_file():
+            licences.add(type(recipe).load_json(card).license)
+    named = " AND ".join(sorted(licences - {""}))
+    return replace(recipe, sources=(replace(first, license=named), *others))
+
+
+def part_of(source: SourceSettings, part: str) -> str:
+    """What ``open_dataset`` calls a part (train, val, test) of the source's division."""
+    return part if source.split == "official" else f"{source.split}:{part}"
+
+
+def open_part(source: SourceSettings, part: str, *, clean: bool) -> LabelledSet:
+    """A part of a capture.
+
+    Raises:
+        ValueError: it is no data set, lacks that part, or nothing in it has 3D and a camera.
+    """
+    folder = Path(source.capture)
+    name = recognise(folder)
+    selection = None
+    if name == InterHand26M.name:
+        selection = Selection() if clean else Selection.official()
+    try:
+        return open_dataset(folder, part_of(source, part), name, selection=selection)
+    except MissingDataError as error:
+        if source.split != "official":
+            raise
+        raise ValueError(
+            f"{folder} has no split {part}, which training needs ({error}); "
+            "--split 70/15/15 deals out what is there"
+        ) from None
+
+
+def crop_of(record: Record, out_size: int) -> Crop | None:
+    """The square around all labelled hands of a picture, as the paper cuts it.
+
+    Args:
+        record: the labels.
+        out_size: side of the crop, px.
+
+    Returns:
+        None where no joint is known.
+    """
+    points = [hand.joints_px[hand.valid] for hand in record.hands]
+    known = np.concatenate([*points, np.zeros((0, 2))])
+    if not len(known):
+        return None
+    low, high = known.min(axis=0), known.max(axis=0)
+    x, y = (low + high) / 2
+    side = max(float((high - low).max()), 8.0) * _BOX * _CUT
+    return Crop((float(x), float(y)), side, out_size=out_size)
+
+
+def varied(crop: Crop, rng: np.random.Generator, settings: BothHandsTraining) -> Crop:
+    """The crop as the paper varies it: shifted, scaled, turned, mirrored."""
+    shift = rng.uniform(-settings.shift, settings.shift, 2) * crop.size_px
+    turned = rng.random() < settings.turned
+    turn = rng.uniform(-settings.turn, settings.turn) if turned else 0.0
+    x, y = crop.centre_px
+    return replace(
+        crop,
+        centre_px=(x + float(shift[0]), y + float(shift[1])),
+        size_px=crop.size_px * (1 + float(rng.uniform(-settings.scale, settings.scale))),
+        angle=float(np.radians(turn)),
+        mirror=bool(rng.random() < settings.flip),
+    )
+
+
+def example_of(
+    image: np.ndarray,
+    record: Record,
+    crop: Crop,
+    gains: np.ndarray | None = None,
+) -> Example:
+    """A crop with everything that is known about its hands.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        record: its labels; a camera is needed.
+        crop: mirrored, the hands change sides.
+        gains: (3,) factors of the colour channels, or None.
+
+    Returns:
+        ``crop`` (S, S, 3) uint8; by hand in the order of ``SIDES``: ``points_px`` (2, 21, 2) crop
+        px, ``depth_mm`` (2, 21) along the camera's axis from the own wrist, ``joints_mm``
+        (2, 21, 3) from it in the view's axes, ``valid`` (2, 21) and ``valid_3d`` (2, 21) 0 or 1,
+        ``there`` (2,); ``there_known``; ``root_mm`` the left wrist's depth from the right one's,
+        along the camera's axis, ``root_view_mm`` along the view's, ``root_known``; and what leads
+        back: ``view_from_crop`` and ``camera_from_view`` (3, 3), ``frame_from_crop`` (3, 3),
+        ``intrinsics`` (fx, fy, cx, cy), ``roots_mm`` (2, 3) the wrists, ``true_mm`` (2, 21, 3)
+        from the wrist, both in the camera frame.
+    """
+    camera = record.camera
+    if camera is None:
+        raise ValueError(f"{record.key} has no camera: its depths cannot be learnt")
+    cut = crop.cut(image, fill=0)
+    if gains is not None:
+        cut = np.clip(cut * gains, 0, 255).astype(np.uint8)
+    view = CropView.of(crop, camera)
+    points = np.zeros((2, N_JOINTS, 2), np.float32)
+    joints, true = np.zeros((2, 2, N_JOINTS, 3), np.float32)
+    valid, valid_3d = np.zeros((2, 2, N_JOINTS), np.float32)
+    roots = np.zeros((2, 3), np.float32)
+    there, root_known = np.zeros((2, 2), np.float32)
+    for hand in record.hands:
+        side = SIDES.index(hand.side) ^ int(crop.mirror)
+        there[side] = 1
+        valid[side] = hand.valid
+        points[side] = np.where(hand.valid[:, None], crop.to_crop(hand.joints_px), 0)
+        if hand.joints_mm is not None and hand.valid[Joint.WRIST]:
+            relative = hand.joints_mm - hand.joints_mm[Joint.WRIST]
+            relative = np.where(hand.valid[:, None], relative, 0)
+            true[side], joints[side] = relative, view.to_view(relative)
+            valid_3d[side], root_known[side] = hand.valid, 1
+            roots[side] = hand.joints_mm[Joint.WRIST]
+    left, right = SIDES.index("left"), SIDES.index("right")
+    both = bool(root_known.all())
+    apart = roots[left] - roots[right] if both else np.zeros(3, np.float32)
+    return {
+        "crop": np.ascontiguousarray(cut),
+        "points_px": points,
+        "depth_mm": true[..., 2],
+        "joints_mm": joints,
+        "valid": valid,
+        "valid_3d": valid_3d,
+        "there": there,
+        "there_known": np.float32(record.sides_known),
+        "root_mm": np.float32(apart[2]),
+        "root_view_mm": np.float32(view.to_view(apart)[2]),
+        "root_known": np.float32(both),
+        "view_from_crop": view.view_from_crop.astype(np.float32),
+        "camera_from_view": view.camera_from_view.astype(np.float32),
+        "frame_from_crop": crop.frame_from_crop.astype(np.float32),
+        "intrinsics": np.array([camera.fx, camera.fy, camera.cx, camera.cy], np.float32),
+        "roots_mm": roots,
+        "true_mm": true,
+    }
+
+
+class Still(Dataset):
+    """Every picture of a part once, as it is: for validation and evaluation.
+
+    Args:
+        dataset: the pictures.
+        out_size: side of a crop, px.
+        rows: only these, or None for all.
+    """
+
+    def __init__(self, dataset: LabelledSet, out_size: int, rows: np.ndarray | None = None) -> None:
+        usable = np.arange(len(dataset)) if rows is None else rows
+        self.dataset, self.out_size = dataset, out_size
+        self.rows = [int(row) for row in usable if _is_usable(dataset.record(int(row)))]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Example:
+        row = self.rows[index]
+        record = self.dataset.record(row)
+        crop = crop_of(record, self.out_size)
+        assert crop is not None  # it is usable
+        return example_of(self.dataset.image(row), record, crop)
+
+
+class _Endless(IterableDataset):
+    """Crops of all captures, drawn by their shares, each in an order of its own."""
+
+    def __init__(self, recipe: Recipe, out_size: int) -> None:
+        self.recipe, self.out_size = recipe, out_size
+        clean = recipe.both_hands.clean
+        self.parts = [open_part(source, "train", clean=clean) for source in recipe.sources]
+
+    @property
+    def pictures(self) -> int:
+        """How many there are: the first source's, one pass over which is an epoch."""
+        return len(self.parts[0])
+
+    def __iter__(self) -> Iterator[Example]:
+        # A worker's own, and new in each sitting.
+        rank = distributed.get_rank() if distributed.is_initialized() else 0
+        rng = np.random.default_rng([self.recipe.seed, rank, torch.initial_seed() % 2**31])
+        shares = np.array([source.share for source in self.recipe.sources])
+        streams = [self._of(part, rng) for part in self.parts]
+        while True:
+            yield next(streams[rng.choice(len(streams), p=shares / shares.sum())])
+
+    def _of(self, dataset: LabelledSet, rng: np.random.Generator) -> Iterator[Example]:
+        settings = self.recipe.both_hands
+        while True:
+            given = 0
+            for row in rng.permutation(len(dataset)):
+                record = dataset.record(int(row))
+                crop = crop_of(record, self.out_size)
+                if crop is None or not _is_usable(record):
+                    continue
+                image = dataset.image(int(row))
+                bare = Sample(image=image, hands=record.hands, key=record.key)
+                if settings.clean and dataset.flaw(bare) is not None:
+                    continue
+                gains = rng.uniform(1 - settings.colour, 1 + settings.colour, 3)
+                given += 1
+                yield example_of(image, record, varied(crop, rng, settings), gains)
+            if not given:
+                raise ValueError(
+                    f"no picture of {dataset.name}, {dataset.split}, has a hand with 3D joints "
+                    "and a camera"
+                )
+
+
+def training_batches(recipe: Recipe, out_size: int) -> DataLoader:
+    """Batches without end.
+
+    Raises:
+        ValueError: there is nothing to train on.
+    """
+    if not recipe.sources or not all(source.capture for source in recipe.sources):
+        raise ValueError(f"{recipe.kind} learns from captures: sources with capture = FOLDER")
+    return DataLoader(
+        _Endless(recipe, out_size),
+        batch_size=recipe.optimiser.batch,
+        num_workers=recipe.workers,
+        persistent_workers=recipe.workers > 0,
+        prefetch_factor=4 if recipe.workers else None,
+    )
+
+
+def validation_batches(recipe: Recipe, out_size: int) -> dict[str, DataLoader]:
+    """The val part of every capture, by its folder's name; flaws and all, as the papers have it."""
+    loaders: dict[str, DataLoader] = {}
+    for number, source in enumerate(recipe.sources):
+        dataset = open_part(source, "val", clean=False)
+        name = Path(source.capture).resolve().name
+        wanted = recipe.both_hands.validate_pictures or len(dataset)
+        rows = np.unique(np.linspace(0, len(dataset) - 1, min(wanted, len(dataset))).astype(int))
+        loaders[name if name not in loaders else f"{name}_{number}"] = DataLoader(
+            Still(dataset, out_size, rows),
+            batch_size=recipe.optimiser.batch,
+            num_workers=min(recipe.workers, 4),
+        )
+    return loaders
+
+
+def _is_usable(record: Record) -> bool:
+    """Whether there is a hand with 3D and a camera that says what it means."""
+    camera: Camera | None = record.camera
+    return camera is not None and any(
+        hand.joints_mm is not None and hand.valid.any() for hand in record.hands
+    )

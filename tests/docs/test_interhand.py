@@ -1,0 +1,71 @@
+"""The commands of docs/interhand.md run as they are printed, on a few pictures for a moment."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from knuckle.cli import main
+from knuckle.train.recipe import Recipe
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = re.findall(r"^    knuckle (.+)$", (ROOT / "docs/interhand.md").read_text(), re.M)
+RECIPES = sorted({word for line in COMMANDS for word in line.split() if word.endswith(".toml")})
+#: Each recipe with networks that a test can afford; a section's own values are left out.
+SMALL = {
+    "internet": 'backbone = "lite"\ninput_size = 64\nmap_size = 16\nwidth = 8\nhidden = 8\n',
+    "both": "input_size = 64\nwidths = [16, 16, 16]\nfeature_size = 4\nwidth = 16\nblocks = 1\n",
+}
+
+
+def shrink(text: str) -> str:
+    """A recipe with small networks, two pictures a batch, and a moment's time."""
+    text = re.sub(r"^workers = .*", "workers = 0\nthreads = 1", text, flags=re.M)
+    text = re.sub(r"^(batch|minutes) = .*\n", "", text, flags=re.M)
+    text = re.sub(r"^(epochs|drops) = .*\n", "", text, flags=re.M)
+    text = text.replace("[optimiser]\n", "[optimiser]\nbatch = 2\nminutes = 0.01\n")
+    text = text.replace("[both_hands]\n", "[both_hands]\nvalidate_pictures = 2\n")
+    text = re.sub(r"^validate_pictures = \d{3}\n", "", text, flags=re.M)
+    text = text.replace("src/knuckle/weights", str(ROOT / "src/knuckle/weights"))
+    for section, values in SMALL.items():
+        text = re.sub(rf"^\[{section}\]\n(.+\n)*", "", text, flags=re.M)
+        text += f"\n[{section}]\n{values}"
+    return text
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("interhand")
+    (folder / "recipes").mkdir()
+    for recipe in RECIPES:
+        (folder / recipe).write_text(shrink((ROOT / recipe).read_text()))
+        Recipe.load(folder / recipe)
+    few = ["--frames", "16", "--cameras", "2", "--subjects", "3", "--no-depth"]
+    assert main(["data", "synth", str(folder / "made"), *few]) == 0
+    shutil.copytree(folder / "made", folder / "InterHand2.6M")
+    (folder / "InterHand2.6M" / "capture_5fps.json").unlink()  # as if it were the real one
+    return folder
+
+
+def test_the_documented_commands_run(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    for command in COMMANDS:
+        words = command.split()
+        if words[:2] == ["data", "synth"]:  # 20,000 pictures are for another day
+            shutil.copytree(folder / "made", folder / words[2])
+            continue
+        assert main(words) == 0, command
+        said = capsys.readouterr().out
+        if words[0] == "train":
+            assert "MPJPE" in said
+            assert ("CC-BY-NC-4.0" in said) == ("InterHand2.6M" in words), command
+        if words[0] == "evaluate":
+            assert said.count("handedness_accuracy") == (2 if "both" in words else 1)
+
+
+def test_every_recipe_of_both_hands_is_documented_and_valid():
+    ours = list((ROOT / "recipes").glob("inter*.toml"))
+    assert {f"recipes/{path.name}" for path in ours} == set(RECIPES)
+    for path in ours:
+        assert Recipe.load(path).kind in ("internet", "interhand")

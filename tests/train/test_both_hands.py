@@ -1,0 +1,256 @@
+"""Crops of both hands: what is learnt from them, and that the truth scores no error."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import default_collate
+
+from captures import TINY
+from knuckle.cli.both_hands import predict_run
+from knuckle.data.capture import write_capture
+from knuckle.data.datasets import open_dataset
+from knuckle.evaluate import PredictedHand, Predictions, System, evaluate
+from knuckle.export import export
+from knuckle.hand import SIDES
+from knuckle.models.both import BothOutput, BothSettings
+from knuckle.models.internet import InterNetOutput, InterNetSettings, cells_of, volumes_of
+from knuckle.runtime import read_card
+from knuckle.train.both_hands import BothHandsTraining
+from knuckle.train.kinds import BOTH_HANDS
+from knuckle.train.kinds.answers import Tally, both_answers, internet_answers
+from knuckle.train.kinds.captures import (
+    Still,
+    crop_of,
+    example_of,
+    licence_of,
+    training_batches,
+    varied,
+    with_data,
+)
+from knuckle.train.recipe import OptimiserSettings, Recipe, SourceSettings
+from knuckle.train.run import train
+
+INTERNET = InterNetSettings("lite", input_size=64, map_size=16, width=8, hidden=8)
+FINE = InterNetSettings("lite", input_size=128, map_size=32, sigma_cells=1.25)
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data") / "capture"
+    write_capture(root, replace(TINY, depth=False))
+    return root
+
+
+def small(kind, capture, **changes):
+    return replace(
+        Recipe(
+            kind=kind,
+            name=kind,
+            workers=0,
+            threads=1,
+            sources=(SourceSettings(capture=str(capture)),),
+            internet=INTERNET,
+            both=BothSettings("imagenet", 64, (16, 16, 16), feature_size=4, width=32, blocks=1),
+            both_hands=BothHandsTraining(validate_pictures=2),
+            optimiser=OptimiserSettings(minutes=0.02, batch=2),
+        ),
+        **changes,
+    )
+
+
+def batch_of(capture, size=128):
+    dataset = open_dataset(capture, "all")
+    still = Still(dataset, size)
+    return dataset, still, default_collate([still[i] for i in range(len(still))])
+
+
+def test_a_mirrored_crop_swaps_the_hands_and_keeps_the_truth(capture):
+    dataset = open_dataset(capture, "all")
+    index = next(i for i in range(len(dataset)) if len(dataset.record(i).hands) == 2)
+    record, image = dataset.record(index), dataset.image(index)
+    crop = crop_of(record, 64)
+    plain = example_of(image, record, crop)
+    other = example_of(image, record, replace(crop, mirror=True))
+    np.testing.assert_array_equal(other["there"], plain["there"][::-1])
+    np.testing.assert_allclose(other["depth_mm"], plain["depth_mm"][::-1], atol=1e-3)
+    assert other["root_mm"] == pytest.approx(-plain["root_mm"], abs=1e-3)
+    x = plain["points_px"][::-1][..., 0]
+    valid = plain["valid"][::-1] > 0
+    np.testing.assert_allclose(other["points_px"][..., 0][valid], 63 - x[valid], atol=1e-3)
+    # In the view's axes the mirror is a mirror: bones keep their lengths.
+    lengths = [np.linalg.norm(e["joints_mm"], axis=-1) for e in (plain, other)]
+    np.testing.assert_allclose(lengths[1], lengths[0][::-1], rtol=1e-4, atol=1e-3)
+
+
+def test_variation_stays_within_what_the_recipe_says(capture):
+    crop = crop_of(open_dataset(capture, "all").record(0), 64)
+    rng, settings = np.random.default_rng(0), BothHandsTraining()
+    crops = [varied(crop, rng, settings) for _ in range(400)]
+    sizes = np.array([c.size_px for c in crops]) / crop.size_px
+    turns = np.degrees([c.angle for c in crops])
+    assert sizes.min() >= 0.75 and sizes.max() <= 1.25
+    assert np.abs(turns).max() <= 45 and np.mean(turns != 0) == pytest.approx(0.6, abs=0.1)
+    assert np.mean([c.mirror for c in crops]) == pytest.approx(0.5, abs=0.1)
+
+
+def test_the_truth_in_internets_terms_has_no_error_but_the_grids(capture):
+    _, _, batch = batch_of(capture)
+    cells = cells_of(batch["points_px"], batch["depth_mm"], FINE)
+    root = (batch["root_mm"] / FINE.range_mm + 1) / 2 * FINE.map_size
+    out = InterNetOutput(volumes_of(cells, FINE), root, (batch["there"] * 2 - 1) * 9)
+    errors = {}
+    for decoding in ("soft", "argmax"):
+        tally = Tally()
+        tally.add(internet_answers(out, batch, FINE, decoding, "true"), batch)
+        errors[decoding] = tally.numbers()
+    assert errors["soft"]["mpjpe_mm"] < 0.5 < 2 < errors["argmax"]["mpjpe_mm"]
+    assert errors["soft"]["mrrpe_mm"] < 1 and errors["soft"]["wrong_sides"] == 0
+
+
+def truth_as_output(batch):
+    return BothOutput(
+        keypoints_px=batch["points_px"],
+        log_sigma_px=torch.zeros_like(batch["valid"]),
+        there_logit=(batch["there"] * 2 - 1) * 9,
+        joints_mm=batch["joints_mm"],
+        log_sigma_mm=torch.zeros_like(batch["valid"]),
+        root_mm=batch["root_view_mm"],
+        log_maps=torch.zeros(1),
+        rays=view_rays(batch),
+    )
+
+
+def view_rays(batch):
+    view = batch["view_from_crop"][:, None, None]
+    points = batch["points_px"]
+    ahead = torch.cat([points, torch.ones_like(points[..., :1])], dim=-1)
+    xyz = (view @ ahead[..., None])[..., 0]
+    return xyz[..., :2] / xyz[..., 2:]
+
+
+@pytest.mark.parametrize("root_depth", ["true", "own"])
+def test_the_truth_in_our_terms_has_no_error(capture, root_depth):
+    _, _, batch = batch_of(capture)
+    whole = (batch["valid_3d"].sum(dim=2) % 21 == 0).all(dim=1)  # no joint beyond the picture
+    batch = {key: value[whole] for key, value in batch.items()}
+    assert len(batch["there"]) > 4
+    answers, tally = both_answers(truth_as_output(batch), batch, root_depth), Tally()
+    tally.add(answers, batch)
+    numbers = tally.numbers()
+    assert numbers["mpjpe_mm"] < 0.05 and numbers["wrong_sides"] == 0
+    there = batch["there"] > 0
+    off = (answers.joints_mm[:, :, 0] - batch["roots_mm"])[there].norm(dim=-1)
+    assert off.max() < (0.5 if root_depth == "true" else 5.0)
+
+
+def test_the_tally_is_moons_protocol(capture):
+    dataset, still, batch = batch_of(capture)
+    torch.manual_seed(1)
+    truth = both_answers(truth_as_output(batch), batch, "true")
+    said = truth._replace(joints_mm=truth.joints_mm + 5 * torch.randn_like(truth.joints_mm))
+    tally = Tally()
+    tally.add(said, batch)
+    hands = {
+        dataset.record(row).key: [
+            PredictedHand(
+                side=side,
+                score=float(said.there[i, s]),
+                joints_px=said.joints_px[i, s].numpy(),
+                joints_mm=said.joints_mm[i, s].double().numpy(),
+            )
+            for s, side in enumerate(SIDES)
+        ]
+        for i, row in enumerate(still.rows)
+    }
+    scores = evaluate(dataset, Predictions(System("noise", "true"), hands), "moon").scores
+    numbers = tally.numbers()
+    assert numbers["mpjpe_mm"] == pytest.approx(scores.mpjpe_mm["all"], rel=1e-4)
+    assert numbers["mpjpe_two_mm"] == pytest.approx(scores.mpjpe_mm["two"], rel=1e-4)
+    assert numbers["mrrpe_mm"] == pytest.approx(scores.mrrpe_mm, rel=1e-4)
+    assert 1 - numbers["wrong_sides"] == pytest.approx(scores.handedness, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["internet", "interhand"])
+def test_a_handful_of_crops_is_learnt(capture, kind):
+    recipe = small(kind, capture)
+    still = BothHandsTraining(shift=0, scale=0, turned=0, flip=0, colour=0)
+    # InterNet's volumes start at zero and aim at 255: a few steps bring them hardly nearer.
+    rate, share = {"internet": (0.1, 0.99), "interhand": (3e-3, 0.8)}[kind]
+    optimiser = replace(recipe.optimiser, rate=rate, batch=4)
+    recipe = replace(recipe, both_hands=still, optimiser=optimiser)
+    torch.manual_seed(0)
+    module = BOTH_HANDS[kind](recipe).train()
+    batch = next(iter(training_batches(recipe, module.input_size)))
+    optimiser, totals = module.configure_optimizers(), []
+    for _ in range(15):
+        loss = torch.stack(list(module.losses(batch).values())).sum()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        totals.append(float(loss.detach()))
+    assert np.isfinite(totals).all() and totals[-1] < share * totals[0]
+
+
+def test_rates_fall_by_epochs_as_published(capture):
+    training = BothHandsTraining(epochs=20, drops=(15, 17))
+    recipe = small("internet", capture, both_hands=training)
+    module = BOTH_HANDS["internet"](recipe)
+    rates = [module.rate(epoch / 20) / recipe.optimiser.rate for epoch in (0, 14, 15, 17, 19)]
+    assert rates == pytest.approx([1, 1, 0.1, 0.01, 0.01])
+
+
+def test_a_run_keeps_the_best_weights_says_its_licence_and_is_evaluated(capture, tmp_path, capsys):
+    source = SourceSettings(capture=str(capture), license="CC-BY-NC-4.0")
+    # Two sources, as in fine-tuning: both validations stand below each other.
+    recipe = small("interhand", capture, sources=(source, replace(source, share=0.5)))
+    weights = train(recipe, tmp_path)
+    said = capsys.readouterr().out
+    assert "capture: MPJPE" in said and "capture_1: MPJPE" in said
+    (line,) = (weights.parent / "scores.jsonl").read_text().splitlines()
+    assert {"capture/mpjpe_mm", "capture_1/mpjpe_mm"} <= set(json.loads(line))
+    before = weights.read_bytes()
+    scores = weights.parent / "scores.jsonl"
+    scores.write_text(json.dumps({"capture/mpjpe_mm": 1e-6}) + "\n")  # better than any
+    train(replace(recipe, optimiser=replace(recipe.optimiser, minutes=0.03)), tmp_path)
+    assert weights.read_bytes() == before
+    (path,) = export(weights.parent, tmp_path / "onnx")
+    assert read_card(path).license == "CC-BY-NC-4.0" and read_card(path).kind == "both"
+    dataset = open_dataset(capture, "test")
+    said = predict_run(weights.parent, dataset, tmp_path / "said.jsonl", root_depth="own")
+    assert evaluate(dataset, said, "moon").scores.found == 1.0
+    assert "CC-BY-NC-4.0" in capsys.readouterr().out
+
+
+def test_only_the_real_data_set_marks_weights(capture, tmp_path):
+    assert licence_of(capture) == ""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real/annotations").symlink_to(capture / "annotations")
+    assert licence_of(tmp_path / "real") == "CC-BY-NC-4.0"
+    recipe = with_data(small("internet", capture), tmp_path / "real", "70/15/15")
+    assert recipe.license == "CC-BY-NC-4.0" and recipe.sources[0].split == "70/15/15"
+
+
+def test_what_is_missing_is_said_in_a_sentence(capture, tmp_path):
+    recipe = small("internet", capture)
+    with pytest.raises(ValueError, match="is not a folder"):
+        with_data(recipe, tmp_path / "nowhere", None)
+    lone = tmp_path / "lone"
+    (lone / "annotations").mkdir(parents=True)
+    (lone / "images").symlink_to(capture / "images")
+    (lone / "annotations/test").symlink_to(capture / "annotations/test")
+    with pytest.raises(ValueError, match=r"has no split train.*--split 70/15/15"):
+        training_batches(with_data(recipe, lone, None), 64)
+    with pytest.raises(ValueError, match="learns from captures"):
+        training_batches(replace(recipe, sources=(SourceSettings(shards="x"),)), 64)
+
+
+def test_an_interrupted_run_ends_as_every_verb_does(capture, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise SystemExit(1)  # what Lightning makes of Ctrl-C
+
+    monkeypatch.setattr("lightning.Trainer.fit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(small("internet", capture), tmp_path)
