@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import isfinite
+from numbers import Real
 
 import numpy as np
 
@@ -23,7 +25,7 @@ class Frame:
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
-        time_s: presentation time from the container.
+        time_s: presentation time from the container, a finite number.
         index: 0 for the first frame of the source.
         camera: intrinsics, if the source knows them.
     """
@@ -38,6 +40,16 @@ class Frame:
             raise ValueError(
                 f"a frame's image must be (H, W, 3) uint8 RGB, got {self.image.shape} "
                 f"{self.image.dtype}"
+            )
+        if not isinstance(self.time_s, Real):
+            raise TypeError(
+                f"a frame's time_s must be a number of seconds, got {self.time_s!r} "
+                f"({type(self.time_s).__name__}): convert it with float(...)"
+            )
+        if not isfinite(self.time_s):
+            raise ValueError(
+                f"a frame's time_s must be a finite number of seconds, got {self.time_s}: give "
+                "the time at which it is shown, or pass the bare image"
             )
 
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import dis
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import tyro
 
@@ -64,16 +66,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"knuckle {version('knuckle')}")
         return 0
     try:
-        verb = tyro.extras.subcommand_cli_from_dict(
-            VERBS,
-            prog="knuckle",
-            description="Hands in ordinary video: every knuckle, fingertip and wrist in 3D.",
-            args=arguments,
-            config=CONFIG,
-        )
+        with _told_to_whoever_reads():
+            verb = _parsed(arguments)
+    except BrokenPipeError:
+        return _reader_gone()
     except KeyboardInterrupt:
         return _interrupted()
     return run_verb(verb)
+
+
+def _parsed(arguments: Sequence[str]) -> Verb:
+    return tyro.extras.subcommand_cli_from_dict(
+        VERBS,
+        prog="knuckle",
+        description="Hands in ordinary video: every knuckle, fingertip and wrist in 3D.",
+        args=arguments,
+        config=CONFIG,
+    )
+
+
+@contextmanager
+def _told_to_whoever_reads() -> Iterator[None]:
+    """What is printed inside has left when it ends: at exit it is too late to say why it cannot."""
+    try:
+        yield
+    finally:
+        if sys.stdout is not None:  # closed by the shell
+            sys.stdout.flush()
 
 
 def run_verb(verb: Verb) -> int:
@@ -82,9 +101,12 @@ def run_verb(verb: Verb) -> int:
     from knuckle.video.errors import SourceError
 
     try:
-        return verb.run()
+        with _told_to_whoever_reads():
+            return verb.run()
     except (SourceError, OutputError) as error:
         return _fail(str(error))
+    except BrokenPipeError:
+        return _reader_gone()
     except (OSError, ValueError) as error:
         if os.environ.get("KNUCKLE_TRACEBACK"):
             raise
@@ -115,6 +137,13 @@ def _is_foreseen(error: Exception) -> bool:
     if trace is None or trace.tb_frame.f_globals.get("__name__", "").split(".")[0] != "knuckle":
         return False
     return trace.tb_frame.f_code.co_code[trace.tb_lasti] == dis.opmap["RAISE_VARARGS"]
+
+
+def _reader_gone() -> int:
+    """Whoever read the output, as ``head`` in a pipe, has enough: nothing more is said."""
+    with suppress(OSError, ValueError):  # what has not left goes nowhere, and without complaint
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_SIGNAL + signal.SIGPIPE
 
 
 def _interrupted() -> int:

@@ -6,6 +6,8 @@ would see it, so that from the camera's place each hand covers itself.
 
 from __future__ import annotations
 
+import errno
+import socket
 import time
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -77,6 +79,7 @@ class Stage(Closable):
             OutputError: the host is none of this machine's.
         """
         try:
+            check_host(settings)
             with redirect_stdout(StringIO()):  # it draws a box with its address even so
                 self.server = viser.ViserServer(
                     host=settings.host, port=settings.port, label=f"Knuckle: {title}", verbose=False
@@ -170,6 +173,21 @@ class Stage(Closable):
             with client.atomic():
                 client.camera.position = tuple(self._middle_m + offset)
                 client.camera.look_at = tuple(self._middle_m)
+
+
+def check_host(settings: StageSettings) -> None:
+    """Raise an ``OSError`` where nothing can be served: viser would wait for ever."""
+    places = socket.getaddrinfo(
+        settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    for family, kind, protocol, _, address in places:
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(address)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:  # then the next free port is taken
+                    raise
 
 
 class HandModel:
