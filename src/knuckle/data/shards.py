@@ -1,9 +1,9 @@
 """Samples packed into tar files in WebDataset's layout, for reading at the disk's speed.
 
 A sample is two or three members that follow each other: ``key.jpg``, ``key.map.png`` if there are
-masks, ``key.json``; dots and slashes of a key, which would end it, stand there as in URLs (``%2E``).
-Any WebDataset reader can read them. Shards are written under a temporary name
-and renamed when complete, so that a shard that exists is whole and an interrupted run can resume.
+masks, ``key.json``; dots and slashes of a key, which would end it, stand there as in URLs
+(``%2E``). Any WebDataset reader can read them. Shards are written under a temporary name and
+renamed when complete, so that a shard that exists is whole and an interrupted run can resume.
 """
 
 from __future__ import annotations
