@@ -8,13 +8,17 @@ RECIPE ?= recipes/keypoints.toml
 COUNT ?= 3000
 SEED ?= 0
 
-.PHONY: demo test lint web test-web test-browser test-dist fuzz benchmark train clean
+.PHONY: demo test test-lowest lint web test-web test-browser test-dist fuzz benchmark train clean
 
 demo: $(VENV)/runtime          ## track SOURCE=… (the shipped clip by default) and draw an overlay
 	$(BIN)/knuckle track $(SOURCE) --output $(OUT) --overlay
 
 test: $(VENV)/all lint         ## every test, the style and the arrows
 	$(BIN)/pytest -n 2
+
+test-lowest: .venv-lowest/done   ## what reads and writes, with the oldest libraries that are allowed
+	PYTHONPATH=src .venv-lowest/bin/python -m pytest tests/video tests/output
+	PYTHONPATH=src .venv-lowest/bin/python -m knuckle track $(SOURCE) --output build/lowest --overlay
 
 lint: $(VENV)/all
 	$(BIN)/ruff check src tests benchmarks examples tools web integration
@@ -46,7 +50,7 @@ train: $(VENV)/all             ## RECIPE=recipes/….toml
 	$(BIN)/knuckle train $(RECIPE)
 
 clean:
-	rm -rf build $(VENV) web/build web/node_modules src/knuckle/web/site
+	rm -rf build $(VENV) .venv-lowest web/build web/node_modules src/knuckle/web/site
 
 web/node_modules: web/package-lock.json
 	npm --prefix web ci --silent --ignore-scripts
@@ -56,6 +60,12 @@ web/node_modules: web/package-lock.json
 .venv-peers/done:
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/pip install -q mediapipe==0.10.21
+	touch $@
+
+.venv-lowest/done: pyproject.toml
+	$(PYTHON) -m venv .venv-lowest
+	$(PYTHON) tools/lowest_versions.py > .venv-lowest/requirements.txt
+	.venv-lowest/bin/pip install -q -r .venv-lowest/requirements.txt pytest hypothesis onnx pyarrow pillow
 	touch $@
 
 # Two stages, so that the demo never waits for the training libraries.

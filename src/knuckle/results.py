@@ -10,6 +10,7 @@ import json
 import math
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ class Frame:
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
-        time_s: presentation time from the container.
+        time_s: presentation time from the container, a finite number.
         index: 0 for the first frame of the source.
         camera: intrinsics, if the source knows them.
     """
@@ -44,6 +45,16 @@ class Frame:
             raise InputError(
                 f"a frame's image must be (H, W, 3) uint8 RGB, got {self.image.shape} "
                 f"{self.image.dtype}"
+            )
+        if not isinstance(self.time_s, Real):
+            raise TypeError(
+                f"a frame's time_s must be a number of seconds, got {self.time_s!r} "
+                f"({type(self.time_s).__name__}): convert it with float(...)"
+            )
+        if not math.isfinite(self.time_s):
+            raise InputError(
+                f"a frame's time_s must be a finite number of seconds, got {self.time_s}: give "
+                "the time at which it is shown, or pass the bare image"
             )
 
 

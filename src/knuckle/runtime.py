@@ -7,12 +7,15 @@ arrays can be trusted.
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -21,6 +24,9 @@ from knuckle.codec import DetectionCodec, NeighbourCodec
 from knuckle.errors import InputError, NotFoundError
 from knuckle.hand import N_JOINTS
 from knuckle.modelcard import KINDS, OWN_LICENSE, ModelCard
+
+#: A file or folder on the disk, or inside a zip.
+NetworkFile = Path | Traversable
 
 #: Axis whose length is not fixed by the contract: the batch, or the side of a map.
 _ANY = None
@@ -122,17 +128,19 @@ def signature_of(card: ModelCard) -> Signature:
 class Network:
     """One exported network, ready to run.
 
+    It can be copied, sent to another process, and used after a fork: it is opened again there.
+
     Attributes:
         card: what the file says about itself.
     """
 
-    def __init__(self, path: Path, kind: str, *, threads: int = 2) -> None:
+    def __init__(self, path: NetworkFile, kind: str, *, threads: int = 2) -> None:
         """Open and check a network.
 
         Args:
             path: the ONNX file.
             kind: ``detector``, ``keypoints``, ``lifter``, ``temporal`` or ``pair``.
-            threads: CPU threads that one run may use.
+            threads: CPU threads that one run may use; more than there are processors never help.
 
         Raises:
             FileNotFoundError: there is no such file.
@@ -144,7 +152,8 @@ class Network:
                 f"the {kind} network {path} does not exist; point weights_dir at a folder with "
                 f"{', '.join(f'{name}.onnx' for name in KINDS)}"
             )
-        self._session = _open_session(path, threads)
+        self._path, self._threads = path, threads
+        self._session, self._process = _open_session(path, threads), os.getpid()
         self.card = _card_of(self._session, path)
         if self.card.kind != kind:
             raise InputError(f"expected a {kind} network, {path} holds a {self.card.kind}")
@@ -161,26 +170,35 @@ class Network:
 
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Run a batch: arrays by the names of the contract in, arrays by name out."""
-        values = self._session.run(self._outputs, inputs)
+        values = self._here().run(self._outputs, inputs)
         return dict(zip(self._outputs, values, strict=True))
 
     def input_shape(self, name: str) -> tuple[int | None, ...]:
         """Shape of an input as the file declares it; None where an axis is free."""
-        declared = {item.name: item.shape for item in self._session.get_inputs()}[name]
+        declared = {item.name: item.shape for item in self._here().get_inputs()}[name]
         return tuple(n if isinstance(n, int) else None for n in declared)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the session, which belongs to one process."""
+        return self.__dict__ | {"_session": None}
+
+    def _here(self) -> ort.InferenceSession:
+        """The session of this process: a fork does not take its threads along."""
+        if self._session is None or os.getpid() != self._process:
+            self._session, self._process = _open_session(self._path, self._threads), os.getpid()
+        return self._session
 
 
 @contextmanager
-def weights_folder(weights_dir: str | Path | None) -> Iterator[Path]:
-    """The folder that holds the networks: the given one, or the one inside the package."""
-    if weights_dir is not None:
-        yield Path(weights_dir)
-        return
-    with resources.as_file(resources.files("knuckle") / "weights") as folder:
-        yield folder
+def weights_folder(weights_dir: str | Path | None) -> Iterator[NetworkFile]:
+    """The folder that holds the networks: the given one, or the one inside the package.
+
+    That one need not be on the disk: a package is also imported from a zip.
+    """
+    yield Path(weights_dir) if weights_dir is not None else resources.files("knuckle") / "weights"
 
 
-def read_card(path: Path) -> ModelCard:
+def read_card(path: NetworkFile) -> ModelCard:
     """What a network's file says about itself.
 
     Raises:
@@ -189,14 +207,16 @@ def read_card(path: Path) -> ModelCard:
     return _card_of(_open_session(path, threads=1), path)
 
 
-def _card_of(session: ort.InferenceSession, path: Path) -> ModelCard:
+def _card_of(session: ort.InferenceSession, path: NetworkFile) -> ModelCard:
     return ModelCard.from_metadata(session.get_modelmeta().custom_metadata_map, str(path))
 
 
-def _open_session(path: Path, threads: int) -> ort.InferenceSession:
+def _open_session(path: NetworkFile, threads: int) -> ort.InferenceSession:
     try:
         return ort.InferenceSession(
-            path, sess_options=_session_options(threads), providers=["CPUExecutionProvider"]
+            path if isinstance(path, Path) else path.read_bytes(),
+            sess_options=_session_options(threads),
+            providers=["CPUExecutionProvider"],
         )
     except Exception as error:  # ONNX Runtime has a class per status code and no common base
         raise InputError(
@@ -207,7 +227,7 @@ def _open_session(path: Path, threads: int) -> ort.InferenceSession:
 
 def _session_options(threads: int) -> ort.SessionOptions:
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = min(threads, os.cpu_count() or 1)
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
@@ -220,7 +240,7 @@ def _session_options(threads: int) -> ort.SessionOptions:
 
 
 def _check_tensors(
-    path: Path,
+    path: NetworkFile,
     role: str,
     expected: Mapping[str, TensorSpec],
     found: list[ort.NodeArg],

@@ -8,6 +8,7 @@ what is asked for.
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
@@ -23,7 +24,7 @@ from knuckle.output.npz import NpzSink
 from knuckle.progress import Progress, bar
 from knuckle.results import Frame, HandPose, TrackedHand
 from knuckle.track.offline import OfflineTrack
-from knuckle.video import Source
+from knuckle.video import Source, local_path
 
 FIRST_PASS = "first-pass"
 
@@ -83,6 +84,23 @@ def refuse_live(source: Source) -> None:
         raise InputError(
             f"--offline reads its source twice, but {source.info.name} is live: record it first, "
             "or leave --offline out"
+        )
+
+
+def refuse_pipe(source: str) -> None:
+    """Raise a ``ValueError`` if all that a source holds can be read only once.
+
+    To be asked before it is opened: that may wait for whoever fills the pipe, and takes from it.
+    """
+    path = Path(local_path(source))
+    try:
+        once = path.is_fifo() or path.is_socket() or path.is_char_device()
+    except (OSError, ValueError):
+        return  # opening it will say what is wrong
+    if once and not os.fspath(path).startswith("/dev/video"):
+        raise ValueError(
+            f"--offline reads its source twice, but {source} is a pipe, which gives everything "
+            "once: write the video into a file first, or leave --offline out"
         )
 
 

@@ -10,8 +10,10 @@ run ends, what it has computed is in its files.
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import tyro
 
@@ -69,24 +71,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"knuckle {version('knuckle')}")
         return 0
     try:
-        verb = tyro.extras.subcommand_cli_from_dict(
-            VERBS,
-            prog="knuckle",
-            description="Hands in ordinary video: every knuckle, fingertip and wrist in 3D.",
-            args=arguments,
-            config=CONFIG,
-        )
+        with _told_to_whoever_reads():
+            verb = _parsed(arguments)
+    except BrokenPipeError:
+        return _reader_gone()
     except KeyboardInterrupt:
         return _interrupted()
     return run_verb(verb)
 
 
+def _parsed(arguments: Sequence[str]) -> Verb:
+    return tyro.extras.subcommand_cli_from_dict(
+        VERBS,
+        prog="knuckle",
+        description="Hands in ordinary video: every knuckle, fingertip and wrist in 3D.",
+        args=arguments,
+        config=CONFIG,
+    )
+
+
+@contextmanager
+def _told_to_whoever_reads() -> Iterator[None]:
+    """What is printed inside has left when it ends: at exit it is too late to say why it cannot."""
+    try:
+        yield
+    finally:
+        if sys.stdout is not None:  # closed by the shell
+            sys.stdout.flush()
+
+
 def run_verb(verb: Verb) -> int:
     """Run a verb; turn what users can put right into one sentence and an exit code."""
     try:
-        return verb.run()
+        with _told_to_whoever_reads():
+            return verb.run()
     except KnuckleError as error:
         return _fail(str(error))
+    except BrokenPipeError:
+        return _reader_gone()
     except (OSError, ValueError) as error:
         if os.environ.get("KNUCKLE_TRACEBACK"):
             raise
@@ -107,6 +129,13 @@ def _sentence_of(error: OSError | ValueError) -> str:
         where = f"cannot read or write {error.filename}" if error.filename else "file trouble"
         return f"{where} ({reason}): check the path, its permissions and the space on the disk"
     return f"{error} (KNUCKLE_TRACEBACK=1 shows where)"
+
+
+def _reader_gone() -> int:
+    """Whoever read the output, as ``head`` in a pipe, has enough: nothing more is said."""
+    with suppress(OSError, ValueError):  # what has not left goes nowhere, and without complaint
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_SIGNAL + signal.SIGPIPE
 
 
 def _interrupted() -> int:

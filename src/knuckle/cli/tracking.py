@@ -66,11 +66,13 @@ class Track:
         from knuckle.job import open_sinks, run
         from knuckle.output import RunInfo
         from knuckle.progress import Progress
-        from knuckle.two_pass import run_offline
+        from knuckle.two_pass import refuse_pipe, run_offline
         from knuckle.video import open_source
 
         if self.raw and self.offline:
             raise InputError("--raw and --offline contradict each other: give one of them")
+        if self.offline:
+            refuse_pipe(self.source)
         camera = load_camera(self.camera)
         raw = self.raw or self.offline
         tracker = _tracker(self, raw=raw, hand_length_mm=self.hand_length_mm)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -246,5 +245,5 @@ def complete_networks(given: Path, folder: Path) -> Path:
         of_kind |= {read_card(path).kind: path for path in networks}
         for kind, path in of_kind.items():
             if path != folder / f"{kind}.onnx":
-                shutil.copyfile(path, folder / f"{kind}.onnx")
+                (folder / f"{kind}.onnx").write_bytes(path.read_bytes())
     return folder

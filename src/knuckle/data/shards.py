@@ -1,8 +1,9 @@
 """Samples packed into tar files in WebDataset's layout, for reading at the disk's speed.
 
 A sample is two or three members that follow each other: ``key.jpg``, ``key.map.png`` if there are
-masks, ``key.json``. Any WebDataset reader can read them. Shards are written under a temporary name
-and renamed when complete, so that a shard that exists is whole and an interrupted run can resume.
+masks, ``key.json``; dots and slashes of a key, which would end it, stand there as in URLs
+(``%2E``). Any WebDataset reader can read them. Shards are written under a temporary name and
+renamed when complete, so that a shard that exists is whole and an interrupted run can resume.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from urllib.parse import unquote
 
 import cv2
 import numpy as np
@@ -59,7 +61,7 @@ def read_shard(path: Path) -> Iterator[Sample]:
             key, _, kind = info.name.partition(".")
             members[kind] = stream.read()
             if kind == "json":  # always the last member of a sample
-                yield decode(key, members)
+                yield decode(unquote(key), members)
                 members = {}
 
 
@@ -88,13 +90,12 @@ def read(
 
 def _members(sample: Sample, quality: int) -> Iterator[tuple[str, bytes]]:
     """The files of one sample, as (name, content), the labels last."""
-    if "." in sample.key or "/" in sample.key:
-        raise InputError(f"a sample's key may contain neither '.' nor '/', got {sample.key!r}")
+    key = _quoted(sample.key)
     bgr = cv2.cvtColor(sample.image, cv2.COLOR_RGB2BGR)
     jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    yield f"{sample.key}.jpg", jpeg.tobytes()
+    yield f"{key}.jpg", jpeg.tobytes()
     if sample.hand_map is not None:
-        yield f"{sample.key}.map.png", cv2.imencode(".png", sample.hand_map)[1].tobytes()
+        yield f"{key}.map.png", cv2.imencode(".png", sample.hand_map)[1].tobytes()
     labels = {
         "hands": [_hand_to_json(hand) for hand in sample.hands],
         "camera": asdict(sample.camera) if sample.camera else None,
@@ -103,7 +104,12 @@ def _members(sample: Sample, quality: int) -> Iterator[tuple[str, bytes]]:
         "group": sample.group,
         "derived": list(sample.derived),
     }
-    yield f"{sample.key}.json", json.dumps(labels).encode()
+    yield f"{key}.json", json.dumps(labels).encode()
+
+
+def _quoted(key: str) -> str:
+    """A key as the name of a member; ``urllib.parse.unquote`` undoes it."""
+    return key.replace("%", "%25").replace(".", "%2E").replace("/", "%2F")
 
 
 def decode(key: str, members: dict[str, bytes]) -> Sample:

@@ -144,6 +144,7 @@ class BothHands(nn.Module):
             rays=rays.unflatten(1, (len(SIDES), N_JOINTS)),
         )
 
+
 def _each(context: Tensor) -> Tensor:
     """(N, C) -> (N, 42, C)."""
     return context[:, None].expand(-1, _BOTH, -1)

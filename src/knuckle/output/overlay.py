@@ -22,6 +22,8 @@ CODECS: dict[str, dict[str, str]] = {
     "libx264": {"preset": "superfast", "crf": "21", "tune": "zerolatency"},
     "mpeg4": {"qmin": "2", "qmax": "4"},
 }
+#: Longest side that each takes, px; a larger picture makes a smaller overlay.
+_LONGEST_PX = {"libx264": 16384, "mpeg4": 8190}
 #: Every usual frame rate divides it, and MPEG-4 part 2 takes nothing beyond 65,535.
 _TIME_BASE = Fraction(1, 60_000)
 #: Colours are converted and labelled as those of HD video: players guess where there is no label.
@@ -35,21 +37,21 @@ class OverlaySink(Sink):
     """An MP4 of the size and times of the source, without its sound.
 
     A side of odd length gets one more row or column; a picture of another size than the first (in
-    a folder of images) is scaled into it.
+    a folder of images) is scaled into it. What is larger than the encoder takes is made smaller.
     """
 
     filename = "overlay.mp4"
     needs_pictures = True
 
     def _open(self) -> None:
-        width, height = self.info.size
-        self._size = (width + width % 2, height + height % 2)
+        codec = next(name for name in CODECS if name in av.codecs_available)
+        self._size = _encoded_size(*self.info.size, longest_px=_LONGEST_PX[codec])
         self._start_s: float | None = None
         self._last_pts = -1
         self._to_yuv = VideoReformatter()
         self.path.open("wb").close()  # libav would only find out later that it cannot
-        self._container: OutputContainer = av.open(str(self.path), "w", options=dict(_MUXER))
-        self._stream = _add_stream(self._container, self._size, self.info.fps)
+        self._container: OutputContainer = av.open(f"file:{self.path}", "w", options=dict(_MUXER))
+        self._stream = _add_stream(self._container, codec, self._size, self.info.fps)
 
     def _write(self, frame: Frame, hands: Sequence[HandPose]) -> None:
         self.encode(draw_hands(frame.image, hands), frame.time_s)
@@ -80,10 +82,16 @@ class OverlaySink(Sink):
             self._container.close()
 
 
+def _encoded_size(width: int, height: int, *, longest_px: int) -> tuple[int, int]:
+    """Even width and height, scaled down where a side is longer than that."""
+    scale = min(longest_px / max(width, height), 1.0)
+    width, height = max(int(width * scale), 1), max(int(height * scale), 1)
+    return width + width % 2, height + height % 2
+
+
 def _add_stream(
-    container: OutputContainer, size: tuple[int, int], fps: float | None
+    container: OutputContainer, codec: str, size: tuple[int, int], fps: float | None
 ) -> VideoStream:
-    codec = next(name for name in CODECS if name in av.codecs_available)
     rate = Fraction(fps or 30).limit_denominator(1001)
     options = dict(CODECS[codec])
     stream = cast(VideoStream, container.add_stream(codec, rate=rate, options=options))

@@ -20,6 +20,8 @@ from knuckle.results import Frame, HandPose
 
 #: A box does not say which way is up; these are tried. The second look finds the exact angle.
 _BOX_ANGLES = (0.0, np.pi / 2, np.pi, -np.pi / 2)
+#: The looks at so many boxes are kept at a time, eight at each.
+_BOXES_AT_ONCE = 16
 
 
 class HandEstimator:
@@ -104,7 +106,13 @@ class HandEstimator:
         return with_sides_reconsidered(stages, image, hands)
 
     def _look_into(self, image: np.ndarray, boxes_xyxy: np.ndarray) -> Keypoints:
-        """One hand per box: both sides and four directions are tried, the likeliest is kept."""
+        """One hand per box."""
+        starts = range(0, len(boxes_xyxy), _BOXES_AT_ONCE)
+        few = (self._likeliest(image, boxes_xyxy[k : k + _BOXES_AT_ONCE]) for k in starts)
+        return self._stages.look_again(image, Keypoints.concatenate(*few))
+
+    def _likeliest(self, image: np.ndarray, boxes_xyxy: np.ndarray) -> Keypoints:
+        """One look per box: both sides and four directions are tried, the likeliest is kept."""
         stages = self._stages
         guesses = [(side, angle) for side in SIDES for angle in _BOX_ANGLES]
         crops = [
@@ -115,7 +123,7 @@ class HandEstimator:
         all_looks = stages.look(image, crops)
         trust = all_looks.trust.reshape(len(guesses), len(boxes_xyxy))
         likeliest = trust.argmax(axis=0) * len(boxes_xyxy) + np.arange(len(boxes_xyxy))
-        return stages.look_again(image, all_looks.take(likeliest))
+        return all_looks.take(likeliest)
 
 
 def check_boxes(boxes_xyxy: np.ndarray) -> np.ndarray:

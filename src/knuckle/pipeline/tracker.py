@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +19,7 @@ from knuckle.pose import Keypoints
 from knuckle.pose.duplicates import extent_px, same_hand, without_duplicates
 from knuckle.results import Frame, HandPose, TrackedHand
 from knuckle.track.association import assign, is_beside, is_piece, share_inside
-from knuckle.track.track import Track
+from knuckle.track.track import Numbers, Track
 
 #: A hand has left when fewer of its joints than this lie inside the frame.
 _LEAST_INSIDE = 0.25
@@ -89,7 +88,7 @@ class HandTracker:
         """
         self.settings = with_options(settings or TrackerSettings(), options)
         self._stages = Stages(self.settings)
-        self._numbers = itertools.count()
+        self._numbers = Numbers()
         self.reset()
 
     @property
@@ -100,7 +99,7 @@ class HandTracker:
     def reset(self, *, renumber: bool = False) -> None:
         """Forget everything, as before the first frame; ids go on counting, unless ``renumber``."""
         if renumber:
-            self._numbers = itertools.count()
+            self._numbers = Numbers()
         self._tracks: list[Track] = []
         self._search = Search(self._stages, self.settings)
         self._time_s: float | None = None

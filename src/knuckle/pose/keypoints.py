@@ -13,6 +13,8 @@ from knuckle.crop import Crop
 from knuckle.hand import N_JOINTS, Side, other_side
 from knuckle.runtime import Network
 
+#: So many crops are looked at together: more are no faster and only take memory.
+_MOST_AT_ONCE = 16
 #: Joints so near to the border of a crop, as a share of its side, may be cut off.
 _RIM = 0.05
 #: Two looks whose joints are so far apart, as a share of the hand, are at different hands.
@@ -237,7 +239,7 @@ def _clear_of_rim(looks: Keypoints, index: int) -> np.ndarray:
 
 
 class KeypointEstimator:
-    """A keypoint network; all crops of a frame are one batch."""
+    """A keypoint network; the crops of a frame are one batch, or a few if they are many."""
 
     def __init__(self, network: Network) -> None:
         """Use a network of kind ``keypoints``."""
@@ -255,6 +257,10 @@ class KeypointEstimator:
 
     def __call__(self, image: np.ndarray, crops: Sequence[Crop]) -> Keypoints:
         """Look at crops of an image (H, W, 3) uint8 RGB."""
+        starts = range(0, len(crops), _MOST_AT_ONCE)
+        if len(starts) > 1:
+            batches = (crops[start : start + _MOST_AT_ONCE] for start in starts)
+            return Keypoints.concatenate(*(self(image, batch) for batch in batches))
         size = self.crop_size
         pixels = np.empty((len(crops), size, size, 3), np.uint8)
         for i, crop in enumerate(crops):

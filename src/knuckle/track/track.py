@@ -32,6 +32,20 @@ _OTHER_SIDE = -3 * _VOTE
 Smoother = Callable[[HandPose, float], tuple[np.ndarray, np.ndarray]]
 
 
+class Numbers:
+    """0, 1, 2, … as ``itertools.count``, which can no longer be pickled."""
+
+    def __init__(self) -> None:
+        self._next = 0
+
+    def __iter__(self) -> Numbers:
+        return self
+
+    def __next__(self) -> int:
+        self._next += 1
+        return self._next - 1
+
+
 class Track:
     """What is known about one hand.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import unquote
 
 from knuckle.camera import Camera
 from knuckle.video import file, folder, image, stream, webcam
@@ -30,6 +31,7 @@ __all__ = [
     "SourceNotFoundError",
     "SourceOptions",
     "SourceUnreadableError",
+    "local_path",
     "open_source",
 ]
 
@@ -61,7 +63,7 @@ def open_source(
 
     Args:
         source: a video file, a folder of images, an image, the index of a camera (``0`` or
-            ``"0"``), a device such as ``/dev/video0``, or the URL of a stream.
+            ``"0"``), a device such as ``/dev/video0``, or the URL of a stream or of a file.
         camera: intrinsics of the upright picture, handed on with every frame.
         fps: frame rate of a folder of images (default 30) or the one asked of a camera.
 
@@ -73,7 +75,7 @@ def open_source(
         SourceError: it is missing, unreadable or empty; see ``video.errors``.
         ValueError: an fps was given for something that brings its own.
     """
-    name = str(source)
+    name = local_path(str(source))
     if not name:
         raise SourceNotFoundError(
             "the source has no name: expected a video file, a folder of images, an image, a camera "
@@ -82,3 +84,13 @@ def open_source(
     options = SourceOptions(camera, fps)
     kind = next(kind for kind in SOURCES.values() if kind.accepts(name))
     return kind.open_source(name, options)
+
+
+def local_path(source: str) -> str:
+    """The path that a ``file:`` URL stands for, as of ``Path.as_uri``; anything else as it is."""
+    scheme, _, rest = source.partition(":")
+    if scheme.lower() != "file" or not rest.startswith("/"):
+        return source
+    path = rest.removeprefix("//").removeprefix("localhost")
+    # People also write a path behind file:// as it stands.
+    return path if Path(path).exists() else unquote(path)

@@ -7,6 +7,7 @@ pixels, in 8-bit RGB whatever the codec, depth and colour matrix of the file.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import av
@@ -26,6 +27,11 @@ DECODE_ERRORS = (av.error.FFmpegError, OSError)
 _NO_TIMESTAMPS = 0x80
 #: Frames are nearer in time than this, or there was a pause.
 _LEAP_S = 1.0
+
+
+def file_name(path: str | Path) -> str:
+    """A file as libav must be told of it: what stands before a colon would be its protocol."""
+    return f"file:{path}"
 
 
 def pictures(
@@ -144,16 +150,25 @@ class Deinterlacer:
     def __init__(self, stream: VideoStream) -> None:
         self._stream = stream
         self._graph: av.filter.Graph | None = None
+        self._kind: tuple[int, int, str] | None = None
 
     def __call__(self, frame: VideoFrame | None) -> Iterator[VideoFrame]:
         """Frames that are ready once ``frame`` is in; None flushes."""
+        if self._graph is not None and frame is not None and _kind_of(frame) != self._kind:
+            yield from self._filtered(None)  # a graph takes frames of one size and format
+            self._graph = None
         if self._graph is None:
             if frame is None:
                 return
             if not frame.interlaced_frame:
                 yield frame
                 return
-            self._graph = _deinterlacing_graph(self._stream)
+            self._graph = _deinterlacing_graph(self._stream, frame)
+            self._kind = _kind_of(frame)
+        yield from self._filtered(frame)
+
+    def _filtered(self, frame: VideoFrame | None) -> Iterator[VideoFrame]:
+        assert self._graph is not None
         self._graph.vpush(frame)
         while True:
             try:
@@ -162,9 +177,18 @@ class Deinterlacer:
                 return
 
 
-def _deinterlacing_graph(stream: VideoStream) -> av.filter.Graph:
+def _kind_of(frame: VideoFrame) -> tuple[int, int, str]:
+    return frame.width, frame.height, frame.format.name
+
+
+def _deinterlacing_graph(stream: VideoStream, first: VideoFrame) -> av.filter.Graph:
     graph = av.filter.Graph()
-    source = graph.add_buffer(template=stream)
+    source = graph.add_buffer(
+        width=first.width,
+        height=first.height,
+        format=first.format,
+        time_base=first.time_base or stream.time_base,
+    )
     # One frame out per frame in, and only frames that are marked as interlaced are touched.
     bwdif = graph.add("bwdif", "mode=send_frame:deint=interlaced")
     sink = graph.add("buffersink")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +14,13 @@ from av.video.stream import VideoStream
 
 from knuckle.errors import InputError
 from knuckle.results import Frame
-from knuckle.video.decode import DECODE_ERRORS, brings_times, frame_rate, pictures
+from knuckle.video.decode import (
+    DECODE_ERRORS,
+    brings_times,
+    file_name,
+    frame_rate,
+    pictures,
+)
 from knuckle.video.errors import (
     SourceBrokenError,
     SourceEmptyError,
@@ -37,7 +44,7 @@ def open_source(source: str, options: SourceOptions) -> Source:
             "camera index or a stream URL: check the path"
         )
     try:
-        container = av.open(str(path))
+        container = av.open(file_name(path))
     except DECODE_ERRORS as error:
         raise SourceUnreadableError(_why_unreadable(path, error)) from None
     return from_container(container, source, options)
@@ -143,6 +150,17 @@ def declared_end_s(container: InputContainer, stream: VideoStream) -> float | No
 
 
 def _why_unreadable(path: Path, error: Exception) -> str:
+    reason = (getattr(error, "strerror", None) or str(error)).lower()
+    if not path.is_file():  # opening a pipe once more may wait for ever
+        return (
+            f"{path} gives no video that can be read ({reason}): through a pipe expected a format "
+            "that is read from start to end, such as .mkv or .ts; give an .mp4 as a file"
+        )
+    if not os.access(path, os.R_OK):
+        return (
+            f"{path} cannot be opened ({reason}): expected a video that this user may read; change "
+            "its permissions"
+        )
     if path.stat().st_size == 0:
         return f"{path} is empty (0 bytes): expected a video; record or copy it again"
     with path.open("rb") as file:
@@ -151,7 +169,6 @@ def _why_unreadable(path: Path, error: Exception) -> str:
                 f"{path} is an MP4 without its index: the recording or the copy was cut off "
                 "before its end; copy it again, or rebuild the index with a repair tool"
             )
-    reason = (getattr(error, "strerror", None) or str(error)).lower()
     return (
         f"{path} is not a video that can be read ({reason}): expected a file such as .mp4, .mov, "
         ".mkv, .webm or .avi; check that it plays in a video player"

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from knuckle.results import Frame
-from knuckle.video.errors import SourceEmptyError, SourceUnreadableError
+from knuckle.video.errors import SourceEmptyError, SourceError, SourceUnreadableError
 from knuckle.video.image import is_image, read_image
 from knuckle.video.source import Losses, Source, SourceInfo, SourceOptions
 
@@ -36,7 +36,13 @@ def open_source(source: str, options: SourceOptions) -> Source:
 
 def images_in(folder: Path) -> list[Path]:
     """The folder's images in natural order: 2 before 10, hidden files left out."""
-    entries = list(folder.iterdir())
+    try:
+        entries = list(folder.iterdir())
+    except OSError as error:
+        raise SourceUnreadableError(
+            f"the folder {folder} cannot be opened ({(error.strerror or str(error)).lower()}): "
+            "expected one that this user may read; change its permissions"
+        ) from None
     paths = [path for path in entries if is_image(path) and not path.name.startswith(".")]
     if not paths:
         raise SourceEmptyError(
@@ -57,7 +63,7 @@ def _first_readable(paths: Sequence[Path], source: str) -> np.ndarray:
     for path in paths:
         try:
             return read_image(path)
-        except SourceUnreadableError:
+        except SourceError:  # no image, no permission, a link to nothing
             continue
     raise SourceEmptyError(
         f"{source} holds {len(paths)} images and none can be read: check that they open in an "
@@ -71,7 +77,7 @@ def _frames(
     for index, path in enumerate(paths):
         try:
             image = read_image(path)
-        except SourceUnreadableError:
+        except SourceError:  # no image, no permission, a link to nothing
             losses.damaged += 1
             continue
         yield Frame(image, index / fps, index, options.camera)

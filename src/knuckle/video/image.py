@@ -59,14 +59,20 @@ def read_image(path: Path) -> np.ndarray:
 
     Raises:
         SourceNotFoundError: there is no such file.
-        SourceUnreadableError: it is not an image that OpenCV can decode.
+        SourceUnreadableError: it is not an image that OpenCV can decode, or may not be opened.
     """
     if not path.is_file():
         raise SourceNotFoundError(f"{path} does not exist; expected an image: check the path")
     bgr = None
-    data = np.fromfile(path, dtype=np.uint8)  # imread cannot open every name on every system
     try:
-        check_picture(data[:_HEAD], path)
+        data = np.fromfile(path, dtype=np.uint8)  # imread cannot open every name on every system
+    except OSError as error:
+        raise SourceUnreadableError(
+            f"{path} cannot be opened ({(error.strerror or str(error)).lower()}): expected an "
+            "image that this user may read; change its permissions"
+        ) from None
+    try:
+        check_picture(data[:_HEAD].tobytes(), path)
     except InputError as error:
         raise SourceUnreadableError(str(error)) from None
     with quiet_opencv(), suppress(cv2.error):  # too many pixels for its limits

@@ -7,14 +7,17 @@ from contextlib import contextmanager
 
 import cv2
 
+#: Older builds of OpenCV have these calls in its main module.
+_LOGGING = getattr(cv2.utils, "logging", cv2)
+_SILENT = 0
+
 
 @contextmanager
 def quiet_opencv() -> Iterator[None]:
     """Nothing is logged inside; cameras that are not there and odd images would be, at length."""
-    logging = cv2.utils.logging
-    level = logging.getLogLevel()
-    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    level = _LOGGING.getLogLevel()
+    _LOGGING.setLogLevel(_SILENT)
     try:
         yield
     finally:
-        logging.setLogLevel(level)
+        _LOGGING.setLogLevel(level)

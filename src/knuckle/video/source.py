@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
+from typing import NoReturn
 
 from knuckle.camera import Camera
 from knuckle.closable import Closable
 from knuckle.errors import InputError
 from knuckle.results import Frame
 from knuckle.video.background import Background
+from knuckle.video.errors import SourceError
 
 #: Decoded frames that wait for the tracker: enough to even out keyframes, 25 MB at 1080p.
 FRAMES_AHEAD = 4
@@ -83,6 +86,7 @@ class Source(Closable):
 
     Raises:
         SourceBrokenError: while iterating, after the last good frame, if it breaks off.
+        SourceError: while iterating, in a process that was forked after it was opened.
     """
 
     def __init__(
@@ -90,6 +94,7 @@ class Source(Closable):
     ) -> None:
         self.info = info
         self._losses = losses
+        self._process = os.getpid()
         self._background = Background(frames, depth=FRAMES_AHEAD, newest=info.live)
         # A thread that still decodes when Python ends takes the process down with it.
         weakref.finalize(self, self._background.close)
@@ -98,7 +103,18 @@ class Source(Closable):
         return self
 
     def __next__(self) -> Frame:
+        if os.getpid() != self._process:  # a fork takes no threads along: nobody decodes here
+            raise SourceError(
+                f"{self.info.name} was opened in another process: expected to be read where it "
+                "was opened; open the source in this one, after the fork"
+            )
         return next(self._background)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"the source {self.info.name} cannot be copied or sent to another process: send its "
+            "name, and open it there"
+        )
 
     def __length_hint__(self) -> int:
         """Estimate of the frames in all, for ``operator.length_hint`` and progress bars."""

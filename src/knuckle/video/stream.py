@@ -24,6 +24,8 @@ from knuckle.video.source import Losses, Source, SourceInfo, SourceOptions, resu
 _PAUSE_S = 0.1
 #: Formats without timestamps, for which libav invents 25 frames a second.
 UNTIMED = frozenset({"mpjpeg", "mjpeg"})
+#: Formats whose file is only a list of the files with the pictures: its length is not the video's.
+_PLAYLISTS = frozenset({"hls", "applehttp", "dash", "sdp", "concat"})
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def open_source(source: str, options: SourceOptions, patience: Patience | None =
             f"{name} does not answer with a video ({found}): expected an RTSP or HTTP stream; "
             f"{_what_next(error)}"
         ) from None
-    if container.duration:
+    if _has_an_end(container):
         return file.from_container(container, name, options)
     if options.fps is not None:
         container.close()
@@ -81,6 +83,13 @@ def open_source(source: str, options: SourceOptions, patience: Patience | None =
     height, width = first.image.shape[:2]
     info = SourceInfo(name, (width, height), float(rate) if rate else None, live=True)
     return Source(info, resumed(first, frames), losses)
+
+
+def _has_an_end(container: InputContainer) -> bool:
+    """Whether it is a file: the header tells its duration, or the server its length in bytes."""
+    if container.duration:
+        return True
+    return container.size > 0 and _PLAYLISTS.isdisjoint(container.format.name.split(","))
 
 
 def _reason(error: Exception) -> str:

@@ -16,6 +16,8 @@ from knuckle.video.errors import SourceBrokenError, SourceNotFoundError
 from knuckle.video.quiet import quiet_opencv
 from knuckle.video.source import Losses, Source, SourceInfo, SourceOptions
 
+#: Indices have no more digits than this; OpenCV takes no number beyond 31 bits.
+_MAX_DIGITS = 9
 #: Reads in a row that may fail before a camera counts as gone: about a second of pauses.
 _MAX_FAILURES = 30
 _PAUSE_S = 0.03
@@ -29,6 +31,11 @@ def accepts(source: str) -> bool:
 
 def open_source(source: str, options: SourceOptions) -> Source:
     """Open a camera and wait for its first picture. Time counts from that picture."""
+    if len(re.sub(r"\D", "", source).lstrip("0")) > _MAX_DIGITS:
+        raise SourceNotFoundError(
+            f"there is no camera {source:.40}: expected the index of one, counted from 0, or a "
+            "device such as /dev/video0; a file of that name is ./NAME"
+        )
     with quiet_opencv():
         capture = cv2.VideoCapture(int(source) if source.isdecimal() else source)
         if options.fps is not None:

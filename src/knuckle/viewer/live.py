@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from knuckle.camera import Camera
 from knuckle.job import Summary, Tracker, run
@@ -13,6 +14,9 @@ from knuckle.output import Sink
 from knuckle.results import Frame, HandPose
 from knuckle.video import Source
 from knuckle.viewer.stage import Stage, StageSettings
+
+#: How often a page that shows a picture looks at the clock.
+_STILL_S = 0.5
 
 
 def live(
@@ -50,11 +54,21 @@ def live(
             stage.show(frame.image, hands, camera, f"{pace}{dropped}{recorded}")
 
         summary = run(source, track, sinks, on_frame=show)
+        if source.info.n_frames == 1 and not (summary.signal_number or summary.error):
+            summary.signal_number = _shown_until_interrupted()
         stage.say_last(
             f"**{_why_it_ended(summary)}** after {summary.n_frames} frames. "
             "`knuckle live` again, and this page goes on."
         )
         return summary
+
+
+def _shown_until_interrupted() -> int:
+    """A picture has ended as soon as it is there: it stays on the page. Returns the signal."""
+    with suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(_STILL_S)
+    return signal.SIGINT
 
 
 def _why_it_ended(summary: Summary) -> str:
