@@ -19,6 +19,10 @@ import numpy as np
 ASSUMED_DIAGONAL_FOV_DEG = 65.0
 #: Enough for 1e-6 px with the distortion of ordinary lenses.
 _UNDISTORT_STEPS = 30
+#: Newton's steps from a fisheye's picture to the angle off its axis; five are exact.
+_FISHEYE_STEPS = 10
+#: A fisheye sees beyond it, but a direction (x/z, y/z) cannot say so.
+_WIDEST_ANGLE = math.radians(89.0)
 #: Far outside the picture a distorted ray may have no origin; none is sought beyond this (72°).
 _WIDEST_RAY = 3.0
 #: What a picture may span with a pinhole camera, degrees: from one pixel of a long lens on. Focal
@@ -28,12 +32,14 @@ _LEAST_SPAN_DEG, _MOST_SPAN_DEG = 0.01, 160.0
 
 @dataclass(frozen=True)
 class Camera:
-    """Intrinsics of a pinhole camera, with OpenCV's distortion if there is any.
+    """Intrinsics of a camera: a pinhole with OpenCV's distortion if there is any, or a fisheye.
 
     Attributes:
         fx, fy: focal lengths, px.
         cx, cy: principal point, px.
-        distortion: OpenCV's (k1, k2, p1, p2[, k3[, k4, k5, k6]]), empty for none.
+        distortion: OpenCV's (k1, k2, p1, p2[, k3[, k4, k5, k6]]), empty for none; of a fisheye
+            (k1, k2, k3, k4).
+        fisheye: the lens maps angles, as OpenCV's fisheye model (Kannala and Brandt 2006) has it.
         assumed: True where nobody gave these numbers and Knuckle guessed the field of view:
             then absolute depth is only as good as the guess.
     """
@@ -44,6 +50,7 @@ class Camera:
     cy: float
     distortion: tuple[float, ...] = ()
     assumed: bool = False
+    fisheye: bool = False
 
     def __post_init__(self) -> None:
         numbers = (self.fx, self.fy, self.cx, self.cy, *self.distortion)
@@ -59,6 +66,10 @@ class Camera:
             raise ValueError(
                 f"focal lengths must be positive, got fx={self.fx}, fy={self.fy}: give them in "
                 "pixels, or leave the camera out and a field of view of 65° is assumed"
+            )
+        if self.fisheye and len(self.distortion) not in (0, 4):
+            raise ValueError(
+                f"a fisheye has 0 or 4 distortion coefficients, got {len(self.distortion)}"
             )
         if len(self.distortion) not in (0, 4, 5, 8):
             raise ValueError(
@@ -116,7 +127,13 @@ class Camera:
 
     @classmethod
     def load(cls, path: str | Path) -> Camera:
-        """Read ``{"fx":…, "fy":…, "cx":…, "cy":…, "distortion": […]}`` from a JSON file."""
+        """Read ``{"fx":…, "fy":…, "cx":…, "cy":…, "distortion": […]}`` from a JSON file.
+
+        ``"fisheye": true`` says which model the distortion belongs to.
+
+        Raises:
+            FileNotFoundError, ValueError: it is missing, or holds no camera.
+        """
         path = Path(path)
         try:
             values = json.loads(path.read_text())
@@ -127,23 +144,24 @@ class Camera:
             ) from None
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"camera file {path} is not JSON: {error}") from None
-        known = {"fx", "fy", "cx", "cy", "distortion"}
-        if not isinstance(values, dict) or not known - {"distortion"} <= set(values) <= known:
+        needed, known = {"fx", "fy", "cx", "cy"}, {"fx", "fy", "cx", "cy", "distortion", "fisheye"}
+        if not isinstance(values, dict) or not needed <= set(values) <= known:
             raise ValueError(
                 f"camera file {path} must be an object with fx, fy, cx, cy and, if it has any, "
-                f"distortion; got {values!r:.80}"
+                f"distortion (and fisheye); got {values!r:.80}"
             )
         try:
             fx, fy, cx, cy = (float(values[key]) for key in ("fx", "fy", "cx", "cy"))
             distortion = tuple(float(k) for k in values.get("distortion", ()))
-            return cls(fx, fy, cx, cy, distortion)
+            return cls(fx, fy, cx, cy, distortion, fisheye=bool(values.get("fisheye", False)))
         except (TypeError, ValueError) as error:
             raise ValueError(f"camera file {path} must hold a camera's numbers: {error}") from None
 
     def save(self, path: str | Path) -> None:
         """Write the JSON that ``load`` reads."""
         values = {"fx": self.fx, "fy": self.fy, "cx": self.cx, "cy": self.cy}
-        Path(path).write_text(json.dumps({**values, "distortion": list(self.distortion)}) + "\n")
+        lens = {"distortion": list(self.distortion)} | ({"fisheye": True} if self.fisheye else {})
+        Path(path).write_text(json.dumps({**values, **lens}) + "\n")
 
     @cached_property
     def matrix(self) -> np.ndarray:
@@ -163,16 +181,20 @@ class Camera:
     def pixels_from_rays(self, rays: np.ndarray) -> np.ndarray:
         """Pixels of directions (x/z, y/z): (..., 2) -> (..., 2) px."""
         rays = np.asarray(rays, dtype=np.float64)
-        if self.distortion:
+        if self.fisheye:
+            rays = self._bend(rays)
+        elif self.distortion:
             rays = self._distort(rays)
         return rays * (self.fx, self.fy) + (self.cx, self.cy)
 
     def rays(self, points_px: np.ndarray) -> np.ndarray:
         """Directions (x/z, y/z) that meet the given pixels: (..., 2) px -> (..., 2)."""
         points_px = np.asarray(points_px, dtype=np.float64)
-        if not self.distortion:
-            return (points_px - (self.cx, self.cy)) / (self.fx, self.fy)
         distorted = (points_px - (self.cx, self.cy)) / (self.fx, self.fy)
+        if self.fisheye:
+            return self._straighten(distorted)
+        if not self.distortion:
+            return distorted
         rays = distorted
         for _ in range(_UNDISTORT_STEPS):  # fixed point of: undistorted + its distortion = given
             before, rays = rays, distorted - (self._distort(rays) - rays)
@@ -219,6 +241,32 @@ class Camera:
             ],
             axis=-1,
         )
+
+    def _bend(self, rays: np.ndarray) -> np.ndarray:
+        """OpenCV's fisheye model: directions -> the place on the sensor, (..., 2) -> (..., 2)."""
+        radius = np.linalg.norm(rays, axis=-1)
+        bent = self._fisheye_radius(np.arctan(radius))
+        return rays * np.where(radius > 0, bent / np.where(radius > 0, radius, 1), 1)[..., None]
+
+    def _straighten(self, places: np.ndarray) -> np.ndarray:
+        """The inverse of ``_bend``, by Newton's method on the angle off the axis."""
+        radius = np.linalg.norm(places, axis=-1)
+        angle = np.minimum(radius, _WIDEST_ANGLE)
+        k1, k2, k3, k4 = self.distortion or (0.0,) * 4
+        for _ in range(_FISHEYE_STEPS):
+            a2 = angle * angle
+            slope = 1 + a2 * (3 * k1 + a2 * (5 * k2 + a2 * (7 * k3 + a2 * 9 * k4)))
+            step = (self._fisheye_radius(angle) - radius) / np.maximum(slope, 0.05)
+            angle = np.clip(angle - step, 0, _WIDEST_ANGLE)
+        return places * np.where(radius > 0, np.tan(angle) / np.where(radius > 0, radius, 1), 1)[
+            ..., None
+        ]
+
+    def _fisheye_radius(self, angle: np.ndarray) -> np.ndarray:
+        """Distance from the principal point, in focal lengths, of an angle off the axis."""
+        k1, k2, k3, k4 = self.distortion or (0.0,) * 4
+        a2 = angle * angle
+        return angle * (1 + a2 * (k1 + a2 * (k2 + a2 * (k3 + a2 * k4))))
 
 
 @dataclass(frozen=True)
