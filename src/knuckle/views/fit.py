@@ -16,8 +16,8 @@ from knuckle.hand import BONES, N_JOINTS
 from knuckle.results import HandPose
 from knuckle.track.skeleton import joints_from_bones
 from knuckle.track.uncertainty import Uncertainty
-from knuckle.views.looks import shape_in_world
-from knuckle.views.rig import Rig
+from knuckle.views.looks import Looks, shape_in_world
+from knuckle.views.rig import Rig, RigCamera
 from knuckle.views.triangulation import Sight
 
 _STEPS = 5
@@ -51,7 +51,8 @@ class Fit:
 
 def fit(
     rig: Rig,
-    seen: Sequence[tuple[int, HandPose]],
+    looks: Looks,
+    members: Sequence[int],
     sight: Sight,
     used: np.ndarray,
     strain: np.ndarray,
@@ -64,8 +65,9 @@ def fit(
 
     Args:
         rig: the cameras.
-        seen: the camera and what it alone says of the hand, for each row of ``sight``.
-        sight: S cameras' rays to the 21 joints.
+        looks: what cameras see.
+        members: the S of them that show this hand.
+        sight: the rays of these.
         used: (S, 21) bool, the rays that count.
         strain: (21,) how far rays contradict each other, in expected errors.
         lengths_mm: (20,) bones.
@@ -73,15 +75,12 @@ def fit(
         new: the bones are not known well yet.
     """
     size = float(lengths_mm.sum())
-    shapes = [shape_in_world(rig, camera, hand, size) for camera, hand in seen]
-    rows, targets = zip(
-        *(
-            _shape_rows(rig.cameras[camera].T_camera_from_world.rotation[2], shape, hand)
-            for (camera, hand), shape in zip(seen, shapes, strict=True)
-        ),
-        strict=True,
-    )
-    A, b = np.concatenate(rows), np.concatenate(targets)
+    shapes = [shape_in_world(rig, looks.camera[i], looks.hands[i].raw, size) for i in members]
+    parts = [
+        _shape_rows(rig.cameras[looks.camera[i]], shape, looks.doubts[i], looks.hands[i].raw)
+        for i, shape in zip(members, shapes, strict=True)
+    ]
+    A, b = (np.concatenate(each) for each in zip(*parts, strict=True))
     x = np.mean(shapes, axis=0) if start_mm is None else start_mm
     sigma = sight.sigma * np.clip(strain, 1, _MOST_STRAIN)
     loose = Sight(sight.R, sight.t_mm, sight.rays, sigma)
@@ -114,16 +113,17 @@ def _information(sight: Sight, used: np.ndarray, x: np.ndarray) -> tuple[np.ndar
 
 
 def _shape_rows(
-    along: np.ndarray, shape_mm: np.ndarray, hand: HandPose
+    rig_camera: RigCamera, shape_mm: np.ndarray, doubt: Uncertainty, hand: HandPose
 ) -> tuple[np.ndarray, np.ndarray]:
     """(22, 63) and (22,): each joint's depth from the hand's middle, and the middle's own.
 
     Args:
-        along: (3,) the camera's line of sight in the world.
+        rig_camera: which camera says so.
         shape_mm: (21, 3) what the camera says, in the world.
+        doubt: how far it may be off.
         hand: as the camera saw it.
     """
-    doubt = Uncertainty.of(hand)
+    along = rig_camera.T_camera_from_world.rotation[2]
     sigma = _SHAPE_DOUBT * np.hypot(doubt.along_mm, np.median(doubt.along_mm))
     say = sigma**-2 / (sigma**-2).sum()
     apart = (np.eye(N_JOINTS) - say) / sigma[:, None]  # (21, 21)

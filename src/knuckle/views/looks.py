@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from knuckle.hand import bone_lengths
+from knuckle.hand import N_JOINTS, bone_lengths
 from knuckle.results import HandPose, TrackedHand
 from knuckle.track.skeleton import MEAN_LENGTHS_MM
 from knuckle.track.uncertainty import Uncertainty
@@ -27,6 +27,7 @@ class Looks:
         camera: (N,) index of the camera that each was seen by.
         rays: (N, 21, 2) x/z, y/z of the raw keypoints.
         sigma: (N, 21) expected error of these, per axis.
+        doubts: what each may be off by, as its camera alone sees it.
         right: (N,) 0..1, probability that it is a right hand.
     """
 
@@ -34,6 +35,7 @@ class Looks:
     camera: np.ndarray
     rays: np.ndarray
     sigma: np.ndarray
+    doubts: tuple[Uncertainty, ...]
     right: np.ndarray
 
     @classmethod
@@ -41,13 +43,13 @@ class Looks:
         """Of the hands of every camera."""
         hands = tuple(hand for view in views for hand in view)
         camera = np.array([v for v, view in enumerate(views) for _ in view], dtype=int)
-        rays, sigma = np.zeros((len(hands), 21, 2)), np.zeros((len(hands), 21))
-        for i, hand in enumerate(hands):
-            doubt = Uncertainty.of(hand.raw)
+        rays, sigma = np.zeros((len(hands), N_JOINTS, 2)), np.zeros((len(hands), N_JOINTS))
+        doubts = tuple(Uncertainty.of(hand.raw) for hand in hands)
+        for i, (hand, doubt) in enumerate(zip(hands, doubts, strict=True)):
             rays[i] = hand.raw.camera.rays(hand.raw.joints_px)
             sigma[i] = np.maximum(doubt.across, _LEAST_SHARE * doubt.extent)
         right = np.array([_right(hand) for hand in hands])
-        return cls(hands, camera, rays, sigma, right)
+        return cls(hands, camera, rays, sigma, doubts, right)
 
     def __len__(self) -> int:
         return len(self.hands)

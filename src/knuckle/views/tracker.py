@@ -294,11 +294,11 @@ class RigTracker:
         points = meet_gated(sight)
         if len(members) > 1:
             track.bones.see(points.mm, points.information, points.strain)
-        seen = [(int(looks.camera[i]), looks.hands[i].raw) for i in members]
         several = points.used.sum(axis=0) > 1
         found = fit(
             self.rig,
-            seen,
+            looks,
+            members,
             sight,
             points.used,
             np.where(several, points.strain, 1.0),
