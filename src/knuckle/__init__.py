@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from knuckle.output.draw import draw_hands
     from knuckle.pipeline import HandEstimator, HandTracker
     from knuckle.results import Frame, HandPose, TrackedHand
-    from knuckle.video import SourceError, open_source
+    from knuckle.video import SourceError, open_source, open_sources
+    from knuckle.views import Rig, RigHand, RigTracker
 
 __version__ = "0.1.0"
 
@@ -32,11 +33,15 @@ _HOME = {
     "HandPose": "knuckle.results",
     "HandTracker": "knuckle.pipeline",
     "Joint": "knuckle.hand",
+    "Rig": "knuckle.views",
+    "RigHand": "knuckle.views",
+    "RigTracker": "knuckle.views",
     "SourceError": "knuckle.video",
     "TrackedHand": "knuckle.results",
     "draw_hands": "knuckle.output.draw",
     "open_recording": "knuckle.output",
     "open_source": "knuckle.video",
+    "open_sources": "knuckle.video",
 }
 
 __all__ = [
@@ -46,12 +51,16 @@ __all__ = [
     "HandPose",
     "HandTracker",
     "Joint",
+    "Rig",
+    "RigHand",
+    "RigTracker",
     "SourceError",
     "TrackedHand",
     "__version__",
     "draw_hands",
     "open_recording",
     "open_source",
+    "open_sources",
 ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -63,6 +63,24 @@ class RigHand:
     def joint_angles(self) -> np.ndarray:
         """(15, 2) flexion and spread in degrees, see ``hand.joint_angles``."""
         return _hand.joint_angles(self.joints_mm, self.side)
+
+    def in_world(self, first: RigCamera) -> TrackedHand:
+        """The hand as a record of the world: ``joints_mm`` there, ``joints_px`` of a camera.
+
+        Args:
+            first: the camera whose picture ``joints_px`` belong to; NaN behind it.
+        """
+        seen = [view for view in self.views if view is not None]
+        hand = self.seen_from(self.seen_by[0], first)
+        return replace(
+            hand,
+            joints_px=first.project(self.joints_mm),
+            joints_mm=self.joints_mm,
+            joint_score=np.max([view.joint_score for view in seen], axis=0),
+            visible=np.any([view.visible for view in seen], axis=0),
+            velocity_mm_s=self.velocity_mm_s,
+            crop_mask=None,
+        )
 
     def seen_from(self, number: int, camera: RigCamera) -> TrackedHand:
         """The hand in the frame and in the picture of one camera, seen by it or not.

@@ -15,7 +15,7 @@ from knuckle.views.rig import Rig
 
 #: No keypoint is surer than this share of the hand's extent: the networks' joints and people's lie
 #: a little apart, the same way in every frame, and no score knows of it.
-_LEAST_SHARE = 0.012
+_LEAST_SHARE = 0.02
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from knuckle.hand import N_JOINTS, Joint, Side
+from knuckle.hand import MIDDLE_RAY, N_JOINTS, Joint, Side
 from knuckle.pipeline import HandTracker
 from knuckle.pipeline.settings import with_options
 from knuckle.results import Frame, HandPose, TrackedHand
@@ -23,7 +23,7 @@ from knuckle.views.looks import Looks
 from knuckle.views.matching import group
 from knuckle.views.rig import Rig
 from knuckle.views.steady import Steady
-from knuckle.views.triangulation import Sight, meet_gated
+from knuckle.views.triangulation import Sight, meet_gated, with_doubt
 
 #: Bare images have no time; they are taken to be so many per second.
 _NOMINAL_FPS = 30.0
@@ -31,6 +31,8 @@ _NOMINAL_FPS = 30.0
 _VOTE, _VOTES = 3.0, 20.0
 #: A hand that comes back is the one that went if it is this near, mm, plus this much a second.
 _NEAR_MM, _FAR_MM_S = 80.0, 1000.0
+#: A child's hand and a very large one, over the mean adult's.
+_LEAST_SIZE, _MOST_SIZE = 0.5, 1.45
 #: Time constant of the reported velocity.
 _VELOCITY_TIME_S = 0.06
 
@@ -151,6 +153,21 @@ class RigTracker:
     def bone_lengths_mm(self) -> np.ndarray:
         """(20,) of the person before the cameras, as far as they are known."""
         return self._bones.lengths_mm
+
+    @property
+    def remarks(self) -> list[str]:
+        """What looks wrong about the rig, by the hands that were seen; a sentence each."""
+        size = self._bones.size
+        if size is None:
+            return []
+        if not _LEAST_SIZE < size < _MOST_SIZE:
+            length = float(self.bone_lengths_mm[MIDDLE_RAY].sum())
+            return [
+                f"the hands come out {length:.3g} mm long, wrist to fingertip, which no hand is: "
+                f"is the unit of {self.rig.source} another? Say it with --unit, or let the hands "
+                "tell it: --unit hands"
+            ]
+        return []
 
     def reset(self) -> None:
         """Forget all hands; ids go on counting, and the person's bones stay known."""
@@ -290,7 +307,7 @@ class RigTracker:
 
     def _see(self, track: _Track, looks: Looks, members: list[int], time_s: float) -> RigHand:
         """The next look at a hand, by all cameras that see it."""
-        sight = self._sight(looks, members)
+        sight = with_doubt(self._sight(looks, members))
         points = meet_gated(sight)
         if len(members) > 1:
             track.bones.see(points.mm, points.information, points.strain)

@@ -22,6 +22,10 @@ _NEAREST_MM = 20.0
 #: A ray is believed while it misses the point of the others by no more than this many of the
 #: expected errors (of both). Errors of hidden joints have long tails: 3 would cut into good ones.
 GATE = 4.0
+#: Half of a hand's joints miss by less than this many expected errors if a camera is right.
+_MOST_DOUBTLESS = 1.5
+#: A camera that is wrong about a hand is at most so many times as unsure as it says.
+_MOST_DOUBT = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +137,30 @@ def meet_gated(sight: Sight, gate: float = GATE) -> Points:
     return meet(sight, used)
 
 
+def with_doubt(sight: Sight) -> Sight:
+    """The same rays; those of a camera whose whole hand is off are as unsure as they are off.
+
+    A camera may be wrong about a hand as a whole, and sure of it: it has taken another thing for
+    it, or its picture is of another instant. Of three or more, the one is doubted without which the
+    others agree best, by how far its joints are from where the others meet.
+    """
+    for _ in range(len(sight.sigma) - 2):
+        used = np.isfinite(sight.sigma)
+        points, _, parts = _solved(sight, used)
+        missed = np.nanmedian(np.where(used, sight.misses(points) / sight.sigma, np.nan), axis=-1)
+        if not missed.max() > _MOST_DOUBTLESS:
+            break
+        rest, own = _without_each(sight, used, parts)
+        rest, own = np.median(rest, axis=-1), np.median(own, axis=-1)
+        worst = int(np.argmin(rest))
+        if not own[worst] > _MOST_DOUBTLESS:
+            break
+        sigma = sight.sigma.copy()
+        sigma[worst] *= min(own[worst], _MOST_DOUBT)
+        sight = Sight(sight.R, sight.t_mm, sight.rays, sigma)
+    return sight
+
+
 def _solved(
     sight: Sight, used: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
@@ -161,8 +189,8 @@ def _without_each(
     for v in range(len(used)):
         others = used.copy()
         others[v] = False
-        total = N[others_axis(v, len(used))].sum(axis=0) + _NOTHING * np.eye(3)
-        right = c[others_axis(v, len(used))].sum(axis=0)
+        total = N[_others(v, len(used))].sum(axis=0) + _NOTHING * np.eye(3)
+        right = c[_others(v, len(used))].sum(axis=0)
         points = np.linalg.solve(total, right[..., None])[..., 0]
         missed = sight.misses(points) / sight.sigma
         rest[v] = np.where(others, missed, 0.0).max(axis=0)
@@ -171,7 +199,7 @@ def _without_each(
     return np.nan_to_num(rest, nan=np.inf), np.nan_to_num(own, nan=np.inf)
 
 
-def others_axis(v: int, count: int) -> list[int]:
+def _others(v: int, count: int) -> list[int]:
     """All indices but one."""
     return [u for u in range(count) if u != v]
 
