@@ -11,8 +11,8 @@ from knuckle.track.skeleton import joints_from_bones
 #: Half of a hand's length: what counts as one unit of distance, mm.
 _UNIT_MM = 90.0
 #: A time constant of 50 ms at rest; smoothing over twice as long costs more than it brings.
-_PLACE = OneEuroSettings(min_cutoff_hz=3.2, beta=20.0, noise_rate_hz=20.0)
-_BONES = OneEuroSettings(min_cutoff_hz=3.2, beta=5.0, noise_rate_hz=20.0)
+_PLACE = OneEuroSettings(min_cutoff_hz=3.2, beta=10.0, noise_rate_hz=30.0)
+_BONES = OneEuroSettings(min_cutoff_hz=3.2, beta=2.0, noise_rate_hz=30.0)
 
 
 class Steady:
