@@ -97,7 +97,7 @@ def _offsets(verb: Track, rig: Rig) -> list[float]:
     with bar("finding the offsets") as advance:
         motions: list[Motion] = [
             follow(source, each.camera, max_hands=verb.max_hands, first_s=_FIRST_S,
-                   weights_dir=verb.weights, on_source=partial(advance, number, len(rig)))
+                   weights_dir=verb.weights, on_source=partial(advance, number, len(rig))).motion
             for number, (source, each) in enumerate(zip(verb.source, rig.cameras, strict=True))
         ]  # fmt: skip
     found = offsets(motions)

@@ -9,7 +9,7 @@ scale is that of the hands: as good as their length is known.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -21,11 +21,12 @@ from knuckle.hand import BONES, MIDDLE_RAY, N_BONES, N_JOINTS, SIDES
 from knuckle.results import TrackedHand
 from knuckle.track.skeleton import MEAN_LENGTHS_MM
 from knuckle.views.looks import Looks
+from knuckle.views.matching import group
 from knuckle.views.rig import Rig, RigCamera
 from knuckle.views.triangulation import Sight, meet
 
 #: So many looks at hands are enough, spread over the recording; and so few are too few.
-MOST_SHAPES, LEAST_SHAPES = 160, 12
+MOST_SHAPES, LEAST_SHAPES = 100, 12
 #: A pair of cameras needs so many hands in common to be joined.
 _LEAST_SHARED = 8
 #: A ray that misses by more than this many expected errors counts less, the farther the less.
@@ -35,8 +36,13 @@ _MOST_STRAIN = 4.0
 #: Bones hold within so many mm; people's proportions, and their hands' size, within these shares.
 _BONE_MM, _PROPORTIONS, _SIZE = 1.0, 0.05, 0.08
 _STEPS, _ROUNDS = 25, 2
-#: Keypoints of one look err together: so many joints count as one in what is expected of the poses.
-_ALIKE = 7.0
+#: Wrist to middle fingertip of the mean adult.
+_USUAL_MM = float(MEAN_LENGTHS_MM[MIDDLE_RAY].sum())
+#: Hands from which the ways to begin are compared.
+_TRIED = 40
+#: Keypoints of one look err together, and those of all looks from one direction: so many count as
+#: one in what is expected of the poses. By the boards of two real rigs.
+_ALIKE = 80.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +128,8 @@ def calibrate_rig(
     Raises:
         ValueError: too few hands are seen by two cameras at a time, or they do not agree.
     """
-    shapes = _shapes(instants)
+    seen = [Looks.of(views) for views in instants]
+    shapes = _spread(_by_side(looks) for looks in seen)
     if len(shapes) < LEAST_SHAPES:
         raise ValueError(
             f"expected hands that two cameras see at a time in {LEAST_SHAPES} instants or more, "
@@ -130,29 +137,30 @@ def calibrate_rig(
             "spread, for ten seconds"
         )
     poses = _first_poses(shapes, len(cameras), names)
-    length = hand_length_mm or float(MEAN_LENGTHS_MM[MIDDLE_RAY].sum())
-    problem = _Adjustment(shapes, poses, length, _SIZE if hand_length_mm is None else 0.005)
+    length, doubt = hand_length_mm or _USUAL_MM, _SIZE if hand_length_mm is None else 0.005
+
+    def rig_of(poses: Sequence[RigidTransform]) -> Rig:
+        each = zip(names, cameras, poses, sizes, strict=True)
+        return Rig(tuple(RigCamera(*parts) for parts in each), "the calibrated rig")
+
+    problem = _Adjustment(shapes, poses, length, doubt)
     for _ in range(_ROUNDS):
         problem.solve()
-        if not problem.drop_wrong():
-            break
+        # Now that the poses are nearly right, they say which looks are of one hand; sides err.
+        shapes = _spread(_by_place(rig_of(problem.poses), looks) for looks in seen)
+        problem = _Adjustment(shapes, problem.poses, length, doubt)
+        problem.solve()
+        problem.drop_wrong()
     problem.solve()
     if len(problem.shapes) < LEAST_SHAPES:
         raise ValueError(
             "the hands that the cameras see contradict each other: are the videos of one instant "
             "(leave --together out), and the lenses right (--intrinsics)?"
         )
-    rig = Rig(
-        tuple(
-            RigCamera(name, camera, pose, size)
-            for name, camera, pose, size in zip(names, cameras, problem.poses, sizes, strict=True)
-        ),
-        "the calibrated rig",
-    )
     turn, shift = problem.pose_errors()
     focal = np.array([np.sqrt(camera.fx * camera.fy) for camera in cameras])
     return RigCalibration(
-        rig=rig,
+        rig=rig_of(problem.poses),
         shapes=len(problem.shapes),
         miss_px=problem.miss(focal),
         turn_deg=turn,
@@ -162,20 +170,33 @@ def calibrate_rig(
     )
 
 
-def _shapes(instants: Sequence[Sequence[Sequence[TrackedHand]]]) -> list[Shape]:
-    """Hands that two cameras or more see, at most ``MOST_SHAPES``, evenly over time."""
-    found = []
-    for views in instants:
-        looks = Looks.of(views)
-        for side in SIDES:
-            of_side = [i for i, hand in enumerate(looks.hands) if hand.side == side]
-            best: dict[int, int] = {}
-            for i in sorted(of_side, key=lambda i: looks.hands[i].raw.score):
-                best[int(looks.camera[i])] = i
-            if len(best) >= 2:
-                found.append(Shape(looks, tuple(best[c] for c in sorted(best))))
+def _spread(shapes: Iterable[list[Shape]]) -> list[Shape]:
+    """At most ``MOST_SHAPES`` of the hands of all instants, evenly over time."""
+    found = [shape for of_instant in shapes for shape in of_instant]
     keep = np.unique(np.linspace(0, len(found) - 1, MOST_SHAPES).round().astype(int))
     return [found[i] for i in keep] if found else []
+
+
+def _by_side(looks: Looks) -> list[Shape]:
+    """Hands that cameras see on the same side, the best in each."""
+    found = []
+    for side in SIDES:
+        of_side = [i for i, hand in enumerate(looks.hands) if hand.side == side]
+        best: dict[int, int] = {}
+        for i in sorted(of_side, key=lambda i: looks.hands[i].raw.score):
+            best[int(looks.camera[i])] = i
+        if len(best) >= 2:
+            found.append(Shape(looks, tuple(best[c] for c in sorted(best))))
+    return found
+
+
+def _by_place(rig: Rig, looks: Looks) -> list[Shape]:
+    """Hands whose rays meet."""
+    return [
+        Shape(looks, tuple(sorted(members, key=lambda i: int(looks.camera[i]))))
+        for members in group(rig, looks, {})
+        if len(members) >= 2
+    ]
 
 
 # --------------------------------------------------------------------------------------------
@@ -213,8 +234,14 @@ def _pair_pose(shapes: Sequence[Shape], i: int, k: int) -> RigidTransform:
     """``T_k_from_i``, whichever of both ways explains the keypoints better."""
     rays = np.array([[_rays_of(shape, c) for c in (i, k)] for shape in shapes])  # (S, 2, 21, 2)
     alone = np.array([[_alone(shape, c) for c in (i, k)] for shape in shapes])  # (S, 2, 21, 3)
-    ways = [_by_shapes(alone), *_by_essential(rays, alone)]
-    return min(ways, key=lambda T: _miss(T, rays))
+    pick = shapes[:: max(len(shapes) // _TRIED, 1)]
+    pairs = [Shape(s.looks, (_member(s, i), _member(s, k))) for s in pick]
+    first = RigidTransform(np.eye(3), np.zeros(3))
+    tried = []
+    for T in [_by_shapes(alone), *_by_essential(rays)]:
+        adjusted = _Adjustment(pairs, [first, T], _USUAL_MM, _SIZE, cameras=(i, k))
+        tried.append((adjusted.solve(), adjusted.poses[1]))
+    return min(tried, key=lambda each: each[0])[1]
 
 
 def _member(shape: Shape, camera: int) -> int:
@@ -232,20 +259,31 @@ def _alone(shape: Shape, camera: int) -> np.ndarray:
 
 
 def _by_shapes(alone: np.ndarray) -> RigidTransform:
-    """The motion that lays what one camera says of many hands onto what the other says."""
-    centred = alone - alone.mean(axis=2, keepdims=True)
-    weight = np.ones(len(alone))
-    for _ in range(5):  # hands that were misread turn otherwise: they lose their say
-        a, b = centred[:, 0], centred[:, 1]
-        left, _, right = np.linalg.svd(np.einsum("s,sjx,sjy->xy", weight, b, a))
-        R = (left * [1, 1, np.sign(np.linalg.det(left @ right))]) @ right
-        off = np.linalg.norm(b - a @ R.T, axis=-1).mean(axis=1)
-        weight = 1 / (off + 5.0) ** 2
+    """The motion that lays what one camera says of many hands onto what the other says.
+
+    Flat hands are often misread as their mirror image in depth, and then turn otherwise: of the
+    turns that single hands say, the one is taken that suits half of the hands best.
+    """
+    a, b = np.moveaxis(alone - alone.mean(axis=2, keepdims=True), 1, 0)  # (S, 21, 3) each
+
+    def off(R: np.ndarray) -> np.ndarray:
+        return np.linalg.norm(b - a @ R.T, axis=-1).mean(axis=1)
+
+    each = [_turn(np.einsum("jx,jy->xy", q, p)) for p, q in zip(a, b, strict=True)]
+    R = min(each, key=lambda R: float(np.median(off(R))))
+    for _ in range(5):
+        R = _turn(np.einsum("s,sjx,sjy->xy", 1 / (off(R) + 5.0) ** 2, b, a))
     shift = alone[:, 1].mean(axis=1) - alone[:, 0].mean(axis=1) @ R.T
     return RigidTransform(R, np.median(shift, axis=0))
 
 
-def _by_essential(rays: np.ndarray, alone: np.ndarray) -> list[RigidTransform]:
+def _turn(covariance: np.ndarray) -> np.ndarray:
+    """(3, 3) the rotation nearest to a matrix (Kabsch 1976)."""
+    left, _, right = np.linalg.svd(covariance)
+    return (left * [1, 1, np.sign(np.linalg.det(left @ right))]) @ right
+
+
+def _by_essential(rays: np.ndarray) -> list[RigidTransform]:
     """The motion of the essential matrix, as long as the hands say; none if it fails."""
     first, second = (np.ascontiguousarray(rays[:, c].reshape(-1, 2)) for c in (0, 1))
     E, mask = cv2.findEssentialMat(first, second, np.eye(3), cv2.RANSAC, 0.999, 0.01)
@@ -259,16 +297,6 @@ def _by_essential(rays: np.ndarray, alone: np.ndarray) -> list[RigidTransform]:
     size = np.linalg.norm(met[:, BONES[:, 1]] - met[:, BONES[:, 0]], axis=-1)
     factor = float(np.median(MEAN_LENGTHS_MM / np.maximum(np.median(size, axis=0), 1e-6)))
     return [replace(T, translation_mm=T.translation_mm * factor)]
-
-
-def _miss(T_k_from_i: RigidTransform, rays: np.ndarray) -> float:
-    """How badly a motion explains rays (S, 2, 21, 2): the median miss; much if from behind."""
-    transforms = [RigidTransform(np.eye(3), np.zeros(3)), T_k_from_i]
-    flat = np.moveaxis(rays, 1, 0).reshape(2, -1, 2)
-    sight = Sight.of(transforms, flat, np.full(flat.shape[:2], 0.01))
-    points = meet(sight)
-    depth = sight.in_cameras(points.mm)[..., 2]
-    return float(np.median(points.strain)) + 10 * float((depth < 0).any(axis=0).mean())
 
 
 # --------------------------------------------------------------------------------------------
@@ -292,9 +320,12 @@ class _Adjustment:
         poses: Sequence[RigidTransform],
         length_mm: float,
         size_doubt: float,
+        cameras: Sequence[int] | None = None,
     ) -> None:
+        """Begin with poses; ``cameras`` are those that they belong to, by default all."""
         self.shapes, self.poses = list(shapes), list(poses)
         self._usual = MEAN_LENGTHS_MM * (length_mm / MEAN_LENGTHS_MM[MIDDLE_RAY].sum())
+        self._camera = {c: row for row, c in enumerate(cameras or range(len(poses)))}
         self.lengths = self._usual.copy()
         self._size_doubt = size_doubt
         # As shares of the bones: in millimetres, a smaller world would always fit better.
@@ -307,14 +338,14 @@ class _Adjustment:
 
     def _sight(self, shape: Shape) -> Sight:
         members = list(shape.members)
-        transforms = [self.poses[c] for c in shape.cameras]
+        transforms = [self.poses[self._camera[c]] for c in shape.cameras.tolist()]
         return Sight.of(transforms, shape.looks.rays[members], shape.looks.sigma[members])
 
     def _met(self, shape: Shape) -> np.ndarray:
         return meet(self._sight(shape)).mm
 
-    def solve(self) -> None:
-        """Go down until it is flat."""
+    def solve(self) -> float:
+        """Go down until it is flat; returns what is left."""
         damping, cost = 1e-3, self._cost(self.poses, self.lengths, self._joints)
         for _ in range(_STEPS):
             parts = [self._part(s, x) for s, x in zip(self.shapes, self._joints, strict=True)]
@@ -330,6 +361,7 @@ class _Adjustment:
                 damping *= 8
                 if damping > 1e6:
                     break
+        return cost
 
     def drop_wrong(self) -> bool:
         """Forget hands that do not fit; whether there were any."""
@@ -395,10 +427,10 @@ class _Adjustment:
     def _part(self, shape: Shape, x: np.ndarray) -> tuple[np.ndarray, ...]:
         """One hand's share of the normal equations: joints, shared, and between them."""
         sight, n = self._sight(shape), self._n_poses + N_BONES
-        H_xx, H_xs, H_ss = np.zeros((63, 63)), np.zeros((63, n)), np.zeros((n, n))
+        H_xs, H_ss, own = np.zeros((63, n)), np.zeros((n, n)), np.zeros((N_JOINTS, 3, 3))
         g_x, g_s = np.zeros(63), np.zeros(n)
         seen = sight.in_cameras(x)
-        for row, camera in enumerate(shape.cameras.tolist()):
+        for row, camera in enumerate(self._camera[c] for c in shape.cameras.tolist()):
             X = seen[row]
             z = np.maximum(X[:, 2], 20.0)
             rays = X[:, :2] / z[:, None]
@@ -411,9 +443,7 @@ class _Adjustment:
             J_c *= (weight / (z * sight.sigma[row]))[:, None, None]
             r = r * weight[:, None]
             J_x = J_c @ sight.R[row]
-            for j in range(N_JOINTS):
-                at = slice(3 * j, 3 * j + 3)
-                H_xx[at, at] += J_x[j].T @ J_x[j]
+            own += np.swapaxes(J_x, 1, 2) @ J_x
             g_x -= (np.swapaxes(J_x, 1, 2) @ r[..., None]).ravel()
             if camera:
                 turned = np.stack([-_cross(point) for point in X])
@@ -432,7 +462,9 @@ class _Adjustment:
         J_l = np.diag(-1 / self._bone)
         r_b = np.log(length / self.lengths) / self._bone
         bones = slice(self._n_poses, n)
-        H_xx += J_b.T @ J_b
+        H_xx = J_b.T @ J_b
+        of_joints = np.arange(N_JOINTS)
+        H_xx.reshape(N_JOINTS, 3, N_JOINTS, 3)[of_joints, :, of_joints, :] += own
         H_xs[:, bones] += J_b.T @ J_l
         H_ss[bones, bones] += J_l.T @ J_l
         g_x -= J_b.T @ r_b

@@ -61,6 +61,30 @@ class Motion:
         return cls(name, np.asarray(times_s, float), bends.reshape(len(times_s), -1))
 
 
+@dataclass(frozen=True, eq=False)
+class Followed:
+    """What one camera saw by itself.
+
+    Attributes:
+        name: of the source.
+        size: (width, height) of its pictures.
+        camera: its lens.
+        times_s: (T,) of its frames, by its own clock.
+        hands: of every frame.
+    """
+
+    name: str
+    size: tuple[int, int]
+    camera: Camera
+    times_s: np.ndarray
+    hands: list[list[TrackedHand]]
+
+    @property
+    def motion(self) -> Motion:
+        """How its hands bend."""
+        return Motion.of(self.name, self.times_s, self.hands)
+
+
 def follow(
     source: str | Path,
     camera: Camera | None = None,
@@ -69,18 +93,20 @@ def follow(
     first_s: float = 20.0,
     weights_dir: Path | None = None,
     on_source: Callable[[], object] = lambda: None,
-) -> Motion:
-    """The motion of the hands in the first seconds of a source."""
+) -> Followed:
+    """The hands in the first seconds of a source."""
     tracker = HandTracker(max_hands=max_hands, weights_dir=weights_dir)
     times, hands = [], []
     with open_source(source, camera=camera) as frames:
+        size = frames.size
         for frame in frames:
             if frame.time_s > first_s:
                 break
             times.append(frame.time_s)
             hands.append(tracker(frame))
     on_source()
-    return Motion.of(str(source), times, hands)
+    lens = Camera.given_or_assumed(camera, *size)
+    return Followed(str(source), size, lens, np.array(times), hands)
 
 
 def offsets(motions: Sequence[Motion]) -> list[float]:
