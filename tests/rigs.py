@@ -96,9 +96,7 @@ def look(
         camera=rig_camera.camera,
     )
     values = {name: getattr(pose, name) for name in pose.__dataclass_fields__}
-    return TrackedHand(
-        **values, track_id=track_id, age_s=0.0, raw=pose, velocity_mm_s=np.zeros(3)
-    )
+    return TrackedHand(**values, track_id=track_id, age_s=0.0, raw=pose, velocity_mm_s=np.zeros(3))
 
 
 def wrong(hand: TrackedHand, shift_px: Sequence[float]) -> TrackedHand:

@@ -282,9 +282,10 @@ class Camera:
             slope = 1 + a2 * (3 * k1 + a2 * (5 * k2 + a2 * (7 * k3 + a2 * 9 * k4)))
             step = (self._fisheye_radius(angle) - radius) / np.maximum(slope, 0.05)
             angle = np.clip(angle - step, 0, _WIDEST_ANGLE)
-        return places * np.where(radius > 0, np.tan(angle) / np.where(radius > 0, radius, 1), 1)[
-            ..., None
-        ]
+        return (
+            places
+            * np.where(radius > 0, np.tan(angle) / np.where(radius > 0, radius, 1), 1)[..., None]
+        )
 
     def _fisheye_radius(self, angle: np.ndarray) -> np.ndarray:
         """Distance from the principal point, in focal lengths, of an angle off the axis."""

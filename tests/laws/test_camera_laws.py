@@ -138,7 +138,10 @@ def test_saved_cameras_are_read_back(
         ('{"fx": 1, "fy": 1, "cx": 0, "cy": 0, "f": 2}', "must be an object"),
         ('{"fx": -1, "fy": 1, "cx": 0, "cy": 0}', "must be positive"),
         ('{"fx": 1, "fy": 1, "cx": 0, "cy": 0, "distortion": [1]}', "distortion coefficients"),
-        ('{"fx": 1, "fy": 1, "cx": 0, "cy": 0, "distortion": [1,2,3,4,5], "fisheye": true}', "0 or 4"),
+        (
+            '{"fx": 1, "fy": 1, "cx": 0, "cy": 0, "distortion": [1,2,3,4,5], "fisheye": true}',
+            "0 or 4",
+        ),
         ('{"fx": NaN, "fy": 1, "cx": 0, "cy": 0}', "finite"),
         ('{"fx": "wide", "fy": 1, "cx": 0, "cy": 0}', "must hold"),
         ('{"fx": 1, "fy": 1, "cx": 0, "cy": 0, "distortion": null}', "must hold"),

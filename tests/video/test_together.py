@@ -54,8 +54,9 @@ def test_one_that_is_missing_is_named_and_the_others_are_closed(tmp_path: Path) 
         open_sources([write(tmp_path, "a.mp4", 3), tmp_path / "nowhere.mp4"])
     with pytest.raises(ValueError, match="expected two or more"):
         open_sources([])
-    with open_sources([write(tmp_path, "a.mp4", 3)]) as sources, pytest.raises(
-        ValueError, match="an offset for each of 1"
+    with (
+        open_sources([write(tmp_path, "a.mp4", 3)]) as sources,
+        pytest.raises(ValueError, match="an offset for each of 1"),
     ):
         Together(sources.sources, [0.0, 1.0])
 
@@ -67,8 +68,9 @@ def test_one_that_breaks_off_ends_alone(tmp_path: Path) -> None:
     data = cut.read_bytes()
     cut.write_bytes(data[: len(data) // 3])
     seen = []
-    with open_sources([whole, cut]) as sources, pytest.raises(
-        SourceBrokenError, match=r"b\.mkv breaks off"
+    with (
+        open_sources([whole, cut]) as sources,
+        pytest.raises(SourceBrokenError, match=r"b\.mkv breaks off"),
     ):
         for frames in sources:
             seen.append(numbers(frames))

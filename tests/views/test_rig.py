@@ -69,7 +69,9 @@ def test_pictures_of_another_size_are_refused_and_can_be_rescaled() -> None:
     rig = make_rig(2)
     camera = rig.cameras[0]
     camera.check_size((640, 480))
-    with pytest.raises(ValueError, match="calibrated at 640 x 480 px, its pictures are 320 x 240: "):
+    with pytest.raises(
+        ValueError, match="calibrated at 640 x 480 px, its pictures are 320 x 240: "
+    ):
         camera.check_size((320, 240))
     with pytest.raises(ValueError, match="turn the pictures back"):
         camera.check_size((480, 640))

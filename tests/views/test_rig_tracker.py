@@ -73,7 +73,9 @@ def test_more_cameras_see_better_and_sigma_says_so() -> None:
         tracker = RigTracker(rig, smooth=False, max_hands=1, workers=1)
         truth = [hand_mm(rng) for _ in range(30)]
         found = follow(tracker, lambda i: views_of(rig, {"right": truth[i]}, rng, noise=0.03), 30)
-        apart = [np.linalg.norm(f[0].joints_mm - t, axis=1) for f, t in zip(found, truth, strict=True)]
+        apart = [
+            np.linalg.norm(f[0].joints_mm - t, axis=1) for f, t in zip(found, truth, strict=True)
+        ]
         errors.append(np.mean(apart[10:]))
         sigmas.append(np.mean([f[0].sigma_mm for f in found[10:]]))
     assert errors[1] < 0.8 * errors[0]

@@ -296,9 +296,7 @@ def _pose(dataset: InterHand26M, index: int) -> RigidTransform:
 def truths_of(dataset: InterHand26M, instant: Instant) -> list[Truth]:
     """The hands of a time step in the world; those whose wrist is not known are left out."""
     found: dict[Side, Truth] = {}
-    for number, (row, rig_camera) in enumerate(
-        zip(instant.rows, instant.rig.cameras, strict=True)
-    ):
+    for number, (row, rig_camera) in enumerate(zip(instant.rows, instant.rig.cameras, strict=True)):
         if row is None:
             continue
         for label in dataset.record(row).hands:

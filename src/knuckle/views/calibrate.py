@@ -202,9 +202,7 @@ def _by_place(rig: Rig, looks: Looks) -> list[Shape]:
 # --------------------------------------------------------------------------------------------
 # Two cameras after another
 # --------------------------------------------------------------------------------------------
-def _first_poses(
-    shapes: Sequence[Shape], count: int, names: Sequence[str]
-) -> list[RigidTransform]:
+def _first_poses(shapes: Sequence[Shape], count: int, names: Sequence[str]) -> list[RigidTransform]:
     """``T_camera_from_world`` of each, joined along the pairs with most hands in common."""
     shared = {
         (i, k): [s for s in shapes if {i, k} <= set(s.cameras.tolist())]
@@ -212,9 +210,7 @@ def _first_poses(
     }
     poses: dict[int, RigidTransform] = {0: RigidTransform(np.eye(3), np.zeros(3))}
     while len(poses) < count:
-        edges = [
-            (len(of), pair) for pair, of in shared.items() if len(set(pair) & set(poses)) == 1
-        ]
+        edges = [(len(of), pair) for pair, of in shared.items() if len(set(pair) & set(poses)) == 1]
         most, (i, k) = max(edges)
         if most < _LEAST_SHARED:
             lonely = [name for v, name in enumerate(names) if v not in poses]
@@ -365,7 +361,10 @@ class _Adjustment:
 
     def drop_wrong(self) -> bool:
         """Forget hands that do not fit; whether there were any."""
-        fits = [self._strain(s, x) < _MOST_STRAIN for s, x in zip(self.shapes, self._joints, strict=True)]
+        fits = [
+            self._strain(s, x) < _MOST_STRAIN
+            for s, x in zip(self.shapes, self._joints, strict=True)
+        ]
         self._joints = [x for x, good in zip(self._joints, fits, strict=True) if good]
         self.shapes = [s for s, good in zip(self.shapes, fits, strict=True) if good]
         return not all(fits)
@@ -382,7 +381,9 @@ class _Adjustment:
         """(V,) degrees and (V,) mm that the poses may be off, at this scale."""
         parts = [self._part(s, x) for s, x in zip(self.shapes, self._joints, strict=True)]
         S, _, _ = self._reduced(parts, 0.0, known_size=True)
-        strain = np.mean([self._strain(s, x) ** 2 for s, x in zip(self.shapes, self._joints, strict=True)])
+        strain = np.mean(
+            [self._strain(s, x) ** 2 for s, x in zip(self.shapes, self._joints, strict=True)]
+        )
         covariance = np.linalg.inv(S)[: self._n_poses, : self._n_poses] * _ALIKE * max(strain, 1.0)
         turn, shift = np.zeros(len(self.poses)), np.zeros(len(self.poses))
         for v in range(1, len(self.poses)):
@@ -420,7 +421,9 @@ class _Adjustment:
         ray = np.zeros(N_BONES)
         ray[MIDDLE_RAY] = lengths[MIDDLE_RAY] / lengths[MIDDLE_RAY].sum()
         size = float(np.log(lengths[MIDDLE_RAY].sum() / self._usual[MIDDLE_RAY].sum()))
-        J = np.concatenate([(np.eye(N_BONES) - 1 / N_BONES) / _PROPORTIONS, ray[None] / self._size_doubt])
+        J = np.concatenate(
+            [(np.eye(N_BONES) - 1 / N_BONES) / _PROPORTIONS, ray[None] / self._size_doubt]
+        )
         r = np.append((logs - logs.mean()) / _PROPORTIONS, size / self._size_doubt)
         return J.T @ J, -J.T @ r, r
 

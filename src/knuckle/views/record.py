@@ -1,8 +1,8 @@
 """Writes what a rig saw: the world's hands, and those of every camera, each in all formats.
 
-    OUT/hands.*            joints_mm in the world, joints_px in the first camera's picture
-    OUT/<camera>/hands.*   the same hands in each camera's frame and picture, and its overlay
-    OUT/rig.toml           the cameras
+OUT/hands.*            joints_mm in the world, joints_px in the first camera's picture
+OUT/<camera>/hands.*   the same hands in each camera's frame and picture, and its overlay
+OUT/rig.toml           the cameras
 """
 
 from __future__ import annotations
@@ -78,9 +78,11 @@ class RigRecord(Closable):
                 for each, info_of in zip(rig.cameras, infos, strict=True)
             ]
             tables = [name for name in formats if name not in _PICTURES]
-            self._world = [
-                opened.enter_context(sink) for sink in open_sinks(tables, folder, info)
-            ] if tables else []
+            self._world = (
+                [opened.enter_context(sink) for sink in open_sinks(tables, folder, info)]
+                if tables
+                else []
+            )
             self._opened = opened.pop_all()
         self.paths = [sink.path for sink in (*self._world, *sum(self._views, []))]
 

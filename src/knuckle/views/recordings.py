@@ -43,9 +43,7 @@ def calibrate_from_videos(
         ValueError: the hands do not tell when the videos began, or where the cameras stand.
     """
     seen = [
-        follow(
-            source, lens, max_hands=max_hands, first_s=_FIRST_S, weights_dir=weights_dir
-        )
+        follow(source, lens, max_hands=max_hands, first_s=_FIRST_S, weights_dir=weights_dir)
         for source, lens in zip(sources, lenses, strict=True)
     ]
     clocks = [0.0] * len(seen) if together else offsets([each.motion for each in seen])

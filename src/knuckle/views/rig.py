@@ -254,7 +254,9 @@ def _claims(stem: str, names: Sequence[str]) -> list[str]:
     exact = [name for name in names if name == stem]
     if exact:
         return exact
-    within = [n for n in names if re.search(rf"(?<![a-z0-9]){re.escape(n)}(?![a-z0-9])", stem, re.I)]
+    within = [
+        n for n in names if re.search(rf"(?<![a-z0-9]){re.escape(n)}(?![a-z0-9])", stem, re.I)
+    ]
     if within:
         return within
     number = _number(stem)

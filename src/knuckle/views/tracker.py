@@ -209,9 +209,7 @@ class RigTracker:
         run = map if self._pool is None else self._pool.map
         return list(run(_see, jobs))
 
-    def put_together(
-        self, views: Sequence[Sequence[TrackedHand]], time_s: float
-    ) -> list[RigHand]:
+    def put_together(self, views: Sequence[Sequence[TrackedHand]], time_s: float) -> list[RigHand]:
         """The hands of the rig from those of its cameras; the second half of a call."""
         if self._time_s is not None and time_s <= self._time_s:
             self._tracks = []  # a new recording
@@ -272,8 +270,7 @@ class RigTracker:
             if back is not None:
                 seated.append((free.pop(back.number), members))
             elif (
-                len(members) >= self.settings.least_views
-                and len(seated) < self.settings.max_hands
+                len(members) >= self.settings.least_views and len(seated) < self.settings.max_hands
             ):
                 seated.append((self._begin(time_s), members))
         return seated[: self.settings.max_hands]

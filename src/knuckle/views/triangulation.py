@@ -45,9 +45,7 @@ class Sight:
     sigma: np.ndarray
 
     @classmethod
-    def of(
-        cls, transforms: Sequence[RigidTransform], rays: np.ndarray, sigma: np.ndarray
-    ) -> Sight:
+    def of(cls, transforms: Sequence[RigidTransform], rays: np.ndarray, sigma: np.ndarray) -> Sight:
         """Of cameras with these ``T_camera_from_world``; rays that are NaN are not there."""
         there = np.isfinite(rays).all(axis=-1) & np.isfinite(sigma)
         return cls(

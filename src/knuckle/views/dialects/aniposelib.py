@@ -78,7 +78,8 @@ def write(rig: Rig) -> str:
         values = {
             "name": each.name,
             "matrix": each.camera.matrix.tolist(),
-            "distortions": list(each.camera.distortion) or [0.0] * (4 if each.camera.fisheye else 5),
+            "distortions": list(each.camera.distortion)
+            or [0.0] * (4 if each.camera.fisheye else 5),
             "rotation": np.ravel(vector).tolist(),
             "translation": each.T_camera_from_world.translation_mm.tolist(),
             "fisheye": each.camera.fisheye,

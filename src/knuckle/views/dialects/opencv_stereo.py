@@ -78,9 +78,7 @@ def read(path: Path) -> Calibration:
     size = storage.size("imageSize", "image_size", "size")
     poses = {"1": pose(np.eye(3), np.zeros(3)), "2": pose(found["R"], found["T"], "cam_2")}
     cameras = [
-        RigCamera(
-            f"cam_{n}", _lens(found[f"M{n}"], found[f"D{n}"], f"cam_{n}"), poses[n], size
-        )
+        RigCamera(f"cam_{n}", _lens(found[f"M{n}"], found[f"D{n}"], f"cam_{n}"), poses[n], size)
         for n in ("1", "2")
     ]
     return Calibration(tuple(cameras), None)
