@@ -17,13 +17,13 @@ image of a joint that the other views give is from the keypoint of the one left 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
 import cv2
-import json
 import numpy as np
 
 from knuckle import Rig, RigTracker, metrics, open_source
@@ -107,7 +107,8 @@ def measure(rig: Rig, follow: Follow, reference: dict[tuple[int, str], np.ndarra
     numbers = [f"{x:.1f} mm" if np.isfinite(x) else "–" for x in (absolute, wrist, pa)]
     return (
         f"{sum(map(len, follow.hands))} | {of} | {' | '.join(numbers)} | "
-        f"{np.nanmedian(np.concatenate(rays)):.1f} px | {out} | {100 * np.mean(spread):.1f} % | {apart} |"
+        f"{np.nanmedian(np.concatenate(rays)):.1f} px | {out} | "
+        f"{100 * np.mean(spread):.1f} % | {apart} |"
     )
 
 

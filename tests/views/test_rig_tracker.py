@@ -72,7 +72,8 @@ def test_more_cameras_see_better_and_sigma_says_so() -> None:
         rig, rng = make_rig(count, 30.0), np.random.default_rng(0)
         tracker = RigTracker(rig, smooth=False, max_hands=1, workers=1)
         truth = [hand_mm(rng) for _ in range(30)]
-        found = follow(tracker, lambda i: views_of(rig, {"right": truth[i]}, rng, noise=0.03), 30)
+        views = [views_of(rig, {"right": joints}, rng, noise=0.03) for joints in truth]
+        found = follow(tracker, views.__getitem__, 30)
         apart = [
             np.linalg.norm(f[0].joints_mm - t, axis=1) for f, t in zip(found, truth, strict=True)
         ]
@@ -117,7 +118,7 @@ def test_ids_outlive_cameras_that_come_and_go() -> None:
     joints = hand_mm(rng)
 
     def frames(i: int) -> Views:
-        views = views_of(rig, {"right": joints + (2.0 * i, 0, 0)}, rng)
+        views = views_of(rig, {"right": joints + np.array((2.0 * i, 0, 0))}, rng)
         if i >= 5:
             views[0] = []
         if 10 <= i < 15:
@@ -131,7 +132,7 @@ def test_ids_outlive_cameras_that_come_and_go() -> None:
     assert seen == [[0]] * 15 + [[]] * 3 + [[0]] * 7
     assert [len(found[i][0].seen_by) for i in (2, 7, 12, 20)] == [3, 2, 1, 2]
     alone = found[12][0]
-    assert np.linalg.norm(alone.joints_mm - (joints + (24.0, 0, 0)), axis=1).mean() < 25
+    assert np.linalg.norm(alone.joints_mm - (joints + np.array((24.0, 0, 0))), axis=1).mean() < 25
     assert alone.sigma_mm.mean() > 2 * found[7][0].sigma_mm.mean()
 
 
@@ -186,7 +187,7 @@ def test_smoothing_steadies_a_still_hand_and_follows_a_fast_one() -> None:
     assert shake[True] < 0.6 * shake[False]
 
     def fast(i: int) -> Views:
-        return views_of(rig, {"right": joints + (i * 1000 / 30 - 400, 0, 0)})
+        return views_of(rig, {"right": joints + np.array((i * 1000 / 30 - 400, 0, 0))})
 
     (hand,) = follow(RigTracker(rig, **options), fast, 25)[-1]
     lag = 24 * 1000 / 30 - 400 - (hand.joints_mm - joints)[:, 0].mean()
@@ -228,7 +229,7 @@ def test_pictures_of_painted_hands_give_the_hand(dot_weights: Path) -> None:
     base = true_hand(rig.cameras[1].camera, (0.0, 0.0, 600.0)).joints_mm
     base = base - base.mean(axis=0)
     for i in range(3):
-        joints = base + (4.0 * i, 0, 0)
+        joints = base + np.array((4.0 * i, 0, 0))
         images = []
         for each in rig.cameras:
             hand = true_hand(each.camera, (0, 0, 600))

@@ -46,9 +46,9 @@ class Track:
     """Rig: its unit of length, if the file does not say it: m, mm, cm, inch, a number of mm, or
     hands, to tell it from the size of the hands."""
     views: Annotated[str, tyro.conf.arg(metavar="NAME,NAME")] = ""
-    """Rig: which of its cameras took the sources, in their order; by default told by their names."""
+    """Rig: which of its cameras took the sources, in order; by default told by their names."""
     sync: bool = False
-    """Rig: the videos did not begin at the same instant: find by how much from the hands' motion."""
+    """Rig: the videos began at different instants: find by how much from the hands' motion."""
     rescale: bool = False
     """Rig: the videos are its pictures made smaller or larger."""
     format: str = "npz,json,csv"
@@ -288,6 +288,7 @@ def report(summary: Summary) -> int:
 
 
 def names_of(formats: str) -> list[str]:
+    """The names in a list that is separated by commas."""
     return [name.strip() for name in formats.split(",") if name.strip()]
 
 

@@ -193,7 +193,9 @@ class EpipolarTransformer(nn.Module):
 
         Args:
             reference: (N, C, H, W).
-            sources, turns, shifts: of each source, as in ``forward``.
+            sources: each (N, C, h, w).
+            turns: of each source, as in ``forward``.
+            shifts: likewise.
             depth: (N,) mm.
 
         Returns:

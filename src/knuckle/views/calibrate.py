@@ -288,8 +288,9 @@ def _by_essential(rays: np.ndarray) -> list[RigidTransform]:
     _, R, t, _ = cv2.recoverPose(E, first, second, np.eye(3), mask=mask)
     T = RigidTransform(R, np.ravel(t) * 500.0)
     transforms = [RigidTransform(np.eye(3), np.zeros(3)), T]
-    met = meet(Sight.of(transforms, np.stack([rays[:, 0], rays[:, 1]], axis=0).reshape(2, -1, 2),
-                        np.full((2, len(first)), 0.01))).mm.reshape(len(rays), N_JOINTS, 3)  # fmt: skip
+    both = np.moveaxis(rays, 1, 0).reshape(2, -1, 2)
+    sight = Sight.of(transforms, both, np.full(both.shape[:2], 0.01))
+    met = meet(sight).mm.reshape(len(rays), N_JOINTS, 3)
     size = np.linalg.norm(met[:, BONES[:, 1]] - met[:, BONES[:, 0]], axis=-1)
     factor = float(np.median(MEAN_LENGTHS_MM / np.maximum(np.median(size, axis=0), 1e-6)))
     return [replace(T, translation_mm=T.translation_mm * factor)]
@@ -349,7 +350,7 @@ class _Adjustment:
             after = self._cost(*moved)
             if after < cost:
                 self.poses, self.lengths, self._joints = moved
-                flat = cost - after < 1e-5 * cost
+                flat = cost - after < 1e-4 * cost
                 damping, cost = max(damping / 5, 1e-7), after
                 if flat:
                     break

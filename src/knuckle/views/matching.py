@@ -77,7 +77,7 @@ def _cheapest(
 def pair_costs(
     rig: Rig, looks: Looks, pairs: Sequence[tuple[int, int]], size: float | None = None
 ) -> np.ndarray:
-    """(P,) what it costs to take the looks of each pair for one hand; infinite if they cannot be."""
+    """(P,) what it costs to take the looks of each pair for one hand; infinite if they are not."""
     index = np.array(pairs).T  # (2, P)
     T = [each.T_camera_from_world for each in rig.cameras]
     R, t = np.stack([each.rotation for each in T]), np.stack([each.translation_mm for each in T])

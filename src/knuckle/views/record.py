@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from knuckle.closable import Closable
@@ -84,7 +85,7 @@ class RigRecord(Closable):
                 else []
             )
             self._opened = opened.pop_all()
-        self.paths = [sink.path for sink in (*self._world, *sum(self._views, []))]
+        self.paths = [sink.path for sink in (*self._world, *chain.from_iterable(self._views))]
 
     def write(self, frames: Sequence[Frame | None], hands: Sequence[RigHand]) -> None:
         """Add one instant.

@@ -182,7 +182,7 @@ def _slow(values: np.ndarray) -> np.ndarray:
 
 
 def _likeness(A: np.ndarray, B: np.ndarray, shift: int) -> float:
-    """Correlation of all bends, -1..1, with B ``shift`` steps later; -1 where too little is left."""
+    """Correlation of all bends, -1..1, with B ``shift`` steps later; -1 if too little is left."""
     a = A[max(-shift, 0) :]
     b = B[max(shift, 0) :]
     length = min(len(a), len(b))

@@ -235,7 +235,7 @@ class RigTracker:
         return 0.0 if self._time_s is None else self._time_s + 1 / _NOMINAL_FPS
 
     def _owners(self, looks: Looks) -> dict[int, int]:
-        """look -> number of the track that the camera's own id belonged to."""
+        """Look -> number of the track that the camera's own id belonged to."""
         known = {(camera, own): t.number for t in self._tracks for camera, own in t.ids.items()}
         pairs = ((i, (int(looks.camera[i]), hand.track_id)) for i, hand in enumerate(looks.hands))
         return {i: known[key] for i, key in pairs if key in known}

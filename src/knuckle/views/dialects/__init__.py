@@ -64,7 +64,7 @@ def read_rig(path: Path, unit_mm: float | None) -> Rig:
     if length is None:
         raise ValueError(
             f"{path} does not say its unit of length (a camera is {found.longest:.3g} from the "
-            f"origin): give unit= (--unit) {', '.join(UNITS_MM)}, the millimetres of one unit, such "
-            "as a square of the board, or let hands tell it: knuckle track --unit hands"
+            f"origin): give unit= (--unit) {', '.join(UNITS_MM)}, the millimetres of one unit, "
+            "such as a square of the board, or let hands tell it: knuckle track --unit hands"
         )
     return replace(Rig(found.cameras, str(path)).scaled(length), source=str(path))
