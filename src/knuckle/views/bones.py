@@ -10,8 +10,8 @@ from knuckle.track.skeleton import MEAN_LENGTHS_MM
 #: A bone counts in a look if its ends are sure within this, mm, and its rays agree within so many
 #: expected errors.
 _SURE_MM, _MOST_STRAIN = 8.0, 2.5
-#: Logarithm of people's proportions around the mean hand's: as sure as this many looks.
-_PRIOR_LOOKS = 3.0
+#: The mean hand's proportions are as sure as so many looks: looks at one pose err alike.
+_PRIOR_LOOKS = 30.0
 #: Lengths are locked when every bone was seen so often.
 _LEAST_OF_EACH = 0.25
 #: Looks that are kept: beyond these, one more changes nothing.

@@ -48,11 +48,8 @@ def lens(K: Any, distortion: Any = (), *, fisheye: bool = False, name: str = "")
     if not coefficients.any():
         coefficients = coefficients[:0]
     try:
-        return Camera(
-            *(float(matrix[i, j]) for i, j in ((0, 0), (1, 1), (0, 2), (1, 2))),
-            tuple(coefficients.tolist()),
-            fisheye=fisheye,
-        )
+        fx, fy, cx, cy = (float(matrix[i, j]) for i, j in ((0, 0), (1, 1), (0, 2), (1, 2)))
+        return Camera(fx, fy, cx, cy, tuple(coefficients.tolist()), fisheye=fisheye)
     except ValueError as error:
         raise ValueError(f"camera {name}: {error}") from None
 
