@@ -29,6 +29,7 @@ import numpy as np
 from knuckle import Rig, RigTracker, metrics, open_source
 from knuckle.hand import BONES, SIDES, bone_lengths
 from knuckle.results import Frame
+from knuckle.views.calibrate import calibrate_rig
 from knuckle.views.triangulation import Sight, meet
 from peers.process import MediaPipe, MediaPipeSettings
 
@@ -124,12 +125,22 @@ def compare(
     peer: MediaPipe | None,
     reference: dict[tuple[int, str], np.ndarray],
     max_hands: int,
+    hand_length_mm: float,
     subsets: Sequence[Sequence[int]],
 ) -> None:
-    """Print a table for each subset of the cameras."""
+    """Print a table for each subset of the cameras, and what hands say of where the first stand.
+
+    ``hand_length_mm`` is the person's, by the board's calibration.
+    """
     frames = read(rig, videos)
     tracker = RigTracker(rig, max_hands=max_hands)
     looks = [tracker.look(instant) for instant in zip(*frames, strict=True)]
+    sizes = [(view[0].image.shape[1], view[0].image.shape[0]) for view in frames]
+    board = rig.select([rig.names[c] for c in subsets[0]])
+    some_looks = [[instant[c] for c in subsets[0]] for instant in looks]
+    print("\n| camera | hand, mm | rotation | direction | distance |\n|---|---|---|---|---|")
+    for length in (None, hand_length_mm):
+        print(calibration(board, [sizes[c] for c in subsets[0]], some_looks, length), flush=True)
     of_peer = None if peer is None else [peer.track([f.image for f in view]) for view in frames]
     for cameras in subsets:
         some = rig.select([rig.names[c] for c in cameras])
@@ -195,6 +206,28 @@ def board_squares(rig: Rig, videos: Sequence[Path]) -> np.ndarray:
     return np.array([np.linalg.norm(a - b) for a, b in sides])
 
 
+def calibration(
+    rig: Rig, sizes: Sequence[tuple[int, int]], looks: Sequence, hand_length_mm: float | None
+) -> str:
+    """Lines of a table: the poses that hands alone give, against the board's."""
+    lenses = [each.camera for each in rig.cameras]
+    found = calibrate_rig(rig.names, lenses, sizes, looks, hand_length_mm=hand_length_mm)
+    first = rig.cameras[0].T_camera_from_world.inverse()
+    lines = []
+    for each, board in zip(found.rig.cameras[1:], rig.cameras[1:], strict=True):
+        true, own = board.T_camera_from_world @ first, each.T_camera_from_world
+        turned = np.clip((np.trace(own.rotation @ true.rotation.T) - 1) / 2, -1, 1)
+        a, b = true.inverse().translation_mm, each.centre_mm
+        lengths = np.linalg.norm(a), np.linalg.norm(b)
+        apart = np.degrees(np.arccos(np.clip(a @ b / np.prod(lengths), -1, 1)))
+        lines.append(
+            f"| {each.name} from {rig.names[0]} | {hand_length_mm or 'not given'} | "
+            f"{np.degrees(np.arccos(turned)):.1f}° | {apart:.1f}° | "
+            f"{100 * (lengths[1] / lengths[0] - 1):+.1f} % |"
+        )
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
@@ -214,10 +247,10 @@ def main() -> None:
     if len(squares):
         print(f"squares of the board: {np.median(squares):.2f} mm, {len(squares)} seen; 54 printed")
     reference = reference_of(folder / "reference.json")
-    compare(rig, videos, peer(2), reference, 2, [(0, 1, 2), (0, 1, 2, 3), (1, 2), (0, 2)])
+    compare(rig, videos, peer(2), reference, 2, 200.0, [(0, 1, 2), (0, 1, 2, 3), (1, 2), (0, 2)])
     stereo = Rig.load(options.data / "stereo_video", unit=40)
     videos = [options.data / "stereo_video" / f"{name}_test.mp4" for name in stereo.names]
-    compare(stereo, videos, peer(1), {}, 1, [(0, 1)])
+    compare(stereo, videos, peer(1), {}, 1, 167.0, [(0, 1)])
 
 
 if __name__ == "__main__":
