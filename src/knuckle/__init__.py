@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from knuckle.output.draw import draw_hands
     from knuckle.pipeline import HandEstimator, HandTracker
     from knuckle.results import Frame, HandPose, TrackedHand
-    from knuckle.video import SourceError, open_source
+    from knuckle.video import SourceError, open_source, open_sources
+    from knuckle.views import Rig, RigHand, RigTracker
 
 __version__ = "0.1.0"
 
@@ -40,12 +41,16 @@ _HOME = {
     "HandTracker": "knuckle.pipeline",
     "Joint": "knuckle.hand",
     "KnuckleError": "knuckle.errors",
+    "Rig": "knuckle.views",
+    "RigHand": "knuckle.views",
+    "RigTracker": "knuckle.views",
     "SourceError": "knuckle.video",
     "TrackedHand": "knuckle.results",
     "demo_clip": "knuckle.demo",
     "draw_hands": "knuckle.output.draw",
     "open_recording": "knuckle.output",
     "open_source": "knuckle.video",
+    "open_sources": "knuckle.video",
 }
 
 __all__ = [
@@ -56,6 +61,9 @@ __all__ = [
     "HandTracker",
     "Joint",
     "KnuckleError",
+    "Rig",
+    "RigHand",
+    "RigTracker",
     "SourceError",
     "TrackedHand",
     "__version__",
@@ -63,6 +71,7 @@ __all__ = [
     "draw_hands",
     "open_recording",
     "open_source",
+    "open_sources",
 ]
 
 

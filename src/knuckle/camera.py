@@ -20,8 +20,14 @@ from knuckle.errors import InputError, NotFoundError, reading
 
 #: Diagonal field of view that is taken when nothing is known: a typical webcam or phone video.
 ASSUMED_DIAGONAL_FOV_DEG = 65.0
-#: Enough for 1e-6 px with the distortion of ordinary lenses.
-_UNDISTORT_STEPS = 30
+#: Newton's steps from a distorted place to its ray; ordinary lenses need three or four.
+_UNDISTORT_STEPS = 12
+#: Where a lens squeezes the picture by more than this, Newton's step would go far astray.
+_LEAST_SLOPE = 0.05
+#: Newton's steps from a fisheye's picture to the angle off its axis; five are exact.
+_FISHEYE_STEPS = 10
+#: A fisheye sees beyond it, but a direction (x/z, y/z) cannot say so.
+_WIDEST_ANGLE = math.radians(89.0)
 #: Far outside the picture a distorted ray may have no origin; none is sought beyond this (72°).
 _WIDEST_RAY = 3.0
 #: What a picture may span with a pinhole camera, degrees: from one pixel of a long lens on. Focal
@@ -31,12 +37,14 @@ _LEAST_SPAN_DEG, _MOST_SPAN_DEG = 0.01, 160.0
 
 @dataclass(frozen=True)
 class Camera:
-    """Intrinsics of a pinhole camera, with OpenCV's distortion if there is any.
+    """Intrinsics of a camera: a pinhole with OpenCV's distortion if there is any, or a fisheye.
 
     Attributes:
         fx, fy: focal lengths, px.
         cx, cy: principal point, px.
-        distortion: OpenCV's (k1, k2, p1, p2[, k3[, k4, k5, k6]]), empty for none.
+        distortion: OpenCV's (k1, k2, p1, p2[, k3[, k4, k5, k6]]), empty for none; of a fisheye
+            (k1, k2, k3, k4).
+        fisheye: the lens maps angles, as OpenCV's fisheye model (Kannala and Brandt 2006) has it.
         assumed: True where nobody gave these numbers and Knuckle guessed the field of view:
             then absolute depth is only as good as the guess.
     """
@@ -47,6 +55,7 @@ class Camera:
     cy: float
     distortion: tuple[float, ...] = ()
     assumed: bool = False
+    fisheye: bool = False
 
     def __post_init__(self) -> None:
         numbers = (self.fx, self.fy, self.cx, self.cy, *self.distortion)
@@ -62,6 +71,10 @@ class Camera:
             raise InputError(
                 f"focal lengths must be positive, got fx={self.fx}, fy={self.fy}: give them in "
                 "pixels, or leave the camera out and a field of view of 65° is assumed"
+            )
+        if self.fisheye and len(self.distortion) not in (0, 4):
+            raise InputError(
+                f"a fisheye has 0 or 4 distortion coefficients, got {len(self.distortion)}"
             )
         if len(self.distortion) not in (0, 4, 5, 8):
             raise InputError(
@@ -119,19 +132,26 @@ class Camera:
 
     @classmethod
     def load(cls, path: str | Path) -> Camera:
-        """Read ``{"fx":…, "fy":…, "cx":…, "cy":…, "distortion": […]}`` from a JSON file."""
+        """Read ``{"fx":…, "fy":…, "cx":…, "cy":…, "distortion": […]}`` from a JSON file.
+
+        ``"fisheye": true`` says which model the distortion belongs to.
+
+        Raises:
+            FileNotFoundError, ValueError: it is missing, or holds no camera.
+        """
         path = Path(path)
-        what = "JSON with fx, fy, cx, cy and, if it has any, distortion"
+        what = "JSON with fx, fy, cx, cy and, if it has any, distortion (and fisheye)"
         then = "knuckle camera calibrate writes such a file"
         with reading(path, f"a camera file, {what}", then):
             if not path.is_file():
                 raise NotFoundError(f"camera file {path} does not exist: expected {what}; {then}")
             values = _json_in(path)
-            known = {"fx", "fy", "cx", "cy", "distortion"}
-            if not isinstance(values, dict) or not known - {"distortion"} <= set(values) <= known:
+            needed = {"fx", "fy", "cx", "cy"}
+            known = needed | {"distortion", "fisheye"}
+            if not isinstance(values, dict) or not needed <= set(values) <= known:
                 raise InputError(
                     f"camera file {path} must be an object with fx, fy, cx, cy and, if it has any, "
-                    f"distortion; got {values!r:.80}"
+                    f"distortion (and fisheye); got {values!r:.80}"
                 )
             try:
                 fx, fy, cx, cy = (float(values[key]) for key in ("fx", "fy", "cx", "cy"))
@@ -140,12 +160,13 @@ class Camera:
                 raise InputError(
                     f"camera file {path} must hold a camera's numbers, got {values!r:.120}: {then}"
                 ) from None
-            return cls(fx, fy, cx, cy, distortion)
+            return cls(fx, fy, cx, cy, distortion, fisheye=bool(values.get("fisheye", False)))
 
     def save(self, path: str | Path) -> None:
         """Write the JSON that ``load`` reads."""
         values = {"fx": self.fx, "fy": self.fy, "cx": self.cx, "cy": self.cy}
-        Path(path).write_text(json.dumps({**values, "distortion": list(self.distortion)}) + "\n")
+        lens = {"distortion": list(self.distortion)} | ({"fisheye": True} if self.fisheye else {})
+        Path(path).write_text(json.dumps({**values, **lens}) + "\n")
 
     @cached_property
     def matrix(self) -> np.ndarray:
@@ -165,21 +186,25 @@ class Camera:
     def pixels_from_rays(self, rays: np.ndarray) -> np.ndarray:
         """Pixels of directions (x/z, y/z): (..., 2) -> (..., 2) px."""
         rays = np.asarray(rays, dtype=np.float64)
-        if self.distortion:
+        if self.fisheye:
+            rays = self._bend(rays)
+        elif self.distortion:
             rays = self._distort(rays)
         return rays * (self.fx, self.fy) + (self.cx, self.cy)
 
     def rays(self, points_px: np.ndarray) -> np.ndarray:
         """Directions (x/z, y/z) that meet the given pixels: (..., 2) px -> (..., 2)."""
         points_px = np.asarray(points_px, dtype=np.float64)
-        if not self.distortion:
-            return (points_px - (self.cx, self.cy)) / (self.fx, self.fy)
         distorted = (points_px - (self.cx, self.cy)) / (self.fx, self.fy)
+        if self.fisheye:
+            return self._straighten(distorted)
+        if not self.distortion:
+            return distorted
         rays = distorted
-        for _ in range(_UNDISTORT_STEPS):  # fixed point of: undistorted + its distortion = given
-            before, rays = rays, distorted - (self._distort(rays) - rays)
-            rays = np.clip(rays, -_WIDEST_RAY, _WIDEST_RAY)
-            if np.allclose(rays, before, rtol=0, atol=1e-12):
+        for _ in range(_UNDISTORT_STEPS):
+            step = self._step_to(distorted, rays)
+            rays = np.clip(rays + step, -_WIDEST_RAY, _WIDEST_RAY)
+            if not (np.abs(step) > 1e-12).any():
                 break
         return rays
 
@@ -204,13 +229,13 @@ class Camera:
             cy=(self.cy + 0.5) * scale_y - 0.5,
         )
 
-    @property
-    def _coefficients(self) -> np.ndarray:
-        return np.asarray(self.distortion, dtype=np.float64)
+    @cached_property
+    def _coefficients(self) -> tuple[float, ...]:
+        return (*self.distortion, *(0.0,) * (8 - len(self.distortion)))
 
     def _distort(self, rays: np.ndarray) -> np.ndarray:
         """OpenCV's radial and tangential model, (..., 2) -> (..., 2)."""
-        k1, k2, p1, p2, k3, k4, k5, k6 = np.pad(self._coefficients, (0, 8 - len(self.distortion)))
+        k1, k2, p1, p2, k3, k4, k5, k6 = self._coefficients
         x, y = rays[..., 0], rays[..., 1]
         r2 = x * x + y * y
         radial = (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
@@ -221,6 +246,55 @@ class Camera:
             ],
             axis=-1,
         )
+
+    def _step_to(self, distorted: np.ndarray, rays: np.ndarray) -> np.ndarray:
+        """Newton's step (..., 2) from rays (..., 2) towards those of distorted places (..., 2)."""
+        k1, k2, p1, p2, k3, k4, k5, k6 = self._coefficients
+        x, y = rays[..., 0], rays[..., 1]
+        r2 = x * x + y * y
+        above, below = 1 + r2 * (k1 + r2 * (k2 + r2 * k3)), 1 + r2 * (k4 + r2 * (k5 + r2 * k6))
+        radial = above / below
+        growth = (
+            k1 + r2 * (2 * k2 + 3 * r2 * k3) - radial * (k4 + r2 * (2 * k5 + 3 * r2 * k6))
+        ) / below  # of radial with r2
+        xx = radial + 2 * x * x * growth + 2 * p1 * y + 6 * p2 * x
+        yy = radial + 2 * y * y * growth + 6 * p1 * y + 2 * p2 * x
+        xy = 2 * x * y * growth + 2 * p1 * x + 2 * p2 * y  # the matrix is symmetric
+        gap = distorted - self._distort(rays)
+        slope = xx * yy - xy * xy
+        steep = slope > _LEAST_SLOPE
+        slope = np.where(steep, slope, 1.0)
+        newton = np.stack(
+            [yy * gap[..., 0] - xy * gap[..., 1], xx * gap[..., 1] - xy * gap[..., 0]], axis=-1
+        )
+        return np.where(steep[..., None], newton / slope[..., None], gap)
+
+    def _bend(self, rays: np.ndarray) -> np.ndarray:
+        """OpenCV's fisheye model: directions -> the place on the sensor, (..., 2) -> (..., 2)."""
+        radius = np.linalg.norm(rays, axis=-1)
+        bent = self._fisheye_radius(np.arctan(radius))
+        return rays * np.where(radius > 0, bent / np.where(radius > 0, radius, 1), 1)[..., None]
+
+    def _straighten(self, places: np.ndarray) -> np.ndarray:
+        """The inverse of ``_bend``, by Newton's method on the angle off the axis."""
+        radius = np.linalg.norm(places, axis=-1)
+        angle = np.minimum(radius, _WIDEST_ANGLE)
+        k1, k2, k3, k4 = self.distortion or (0.0,) * 4
+        for _ in range(_FISHEYE_STEPS):
+            a2 = angle * angle
+            slope = 1 + a2 * (3 * k1 + a2 * (5 * k2 + a2 * (7 * k3 + a2 * 9 * k4)))
+            step = (self._fisheye_radius(angle) - radius) / np.maximum(slope, 0.05)
+            angle = np.clip(angle - step, 0, _WIDEST_ANGLE)
+        return (
+            places
+            * np.where(radius > 0, np.tan(angle) / np.where(radius > 0, radius, 1), 1)[..., None]
+        )
+
+    def _fisheye_radius(self, angle: np.ndarray) -> np.ndarray:
+        """Distance from the principal point, in focal lengths, of an angle off the axis."""
+        k1, k2, k3, k4 = self.distortion or (0.0,) * 4
+        a2 = angle * angle
+        return angle * (1 + a2 * (k1 + a2 * (k2 + a2 * (k3 + a2 * k4))))
 
 
 def _json_in(path: Path) -> Any:

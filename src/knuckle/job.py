@@ -10,12 +10,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from knuckle.closable import Closable
 from knuckle.output import SINKS, OutputError, Recording, RunInfo, Sink, hands_of, make_folder
 from knuckle.results import Frame, HandPose
-from knuckle.video import Losses, Source, SourceError
+from knuckle.video import Losses, Source, SourceError, Together
+
+if TYPE_CHECKING:
+    from knuckle.views import RigHand, RigTracker
+    from knuckle.views.record import RigRecord
 
 Tracker = Callable[[Frame], Sequence[HandPose]]
 
@@ -44,7 +50,7 @@ class Summary:
     error: SourceError | None = None
     signal_number: int | None = None
 
-    def count(self, hands: Sequence[HandPose]) -> None:
+    def count(self, hands: Sequence[HandPose] | Sequence[RigHand]) -> None:
         """Add one frame."""
         self.n_frames += 1
         self.n_with_hands += bool(hands)
@@ -140,28 +146,66 @@ def run(
         OutputError: a file cannot be written any more; the others are complete.
     """
     summary = Summary(files=[sink.path for sink in sinks])
-    started_s = time.perf_counter()
-    with ExitStack() as stack:
-        stack.enter_context(source)
-        for sink in sinks:
-            stack.enter_context(sink)
-        stack.enter_context(_stopped_by_signals(source, summary))
-        try:
-            for frame in source:
-                hands = tracker(frame)
-                for sink in sinks:
-                    sink.write(frame, hands)
-                summary.count(hands)
-                on_frame(frame, hands)
-        except SourceError as error:
-            summary.error = error
-    summary.elapsed_s = time.perf_counter() - started_s
-    summary.losses = source.losses
+    with _running(source, sinks, summary):
+        for frame in source:
+            hands = tracker(frame)
+            for sink in sinks:
+                sink.write(frame, hands)
+            summary.count(hands)
+            on_frame(frame, hands)
+    return summary
+
+
+def run_rig(
+    sources: Together,
+    tracker: RigTracker,
+    record: RigRecord,
+    *,
+    on_frame: Callable[[object, object], None] = lambda frames, hands: None,
+) -> Summary:
+    """``run`` for several cameras: every instant of all sources, into one record.
+
+    A source that breaks off ends alone; the summary says why when the others are done.
+
+    Args:
+        sources: are closed at the end.
+        tracker: the frames of an instant to hands.
+        record: is closed at the end.
+        on_frame: called after each instant was written.
+
+    Raises:
+        OutputError: a file cannot be written any more; the others are complete.
+    """
+    summary = Summary(files=record.paths)
+    with _running(sources, [record], summary):
+        for frames in sources:
+            hands = tracker(frames)
+            record.write(frames, hands)
+            summary.count(hands)
+            on_frame(frames, hands)
     return summary
 
 
 @contextmanager
-def _stopped_by_signals(source: Source, summary: Summary) -> Iterator[None]:
+def _running(
+    source: Source | Together, sinks: Sequence[Closable], summary: Summary
+) -> Iterator[None]:
+    """Close everything at the end, however it comes, and note in the summary how it came."""
+    started_s = time.perf_counter()
+    with ExitStack() as stack:
+        for each in (source, *sinks):
+            stack.enter_context(each)
+        stack.enter_context(_stopped_by_signals(source, summary))
+        try:
+            yield
+        except SourceError as error:
+            summary.error = error
+    summary.elapsed_s = time.perf_counter() - started_s
+    summary.losses = source.losses
+
+
+@contextmanager
+def _stopped_by_signals(source: Source | Together, summary: Summary) -> Iterator[None]:
     """Turn the first signal into a stop after this frame."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may have handlers

@@ -22,11 +22,15 @@ lenses = st.sampled_from(
         (0.3, -0.1, 0.001, 0.001, 0.02, 0.35, -0.08, 0.01),
     ]
 )
+fisheyes = st.sampled_from([(), (0.0, 0.0, 0.0, 0.0), (-0.03, 0.01, -0.008, 0.002)])
 
 
 @st.composite
 def cameras(draw: st.DrawFn) -> Camera:
-    return Camera(draw(focals), draw(focals), draw(centres), draw(centres), draw(lenses))
+    fisheye = draw(st.booleans())
+    distortion = draw(fisheyes if fisheye else lenses)
+    four = (draw(focals), draw(focals), draw(centres), draw(centres))
+    return Camera(*four, distortion, fisheye=fisheye)
 
 
 def points_before(seed: int, n: int = 20) -> np.ndarray:
@@ -53,7 +57,12 @@ def test_rays_and_pixels_are_inverse(camera: Camera, seed: int) -> None:
 def test_projection_is_that_of_opencv(camera: Camera, seed: int) -> None:
     points = points_before(seed)
     coefficients = np.array(camera.distortion or (0, 0, 0, 0), float)
-    theirs, _ = cv2.projectPoints(points, np.zeros(3), np.zeros(3), camera.matrix, coefficients)
+    if camera.fisheye:
+        standing = points[:, None], np.zeros(3), np.zeros(3)
+        theirs, _ = cv2.fisheye.projectPoints(*standing, camera.matrix, coefficients)
+        theirs = theirs.reshape(-1, 1, 2)
+    else:
+        theirs, _ = cv2.projectPoints(points, np.zeros(3), np.zeros(3), camera.matrix, coefficients)
     np.testing.assert_allclose(camera.project(points), theirs[:, 0], rtol=1e-9, atol=1e-6)
 
 
@@ -86,6 +95,14 @@ def test_pixels_that_no_lens_can_see_still_have_a_ray() -> None:
     camera = Camera(300, 300, 160, 120, (-0.28, 0.09, 0.001, -0.0005))
     far = np.array([[-4000.0, 120], [160, 9000], [1e6, -1e6]])
     assert np.isfinite(camera.rays(far)).all()
+
+
+def test_a_fisheye_sees_far_to_the_side() -> None:
+    camera = Camera(300, 300, 320, 320, (-0.03, 0.01, -0.008, 0.002), fisheye=True)
+    points = np.array([[2000.0, 0, 100], [-300, 1500, 200], [0, 0, 50]])
+    again = camera.unproject(camera.project(points), points[:, 2])
+    np.testing.assert_allclose(again, points, atol=1e-6)
+    assert np.isfinite(camera.rays(np.array([[9000.0, 0], [320, -4000]]))).all()
 
 
 def test_points_behind_the_camera_have_no_image() -> None:
@@ -121,6 +138,10 @@ def test_saved_cameras_are_read_back(
         ('{"fx": 1, "fy": 1, "cx": 0, "cy": 0, "f": 2}', "must be an object"),
         ('{"fx": -1, "fy": 1, "cx": 0, "cy": 0}', "must be positive"),
         ('{"fx": 1, "fy": 1, "cx": 0, "cy": 0, "distortion": [1]}', "distortion coefficients"),
+        (
+            '{"fx": 1, "fy": 1, "cx": 0, "cy": 0, "distortion": [1,2,3,4,5], "fisheye": true}',
+            "0 or 4",
+        ),
         ('{"fx": NaN, "fy": 1, "cx": 0, "cy": 0}', "finite"),
         ('{"fx": "wide", "fy": 1, "cx": 0, "cy": 0}', "must hold"),
         ('{"fx": 1, "fy": 1, "cx": 0, "cy": 0, "distortion": null}', "must hold"),

@@ -38,9 +38,8 @@ def test_the_small_twin_and_our_own_answer_in_the_same_terms():
     out = InterNet(SMALL).eval()(crops)
     assert out.volumes.shape == (2, 2, 21, 16, 16, 16)
     view = torch.tensor([[1e-3, 0, -0.03], [0, 1e-3, -0.03], [0, 0, 1]]).expand(2, 3, 3)
-    own = BothHands(BothSettings("imagenet", 64, (8, 8, 8), feature_size=4, width=16, blocks=1))(
-        crops, view
-    )
+    settings = BothSettings("imagenet", 64, (8, 8, 8), feature_size=4, width=16, blocks=1)
+    own = BothHands(settings)(crops, view)
     assert own.joints_mm.shape == (2, 2, 21, 3)
     assert torch.all(own.joints_mm[:, :, 0] == 0)
     assert own.keypoints_px.shape == (2, 2, 21, 2) and own.root_mm.shape == (2,)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from knuckle.cli.verb import File, Folder, Source, load_camera
+from knuckle.cli.verb import File, Folder, Number, Source, Sources, load_camera
 
 
 @dataclass(frozen=True)
@@ -98,11 +98,65 @@ class Scale:
 
 
 @dataclass(frozen=True)
+class CalibrateRig:
+    """Find where several cameras stand from videos of hands that move before them."""
+
+    source: Sources
+    """A video of each camera: both hands, fingers spread, opening and closing, slowly and all over
+    the place, where all cameras see them."""
+    intrinsics: Annotated[str, tyro.conf.arg(metavar="FILE,FILE")] = ""
+    """Of each camera in this order, as JSON (knuckle camera calibrate); one file stands for all.
+    Without, a field of view of 65° is assumed, and the poses are as rough as that."""
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = Path("rig.toml")
+    """Where to write the rig, as aniposelib's toml; knuckle track --rig takes it."""
+    hand_length_mm: Number = None
+    """Wrist to tip of the middle finger of the person, along the bones: sets the scale."""
+    together: bool = False
+    """The videos began at the same instant; otherwise that is found from the hands' motion."""
+    max_hands: int = 2
+    """Follow at most so many hands in each."""
+    weights: Folder = None
+    """Folder with other networks than those in the package."""
+
+    def run(self) -> int:
+        """Track each video, calibrate, write and print."""
+        from knuckle.output import make_room
+        from knuckle.views.recordings import calibrate_from_videos
+
+        if len(self.source) < 2:
+            raise ValueError("expected the videos of two cameras or more, of the same hands")
+        make_room(self.output)  # before minutes of tracking, not after
+        files = [Path(name) for name in self.intrinsics.split(",") if name]
+        if len(files) not in (0, 1, len(self.source)):
+            raise ValueError(
+                f"--intrinsics names {len(files)} files for {len(self.source)} videos: give one "
+                "for each, or one for all"
+            )
+        lenses = [load_camera(path) for path in files * (1 if len(files) > 1 else len(self.source))]
+        found, offsets_s = calibrate_from_videos(
+            self.source,
+            lenses or [None] * len(self.source),
+            together=self.together,
+            hand_length_mm=self.hand_length_mm,
+            max_hands=self.max_hands,
+            weights_dir=self.weights,
+        )
+        found.rig.save(self.output)
+        print(found)
+        if not self.together:
+            told = ", ".join(f"{1000 * offset:+.0f} ms" for offset in offsets_s)
+            print(f"clocks of the videos at one instant: {told}; track them with --sync")
+        print(f"  {self.output}")
+        return 0
+
+
+@dataclass(frozen=True)
 class CameraVerb:
     """Work with cameras."""
 
     action: (
         Annotated[Calibrate, tyro.conf.subcommand("calibrate")]
+        | Annotated[CalibrateRig, tyro.conf.subcommand("rig")]
         | Annotated[Scale, tyro.conf.subcommand("scale")]
         | Annotated[ShowCamera, tyro.conf.subcommand("show")]
     )

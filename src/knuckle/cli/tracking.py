@@ -21,6 +21,7 @@ from knuckle.cli.verb import (
     Output,
     Result,
     Source,
+    Sources,
     check_size,
     load_camera,
 )
@@ -35,10 +36,22 @@ if TYPE_CHECKING:
 class Track:
     """Find the hands in a video and write where every joint is, in pixels and in millimetres."""
 
-    source: Source
-    """A video file, a folder of images, an image, the index of a camera, or the URL of a stream."""
+    source: Sources
+    """A video file, a folder of images, an image, the index of a camera, or the URL of a stream;
+    several of the same scene with --rig."""
     output: Output = None
     """Folder for the results; by default one here that is named after the source."""
+    rig: File = None
+    """Calibration of several cameras: a toml of aniposelib, Pose2Sim or caliscope, and others."""
+    unit: Annotated[str | None, tyro.conf.arg(metavar="UNIT")] = None
+    """Rig: its unit of length, if the file does not say it: m, mm, cm, inch, a number of mm, or
+    hands, to tell it from the size of the hands."""
+    views: Annotated[str, tyro.conf.arg(metavar="NAME,NAME")] = ""
+    """Rig: which of its cameras took the sources, in order; by default told by their names."""
+    sync: bool = False
+    """Rig: the videos began at different instants: find by how much from the hands' motion."""
+    rescale: bool = False
+    """Rig: the videos are its pictures made smaller or larger."""
     format: str = "npz,json,csv"
     """What to write, separated by commas: npz, json, csv, parquet, overlay; for other programs bvh,
     glb, trc, mot, c3d, dlc, coco, lerobot, rrd (docs/formats.md)."""
@@ -71,12 +84,17 @@ class Track:
 
         if self.raw and self.offline:
             raise InputError("--raw and --offline contradict each other: give one of them")
+        if self.rig is not None or len(self.source) != 1:
+            from knuckle.cli.rigs import track_rig
+
+            return report(track_rig(self))
+        (source_name,) = self.source
         if self.offline:
-            refuse_pipe(self.source)
+            refuse_pipe(source_name)
         camera = load_camera(self.camera)
         raw = self.raw or self.offline
         tracker = _tracker(self, raw=raw, hand_length_mm=self.hand_length_mm)
-        again = partial(open_source, self.source, camera=camera, fps=self.fps)
+        again = partial(open_source, source_name, camera=camera, fps=self.fps)
         with again() as source:
             check_size(camera, source.size)
             name = source.info.name
@@ -84,7 +102,7 @@ class Track:
             info = RunInfo.of(
                 name, source.size, camera=camera, fps=source.fps, weights=tracker.versions
             )
-            names = _names(self.format) + ["overlay"] * self.overlay
+            names = names_of(self.format) + ["overlay"] * self.overlay
             open_all = partial(open_sinks, names, info=info)
             if self.offline:
                 return report(run_offline(source, again, tracker, open_all, info, folder))
@@ -184,7 +202,7 @@ class Convert:
 
         recording = open_recording(self.result)
         folder = self.result if self.result.is_dir() else self.result.parent
-        for path in convert(recording, _names(self.format), self.output or folder):
+        for path in convert(recording, names_of(self.format), self.output or folder):
             print(path)
         return 0
 
@@ -244,8 +262,8 @@ class Live:
                 fps=source.fps,
                 weights=tracker.versions,
             )
-            sinks = open_sinks(_names(self.format), self.record, info) if self.record else []
-            senders = [opened.enter_context(each) for each in open_senders(_names(self.send))]
+            sinks = open_sinks(names_of(self.format), self.record, info) if self.record else []
+            senders = [opened.enter_context(each) for each in open_senders(names_of(self.send))]
             summary = live(
                 source,
                 sending(tracker, senders),
@@ -301,7 +319,8 @@ def report(summary: Summary) -> int:
     return 0
 
 
-def _names(formats: str) -> list[str]:
+def names_of(formats: str) -> list[str]:
+    """The names in a list that is separated by commas."""
     return [name.strip() for name in formats.split(",") if name.strip()]
 
 

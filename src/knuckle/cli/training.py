@@ -101,7 +101,8 @@ class Evaluate:
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """A file of predictions; or networks: a folder of them, one ONNX file, a training run or its
-    checkpoint, or "knuckle" for those in the package, which also stand in for what is missing."""
+    checkpoint, or "knuckle" for those in the package, which also stand in for what is missing; or
+    "rig" for several cameras together (see --views)."""
     dataset: Dataset
     """Folder of a data set, as it is unpacked; recognised by its files."""
     split: str = "all"
@@ -128,6 +129,9 @@ class Evaluate:
     clean: bool = False
     """InterHand2.6M: leave out its known flaws. The papers leave them in."""
 
+    views: str = ""
+    """rig: names of InterHand2.6M's cameras, separated by commas; the first n make a rig of n."""
+
     def run(self) -> int:
         """Predict, unless predictions were given; score, print and write."""
         from knuckle.data.datasets import leak_report, open_dataset
@@ -140,6 +144,8 @@ class Evaluate:
         )
         from knuckle.output import make_folder
 
+        if self.model == "rig":
+            return self._run_rig()
         protocol_named(self.protocol)  # before hours of predicting, not after
         if self.split == "both":
             for split in ("test", "70/15/15:test"):
@@ -158,6 +164,30 @@ class Evaluate:
         print_report(evaluation)
         for path in publish(evaluation, self.output, pictures=not self.no_pictures):
             print(f"  {path}")
+        return 0
+
+    def _run_rig(self) -> int:
+        """Track with several cameras together; print and write the table."""
+        from knuckle.data.interhand26m import SPLITS, find_release
+        from knuckle.data.json_stream import MissingDataError
+        from knuckle.evaluate.rig import evaluate_rig
+        from knuckle.output import make_folder
+        from knuckle.progress import bar
+
+        def is_there(split: str) -> bool:
+            try:
+                return bool(find_release(self.dataset, split))
+            except MissingDataError:
+                return False
+
+        wished = SPLITS if self.split == "all" else (self.split,)
+        splits = [split for split in wished if is_there(split)] or list(wished)
+        make_folder(self.output)
+        names = [name.strip() for name in self.views.split(",") if name.strip()]
+        with bar("time steps") as advance:
+            evaluation = evaluate_rig(self.dataset, splits, names, on_progress=advance)
+        print(evaluation.table())
+        print(f"  {evaluation.save(self.output)}")
         return 0
 
     def _selection(self) -> Selection | None:

@@ -15,6 +15,9 @@ EXIT_ERROR = 2
 EXIT_SIGNAL = 128  # plus the signal's number, as shells do
 
 Source = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
+Sources = Annotated[
+    tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE [SOURCE …]")
+]
 Result = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RESULT")]
 Dataset = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
 Output = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")]

@@ -96,6 +96,7 @@ class RunInfo:
         knuckle: version of the package.
         joints: names, in the order of the joint axis.
         units: what the endings of the field names mean.
+        space: "camera", or "world" where several cameras were used: what ``joints_mm`` are in.
         format: see ``FORMAT``.
     """
 
@@ -107,6 +108,7 @@ class RunInfo:
     knuckle: str = ""
     joints: tuple[str, ...] = JOINT_NAMES
     units: Mapping[str, str] = field(default_factory=lambda: dict(UNITS))
+    space: str = "camera"
     format: int = FORMAT
 
     @classmethod

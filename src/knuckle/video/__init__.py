@@ -5,6 +5,8 @@ A new kind of source is one file with ``accepts`` and ``open_source``, and one l
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote
@@ -19,6 +21,7 @@ from knuckle.video.errors import (
     SourceUnreadableError,
 )
 from knuckle.video.source import Losses, Source, SourceInfo, SourceOptions
+from knuckle.video.together import Together
 
 __all__ = [
     "SOURCES",
@@ -31,8 +34,10 @@ __all__ = [
     "SourceNotFoundError",
     "SourceOptions",
     "SourceUnreadableError",
+    "Together",
     "local_path",
     "open_source",
+    "open_sources",
 ]
 
 
@@ -94,3 +99,34 @@ def local_path(source: str) -> str:
     path = rest.removeprefix("//").removeprefix("localhost")
     # People also write a path behind file:// as it stands.
     return path if Path(path).exists() else unquote(path)
+
+
+def open_sources(
+    sources: Sequence[str | int | Path],
+    *,
+    fps: float | None = None,
+    offsets_s: Sequence[float] | None = None,
+) -> Together:
+    """Open several sources that show the same at the same time.
+
+    Args:
+        sources: two or more, each as ``open_source`` takes it.
+        fps: frame rate of folders of images, or the one asked of cameras.
+        offsets_s: of each source, its own time at the instant that the others call 0.
+
+    Returns:
+        A ``Together``: iterate over it for lists with one ``Frame`` of each, None where a source
+        has none at that instant.
+
+    Raises:
+        SourceError: one of them is missing, unreadable or empty.
+        ValueError: there is none, or the offsets are not one for each.
+    """
+    if not sources:
+        raise ValueError("expected two or more sources to open together, got none")
+    with ExitStack() as opened:
+        together = Together(
+            [opened.enter_context(open_source(each, fps=fps)) for each in sources], offsets_s
+        )
+        opened.pop_all()  # all are open: the caller closes them
+    return together

@@ -153,11 +153,11 @@ def _fitted(corners_px: np.ndarray, thing: Reference, camera: Camera) -> Plane:
     """The plane in which the corners lie best; a sheet may begin at any of its corners."""
     points = np.pad(thing.points_mm, ((0, 0), (0, 1))).astype(np.float64)
     turns = 2 if isinstance(thing, Sheet) else 1
-    matrix, distortion = camera.matrix, np.array(camera.distortion)
+    straight = camera.rays(corners_px)  # a lens of any model is undone where it is known
     planes = []
     for turn in range(turns):
         corners = np.roll(corners_px, turn, axis=0)
-        given = points, corners.astype(np.float64), matrix, distortion
+        given = points, np.roll(straight, turn, axis=0), np.eye(3), np.zeros(4)
         _, turned, place = cv2.solvePnP(*given, flags=cv2.SOLVEPNP_IPPE)
         turned, place = cv2.solvePnPRefineLM(*given, turned, place)
         view = RigidTransform(cv2.Rodrigues(turned)[0], np.ravel(place))

@@ -1,0 +1,257 @@
+"""Several calibrated views of real hands: Knuckle's rig beside MediaPipe and plain triangulation.
+
+    python benchmarks/views.py --mediapipe-python PEERS/bin/python
+
+``views_two_hands``: four webcams, printed reference of 24 instants (made from MediaPipe's points,
+and so biased to where MediaPipe puts joints). ``stereo_video``: two cameras, no reference. Every
+system follows the hands in each camera by itself, then:
+
+* MediaPipe + DLT: hands of the same side are one, rays meet in plain least squares. What is in use.
+* Knuckle + DLT: the same with Knuckle's keypoints.
+* Knuckle rig: ``knuckle.RigTracker``.
+
+Rays: how far a joint's image is from its keypoint, median over all. Left-out view: how far the
+image of a joint that the other views give is from the keypoint of the one left out (3 views on).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from knuckle import Rig, RigTracker, metrics, open_source
+from knuckle.hand import BONES, SIDES, bone_lengths
+from knuckle.results import Frame
+from knuckle.views.calibrate import calibrate_rig
+from knuckle.views.triangulation import Sight, meet
+from peers.process import MediaPipe, MediaPipeSettings
+
+#: A hand: camera -> (21, 2) keypoints, and the joints (21, 3) in the world.
+Seen = dict[int, np.ndarray]
+
+
+@dataclass
+class Follow:
+    """What a system says: per instant and side the keypoints of each view and the joints."""
+
+    hands: list[dict[str, tuple[Seen, np.ndarray]]] = field(default_factory=list)
+
+
+def read(rig: Rig, videos: Sequence[Path]) -> list[list[Frame]]:
+    """The frames of every video with the rig's lens."""
+    views = []
+    for each, video in zip(rig.cameras, videos, strict=True):
+        with open_source(video, camera=each.camera) as source:
+            views.append(list(source))
+    return views
+
+
+def triangulated(rig: Rig, seen: Seen) -> np.ndarray:
+    """(21, 3) plain least squares; NaN with one view."""
+    views = sorted(seen)
+    rays = np.stack([rig.cameras[v].camera.rays(seen[v]) for v in views])
+    transforms = [rig.cameras[v].T_camera_from_world for v in views]
+    return meet(Sight.of(transforms, rays, np.full(rays.shape[:2], 0.01))).mm
+
+
+def with_dlt(rig: Rig, views: Sequence[Sequence[Sequence]]) -> Follow:
+    """Per view and frame hands with ``side`` and ``joints_px``: same side is same hand."""
+    follow = Follow()
+    for instant in zip(*views, strict=True):
+        found = {}
+        for side in SIDES:
+            seen: Seen = {}
+            for v, hands in enumerate(instant):
+                of_side = [hand for hand in hands if hand.side == side]
+                if of_side:
+                    seen[v] = of_side[0].joints_px
+            if len(seen) >= 2:
+                found[side] = (seen, triangulated(rig, seen))
+        follow.hands.append(found)
+    return follow
+
+
+def measure(rig: Rig, follow: Follow, reference: dict[tuple[int, str], np.ndarray]) -> str:
+    """One line of the table."""
+    rays, left_out, bones, errors = [], [], {side: [] for side in SIDES}, []
+    missed = 0
+    for hands in follow.hands:
+        for side, (seen, joints) in hands.items():
+            bones[side].append(bone_lengths(joints))
+            for v, px in seen.items():
+                rays.append(np.linalg.norm(rig.cameras[v].project(joints) - px, axis=1))
+                others = {u: p for u, p in seen.items() if u != v}
+                if len(others) >= 2:
+                    rest = rig.cameras[v].project(triangulated(rig, others))
+                    left_out.append(np.linalg.norm(rest - px, axis=1))
+    for (frame, side), true in reference.items():
+        found = follow.hands[frame].get(side)
+        if found is None:
+            missed += 1
+            continue
+        joints = found[1]
+        errors.append([metrics.absolute_error(joints, true), metrics.mpjpe(joints, true),
+                       metrics.pa_mpjpe(joints, true)])  # fmt: skip
+    absolute, wrist, pa = np.mean(errors, axis=0) if errors else (np.nan,) * 3
+    spread = [np.std(b, axis=0) / np.median(b, axis=0) for b in bones.values() if len(b) > 5]
+    both = [np.median(b, axis=0) for b in bones.values() if len(b) > 5]
+    apart = f"{np.abs(both[0] - both[1]).mean():.1f} mm" if len(both) == 2 else "–"
+    out = f"{np.nanmedian(np.concatenate(left_out)):.1f} px" if left_out else "–"
+    of = f"{missed} of {len(reference)}" if reference else "–"
+    numbers = [f"{x:.1f} mm" if np.isfinite(x) else "–" for x in (absolute, wrist, pa)]
+    return (
+        f"{sum(map(len, follow.hands))} | {of} | {' | '.join(numbers)} | "
+        f"{np.nanmedian(np.concatenate(rays)):.1f} px | {out} | "
+        f"{100 * np.mean(spread):.1f} % | {apart} |"
+    )
+
+
+HEAD = (
+    "| system | hands | missed | absolute | from the wrist | PA | rays | left-out view | "
+    "bones vary | left against right |\n|---|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def compare(
+    rig: Rig,
+    videos: Sequence[Path],
+    peer: MediaPipe | None,
+    reference: dict[tuple[int, str], np.ndarray],
+    max_hands: int,
+    hand_length_mm: float,
+    subsets: Sequence[Sequence[int]],
+) -> None:
+    """Print a table for each subset of the cameras, and what hands say of where the first stand.
+
+    ``hand_length_mm`` is the person's, by the board's calibration.
+    """
+    frames = read(rig, videos)
+    tracker = RigTracker(rig, max_hands=max_hands)
+    looks = [tracker.look(instant) for instant in zip(*frames, strict=True)]
+    sizes = [(view[0].image.shape[1], view[0].image.shape[0]) for view in frames]
+    board = rig.select([rig.names[c] for c in subsets[0]])
+    some_looks = [[instant[c] for c in subsets[0]] for instant in looks]
+    print("\n| camera | hand, mm | rotation | direction | distance |\n|---|---|---|---|---|")
+    for length in (None, hand_length_mm):
+        print(calibration(board, [sizes[c] for c in subsets[0]], some_looks, length), flush=True)
+    of_peer = None if peer is None else [peer.track([f.image for f in view]) for view in frames]
+    for cameras in subsets:
+        some = rig.select([rig.names[c] for c in cameras])
+        print(f"\n{some.source}, cameras {', '.join(some.names)}\n\n{HEAD}", flush=True)
+        if of_peer is not None:
+            chosen = with_dlt(some, [of_peer[c] for c in cameras])
+            print(f"| MediaPipe + DLT | {measure(some, chosen, reference)}", flush=True)
+        views = [[[h.raw for h in instant[c]] for instant in looks] for c in cameras]
+        print(f"| Knuckle + DLT | {measure(some, with_dlt(some, views), reference)}", flush=True)
+        for name, smooth in (("Knuckle rig, each frame alone", False), ("Knuckle rig", True)):
+            tracker = RigTracker(some, max_hands=max_hands, smooth=smooth, workers=1)
+            follow = Follow()
+            for instant, frame in zip(looks, frames[0], strict=True):
+                hands = tracker.put_together([instant[c] for c in cameras], frame.time_s)
+                follow.hands.append({
+                    hand.side: (
+                        {v: view.raw.joints_px for v, view in enumerate(hand.views) if view},
+                        hand.joints_mm,
+                    )
+                    for hand in hands
+                })  # fmt: skip
+            print(f"| {name} | {measure(some, follow, reference)}", flush=True)
+
+
+def reference_of(path: Path) -> dict[tuple[int, str], np.ndarray]:
+    """(frame, side) -> (21, 3) mm in the world, the mean over the pictures that show it."""
+    found: dict[tuple[int, str], list[np.ndarray]] = {}
+    for picture in json.loads(path.read_text()):
+        R, t = np.array(picture["world_to_cam_R"]), np.array(picture["world_to_cam_t_mm"])
+        for hand in picture["hands"]:
+            world = (np.array(hand["joints_mm"]) - t) @ R
+            found.setdefault((picture["frame"], hand["side"]), []).append(world)
+    return {key: np.mean(each, axis=0) for key, each in found.items()}
+
+
+def board_squares(rig: Rig, videos: Sequence[Path]) -> np.ndarray:
+    """(N,) mm, sides of the printed squares by the rig, where two cameras see both corners."""
+    dictionary = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_4X4_1000)
+    board = cv2.aruco.CharucoBoard((4, 5), 1.0, 0.75, dictionary)
+    detector = cv2.aruco.CharucoDetector(board)
+    sides = []
+    for instant in zip(*read(rig, videos), strict=True):
+        seen: dict[int, Seen] = {}
+        for v, frame in enumerate(instant):
+            grey = 255 - cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)  # it is printed inverted
+            corners, ids, _, _ = detector.detectBoard(grey)
+            for corner, number in zip(
+                corners if ids is not None else (), np.ravel(ids), strict=False
+            ):
+                seen.setdefault(int(number), {})[v] = np.ravel(corner)
+        at = {
+            number: triangulated(rig, {v: px[None] for v, px in views.items()})[0]
+            for number, views in seen.items()
+            if len(views) >= 2
+        }
+        for row in range(4):
+            sides += [
+                (at[a], at[b])
+                for a, b in pairwise(range(3 * row, 3 * row + 3))
+                if {a, b} <= set(at)
+            ]
+        sides += [(at[a], at[a + 3]) for a in range(9) if {a, a + 3} <= set(at)]
+    return np.array([np.linalg.norm(a - b) for a, b in sides])
+
+
+def calibration(
+    rig: Rig, sizes: Sequence[tuple[int, int]], looks: Sequence, hand_length_mm: float | None
+) -> str:
+    """Lines of a table: the poses that hands alone give, against the board's."""
+    lenses = [each.camera for each in rig.cameras]
+    found = calibrate_rig(rig.names, lenses, sizes, looks, hand_length_mm=hand_length_mm)
+    first = rig.cameras[0].T_camera_from_world.inverse()
+    lines = []
+    for each, board in zip(found.rig.cameras[1:], rig.cameras[1:], strict=True):
+        true, own = board.T_camera_from_world @ first, each.T_camera_from_world
+        turned = np.clip((np.trace(own.rotation @ true.rotation.T) - 1) / 2, -1, 1)
+        a, b = true.inverse().translation_mm, each.centre_mm
+        lengths = np.linalg.norm(a), np.linalg.norm(b)
+        apart = np.degrees(np.arccos(np.clip(a @ b / np.prod(lengths), -1, 1)))
+        lines.append(
+            f"| {each.name} from {rig.names[0]} | {hand_length_mm or 'not given'} | "
+            f"{np.degrees(np.arccos(turned)):.1f}° | {apart:.1f}° | "
+            f"{100 * (lengths[1] / lengths[0] - 1):+.1f} % |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--mediapipe-python", type=Path)
+    options = parser.parse_args()
+    assert len(BONES) == 20
+
+    def peer(max_hands: int) -> MediaPipe | None:
+        python = options.mediapipe_python
+        return None if python is None else MediaPipe(python, MediaPipeSettings(max_hands=max_hands))
+
+    folder = options.data / "views_two_hands"
+    rig = Rig.load(folder / "charuco_calibration" / "camera_array.toml")
+    rig = rig.select(["cam_1", "cam_2", "cam_3", "cam_0"])
+    videos = [folder / f"charuco_calibration/calibration/extrinsic/{n}.mp4" for n in rig.names]
+    squares = board_squares(rig, videos)
+    if len(squares):
+        print(f"squares of the board: {np.median(squares):.2f} mm, {len(squares)} seen; 54 printed")
+    reference = reference_of(folder / "reference.json")
+    compare(rig, videos, peer(2), reference, 2, 200.0, [(0, 1, 2), (0, 1, 2, 3), (1, 2), (0, 2)])
+    stereo = Rig.load(options.data / "stereo_video", unit=40)
+    videos = [options.data / "stereo_video" / f"{name}_test.mp4" for name in stereo.names]
+    compare(stereo, videos, peer(1), {}, 1, 167.0, [(0, 1)])
+
+
+if __name__ == "__main__":
+    main()

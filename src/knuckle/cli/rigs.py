@@ -1,0 +1,144 @@
+"""``knuckle track`` with several cameras."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from knuckle.cli.tracking import Track, default_folder, names_of
+
+if TYPE_CHECKING:
+    from knuckle.job import Summary
+    from knuckle.views import Rig
+
+#: Seconds from the beginning that --sync and --unit hands look at.
+_FIRST_S = 20.0
+
+
+def track_rig(verb: Track) -> Summary:
+    """Track what several cameras see, as the flags of ``knuckle track`` say."""
+    from knuckle.job import open_sinks, run_rig
+    from knuckle.progress import Progress
+    from knuckle.video import open_sources
+    from knuckle.views import RigTracker
+    from knuckle.views.record import RigRecord
+
+    rig = _rig(verb)
+    with open_sources(verb.source, fps=verb.fps) as opened:
+        sizes = [source.size for source in opened.sources]
+        _say(opened.remarks if not verb.sync else [])
+    if verb.rescale:
+        rig = rig.resized(sizes)
+    for each, size in zip(rig.cameras, sizes, strict=True):
+        each.check_size(size)
+    offsets_s = _offsets(verb, rig) if verb.sync else None
+    if verb.unit == "hands":
+        rig = _of_the_hands(verb, rig, offsets_s)
+    tracker = RigTracker(
+        rig, max_hands=verb.max_hands, smooth=not verb.raw, weights_dir=verb.weights
+    )
+    folder = verb.output or default_folder(verb.source[0])
+    formats = names_of(verb.format) + ["overlay"] * verb.overlay
+    with open_sources(verb.source, fps=verb.fps, offsets_s=offsets_s) as sources:
+        record = RigRecord(
+            folder, rig, verb.source, sizes, formats, open_sinks,
+            fps=sources.info.fps, weights=tracker.versions,
+        )  # fmt: skip
+        with Progress(sources.info) as progress:
+            summary = run_rig(sources, tracker, record, on_frame=progress.advance)
+    _say(tracker.remarks)
+    return summary
+
+
+def _rig(verb: Track) -> Rig:
+    """The cameras that took the sources, in their order; refuses flags for one camera."""
+    from knuckle.views import Rig
+
+    if not verb.source:
+        raise ValueError("expected a video, or several with --rig: knuckle track SOURCE")
+    if verb.rig is None:
+        raise ValueError(
+            f"{len(verb.source)} sources need --rig FILE, the calibration of their cameras; "
+            "knuckle camera rig makes one from people's hands before them"
+        )
+    of_one = {
+        "--camera": verb.camera is not None,
+        "--offline": verb.offline,
+        "--hand-length-mm": verb.hand_length_mm is not None,
+    }
+    given = [flag for flag, there in of_one.items() if there]
+    if given:
+        raise ValueError(
+            f"{given[0]} is for one camera: a rig has its own lenses, measures the hands and looks "
+            "at each instant once; leave it out"
+        )
+    rig = Rig.load(verb.rig, 1.0 if verb.unit == "hands" else verb.unit)
+    if verb.views:
+        rig = rig.select(names_of(verb.views))
+        if len(rig) != len(verb.source):
+            raise ValueError(f"--views names {len(rig)} cameras for {len(verb.source)} sources")
+        return rig
+    if len(verb.source) < 2:
+        raise ValueError(
+            f"a rig needs two sources or more, got {verb.source[0]} alone: give a file per camera"
+        )
+    return rig.for_videos([Path(source).name for source in verb.source])
+
+
+def _offsets(verb: Track, rig: Rig) -> list[float]:
+    """When each source began, from the motion of the hands in it."""
+    from knuckle.progress import bar
+    from knuckle.views.sync import Motion, follow, offsets
+
+    _refuse_live(verb)
+    with bar("finding the offsets") as advance:
+        motions: list[Motion] = [
+            follow(source, each.camera, max_hands=verb.max_hands, first_s=_FIRST_S,
+                   weights_dir=verb.weights, on_source=partial(advance, number, len(rig))).motion
+            for number, (source, each) in enumerate(zip(verb.source, rig.cameras, strict=True))
+        ]  # fmt: skip
+    found = offsets(motions)
+    told = ", ".join(
+        f"{Path(source).name} {1000 * offset:+.0f} ms"
+        for source, offset in zip(verb.source, found, strict=True)
+    )
+    _say([f"the sources' own clocks at one instant: {told}"])
+    return found
+
+
+def _of_the_hands(verb: Track, rig: Rig, offsets_s: list[float] | None) -> Rig:
+    """The rig in millimetres, by the size of the hands before it."""
+    from itertools import islice
+
+    from knuckle.progress import Progress
+    from knuckle.video import open_sources
+    from knuckle.views.scale import unit_by_hands
+
+    _refuse_live(verb)
+    with open_sources(verb.source, fps=verb.fps, offsets_s=offsets_s) as sources:
+        count = round(_FIRST_S * (sources.info.fps or 30.0))
+        shown = replace(sources.info, n_frames=min(sources.info.n_frames or count, count))
+        with Progress(shown) as progress:
+            instants = map(progress.passing, islice(sources, count))
+            unit = unit_by_hands(rig, instants, verb.max_hands, verb.weights)
+    _say([f"one unit of the rig is {unit.mm:.4g} mm by the hands' size, {unit.doubt:.0%} unsure"])
+    return rig.scaled(unit.mm)
+
+
+def _refuse_live(verb: Track) -> None:
+    from knuckle.video import open_sources
+
+    with open_sources(verb.source, fps=verb.fps) as sources:
+        if sources.info.live:
+            raise ValueError(
+                "--sync and --unit hands look at the sources twice, and one of these is live: "
+                "record them first"
+            )
+
+
+def _say(remarks: list[str]) -> None:
+    for remark in remarks:
+        print(f"knuckle: {remark}", file=sys.stderr)

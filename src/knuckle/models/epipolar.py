@@ -1,0 +1,242 @@
+"""The Epipolar Transformer: features of one view helped by those of another.
+
+He, Yan, Fragkiadaki, Yu 2020, "Epipolar Transformers" (arXiv 2005.04551). What a cell of the
+reference map shows lies, in the source view, on a line. Along it the source map is sampled; each
+sample counts as much as it is like the cell, and the sum is added to the cell. The two views need
+to be calibrated; weights are shared, and gradients flow into both.
+
+Two ways to place the samples. ``"line"`` is the paper's: the whole line, from border to border of
+the source map. ``"depth"`` takes only what lies near the hand: with the hand's distance known to
+some ten centimetres, an eighth of the samples is as fine.
+
+Geometry comes as two small tensors a pair, so that a file for ONNX Runtime needs no inverse: a
+point at depth d (mm) on the ray of the reference's cell (u, v) falls on the source's cell
+``d * turn @ (u, v, 1) + shift``, in homogeneous coordinates. ``pair_geometry`` makes them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from knuckle.camera import RigidTransform
+
+#: A point that is nearer to a camera has no image, mm.
+_NEAREST_MM = 1.0
+#: Lines that cut less than this of the map, in cells, do not cross it.
+_LEAST_CUT = 1e-3
+#: Stands for minus infinity where a sample does not count: what is left out must stay finite.
+_NOT = -1e4
+
+
+@dataclass(frozen=True)
+class EpipolarSettings:
+    """Settings of ``EpipolarTransformer``.
+
+    Attributes:
+        channels: of the feature maps.
+        samples: along each line.
+        place: "line" for the whole line, "depth" for what is within ``reach_mm`` of the hand.
+        reach_mm: before and behind the hand's distance.
+        scale: of the dot product.
+        keep_sum: also add the weighted sum itself, as the paper's released configuration does;
+            without, the stage changes nothing before it has learnt.
+    """
+
+    channels: int
+    samples: int = 64
+    place: Literal["line", "depth"] = "line"
+    reach_mm: float = 150.0
+    scale: float = 1 / 8
+    keep_sum: bool = True
+
+    def __post_init__(self) -> None:
+        if self.samples < 2 or self.channels < 1:
+            raise ValueError(
+                f"expected 2 or more samples and 1 or more channels, got {self.samples} and "
+                f"{self.channels}"
+            )
+        if self.place not in ("line", "depth"):
+            raise ValueError(f'place must be "line" or "depth", got {self.place!r}')
+
+
+def pair_geometry(
+    K_reference: np.ndarray, K_source: np.ndarray, T_source_from_reference: RigidTransform
+) -> tuple[np.ndarray, np.ndarray]:
+    """``turn`` (3, 3) and ``shift`` (3,) of a pair of views.
+
+    Args:
+        K_reference: (3, 3) from rays (x/z, y/z, 1) to cells of the reference's map.
+        K_source: likewise of the source's.
+        T_source_from_reference: between the cameras, mm.
+    """
+    T = T_source_from_reference
+    turn = K_source @ T.rotation @ np.linalg.inv(K_reference)
+    return turn, K_source @ T.translation_mm
+
+
+def samples_on_line(
+    turn: Tensor, shift: Tensor, size: tuple[int, int], source_size: tuple[int, int], count: int
+) -> tuple[Tensor, Tensor]:
+    """Samples from where each cell's line enters the source map to where it leaves it.
+
+    Args:
+        turn: (N, 3, 3).
+        shift: (N, 3).
+        size: (H, W) of the reference map.
+        source_size: (h, w) of the source map.
+        count: of samples.
+
+    Returns:
+        (N, H * W, K, 2) x and y in cells of the source map, and (N, H * W) 1 where the line crosses
+        it, else 0.
+    """
+    at_infinity = _cells(size, turn) @ turn.transpose(1, 2)  # (N, P, 3): where the ray points to
+    line = torch.linalg.cross(shift[:, None].expand_as(at_infinity), at_infinity)
+    length = torch.linalg.norm(line[..., :2], dim=-1, keepdim=True).clamp_min(1e-12)
+    a, b, c = (line / length).unbind(-1)  # a x + b y + c = 0, (a, b) of length 1
+    # Along (-b, a) from the foot of the perpendicular of the corner cell; the map is a box.
+    low, high = torch.full_like(a, -1e9), torch.full_like(a, 1e9)
+    height, width = source_size
+    for foot, along, end in ((-c * a, -b, width - 1.0), (-c * b, a, height - 1.0)):
+        steep = torch.where(along.abs() > 1e-9, along, torch.full_like(along, 1e-9))
+        first, last = -foot / steep, (end - foot) / steep
+        low = torch.maximum(low, torch.minimum(first, last))
+        high = torch.minimum(high, torch.maximum(first, last))
+    crosses = (high - low > _LEAST_CUT).to(line.dtype)
+    share = torch.linspace(0, 1, count, device=line.device, dtype=line.dtype)
+    t = low[..., None] + (high - low)[..., None] * share  # (N, P, K)
+    x = (-c * a)[..., None] - b[..., None] * t
+    y = (-c * b)[..., None] + a[..., None] * t
+    return torch.stack([x, y], dim=-1), crosses
+
+
+def samples_near(
+    turn: Tensor, shift: Tensor, size: tuple[int, int], depth: Tensor, reach_mm: float, count: int
+) -> tuple[Tensor, Tensor]:
+    """Samples of what lies on each cell's ray near a depth.
+
+    Args:
+        turn: (N, 3, 3).
+        shift: (N, 3).
+        size: (H, W) of the reference map.
+        depth: (N,) mm in the reference camera.
+        reach_mm: before and behind it.
+        count: of samples.
+
+    Returns:
+        as ``samples_on_line``, but the second is (N, H * W, K): 1 before the source camera.
+    """
+    at_infinity = _cells(size, turn) @ turn.transpose(1, 2)  # (N, P, 3)
+    share = torch.linspace(-1, 1, count, device=turn.device, dtype=turn.dtype)
+    depths = (depth[:, None] + reach_mm * share).clamp_min(_NEAREST_MM)  # (N, K)
+    points = at_infinity[:, :, None] * depths[:, None, :, None] + shift[:, None, None]
+    z = points[..., 2:]
+    before = (z[..., 0] > _NEAREST_MM).to(points.dtype)
+    return points[..., :2] / z.clamp_min(_NEAREST_MM), before
+
+
+def _cells(size: tuple[int, int], like: Tensor) -> Tensor:
+    """(1, H * W, 3) cells of a map as (x, y, 1), row by row."""
+    height, width = size
+    y, x = torch.meshgrid(
+        torch.arange(height, device=like.device, dtype=like.dtype),
+        torch.arange(width, device=like.device, dtype=like.dtype),
+        indexing="ij",
+    )
+    return torch.stack([x, y, torch.ones_like(x)], dim=-1).reshape(1, -1, 3)
+
+
+class EpipolarTransformer(nn.Module):
+    """Adds to a view's features what another view shows of the same points."""
+
+    def __init__(self, settings: EpipolarSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.mix = nn.Conv2d(settings.channels, settings.channels, 1)
+        self.norm = nn.BatchNorm2d(settings.channels)
+        nn.init.zeros_(self.norm.weight)
+
+    def forward(
+        self, reference: Tensor, source: Tensor, turn: Tensor, shift: Tensor, depth: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Fuse one pair of views.
+
+        Args:
+            reference: (N, C, H, W).
+            source: (N, C, h, w).
+            turn: (N, 3, 3), see ``pair_geometry``.
+            shift: (N, 3).
+            depth: (N,) of the hand in the reference camera, mm; the whole line does not ask for it.
+
+        Returns:
+            (N, C, H, W) the reference with what the source adds, and (N, H, W) how far one sample
+            stands out among the others, 0..1: what the attention trusts itself.
+        """
+        added, trust = self.look_up(reference, source, turn, shift, depth)
+        return reference + self._mixed(added), trust
+
+    def fuse(
+        self,
+        reference: Tensor,
+        sources: list[Tensor],
+        turns: list[Tensor],
+        shifts: list[Tensor],
+        depth: Tensor,
+    ) -> Tensor:
+        """Fuse several source views, each weighed cell by cell by its own trust.
+
+        Args:
+            reference: (N, C, H, W).
+            sources: each (N, C, h, w).
+            turns: of each source, as in ``forward``.
+            shifts: likewise.
+            depth: (N,) mm.
+
+        Returns:
+            (N, C, H, W).
+        """
+        found = [
+            self.look_up(reference, *each, depth)
+            for each in zip(sources, turns, shifts, strict=True)
+        ]
+        added = torch.stack([each for each, _ in found])
+        trust = torch.stack([each for _, each in found])[:, :, None]
+        mean = (added * trust).sum(0) / trust.sum(0).clamp_min(1e-6)
+        return reference + self._mixed(mean)
+
+    def look_up(
+        self, reference: Tensor, source: Tensor, turn: Tensor, shift: Tensor, depth: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The weighted sum (N, C, H, W) of each cell's samples, and their trust (N, H, W)."""
+        chosen = self.settings
+        n, channels, height, width = reference.shape
+        h, w = int(source.shape[2]), int(source.shape[3])
+        size = (int(height), int(width))
+        if chosen.place == "line":
+            at, there = samples_on_line(turn, shift, size, (h, w), chosen.samples)
+            there = there[..., None].expand(-1, -1, chosen.samples)
+        else:
+            at, there = samples_near(turn, shift, size, depth, chosen.reach_mm, chosen.samples)
+        x, y = at.unbind(-1)
+        inside = (x >= -0.5) & (x <= w - 0.5) & (y >= -0.5) & (y <= h - 0.5)
+        there = there * inside.to(there.dtype)  # (N, P, K)
+        grid = torch.stack([2 * x / max(w - 1, 1) - 1, 2 * y / max(h - 1, 1) - 1], dim=-1)
+        samples = F.grid_sample(
+            source, grid, mode="bilinear", padding_mode="zeros", align_corners=True
+        )  # (N, C, P, K)
+        cells = reference.reshape(n, channels, -1, 1)
+        likeness = (samples * cells).sum(1) * chosen.scale  # (N, P, K)
+        weight = torch.softmax(likeness + _NOT * (1 - there), dim=-1) * there
+        added = (samples * weight[:, None]).sum(-1).reshape(reference.shape)
+        trust = weight.amax(-1).reshape(n, height, width)
+        return added, trust
+
+    def _mixed(self, added: Tensor) -> Tensor:
+        mixed = self.norm(self.mix(added))
+        return mixed + added if self.settings.keep_sum else mixed

@@ -1,0 +1,165 @@
+"""Several sources at once: one frame of each, of the same instant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from knuckle.closable import Closable
+from knuckle.results import Frame
+from knuckle.video.errors import SourceError
+from knuckle.video.source import Losses, Source, SourceInfo
+
+#: Sources of about one rate wait for each other; one that is faster by more gives up frames.
+_FASTER = 1.2
+#: What is taken where a source does not say its rate.
+_USUAL_FPS = 30.0
+#: Sources that end this much apart, seconds or share of the longest, probably began apart as well.
+_APART_S, _APART = 0.5, 0.02
+
+
+class Together(Closable):
+    """Iterates over instants: a list with one frame of each source, None where one has none.
+
+    Frames belong together by their times, after each source's offset was taken off. A source that
+    ends or breaks off is None from then on; the others go on, and what broke is raised at the end.
+
+    Attributes:
+        sources: those that are read.
+        info: of all: the size of the first, the slowest rate, the longest duration.
+    """
+
+    def __init__(self, sources: Sequence[Source], offsets_s: Sequence[float] | None = None) -> None:
+        """Read sources together.
+
+        Args:
+            sources: are closed with this.
+            offsets_s: of each, its time when that of the others is 0; by default all began at once.
+
+        Raises:
+            ValueError: there are not as many offsets as sources.
+        """
+        self.sources = list(sources)
+        offsets = [0.0] * len(self.sources) if offsets_s is None else list(offsets_s)
+        if len(offsets) != len(self.sources):
+            raise ValueError(
+                f"expected an offset for each of {len(self.sources)} sources, got {len(offsets)}"
+            )
+        self._readers = [_Reader(s, o) for s, o in zip(self.sources, offsets, strict=True)]
+        self._period_s = max(reader.period_s for reader in self._readers)
+        self.info = _info_of([source.info for source in self.sources])
+
+    @property
+    def losses(self) -> Losses:
+        """What could not be delivered so far, of all sources."""
+        each = [source.losses for source in self.sources]
+        return Losses(sum(x.damaged for x in each), sum(x.dropped for x in each))
+
+    @property
+    def remarks(self) -> list[str]:
+        """What looks as if the sources were not of one recording; a sentence each."""
+        ends = [
+            (reader.duration_s, source.info.name)
+            for reader, source in zip(self._readers, self.sources, strict=True)
+            if reader.duration_s is not None
+        ]
+        if len(ends) < 2:
+            return []
+        (short, first), (long, last) = min(ends), max(ends)
+        if long - short <= max(_APART_S, _APART * long):
+            return []
+        return [
+            f"{last} is {long - short:.1f} s longer than {first}: if they did not begin at the "
+            "same instant, --sync finds by how much from the hands' motion"
+        ]
+
+    def __iter__(self) -> Iterator[list[Frame | None]]:
+        if any(source.info.live for source in self.sources):
+            while any(reader.head is not None for reader in self._readers):
+                yield [reader.take() for reader in self._readers]
+        else:
+            yield from self._by_time()
+        errors = [reader.error for reader in self._readers if reader.error is not None]
+        if errors:
+            raise errors[0]
+
+    def _by_time(self) -> Iterator[list[Frame | None]]:
+        while True:
+            heads = [reader for reader in self._readers if reader.head is not None]
+            slow = [r for r in heads if r.period_s * _FASTER >= self._period_s] or heads
+            if not slow:
+                return
+            now_s = min(reader.time_s for reader in slow)
+            instant = [r.take_at(now_s, self._period_s / 2) for r in self._readers]
+            if any(frame is not None for frame in instant):
+                yield instant
+
+    def stop(self) -> None:
+        """End the iteration at the next instant; safe in signal handlers and other threads."""
+        for source in self.sources:
+            source.stop()
+
+    def close(self) -> None:
+        """Stop decoding and free everything."""
+        for source in self.sources:
+            source.close()
+
+
+class _Reader:
+    """One source and the frame that comes next."""
+
+    def __init__(self, source: Source, offset_s: float) -> None:
+        self._source, self._offset_s = source, offset_s
+        self.period_s = 1 / (source.info.fps or _USUAL_FPS)
+        duration_s, count = source.info.duration_s, source.info.n_frames
+        if duration_s is None and count is not None and source.info.fps:
+            duration_s = count / source.info.fps
+        self.duration_s = None if duration_s is None else duration_s - offset_s
+        self.error: SourceError | None = None
+        self._head: Frame | None = None
+        self._read = False
+
+    @property
+    def head(self) -> Frame | None:
+        """The next frame; None at the end."""
+        if not self._read:
+            self._read = True
+            try:
+                self._head = next(self._source, None)
+            except SourceError as error:
+                self._head, self.error = None, error
+        return self._head
+
+    @property
+    def time_s(self) -> float:
+        """That of the next frame on the clock of all."""
+        assert self._head is not None
+        return self._head.time_s - self._offset_s
+
+    def take(self) -> Frame | None:
+        """The next frame, which is then taken."""
+        frame = self.head
+        self._read = frame is None
+        return frame
+
+    def take_at(self, now_s: float, within_s: float) -> Frame | None:
+        """The frame of an instant, if there is one; what lies before it is given up."""
+        while self.head is not None and self.time_s < now_s - self.period_s / 2:
+            self.take()
+        if self.head is None or abs(self.time_s - now_s) > within_s:
+            return None
+        return self.take()
+
+
+def _info_of(infos: Sequence[SourceInfo]) -> SourceInfo:
+    rates = [info.fps for info in infos if info.fps]
+    counts = [info.n_frames for info in infos if info.n_frames]
+    durations = [info.duration_s for info in infos if info.duration_s]
+    return SourceInfo(
+        name=" + ".join(Path(info.name).name for info in infos),
+        size=infos[0].size,
+        fps=min(rates) if rates else None,
+        n_frames=max(counts) if counts else None,
+        duration_s=max(durations) if durations else None,
+        live=any(info.live for info in infos),
+    )

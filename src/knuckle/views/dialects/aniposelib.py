@@ -1,0 +1,91 @@
+"""aniposelib's toml, which Pose2Sim and freemocap write as well, and Knuckle.
+
+A table per camera: ``name, size, matrix, distortions, rotation`` (Rodrigues), ``translation,
+fisheye``; ``[metadata]``. The form does not say what its lengths are: aniposelib's are those of the
+board, Pose2Sim's metres. Knuckle adds ``unit = "mm"`` to the metadata.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from knuckle.views.dialects.parts import Calibration, lens, pose, size
+from knuckle.views.rig import Rig, RigCamera, unit_mm
+
+_NEEDED = {"matrix", "rotation", "translation"}
+
+
+def accepts(path: Path) -> bool:
+    """Any toml; what is missing in it can be told better than that nobody wants it."""
+    return path.suffix == ".toml" and path.is_file()
+
+
+def tables(path: Path) -> dict[str, Any]:
+    """What a toml holds.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not toml: {error}") from None
+
+
+def read(path: Path) -> Calibration:
+    """The cameras, in the order of the file."""
+    found = tables(path)
+    metadata = found.pop("metadata", {})
+    cameras = {
+        key: table
+        for key, table in found.items()
+        if isinstance(table, dict) and set(table) >= _NEEDED and not table.get("ignore", False)
+    }
+    if not cameras:
+        raise ValueError(
+            f"{path} holds no camera: expected tables with matrix, distortions, rotation and "
+            f"translation, found {', '.join(found) or 'nothing'}"
+        )
+    unit = metadata.get("unit")
+    return Calibration(
+        tuple(camera_of(str(table.get("name", key)), table) for key, table in cameras.items()),
+        None if unit is None else unit_mm(unit),
+    )
+
+
+def camera_of(name: str, table: dict[str, Any]) -> RigCamera:
+    """One table."""
+    fisheye = bool(table.get("fisheye", False))
+    return RigCamera(
+        name,
+        lens(table["matrix"], table.get("distortions", ()), fisheye=fisheye, name=name),
+        pose(table["rotation"], table["translation"], name),
+        size(table.get("size")),
+    )
+
+
+def write(rig: Rig) -> str:
+    """The text of the file."""
+    parts = []
+    for number, each in enumerate(rig.cameras):
+        vector, _ = cv2.Rodrigues(each.T_camera_from_world.rotation)
+        values = {
+            "name": each.name,
+            "matrix": each.camera.matrix.tolist(),
+            "distortions": list(each.camera.distortion)
+            or [0.0] * (4 if each.camera.fisheye else 5),
+            "rotation": np.ravel(vector).tolist(),
+            "translation": each.T_camera_from_world.translation_mm.tolist(),
+            "fisheye": each.camera.fisheye,
+        }
+        if each.size is not None:
+            values["size"] = list(each.size)
+        lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]  # as toml has it
+        parts.append("\n".join([f"[cam_{number}]", *lines]))
+    return "\n\n".join([*parts, '[metadata]\nunit = "mm"']) + "\n"

@@ -1,0 +1,87 @@
+"""What the readers of calibrations share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from knuckle.camera import Camera, RigidTransform
+from knuckle.views.rig import RigCamera
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """What a file says.
+
+    Attributes:
+        cameras: their translations in units of the file.
+        unit_mm: millimetres of one unit; None where neither the file nor its form says it.
+    """
+
+    cameras: tuple[RigCamera, ...]
+    unit_mm: float | None
+
+    @property
+    def longest(self) -> float:
+        """The largest distance of a camera from the origin, in units of the file."""
+        return max((float(np.linalg.norm(each.centre_mm)) for each in self.cameras), default=0.0)
+
+
+def lens(K: Any, distortion: Any = (), *, fisheye: bool = False, name: str = "") -> Camera:
+    """A camera from its matrix (3, 3) and OpenCV's coefficients.
+
+    Raises:
+        ValueError: these are no intrinsics.
+    """
+    matrix = np.asarray(K, dtype=np.float64)
+    if matrix.shape != (3, 3):
+        raise ValueError(f"camera {name}: expected a 3 x 3 matrix, got the shape {matrix.shape}")
+    coefficients = np.asarray(distortion, dtype=np.float64).ravel()
+    if fisheye:
+        coefficients = coefficients[:4]  # some write a fifth that is not used
+    elif len(coefficients) > 8 and not coefficients[8:].any():
+        coefficients = coefficients[:8]
+    if not coefficients.any():
+        coefficients = coefficients[:0]
+    try:
+        fx, fy, cx, cy = (float(matrix[i, j]) for i, j in ((0, 0), (1, 1), (0, 2), (1, 2)))
+        return Camera(fx, fy, cx, cy, tuple(coefficients.tolist()), fisheye=fisheye)
+    except ValueError as error:
+        raise ValueError(f"camera {name}: {error}") from None
+
+
+def rotation(values: Any, name: str = "") -> np.ndarray:
+    """(3, 3) from a matrix or from Rodrigues' vector.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.size == 3:
+        return cv2.Rodrigues(array.reshape(3, 1))[0]
+    if array.shape == (3, 3):
+        return array
+    raise ValueError(
+        f"camera {name}: expected a rotation as 3 numbers (Rodrigues) or 3 x 3, got {array.shape}"
+    )
+
+
+def pose(R: Any, t: Any, name: str = "") -> RigidTransform:
+    """``T_camera_from_world`` from the two parts that files have.
+
+    Raises:
+        ValueError: these are no pose.
+    """
+    translation = np.asarray(t, dtype=np.float64).ravel()
+    if translation.shape != (3,):
+        raise ValueError(f"camera {name}: expected a translation of 3 numbers, got {translation}")
+    return RigidTransform(rotation(R, name), translation)
+
+
+def size(values: Sequence[Any] | None) -> tuple[int, int] | None:
+    """(width, height) where there is one."""
+    return None if values is None or len(values) != 2 else (int(values[0]), int(values[1]))

@@ -1,0 +1,171 @@
+"""A hand of known bones through the rays of all cameras that see it.
+
+Least squares in the 63 coordinates of the joints, a few Gauss-Newton steps: the rays of each joint,
+the shape that each camera saw along its own line of sight, where rays cannot tell, and the bones.
+Everything weighs what its expected error says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from knuckle.hand import BONES, N_JOINTS
+from knuckle.results import HandPose
+from knuckle.track.skeleton import joints_from_bones
+from knuckle.track.uncertainty import Uncertainty
+from knuckle.views.looks import Looks, shape_in_world
+from knuckle.views.rig import Rig, RigCamera
+from knuckle.views.triangulation import Sight
+
+_STEPS = 5
+#: Bones that are known hold within so many mm, bones of a hand that is new within this share.
+_BONE_MM, _NEW_BONE = 0.7, 0.10
+#: What a single camera says of a joint's depth from the rest of its hand is off by a part that is
+#: common to many joints, and that its sigmas do not tell: they count so many times as long.
+_SHAPE_DOUBT = 2.0
+#: What a single camera says of the whole hand's distance, once its size is known.
+_DISTANCE_DOUBT = 0.06
+#: All keypoints of a look are off by a common part, this share of what each is off.
+_COMMON = 0.6
+#: Two rays that contradict each other are unsure by as much as they do; at most so many times.
+_MOST_STRAIN = 20.0
+#: 1/mm²: keeps what nothing says anything about where it was.
+_INERTIA = 1e-5
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """The outcome.
+
+    Attributes:
+        joints_mm: (21, 3) in the world, bones of exactly the given lengths.
+        sigma_mm: (21,) expected distance of each joint from the truth.
+    """
+
+    joints_mm: np.ndarray
+    sigma_mm: np.ndarray
+
+
+def fit(
+    rig: Rig,
+    looks: Looks,
+    members: Sequence[int],
+    sight: Sight,
+    used: np.ndarray,
+    strain: np.ndarray,
+    lengths_mm: np.ndarray,
+    *,
+    start_mm: np.ndarray | None = None,
+    new: bool = False,
+) -> Fit:
+    """Fit the hand that some cameras see.
+
+    Args:
+        rig: the cameras.
+        looks: what cameras see.
+        members: the S of them that show this hand.
+        sight: the rays of these.
+        used: (S, 21) bool, the rays that count.
+        strain: (21,) how far rays contradict each other, in expected errors.
+        lengths_mm: (20,) bones.
+        start_mm: (21, 3) where to begin; by default what the first camera says.
+        new: the bones are not known well yet.
+    """
+    size = float(lengths_mm.sum())
+    shapes = [shape_in_world(rig, looks.camera[i], looks.hands[i].raw, size) for i in members]
+    parts = [
+        _shape_rows(rig.cameras[looks.camera[i]], shape, looks.doubts[i], looks.hands[i].raw)
+        for i, shape in zip(members, shapes, strict=True)
+    ]
+    A, b = (np.concatenate(each) for each in zip(*parts, strict=True))
+    x = np.mean(shapes, axis=0) if start_mm is None else start_mm
+    sigma = sight.sigma * np.clip(strain, 1, _MOST_STRAIN)
+    loose = Sight(sight.R, sight.t_mm, sight.rays, sigma)
+    bone_sigma = _NEW_BONE * lengths_mm if new else np.full(len(lengths_mm), _BONE_MM)
+    for _ in range(_STEPS):
+        N, c = _information(loose, used, x)
+        N += A.T @ A
+        c += A.T @ (b - A @ x.ravel())
+        H, g = _bone_part(x, lengths_mm, bone_sigma)
+        step = np.linalg.solve(N + H + _INERTIA * np.eye(len(N)), c + g)
+        x = x + step.reshape(N_JOINTS, 3)
+    N, _ = _information(loose, used, x)
+    H, _ = _bone_part(x, lengths_mm, bone_sigma)
+    covariance = np.linalg.inv(N + A.T @ A + H + _INERTIA * np.eye(len(N)))
+    joints = _of_exact_bones(x, lengths_mm, covariance)
+    own = np.trace(_blocks(covariance), axis1=-2, axis2=-1)
+    common = np.trace(_common_covariance(sight, used, x))
+    return Fit(joints, np.sqrt(np.maximum(own + common, 0)))
+
+
+def _information(sight: Sight, used: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(63, 63) and (63,) of the rays about joints (21, 3), from where they are now."""
+    depth = sight.in_cameras(x)[..., 2]
+    N, c = sight.normals(depth)
+    N, c = (N * used[..., None, None]).sum(axis=0), (c * used[..., None]).sum(axis=0)
+    whole = np.zeros((N_JOINTS, 3, N_JOINTS, 3))
+    whole[np.arange(N_JOINTS), :, np.arange(N_JOINTS), :] = N
+    gradient = c - (N @ x[..., None])[..., 0]
+    return whole.reshape(3 * N_JOINTS, 3 * N_JOINTS), gradient.ravel()
+
+
+def _shape_rows(
+    rig_camera: RigCamera, shape_mm: np.ndarray, doubt: Uncertainty, hand: HandPose
+) -> tuple[np.ndarray, np.ndarray]:
+    """(22, 63) and (22,): each joint's depth from the hand's middle, and the middle's own.
+
+    Args:
+        rig_camera: which camera says so.
+        shape_mm: (21, 3) what the camera says, in the world.
+        doubt: how far it may be off.
+        hand: as the camera saw it.
+    """
+    along = rig_camera.T_camera_from_world.rotation[2]
+    sigma = _SHAPE_DOUBT * np.hypot(doubt.along_mm, np.median(doubt.along_mm))
+    say = sigma**-2 / (sigma**-2).sum()
+    apart = (np.eye(N_JOINTS) - say) / sigma[:, None]  # (21, 21)
+    distance = float(hand.joints_mm[:, 2].mean())
+    middle = say[None] / (_DISTANCE_DOUBT * distance)
+    weights = np.concatenate([apart, middle])
+    rows = (weights[:, :, None] * along).reshape(len(weights), -1)
+    return rows, rows @ shape_mm.ravel()
+
+
+def _bone_part(
+    x: np.ndarray, lengths_mm: np.ndarray, sigma_mm: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(63, 63) and (63,) of the bones that should have their lengths."""
+    parent, child = BONES.T
+    bone = x[child] - x[parent]
+    length = np.maximum(np.linalg.norm(bone, axis=1), 1e-6)
+    along = bone / length[:, None]
+    J = np.zeros((len(BONES), N_JOINTS, 3))
+    J[np.arange(len(BONES)), child] = along
+    J[np.arange(len(BONES)), parent] = -along
+    J = J.reshape(len(BONES), -1) / sigma_mm[:, None]
+    return J.T @ J, J.T @ ((lengths_mm - length) / sigma_mm)
+
+
+def _of_exact_bones(x: np.ndarray, lengths_mm: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """Joints (21, 3) with exactly these bones, where the surest of ``x`` are."""
+    bones = x[BONES[:, 1]] - x[BONES[:, 0]]
+    exact = joints_from_bones(bones, lengths_mm)
+    weight = 1 / np.maximum(np.trace(_blocks(covariance), axis1=-2, axis2=-1), 1e-6)
+    return exact + weight @ (x - exact) / weight.sum()
+
+
+def _blocks(covariance: np.ndarray) -> np.ndarray:
+    """(21, 3, 3) of each joint from that of all."""
+    whole = covariance.reshape(N_JOINTS, 3, N_JOINTS, 3)
+    return whole[np.arange(N_JOINTS), :, np.arange(N_JOINTS), :]
+
+
+def _common_covariance(sight: Sight, used: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """(3, 3) of the shift that all joints share, as each camera's keypoints are off by one."""
+    N, _ = sight.normals(sight.in_cameras(x)[..., 2])
+    each = (N * used[..., None, None]).sum(axis=1)  # (S, 3, 3)
+    count = np.maximum(used.sum(axis=1), 1)[:, None, None]
+    return np.linalg.inv((each / count).sum(axis=0) / _COMMON**2 + 1e-4 * np.eye(3))

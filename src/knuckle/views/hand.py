@@ -1,0 +1,119 @@
+"""One hand as a whole rig sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from knuckle import hand as _hand
+from knuckle.hand import Joint, Side
+from knuckle.results import HandPose, TrackedHand
+from knuckle.views.rig import RigCamera
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RigHand:
+    """A hand in the rig's world.
+
+    Attributes:
+        side: the person's own left or right hand.
+        side_score: 0..1, how sure the side is, by all cameras and all frames so far.
+        score: 0..1, how sure it is that this is a hand: that of the surest camera.
+        joints_mm: (21, 3) in the world, bones of constant length.
+        sigma_mm: (21,) expected distance of each joint from the truth.
+        raw_mm: (21, 3) of this frame alone, before smoothing.
+        views: per camera the hand that it saw, None where it saw none.
+        used: (V, 21) bool, the cameras whose keypoint decided where the joint is.
+        track_id: the same number for the same hand for as long as it is in view.
+        age_s: time since it was first seen.
+        velocity_mm_s: (3,) of the wrist.
+    """
+
+    side: Side
+    side_score: float
+    score: float
+    joints_mm: np.ndarray
+    sigma_mm: np.ndarray
+    raw_mm: np.ndarray
+    views: tuple[TrackedHand | None, ...]
+    used: np.ndarray
+    track_id: int
+    age_s: float
+    velocity_mm_s: np.ndarray
+
+    @property
+    def seen_by(self) -> tuple[int, ...]:
+        """The cameras that saw it, by their number in the rig."""
+        return tuple(v for v, view in enumerate(self.views) if view is not None)
+
+    @property
+    def root_mm(self) -> np.ndarray:
+        """(3,) the wrist in the world."""
+        return self.joints_mm[Joint.WRIST]
+
+    @cached_property
+    def bone_lengths_mm(self) -> np.ndarray:
+        """(20,) length of each bone, in the order of ``hand.BONES``."""
+        return _hand.bone_lengths(self.joints_mm)
+
+    @cached_property
+    def joint_angles(self) -> np.ndarray:
+        """(15, 2) flexion and spread in degrees, see ``hand.joint_angles``."""
+        return _hand.joint_angles(self.joints_mm, self.side)
+
+    def in_world(self, first: RigCamera) -> TrackedHand:
+        """The hand as a record of the world: ``joints_mm`` there, ``joints_px`` of a camera.
+
+        Args:
+            first: the camera whose picture ``joints_px`` belong to; NaN behind it.
+        """
+        seen = [view for view in self.views if view is not None]
+        hand = self.seen_from(self.seen_by[0], first)
+        return replace(
+            hand,
+            joints_px=first.project(self.joints_mm),
+            joints_mm=self.joints_mm,
+            joint_score=np.max([view.joint_score for view in seen], axis=0),
+            visible=np.any([view.visible for view in seen], axis=0),
+            velocity_mm_s=self.velocity_mm_s,
+            crop_mask=None,
+        )
+
+    def seen_from(self, number: int, camera: RigCamera) -> TrackedHand:
+        """The hand in the frame and in the picture of one camera, seen by it or not.
+
+        Args:
+            number: of the camera in the rig.
+            camera: that camera.
+
+        Returns:
+            What the rig knows, in the camera's frame: ``joints_px`` are where the joints fall in
+            its picture (NaN behind it); ``visible``, ``joint_score``, the mask and ``raw`` are the
+            camera's own, or say that it has none.
+        """
+        own = self.views[number]
+        joints_mm = camera.T_camera_from_world(self.joints_mm)
+        nothing = np.zeros(len(Joint))
+        values: dict[str, Any] = {
+            "side": self.side,
+            "side_score": self.side_score,
+            "score": self.score,
+            "joints_px": camera.camera.project(joints_mm),
+            "joints_mm": joints_mm,
+            "joint_score": nothing if own is None else own.joint_score,
+            "visible": nothing.astype(bool) if own is None else own.visible,
+            "joint_sigma_mm": self.sigma_mm,
+            "camera": camera.camera,
+            "crop_mask": None if own is None else own.crop_mask,
+        }
+        plain = HandPose(**values) if own is None else own.raw
+        return TrackedHand(
+            **values,
+            track_id=self.track_id,
+            age_s=self.age_s,
+            raw=plain,
+            velocity_mm_s=camera.T_camera_from_world.rotation @ self.velocity_mm_s,
+        )

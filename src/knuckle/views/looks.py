@@ -1,0 +1,80 @@
+"""What each camera says of the hands before it, as arrays that the rig can compare."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from knuckle.hand import N_JOINTS, bone_lengths
+from knuckle.results import HandPose, TrackedHand
+from knuckle.track.skeleton import MEAN_LENGTHS_MM
+from knuckle.track.uncertainty import Uncertainty
+from knuckle.views.rig import Rig
+
+#: No keypoint is surer than this share of the hand's extent: the networks' joints and people's lie
+#: a little apart, the same way in every frame, and no score knows of it.
+_LEAST_SHARE = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class Looks:
+    """N hands, each as one camera sees it.
+
+    Attributes:
+        hands: N of them.
+        camera: (N,) index of the camera that each was seen by.
+        rays: (N, 21, 2) x/z, y/z of the raw keypoints.
+        sigma: (N, 21) expected error of these, per axis.
+        doubts: what each may be off by, as its camera alone sees it.
+        right: (N,) 0..1, probability that it is a right hand.
+    """
+
+    hands: tuple[TrackedHand, ...]
+    camera: np.ndarray
+    rays: np.ndarray
+    sigma: np.ndarray
+    doubts: tuple[Uncertainty, ...]
+    right: np.ndarray
+
+    @classmethod
+    def of(cls, views: Sequence[Sequence[TrackedHand]]) -> Looks:
+        """Of the hands of every camera."""
+        hands = tuple(hand for view in views for hand in view)
+        camera = np.array([v for v, view in enumerate(views) for _ in view], dtype=int)
+        rays, sigma = np.zeros((len(hands), N_JOINTS, 2)), np.zeros((len(hands), N_JOINTS))
+        doubts = tuple(Uncertainty.of(hand.raw) for hand in hands)
+        for i, (hand, doubt) in enumerate(zip(hands, doubts, strict=True)):
+            rays[i] = hand.raw.camera.rays(hand.raw.joints_px)
+            sigma[i] = np.maximum(doubt.across, _LEAST_SHARE * doubt.extent)
+        right = np.array([_right(hand) for hand in hands])
+        return cls(hands, camera, rays, sigma, doubts, right)
+
+    def __len__(self) -> int:
+        return len(self.hands)
+
+
+def _right(hand: HandPose) -> float:
+    return hand.side_score if hand.side == "right" else 1 - hand.side_score
+
+
+def shape_in_world(rig: Rig, camera: int, hand: HandPose, size: float) -> np.ndarray:
+    """(21, 3) mm, what one camera alone says: its shape at the size of a known hand.
+
+    A camera sees the product of size and distance: a hand that is known to be larger than it was
+    taken for is as much farther away.
+
+    Args:
+        rig: the cameras.
+        camera: which of them.
+        hand: as it saw it.
+        size: the sum of the hand's bones, mm.
+    """
+    factor = size / float(hand.bone_lengths_mm.sum())
+    return rig.cameras[camera].T_camera_from_world.inverse()(hand.joints_mm * factor)
+
+
+def size_ratio(joints_mm: np.ndarray) -> np.ndarray:
+    """(...) how much larger than the mean adult's a hand (..., 21, 3) is, robustly."""
+    return np.median(bone_lengths(joints_mm) / MEAN_LENGTHS_MM, axis=-1)

@@ -1,0 +1,111 @@
+"""Writes what a rig saw: the world's hands, and those of every camera, each in all formats.
+
+OUT/hands.*            joints_mm in the world, joints_px in the first camera's picture
+OUT/<camera>/hands.*   the same hands in each camera's frame and picture, and its overlay
+OUT/rig.toml           the cameras
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+
+from knuckle.closable import Closable
+from knuckle.output import RunInfo, Sink, make_folder
+from knuckle.output.errors import OutputError
+from knuckle.output.records import UNITS
+from knuckle.results import Frame
+from knuckle.views.hand import RigHand
+from knuckle.views.rig import Rig
+
+#: Formats that show the pictures of one camera.
+_PICTURES = ("overlay",)
+#: Opens the sinks of the given formats in a folder.
+OpenSinks = Callable[[Sequence[str], Path, RunInfo], Sequence[Sink]]
+
+
+class RigRecord(Closable):
+    """All files of a run before a rig. Leaving its ``with`` block completes them.
+
+    Attributes:
+        paths: of the files.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        rig: Rig,
+        sources: Sequence[str],
+        sizes: Sequence[tuple[int, int]],
+        formats: Sequence[str],
+        open_sinks: OpenSinks,
+        *,
+        fps: float | None = None,
+        weights: Mapping[str, str] | None = None,
+    ) -> None:
+        """Make the files.
+
+        Args:
+            folder: for them; each camera gets one below it.
+            rig: the cameras.
+            sources: what each of them took.
+            sizes: (width, height) of their pictures.
+            formats: keys of ``output.SINKS``; what shows pictures is written for cameras alone.
+            open_sinks: opens them.
+            fps: nominal frame rate.
+            weights: version of each network, by kind.
+
+        Raises:
+            OutputError: something cannot be written.
+        """
+        self._rig, self._count = rig, 0
+        make_folder(folder)
+        try:
+            rig.save(folder / "rig.toml")
+        except OSError as error:
+            raise OutputError(f"cannot write {folder / 'rig.toml'} ({error.strerror})") from None
+        infos = [
+            RunInfo.of(source, size, camera=each.camera, fps=fps, weights=weights)
+            for source, size, each in zip(sources, sizes, rig.cameras, strict=True)
+        ]
+        world = f"millimetres in the world of rig.toml ({rig.source}); px in {rig.names[0]}"
+        info = replace(infos[0], space="world", units={**UNITS, "_mm": world})
+        with ExitStack() as opened:
+            self._views = [
+                [opened.enter_context(s) for s in open_sinks(formats, folder / each.name, info_of)]
+                for each, info_of in zip(rig.cameras, infos, strict=True)
+            ]
+            tables = [name for name in formats if name not in _PICTURES]
+            self._world = (
+                [opened.enter_context(sink) for sink in open_sinks(tables, folder, info)]
+                if tables
+                else []
+            )
+            self._opened = opened.pop_all()
+        self.paths = [sink.path for sink in (*self._world, *chain.from_iterable(self._views))]
+
+    def write(self, frames: Sequence[Frame | None], hands: Sequence[RigHand]) -> None:
+        """Add one instant.
+
+        Raises:
+            OutputError: the disk is full, or a file was taken away.
+        """
+        first = next(frame for frame in frames if frame is not None)
+        instant = replace(first, index=self._count)
+        self._count += 1
+        in_world = [hand.in_world(self._rig.cameras[0]) for hand in hands]
+        for sink in self._world:
+            sink.write(instant, in_world)
+        for number, (frame, sinks) in enumerate(zip(frames, self._views, strict=True)):
+            if frame is None:
+                continue
+            seen = [hand.seen_from(number, self._rig.cameras[number]) for hand in hands]
+            for sink in sinks:
+                sink.write(frame, seen)
+
+    def close(self) -> None:
+        """Complete all files; a second call does nothing."""
+        self._opened.close()

@@ -1,0 +1,86 @@
+"""Calibrating a rig from video files: each is tracked once, then all are laid side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from knuckle.camera import Camera
+from knuckle.results import TrackedHand
+from knuckle.views.calibrate import RigCalibration, calibrate_rig
+from knuckle.views.sync import Followed, follow, offsets
+
+#: A minute of hands says all there is to say.
+_FIRST_S = 60.0
+
+
+def calibrate_from_videos(
+    sources: Sequence[str],
+    lenses: Sequence[Camera | None],
+    *,
+    together: bool = False,
+    hand_length_mm: float | None = None,
+    max_hands: int = 2,
+    weights_dir: Path | None = None,
+) -> tuple[RigCalibration, list[float]]:
+    """Find where the cameras of several videos stand.
+
+    Args:
+        sources: a video of each camera.
+        lenses: of each; None where a field of view is to be assumed.
+        together: the videos began at the same instant.
+        hand_length_mm: wrist to tip of the middle finger along the bones, if it is known.
+        max_hands: at most so many hands in each.
+        weights_dir: folder with other networks than those in the package.
+
+    Returns:
+        The calibration, and the clocks of the videos at one instant, s.
+
+    Raises:
+        SourceError: a video cannot be read.
+        ValueError: the hands do not tell when the videos began, or where the cameras stand.
+    """
+    seen = [
+        follow(source, lens, max_hands=max_hands, first_s=_FIRST_S, weights_dir=weights_dir)
+        for source, lens in zip(sources, lenses, strict=True)
+    ]
+    clocks = [0.0] * len(seen) if together else offsets([each.motion for each in seen])
+    names = _names(sources)
+    found = calibrate_rig(
+        names,
+        [each.camera for each in seen],
+        [each.size for each in seen],
+        side_by_side(seen, clocks),
+        hand_length_mm=hand_length_mm,
+    )
+    return found, clocks
+
+
+def side_by_side(
+    seen: Sequence[Followed], offsets_s: Sequence[float]
+) -> list[list[list[TrackedHand]]]:
+    """Per frame of the first video the hands of all at that instant.
+
+    A video has no hands at an instant from which its nearest frame is more than half a frame away.
+    """
+    clocks = [each.times_s - offset for each, offset in zip(seen, offsets_s, strict=True)]
+    periods = [float(np.median(np.diff(clock))) if len(clock) > 1 else 1 / 30 for clock in clocks]
+    instants = []
+    for now in clocks[0]:
+        views: list[list[TrackedHand]] = []
+        for each, clock, period in zip(seen, clocks, periods, strict=True):
+            near = int(np.argmin(np.abs(clock - now))) if len(clock) else -1
+            there = near >= 0 and abs(clock[near] - now) <= 0.51 * period
+            views.append(each.hands[near] if there else [])
+        instants.append(views)
+    return instants
+
+
+def _names(sources: Sequence[str]) -> list[str]:
+    """The files' own, numbered where these are the same."""
+    stems = [Path(source).stem for source in sources]
+    if len(set(stems)) == len(stems):
+        return stems
+    return [f"cam_{number}" for number in range(len(stems))]

@@ -1,0 +1,269 @@
+"""A rig: cameras that stand still and know where they stand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from knuckle.camera import Camera, RigidTransform
+
+#: Millimetres of the lengths that ``Rig.load(path, unit=…)`` takes by name.
+UNITS_MM = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "inch": 25.4}
+#: A rotation that was written with few digits is off a true one by less than this.
+_ROUNDED = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class RigCamera:
+    """One camera of a rig.
+
+    Attributes:
+        name: what the rig calls it.
+        camera: its lens.
+        T_camera_from_world: where it stands, mm.
+        size: (width, height) px that it was calibrated at; None where the file does not say.
+    """
+
+    name: str
+    camera: Camera
+    T_camera_from_world: RigidTransform
+    size: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "T_camera_from_world", _checked(self))
+
+    @property
+    def centre_mm(self) -> np.ndarray:
+        """(3,) where the lens is in the world."""
+        return self.T_camera_from_world.inverse().translation_mm
+
+    def project(self, world_mm: np.ndarray) -> np.ndarray:
+        """(..., 3) mm in the world -> (..., 2) px; NaN for what is behind the camera."""
+        return self.camera.project(self.T_camera_from_world(world_mm))
+
+    def check_size(self, size: tuple[int, int]) -> None:
+        """Refuse pictures (width, height) of another size than it was calibrated at.
+
+        Raises:
+            ValueError: they are; says whether scaling may help.
+        """
+        self.camera.check_fits(*size)
+        if self.size is None or self.size == size:
+            return
+        (width, height), (w, h) = self.size, size
+        if size == self.size[::-1]:
+            way = "turn the pictures back, or calibrate them as they are"
+        elif abs(width * h - height * w) <= max(width, height):
+            way = (
+                "if it is the same picture made smaller or larger, use Rig.resized "
+                "(knuckle track --rescale); if the sensor was cropped, calibrate anew"
+            )
+        else:
+            way = "calibrate it at this size"
+        raise ValueError(
+            f"camera {self.name} was calibrated at {width} x {height} px, its pictures are "
+            f"{w} x {h}: {way}"
+        )
+
+
+def _checked(rig_camera: RigCamera) -> RigidTransform:
+    """Its pose with a rotation that is exactly one.
+
+    Raises:
+        ValueError: it mirrors, or is no rotation.
+    """
+    name, T = rig_camera.name, rig_camera.T_camera_from_world
+    if not (np.isfinite(T.rotation).all() and np.isfinite(T.translation_mm).all()):
+        raise ValueError(f"camera {name}: its rotation and translation must be finite numbers")
+    left, scale, right = np.linalg.svd(T.rotation)
+    if np.abs(scale - 1).max() > _ROUNDED:
+        raise ValueError(
+            f"camera {name}: expected a rotation, got a matrix that stretches by "
+            f"{scale.min():.3g} to {scale.max():.3g}: was it read by rows where it stands by "
+            "columns, or is it a projection matrix?"
+        )
+    if np.linalg.det(left @ right) < 0:
+        raise ValueError(
+            f"camera {name}: its rotation mirrors (determinant -1): expected a right-handed world "
+            "and x right, y down, z forward in the camera; flip one axis of the world or of the "
+            "camera where the file was written"
+        )
+    return replace(T, rotation=left @ right)
+
+
+@dataclass(frozen=True, eq=False)
+class Rig:
+    """Calibrated cameras in one world.
+
+    Attributes:
+        cameras: two or more, each with a name of its own.
+        source: where it was read from, for messages.
+    """
+
+    cameras: tuple[RigCamera, ...]
+    source: str = "the rig"
+
+    def __post_init__(self) -> None:
+        names = [each.name for each in self.cameras]
+        if len(names) < 2:
+            raise ValueError(
+                f"{self.source} has {len(names)} camera{'s' * (not names)}, expected two or more: "
+                "for one, use knuckle track --camera"
+            )
+        if len(set(names)) < len(names):
+            raise ValueError(f"{self.source}: cameras must differ in name, got {', '.join(names)}")
+
+    def __len__(self) -> int:
+        return len(self.cameras)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the cameras, in their order."""
+        return tuple(each.name for each in self.cameras)
+
+    @classmethod
+    def load(cls, path: str | Path, unit: str | float | None = None) -> Rig:
+        """Read a calibration in any of the forms in ``dialects.DIALECTS``.
+
+        Args:
+            path: a file, or a folder where the form has several.
+            unit: "m", "cm", "mm", "inch", or the millimetres of one unit (the side of a board's
+                square, say), of its translations. Only needed where the file does not say it; it
+                overrules what the form usually means.
+
+        Raises:
+            FileNotFoundError: nothing is there.
+            ValueError: it is no calibration, not of two cameras, or its unit is not known.
+        """
+        from knuckle.views.dialects import read_rig  # which know this class
+
+        return read_rig(Path(path), None if unit is None else unit_mm(unit))
+
+    def save(self, path: str | Path) -> None:
+        """Write aniposelib's toml, in millimetres; ``load`` reads it back, unit and all."""
+        from knuckle.views.dialects.aniposelib import write
+
+        Path(path).write_text(write(self))
+
+    def select(self, names: Sequence[str]) -> Rig:
+        """The rig of some of the cameras, in this order.
+
+        Raises:
+            ValueError: it has none of that name.
+        """
+        unknown = [name for name in names if name not in self.names]
+        if unknown:
+            raise ValueError(
+                f"{self.source} has no camera {', '.join(unknown)}: its cameras are "
+                f"{', '.join(self.names)}"
+            )
+        cameras = [self.cameras[self.names.index(name)] for name in names]
+        return replace(self, cameras=tuple(cameras))
+
+    def for_videos(self, videos: Sequence[str]) -> Rig:
+        """The cameras that took the given videos, in the order of these.
+
+        A video belongs to the camera whose name is in the file's name, as ``cam_1`` in
+        ``take3_cam_1.mp4``, also without leading letters and zeros (``1``, ``01``). If no file
+        names a camera, they are taken in the rig's order.
+
+        Raises:
+            ValueError: some files name a camera and others do not, or the numbers differ.
+        """
+        claims = [_claims(Path(video).stem, self.names) for video in videos]
+        if all(len(claim) == 1 for claim in claims) and len({c[0] for c in claims}) == len(claims):
+            return self.select([claim[0] for claim in claims])
+        if len(videos) == len(self) and not any(claims):
+            return self
+        if len(videos) == len(self) and all(len(claim) != 1 for claim in claims):
+            return self
+        told = [
+            f"{Path(video).name} ({' or '.join(claim) or 'none'})"
+            for video, claim in zip(videos, claims, strict=True)
+        ]
+        raise ValueError(
+            f"{self.source} has the cameras {', '.join(self.names)}, and it is not clear which of "
+            f"them took {', '.join(told)}: name the files after the cameras, or say it with "
+            "--views NAME,NAME,… in the order of the files"
+        )
+
+    def resized(self, sizes: Sequence[tuple[int, int]]) -> Rig:
+        """The rig for the same pictures scaled to these sizes (width, height).
+
+        Raises:
+            ValueError: a camera's calibrated size is not known, or has another shape.
+        """
+        cameras = []
+        for each, (width, height) in zip(self.cameras, sizes, strict=True):
+            if each.size is None:
+                raise ValueError(
+                    f"{self.source} does not say at which size {each.name} was calibrated: scale "
+                    "its fx, fy, cx, cy yourself, or leave the rescaling out"
+                )
+            scale = width / each.size[0], height / each.size[1]
+            if abs(scale[0] / scale[1] - 1) > _ROUNDED:
+                raise ValueError(
+                    f"camera {each.name} was calibrated at {each.size[0]} x {each.size[1]} px, "
+                    f"{width} x {height} is of another shape: calibrate it at this size"
+                )
+            camera = each.camera.resized(*scale)
+            cameras.append(replace(each, camera=camera, size=(width, height)))
+        return replace(self, cameras=tuple(cameras))
+
+    def scaled(self, factor: float) -> Rig:
+        """The rig whose distances are so many times as long."""
+        cameras = [
+            replace(
+                each,
+                T_camera_from_world=replace(
+                    each.T_camera_from_world,
+                    translation_mm=each.T_camera_from_world.translation_mm * factor,
+                ),
+            )
+            for each in self.cameras
+        ]
+        return replace(self, cameras=tuple(cameras))
+
+
+def unit_mm(unit: str | float) -> float:
+    """Millimetres of a unit, by its name or already a number.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if isinstance(unit, str) and unit in UNITS_MM:
+        return UNITS_MM[unit]
+    try:
+        length = float(unit)
+    except ValueError:
+        length = float("nan")
+    if not 0 < length < float("inf"):
+        raise ValueError(
+            f"a rig's unit is one of {', '.join(UNITS_MM)} or the millimetres of one unit, "
+            f"got {unit!r}"
+        )
+    return length
+
+
+def _claims(stem: str, names: Sequence[str]) -> list[str]:
+    """The cameras that a file's name may mean."""
+    exact = [name for name in names if name == stem]
+    if exact:
+        return exact
+    within = [
+        n for n in names if re.search(rf"(?<![a-z0-9]){re.escape(n)}(?![a-z0-9])", stem, re.I)
+    ]
+    if within:
+        return within
+    number = _number(stem)
+    return [name for name in names if number is not None and _number(name) == number]
+
+
+def _number(name: str) -> int | None:
+    """The only number in a name such as cam_01."""
+    numbers = re.findall(r"\d+", name)
+    return int(numbers[0]) if len(numbers) == 1 else None

@@ -1,0 +1,100 @@
+"""How long a unit of a rig is, by the size of the hands before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from knuckle.hand import bone_lengths
+from knuckle.results import Frame, TrackedHand
+from knuckle.views.looks import Looks
+from knuckle.views.rig import Rig
+from knuckle.views.tracker import RigTracker
+from knuckle.views.triangulation import Sight, meet
+
+#: Fewer hands say nothing.
+_LEAST_HANDS = 10
+#: Rays that miss each other by more than this many expected errors are of different hands.
+_MOST_STRAIN = 2.5
+#: People's hands differ by so much in size, and networks do not see it (standard deviation).
+_PEOPLE = 0.08
+#: Before the unit is known, cameras are taken to stand this far from each other.
+_USUAL_DISTANCE_MM = 700.0
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The outcome.
+
+    Attributes:
+        mm: millimetres of one unit.
+        doubt: expected error, as a share; hardly less than people's hands differ.
+        hands: pairs of looks that it was told from.
+    """
+
+    mm: float
+    doubt: float
+    hands: int
+
+
+def unit_by_hands(
+    rig: Rig,
+    instants: Iterable[Sequence[Frame | None]],
+    max_hands: int = 2,
+    weights_dir: Path | None = None,
+) -> Unit:
+    """The unit of a rig that was loaded as if it were a millimetre.
+
+    Args:
+        rig: the cameras.
+        instants: a frame of each, in their order.
+        max_hands: at most so many hands in each.
+        weights_dir: folder with other networks than those in the package.
+
+    Raises:
+        ValueError: too few hands were seen by two cameras.
+    """
+    tracker = RigTracker(rig, max_hands=max_hands, weights_dir=weights_dir)
+    return unit_of(rig, (tracker.look(frames) for frames in instants))
+
+
+def unit_of(rig: Rig, views: Iterable[Sequence[Sequence[TrackedHand]]]) -> Unit:
+    """``unit_by_hands`` from what each camera saw by itself."""
+    apart = [
+        float(np.linalg.norm(a.centre_mm - b.centre_mm)) for a, b in combinations(rig.cameras, 2)
+    ]
+    first = _USUAL_DISTANCE_MM / max(np.median(apart), 1e-12)
+    usual = rig.scaled(first)
+    logs = np.concatenate([[], *(_log_ratios(usual, Looks.of(each)) for each in views)])
+    if len(logs) < _LEAST_HANDS:
+        raise ValueError(
+            f"expected hands that two cameras see at a time to tell the rig's unit, found "
+            f"{len(logs)}: give --unit, or check that the files belong to these cameras"
+        )
+    middle = float(np.median(logs))
+    spread = 1.48 * float(np.median(np.abs(logs - middle)))
+    doubt = float(np.hypot(_PEOPLE, spread / np.sqrt(len(logs))))
+    return Unit(first * float(np.exp(middle)), doubt, len(logs))
+
+
+def _log_ratios(rig: Rig, looks: Looks) -> np.ndarray:
+    """(N,) logarithms of how much larger the rig should be, one a pair of looks at one hand."""
+    found = []
+    for i, k in combinations(range(len(looks)), 2):
+        if looks.camera[i] == looks.camera[k] or looks.hands[i].side != looks.hands[k].side:
+            continue
+        pair = [i, k]
+        transforms = [rig.cameras[c].T_camera_from_world for c in looks.camera[pair]]
+        sight = Sight.of(transforms, looks.rays[pair], looks.sigma[pair])
+        points = meet(sight)
+        before = (sight.in_cameras(points.mm)[..., 2] > 0).all()
+        if not before or np.median(points.strain) > _MOST_STRAIN:
+            continue
+        alone = np.mean([looks.hands[j].raw.bone_lengths_mm for j in pair], axis=0)
+        met = bone_lengths(points.mm)
+        found.append(float(np.median(np.log(alone) - np.log(np.maximum(met, 1e-6)))))
+    return np.array(found)

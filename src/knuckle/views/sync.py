@@ -1,0 +1,204 @@
+"""When several videos began, told from the hands before the cameras.
+
+How far each finger is bent is the same from wherever it is seen. So the bends of both hands, and
+how fast they change, are laid over each other with all shifts, and the one that fits best is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from knuckle.camera import Camera
+from knuckle.hand import SIDES
+from knuckle.pipeline import HandTracker
+from knuckle.results import TrackedHand
+from knuckle.video import open_source
+
+#: Motions are compared on a grid this fine, s.
+_GRID_S = 1 / 120
+#: Longest shift that is looked for, s, as a share of the shorter video at most.
+_MOST_S, _MOST_SHARE = 10.0, 0.6
+#: Bends are compared over at least so long, s.
+_LEAST_S = 1.5
+#: Bends that agree less than this do not tell when they were.
+_LEAST_LIKENESS = 0.55
+#: A second shift, farther off than this, s, that fits nearly as well makes the first doubtful.
+_PEAK_S, _DOUBTFUL = 0.4, 0.92
+#: Offsets between three videos that contradict each other by more, s, are none.
+_CONTRADICTION_S = 0.1
+#: What changes more slowly than over this long, s, says little about when it was.
+_SLOW_S = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """How the hands before one camera bend over time.
+
+    Attributes:
+        name: of the source.
+        times_s: (T,) of its frames, by its own clock.
+        bends: (T, 30) flexion of each joint in degrees, left hand first; NaN where none is seen.
+    """
+
+    name: str
+    times_s: np.ndarray
+    bends: np.ndarray
+
+    @classmethod
+    def of(
+        cls, name: str, times_s: Sequence[float], hands: Sequence[Sequence[TrackedHand]]
+    ) -> Motion:
+        """From the hands of every frame."""
+        bends = np.full((len(times_s), len(SIDES), 15), np.nan)
+        for row, seen in zip(bends, hands, strict=True):
+            for hand in seen:
+                row[SIDES.index(hand.side)] = hand.joint_angles[:, 0]
+        return cls(name, np.asarray(times_s, float), bends.reshape(len(times_s), -1))
+
+
+@dataclass(frozen=True, eq=False)
+class Followed:
+    """What one camera saw by itself.
+
+    Attributes:
+        name: of the source.
+        size: (width, height) of its pictures.
+        camera: its lens.
+        times_s: (T,) of its frames, by its own clock.
+        hands: of every frame.
+    """
+
+    name: str
+    size: tuple[int, int]
+    camera: Camera
+    times_s: np.ndarray
+    hands: list[list[TrackedHand]]
+
+    @property
+    def motion(self) -> Motion:
+        """How its hands bend."""
+        return Motion.of(self.name, self.times_s, self.hands)
+
+
+def follow(
+    source: str | Path,
+    camera: Camera | None = None,
+    *,
+    max_hands: int = 2,
+    first_s: float = 20.0,
+    weights_dir: Path | None = None,
+    on_source: Callable[[], object] = lambda: None,
+) -> Followed:
+    """The hands in the first seconds of a source."""
+    tracker = HandTracker(max_hands=max_hands, weights_dir=weights_dir)
+    times, hands = [], []
+    with open_source(source, camera=camera) as frames:
+        size = frames.size
+        for frame in frames:
+            if frame.time_s > first_s:
+                break
+            times.append(frame.time_s)
+            hands.append(tracker(frame))
+    on_source()
+    lens = Camera.given_or_assumed(camera, *size)
+    return Followed(str(source), size, lens, np.array(times), hands)
+
+
+def offsets(motions: Sequence[Motion]) -> list[float]:
+    """What each source's clock shows at one instant, the first one's being 0.
+
+    Raises:
+        ValueError: the motions do not tell: too few hands, too little motion, or several answers.
+    """
+    count = len(motions)
+    pairs = list(combinations(range(count), 2))
+    lags, weights = zip(*(_lag(motions[i], motions[k]) for i, k in pairs), strict=True)
+    # Least squares over all pairs; those that fit best have the most say.
+    A = np.zeros((len(pairs) + 1, count))
+    b = np.zeros(len(pairs) + 1)
+    for row, ((i, k), lag, weight) in enumerate(zip(pairs, lags, weights, strict=True)):
+        A[row, k], A[row, i], b[row] = weight, -weight, weight * lag
+    A[-1, 0] = 1.0
+    found = np.linalg.lstsq(A, b, rcond=None)[0]
+    if np.linalg.matrix_rank(A) < count or np.abs(A @ found - b).max() > _CONTRADICTION_S:
+        raise ValueError(
+            "the hands do not tell when the videos began: expected the same hands in all of them, "
+            "opening and closing, for some seconds; clap or make fists at the beginning, or trim "
+            "the files to one instant"
+        )
+    return [float(value) for value in found]
+
+
+def _lag(first: Motion, second: Motion) -> tuple[float, float]:
+    """How much later the second's clock is, s, and how sure that is (0 for not at all)."""
+    a, b = _on_grid(first), _on_grid(second)
+    if a is None or b is None:
+        return 0.0, 0.0
+    (start_a, A), (start_b, B) = a, b
+    most = round(min(_MOST_S, _MOST_SHARE * min(len(A), len(B)) * _GRID_S) / _GRID_S)
+    shifts = np.arange(-most, most + 1)
+    likeness = np.array([_likeness(A, B, shift) for shift in shifts])
+    best = int(np.argmax(likeness))
+    if likeness[best] < _LEAST_LIKENESS:
+        return 0.0, 0.0
+    far = np.abs(shifts - shifts[best]) * _GRID_S > _PEAK_S
+    if far.any() and likeness[far].max() > _DOUBTFUL * likeness[best]:
+        return 0.0, 0.0
+    shift = shifts[best] + _peak(likeness, best)
+    return float(shift * _GRID_S + start_b - start_a), float(likeness[best])
+
+
+def _on_grid(motion: Motion) -> tuple[float, np.ndarray] | None:
+    """When it begins, and (T, 30) bends without what changes slowly, NaN where unknown."""
+    times, bends = motion.times_s, motion.bends
+    if len(times) < 3 or times[-1] - times[0] < _LEAST_S:
+        return None
+    grid = np.arange(times[0], times[-1], _GRID_S)
+    gap_s = 2.5 * float(np.median(np.diff(times)))
+    out = np.full((len(grid), bends.shape[1]), np.nan)
+    for side in range(len(SIDES)):
+        part = slice(15 * side, 15 * side + 15)
+        known = np.isfinite(bends[:, part]).all(axis=1)
+        if known.sum() < 3:
+            continue
+        at = times[known]
+        near = np.abs(grid[:, None] - at[None]).min(axis=1) < gap_s
+        for column in range(part.start, part.stop):
+            values = np.interp(grid, at, bends[known, column])
+            out[near, column] = (values - _slow(values))[near]
+    return (float(times[0]), out) if np.isfinite(out).any() else None
+
+
+def _slow(values: np.ndarray) -> np.ndarray:
+    """The running mean over ``_SLOW_S``."""
+    width = max(round(_SLOW_S / _GRID_S) | 1, 3)
+    padded = np.pad(values, width // 2, mode="edge")
+    return np.convolve(padded, np.full(width, 1 / width), mode="valid")
+
+
+def _likeness(A: np.ndarray, B: np.ndarray, shift: int) -> float:
+    """Correlation of all bends, -1..1, with B ``shift`` steps later; -1 if too little is left."""
+    a = A[max(-shift, 0) :]
+    b = B[max(shift, 0) :]
+    length = min(len(a), len(b))
+    a, b = a[:length], b[:length]
+    both = np.isfinite(a) & np.isfinite(b)
+    if both.any(axis=1).sum() * _GRID_S < _LEAST_S:
+        return -1.0
+    a, b = np.where(both, a, 0.0), np.where(both, b, 0.0)
+    size = np.sqrt((a * a).sum() * (b * b).sum())
+    return float((a * b).sum() / size) if size > 0 else -1.0
+
+
+def _peak(values: np.ndarray, best: int) -> float:
+    """Where between the grid's points the peak is, by a parabola through three of them."""
+    if not 0 < best < len(values) - 1:
+        return 0.0
+    before, at, after = values[best - 1 : best + 2]
+    bend = before - 2 * at + after
+    return float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5)) if bend < 0 else 0.0

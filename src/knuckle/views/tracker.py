@@ -1,0 +1,386 @@
+"""Hands before several calibrated cameras."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from knuckle.hand import MIDDLE_RAY, N_JOINTS, Joint, Side
+from knuckle.pipeline import HandTracker
+from knuckle.pipeline.settings import with_options
+from knuckle.results import Frame, HandPose, TrackedHand
+from knuckle.views.bones import RigBones
+from knuckle.views.fit import fit
+from knuckle.views.hand import RigHand
+from knuckle.views.looks import Looks
+from knuckle.views.matching import group
+from knuckle.views.rig import Rig
+from knuckle.views.steady import Steady
+from knuckle.views.triangulation import Sight, meet_gated, with_doubt
+
+#: Bare images have no time; they are taken to be so many per second.
+_NOMINAL_FPS = 30.0
+#: One frame's vote on the side, and all of them, count at most so much (logits).
+_VOTE, _VOTES = 3.0, 20.0
+#: A hand that comes back is the one that went if it is this near, mm, plus this much a second.
+_NEAR_MM, _FAR_MM_S = 80.0, 1000.0
+#: A child's hand and a very large one, over the mean adult's.
+_LEAST_SIZE, _MOST_SIZE = 0.5, 1.45
+#: Time constant of the reported velocity.
+_VELOCITY_TIME_S = 0.06
+
+
+@dataclass(frozen=True)
+class RigSettings:
+    """Settings of ``RigTracker``.
+
+    Attributes:
+        max_hands: at most so many hands at a time, in each camera as well.
+        smooth: steady the hands over about 50 ms; off, each frame stands alone.
+        one_person: all hands are of one size, which is then known from both.
+        least_views: so many cameras must see a hand for it to begin. It goes on with one.
+        bone_lengths_mm: (20,) in the order of ``hand.BONES``, if they are known.
+        lock_looks: after so many good looks the bones stay as they are.
+        memory_s: for so long a hand that nobody sees may come back as the same.
+        weights_dir: folder with other networks than those in the package.
+        workers: cameras that are looked at at a time; by default one a processor.
+    """
+
+    max_hands: int = 2
+    smooth: bool = True
+    one_person: bool = True
+    least_views: int = 2
+    bone_lengths_mm: tuple[float, ...] | None = None
+    lock_looks: int = 60
+    memory_s: float = 1.0
+    weights_dir: str | Path | None = None
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("max_hands", "least_views", "lock_looks"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.workers is not None and self.workers < 1:
+            raise ValueError(f"workers must be at least 1, got {self.workers}")
+        if not self.memory_s >= 0:
+            raise ValueError(f"memory_s must not be negative, got {self.memory_s}")
+        lengths = self.bone_lengths_mm
+        if lengths is not None and (len(lengths) != N_JOINTS - 1 or min(lengths) <= 0):
+            raise ValueError("bone_lengths_mm must be 20 positive lengths, as hand.BONES has them")
+
+
+@dataclass(eq=False)
+class _Track:
+    """One hand from frame to frame."""
+
+    number: int
+    began_s: float
+    bones: RigBones
+    steady: Steady = field(default_factory=Steady)
+    #: Camera -> its own id of this hand, when it last saw it.
+    ids: dict[int, int] = field(default_factory=dict)
+    #: Above 0 for a right hand.
+    votes: float = 0.0
+    seen_s: float = 0.0
+    joints_mm: np.ndarray | None = None
+    velocity_mm_s: np.ndarray = field(default_factory=lambda: np.zeros(3))
+
+    @property
+    def side(self) -> Side:
+        return "right" if self.votes >= 0 else "left"
+
+
+class RigTracker:
+    """Follows hands that several calibrated cameras see.
+
+    Give it one frame of each camera, of the same instant, in the order of the rig. Each camera is
+    followed by itself; hands that are one are put together in the world.
+
+    Example:
+        >>> tracker = RigTracker(Rig.load("rig.toml"))
+        >>> for frames in open_sources(["a.mp4", "b.mp4"]):
+        ...     for hand in tracker(frames):
+        ...         print(hand.track_id, hand.side, hand.root_mm, hand.sigma_mm.mean())
+    """
+
+    def __init__(self, rig: Rig, settings: RigSettings | None = None, **options: Any) -> None:
+        """Make a tracker.
+
+        Args:
+            rig: the cameras.
+            settings: see ``RigSettings``.
+            **options: fields of ``RigSettings`` by name.
+
+        Raises:
+            TypeError: there is no such option.
+            ValueError: an option is out of its range.
+        """
+        if not isinstance(rig, Rig):
+            raise TypeError(
+                f"rig must be a knuckle.Rig, got {type(rig).__name__}: read a file with "
+                "Rig.load(path)"
+            )
+        self.rig = rig
+        self.settings = with_options(settings or RigSettings(), options)
+        workers = self.settings.workers or min(len(rig), os.cpu_count() or 1)
+        spare = max((os.cpu_count() or 1) // workers, 1)
+        self._trackers = [
+            HandTracker(
+                max_hands=self.settings.max_hands,
+                weights_dir=self.settings.weights_dir,
+                threads=min(spare, 2),
+            )
+            for _ in rig.cameras
+        ]
+        self._pool = ThreadPoolExecutor(workers) if workers > 1 else None
+        self._numbers = itertools.count()
+        self._bones = self._new_bones()
+        self.reset()
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Version of the weights of each network, by kind. Opens the networks."""
+        return self._trackers[0].versions
+
+    @property
+    def bone_lengths_mm(self) -> np.ndarray:
+        """(20,) of the person before the cameras, as far as they are known."""
+        return self._bones.lengths_mm
+
+    @property
+    def remarks(self) -> list[str]:
+        """What looks wrong about the rig, by the hands that were seen; a sentence each."""
+        size = self._bones.size
+        if size is None:
+            return []
+        if not _LEAST_SIZE < size < _MOST_SIZE:
+            length = float(self.bone_lengths_mm[MIDDLE_RAY].sum())
+            return [
+                f"the hands come out {length:.3g} mm long, wrist to fingertip, which no hand is: "
+                f"is the unit of {self.rig.source} another? Say it with --unit, or let the hands "
+                "tell it: --unit hands"
+            ]
+        return []
+
+    def reset(self) -> None:
+        """Forget all hands; ids go on counting, and the person's bones stay known."""
+        self._tracks: list[_Track] = []
+        self._time_s: float | None = None
+        for tracker in self._trackers:
+            tracker.reset()
+
+    def __call__(self, frames: Sequence[Frame | np.ndarray | None]) -> list[RigHand]:
+        """Follow the hands to the next instant.
+
+        Args:
+            frames: one of each camera in the rig's order, a ``Frame`` or a bare (H, W, 3) RGB
+                image; None where a camera has none.
+
+        Returns:
+            The hands, in the order of their ids.
+
+        Raises:
+            ValueError: there are more or fewer frames than cameras, or one has another size than
+                its camera was calibrated at.
+        """
+        views = self.look(frames)
+        return self.put_together(views, self._now(frames))
+
+    def look(self, frames: Sequence[Frame | np.ndarray | None]) -> list[list[TrackedHand]]:
+        """What each camera sees by itself; the first half of a call."""
+        if len(frames) != len(self.rig):
+            raise ValueError(
+                f"expected a frame of each of the {len(self.rig)} cameras "
+                f"{', '.join(self.rig.names)}, got {len(frames)}: give None for one that has none"
+            )
+        jobs = [
+            (tracker, _with_lens(frame, rig_camera))
+            for tracker, frame, rig_camera in zip(
+                self._trackers, frames, self.rig.cameras, strict=True
+            )
+        ]
+        run = map if self._pool is None else self._pool.map
+        return list(run(_see, jobs))
+
+    def put_together(self, views: Sequence[Sequence[TrackedHand]], time_s: float) -> list[RigHand]:
+        """The hands of the rig from those of its cameras; the second half of a call."""
+        if self._time_s is not None and time_s <= self._time_s:
+            self._tracks = []  # a new recording
+        self._time_s = time_s
+        self._tracks = [t for t in self._tracks if time_s - t.seen_s <= self.settings.memory_s]
+        looks = Looks.of(views)
+        owners = self._owners(looks)
+        groups = group(self.rig, looks, owners, self._bones.size)
+        hands = [
+            self._see(track, looks, members, time_s)
+            for track, members in self._seated(groups, looks, owners, time_s)
+        ]
+        return sorted(hands, key=lambda hand: hand.track_id)
+
+    def _new_bones(self) -> RigBones:
+        lengths = self.settings.bone_lengths_mm
+        return RigBones(self.settings.lock_looks, None if lengths is None else np.array(lengths))
+
+    def _now(self, frames: Sequence[Frame | np.ndarray | None]) -> float:
+        times = [frame.time_s for frame in frames if isinstance(frame, Frame)]
+        if times:
+            return times[0]
+        return 0.0 if self._time_s is None else self._time_s + 1 / _NOMINAL_FPS
+
+    def _owners(self, looks: Looks) -> dict[int, int]:
+        """Look -> number of the track that the camera's own id belonged to."""
+        known = {(camera, own): t.number for t in self._tracks for camera, own in t.ids.items()}
+        pairs = ((i, (int(looks.camera[i]), hand.track_id)) for i, hand in enumerate(looks.hands))
+        return {i: known[key] for i, key in pairs if key in known}
+
+    def _seated(
+        self,
+        groups: list[list[int]],
+        looks: Looks,
+        owners: dict[int, int],
+        time_s: float,
+    ) -> list[tuple[_Track, list[int]]]:
+        """The tracks of the groups that are hands, the best seen first.
+
+        A group goes to the track that most of its looks belonged to; one that nobody knows to the
+        hand that was lost nearby; else it is new, if enough cameras see it.
+        """
+        free = {track.number: track for track in self._tracks}
+        seated: list[tuple[_Track, list[int]]] = []
+        newcomers = []
+        for members in sorted(groups, key=len, reverse=True):
+            wanted = [owners[i] for i in members if i in owners]
+            known = [number for number in dict.fromkeys(wanted) if number in free]
+            if known:
+                best = max(known, key=wanted.count)
+                seated.append((free.pop(best), members))
+            else:
+                newcomers.append(members)
+        for members in newcomers:
+            if len(members) < 2 and len(members) < self.settings.least_views:
+                continue
+            back = self._returned(members, looks, list(free.values()), time_s)
+            if back is not None:
+                seated.append((free.pop(back.number), members))
+            elif (
+                len(members) >= self.settings.least_views and len(seated) < self.settings.max_hands
+            ):
+                seated.append((self._begin(time_s), members))
+        return seated[: self.settings.max_hands]
+
+    def _returned(
+        self, members: list[int], looks: Looks, lost: list[_Track], time_s: float
+    ) -> _Track | None:
+        """The hand that was lost near to where a group of looks meets."""
+        sight = self._sight(looks, members)
+        where = meet_gated(sight).mm if len(members) > 1 else None
+        if where is None or not lost:
+            return None
+        middle = np.nanmedian(where, axis=0)
+        for track in lost:
+            if track.joints_mm is None:
+                continue
+            reach = _NEAR_MM + _FAR_MM_S * (time_s - track.seen_s)
+            if np.linalg.norm(track.joints_mm.mean(axis=0) - middle) < reach:
+                return track
+        return None
+
+    def _begin(self, time_s: float) -> _Track:
+        bones = self._bones if self.settings.one_person else self._new_bones()
+        track = _Track(next(self._numbers), time_s, bones)
+        self._tracks.append(track)
+        return track
+
+    def _sight(self, looks: Looks, members: list[int]) -> Sight:
+        transforms = [self.rig.cameras[c].T_camera_from_world for c in looks.camera[members]]
+        return Sight.of(transforms, looks.rays[members], looks.sigma[members])
+
+    def _see(self, track: _Track, looks: Looks, members: list[int], time_s: float) -> RigHand:
+        """The next look at a hand, by all cameras that see it."""
+        sight = with_doubt(self._sight(looks, members))
+        points = meet_gated(sight)
+        if len(members) > 1:
+            track.bones.see(points.mm, points.information, points.strain)
+        several = points.used.sum(axis=0) > 1
+        found = fit(
+            self.rig,
+            looks,
+            members,
+            sight,
+            points.used,
+            np.where(several, points.strain, 1.0),
+            track.bones.lengths_mm,
+            new=track.bones.new,
+        )
+        views: list[TrackedHand | None] = [None] * len(self.rig)
+        used = np.zeros((len(self.rig), N_JOINTS), bool)
+        for row, i in enumerate(members):
+            views[looks.camera[i]] = looks.hands[i]
+            used[looks.camera[i]] = points.used[row]
+            track.ids[int(looks.camera[i])] = looks.hands[i].track_id
+            track.votes += _vote(looks.hands[i].raw)
+        track.votes = float(np.clip(track.votes, -_VOTES, _VOTES))
+        joints_mm = self._steadied(track, found.joints_mm, found.sigma_mm, time_s)
+        return RigHand(
+            side=track.side,
+            side_score=float(1 / (1 + np.exp(-abs(track.votes)))),
+            score=max(looks.hands[i].score for i in members),
+            joints_mm=joints_mm,
+            sigma_mm=found.sigma_mm,
+            raw_mm=found.joints_mm,
+            views=tuple(views),
+            used=used,
+            track_id=track.number,
+            age_s=time_s - track.began_s,
+            velocity_mm_s=track.velocity_mm_s,
+        )
+
+    def _steadied(
+        self, track: _Track, joints_mm: np.ndarray, sigma_mm: np.ndarray, time_s: float
+    ) -> np.ndarray:
+        """The joints over time; takes note of where the hand is and how it moves."""
+        dt_s = time_s - track.seen_s
+        if track.joints_mm is None or dt_s <= 0:
+            dt_s = 1 / _NOMINAL_FPS
+        if self.settings.smooth:
+            joints_mm = track.steady(joints_mm, sigma_mm, track.bones.lengths_mm, dt_s)
+        if track.joints_mm is not None:
+            moved = (joints_mm[Joint.WRIST] - track.joints_mm[Joint.WRIST]) / dt_s
+            share = dt_s / (dt_s + _VELOCITY_TIME_S)
+            track.velocity_mm_s = track.velocity_mm_s + share * (moved - track.velocity_mm_s)
+        track.joints_mm, track.seen_s = joints_mm, time_s
+        return joints_mm
+
+
+def _with_lens(frame: Frame | np.ndarray | None, rig_camera: Any) -> Any:
+    """A frame with the rig's lens, and its size checked."""
+    if frame is None:
+        return None
+    image = frame.image if isinstance(frame, Frame) else np.asarray(frame)
+    if image.ndim >= 2:
+        rig_camera.check_size((image.shape[1], image.shape[0]))
+    if isinstance(frame, Frame):
+        return replace(frame, camera=rig_camera.camera)
+    return frame, rig_camera.camera
+
+
+def _see(job: tuple[HandTracker, Any]) -> list[TrackedHand]:
+    """One camera's own look; nothing where it has no frame."""
+    tracker, frame = job
+    if frame is None:
+        return []
+    return tracker(*frame) if isinstance(frame, tuple) else tracker(frame)
+
+
+def _vote(raw: HandPose) -> float:
+    """What a look says of the side: above 0 for a right hand."""
+    right = raw.side_score if raw.side == "right" else 1 - raw.side_score
+    right = float(np.clip(right, 1e-3, 1 - 1e-3))
+    return float(np.clip(np.log(right / (1 - right)), -_VOTE, _VOTE))

@@ -1,0 +1,214 @@
+"""Where the rays of several cameras meet, and which of them are to be believed.
+
+Errors are those of the straight picture (x/z, y/z), each against the error to be expected of it, so
+that a sure look from afar and an unsure one from close by get the say that they deserve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from knuckle.camera import RigidTransform
+
+#: Rounds of weighting by depth; Hartley and Sturm see convergence in fewer.
+_ROUNDS = 3
+#: Keeps a point finite whose rays are parallel: the information, 1/mm², of knowing nothing.
+_NOTHING = 1e-9
+#: No point is nearer to a camera.
+_NEAREST_MM = 20.0
+#: A ray is believed while it misses the point of the others by no more than this many of the
+#: expected errors (of both). Errors of hidden joints have long tails: 3 would cut into good ones.
+GATE = 4.0
+#: Half of a hand's joints miss by less than this many expected errors if a camera is right.
+_MOST_DOUBTLESS = 1.5
+#: A camera that is wrong about a hand is at most so many times as unsure as it says.
+_MOST_DOUBT = 10.0
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """Rays of V cameras towards the same points.
+
+    Attributes:
+        R: (V, ..., 3, 3) of the cameras from the world.
+        t_mm: (V, ..., 3).
+        rays: (V, ..., J, 2) x/z, y/z in each camera.
+        sigma: (V, ..., J) expected error of a ray per axis; infinite where a camera has none.
+    """
+
+    R: np.ndarray
+    t_mm: np.ndarray
+    rays: np.ndarray
+    sigma: np.ndarray
+
+    @classmethod
+    def of(cls, transforms: Sequence[RigidTransform], rays: np.ndarray, sigma: np.ndarray) -> Sight:
+        """Of cameras with these ``T_camera_from_world``; rays that are NaN are not there."""
+        there = np.isfinite(rays).all(axis=-1) & np.isfinite(sigma)
+        return cls(
+            np.stack([T.rotation for T in transforms]),
+            np.stack([T.translation_mm for T in transforms]),
+            np.where(there[..., None], rays, 0.0),
+            np.where(there, sigma, np.inf),
+        )
+
+    def in_cameras(self, points_mm: np.ndarray) -> np.ndarray:
+        """(..., J, 3) of the world -> (V, ..., J, 3) of each camera."""
+        return points_mm @ np.swapaxes(self.R, -1, -2) + self.t_mm[..., None, :]
+
+    def misses(self, points_mm: np.ndarray) -> np.ndarray:
+        """(V, ..., J) how far rays are off points (..., J, 3), in rays; NaN behind a camera."""
+        seen = self.in_cameras(points_mm)
+        z = np.where(seen[..., 2] > _NEAREST_MM / 2, seen[..., 2], np.nan)
+        return np.linalg.norm(seen[..., :2] / z[..., None] - self.rays, axis=-1)
+
+    def normals(self, depth_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Each ray's part in the least squares, linear with depths (V, ..., J) as given.
+
+        Returns:
+            information (V, ..., J, 3, 3) and its product with the point (V, ..., J, 3).
+        """
+        rows = self.R[..., None, :2, :] - self.rays[..., None] * self.R[..., None, 2:, :]
+        right = self.rays * self.t_mm[..., None, 2:] - self.t_mm[..., None, :2]
+        weight = 1 / (self.sigma * np.maximum(depth_mm, _NEAREST_MM)) ** 2  # 0 where no ray is
+        turned = np.swapaxes(rows, -1, -2)  # (V, ..., J, 3, 2)
+        return (
+            weight[..., None, None] * (turned @ rows),
+            weight[..., None] * (turned @ right[..., None])[..., 0],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Where rays meet.
+
+    Attributes:
+        mm: (..., J, 3) in the world; NaN where fewer than two rays are left.
+        information: (..., J, 3, 3) inverse of the covariance, 1/mm².
+        used: (V, ..., J) bool, the rays that decided.
+        strain: (..., J) how far these miss the point, in expected errors (1 is as expected).
+    """
+
+    mm: np.ndarray
+    information: np.ndarray
+    used: np.ndarray
+    strain: np.ndarray
+
+
+def meet(sight: Sight, used: np.ndarray | None = None) -> Points:
+    """The points in which rays meet best, all of them or those ``used`` (V, ..., J).
+
+    Iterative linear least squares of Hartley and Sturm, "Triangulation" (CVIU 68, 1997), in which
+    each ray weighs what its expected error says.
+    """
+    used = np.isfinite(sight.sigma) & (True if used is None else used)
+    points, N, _ = _solved(sight, used)
+    enough = used.sum(axis=0) >= 2
+    missed = np.where(used, sight.misses(points) / sight.sigma, 0.0)
+    freedom = np.maximum(2 * used.sum(axis=0) - 3, 1)
+    strain = np.sqrt((missed**2).sum(axis=0) / freedom)
+    return Points(np.where(enough[..., None], points, np.nan), N, used, strain)
+
+
+def meet_gated(sight: Sight, gate: float = GATE) -> Points:
+    """The points in which rays meet that agree.
+
+    While the rays of a joint contradict each other, the one is left out without which the others
+    agree best. Two rays that contradict each other both stay, with a ``strain`` that says so.
+    """
+    used = np.isfinite(sight.sigma)
+    for _ in range(len(used) - 2):
+        points, _, parts = _solved(sight, used)
+        missed = np.where(used, sight.misses(points) / sight.sigma, 0.0)
+        in_doubt = (missed.max(axis=0) > gate / np.sqrt(2)) & (used.sum(axis=0) > 2)
+        if not in_doubt.any():
+            break
+        rest, own = _without_each(sight, used, parts)
+        # The strain among the others, and how far the one left out is from where they meet.
+        worst = np.argmin(np.where(used, rest, np.inf), axis=0)
+        apart = np.take_along_axis(own, worst[None], axis=0)[0]
+        leave = in_doubt & (apart > gate)
+        used = used & ~(leave & (np.arange(len(used)).reshape(-1, *[1] * worst.ndim) == worst))
+    return meet(sight, used)
+
+
+def with_doubt(sight: Sight) -> Sight:
+    """The same rays; those of a camera whose whole hand is off are as unsure as they are off.
+
+    A camera may be wrong about a hand as a whole, and sure of it: it has taken another thing for
+    it, or its picture is of another instant. Of three or more, the one is doubted without which the
+    others agree best, by how far its joints are from where the others meet.
+    """
+    for _ in range(len(sight.sigma) - 2):
+        used = np.isfinite(sight.sigma)
+        points, _, parts = _solved(sight, used)
+        missed = np.nanmedian(np.where(used, sight.misses(points) / sight.sigma, np.nan), axis=-1)
+        if not missed.max() > _MOST_DOUBTLESS:
+            break
+        rest, own = _without_each(sight, used, parts)
+        rest, own = np.median(rest, axis=-1), np.median(own, axis=-1)
+        worst = int(np.argmin(rest))
+        if not own[worst] > _MOST_DOUBTLESS:
+            break
+        sigma = sight.sigma.copy()
+        sigma[worst] *= min(own[worst], _MOST_DOUBT)
+        sight = Sight(sight.R, sight.t_mm, sight.rays, sigma)
+    return sight
+
+
+def _solved(
+    sight: Sight, used: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """Points (..., J, 3), their information, and the parts of each ray in both sums."""
+    depth = np.full(used.shape, 1000.0)
+    for _ in range(_ROUNDS):
+        N, c = sight.normals(depth)
+        N, c = N * used[..., None, None], c * used[..., None]
+        total = N.sum(axis=0) + _NOTHING * np.eye(3)
+        points = np.linalg.solve(total, c.sum(axis=0)[..., None])[..., 0]
+        depth = sight.in_cameras(points)[..., 2]
+    return points, total, (N, c)
+
+
+def _without_each(
+    sight: Sight, used: np.ndarray, parts: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """What leaving out each ray does, (V, ..., J) twice.
+
+    Returns:
+        the worst miss among the others, and how far the ray itself is from where they meet, in
+        expected errors.
+    """
+    N, c = parts
+    rest, own = np.full(used.shape, np.inf), np.zeros(used.shape)
+    for v in range(len(used)):
+        others = used.copy()
+        others[v] = False
+        total = N[_others(v, len(used))].sum(axis=0) + _NOTHING * np.eye(3)
+        right = c[_others(v, len(used))].sum(axis=0)
+        points = np.linalg.solve(total, right[..., None])[..., 0]
+        missed = sight.misses(points) / sight.sigma
+        rest[v] = np.where(others, missed, 0.0).max(axis=0)
+        # The point of the others is unsure itself: by what their information says, seen from here.
+        own[v] = missed[v] / np.sqrt(1 + _spread(sight, v, points, total) ** 2)
+    return np.nan_to_num(rest, nan=np.inf), np.nan_to_num(own, nan=np.inf)
+
+
+def _others(v: int, count: int) -> list[int]:
+    """All indices but one."""
+    return [u for u in range(count) if u != v]
+
+
+def _spread(sight: Sight, v: int, points: np.ndarray, information: np.ndarray) -> np.ndarray:
+    """(..., J) expected error of points as a camera sees them, in expected errors of its rays."""
+    covariance = np.linalg.inv(information)
+    seen = sight.in_cameras(points)[v]
+    z = np.maximum(seen[..., 2], _NEAREST_MM)
+    rays = seen[..., :2] / z[..., None]
+    R = sight.R[v][..., None, :, :]
+    J = (R[..., :2, :] - rays[..., None] * R[..., 2:, :]) / z[..., None, None]  # (..., J, 2, 3)
+    variance = np.trace(J @ covariance @ np.swapaxes(J, -1, -2), axis1=-2, axis2=-1) / 2
+    return np.sqrt(variance) / sight.sigma[v]

@@ -1,0 +1,61 @@
+"""``knuckle evaluate rig`` on a small synthetic capture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from captures import write_capture_with_dots
+from knuckle.cli import main
+from knuckle.data.interhand26m import InterHand26M, Selection
+from knuckle.evaluate.rig import Row, Truth, instants, truths_of
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("capture")
+    write_capture_with_dots(root)
+    return root
+
+
+def test_the_truth_is_one_from_wherever_it_is_seen(capture: Path) -> None:
+    dataset = InterHand26M(capture, "test", Selection.official())
+    found = list(instants(dataset, ["400001", "400002"]))
+    assert found and all(len(instant.rows) == 2 for instant in found)
+    for instant in found:
+        for truth in truths_of(dataset, instant):
+            for row, each in zip(instant.rows, instant.rig.cameras, strict=True):
+                labels = {hand.side: hand for hand in dataset.record(row).hands}
+                label = labels[truth.side]
+                np.testing.assert_allclose(
+                    each.project(truth.joints_mm), label.joints_px, atol=0.05
+                )
+
+
+def test_a_missed_hand_costs_a_hundred() -> None:
+    truth = Truth("right", np.random.default_rng(0).normal(0, 50, (21, 3)), np.ones(21, bool), None)
+    row = Row()
+    row.add(truth.joints_mm + np.array([10.0, 0, 0]), truth, None)
+    row.add(None, truth, None)
+    row.add(truth.joints_mm + np.array([400.0, 0, 0]), truth, None)
+    numbers = row.numbers
+    assert numbers["capped_mm"] == pytest.approx((10 + 100 + 100) / 3)
+    assert numbers["coverage"] == pytest.approx(2 / 3)
+    assert numbers["wrist_mm"] == pytest.approx(0, abs=1e-9)
+
+
+def test_the_command_prints_and_writes(
+    capture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["evaluate", "rig", str(capture), "--views", "400001,400002", "-o", str(tmp_path)]
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert "| views | hands | found |" in said and "\n| 2 |" in said
+    assert set(json.loads((tmp_path / "rig.json").read_text())["views"]) == {"1", "2"}
+    assert main([*command[:-3], "400001", "-o", str(tmp_path)]) == 2
+    assert "expected the names of two or more cameras" in capsys.readouterr().err
+    assert main([*command[:-3], "400001,999999", "-o", str(tmp_path)]) == 2
+    assert "no pictures of camera 999999: its cameras are 400001" in capsys.readouterr().err

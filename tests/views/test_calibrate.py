@@ -1,0 +1,106 @@
+"""Cameras found from hands: where they stand, when they began, how long a unit is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from knuckle.results import TrackedHand
+from knuckle.track.skeleton import MEAN_LENGTHS_MM
+from knuckle.views.calibrate import calibrate_rig
+from knuckle.views.rig import Rig
+from knuckle.views.scale import unit_of
+from knuckle.views.sync import Motion, offsets
+from rigs import SIZE, hand_mm, look
+from rigs import rig as make_rig
+
+LENGTH_MM = float(MEAN_LENGTHS_MM[8:12].sum())
+
+
+def recording(rig: Rig, count: int, noise: float = 0.004) -> list[list[list[TrackedHand]]]:
+    """Two hands all over the place before a rig."""
+    rng = np.random.default_rng(0)
+    instants = []
+    for _ in range(count):
+        places = rng.uniform(-60, 60, (2, 3)) + np.array([[-90, 0, 0], [90, 0, 0]])
+        hands = {"right": hand_mm(rng, places[0]), "left": hand_mm(rng, places[1], "left")}
+        instants.append(
+            [
+                [
+                    look(each, joints, side=side, track_id=i, rng=rng, noise=noise, scale=1.1)
+                    for i, (side, joints) in enumerate(hands.items())
+                ]
+                for each in rig.cameras
+            ]
+        )
+    return instants
+
+
+def test_cameras_are_found_where_they_stand() -> None:
+    rig = make_rig(3)
+    lenses, sizes = [each.camera for each in rig.cameras], [SIZE] * 3
+    instants = recording(rig, 9)
+    instants[3][1] = instants[7][1]  # one camera shows another instant
+    found = calibrate_rig(rig.names, lenses, sizes, instants, hand_length_mm=LENGTH_MM)
+    first = rig.cameras[0].T_camera_from_world.inverse()
+    for each, true in zip(found.rig.cameras, rig.cameras, strict=True):
+        expected = true.T_camera_from_world @ first
+        turned = each.T_camera_from_world.rotation @ expected.rotation.T
+        assert np.degrees(np.arccos(np.clip((np.trace(turned) - 1) / 2, -1, 1))) < 1.0
+        np.testing.assert_allclose(each.centre_mm, expected.inverse().translation_mm, atol=12)
+    assert found.hand_length_mm == pytest.approx(LENGTH_MM, rel=0.02)
+    assert "cam_1: 4" in str(found) and "against the others" in str(found)
+
+
+def test_too_few_hands_are_told() -> None:
+    rig = make_rig(2)
+    lenses, sizes = [each.camera for each in rig.cameras], [SIZE] * 2
+    with pytest.raises(ValueError, match=r"in 12 instants or more, found 2: move both hands"):
+        calibrate_rig(rig.names, lenses, sizes, recording(rig, 1))
+    alone = [[views[0], []] for views in recording(rig, 20)]
+    with pytest.raises(ValueError, match="found 0"):
+        calibrate_rig(rig.names, lenses, sizes, alone)
+    three = make_rig(3)
+    lonely = [[*views[:2], []] for views in recording(three, 10)]
+    with pytest.raises(ValueError, match="cam_2 and the other cameras see too few hands"):
+        calibrate_rig(three.names, [c.camera for c in three.cameras], [SIZE] * 3, lonely)
+
+
+@pytest.mark.parametrize("unit", [0.001, 25.4])
+def test_the_unit_is_told_by_the_hands(unit: float) -> None:
+    rig = make_rig(2)
+    instants = recording(rig, 8)
+    true = [[list(view) for view in views] for views in instants]
+    found = unit_of(rig.scaled(1 / unit), true)
+    assert found.mm == pytest.approx(1.1 * unit, rel=0.03)  # each camera takes hands for larger
+    assert 0.05 < found.doubt < 0.2
+    with pytest.raises(ValueError, match="found 0: give --unit"):
+        unit_of(rig, [[[], []]] * 20)
+
+
+def bends(times: np.ndarray, start_s: float) -> np.ndarray:
+    """(T, 30) of a left hand that is not seen and a right one that opens and closes."""
+    out = np.full((len(times), 30), np.nan)
+    now = times + start_s
+    for joint in range(15):
+        wave = np.sin(4.3 * now + 0.3 * joint) + np.sin(2.1 * now * (1 + 0.1 * np.sin(now)))
+        out[:, 15 + joint] = 30 + 20 * wave
+    return out
+
+
+@pytest.mark.parametrize("later", [0.0, 0.41, -1.23])
+def test_offsets_are_found_from_bending_fingers(later: float) -> None:
+    rng = np.random.default_rng(0)
+    first, second = np.arange(0, 8, 1 / 30), np.arange(0, 7, 1 / 25)
+    a = Motion("a", first, bends(first, 5.0) + rng.normal(0, 4, (len(first), 30)))
+    b = Motion("b", second, bends(second, 5.0 + later) + rng.normal(0, 4, (len(second), 30)))
+    # The clock of b shows less by what it began later.
+    assert offsets([a, b]) == pytest.approx([0.0, -later], abs=0.02)
+
+
+def test_hands_that_tell_nothing_are_no_offset() -> None:
+    times = np.arange(0, 6, 1 / 30)
+    still = Motion("still", times, np.full((len(times), 30), 20.0))
+    moving = Motion("moving", times, bends(times, 0.0))
+    with pytest.raises(ValueError, match="do not tell when the videos began"):
+        offsets([still, moving])

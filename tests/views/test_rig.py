@@ -1,0 +1,127 @@
+"""Rigs: what they refuse, which camera took which video, other sizes and units."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from knuckle.camera import RigidTransform
+from knuckle.views.rig import Rig, unit_mm
+from rigs import rig as make_rig
+
+
+@pytest.mark.parametrize(
+    ("matrix", "says"),
+    [
+        (np.diag([1.0, 1.0, -1.0]), "mirrors .* right-handed"),
+        (np.eye(3) * 2, "stretches by 2"),
+        (np.full((3, 3), np.nan), "finite"),
+    ],
+)
+def test_what_is_no_rotation_is_refused(matrix: np.ndarray, says: str) -> None:
+    camera = make_rig(2).cameras[0]
+    with pytest.raises(ValueError, match=f"camera cam_0: .*{says}"):
+        replace(camera, T_camera_from_world=RigidTransform(matrix, np.zeros(3)))
+
+
+def test_a_rounded_rotation_becomes_a_true_one() -> None:
+    camera = make_rig(2).cameras[0]
+    T = camera.T_camera_from_world
+    rounded = replace(camera, T_camera_from_world=replace(T, rotation=T.rotation.round(3)))
+    R = rounded.T_camera_from_world.rotation
+    np.testing.assert_allclose(R @ R.T, np.eye(3), atol=1e-12)
+
+
+def test_one_camera_is_no_rig() -> None:
+    with pytest.raises(ValueError, match="has 1 camera, expected two or more"):
+        Rig(make_rig(2).cameras[:1])
+    with pytest.raises(ValueError, match="must differ in name"):
+        Rig(make_rig(2).cameras[:1] * 2)
+
+
+@pytest.mark.parametrize(
+    ("videos", "names"),
+    [
+        (["cam_2.mp4", "cam_0.mp4"], ["cam_2", "cam_0"]),
+        (["take3_cam_1.mov", "take3_cam_0.mov"], ["cam_1", "cam_0"]),
+        (["02.mp4", "1.mp4"], ["cam_2", "cam_1"]),
+        (["left.mp4", "middle.mp4", "right.mp4"], ["cam_0", "cam_1", "cam_2"]),
+    ],
+)
+def test_files_find_their_camera(videos: list[str], names: list[str]) -> None:
+    assert list(make_rig(3).for_videos(videos).names) == names
+
+
+def test_files_of_other_cameras_are_refused() -> None:
+    rig = make_rig(3)
+    with pytest.raises(ValueError, match=r"cameras cam_0, cam_1, cam_2.*a\.mp4 \(none\).*--views"):
+        rig.for_videos(["a.mp4", "b.mp4"])
+    with pytest.raises(ValueError, match="not clear which"):
+        rig.for_videos(["cam_0.mp4", "cam_7.mp4"])
+    with pytest.raises(ValueError, match="has no camera cam_9: its cameras are cam_0"):
+        rig.select(["cam_0", "cam_9"])
+
+
+def test_pictures_of_another_size_are_refused_and_can_be_rescaled() -> None:
+    rig = make_rig(2)
+    camera = rig.cameras[0]
+    camera.check_size((640, 480))
+    with pytest.raises(
+        ValueError, match="calibrated at 640 x 480 px, its pictures are 320 x 240: "
+    ):
+        camera.check_size((320, 240))
+    with pytest.raises(ValueError, match="turn the pictures back"):
+        camera.check_size((480, 640))
+    with pytest.raises(ValueError, match="calibrate it at this size"):
+        camera.check_size((640, 640))
+    small = rig.resized([(320, 240), (1280, 960)])
+    point = np.array([30.0, 20.0, 10.0])
+    expected = (camera.project(point) + 0.5) / 2 - 0.5
+    np.testing.assert_allclose(small.cameras[0].project(point), expected, atol=1e-9)
+    with pytest.raises(ValueError, match="of another shape"):
+        rig.resized([(640, 640), (640, 480)])
+
+
+def test_units() -> None:
+    assert (unit_mm("m"), unit_mm("40.5"), unit_mm(2)) == (1000.0, 40.5, 2.0)
+    for wrong in ("feet", "-1", "nan", 0):
+        with pytest.raises(ValueError, match="unit is one of mm, cm, m, inch"):
+            unit_mm(wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("rig.toml", "not toml [", "is not toml"),
+        ("rig.toml", "[metadata]\nerror = 1", "holds no camera: expected tables"),
+        ("rig.txt", "hello", "is no calibration that can be read"),
+        ("rig.json", '{"a": 1}', "is no calibration that can be read"),
+        ("c0.dat", "intrinsic:\n1 2 3", "rot_trans_c0.dat does not exist"),
+        (
+            "rig.toml",
+            "[a]\nmatrix = [[1]]\nrotation = [0, 0, 0]\ntranslation = [0, 0, 0]\n",
+            "camera a: expected a 3 x 3 matrix",
+        ),
+    ],
+)
+def test_bad_files_are_told(tmp_path: Path, name: str, text: str, says: str) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(ValueError, match=says):
+        Rig.load(path, unit="mm")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.toml does not exist: expected a calib"):
+        Rig.load(tmp_path / "nowhere.toml")
+
+
+def test_real_calibrations_are_read(shared_data: Path) -> None:
+    caliscope = Rig.load(shared_data / "views_two_hands/charuco_calibration/camera_array.toml")
+    assert caliscope.names == ("cam_0", "cam_1", "cam_2", "cam_3")
+    stereo = Rig.load(shared_data / "stereo_video", unit=40)
+    assert stereo.names == ("cam0", "cam1")
+    assert stereo.for_videos(["cam1_test.mp4", "cam0_test.mp4"]).names == ("cam1", "cam0")

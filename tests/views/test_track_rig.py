@@ -1,0 +1,116 @@
+"""``knuckle track`` with several cameras, from videos on disk to files on disk."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from dot_world import blank, paint, true_hand
+from knuckle.camera import Camera
+from knuckle.cli import main
+from knuckle.output import open_recording
+from knuckle.views.rig import Rig
+from rigs import rig as make_rig
+
+N_FRAMES = 8
+LENS = Camera(560.0, 560.0, 319.5, 239.5)
+RIG = make_rig(2, 24.0, lenses=(LENS,))
+
+
+def truth(index: int) -> np.ndarray:
+    """(21, 3) mm in the world."""
+    joints = true_hand(LENS, (0.0, 0.0, 600.0)).joints_mm
+    return joints - joints.mean(axis=0) + np.array((3.0 * index, 0.0, 0.0))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A video of each camera, and the rig without its unit."""
+    folder = tmp_path_factory.mktemp("rig")
+    for each in RIG.cameras:
+        with av.open(str(folder / f"{each.name}.mkv"), "w") as container:
+            stream = container.add_stream("ffv1", rate=30)
+            stream.width, stream.height, stream.pix_fmt = 640, 480, "bgr0"
+            for index in range(N_FRAMES):
+                seen = each.T_camera_from_world(truth(index))
+                hand = replace(
+                    true_hand(LENS, (0, 0, 600)), joints_mm=seen, joints_px=LENS.project(seen)
+                )
+                image = paint(blank(640, 480), [hand])
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+            container.mux(stream.encode())
+    RIG.save(folder / "rig.toml")
+    return folder
+
+
+def track(folder: Path, *more: object) -> int:
+    videos = [str(folder / f"{name}.mkv") for name in RIG.names]
+    return main(["track", *videos, "--rig", str(folder / "rig.toml"), *map(str, more)])
+
+
+def test_every_format_of_the_world_and_of_every_camera(
+    folder: Path, dot_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    formats = ["--format", "npz,json,csv", "--overlay", "--max-hands", 1]
+    assert track(folder, "-o", tmp_path, "--weights", dot_weights, *formats) == 0
+    assert "8 frames" in capsys.readouterr().out
+    assert not (tmp_path / "overlay.mp4").exists()
+    for name in ("hands.npz", "hands.jsonl", "hands.csv"):
+        world = open_recording(tmp_path / name)
+        assert world.info.space == "world" and "rig.toml" in world.info.units["_mm"]
+        assert len(world.frames) == N_FRAMES and len(world.hands) >= N_FRAMES - 1
+        last = world.hands[-1]
+        off = np.linalg.norm(last["joints_mm"] - truth(int(last["frame"])), axis=1)
+        assert np.median(off) < 12
+    again = Rig.load(tmp_path / "rig.toml")
+    for number, each in enumerate(again.cameras):
+        recording = open_recording(tmp_path / each.name)
+        assert recording.info.space == "camera"
+        assert (tmp_path / each.name / "overlay.mp4").stat().st_size > 0
+        seen = each.T_camera_from_world(world.hands["joints_mm"].astype(float))
+        np.testing.assert_allclose(recording.hands["joints_mm"], seen, atol=0.05)
+        np.testing.assert_allclose(
+            recording.hands["joints_px"], RIG.cameras[number].camera.project(seen), atol=0.2
+        )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--camera", "x.json"], "--camera is for one camera"),
+        (["--offline"], "--offline is for one camera"),
+        (["--views", "cam_0,cam_9"], "has no camera cam_9: its cameras are cam_0, cam_1"),
+        (["--views", "cam_0"], "has 1 camera, expected two or more"),
+        (["--unit", "feet"], "unit is one of mm, cm, m, inch"),
+    ],
+)
+def test_wrong_flags_are_told(
+    folder: Path, arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert track(folder, *arguments) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_wrong_sources_are_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = (str(folder / f"{name}.mkv") for name in RIG.names)
+    assert main(["track", first, second]) == 2
+    assert "2 sources need --rig FILE" in capsys.readouterr().err
+    assert main(["track", first, "--rig", str(folder / "rig.toml")]) == 2
+    assert "a rig needs two sources or more" in capsys.readouterr().err
+    assert main(["track", first, second, "--rig", "nowhere.toml"]) == 2
+    assert "nowhere.toml does not exist" in capsys.readouterr().err
+
+
+def test_a_rig_of_another_resolution_is_told(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cameras = [replace(each, size=(1280, 960)) for each in RIG.cameras]
+    Rig(tuple(cameras)).save(tmp_path / "large.toml")
+    videos = [str(folder / f"{name}.mkv") for name in RIG.names]
+    assert main(["track", *videos, "--rig", str(tmp_path / "large.toml")]) == 2
+    said = capsys.readouterr().err
+    assert "calibrated at 1280 x 960 px, its pictures are 640 x 480" in said and "--rescale" in said
