@@ -8,10 +8,19 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
+from av.format import Flags
+from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from knuckle.results import Frame
-from knuckle.video.decode import DECODE_ERRORS, pictures
+from knuckle.video.decode import (
+    DECODE_ERRORS,
+    Clock,
+    CountingClock,
+    DoubtingClock,
+    period_s,
+    pictures,
+)
 from knuckle.video.errors import (
     SourceBrokenError,
     SourceEmptyError,
@@ -19,6 +28,8 @@ from knuckle.video.errors import (
     SourceUnreadableError,
 )
 from knuckle.video.source import Losses, Source, SourceInfo, SourceOptions, resumed
+
+_ATTACHED = Disposition.attached_pic | Disposition.timed_thumbnails
 
 
 def accepts(source: str) -> bool:
@@ -43,10 +54,11 @@ def open_source(source: str, options: SourceOptions) -> Source:
 
 def from_container(container: InputContainer, name: str, options: SourceOptions) -> Source:
     """The frames of an open container that has an end (also of one that a URL led to)."""
-    if options.fps is not None:
+    if options.fps is not None and not untimed(container):
         container.close()
         raise ValueError(
-            f"{name} brings its own times: an fps is only for folders of images and cameras"
+            f"{name} brings its own times: an fps is only for folders of images, cameras and "
+            "files without times, such as a raw .h264"
         )
     stream = video_stream(container, name)
     losses = Losses()
@@ -59,8 +71,9 @@ def from_container(container: InputContainer, name: str, options: SourceOptions)
             "video with at least one; record or copy it again"
         ) from None
     height, width = first.image.shape[:2]
-    rate = stream.average_rate or stream.guessed_rate
-    duration_s = declared_end_s(container, stream)
+    counted = _counted_fps(container, stream, options)
+    rate = counted or stream.average_rate or stream.guessed_rate
+    duration_s = None if counted else declared_end_s(container, stream)
     n_frames = stream.frames or round((duration_s or 0.0) * float(rate or 0)) or None
     info = SourceInfo(name, (width, height), float(rate) if rate else None, n_frames, duration_s)
     return Source(info, resumed(first, frames), losses)
@@ -68,14 +81,37 @@ def from_container(container: InputContainer, name: str, options: SourceOptions)
 
 def video_stream(container: InputContainer, name: str) -> VideoStream:
     """The container's video, or an error that says what it holds instead."""
-    if container.streams.video:
-        stream = container.streams.video[0]
+    # A cover or a row of previews is no video, whatever place it has in the file.
+    videos = [each for each in container.streams.video if not each.disposition & _ATTACHED]
+    if videos:
+        stream = max(videos, key=_rank)
         stream.thread_type = "AUTO"
         return stream
     kinds = sorted({str(stream.type) for stream in container.streams})
     container.close()
     found = f"only {' and '.join(kinds)}" if kinds else "nor anything else"
     raise SourceUnreadableError(f"{name} holds no video, {found}: give a file that has pictures")
+
+
+def _rank(stream: VideoStream) -> tuple[bool, int, int]:
+    """What a player would choose: what the file says, else the largest, else the first."""
+    default = bool(stream.disposition & Disposition.default)
+    return default, stream.width * stream.height, -stream.index
+
+
+def untimed(container: InputContainer) -> bool:
+    """Whether the file is a bare stream, for whose pictures libav makes up times."""
+    return bool(container.format.flags & Flags.no_timestamps.value)
+
+
+def _counted_fps(
+    container: InputContainer, stream: VideoStream, options: SourceOptions
+) -> float | None:
+    """The rate at which pictures without times are shown; None where the file has times."""
+    if not untimed(container):
+        return None
+    rate = options.fps or stream.guessed_rate or stream.average_rate  # as the stream says
+    return float(rate or 30)
 
 
 def _frames(
@@ -87,14 +123,19 @@ def _frames(
 ) -> Generator[Frame, None, None]:
     index, time_s, broken = 0, 0.0, False
     with closing(container):
-        end_s = declared_end_s(container, stream)
-        period_s = float(1 / stream.average_rate) if stream.average_rate else 1 / 30
+        fps = _counted_fps(container, stream, options)
+        clock: Clock = CountingClock(stream, fps) if fps else DoubtingClock(stream)
+        end_s = None if fps else declared_end_s(container, stream)
+        step_s = period_s(stream)
         try:
-            for index, (image, time_s) in enumerate(pictures(container, stream, losses), start=1):
+            shown = pictures(container, stream, losses, clock)
+            for index, (image, time_s) in enumerate(shown, start=1):
                 yield Frame(image, time_s, index - 1, options.camera)
         except DECODE_ERRORS:
             broken = True
-    if index and (broken or _is_cut(time_s + period_s, period_s, end_s, losses)):
+        if clock.distrusted:
+            end_s = None  # the header may have it from the very time that was wrong
+    if index and (broken or _is_cut(time_s + step_s, step_s, end_s, losses)):
         of = f" of {end_s:.2f} s" if end_s else ""
         raise SourceBrokenError(
             f"{name} breaks off after {index} frames at {time_s:.2f} s{of}: the file is cut off "
