@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from clips import write_video
+from clips import write_images, write_video
+from knuckle.camera import Camera
 from knuckle.video import open_source
+from knuckle.video.decode import DoubtingClock
 
 
-def test_one_time_far_ahead_does_not_move_the_others(tmp_path: Path) -> None:
-    times = [0, 33, 67, 1_000_100, 133, 167, 200]
-    path = write_video(tmp_path / "glitch.mkv", 7, times=times, codec="ffv1")
-    with open_source(path) as source:
-        found = [frame.time_s for frame in source]
-    np.testing.assert_allclose(found, np.arange(7) / 30, atol=2e-3)
+@pytest.mark.parametrize("astray", [[0], [3], [3, 4]])
+def test_times_far_ahead_do_not_move_the_others(astray: list[int]) -> None:
+    right = np.arange(8) / 30
+    given = [time + 1000 * (i in astray) for i, time in enumerate(right.tolist())]
+    clock = DoubtingClock(SimpleNamespace(average_rate=30, guessed_rate=30))  # type: ignore[arg-type]
+    found = [time for _, time in clock.timed((np.zeros(0), time) for time in given)]
+    np.testing.assert_allclose(found, right, atol=1e-9)
+    assert clock.distrusted == len(astray)
 
 
 def test_a_pause_is_believed(tmp_path: Path) -> None:
@@ -34,3 +39,18 @@ def test_a_bare_stream_has_the_rate_it_is_given(fps: float, tmp_path: Path) -> N
         found = [frame.time_s for frame in source]
     np.testing.assert_allclose(found, np.arange(5) / fps, atol=1e-6)
     assert source.fps == pytest.approx(fps)
+
+
+def test_a_path_of_digits_is_never_a_camera(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_images(tmp_path / "7", 2)
+    monkeypatch.chdir(tmp_path)
+    with open_source(Path("7")) as source:
+        assert not source.info.live and len(list(source)) == 2
+
+
+def test_a_lens_that_turns_back_inside_the_picture_is_refused() -> None:
+    with pytest.raises(ValueError, match="turns back"):
+        Camera(500, 500, 319.5, 239.5, (-1.5, 0, 0, 0)).check_fits(640, 480)
+    Camera(300, 300, 319.5, 239.5, (0.3, 0, 0, 0)).check_fits(640, 480)

@@ -43,7 +43,7 @@ _HIDDEN_MEMORY = 5.0
 NOMINAL_FPS = 30.0
 
 #: A frame that is earlier than the one before by more than this, s, is of another video.
-_NEW_VIDEO_S = 0.5
+_NEW_VIDEO_S = 0.2
 
 
 @dataclass(frozen=True, eq=False)

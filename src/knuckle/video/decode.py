@@ -123,6 +123,9 @@ class DoubtingClock(Clock):
                 if held and self._is_behind(time_s, held[0][1]):
                     yield from self._spread(held, time_s)
                     held = []
+                elif held and self._last_s is None:  # the first is in doubt until the second
+                    yield from self._believed(held)
+                    held = []
                 if not held and not self._leaps(time_s):
                     yield image, self(time_s)
                     continue
@@ -130,9 +133,10 @@ class DoubtingClock(Clock):
                 if len(held) > _MOST_ASTRAY:
                     yield from self._believed(held)
                     held = []
-        finally:
-            # Also where the container breaks: what was decoded is handed out.
+        except DECODE_ERRORS:  # the container breaks: what was decoded is handed out
             yield from self._believed(held)
+            raise
+        yield from self._believed(held)
 
     def _leaps(self, time_s: float | None) -> bool:
         if time_s is None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from knuckle.image import warn_of_fewer_bits
 from knuckle.results import Frame
 from knuckle.video.errors import SourceNotFoundError, SourceUnreadableError
 from knuckle.video.quiet import quiet_opencv
@@ -18,6 +19,10 @@ IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".png", ".webp", ".avif"),
     *(".bmp", ".tif", ".tiff", ".jp2", ".ppm", ".pgm"),
 )
+
+#: Formats that may have 16 bits; 12 of them come out no brighter than this in 8.
+_OF_16_BITS = frozenset({".png", ".tif", ".tiff", ".jp2", ".ppm", ".pgm"})
+_BLACK_12_BITS = 16
 
 
 def is_image(path: Path) -> bool:
@@ -67,4 +72,15 @@ def read_image(path: Path) -> np.ndarray:
             f"{path} is not an image that can be read ({data.size} bytes): expected a JPEG, PNG, "
             "WebP, TIFF or BMP of 8 or 16 bits; check that it opens in an image viewer"
         )
+    _check_depth(data, path, bgr)
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def _check_depth(data: np.ndarray, path: Path, bgr: np.ndarray) -> None:
+    """Warn of 10 or 12 bits in a file of 16, which come out nearly black."""
+    if path.suffix.lower() not in _OF_16_BITS or bgr.max() > _BLACK_12_BITS:
+        return
+    with quiet_opencv(), suppress(cv2.error):
+        deep = cv2.imdecode(data, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
+        if deep is not None and deep.dtype == np.uint16:
+            warn_of_fewer_bits(int(deep.max()))
