@@ -7,6 +7,8 @@ from contextlib import closing
 from pathlib import Path
 
 import av
+import cv2
+import numpy as np
 from av.container import InputContainer
 from av.format import Flags
 from av.stream import Disposition
@@ -129,8 +131,10 @@ def _frames(
         step_s = period_s(stream)
         try:
             shown = pictures(container, stream, losses, clock)
+            size: tuple[int, int] | None = None
             for index, (image, time_s) in enumerate(shown, start=1):
-                yield Frame(image, time_s, index - 1, options.camera)
+                size = size or (image.shape[1], image.shape[0])
+                yield Frame(scaled_into(image, size), time_s, index - 1, options.camera)
         except DECODE_ERRORS:
             broken = True
         if clock.distrusted:
@@ -141,6 +145,22 @@ def _frames(
             f"{name} breaks off after {index} frames at {time_s:.2f} s{of}: the file is cut off "
             "or damaged; what came before is complete, copy the file again for the rest"
         )
+
+
+def scaled_into(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A picture of a video that changes size, in the (width, height) of the first one.
+
+    Its proportions stay: what is left over on the right or below is black.
+    """
+    width, height = size
+    if image.shape[:2] == (height, width):
+        return image
+    scale = min(height / image.shape[0], width / image.shape[1])
+    shape = max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1)
+    image = cv2.resize(
+        image, shape, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    )
+    return cv2.copyMakeBorder(image, 0, height - shape[1], 0, width - shape[0], cv2.BORDER_CONSTANT)
 
 
 def _is_cut(at_s: float, period_s: float, end_s: float | None, losses: Losses) -> bool:
