@@ -46,6 +46,14 @@ SINKS: dict[str, type[Sink]] = {
 }
 
 
+#: Results in one folder that were completed within this time, s, may be of one run.
+_SAME_RUN_S = 1.0
+
+
+def _written_s(path: Path) -> float:
+    return (path if path.is_file() else stage_of(path) / "frames.npy").stat().st_mtime
+
+
 def open_recording(path: str | Path) -> Recording:
     """Read a result back, whatever its format, also if its writer was killed.
 
@@ -68,7 +76,15 @@ def open_recording(path: str | Path) -> Recording:
                 f"{', '.join(suffixes)}"
             )
         return suffixes[path.suffix].read(path)
-    for name, sink in tables.items():
-        if (path / name).is_file() or stage_of(path / name).is_dir():
-            return sink.read(path / name)
+    there = [
+        (_written_s(path / name), -rank, name)
+        for rank, name in enumerate(tables)
+        if (path / name).is_file() or stage_of(path / name).is_dir()
+    ]
+    if there:
+        # Formats of one run are written within moments, and their order decides; an older run's
+        # are not what is meant.
+        newest_s = max(there)[0]
+        _, _, name = max((-1.0, *each[1:]) for each in there if newest_s - each[0] < _SAME_RUN_S)
+        return tables[name].read(path / name)
     raise OutputError(f"{path} holds no result: expected one of {', '.join(tables)} in it")

@@ -85,6 +85,12 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
     """The container's video, or an error that says what it holds instead."""
     # A cover or a row of previews is no video, whatever place it has in the file.
     videos = [each for each in container.streams.video if not each.disposition & _ATTACHED]
+    if videos and all(each.disposition & Disposition.dependent for each in videos):
+        container.close()
+        raise SourceUnreadableError(
+            f"{name} is a picture in {len(videos)} tiles (HEIC), which Knuckle does not put "
+            "together: save it as a JPEG or PNG"
+        )
     if videos:
         stream = max(videos, key=_rank)
         stream.thread_type = "AUTO"
