@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ _WIDEST_RAY = 3.0
 #: What a picture may span with a pinhole camera, degrees: from one pixel of a long lens on. Focal
 #: lengths in millimetres span more.
 _LEAST_SPAN_DEG, _MOST_SPAN_DEG = 0.01, 160.0
+#: A pixel whose ray comes back further than this from it has none, px.
+_MOST_OFF_PX = 0.5
 
 
 @dataclass(frozen=True)
@@ -115,11 +117,12 @@ class Camera:
         return camera
 
     def check_fits(self, width: int, height: int) -> None:
-        """Refuse focal lengths with which no lens sees a picture of this size.
+        """Refuse numbers with which no lens sees a picture of this size.
 
         Raises:
             ValueError: it would span a tiny fraction of a degree, or nearly a half-space, as where
-                focal lengths are in other units than pixels.
+                focal lengths are in other units than pixels; or the distortion turns back inside
+                the picture, so that some of its pixels belong to no ray.
         """
         for name, focal, length in (("fx", self.fx, width), ("fy", self.fy, height)):
             span_deg = 2 * math.degrees(math.atan(length / 2 / focal))
@@ -128,6 +131,14 @@ class Camera:
                     f"with {name}={focal:g} px, {length} px would span {span_deg:.3g}°, expected "
                     f"{_LEAST_SPAN_DEG:g}° to {_MOST_SPAN_DEG:g}°: focal lengths are in pixels of "
                     "this very picture (millimetres / width of the sensor x width of the picture)"
+                )
+        if self.distortion:
+            off_px = _most_off_px(replace(self, distortion=tuple(self.distortion)), width, height)
+            if not off_px < _MOST_OFF_PX:
+                raise ValueError(
+                    f"the distortion {tuple(self.distortion)} turns back inside a picture of "
+                    f"{width} x {height}: no ray meets some of its pixels; calibrate with a board "
+                    "that reaches the corners, or undistort the pictures and leave it out"
                 )
 
     @classmethod
@@ -305,6 +316,16 @@ def _json_in(path: Path) -> Any:
         raise InputError(
             f"camera file {path} is not JSON ({error}): knuckle camera calibrate writes such a file"
         ) from None
+
+
+@lru_cache(maxsize=16)
+def _most_off_px(camera: Camera, width: int, height: int) -> float:
+    """How far pixels all over the picture are, at most, from where their rays lead back to."""
+    x, y = np.meshgrid(np.linspace(0, width - 1, 17), np.linspace(0, height - 1, 17))
+    pixels = np.stack([x, y], axis=-1)
+    with np.errstate(all="ignore"):  # what is not finite is not close either
+        off_px = np.linalg.norm(camera.pixels_from_rays(camera.rays(pixels)) - pixels, axis=-1)
+    return float(off_px.max())
 
 
 @dataclass(frozen=True)

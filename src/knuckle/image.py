@@ -52,7 +52,7 @@ def _to_uint8(image: np.ndarray) -> np.ndarray:
     if image.dtype == np.uint8:
         return image
     if image.dtype == np.uint16:
-        _warn_of_fewer_bits(int(image.max()))
+        warn_of_fewer_bits(int(image.max()))
         return (image >> 8).astype(np.uint8)
     if np.issubdtype(image.dtype, np.floating):
         low, high = float(image.min()), float(image.max())  # NaN wherever there is one
@@ -65,7 +65,8 @@ def _to_uint8(image: np.ndarray) -> np.ndarray:
     raise InputError(f"expected uint8, uint16 or floating point pixels, got {image.dtype}")
 
 
-def _warn_of_fewer_bits(brightest: int) -> None:
+def warn_of_fewer_bits(brightest: int) -> None:
+    """Warn where 16-bit pixels look like 8, 10 or 12 bits."""
     if 0 < brightest <= _12_BITS:
         bits = next(n for n in (8, 10, 12) if brightest < 2**n)
         convert = "image.astype(numpy.uint8)" if bits == 8 else f"image << {16 - bits}"

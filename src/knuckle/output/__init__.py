@@ -66,6 +66,14 @@ SINKS: dict[str, type[Sink]] = {
 }
 
 
+#: Results in one folder that were completed within this time, s, may be of one run.
+_SAME_RUN_S = 1.0
+
+
+def _written_s(path: Path) -> float:
+    return (path if path.is_file() else stage_of(path) / "frames.npy").stat().st_mtime
+
+
 def open_recording(path: str | Path) -> Recording:
     """Read a result back, whatever its format, also if its writer was killed.
 
@@ -90,9 +98,17 @@ def open_recording(path: str | Path) -> Recording:
                 f"{', '.join(suffixes)}"
             )
         return _read(suffixes[path.suffix], path)
-    for name, sink in tables.items():
-        if (path / name).is_file() or stage_of(path / name).is_dir():
-            return _read(sink, path / name)
+    there = [
+        (_written_s(path / name), -rank, name)
+        for rank, name in enumerate(tables)
+        if (path / name).is_file() or stage_of(path / name).is_dir()
+    ]
+    if there:
+        # Formats of one run are written within moments, and their order decides; an older run's
+        # are not what is meant.
+        newest_s = max(there)[0]
+        _, _, name = max((-1.0, *each[1:]) for each in there if newest_s - each[0] < _SAME_RUN_S)
+        return _read(tables[name], path / name)
     for sink_type in SINKS.values():
         if stage_of(path / sink_type.filename).is_dir():
             return read_stage(path / sink_type.filename)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,9 @@ _HIDDEN_MEMORY = 5.0
 
 #: Bare images have no time; they are taken to be so many per second.
 NOMINAL_FPS = 30.0
+
+#: A frame that is earlier than the one before by more than this, s, is of another video.
+_NEW_VIDEO_S = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +93,7 @@ class HandTracker:
         self.settings = with_options(settings or TrackerSettings(), options)
         self._stages = Stages(self.settings)
         self._numbers = Numbers()
+        self._warned_of_time = False
         self.reset()
 
     @property
@@ -103,6 +108,7 @@ class HandTracker:
         self._tracks: list[Track] = []
         self._search = Search(self._stages, self.settings)
         self._time_s: float | None = None
+        self._given_s: float | None = None  # that of the last frame, which may not go on
 
     def __call__(
         self, frame: Frame | np.ndarray, camera: Camera | None = None
@@ -115,8 +121,8 @@ class HandTracker:
             camera: intrinsics; by default the frame's own, else a field of view is assumed.
 
         Returns:
-            The hands in this frame, in the order of their ids. A frame that is not later than the
-            one before it starts a new video: new tracks.
+            The hands in this frame, in the order of their ids. A frame that is much earlier
+            than the one before it starts a new video: new tracks.
         """
         image, time_s, camera = self._read(frame, camera)
         if self._search.see(image):
@@ -139,8 +145,7 @@ class HandTracker:
         if isinstance(frame, Frame):
             image, time_s = to_rgb(frame.image), frame.time_s
             camera = frame.camera if camera is None else camera
-            if self._time_s is not None and time_s <= self._time_s:
-                self.reset()
+            time_s = self._going_on(time_s)
         else:
             image = to_rgb(frame)
             time_s = 0.0 if self._time_s is None else self._time_s + 1 / NOMINAL_FPS
@@ -148,6 +153,27 @@ class HandTracker:
         camera = Camera.given_or_assumed(camera, width, height)
         self._time_s = time_s
         return image, time_s, camera
+
+    def _going_on(self, given_s: float) -> float:
+        """The time of a frame: as given, or a nominal step on where the given ones stand still.
+
+        Clocks that stand still or step back a little are common with webcams; only a large step
+        back is another video, and starts anew.
+        """
+        if self._given_s is not None and given_s < self._given_s - _NEW_VIDEO_S:
+            self.reset()
+        self._given_s = given_s
+        if self._time_s is None or given_s > self._time_s:
+            return given_s
+        if not self._warned_of_time:
+            self._warned_of_time = True
+            warnings.warn(
+                f"expected frames in the order of their times, got one at {given_s:g} s after one "
+                f"at {self._time_s:g} s: it is taken to come 1/{NOMINAL_FPS:g} s later; give every "
+                "frame its own time_s, and call reset() before another video",
+                stacklevel=4,
+            )
+        return self._time_s + 1 / NOMINAL_FPS
 
     def _forget(self, time_s: float) -> None:
         """Drop tracks that have been hidden for too long, or turned out to be something else."""

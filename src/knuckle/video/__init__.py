@@ -60,6 +60,9 @@ SOURCES: dict[str, SourceKind] = {
     "video": file,
 }
 
+#: Kinds that a name can mean, and a ``Path`` cannot, but for the devices of cameras.
+_NO_PATHS = frozenset({"camera", "stream"})
+
 
 def open_source(
     source: str | int | Path, *, camera: Camera | None = None, fps: float | None = None
@@ -87,7 +90,9 @@ def open_source(
             "index or a stream URL; ./ is the folder you are in"
         )
     options = SourceOptions(camera, fps)
-    kind = next(kind for kind in SOURCES.values() if kind.accepts(name))
+    is_path = isinstance(source, Path) and not source.is_absolute()  # /dev/video0 is a camera
+    kinds = (kind for key, kind in SOURCES.items() if not (is_path and key in _NO_PATHS))
+    kind = next(kind for kind in kinds if kind.accepts(name))
     return kind.open_source(name, options)
 
 

@@ -26,6 +26,8 @@ _MIN_CORNERS = 3
 _MOVED = 0.04
 #: A larger error says that the board is not flat, not sharp, or not the one that was described.
 _MAX_RMS_PX = 2.0
+#: Boards whose corners differ less in depth are face-on, but for the error of the corners.
+_LEAST_DEPTH_SPAN = 0.03
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,13 @@ def calibrate(frames: Iterable[Frame], columns: int, rows: int) -> Calibration:
     size, n_frames, n_seen = (0, 0), 0, 0
     for frame in frames:
         n_frames += 1
-        size = frame.image.shape[1], frame.image.shape[0]
+        found = frame.image.shape[1], frame.image.shape[0]
+        if n_frames > 1 and found != size:
+            raise ValueError(
+                f"expected pictures of one size, found {size[0]} x {size[1]} and {found[0]} x "
+                f"{found[1]}: a camera file holds for one size, give the pictures of one alone"
+            )
+        size = found
         if len(views) >= MAX_VIEWS:
             break
         corners = find_board(frame.image, columns, rows)
@@ -97,7 +105,20 @@ def calibrate(frames: Iterable[Frame], columns: int, rows: int) -> Calibration:
             f"different views, found it in {n_seen} of {n_frames} frames and {len(views)} views; "
             "count the corners where four squares meet, light the board evenly, move it about"
         )
+    if max(_depth_span(view, columns, rows) for view in views) < _LEAST_DEPTH_SPAN:
+        raise ValueError(
+            f"the board faces the camera in all {len(views)} views, which says nothing of the "
+            "focal length: tilt it by 20 to 45 degrees, to every side, and record it again"
+        )
     return _solve(views, columns, rows, size)
+
+
+def _depth_span(view: np.ndarray, columns: int, rows: int) -> float:
+    """By what share of its distance a board's corners differ in depth: none if it is face-on."""
+    board = np.mgrid[:columns, :rows].T.reshape(-1, 2).astype(np.float64)
+    homography, _ = cv2.findHomography(board, view.astype(np.float64))
+    depth = board @ homography[2, :2] + homography[2, 2]
+    return float((depth.max() - depth.min()) / np.abs(depth).mean())
 
 
 def find_board(image: np.ndarray, columns: int, rows: int) -> np.ndarray | None:

@@ -27,6 +27,8 @@ DECODE_ERRORS = (av.error.FFmpegError, OSError)
 _NO_TIMESTAMPS = 0x80
 #: Frames are nearer in time than this, or there was a pause.
 _LEAP_S = 1.0
+#: So many wrong timestamps in a row are told from a pause.
+_MOST_ASTRAY = 3
 
 
 def file_name(path: str | Path) -> str:
@@ -102,22 +104,26 @@ def timed(
 ) -> Iterator[tuple[VideoFrame, float]]:
     """Frames with their presentation times, which grow.
 
-    A timestamp that leaps ahead of those before *and* after it is an error of the recorder's, and
-    is not followed. To know, the next frame is awaited after a leap, and only then.
+    Timestamps that leap ahead of those before *and* after them are errors of the recorder's, and
+    are not followed. To know, a few more frames are awaited after a leap, and only then.
     """
-    clock, held = Clock(rate), None
+    clock, held = Clock(rate), list[VideoFrame]()
     for frame in frames:
-        if held is not None:
-            wrong = frame.time is not None and frame.time < held.time
-            losses.mistimed += wrong
-            yield held, clock(None if wrong else held.time)
-            held = None
+        if held:
+            astray = frame.time is not None and frame.time < held[0].time
+            if not astray and len(held) < _MOST_ASTRAY:
+                held.append(frame)
+                continue
+            losses.mistimed += len(held) if astray else 0
+            for each in held:
+                yield each, clock(None if astray else each.time)
+            held = []
         if clock.leaps(frame.time):
-            held = frame
+            held = [frame]
         else:
             yield frame, clock(frame.time)
-    if held is not None:
-        yield held, clock(held.time)
+    for each in held:
+        yield each, clock(each.time)
 
 
 class Clock:

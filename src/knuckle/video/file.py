@@ -8,6 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 import av
+import cv2
+import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
@@ -80,13 +82,17 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
     """The container's video, or an error that says what it holds instead.
 
     Covers and previews are pictures too: of several, the one that the file names as default is
-    taken, or else the one that libav thinks best.
+    taken, or else the largest.
     """
-    moving = [s for s in container.streams.video if not is_cover(s)]
-    if container.streams.video:
-        default = [s for s in moving if s.disposition & Disposition.default]
-        stream = default[0] if len(default) == 1 else container.streams.best("video")
-        assert isinstance(stream, VideoStream)
+    videos = [each for each in container.streams.video if not is_cover(each)]
+    if videos and all(each.disposition & Disposition.dependent for each in videos):
+        container.close()
+        raise SourceUnreadableError(
+            f"{name} is a picture in {len(videos)} tiles (HEIC), which Knuckle does not put "
+            "together: save it as a JPEG or PNG"
+        )
+    if videos:
+        stream = max(videos, key=_rank)
         stream.thread_type = "AUTO"
         return stream
     kinds = sorted({str(stream.type) for stream in container.streams})
@@ -97,8 +103,13 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
 
 def is_cover(stream: VideoStream) -> bool:
     """Whether this is a still picture that was attached to a file (its cover, a thumbnail)."""
-    attached = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
-    return bool(stream.disposition & attached)
+    return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
+
+
+def _rank(stream: VideoStream) -> tuple[bool, int, int]:
+    """What a player would choose: what the file says, else the largest, else the first."""
+    default = bool(stream.disposition & Disposition.default)
+    return default, stream.width * stream.height, -stream.index
 
 
 def _frames(
@@ -114,9 +125,11 @@ def _frames(
         rate = options.fps or frame_rate(container, stream)
         period_s = 1 / rate if rate else 1 / 30
         shown = pictures(container, stream, losses, options.fps)
+        size: tuple[int, int] | None = None
         try:
             for index, (image, time_s) in enumerate(shown, start=1):
-                yield Frame(image, time_s, index - 1, options.camera)
+                size = size or (image.shape[1], image.shape[0])
+                yield Frame(scaled_into(image, size), time_s, index - 1, options.camera)
         except DECODE_ERRORS:
             broken = True
     if index and (broken or _is_cut(time_s + period_s, period_s, end_s, losses)):
@@ -125,6 +138,22 @@ def _frames(
             f"{name} breaks off after {index} frames at {time_s:.2f} s{of}: the file is cut off "
             "or damaged; what came before is complete, copy the file again for the rest"
         )
+
+
+def scaled_into(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A picture of a video that changes size, in the (width, height) of the first one.
+
+    Its proportions stay: what is left over on the right or below is black.
+    """
+    width, height = size
+    if image.shape[:2] == (height, width):
+        return image
+    scale = min(height / image.shape[0], width / image.shape[1])
+    shape = max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1)
+    image = cv2.resize(
+        image, shape, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    )
+    return cv2.copyMakeBorder(image, 0, height - shape[1], 0, width - shape[0], cv2.BORDER_CONSTANT)
 
 
 def _is_cut(at_s: float, period_s: float, end_s: float | None, losses: Losses) -> bool:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from knuckle.errors import InputError
+from knuckle.image import to_rgb, warn_of_fewer_bits
 from knuckle.limits import check_picture
 from knuckle.results import Frame
 from knuckle.video.errors import SourceNotFoundError, SourceUnreadableError
@@ -24,6 +25,11 @@ IMAGE_SUFFIXES = (
     *(".bmp", ".tif", ".tiff", ".jp2", ".ppm", ".pgm"),
 )
 
+_MAY_HOLD_SEVERAL = frozenset({".avif", ".png", ".webp", ".tif", ".tiff"})
+#: Formats that may have 16 bits; 12 of them come out no brighter than this in 8.
+_OF_16_BITS = frozenset({".png", ".tif", ".tiff", ".jp2", ".ppm", ".pgm"})
+_BLACK_12_BITS = 16
+
 
 def is_image(path: Path) -> bool:
     """Whether the name says that this is an image."""
@@ -36,7 +42,14 @@ def accepts(source: str) -> bool:
 
 
 def open_source(source: str, options: SourceOptions) -> Source:
-    """Read one image: a source of one frame at time 0."""
+    """Read one image, a source of one frame at time 0, or all the pictures of its file."""
+    if (several := _several(Path(source))) is not None:
+        images, times_s = several
+        if options.fps is not None:
+            times_s = [i / options.fps for i in range(len(images))]
+        height, width = images[0].shape[:2]
+        info = SourceInfo(source, (width, height), options.fps, len(images))
+        return Source(info, _all(images, times_s, options), Losses())
     if options.fps is not None:
         raise InputError(f"{source} is a single image: an fps makes no sense for it")
     image = read_image(Path(source))
@@ -47,6 +60,31 @@ def open_source(source: str, options: SourceOptions) -> Source:
 
 def _one(frame: Frame) -> Generator[Frame, None, None]:
     yield frame
+
+
+def _several(path: Path) -> tuple[list[np.ndarray], list[float]] | None:
+    """The RGB pictures of an animation or of a TIFF's pages, and their times; None for one."""
+    if path.suffix.lower() not in _MAY_HOLD_SEVERAL or not path.is_file():
+        return None
+    with quiet_opencv(), suppress(cv2.error):
+        if cv2.imcount(str(path)) < 2:
+            return None
+        ok, animation = cv2.imreadanimation(str(path))
+        if not ok or len(animation.frames) < 2:
+            return None
+        images = [cv2.cvtColor(to_rgb(each), cv2.COLOR_BGR2RGB) for each in animation.frames]
+        # Pages of a TIFF have no durations.
+        tiff = path.suffix.lower() in (".tif", ".tiff")
+        steps_s = [1 / 30 if tiff else max(int(ms), 1) / 1000 for ms in animation.durations]
+        return images, [0.0, *np.cumsum(steps_s[:-1]).tolist()]
+    return None
+
+
+def _all(
+    images: list[np.ndarray], times_s: list[float], options: SourceOptions
+) -> Generator[Frame, None, None]:
+    for index, (image, time_s) in enumerate(zip(images, times_s, strict=True)):
+        yield Frame(image, time_s, index, options.camera)
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -82,4 +120,15 @@ def read_image(path: Path) -> np.ndarray:
             f"{path} is not an image that can be read ({data.size} bytes): expected a JPEG, PNG, "
             "WebP, TIFF or BMP of 8 or 16 bits; check that it opens in an image viewer"
         )
+    _check_depth(data, path, bgr)
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def _check_depth(data: np.ndarray, path: Path, bgr: np.ndarray) -> None:
+    """Warn of 10 or 12 bits in a file of 16, which come out nearly black."""
+    if path.suffix.lower() not in _OF_16_BITS or bgr.max() > _BLACK_12_BITS:
+        return
+    with quiet_opencv(), suppress(cv2.error):
+        deep = cv2.imdecode(data, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
+        if deep is not None and deep.dtype == np.uint16:
+            warn_of_fewer_bits(int(deep.max()))
