@@ -26,7 +26,7 @@ class NotFoundError(KnuckleError, FileNotFoundError):
 
 #: What decoders and parsers raise over a file that is not what it should be. Their texts are about
 #: themselves and not about the file.
-_OF_READERS = (
+_OF_READERS: tuple[type[Exception], ...] = (
     ArithmeticError,
     AttributeError,
     EOFError,
@@ -76,5 +76,5 @@ def reading(
     except OSError as cause:
         reason = (cause.strerror or "it cannot be read").lower()
         raise error(f"{path} cannot be read ({reason}): expected {what}; {then}") from cause
-    except (*_OF_READERS, *also) as cause:
+    except _OF_READERS + tuple(also) as cause:
         raise error(f"{path} is damaged or not {what}: {then}") from cause

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 from knuckle.track.smoothing import OneEuroSmoother
 from knuckle.track.track import Smoother
@@ -121,7 +124,8 @@ def _check_counts(settings: EstimatorSettings, *names: str) -> None:
             raise ValueError(f"{name} must be at least 1, got {count}")
 
 
-Settings = TypeVar("Settings", bound=EstimatorSettings)
+#: Any frozen dataclass of settings.
+Settings = TypeVar("Settings", bound="DataclassInstance")
 
 
 def with_options(settings: Settings, options: dict[str, Any]) -> Settings:

@@ -382,8 +382,10 @@ class _Adjustment:
         """(V,) degrees and (V,) mm that the poses may be off, at this scale."""
         parts = [self._part(s, x) for s, x in zip(self.shapes, self._joints, strict=True)]
         S, _, _ = self._reduced(parts, 0.0, known_size=True)
-        strain = np.mean(
-            [self._strain(s, x) ** 2 for s, x in zip(self.shapes, self._joints, strict=True)]
+        strain = float(
+            np.mean(
+                [self._strain(s, x) ** 2 for s, x in zip(self.shapes, self._joints, strict=True)]
+            )
         )
         covariance = np.linalg.inv(S)[: self._n_poses, : self._n_poses] * _ALIKE * max(strain, 1.0)
         turn, shift = np.zeros(len(self.poses)), np.zeros(len(self.poses))
@@ -462,16 +464,16 @@ class _Adjustment:
         J_b = np.zeros((N_BONES, N_JOINTS, 3))
         J_b[np.arange(N_BONES), BONES[:, 1]] = along
         J_b[np.arange(N_BONES), BONES[:, 0]] -= along
-        J_b = J_b.reshape(N_BONES, 63)
+        J_bx = J_b.reshape(N_BONES, 63)
         J_l = np.diag(-1 / self._bone)
         r_b = np.log(length / self.lengths) / self._bone
         bones = slice(self._n_poses, n)
-        H_xx = J_b.T @ J_b
+        H_xx = J_bx.T @ J_bx
         of_joints = np.arange(N_JOINTS)
         H_xx.reshape(N_JOINTS, 3, N_JOINTS, 3)[of_joints, :, of_joints, :] += own
-        H_xs[:, bones] += J_b.T @ J_l
+        H_xs[:, bones] += J_bx.T @ J_l
         H_ss[bones, bones] += J_l.T @ J_l
-        g_x -= J_b.T @ r_b
+        g_x -= J_bx.T @ r_b
         g_s[bones] -= J_l.T @ r_b
         return H_xx, H_xs, H_ss, g_x, g_s
 

@@ -51,7 +51,10 @@ class Motion:
 
     @classmethod
     def of(
-        cls, name: str, times_s: Sequence[float], hands: Sequence[Sequence[TrackedHand]]
+        cls,
+        name: str,
+        times_s: Sequence[float] | np.ndarray,
+        hands: Sequence[Sequence[TrackedHand]],
     ) -> Motion:
         """From the hands of every frame."""
         bends = np.full((len(times_s), len(SIDES), 15), np.nan)
@@ -142,7 +145,7 @@ def _lag(first: Motion, second: Motion) -> tuple[float, float]:
     (start_a, A), (start_b, B) = a, b
     most = round(min(_MOST_S, _MOST_SHARE * min(len(A), len(B)) * _GRID_S) / _GRID_S)
     shifts = np.arange(-most, most + 1)
-    likeness = np.array([_likeness(A, B, shift) for shift in shifts])
+    likeness = np.array([_likeness(A, B, int(shift)) for shift in shifts])
     best = int(np.argmax(likeness))
     if likeness[best] < _LEAST_LIKENESS:
         return 0.0, 0.0

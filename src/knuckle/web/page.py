@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 from knuckle.modelcard import KINDS
-from knuckle.runtime import weights_folder
+from knuckle.runtime import NetworkFile, weights_folder
 from knuckle.web.settings import page_settings
 
 #: What the page cannot do without, of what ``make web`` builds.
@@ -80,9 +80,9 @@ def _site_folder(site_dir: str | Path | None) -> Iterator[Path]:
         yield folder
 
 
-def _weights(folder: Path) -> dict[str, Path]:
+def _weights(folder: NetworkFile) -> dict[str, Path]:
     """File of each network, by kind."""
-    files = {kind: folder / f"{kind}.onnx" for kind in (*KINDS, *_OPTIONAL)}
+    files = {kind: Path(str(folder / f"{kind}.onnx")) for kind in (*KINDS, *_OPTIONAL)}
     missing = [str(files[kind]) for kind in KINDS if not files[kind].is_file()]
     if missing:
         raise FileNotFoundError(
