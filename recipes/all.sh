@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# From nothing to networks as they ship: data, every network, export. Some eight hours on two cores;
+# begun again, each step goes on where it was. In a clone, after make test (which makes .venv):
+#
+#     recipes/all.sh ../shared/data
+#
+# The networks of the clone are replaced one after the other; the packed photographs stay in runs/.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+photographs=$1 out=src/knuckle/weights
+data=runs/data knuckle=.venv/bin/knuckle python=.venv/bin/python peers=.venv-peers/bin/python
+mkdir -p "$data"
+
+# Photographs: a teacher's labels, pictures without a hand, and the features to start from.
+make .venv-peers/done
+$peers src/knuckle/data/teacher.py "$photographs" "$data/labels.json" --pass quick
+$knuckle data pack-photographs "$data/labels.json" "$photographs" "$data"
+$python -m knuckle.data.hand_free "$photographs/no_hands" "$data/hand_free.npz"
+$python -m knuckle.data.shown "$data/crops.npz" "$data/shown.npz"
+cp "$($peers -c 'import mediapipe, pathlib; print(pathlib.Path(mediapipe.__file__).parent)')"/modules/hand_landmark/hand_landmark_full.tflite runs/
+
+# Renders, before photographs of places and what fools.
+$python tools/collect_backgrounds.py runs/backgrounds
+for set in "plain 40000 51" "crops 40000 7" "frames 16000 5"; do
+    read -r kind count seed <<<"$set"
+    $knuckle data render "$kind" "$data/$kind" --count "$count" --seed "$seed" --workers 2 \
+        --backgrounds runs/backgrounds
+done
+
+# The detector, what fools it, and the detector again.
+$knuckle train recipes/detector.toml
+$python -m knuckle.train.decoys "$data/hand_free.npz" runs/detector/weights.pt
+$knuckle export runs/detector --out "$out"
+$knuckle train recipes/continue_detector.toml
+$knuckle export runs/continue_detector --out "$out"
+
+# The lifter on posed hands, then the keypoint network with it, end to end.
+$knuckle train recipes/lifter.toml
+$python -m knuckle.train.mattes "$data/crops.npz" src/knuckle/weights/keypoints.onnx "$data/mattes.npz"
+$knuckle train recipes/keypoints.toml
+$knuckle export runs/keypoints --out "$out"
+
+# Two hands together follow the finished lifter.
+$knuckle train recipes/pair.toml
+$knuckle export runs/pair --out "$out"
