@@ -85,7 +85,7 @@ def plant_in_coco_wholebody(root: Path) -> list[str]:
     labels["annotations"][1]["righthand_kpts"] = [0.0] * 60
     del labels["annotations"][2]["lefthand_box"]
     path.write_text(json.dumps(labels))
-    return ["annotations[0]: joints_px", "annotations[1]: ", "annotations[2]: 'lefthand_box'"]
+    return ["annotations[0]: righthand_kpts", "annotations[1]: ", "annotations[2]: 'lefthand_box'"]
 
 
 def plant_in_real_hand_3d(root: Path) -> list[str]:

@@ -122,6 +122,6 @@ def _classes(frame: Frame, hands: Sequence[HandPose]) -> np.ndarray:
     """(H, W) uint8: whose pixels these are."""
     classes = np.zeros(frame.image.shape[:2], np.uint8)
     for hand in hands:
-        if hand.crop_mask is not None:
+        if hand.crop_mask is not None and hand.mask.shape == classes.shape:
             classes[hand.mask] = _CLASSES[hand.side]
     return classes

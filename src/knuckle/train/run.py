@@ -63,9 +63,6 @@ def train(recipe: Recipe, runs: Path = Path("runs"), *, fresh: bool = False) -> 
     folder.mkdir(parents=True, exist_ok=True)
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
-    # The momentum of units that have died fades into denormal numbers, on which Muon's products
-    # take ten times as long.
-    torch.set_flush_denormal(True)
     L.seed_everything(recipe.seed, workers=True, verbose=False)
     module = module_of(recipe)
     training, loaders = loaders_for(recipe, module)
@@ -87,6 +84,9 @@ def train(recipe: Recipe, runs: Path = Path("runs"), *, fresh: bool = False) -> 
             warnings.filterwarnings("ignore", message=said)
         if resume:
             _check_checkpoint(resume)
+        # The momentum of units that have died fades into denormal numbers, on which Muon's products
+        # take ten times as long.
+        torch.set_flush_denormal(True)
         try:
             trainer.fit(
                 module.to(memory_format=torch.channels_last),
@@ -97,6 +97,8 @@ def train(recipe: Recipe, runs: Path = Path("runs"), *, fresh: bool = False) -> 
             )
         except SystemExit:  # Lightning's answer to Ctrl-C; ours is the command line's
             raise KeyboardInterrupt from None
+        finally:
+            torch.set_flush_denormal(False)
     trainer.save_checkpoint(checkpoint)
     return folder / "weights.pt"
 

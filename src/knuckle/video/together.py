@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -84,12 +85,12 @@ class Together(Closable):
             raise errors[0]
 
     def _by_time(self) -> Iterator[list[Frame | None]]:
-        while True:
-            heads = [reader for reader in self._readers if reader.head is not None]
-            slow = [r for r in heads if r.period_s * _FASTER >= self._period_s] or heads
-            if not slow:
-                return
-            now_s = min(reader.time_s for reader in slow)
+        now_s = -math.inf
+        while heads := [reader for reader in self._readers if reader.head is not None]:
+            slow = [r for r in heads if r.period_s * _FASTER >= self._period_s]
+            # Once the slow ones have ended, the others go on at their pace.
+            earliest_s = min(reader.time_s for reader in slow or heads)
+            now_s = earliest_s if slow else max(earliest_s, now_s + self._period_s)
             instant = [r.take_at(now_s, self._period_s / 2) for r in self._readers]
             if any(frame is not None for frame in instant):
                 yield instant
