@@ -92,7 +92,7 @@ def assert_near(ours, theirs: dict, world) -> None:
     assert found[0, 2] == 0  # the wrist's z
     assert np.corrcoef(found[:, 2], recorded[:, 2])[0, 1] > 0.2  # no two systems agree on depth
     world_mm, recorded_mm = 1000 * as_array(world), 1000 * np.array(theirs["world"])
-    assert np.linalg.norm(world_mm - recorded_mm, axis=1).mean() < 35
+    assert np.linalg.norm(world_mm - recorded_mm, axis=1).mean() < 50  # two systems
 
 
 def nearest(found: list, theirs: dict) -> int:

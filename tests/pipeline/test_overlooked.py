@@ -53,7 +53,9 @@ class Eyes:
     claims: float = 0.0
     presence: float = 0.95
     mistaken: float = 0.0
-    settings: EstimatorSettings = field(default_factory=EstimatorSettings)
+    settings: EstimatorSettings = field(
+        default_factory=lambda: EstimatorSettings(score_threshold=0.5)
+    )
     asked: int = 0
 
     def crop_of(self, guess: DetectedHand) -> Crop:
