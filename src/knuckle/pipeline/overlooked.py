@@ -65,6 +65,7 @@ class PartnerSearch:
         """
         self._stages, self._image, self._detections = stages, image, detections
         self._least_score = stages.settings.score_threshold
+        self._least_beside = min(self._least_score, stages.settings.partner_threshold)
 
     def told_apart(self, found: Keypoints, room: int) -> Keypoints:
         """The hands of an image, of which some may have been found as one, or as a mixture.
@@ -130,7 +131,7 @@ class PartnerSearch:
         known = Keypoints.concatenate(touching.take([0]), others)
         named = NOBODY
         if len(touching) > 1:
-            named = best_partner(self._detections, known, 0, touching, self._least_score)
+            named = best_partner(self._detections, known, 0, touching, self._least_beside)
         if named.log_odds >= _SURE and touching.side(0) != touching.side(named.look):
             return touching.take([0, named.look])
         alone = touching.trust[0] * (1 - touching.neighbour[0, 0])
@@ -140,10 +141,10 @@ class PartnerSearch:
             return touching
         first, looks = self.look_around(touching, others, guesses)
         known = Keypoints.concatenate(first, others)
-        seen = best_partner(self._detections, known, 0, looks, self._least_score)
+        seen = best_partner(self._detections, known, 0, looks, self._least_beside)
         if seen.log_odds >= _BELIEVED:
             return Keypoints.concatenate(first, looks.take([seen.look]))
-        named = best_partner(self._detections, known, 0, touching, self._least_score + CAUTION)
+        named = best_partner(self._detections, known, 0, touching, self._least_beside + CAUTION)
         stays = named.log_odds >= _BELIEVED_IF_NAMED
         return Keypoints.concatenate(first, touching.take([named.look] if stays else []))
 
@@ -155,7 +156,7 @@ class PartnerSearch:
             if touching.crops[i] in pair.crops:  # one of the pair, as it was
                 return False
             look = touching.take([i])
-            best = best_partner(self._detections, known, 0, look, self._least_score)
+            best = best_partner(self._detections, known, 0, look, self._least_beside)
             return best.log_odds >= _SURE
 
         return touching.take([i for i in range(len(touching)) if is_another(i)])
@@ -167,12 +168,12 @@ class PartnerSearch:
         if not guesses:
             return Keypoints.nothing()
         looks = explore(self._stages, self._image, guesses, known.take([k]), rounds=0)
-        best = best_partner(self._detections, known, k, looks, self._least_score)
+        best = best_partner(self._detections, known, k, looks, self._least_beside)
         if best.log_odds < _SURE_IN_FRAME:
             # There is a hand, but not the way it was guessed to be.
             ways = _all_ways([*guesses, on_top_of(known, k)])
             looks = explore(self._stages, self._image, ways, looks, _ROUNDS_IN_FRAME)
-            best = best_partner(self._detections, known, k, looks, self._least_score)
+            best = best_partner(self._detections, known, k, looks, self._least_beside)
         return looks.take([best.look] if best.log_odds >= _BELIEVED else [])
 
     def guesses(

@@ -35,6 +35,8 @@ class EstimatorSettings:
         detector_threshold: least score of a hand in the detector, 0..1.
         score_threshold: least ``HandPose.score`` of a hand, 0..1: by the look from close by, and in
             single images by the detector's score as well.
+        partner_threshold: the same beside a hand that is sure, where another is likely; never more
+            than ``score_threshold``.
         looks: through so many crops, a little apart, each hand is seen; 4 are a few percent more
             exact than 1 and take four times as long for the hand, though not for the detector.
         hand_length_mm: length from wrist to middle fingertip if known; fixes the scale.
@@ -46,6 +48,7 @@ class EstimatorSettings:
     max_hands: int = 8
     detector_threshold: float = 0.3
     score_threshold: float = 0.7
+    partner_threshold: float = 0.5
     looks: int = 1
     hand_length_mm: float | None = None
     weights_dir: str | Path | None = None
@@ -53,7 +56,7 @@ class EstimatorSettings:
 
     def __post_init__(self) -> None:
         _check_counts(self, "max_hands", "looks", "threads")
-        _check_shares(self, "detector_threshold", "score_threshold")
+        _check_shares(self, "detector_threshold", "score_threshold", "partner_threshold")
         if self.hand_length_mm is not None:
             _check_numbers(self, "hand_length_mm")
             if not 10 < self.hand_length_mm < 500:
