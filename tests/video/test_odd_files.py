@@ -42,3 +42,12 @@ def test_a_lens_that_turns_back_inside_the_picture_is_refused() -> None:
     with pytest.raises(ValueError, match="turns back"):
         Camera(500, 500, 319.5, 239.5, (-1.5, 0, 0, 0)).check_fits(640, 480)
     Camera(300, 300, 319.5, 239.5, (0.3, 0, 0, 0)).check_fits(640, 480)
+
+
+def test_a_lens_that_turns_back_in_the_very_corners_is_taken() -> None:
+    """As calibrations of people often do, whose board never came there."""
+    distortion = (-0.014, 1.42, -0.0035, -0.0036, -6.4)
+    camera = Camera(926, 926, 356, 355, distortion)
+    camera.check_fits(720, 720)
+    corners = np.array([[0, 0], [719, 0], [0, 719], [719, 719]], float)
+    assert np.isfinite(camera.rays(corners)).all()
