@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from knuckle.codec import HeatmapCodec
 from knuckle.hand import N_JOINTS
 from knuckle.models.efficientnet_lite import EfficientNetLite
-from knuckle.models.keypoints import KeypointNetwork, KeypointSettings, double
+from knuckle.models.keypoints import KeypointNetwork, KeypointSettings
+from knuckle.models.pyramid import double
 from knuckle.train.losses import weighted_mean
 
 #: Of the shipped network, see ``Trunk``.

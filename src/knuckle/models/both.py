@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from knuckle.codec import HeatmapCodec
 from knuckle.hand import N_JOINTS, SIDES
 from knuckle.models import efficientnet_lite as lite
-from knuckle.models.keypoints import Residual, double
 from knuckle.models.lifter import UNIT_MM, Block
+from knuckle.models.pyramid import Pyramid, double
 
 _BOTH = len(SIDES) * N_JOINTS
 #: What is known of a joint: offset and perspective (x, y), the crop's own place (x, y), its trust.
@@ -64,28 +64,15 @@ class BothOutput(NamedTuple):
     rays: Tensor  # (N, 2, 21, 2) directions of the keypoints in the view
 
 
-class BothHands(nn.Module):
+class BothHands(Pyramid):
     """See the module's text."""
 
     cells: Tensor
 
     def __init__(self, settings: BothSettings) -> None:
-        super().__init__()
+        super().__init__(settings.backbone, settings.widths)
         self.settings = settings
         w4, w8, w16 = settings.widths
-        self.backbone = lite.EfficientNetLite(settings.backbone, stages=5)
-        channels = self.backbone.channels
-        self.lateral = nn.ModuleDict(
-            {
-                str(stride): nn.Conv2d(channels[stride], width, 1)
-                for stride, width in zip((4, 8, 16), settings.widths, strict=True)
-            }
-        )
-        self.coarse16 = nn.Sequential(Residual(w16), Residual(w16))
-        self.down16 = nn.Conv2d(w16, w8, 1)
-        self.merge8 = Residual(w8)
-        self.down8 = nn.Conv2d(w8, w4, 1)
-        self.merge4 = Residual(w4)
         self.maps = nn.Conv2d(w4, _BOTH, 1)
         self.context = nn.Linear(w16, 128)
         self.token = nn.Sequential(
@@ -100,7 +87,6 @@ class BothHands(nn.Module):
         self.lift = nn.Sequential(*(Block(settings.width) for _ in range(settings.blocks)))
         self.lift_out = nn.Linear(settings.width, _BOTH * 4 + 1)
         nn.init.normal_(self.lift_out.weight, std=1e-3)  # a first guess of all joints at a wrist
-        self.normalise = lite.Normalise(settings.backbone)
         cells = torch.tensor(settings.codec.cell_centres_px, dtype=torch.float32)
         self.register_buffer("cells", cells, persistent=False)
 
@@ -111,11 +97,7 @@ class BothHands(nn.Module):
             crops: (N, S, S, 3) RGB, 0..255, uint8 or float.
             view_from_crop: (N, 3, 3) of ``crop.CropView``.
         """
-        levels = self.backbone(self.normalise(crops))
-        p16 = self.coarse16(torch.relu(self.lateral["16"](levels[16])))
-        p8 = self.merge8(self.lateral["8"](levels[8]) + double(self.down16(p16)))
-        p4 = self.merge4(self.lateral["4"](levels[4]) + double(self.down8(p8)))
-
+        p4, p8, p16 = self.levels(crops)
         log_maps = self.maps(p4).float().flatten(2).log_softmax(dim=-1)  # (N, 42, cells)
         weights = log_maps.exp()
         side = self.settings.codec.map_size

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from knuckle.codec import DetectionCodec
 from knuckle.models import efficientnet_lite as lite
-from knuckle.models.keypoints import Residual, double
+from knuckle.models.pyramid import Residual, double
 
 #: A hand's middle is one cell in a thousand: begin by saying "no" (focal loss, Lin et al. 2017).
 _PRIOR = 0.01

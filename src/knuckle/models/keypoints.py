@@ -18,6 +18,7 @@ from torch.nn import functional
 from knuckle.codec import HeatmapCodec, NeighbourCodec
 from knuckle.hand import N_JOINTS
 from knuckle.models import efficientnet_lite as lite
+from knuckle.models.pyramid import Pyramid, double
 
 
 @dataclass(frozen=True)
@@ -73,29 +74,13 @@ class KeypointOutput(NamedTuple):
     log_maps: Tensor  # (N, 21, S / 4, S / 4) log-probabilities, each map with sum 1
 
 
-class KeypointNetwork(nn.Module):
+class KeypointNetwork(Pyramid):
     """Crops to keypoints, see the module's text."""
 
     def __init__(self, settings: KeypointSettings) -> None:
-        super().__init__()
+        super().__init__(settings.backbone, settings.widths, settings.coarse_blocks)
         self.settings = settings
         w4, w8, w16 = settings.widths
-        # The last stages cost a third of the time and hold two thirds of the weights; without them
-        # more is learnt in the same time.
-        self.backbone = lite.EfficientNetLite(settings.backbone, stages=5)
-        channels = self.backbone.channels
-        self.lateral = nn.ModuleDict(
-            {
-                str(stride): nn.Conv2d(channels[stride], width, 1)
-                for stride, width in zip((4, 8, 16), settings.widths, strict=True)
-            }
-        )
-        self.merge16 = Residual(w16)
-        self.coarse16 = nn.Sequential(*(Residual(w16) for _ in range(settings.coarse_blocks)))
-        self.down16 = nn.Conv2d(w16, w8, 1)
-        self.merge8 = Residual(w8)
-        self.down8 = nn.Conv2d(w8, w4, 1)
-        self.merge4 = Residual(w4)
         self.maps = nn.Conv2d(w4, N_JOINTS, 1)
         self.mask = nn.Conv2d(w4, 4, 3, padding=1)
         self.context = nn.Linear(w16, 128)
@@ -107,30 +92,12 @@ class KeypointNetwork(nn.Module):
         )
         self.whole = nn.Linear(128, 2)
         self.beside = Beside(w16, settings.input_size // 16)
-        self.normalise = lite.Normalise(settings.backbone)
         cells = torch.tensor(settings.codec.cell_centres_px, dtype=torch.float32)
         self.register_buffer("cells", cells, persistent=False)
-        #: Whether training computes the convolutions in bfloat16 (``OptimiserSettings.half``).
-        self.half_in_training = False
 
     def forward(self, crops: Tensor) -> KeypointOutput:
         """(N, S, S, 3) RGB, 0..255, uint8 or float -> what it shows."""
-        half = self.training and self.half_in_training
-        with torch.autocast(crops.device.type, torch.bfloat16, enabled=half):
-            p4, p8, p16 = self._pyramid(crops)
-        # Means of maps need more digits than bfloat16 has.
-        return self._read(p4.float(), p8.float(), p16.float())
-
-    def _pyramid(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Features at strides 4, 8 and 16, each (N, C, S / stride, S / stride)."""
-        levels = self.backbone(self.normalise(crops))
-        p16 = self.coarse16(self.merge16(self.lateral["16"](levels[16])))
-        p8 = self.merge8(self.lateral["8"](levels[8]) + double(self.down16(p16)))
-        p4 = self.merge4(self.lateral["4"](levels[4]) + double(self.down8(p8)))
-        return p4, p8, p16
-
-    def _read(self, p4: Tensor, p8: Tensor, p16: Tensor) -> KeypointOutput:
-        """What the features say."""
+        p4, p8, p16 = self.levels(crops)
         log_maps = self.maps(p4).flatten(2).log_softmax(dim=-1)  # (N, 21, cells)
         weights = log_maps.exp()
         side = self.settings.codec.map_size
@@ -184,25 +151,6 @@ class Beside(nn.Module):
         said = (votes[:, 1:] * trust[:, None]).sum(dim=-1)
         from_where = trust @ self.middles.T  # (N, 2)
         return said + functional.pad(from_where, (1, NeighbourCodec.N_VALUES - 2))
-
-
-class Residual(nn.Module):
-    """Two plain 3 x 3 convolutions around a shortcut: the fastest layers a CPU has."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(channels, channels, 3, padding=1)
-        self.second = nn.Conv2d(channels, channels, 3, padding=1)
-        nn.init.zeros_(self.second.weight)  # starts as the identity: no norm is needed
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C, H, W)."""
-        return torch.relu(x + self.second(torch.relu(self.first(x))))
-
-
-def double(x: Tensor) -> Tensor:
-    """Twice the resolution, (N, C, H, W) -> (N, C, 2H, 2W)."""
-    return nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
 def _pool(weights: Tensor, level: Tensor) -> Tensor:

@@ -122,8 +122,8 @@ class OptimiserSettings:
         clip: largest norm of the gradient.
         average: decay of the moving average of the weights that is exported.
         frozen_blocks: first backbone blocks left as they were at the start.
-        half: the keypoint network's convolutions in bfloat16 while it trains; processors with AMX
-            do them several times faster. GPUs always do.
+        half: convolutions of the keypoint network, or of that of both hands, in bfloat16 while they
+            train; processors with AMX do them several times faster. GPUs always do.
         only: train only the weights whose names begin so (``keypoints.beside``), or empty: all.
     """
 
@@ -230,6 +230,8 @@ class Recipe:
             raise InputError(f"{where}: recomposed = needs a source with mattes =")
         if self.augment.window and self.kind != "detector":
             raise InputError(f"{where}: window = is for the detector, this trains {self.kind!r}")
+        if self.optimiser.half and self.kind not in ("keypoints", "interhand"):
+            raise InputError(f"{where}: half = is for networks that see crops, not {self.kind!r}")
         if self.posed and self.kind != "keypoints":
             raise InputError(f"{where}: posed = is for keypoints, this trains {self.kind!r}")
         if self.shown and self.kind != "lifter" and not self.posed:

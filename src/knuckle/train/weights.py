@@ -5,12 +5,13 @@ from __future__ import annotations
 import pickle
 from importlib import resources
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import onnx
 import torch
 from google.protobuf.message import DecodeError
-from torch import Tensor
+from torch import Tensor, nn
 
 from knuckle.errors import InputError, NotFoundError, reading
 from knuckle.modelcard import ModelCard
@@ -68,31 +69,39 @@ def finished_keypoints(path: Path) -> KeypointNetwork:
         FileNotFoundError: there is no such file.
     """
     weights = part_of(load_weights(path), "keypoints")
-    if path.suffix == ".onnx":
-        size = _card(onnx.load(str(path)), path).input_size
-        settings = KeypointSettings.of_weights(weights, size)
-    else:
-        settings = Recipe.load_json(path.with_name("recipe.json")).keypoints
-    network = KeypointNetwork(settings)
-    network.load_state_dict(weights)
-    return network.eval()
+    settings = (
+        KeypointSettings.of_weights(weights, _input_size(path))
+        if path.suffix == ".onnx"
+        else _recipe_of(path).keypoints
+    )
+    return _finished(KeypointNetwork(settings), weights)
 
 
 def finished_detector(path: Path) -> Detector:
-    """A trained detector, to ask: of a run's ``weights.pt`` or of an exported file.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-    """
+    """A trained detector, to ask; as ``finished_keypoints``."""
     weights = part_of(load_weights(path), "detector")
-    if path.suffix == ".onnx":
-        size = _card(onnx.load(str(path)), path).input_size
-        settings = DetectorSettings.of_weights(weights, size)
-    else:
-        settings = Recipe.load_json(path.with_name("recipe.json")).detector
-    network = Detector(settings)
+    settings = (
+        DetectorSettings.of_weights(weights, _input_size(path))
+        if path.suffix == ".onnx"
+        else _recipe_of(path).detector
+    )
+    return _finished(Detector(settings), weights)
+
+
+_Network = TypeVar("_Network", bound=nn.Module)
+
+
+def _finished(network: _Network, weights: dict[str, Tensor]) -> _Network:
     network.load_state_dict(weights)
     return network.eval()
+
+
+def _recipe_of(weights: Path) -> Recipe:
+    return Recipe.load_json(weights.with_name("recipe.json"))
+
+
+def _input_size(path: Path) -> int:
+    return _card(onnx.load(str(path)), path).input_size
 
 
 def _card(graph: onnx.ModelProto, path: Path) -> ModelCard:

@@ -166,6 +166,7 @@ class InterHandModule(BothHandsModule):
     def __init__(self, recipe: Recipe) -> None:
         super().__init__(recipe)
         self.both = BothHands(recipe.both)
+        self.both.half_in_training = recipe.optimiser.half
         self.input_size = recipe.both.input_size
         freeze(self.both.backbone, recipe.optimiser.frozen_blocks)
 

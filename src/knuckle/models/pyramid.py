@@ -1,0 +1,86 @@
+"""A backbone and a small top-down pyramid of plain convolutions to stride 4 (Lin et al. 2017)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from knuckle.models import efficientnet_lite as lite
+
+
+class Pyramid(nn.Module):
+    """What networks that look at a crop have in common; they add their heads to it.
+
+    Its parts are attributes of the network itself, so that networks with different heads share the
+    names of their weights, and one can start from another.
+    """
+
+    def __init__(
+        self, backbone: lite.Features, widths: tuple[int, int, int], coarse_blocks: int = 2
+    ) -> None:
+        """Build it.
+
+        Args:
+            backbone: see ``EfficientNetLite``.
+            widths: channels at strides 4, 8 and 16.
+            coarse_blocks: further convolutions at stride 16, where the whole hand is seen and a
+                block costs a quarter of one at stride 8.
+        """
+        super().__init__()
+        w4, w8, w16 = widths
+        # The last stages cost a third of the time and hold two thirds of the weights; without them
+        # more is learnt in the same time.
+        self.backbone = lite.EfficientNetLite(backbone, stages=5)
+        channels = self.backbone.channels
+        self.lateral = nn.ModuleDict(
+            {
+                str(stride): nn.Conv2d(channels[stride], width, 1)
+                for stride, width in zip((4, 8, 16), widths, strict=True)
+            }
+        )
+        self.merge16 = Residual(w16)
+        self.coarse16 = nn.Sequential(*(Residual(w16) for _ in range(coarse_blocks)))
+        self.down16 = nn.Conv2d(w16, w8, 1)
+        self.merge8 = Residual(w8)
+        self.down8 = nn.Conv2d(w8, w4, 1)
+        self.merge4 = Residual(w4)
+        self.normalise = lite.Normalise(backbone)
+        #: Whether training computes the convolutions in bfloat16 (``OptimiserSettings.half``).
+        self.half_in_training = False
+
+    def levels(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Features at strides 4, 8 and 16, in single precision.
+
+        Args:
+            crops: (N, S, S, 3) RGB, 0..255, uint8 or float.
+
+        Returns:
+            (N, C, S / stride, S / stride) each.
+        """
+        half = self.training and self.half_in_training
+        with torch.autocast(crops.device.type, torch.bfloat16, enabled=half):
+            levels = self.backbone(self.normalise(crops))
+            p16 = self.coarse16(self.merge16(self.lateral["16"](levels[16])))
+            p8 = self.merge8(self.lateral["8"](levels[8]) + double(self.down16(p16)))
+            p4 = self.merge4(self.lateral["4"](levels[4]) + double(self.down8(p8)))
+        # Means of maps need more digits than bfloat16 has.
+        return p4.float(), p8.float(), p16.float()
+
+
+class Residual(nn.Module):
+    """Two plain 3 x 3 convolutions around a shortcut: the fastest layers a CPU has."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.second.weight)  # starts as the identity: no norm is needed
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        return torch.relu(x + self.second(torch.relu(self.first(x))))
+
+
+def double(x: Tensor) -> Tensor:
+    """Twice the resolution, (N, C, H, W) -> (N, C, 2H, 2W)."""
+    return nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
