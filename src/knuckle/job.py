@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from knuckle.closable import Closable
-from knuckle.output import SINKS, OutputError, Recording, RunInfo, Sink, hands_of, make_folder
+from knuckle.output import (
+    SINKS,
+    Claim,
+    OutputError,
+    Recording,
+    RunInfo,
+    Sink,
+    hands_of,
+    make_folder,
+)
 from knuckle.results import Frame, HandPose
 from knuckle.video import Losses, Source, SourceError, Together
 
@@ -76,7 +85,8 @@ def open_sinks(names: Sequence[str], folder: Path, info: RunInfo) -> list[Sink]:
     """Make the folder and open the sinks with these names in ``SINKS``.
 
     Raises:
-        OutputError: a name is unknown, none is given, or something cannot be written.
+        OutputError: a name is unknown, none is given, something cannot be written, or another run
+            is writing there.
     """
     unknown = sorted(set(names) - set(SINKS))
     if unknown:
@@ -85,10 +95,14 @@ def open_sinks(names: Sequence[str], folder: Path, info: RunInfo) -> list[Sink]:
         )
     if not names:
         raise OutputError(f"no format was given: choose one or more from {', '.join(SINKS)}")
-    make_folder(folder)
+    claim = Claim(make_folder(folder))
     with ExitStack() as opened:
+        opened.callback(claim.release)
         sinks = [opened.enter_context(SINKS[name](folder, info)) for name in dict.fromkeys(names)]
         opened.pop_all()  # all are open: the caller closes them
+    for sink in sinks:
+        sink.claim = claim.share()
+    claim.release()
     return sinks
 
 

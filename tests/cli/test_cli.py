@@ -20,7 +20,8 @@ from fakes import FakeTracker
 from knuckle.camera import Camera
 from knuckle.cli import VERBS, main
 from knuckle.cli.tracking import default_folder
-from knuckle.output import SINKS, open_recording
+from knuckle.job import open_sinks
+from knuckle.output import SINKS, OutputError, RunInfo, open_recording
 from miniatures import write_folder
 
 TESTS = Path(__file__).resolve().parent.parent
@@ -364,3 +365,28 @@ def test_a_missing_library_names_its_extra(
 )
 def test_results_go_to_a_folder_named_after_the_source(source: str, folder: str) -> None:
     assert default_folder(source) == Path(folder)
+
+
+def test_another_recording_of_the_same_name_overwrites_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for source in ("s1/cam.mp4", "s2/cam.mp4"):
+        info = RunInfo.of(source, (64, 48))
+        for sink in open_sinks(["json"], default_folder(source), info):
+            sink.close()
+    assert default_folder("s1/cam.mp4") == Path("cam-hands")  # its own result is made anew
+    assert default_folder("s2/cam.mp4") == Path("cam-hands-2")
+    assert default_folder("s3/cam.mp4") == Path("cam-hands-3")
+    assert default_folder("s1/cam.mp4", live=True) == Path("cam-hands-3")
+
+
+def test_two_runs_do_not_write_into_one_folder(tmp_path: Path) -> None:
+    info = RunInfo.of("cam.mp4", (64, 48))
+    first = open_sinks(["json", "csv"], tmp_path, info)
+    first[0].close()
+    with pytest.raises(OutputError, match="another run is writing into"):
+        open_sinks(["npz"], tmp_path, info)
+    first[1].close()
+    for sink in open_sinks(["npz"], tmp_path, info):
+        sink.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from contextlib import ExitStack, suppress
@@ -98,7 +99,7 @@ class Track:
         with again() as source:
             check_size(camera, source.size)
             name = source.info.name
-            folder = self.output or default_folder(name)
+            folder = self.output or default_folder(name, live=source.info.live)
             info = RunInfo.of(
                 name, source.size, camera=camera, fps=source.fps, weights=tracker.versions
             )
@@ -300,11 +301,30 @@ class View:
         return 0
 
 
-def default_folder(source: str) -> Path:
-    """Where results go if nobody says: here, named after the source."""
+def default_folder(source: str, *, live: bool = False) -> Path:
+    """Where results go if nobody says: here, named after the source.
+
+    Another recording of the same name (``cam.mp4`` of another session, or what a camera shows at
+    another time) gets a number behind it.
+    """
     name = source.split("://")[-1].split("?")[0].rstrip("/").split("/")[-1]
     stem = Path(name).stem if name else "stream"
-    return Path(f"{'camera-' * source.isdecimal()}{stem}-hands")
+    own = f"{'camera-' * source.isdecimal()}{stem}-hands"
+    names = itertools.chain([own], (f"{own}-{k}" for k in itertools.count(2)))
+    return next(folder for folder in map(Path, names) if _is_free_for(source, folder, live))
+
+
+def _is_free_for(source: str, folder: Path, live: bool) -> bool:
+    """Whether a folder holds no result but an earlier one of this source."""
+    from knuckle.address import without_secrets
+    from knuckle.output import OutputError, open_recording
+
+    if not folder.is_dir():
+        return True
+    try:
+        return open_recording(folder).info.source == without_secrets(source) and not live
+    except (OutputError, OSError):
+        return True  # nothing that could be lost
 
 
 def report(summary: Summary) -> int:

@@ -23,7 +23,7 @@ from knuckle.output.mot import MotSink
 from knuckle.output.npz import NpzSink
 from knuckle.output.overlay import OverlaySink
 from knuckle.output.parquet import ParquetSink
-from knuckle.output.places import make_folder, make_room
+from knuckle.output.places import Claim, make_folder, make_room
 from knuckle.output.records import FRAME, HAND, Recording, RunInfo, hands_of, pose_from
 from knuckle.output.rrd import RrdSink
 from knuckle.output.sink import Sink, TableSink, missing
@@ -34,6 +34,7 @@ __all__ = [
     "FRAME",
     "HAND",
     "SINKS",
+    "Claim",
     "OutputError",
     "Recording",
     "RunInfo",

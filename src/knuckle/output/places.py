@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from knuckle.output.errors import OutputError
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 def make_folder(folder: Path) -> Path:
@@ -41,3 +47,49 @@ def make_room(path: Path) -> Path:
     if path.exists() and not os.access(path, os.W_OK):
         raise OutputError(f"{path} cannot be written over: choose another name for the result")
     return path
+
+
+class Claim:
+    """A folder that one run writes into: another is refused until all who share it have let go.
+
+    The system lets go by itself where a process ends. Where folders cannot be locked (Windows, some
+    network drives) nothing is refused.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Claim it.
+
+        Raises:
+            OutputError: another run writes into it.
+        """
+        self._sharers, self._file = 1, -1
+        if fcntl is None:
+            return
+        self._file = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._file)
+            raise OutputError(
+                f"another run is writing into {folder}: wait for its end, or give another folder "
+                "as --output"
+            ) from None
+        except OSError:
+            self._let_go()
+
+    def share(self) -> Claim:
+        """The same for one more, who lets go too."""
+        self._sharers += 1
+        return self
+
+    def release(self) -> None:
+        """Let go, as one of those who share it."""
+        self._sharers -= 1
+        if self._sharers == 0:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._file >= 0:
+            with suppress(OSError):
+                os.close(self._file)
+            self._file = -1

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from knuckle.closable import Closable
 from knuckle.output.errors import OutputError
+from knuckle.output.places import Claim
 from knuckle.output.records import Recording, RunInfo
 from knuckle.results import Frame, HandPose
 
@@ -20,6 +21,7 @@ class Sink(Closable):
         filename: the file's name inside the output folder.
         needs_pictures: whether the frames' pictures go into it.
         path: the file.
+        claim: on its folder, let go when the file is complete; or None.
     """
 
     filename: ClassVar[str]
@@ -33,6 +35,7 @@ class Sink(Closable):
         """
         self.path = folder / self.filename
         self.info = info
+        self.claim: Claim | None = None
         self._closed = False
         try:
             self._open()
@@ -59,6 +62,9 @@ class Sink(Closable):
             self._close()
         except OSError as error:
             raise _cannot_write(self.path, error) from error
+        finally:
+            if self.claim is not None:
+                self.claim.release()
 
     @abstractmethod
     def _open(self) -> None: ...
