@@ -221,8 +221,8 @@ def _open_session(path: NetworkFile, threads: int) -> ort.InferenceSession:
     except Exception as error:  # ONNX Runtime has a class per status code and no common base
         raise InputError(
             f"{path} is not an ONNX network that this ONNX Runtime {ort.__version__} can read; "
-            f"fetch or export it again ({error})"
-        ) from None
+            "fetch or export it again"
+        ) from error
 
 
 def _session_options(threads: int) -> ort.SessionOptions:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clips import write_images
+from clips import write_images, write_video
 from knuckle.camera import Camera
 from knuckle.video import open_source
 
@@ -34,3 +34,12 @@ def test_a_lens_that_turns_back_in_the_very_corners_is_taken() -> None:
     camera.check_fits(720, 720)
     corners = np.array([[0, 0], [719, 0], [0, 719], [719, 719]], float)
     assert np.isfinite(camera.rays(corners)).all()
+
+
+def test_a_title_in_another_alphabet_is_no_reason_to_refuse_a_video(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "titled.mkv", 3)
+    data = path.read_bytes()
+    assert data.count(b"Lavf") >= 1  # who wrote it stands in the metadata
+    path.write_bytes(data.replace(b"Lavf", b"L\xe9\xbcf", 2))
+    with open_source(path) as source:
+        assert len(list(source)) == 3

@@ -23,6 +23,7 @@ from knuckle.data.labelled import (
     is_finite,
     read_rgb,
 )
+from knuckle.errors import reading
 from knuckle.hand import FINGER_NAMES, order_from_names
 from knuckle.sample import HandLabel
 
@@ -76,18 +77,22 @@ class FreiHand(LabelledSet):
         return len(self.files)
 
     def record(self, index: int) -> Record:
-        """The labels of one picture."""
+        """The labels of one picture.
+
+        Raises:
+            BrokenDataError: they are none.
+        """
         path = self.files[index]
         moment = self._moment(path)
-        K = self.K[moment]
-        camera = Camera(K[0, 0], K[1, 1], K[0, 2], K[1, 2])
-        joints_mm = self.xyz_m[moment][_ORDER] * _MM_PER_METRE
+        with reading(path, "a picture with labels", "leave it out", error=BrokenDataError):
+            K = self.K[moment]
+            camera = Camera(K[0, 0], K[1, 1], K[0, 2], K[1, 2])
+            joints_mm = self.xyz_m[moment][_ORDER] * _MM_PER_METRE
+            hand = HandLabel(side="right", joints_px=camera.project(joints_mm), joints_mm=joints_mm)
         return Record(
             key=f"{self.split}_{path.stem}",
             path=path,
-            hands=(
-                HandLabel(side="right", joints_px=camera.project(joints_mm), joints_mm=joints_mm),
-            ),
+            hands=(hand,),
             camera=camera,
             group=f"{self.split}/{moment}",
         )

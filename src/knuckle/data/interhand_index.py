@@ -199,8 +199,9 @@ class _Images:
 
     def add(self, image: dict[str, Any]) -> None:
         """One entry of ``images[]``; raises KeyError, ValueError or TypeError if it is broken."""
-        row = {key: int(image[key]) for key in ("id", "width", "height", "capture", "frame_idx")}
-        row["subject"] = int(image.get("subject", -1))
+        keys = ("id", "width", "height", "capture", "frame_idx")
+        row = {key: _whole(key, image[key]) for key in keys}
+        row["subject"] = _whole("subject", image.get("subject", -1))
         name, camera, sequence = image["file_name"], str(image["camera"]), str(image["seq_name"])
         if not isinstance(name, str) or not name:
             raise InputError(f"file_name is {name!r}")
@@ -210,6 +211,14 @@ class _Images:
         self.camera_of.append(self.cameras.setdefault(camera, len(self.cameras)))
         self.names += name.encode()
         self.name_end.append(len(self.names))
+
+
+def _whole(key: str, value: Any) -> int:
+    """A whole number, also where a copy of the labels has it as text."""
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"{key} is {value!r:.40}, expected a whole number") from None
 
 
 class _Rows:
@@ -222,7 +231,7 @@ class _Rows:
 
     def add(self, annotation: dict[str, Any]) -> None:
         """One entry of ``annotations[]``; raises KeyError, ValueError or TypeError if broken."""
-        identity, image = int(annotation["id"]), int(annotation["image_id"])
+        identity, image = (_whole(key, annotation[key]) for key in ("id", "image_id"))
         bbox = _array(annotation["bbox"], (4,))
         valid = _validity(annotation["joint_valid"])
         kind = annotation["hand_type"]

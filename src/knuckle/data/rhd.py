@@ -24,7 +24,7 @@ from knuckle.data.labelled import (
     is_finite,
     read_grey,
 )
-from knuckle.errors import InputError
+from knuckle.errors import InputError, reading
 from knuckle.hand import N_JOINTS, Side, order_from_names
 from knuckle.sample import HandLabel
 
@@ -77,24 +77,31 @@ class Rhd(LabelledSet):
         return len(self.ids)
 
     def record(self, index: int) -> Record:
-        """The labels of one picture: the hands of which at least one joint is inside it."""
+        """The labels of one picture: the hands of which at least one joint is inside it.
+
+        Raises:
+            BrokenDataError: they are none.
+        """
         number = self.ids[index]
-        label = self.labels[number]
-        K = label["K"]
-        hands = (
-            HandLabel(
-                side=side,
-                joints_px=label["uv_vis"][joints, :2],
-                joints_mm=label["xyz"][joints] * _MM_PER_METRE,
-                visible=label["uv_vis"][joints, 2] > 0,
+        path = self.folder / "color" / f"{number:05d}.png"
+        with reading(path, "a picture with labels", "leave it out", error=BrokenDataError):
+            label = self.labels[number]
+            K = label["K"]
+            camera = Camera(K[0, 0], K[1, 1], K[0, 2], K[1, 2])
+            hands = tuple(
+                HandLabel(
+                    side=side,
+                    joints_px=label["uv_vis"][joints, :2],
+                    joints_mm=label["xyz"][joints] * _MM_PER_METRE,
+                    visible=label["uv_vis"][joints, 2] > 0,
+                )
+                for side, joints in _JOINTS_OF.items()
             )
-            for side, joints in _JOINTS_OF.items()
-        )
         return Record(
             key=f"{self.split}_{number:05d}",
-            path=self.folder / "color" / f"{number:05d}.png",
+            path=path,
             hands=tuple(hand for hand in hands if _is_inside(hand.joints_px)),
-            camera=Camera(K[0, 0], K[1, 1], K[0, 2], K[1, 2]),
+            camera=camera,
             group=f"{self.split}/{number}",
         )
 

@@ -23,6 +23,8 @@ from knuckle.video.source import Losses
 
 #: Errors of libav that mean "these bytes are wrong", as against a bug in the caller.
 DECODE_ERRORS = (av.error.FFmpegError, OSError)
+#: Titles in other alphabets than UTF-8's are no reason to refuse a video.
+METADATA_ERRORS = "replace"
 #: ``AVFMT_NOTIMESTAMPS``.
 _NO_TIMESTAMPS = 0x80
 #: Frames are nearer in time than this, or there was a pause.
@@ -34,6 +36,15 @@ _MOST_ASTRAY = 3
 def file_name(path: str | Path) -> str:
     """A file as libav must be told of it: what stands before a colon would be its protocol."""
     return f"file:{path}"
+
+
+def open_container(path: str | Path) -> InputContainer:
+    """Open a video file.
+
+    Raises:
+        av.error.FFmpegError, OSError: it is none, or cannot be read.
+    """
+    return av.open(file_name(path), metadata_errors=METADATA_ERRORS)
 
 
 def pictures(

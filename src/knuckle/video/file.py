@@ -19,8 +19,8 @@ from knuckle.results import Frame
 from knuckle.video.decode import (
     DECODE_ERRORS,
     brings_times,
-    file_name,
     frame_rate,
+    open_container,
     pictures,
 )
 from knuckle.video.errors import (
@@ -46,7 +46,7 @@ def open_source(source: str, options: SourceOptions) -> Source:
             "camera index or a stream URL: check the path"
         )
     try:
-        container = av.open(file_name(path))
+        container = open_container(path)
     except DECODE_ERRORS as error:
         raise SourceUnreadableError(_why_unreadable(path, error)) from None
     return from_container(container, source, options)
@@ -109,7 +109,9 @@ def is_cover(stream: VideoStream) -> bool:
 def _rank(stream: VideoStream) -> tuple[bool, int, int]:
     """What a player would choose: what the file says, else the largest, else the first."""
     default = bool(stream.disposition & Disposition.default)
-    return default, stream.width * stream.height, -stream.index
+    # Without a decoder a stream has no size.
+    area = stream.width * stream.height if stream.codec_context is not None else 0
+    return default, area, -stream.index
 
 
 def _frames(

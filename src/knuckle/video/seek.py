@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import av
 import numpy as np
 
-from knuckle.video.decode import DECODE_ERRORS, file_name, pictures
+from knuckle.video.decode import DECODE_ERRORS, open_container, pictures
 from knuckle.video.file import video_stream
 from knuckle.video.source import Losses
 
@@ -28,7 +27,7 @@ class PicturesByTime:
             FFmpegError: it cannot be opened.
         """
         self._path = path
-        self._container = av.open(file_name(path))
+        self._container = open_container(path)
         self._stream = video_stream(self._container, path)
         self._pictures: Iterator[tuple[np.ndarray, float]] | None = None
         self._next: tuple[np.ndarray, float] | None = None
@@ -75,7 +74,7 @@ class PicturesByTime:
             self._container.seek(int(at_s / base), stream=self._stream)
         except DECODE_ERRORS:  # no way back in this file: it starts anew
             self._container.close()
-            self._container = av.open(file_name(self._path))
+            self._container = open_container(self._path)
             self._stream = video_stream(self._container, self._path)
         self._pictures = pictures(self._container, self._stream, Losses())
         self._advance()

@@ -16,7 +16,7 @@ from knuckle.address import without_secrets
 from knuckle.errors import InputError
 from knuckle.results import Frame
 from knuckle.video import file
-from knuckle.video.decode import DECODE_ERRORS, pictures
+from knuckle.video.decode import DECODE_ERRORS, METADATA_ERRORS, pictures
 from knuckle.video.errors import SourceBrokenError, SourceEmptyError, SourceNotFoundError
 from knuckle.video.source import Losses, Source, SourceInfo, SourceOptions, resumed
 
@@ -106,7 +106,12 @@ def _what_next(error: Exception) -> str:
 
 def _connect(source: str, timeout_s: float, patience: Patience) -> InputContainer:
     options = {"rtsp_transport": "tcp"} if source.startswith("rtsp") else {}
-    return av.open(source, options=options, timeout=(timeout_s, patience.read_s))
+    return av.open(
+        source,
+        options=options,
+        timeout=(timeout_s, patience.read_s),
+        metadata_errors=METADATA_ERRORS,
+    )
 
 
 def _live_video(container: InputContainer, source: str) -> VideoStream:
