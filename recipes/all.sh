@@ -40,6 +40,12 @@ $python -m knuckle.train.mattes "$data/crops.npz" src/knuckle/weights/keypoints.
 $knuckle train recipes/keypoints.toml
 $knuckle export runs/keypoints --out "$out"
 
+# A second round: that network joins the teacher, and the mean of two networks ships.
+$python -m knuckle.train.second_opinion "$data/crops.npz" "$out/keypoints.onnx"
+$python -m knuckle.train.decoys "$data/hand_free.npz" "$out/detector.onnx"
+$knuckle train recipes/continue.toml
+$knuckle export runs/continue --out "$out" --average-with "$out" --share 0.4
+
 # Two hands together follow the finished lifter.
 $knuckle train recipes/pair.toml
 $knuckle export runs/pair --out "$out"

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
 
 from knuckle.camera import Camera
-from knuckle.data.photographs import PhotographStore, is_validation
 from knuckle.data.shown import ShownHands, fit_labels, fit_photographs
 from knuckle.hand import BONES, Side
 from knuckle.metrics import pa_mpjpe
 from knuckle.render.hand_model import HandModel, HandParameters
 from knuckle.render.poses import sample_poses
 from knuckle.sample import HandLabel
+from stores import store_of
 
 N = 40
 PHONE = Camera(560.0, 560.0, 320.0, 240.0)
@@ -53,32 +52,6 @@ def test_the_hand_that_was_shown_is_found(side: Side) -> None:
     found = fit.joints_mm - fit.joints_mm[:, :1]
     away = np.linalg.norm(found - (joints - joints[:, :1]), axis=-1).mean(axis=1)
     assert np.median(away) < 12.0  # seen from there, by a camera that is guessed
-
-
-def store_of(points: np.ndarray, world_mm: np.ndarray, side: Side, part: str) -> PhotographStore:
-    """A store of one picture a hand, which nobody looks at."""
-    n = len(points)
-    names = [f"group {k}" for k in range(400)]
-    group = next(name for name in names if is_validation(name) == (part == "validation"))
-    dot = cv2.imencode(".jpg", np.zeros((8, 8, 3), np.uint8))[1].reshape(-1)
-    return PhotographStore(
-        jpeg=np.tile(dot, n),
-        jpeg_offsets=np.arange(n + 1) * len(dot),
-        keys=np.array([str(k) for k in range(n)]),
-        datasets=np.full(n, "made"),
-        groups=np.full(n, group),
-        complete=np.ones(n, bool),
-        hand_offsets=np.arange(n + 1),
-        is_left=np.full(n, side == "left"),
-        joints_px=points.astype(np.float32),
-        sigma_px=np.ones((n, 21), np.float32),
-        world_mm=world_mm.astype(np.float32),
-        score=np.ones(n, np.float32),
-        ignore_offsets=np.zeros(n + 1, np.int64),
-        ignore_xyxy=np.zeros((0, 4), np.float32),
-        decoy_offsets=np.zeros(n + 1, np.int64),
-        decoys_xyxy=np.zeros((0, 4), np.float32),
-    )
 
 
 def test_a_left_hand_is_the_right_one_in_the_mirror() -> None:

@@ -90,6 +90,8 @@ class PhotographStore:
         joints_px: (K, 21, 2) float32, pixels of the packed picture, where the teacher puts them;
             ``decode`` moves them to where Knuckle does (``data/convention.py``).
         sigma_px: (K, 21) float32, spread of the teacher's answers.
+        second_px: (K, 21, 2) float32, where a finished network of ours sees the joints, in our
+            convention (``train/second_opinion.py``); NaN where none was asked.
         world_mm: (K, 21, 3) float32, hand-centred, x right, y down, z forward: weak depth.
         score: (K,) float32, 0..1, the teacher's agreement with itself.
         ignore_offsets: (N + 1,) int64.
@@ -108,6 +110,7 @@ class PhotographStore:
     is_left: np.ndarray
     joints_px: np.ndarray
     sigma_px: np.ndarray
+    second_px: np.ndarray
     world_mm: np.ndarray
     score: np.ndarray
     ignore_offsets: np.ndarray
@@ -198,13 +201,31 @@ class PhotographStore:
                 )
             return cls(**{f.name: arrays[f.name] for f in fields(cls)})
 
+    @property
+    def own_px(self) -> np.ndarray:
+        """(K, 21, 2) the teacher's joints where our convention puts them."""
+        return own_joints(self.joints_px)
+
     def _hand(self, k: int) -> HandLabel:
+        joints_px, sigma_px = _agreed(
+            own_joints(self.joints_px[k]), self.sigma_px[k], self.second_px[k]
+        )
         return HandLabel(
             side=SIDES[0] if self.is_left[k] else SIDES[1],
-            joints_px=own_joints(self.joints_px[k]),
-            sigma_px=self.sigma_px[k],
+            joints_px=joints_px,
+            sigma_px=sigma_px,
             bone_depth=own_bone_depth(self.world_mm[k]),
         )
+
+
+def _agreed(
+    joints_px: np.ndarray, sigma_px: np.ndarray, second_px: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of two opinions, which may be off by half of what they are apart; one if one."""
+    if np.isnan(second_px).any():
+        return joints_px, sigma_px
+    apart = np.linalg.norm(second_px - joints_px, axis=-1)
+    return (joints_px + second_px) / 2, np.maximum(sigma_px, apart / 2)
 
 
 def is_validation(group: str, share: float = 0.05) -> bool:
@@ -456,6 +477,7 @@ def store_of(pictures: Sequence[PackedPicture]) -> PhotographStore:
         is_left=np.array([hand["side"] == "left" for hand in hands], dtype=bool),
         joints_px=_stack([p.joints_px for p in pictures], (21, 2)),
         sigma_px=np.array(sigma, dtype=np.float32).reshape(-1, 21),
+        second_px=np.full((len(hands), 21, 2), np.nan, np.float32),
         world_mm=np.array([h["world_mm"] for h in hands], dtype=np.float32).reshape(-1, 21, 3),
         score=np.array([hand["score"] for hand in hands], dtype=np.float32),
         ignore_offsets=_offsets(len(p.ignore_xyxy) for p in pictures),

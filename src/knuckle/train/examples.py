@@ -25,7 +25,7 @@ _HALF_TRUST = 0.03
 #: (21,) how far the teacher's definition of each joint is ours, once ``data/convention.py`` has
 #: moved it: the wrist and the base of the thumb still scatter by more than the rest.
 _SAME_DEFINITION = np.ones(N_JOINTS)
-_SAME_DEFINITION[Joint.WRIST], _SAME_DEFINITION[Joint.THUMB_CMC] = 0.2, 0.5
+_SAME_DEFINITION[Joint.WRIST], _SAME_DEFINITION[Joint.THUMB_CMC] = 0.5, 0.7
 #: Share of the photographs that are stretched; of these the depth of bones is no longer known.
 _STRETCHED = 0.5
 #: Of pictures with decoys, so often one of these is shown where a hand would be.

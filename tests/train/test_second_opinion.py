@@ -1,0 +1,108 @@
+"""What two opinions on a label become, and that the second one is asked in the picture's pixels."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from knuckle.data.convention import own_joints
+from knuckle.data.photographs import PhotographStore
+from knuckle.sample import HandLabel, Sample
+from knuckle.train.second_opinion import second_joints, with_second_opinion
+from stores import store_of
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+class Seer:
+    """A network that finds the joints where the picture's red and green say, a little off."""
+
+    settings = SimpleNamespace(input_size=96)
+
+    def __init__(self, errors_px: float = 0.0) -> None:
+        self.errors_px = errors_px
+        self.asked = 0
+
+    def __call__(self, crops: torch.Tensor) -> SimpleNamespace:
+        """Every joint lies where red and green are both the brightest; one look is sure."""
+        self.asked += len(crops)
+        flat = crops[..., 0].flatten(1).argmax(dim=1)
+        points = torch.stack([flat % 96, flat // 96], dim=1).float()[:, None].expand(-1, 21, -1)
+        points = points + self.errors_px * torch.arange(len(crops))[:, None, None]
+        log_sigma = torch.arange(len(crops), dtype=torch.float32)[:, None].expand(-1, 21) * 3
+        return SimpleNamespace(keypoints_px=points, log_sigma_px=log_sigma)
+
+
+def _picture(seed: int) -> tuple[Sample, np.ndarray]:
+    """A hand anywhere, and a bright dot near its middle."""
+    rng = np.random.default_rng(seed)
+    joints = rng.uniform(60, 140, (21, 2)).astype(np.float32)
+    dot = np.round(joints.mean(axis=0))
+    far = np.square(np.mgrid[:200, :200][::-1] - dot[:, None, None]).sum(axis=0)
+    image = (250 * np.exp(-far / 200)).astype(np.uint8)[..., None].repeat(3, axis=2)
+    side = "left" if seed % 2 else "right"
+    hand = HandLabel(side=side, joints_px=joints)
+    return Sample(image=image, hands=(hand,), key="made", group="made"), dot
+
+
+@given(seed=SEEDS)
+def test_the_second_opinion_is_in_the_pixels_of_the_picture(seed):
+    sample, dot = _picture(seed)
+    found = second_joints(Seer(), sample)
+    assert np.linalg.norm(found - dot, axis=-1).max() < 2.5  # pixels of a crop half as fine
+
+
+def test_the_surest_look_counts_most():
+    sample, dot = _picture(3)
+    found = second_joints(Seer(errors_px=20.0), sample)
+    assert np.linalg.norm(found - dot, axis=-1).max() < 3.0
+
+
+def _store(rng: np.random.Generator, n: int = 3) -> PhotographStore:
+    points = rng.uniform(0, 8, (n, 21, 2))
+    return store_of(points, np.zeros((n, 21, 3)), "right", "train")
+
+
+@given(seed=SEEDS)
+def test_a_label_lies_half_way_and_may_be_off_by_half_the_gap(seed):
+    rng = np.random.default_rng(seed)
+    store = _store(rng)
+    store.second_px[1] = rng.uniform(0, 8, (21, 2))
+    alone, agreed = store.decode(0).hands[0], store.decode(1).hands[0]
+    np.testing.assert_array_equal(alone.joints_px, own_joints(store.joints_px[0]))
+    np.testing.assert_array_equal(alone.sigma_px, store.sigma_px[0])
+    first, second = own_joints(store.joints_px[1]), store.second_px[1]
+    np.testing.assert_allclose(agreed.joints_px - first, second - agreed.joints_px, atol=1e-4)
+    gap = np.linalg.norm(second - first, axis=-1)
+    assert (agreed.sigma_px >= np.maximum(store.sigma_px[1], 0.5 * gap) - 1e-5).all()
+
+
+def test_asked_again_the_network_sees_the_labels_of_the_teacher_not_its_own(monkeypatch):
+    store = _store(np.random.default_rng(0))
+    store.second_px[:] = 1e6  # what an earlier network said; crops around that would show nothing
+    shown: list[np.ndarray] = []
+
+    def note(network: Seer, sample: Sample) -> np.ndarray:
+        shown.append(sample.hands[0].joints_px)
+        return np.full((21, 2), 7.0)
+
+    monkeypatch.setattr("knuckle.train.second_opinion.second_joints", note)
+    again = with_second_opinion(store, Seer())
+    np.testing.assert_array_equal(np.array(shown), own_joints(store.joints_px))
+    assert (again.second_px == 7.0).all()
+    assert (store.second_px == 1e6).all()
+
+
+def test_a_store_without_opinions_is_refused_in_words(tmp_path):
+    store = _store(np.random.default_rng(0))
+    store.save(tmp_path / "new.npz")
+    arrays = dict(np.load(tmp_path / "new.npz"))
+    del arrays["second_px"]
+    np.savez(tmp_path / "old.npz", **arrays)
+    with pytest.raises(ValueError, match=r"second_px.*pack it again"):
+        PhotographStore.load(tmp_path / "old.npz")
