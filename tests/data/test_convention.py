@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies
 from hypothesis.extra import numpy as arrays
 
-from knuckle.data.convention import own_bone_depth, own_joints
+from knuckle.data.convention import own_bone_depth, own_joints, teachers_joints
 from knuckle.hand import BONES, FINGERS, KNUCKLES, TIPS, Joint
 from knuckle.render.hand_model import HandModel, HandParameters
 
@@ -28,6 +28,11 @@ def test_each_hand_is_moved_alone_and_keeps_its_type(joints):
     together = own_joints(joints)
     assert together.dtype == np.float32
     np.testing.assert_allclose(together, [own_joints(hand) for hand in joints], atol=1e-3)
+
+
+@given(HANDS)
+def test_what_is_moved_back_is_where_it_was(joints):
+    np.testing.assert_allclose(own_joints(teachers_joints(joints)), joints, atol=1e-9)
 
 
 @pytest.fixture(scope="module")

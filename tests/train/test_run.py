@@ -61,6 +61,17 @@ def test_an_ended_run_is_not_trained_again_but_a_longer_one_goes_on():
     assert (path.parent / "curves/1/metrics.csv").is_file()  # beside those of the first sitting
 
 
+def test_a_sitting_that_is_cut_short_is_saved_and_goes_on():
+    long = replace(LIFTER, optimiser=replace(LIFTER.optimiser, minutes=0.05))
+    path = train(long, pause_minutes=0.01)
+    first = torch.load(path.with_name("last.ckpt"), weights_only=False)
+    assert first["minutes"] == pytest.approx(0.01, abs=0.01)
+    train(long)
+    then = torch.load(path.with_name("last.ckpt"), weights_only=False)
+    assert then["minutes"] == pytest.approx(0.05, abs=0.005)
+    assert then["global_step"] > first["global_step"]
+
+
 def test_an_interrupted_run_keeps_what_it_learnt():
     same = {"atol": 2e-3, "rtol": 2e-3}  # a busy machine makes few steps in the time
     path = train(LIFTER)

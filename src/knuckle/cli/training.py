@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -37,6 +38,8 @@ class Train:
     """Train on the makers' own train split, or on 70 % of whole people dealt out anew."""
     minutes: float | None = None
     """Train for so long, in place of the recipe's time or epochs."""
+    pause_after: Annotated[float, tyro.conf.arg(metavar="MINUTES")] = math.inf
+    """End this sitting after so many minutes; the same command goes on where it was."""
 
     def run(self) -> int:
         """Train until the recipe's time is spent."""
@@ -45,7 +48,8 @@ class Train:
         from knuckle.train.run import is_first_process, train
 
         recipe = self._changed(Recipe.load(self.recipe))
-        weights = train(recipe, make_folder(self.runs), fresh=self.fresh)
+        runs = make_folder(self.runs)
+        weights = train(recipe, runs, fresh=self.fresh, pause_minutes=self.pause_after)
         if is_first_process():
             print(f"{weights}: now knuckle export {weights.parent} --out FOLDER")
         return 0

@@ -64,12 +64,18 @@ def _matrix() -> np.ndarray:
 
 
 _MATRIX = _matrix()
+_INVERSE = np.linalg.inv(_MATRIX)
 
 
 def own_joints(joints_px: np.ndarray) -> np.ndarray:
     """The teacher's joints (..., 21, 2) in Knuckle's convention, of the same type."""
     moved = np.einsum("jk,...kd->...jd", _MATRIX, joints_px)
     return moved.astype(np.asarray(joints_px).dtype, copy=False)
+
+
+def teachers_joints(joints_px: np.ndarray) -> np.ndarray:
+    """Knuckle's joints (..., 21, 2) where the teacher puts them: ``own_joints`` undone."""
+    return np.einsum("jk,...kd->...jd", _INVERSE, joints_px)
 
 
 def own_bone_depth(world_mm: np.ndarray) -> np.ndarray:

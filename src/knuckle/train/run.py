@@ -45,13 +45,20 @@ _EXPECTED = (
 )
 
 
-def train(recipe: Recipe, runs: Path = Path("runs"), *, fresh: bool = False) -> Path:
+def train(
+    recipe: Recipe,
+    runs: Path = Path("runs"),
+    *,
+    fresh: bool = False,
+    pause_minutes: float = math.inf,
+) -> Path:
     """Train until the recipe's time is spent; resume if the run has begun before.
 
     Args:
         recipe: what to train.
         runs: folder of all runs.
         fresh: begin anew even if there is a checkpoint.
+        pause_minutes: stop after so long, measured and saved; the same recipe goes on from there.
 
     Returns:
         Path of ``weights.pt``.
@@ -75,7 +82,7 @@ def train(recipe: Recipe, runs: Path = Path("runs"), *, fresh: bool = False) -> 
     if resume:
         L.seed_everything(int(time.time()) % 2**31, workers=True, verbose=False)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # devices, tips of the day
-    trainer = _trainer(recipe, folder)
+    trainer = _trainer(recipe, folder, pause_minutes)
     trainer.validation_names = list(loaders)  # type: ignore[attr-defined]
     if is_first_process():
         (folder / "recipe.json").write_text(json.dumps(dataclasses.asdict(recipe), indent=1))
@@ -193,6 +200,23 @@ class ValidateByClock(L.Callback):
         self._last = time.monotonic()
 
 
+class PauseAfter(L.Callback):
+    """End a sitting after so many minutes, as a machine that is lent for a while asks for."""
+
+    def __init__(self, minutes: float) -> None:
+        self.minutes = minutes
+        self._until = math.inf
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Start the clock."""
+        self._until = time.monotonic() + 60 * self.minutes
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: object) -> None:
+        """Stop all processes after the same step: the first one's clock decides."""
+        if trainer.strategy.broadcast(time.monotonic() >= self._until):
+            trainer.should_stop = True
+
+
 def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     """An exponential average that is short while training is young, so that it forgets the start.
 
@@ -206,7 +230,7 @@ def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     return average
 
 
-def _trainer(recipe: Recipe, folder: Path) -> L.Trainer:
+def _trainer(recipe: Recipe, folder: Path, pause_minutes: float) -> L.Trainer:
     """Lightning, validating and checkpointing by the clock, on all GPUs or on the CPU."""
     every = timedelta(minutes=recipe.validate_minutes)
     gpus = torch.cuda.device_count()
@@ -222,6 +246,7 @@ def _trainer(recipe: Recipe, folder: Path) -> L.Trainer:
         logger=CSVLogger(folder, name="curves", version=str(_sittings(folder / "curves"))),
         callbacks=[
             WeightAveraging(avg_fn=moving_average(recipe.optimiser.average)),
+            PauseAfter(pause_minutes),
             ValidateByClock(every),
             SaveWeights(folder),
             SamplePictures(folder / "samples"),
