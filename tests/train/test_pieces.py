@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stores import store_of
 
 from knuckle.camera import Camera
 from knuckle.data import rendered
@@ -21,6 +20,7 @@ from knuckle.data.photographs import PhotographStore
 from knuckle.data.shown import fit_photographs
 from knuckle.render.hand_model import HandModel, HandParameters
 from knuckle.train.mattes import Mattes
+from stores import store_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 
