@@ -56,16 +56,6 @@ PARTS: dict[str, Sequence[str]] = {
     "Keypoint network": ("choices.py", "network", "--minutes", "2.4"),
     "Optimisers": ("choices.py", "optimisers", "--minutes", "1.2"),
     "Ingredients of the renderer": ("choices.py", "ingredients", "--minutes", "0.6"),
-    "Lifters": (
-        "lifters.py",
-        "--seconds",
-        "30",
-        "--crops",
-        "runs/data/crops",
-        "--looks",
-        "runs/data/looks.npz",
-    ),
-    "Shown hands": ("shown.py",),
     "Opening InterHand2.6M": ("interhand_index.py",),
 }
 

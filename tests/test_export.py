@@ -49,7 +49,6 @@ def save_run(folder, kind):
         ("detector", {"detector.onnx"}),
         ("keypoints", {"keypoints.onnx", "lifter.onnx"}),
         ("lifter", {"lifter.onnx"}),
-        ("temporal", {"temporal.onnx"}),
         ("pair", {"pair.onnx"}),
     ],
 )
@@ -92,7 +91,7 @@ def test_half_precision_halves_the_file_and_keeps_the_answer(tmp_path):
     assert half.stat().st_size < 0.7 * full.stat().st_size
 
 
-@pytest.mark.parametrize("kind", ["detector", "keypoints", "lifter", "temporal"])
+@pytest.mark.parametrize("kind", ["detector", "keypoints", "lifter", "pair"])
 def test_an_exported_file_can_be_trained_further(tmp_path, kind):
     run = save_run(tmp_path / "run", kind)
     expected = load_weights(run / "weights.pt")
@@ -163,6 +162,14 @@ def test_a_presence_of_nearly_nothing_is_no_scale(tmp_path, said, in_file, agree
     exporting.write(exportable(in_file), path := tmp_path / "presence.onnx")
     worst = exporting.compare(exportable(said), path)
     assert (worst < exporting.TOLERANCE) == agree
+
+
+def test_runs_of_earlier_versions_are_exported(tmp_path):
+    """They kept the settings of a kind of network that is no more."""
+    run = save_run(tmp_path / "run", "lifter")
+    values = json.loads((run / "recipe.json").read_text()) | {"temporal": {"width": 128}}
+    (run / "recipe.json").write_text(json.dumps(values))
+    assert [path.name for path in export(run, tmp_path / "out")] == ["lifter.onnx"]
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):

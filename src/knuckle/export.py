@@ -29,7 +29,6 @@ from knuckle.models.internet import InterNet, decoded, depth_of, joints_of
 from knuckle.models.keypoints import KeypointNetwork
 from knuckle.models.lifter import Lifter
 from knuckle.models.pair import Pair
-from knuckle.models.temporal import Temporal, TemporalState
 from knuckle.train.recipe import Recipe
 from knuckle.train.weights import HALF_SUFFIX, averaged, load_weights, part_of
 
@@ -96,27 +95,6 @@ class _LifterGraph(nn.Module):
     def forward(self, rays: Tensor, sigma: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         out = self.network(rays, sigma, features)
         return out.joints_mm, out.log_sigma_mm.exp()
-
-
-class _TemporalGraph(nn.Module):
-    def __init__(self, network: Temporal) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(
-        self,
-        joints_mm: Tensor,
-        sigma_mm: Tensor,
-        rays: Tensor,
-        sigma: Tensor,
-        dt_s: Tensor,
-        last_mm: Tensor,
-        velocity_mm_s: Tensor,
-        memory: Tensor,
-    ) -> tuple[Tensor, ...]:
-        state = TemporalState(last_mm, velocity_mm_s, memory)
-        out = self.network(joints_mm, sigma_mm, rays, sigma, dt_s, state)
-        return out.state.joints_mm, out.log_sigma_mm.exp(), *out.state[1:]
 
 
 class _PairGraph(nn.Module):
@@ -311,25 +289,6 @@ def _lifter(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
     return Exportable(_LifterGraph(network), card, inputs, ("joints_mm", "sigma_mm"))
 
 
-def _temporal(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
-    network = Temporal(recipe.temporal)
-    network.load_state_dict(state)
-    width = recipe.temporal.width
-    card = ModelCard("temporal", recipe.version, recipe=recipe.name, extra={"memory": width})
-    inputs = {
-        "joints_mm": torch.randn(1, N_JOINTS, 3) * 50,
-        "sigma_mm": torch.rand(1, N_JOINTS) * 10 + 1,
-        "rays": torch.randn(1, N_JOINTS, 2) * 0.1,
-        "sigma": torch.rand(1, N_JOINTS) * 0.01 + 0.001,
-        "dt_s": torch.full((1, 1), 1 / 30),
-        "last_mm": torch.randn(1, N_JOINTS, 3) * 50,
-        "velocity_mm_s": torch.randn(1, N_JOINTS, 3) * 100,
-        "memory": torch.tanh(torch.randn(1, width)),
-    }
-    outputs = ("refined_mm", "refined_sigma_mm", "next_velocity_mm_s", "next_memory")
-    return Exportable(_TemporalGraph(network), card, inputs, outputs)
-
-
 def _pair(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
     network = Pair(recipe.pair)
     network.load_state_dict(state)
@@ -376,7 +335,6 @@ _BUILDERS: dict[str, Callable[[Recipe, dict[str, Tensor]], Exportable]] = {
     "detector": _detector,
     "keypoints": _keypoints,
     "lifter": _lifter,
-    "temporal": _temporal,
     "pair": _pair,
     "internet": _internet,
     "both": _both,

@@ -18,7 +18,7 @@ from knuckle.hand import JOINT_NAMES
 FORMAT = 1
 KINDS = ("detector", "keypoints", "lifter")
 #: Networks that the pipeline can do without.
-OPTIONAL_KINDS = ("temporal", "pair", "internet", "both")
+OPTIONAL_KINDS = ("pair", "internet", "both")
 #: Of weights that learnt from nothing that asks for another.
 OWN_LICENSE = "Apache-2.0"
 _PREFIX = "knuckle."
@@ -29,8 +29,8 @@ class ModelCard:
     """Preprocessing, meaning and origin of one network.
 
     Attributes:
-        kind: ``detector``, ``keypoints``, ``lifter``, ``temporal`` or ``pair``; ``internet`` and
-            ``both`` see both hands in one crop and are for evaluation, not for the pipeline.
+        kind: ``detector``, ``keypoints``, ``lifter`` or ``pair``; ``internet`` and ``both`` see
+            both hands in one crop and are for evaluation, not for the pipeline.
         version: version of the weights, such as ``2026.11.22``.
         input_size: side of the square input, px (0 for the lifter, which sees no image).
         mean, std: per RGB channel, on 0..255: the network's input is (image - mean) / std.

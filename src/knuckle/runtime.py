@@ -92,22 +92,6 @@ def signature_of(card: ModelCard) -> Signature:
             "features": numbers(N_JOINTS, features),
             "neighbour": numbers(1 + NeighbourCodec.N_VALUES),
         }
-    if card.kind == "temporal":
-        return {
-            "joints_mm": numbers(N_JOINTS, 3),
-            "sigma_mm": numbers(N_JOINTS),
-            "rays": numbers(N_JOINTS, 2),
-            "sigma": numbers(N_JOINTS),
-            "dt_s": numbers(1),
-            "last_mm": numbers(N_JOINTS, 3),
-            "velocity_mm_s": numbers(N_JOINTS, 3),
-            "memory": numbers(_ANY),
-        }, {
-            "refined_mm": numbers(N_JOINTS, 3),
-            "refined_sigma_mm": numbers(N_JOINTS),
-            "next_velocity_mm_s": numbers(N_JOINTS, 3),
-            "next_memory": numbers(_ANY),
-        }
     if card.kind == "pair":  # the own and the other hand in, the other's place out
         return {
             "joints_mm": numbers(2, N_JOINTS, 3),
@@ -139,7 +123,7 @@ class Network:
 
         Args:
             path: the ONNX file.
-            kind: ``detector``, ``keypoints``, ``lifter``, ``temporal`` or ``pair``.
+            kind: ``detector``, ``keypoints``, ``lifter`` or ``pair``.
             threads: CPU threads that one run may use; more than there are processors never help.
 
         Raises:

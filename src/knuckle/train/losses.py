@@ -21,7 +21,6 @@ _DEPTH, _DEPTH_SPREAD = 1.5, 0.1
 _JOINT, _BONE, _DIRECTION, _JOINT_SPREAD = 6.0, 3.0, 1.0, 0.1
 _BONE_DEPTH = 0.4
 _GEOMETRY, _DETECTOR_MASK, _DETECTOR_SIDE = 1.0, 1.0, 0.7
-_MOTION, _LAG = 6.0, 0.5
 _APART, _APART_SPREAD = 3.0, 0.1
 
 
@@ -118,23 +117,6 @@ def bone_depth_losses(out: LifterOutput, batch: dict[str, Tensor]) -> dict[str, 
     return {"bone_depth": _BONE_DEPTH * weighted_mean(error, batch["bone_depth_weight"])}
 
 
-def motion_losses(errors: Tensor, steps: Tensor, true_steps: Tensor) -> dict[str, Tensor]:
-    """Terms of joints that move, by name: they should neither tremble nor lag.
-
-    The steps alone would not keep a filter from lagging: where each frame is noisy, small steps
-    are the safe ones.
-
-    Args:
-        errors: (N, T, 21, 3) of the joints after each step, mm.
-        steps: (N, T, 21, 3) from the frame before, mm.
-        true_steps: (N, T, 21, 3) mm.
-    """
-    return {
-        "motion": _MOTION * (steps - true_steps).abs().mean() / UNIT_MM,
-        "lag": _LAG * lag_frames(errors, true_steps).square(),
-    }
-
-
 def pair_losses(out: PairOutput, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """Terms of the pair stage, by name: where the other wrist is, and how sure that is."""
     error = (out.apart_mm - batch["apart_mm"]).abs()  # (N, 3)
@@ -143,11 +125,6 @@ def pair_losses(out: PairOutput, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         "apart": _APART * error.mean() / UNIT_MM,
         "apart_spread": _APART_SPREAD * spread.mean(),
     }
-
-
-def lag_frames(errors: Tensor, true_steps: Tensor) -> Tensor:
-    """By how many frames joints follow: what lags by k errs by -k steps, a regression's slope."""
-    return -(errors * true_steps).sum() / true_steps.square().sum().clamp(min=1e-6)
 
 
 def detector_losses(out: DetectorOutput, batch: dict[str, Tensor]) -> dict[str, Tensor]:

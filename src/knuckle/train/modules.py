@@ -15,7 +15,6 @@ from knuckle.models.keypoints import KeypointNetwork, KeypointOutput
 from knuckle.models.landmark_features import load_landmark_features
 from knuckle.models.lifter import Lifter, LifterOutput
 from knuckle.models.pair import Pair, PairOutput, place
-from knuckle.models.temporal import Temporal, TemporalState
 from knuckle.train import losses
 from knuckle.train.optimiser import OPTIMISERS
 from knuckle.train.recipe import OptimiserSettings, Recipe
@@ -186,67 +185,6 @@ class LifterModule(TrainedModule):
         return {"mm": (out.joints_mm - batch["joints_mm"]).norm(dim=-1).mean()}
 
 
-class TemporalModule(TrainedModule):
-    """The temporal stage on what a finished lifter says about moving hands."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        super().__init__(recipe)
-        self.temporal = Temporal(recipe.temporal)
-
-    def forward(self, batch: Batch) -> tuple[LifterOutput, Tensor]:
-        """Clips of T frames: what is said about each frame, and the changes since the last.
-
-        Returns:
-            joints_mm (N, T, 21, 3) and log_sigma_mm (N, T, 21); steps (N, T - 1, 21, 3) mm.
-        """
-        state = self.temporal.begin(batch["lifted_mm"][:, 0])
-        joints, log_sigma, steps = [], [], []
-        for t in range(batch["lifted_mm"].shape[1]):
-            if t > 0:
-                state = turned(state, batch["R_view_from_last"][:, t])
-            last_mm = state.joints_mm
-            said = self.temporal(
-                batch["lifted_mm"][:, t],
-                batch["lifted_sigma_mm"][:, t],
-                batch["rays"][:, t],
-                batch["sigma"][:, t],
-                batch["dt_s"][:, t, None],
-                state,
-            )
-            state = said.state
-            joints.append(state.joints_mm)
-            log_sigma.append(said.log_sigma_mm)
-            steps.append(state.joints_mm - last_mm)
-        output = LifterOutput(torch.stack(joints, dim=1), torch.stack(log_sigma, dim=1))
-        return output, torch.stack(steps[1:], dim=1)
-
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Those of the lifter in every frame, and the right motion from frame to frame."""
-        out, steps = self(batch)
-        frames = LifterOutput(out.joints_mm.flatten(0, 1), out.log_sigma_mm.flatten(0, 1))
-        truth = batch["joints_mm"]
-        flat = {"joints_mm": truth.flatten(0, 1), "joint_weight": torch.ones_like(truth[..., 0])}
-        flat["joint_weight"] = flat["joint_weight"].flatten(0, 1)
-        terms = losses.lifter_losses(frames, flat)
-        errors = (out.joints_mm - truth)[:, 1:]
-        return terms | losses.motion_losses(errors, steps, true_steps(batch))
-
-    def scores(self, batch: Batch) -> dict[str, Tensor]:
-        """Wrist-relative errors in mm, of the lifter and of this stage, of joints and of steps."""
-        out, steps = self(batch)
-        lifted, true = batch["lifted_mm"], true_steps(batch)
-        turns = batch["R_view_from_last"][:, 1:]
-        lifted_steps = lifted[:, 1:] - lifted[:, :-1] @ turns.transpose(-1, -2)
-        errors = (out.joints_mm - batch["joints_mm"])[:, 1:]
-        return {
-            "mm": (out.joints_mm - batch["joints_mm"]).norm(dim=-1).mean(),
-            "lag_frames": losses.lag_frames(errors, true).abs(),
-            "lifted_mm": (lifted - batch["joints_mm"]).norm(dim=-1).mean(),
-            "step_mm": (steps - true).norm(dim=-1).mean(),
-            "lifted_step_mm": (lifted_steps - true).norm(dim=-1).mean(),
-        }
-
-
 class PairModule(TrainedModule):
     """The pair stage on what a finished lifter says about hands that are near each other."""
 
@@ -300,21 +238,8 @@ MODULES: dict[str, type[TrainedModule]] = {
     "detector": DetectorModule,
     "keypoints": KeypointModule,
     "lifter": LifterModule,
-    "temporal": TemporalModule,
     "pair": PairModule,
 }
-
-
-def turned(state: TemporalState, rotation: Tensor) -> TemporalState:
-    """A state in other axes: ``rotation`` (N, 3, 3) takes those of the last view to this one's."""
-    turn = rotation.transpose(-1, -2)
-    return TemporalState(state.joints_mm @ turn, state.velocity_mm_s @ turn, state.memory)
-
-
-def true_steps(batch: Batch) -> Tensor:
-    """(N, T - 1, 21, 3) how the true joints move from frame to frame, in the later view."""
-    truth, turns = batch["joints_mm"], batch["R_view_from_last"][:, 1:]
-    return truth[:, 1:] - truth[:, :-1] @ turns.transpose(-1, -2)
 
 
 def rays_of(out: KeypointOutput, view_from_crop: Tensor) -> tuple[Tensor, Tensor]:

@@ -22,10 +22,12 @@ from knuckle.models.internet import InterNetSettings
 from knuckle.models.keypoints import KeypointSettings
 from knuckle.models.lifter import LifterSettings
 from knuckle.models.pair import PairSettings
-from knuckle.models.temporal import TemporalSettings
 from knuckle.train.both_hands import BothHandsTraining
 
-Kind = Literal["detector", "keypoints", "lifter", "temporal", "pair", "internet", "interhand"]
+Kind = Literal["detector", "keypoints", "lifter", "pair", "internet", "interhand"]
+
+#: Settings of kinds that are no more, which runs of earlier versions still keep.
+_GONE = ("temporal",)
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ class Recipe:
         seed: of everything random.
         version: written into the exported file.
         sources: where training pictures come from (none are needed for the lifter, which poses
-            hands, for the temporal stage, which moves them, and for the pair stage).
+            hands, and for the pair stage).
         posed: hands without pictures (``train/poses.py``) that the lifter learns from beside each
             crop; for keypoints.
         shown: hands as people show them (``data/shown.py``), or empty: some of the posed hands are
@@ -162,8 +164,8 @@ class Recipe:
             for one. Each takes batches of its own.
         both_hands: how networks that see both hands in one crop are trained.
         start_keypoints, start_lifter, start_detector, start_internet, start_both: checkpoints to
-            start from, or ``knuckle`` for the shipped networks; the temporal stage and the pair
-            stage follow the lifter named here.
+            start from, or ``knuckle`` for the shipped networks; the pair stage follows the
+            lifter named here.
         start_backbone: ``hand_landmark_full.tflite``, where the backbone's shape is "landmark" and
             nothing else says from what it starts (``models/landmark_features.py``).
         start_partly: take over only what has the same name and shape, after a change of a network;
@@ -179,7 +181,6 @@ class Recipe:
     keypoints: KeypointSettings = field(default_factory=KeypointSettings)
     detector: DetectorSettings = field(default_factory=DetectorSettings)
     lifter: LifterSettings = field(default_factory=LifterSettings)
-    temporal: TemporalSettings = field(default_factory=TemporalSettings)
     pair: PairSettings = field(default_factory=PairSettings)
     internet: InterNetSettings = field(default_factory=InterNetSettings)
     both: BothSettings = field(default_factory=BothSettings)
@@ -247,7 +248,10 @@ class Recipe:
         if not path.exists():
             raise NotFoundError(f"{path.parent} is no training run: it has no {path.name}")
         with reading(path, "the recipe of a run", "give the folder of another run"):
-            recipe: Recipe = _build(cls, json.loads(path.read_text(encoding="utf-8")), str(path))
+            values = json.loads(path.read_text(encoding="utf-8"))
+            for name in _GONE:
+                values.pop(name, None)
+            recipe: Recipe = _build(cls, values, str(path))
             return recipe
 
 

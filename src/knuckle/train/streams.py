@@ -37,7 +37,6 @@ from knuckle.train.examples import (
     paint_over,
 )
 from knuckle.train.mattes import Mattes, recomposed
-from knuckle.train.motion import Motions, sample_motions
 from knuckle.train.pairs import PairBank, lifted_pairs, sample_pairs
 from knuckle.train.recipe import AugmentSettings, Recipe, SourceSettings
 from knuckle.train.weights import part_of, weights_named
@@ -53,9 +52,9 @@ _POSED_BATCH = 64
 #: How looks are varied: by so many radians, so many sigmas; share without features.
 _LOOK_TURN, _LOOK_SHAKE, _LOOK_BLIND = 0.1, 0.3, 0.4
 
-#: How often a clip of a moving hand, or a pair, is drawn before another takes its place. Errors of
-#: pairs that were drawn 16 times were learnt by heart.
-_CLIP_USES, _PAIR_USES = 8, 4
+#: How often a pair is drawn before another takes its place: errors of pairs that were drawn 16
+#: times were learnt by heart.
+_PAIR_USES = 4
 #: Pairs that validation looks at.
 _PAIRS_HELD_OUT = 512
 
@@ -86,8 +85,6 @@ def validation_loaders(recipe: Recipe, limit: int = 512) -> dict[str, DataLoader
             for source in recipe.sources
         }
         return {name: _alone(batch) for name, batch in batches.items()}
-    if recipe.kind == "temporal":
-        return {"moving": _alone(next(iter(_MovingHands(recipe, recipe.seed + 1_000_003))))}
     if recipe.kind == "pair":
         held_out = _NearHands(recipe, recipe.seed + 1_000_003, _PAIRS_HELD_OUT)
         return {"near": _alone(held_out.fresh_batch())}
@@ -171,38 +168,12 @@ class _PosedAndSeen(IterableDataset):
             yield {key: np.concatenate([part[key] for part in parts]) for key in posed}
 
 
-class _MovingHands(IterableDataset):
-    """Batches of moving hands for the temporal stage, lifted frame by frame.
+class _NearHands(IterableDataset):
+    """Batches of lifted pairs for the pair stage.
 
-    Lifting costs most, so there is a stock of clips; each is drawn some times before another takes
+    Lifting costs most, so there is a stock of pairs; each is drawn some times before another takes
     its place.
     """
-
-    def __init__(self, recipe: Recipe, seed: int | None = None) -> None:
-        self.recipe, self.seed = recipe, seed
-
-    def __iter__(self) -> Iterator[Example]:
-        size = self.recipe.optimiser.batch
-        rng = _chance(self.recipe, self.seed)
-        model, lifter = HandModel.load(), _finished_lifter(self.recipe)
-        bank = poses.PoseBank(rng)
-        noise = poses.upright_noise(rng, bank, model)
-
-        def fresh(n: int) -> Example:
-            frames = self.recipe.temporal.frames
-            return lifted(lifter, sample_motions(rng, n, frames, bank, model, noise))
-
-        stock = fresh(size * _CLIP_USES)
-        while True:
-            drawn = rng.permutation(len(stock["dt_s"]))[:size]
-            yield {key: value[drawn] for key, value in stock.items()}
-            worn = drawn[: size // _CLIP_USES]
-            for key, value in fresh(len(worn)).items():
-                stock[key][worn] = value
-
-
-class _NearHands(IterableDataset):
-    """Batches of lifted pairs for the pair stage; a stock of them, as of clips."""
 
     def __init__(self, recipe: Recipe, seed: int | None = None, stock: int | None = None) -> None:
         self.recipe, self.seed = recipe, seed
@@ -230,34 +201,8 @@ class _NearHands(IterableDataset):
         return rng, lambda n: lifted_pairs(lifter, sample_pairs(rng, n, bank, noise))
 
 
-@torch.no_grad()
-def lifted(lifter: Lifter, motions: Motions) -> Example:
-    """Motions of N hands over T frames as the temporal stage meets them: every frame lifted.
-
-    Returns:
-        rays (N, T, 21, 2), sigma (N, T, 21), dt_s (N, T) and joints_mm (N, T, 21, 3) as in
-        ``Motions``, lifted_mm (N, T, 21, 3), lifted_sigma_mm (N, T, 21), and R_view_from_last
-        (N, T, 3, 3) from the axes of the last frame's view to this one's.
-    """
-    n, frames = motions.dt_s.shape
-    rays, sigma = (torch.from_numpy(a).flatten(0, 1) for a in (motions.rays, motions.sigma))
-    unseen = torch.zeros(len(rays), N_JOINTS, lifter.settings.feature_size)
-    said = lifter(rays, sigma, unseen)
-    turns = motions.R_camera_from_view
-    last = np.concatenate([turns[:, :1], turns[:, :-1]], axis=1)
-    return {
-        "rays": motions.rays,
-        "sigma": motions.sigma,
-        "dt_s": motions.dt_s,
-        "joints_mm": motions.joints_mm,
-        "lifted_mm": said.joints_mm.unflatten(0, (n, frames)).numpy(),
-        "lifted_sigma_mm": said.log_sigma_mm.exp().unflatten(0, (n, frames)).numpy(),
-        "R_view_from_last": turns.swapaxes(-1, -2) @ last,
-    }
-
-
 def _finished_lifter(recipe: Recipe) -> Lifter:
-    """The lifter that a temporal or a pair stage follows.
+    """The lifter that the pair stage follows.
 
     Raises:
         ValueError: the recipe names none.
@@ -280,7 +225,6 @@ _DATASETS: dict[str, Callable[[Recipe], IterableDataset]] = {
     "detector": _Mixed,
     "keypoints": _Mixed,
     "lifter": _PosedAndSeen,
-    "temporal": _MovingHands,
     "pair": _NearHands,
 }
 
