@@ -13,10 +13,11 @@ from knuckle.crop import Crop, CropView
 from knuckle.export import export
 from knuckle.hand import N_JOINTS
 from knuckle.models.pair import PairSettings
-from knuckle.pose import Keypoints, PairStage
+from knuckle.pose import Keypoints
 from knuckle.pose.pair import find_couples, place_couples
 from knuckle.pose.placement import Evidence, fuse, place
-from knuckle.runtime import Network
+from knuckle.stages import Network
+from knuckle.stages.pair import PairStage
 from knuckle.train.modules import PairModule
 from knuckle.train.recipe import Recipe
 

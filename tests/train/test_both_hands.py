@@ -17,7 +17,7 @@ from knuckle.export import export
 from knuckle.hand import SIDES
 from knuckle.models.both import BothOutput, BothSettings
 from knuckle.models.internet import InterNetOutput, InterNetSettings, cells_of, volumes_of
-from knuckle.runtime import read_card
+from knuckle.stages import read_card
 from knuckle.train.both_hands import BothHandsTraining
 from knuckle.train.kinds import BOTH_HANDS
 from knuckle.train.kinds.answers import Tally, both_answers, internet_answers

@@ -251,10 +251,9 @@ def complete_networks(given: Path, folder: Path) -> Path:
     Returns:
         ``given`` if nothing is missing in it, else ``folder``.
     """
-    from knuckle.modelcard import KINDS
-    from knuckle.runtime import read_card, weights_folder
+    from knuckle.stages import needed, read_card, weights_folder
 
-    if given.is_dir() and all((given / f"{kind}.onnx").is_file() for kind in KINDS):
+    if given.is_dir() and all((given / f"{kind}.onnx").is_file() for kind in needed()):
         return given
     if given.is_file() and given.suffix in CHECKPOINTS:
         given = given.parent
@@ -271,7 +270,7 @@ def complete_networks(given: Path, folder: Path) -> Path:
         )
     folder.mkdir(parents=True, exist_ok=True)
     with weights_folder(None) as package:
-        of_kind = {kind: package / f"{kind}.onnx" for kind in KINDS}
+        of_kind = {kind: package / f"{kind}.onnx" for kind in needed()}
         of_kind |= {read_card(path).kind: path for path in networks}
         for kind, path in of_kind.items():
             if path != folder / f"{kind}.onnx":
