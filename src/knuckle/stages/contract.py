@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
+
 from knuckle.modelcard import ModelCard
 
 if TYPE_CHECKING:
@@ -52,6 +54,17 @@ class TensorSpec:
             and all(
                 want is ANY or have == want or (axis in self.free and not isinstance(have, int))
                 for axis, (have, want) in enumerate(zip(shape, self.shape, strict=True))
+            )
+        )
+
+    def takes(self, array: np.ndarray) -> bool:
+        """Whether an array, of any number of examples, is like this."""
+        return (
+            array.dtype == self.dtype
+            and len(array.shape) == len(self.shape)
+            and all(
+                want is ANY or have == want or axis in self.free
+                for axis, (have, want) in enumerate(zip(array.shape, self.shape, strict=True))
             )
         )
 
