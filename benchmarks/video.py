@@ -19,12 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
+import tracks
 from knuckle import HandTracker
-from knuckle.evaluate import tracks
-from knuckle.evaluate.tracks import NO_ID, Answer, Trace
 from knuckle.hand import Joint
 from peers.process import MediaPipe, MediaPipeSettings
 from speed import read_720p, time_knuckle
+from tracks import NO_ID, Answer, Trace
 from video_scenes import CROSSING, RETURNING, STILL, STORIES, Clip, load
 
 FILTERED, RAW, PEER = "Knuckle", "Knuckle, raw", "MediaPipe full"

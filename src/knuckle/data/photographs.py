@@ -1,7 +1,7 @@
 """Real photographs with a teacher's labels, packed small enough to be sent to a training machine.
 
-``teacher.py`` labels the photographs; this file cuts and shrinks them into three stores, one file
-each, that are read at once and decoded picture by picture:
+``tools/teacher.py`` labels the photographs; this file cuts and shrinks them into three stores, one
+file each, that are read at once and decoded picture by picture:
 
 - ``crops.npz``: every labelled hand with a wide margin, for the keypoint network;
 - ``frames.npz``: whole pictures with all their hands, for the detector;
@@ -250,7 +250,7 @@ def pack(labels: Path, root: Path, out: Path, packing: Packing | None = None) ->
     """Write the three stores for the photographs that the teacher labelled.
 
     Args:
-        labels: the JSON that ``teacher.py`` wrote.
+        labels: the JSON that ``tools/teacher.py`` wrote.
         root: the folder that holds the photographs' folders.
         out: folder to write to.
         packing: sizes and qualities.
@@ -516,7 +516,7 @@ class PackPhotographs:
     """Pack teacher-labelled photographs for training."""
 
     labels: Path
-    """The JSON file that teacher.py wrote."""
+    """The JSON file that tools/teacher.py wrote."""
     root: Path
     """The folder that holds the photographs' folders."""
     out: Path
