@@ -25,6 +25,7 @@ _OPEN = """
 import json, resource, sys, time
 from pathlib import Path
 started = time.perf_counter()
+from board import Table
 from knuckle.data.interhand26m import InterHand26M
 imported = time.perf_counter()
 dataset = InterHand26M(Path(sys.argv[1]), "train", cache=Path(sys.argv[2]))
@@ -127,12 +128,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         root, cache = Path(folder) / "set", Path(folder) / "cache"
         size = write_labels(root, options.images)
-        print(f"| opening {options.images:,} records ({size:.2f} GB of JSON) | seconds | peak GB |")
-        print("|---|---|---|")
+        of = f"opening {options.images:,} records ({size:.2f} GB of JSON)"
+        table = Table({of: "", "seconds": "{:.2f}", "peak GB": "{:.2f}"})
+        print(table.head)
         for what in ("first time, from JSON", "again, from the index"):
             got = measure(root, cache)
             assert got["records"] == options.images, got
-            print(f"| {what} | {got['open_s']:.2f} | {got['peak_gb']:.2f} |")
+            print(table.row(what, got["open_s"], got["peak_gb"]))
 
 
 if __name__ == "__main__":

@@ -162,8 +162,9 @@ def _listed(values: np.ndarray, digits: int) -> list:
     """Numbers as JSON has them; what is unknown (NaN) is null."""
     if values.dtype == bool:
         return values.astype(int).tolist()
-    rounded = np.round(values, digits)
-    return np.where(np.isfinite(rounded), rounded, None).tolist()
+    listed = np.round(values, digits).astype(object)
+    listed[~np.isfinite(values)] = None
+    return listed.tolist()
 
 
 def _hand_from_json(values: dict) -> HandLabel:
