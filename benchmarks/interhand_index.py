@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from board import Table
+
 #: Of the real training split (Moon et al. 2020).
 IMAGES = 1_361_062
 CAPTURES, CAMERAS, SEQUENCES, STEPS_PER_SEQUENCE = 27, 110, 60, 9
@@ -25,7 +27,6 @@ _OPEN = """
 import json, resource, sys, time
 from pathlib import Path
 started = time.perf_counter()
-from board import Table
 from knuckle.data.interhand26m import InterHand26M
 imported = time.perf_counter()
 dataset = InterHand26M(Path(sys.argv[1]), "train", cache=Path(sys.argv[2]))

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 import tracks
-from board import KNUCKLE, PEER, RAW, PeerPython, Weights
+from board import KNUCKLE, PEER, RAW, PeerPython, Table, Weights
 from knuckle import HandTracker
 from knuckle.hand import Joint
 from peers.process import MediaPipe, MediaPipeSettings
