@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ANY = None
 #: Length of an axis: a number, any, or the name of the field of the card that says it.
 Length = int | str | None
-_ONNX_TYPE = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
+_ONNX_TYPE = {"uint8": "tensor(uint8)", "float32": "tensor(float)", "int64": "tensor(int64)"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class TensorSpec:
     """What one input or output of a network must look like.
 
     Attributes:
-        dtype: ``uint8`` or ``float32``.
+        dtype: ``uint8``, ``float32`` or ``int64``.
         shape: length of each axis, the batch first.
         free: axes beside the batch that may be free in the file too, by the name they have there:
             the network takes any length there.
