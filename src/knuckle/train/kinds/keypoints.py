@@ -18,13 +18,13 @@ from knuckle.hand import Joint
 from knuckle.modelcard import ModelCard
 from knuckle.models import efficientnet_lite as lite
 from knuckle.models.keypoints import KeypointNetwork, KeypointOutput, KeypointSettings
-from knuckle.models.lifter import Lifter, LifterOutput, LifterSettings
+from knuckle.models.lifter import Lifter, LifterOutput
 from knuckle.sample import Sample
 from knuckle.train.examples import Example, crop_example, empty_crop_example
 from knuckle.train.exportable import Exportable
 from knuckle.train.kind import Kind
 from knuckle.train.kinds import lifter
-from knuckle.train.kinds.lifter import LifterLosses, PosedHands, lifter_losses
+from knuckle.train.kinds.lifter import LifterLosses, PosedHands, PosedRecipe, lifter_losses
 from knuckle.train.losses import bones_of, laplace, mask_loss, weighted_mean
 from knuckle.train.modules import Batch, TrainedModule, freeze, start_features
 from knuckle.train.recipe import PictureRecipe
@@ -76,30 +76,24 @@ class KeypointLosses:
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeypointRecipe(PictureRecipe):
+class KeypointRecipe(PictureRecipe, PosedRecipe):
     """A run that trains the keypoint network and the lifter.
 
     Attributes:
-        keypoints, lifter: their sizes.
-        losses: what their terms count.
+        keypoints: the size of the keypoint network.
+        losses: what the terms of both count.
         posed: hands without pictures (``train/poses.py``) that the lifter learns from beside each
             crop.
-        shown: hands as people show them (``data/shown.py``), or empty: some of the posed hands are
-            such.
-        start_keypoints, start_lifter: checkpoints to start from, or ``knuckle`` for the shipped
-            networks.
+        start_keypoints: a checkpoint to start from, or ``knuckle`` for the shipped network.
     """
 
     CAN_BE_HALF: ClassVar[bool] = True
 
     kind: str = "keypoints"
     keypoints: KeypointSettings = field(default_factory=KeypointSettings)
-    lifter: LifterSettings = field(default_factory=LifterSettings)
     losses: KeypointLosses = field(default_factory=KeypointLosses)
     posed: int = 0
-    shown: str = ""
     start_keypoints: str = ""
-    start_lifter: str = ""
 
     def unread(self) -> Iterator[str]:
         """See the base."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -54,38 +53,31 @@ class LifterLosses:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LifterRecipe(Recipe):
-    """A run that trains the lifter. Sources with looks are mixed with posed hands.
+class PosedRecipe(Recipe):
+    """A run whose lifter learns from posed hands, among others.
 
     Attributes:
         lifter: its size.
-        losses: what its terms count.
         shown: hands as people show them (``data/shown.py``), or empty: some of the posed hands are
             such.
         start_lifter: a checkpoint to start from, or ``knuckle`` for the shipped network.
     """
 
-    kind: str = "lifter"
     lifter: LifterSettings = field(default_factory=LifterSettings)
-    losses: LifterLosses = field(default_factory=LifterLosses)
     shown: str = ""
     start_lifter: str = ""
 
 
-class PosedRecipe(Protocol):
-    """What posed hands must know of a recipe."""
+@dataclass(frozen=True, kw_only=True)
+class LifterRecipe(PosedRecipe):
+    """A run that trains the lifter. Sources with looks are mixed with posed hands.
 
-    @property
-    def seed(self) -> int:
-        """Of everything random."""
+    Attributes:
+        losses: what its terms count.
+    """
 
-    @property
-    def lifter(self) -> LifterSettings:
-        """The lifter that learns from them."""
-
-    @property
-    def shown(self) -> str:
-        """See ``LifterRecipe``."""
+    kind: str = "lifter"
+    losses: LifterLosses = field(default_factory=LifterLosses)
 
 
 class LifterModule(TrainedModule):
