@@ -167,9 +167,9 @@ class Keypoints:
     def averaged_with(self, *others: Keypoints) -> Keypoints:
         """The mean of these and of further looks at the same hands, through these crops.
 
-        The errors of two looks are alike but not the same: on photographs their mean, weighed by
-        certainty, is 3 % nearer to the truth than the better look, that of five looks 7 %. What
-        errs alike is as uncertain together as alone: the variance is the mean by the same weights.
+        The errors of looks are alike but not the same: their mean, weighed by certainty, is nearer
+        to the truth than the best look. What errs alike is as uncertain together as alone: the
+        variance is the mean by the same weights.
 
         Args:
             others: N looks each. Those through the same crop, or at what may be another hand, do
