@@ -23,9 +23,10 @@ import torch
 from torch.utils.data import DataLoader
 
 from equal_time import fit
-from knuckle.train.kinds import BOTH_HANDS, BothHandsModule
-from knuckle.train.kinds.answers import Decoding, RootDepth, Tally
-from knuckle.train.kinds.captures import Still, open_part, training_batches, with_data
+from knuckle.train.answers import Decoding, RootDepth, Tally
+from knuckle.train.both_hands import BothHandsModule, BothHandsRecipe
+from knuckle.train.captures import Still, open_part, training_batches, with_data
+from knuckle.train.kind import module_of
 from knuckle.train.modules import rate_at
 from knuckle.train.recipe import Recipe
 
@@ -38,17 +39,17 @@ ASKED: dict[str, tuple[tuple[Decoding, RootDepth], ...]] = {
 }
 
 
-def trained(recipe: Recipe, seconds: float) -> tuple[BothHandsModule, int, float]:
+def trained(recipe: BothHandsRecipe, seconds: float) -> tuple[BothHandsModule, int, float]:
     """A module after so many seconds of one thread; the steps made and the seconds spent."""
     torch.manual_seed(recipe.seed)
-    module = BOTH_HANDS[recipe.kind](recipe)
+    module = module_of(recipe)
     module.begin()
     groups = module.configure_optimizers().param_groups
     rate = recipe.optimiser.rate
     steps, spent = fit(
         module,
         lambda batch: torch.stack(list(module.losses(batch).values())).sum(),
-        batches_of(recipe, module.input_size),
+        batches_of(recipe),
         seconds,
         groups=[{"params": g["params"], "peak": rate * g["scale"]} for g in groups],
         optimiser=recipe.optimiser.kind,
@@ -58,9 +59,9 @@ def trained(recipe: Recipe, seconds: float) -> tuple[BothHandsModule, int, float
     return module, steps, spent
 
 
-def batches_of(recipe: Recipe, size: int) -> Iterator[dict[str, np.ndarray]]:
+def batches_of(recipe: BothHandsRecipe) -> Iterator[dict[str, np.ndarray]]:
     """Training batches as arrays, without end."""
-    for batch in training_batches(replace(recipe, workers=0), size):
+    for batch in training_batches(replace(recipe, workers=0)):
         yield {name: values.numpy() for name, values in batch.items()}
 
 
@@ -92,11 +93,11 @@ def resnet_losses(capture: Path, steps: int, batch: int) -> list[float]:
     recipe = replace(recipe, workers=0, optimiser=replace(recipe.optimiser, batch=batch))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # no torchvision: from nothing, as the table says
-        module = BOTH_HANDS["internet"](recipe).train()
+        module = module_of(recipe).train()
         module.begin()
     optimiser = module.configure_optimizers()
     totals = []
-    for _, example in zip(range(steps), training_batches(recipe, module.input_size), strict=False):
+    for _, example in zip(range(steps), training_batches(recipe), strict=False):
         loss = torch.stack(list(module.losses(example).values())).sum()
         optimiser.zero_grad()
         loss.backward()
@@ -125,7 +126,7 @@ def main() -> None:
         dataset = open_part(recipe.sources[0], "test", clean=False)
         count = min(options.pictures or len(dataset), len(dataset))
         rows = np.unique(np.linspace(0, len(dataset) - 1, count).astype(int))
-        still = Still(dataset, module.input_size, rows)
+        still = Still(dataset, recipe.crop_size, rows)
         asked = ASKED[recipe.kind]
         for (decoding, root_depth), numbers in zip(
             asked, measured(module, still, asked), strict=True

@@ -26,6 +26,7 @@ from typing import Literal
 
 import numpy as np
 
+from board import Table, Weights
 from knuckle.camera import Camera
 from knuckle.crop import Crop
 from knuckle.data import shards
@@ -37,9 +38,8 @@ from knuckle.pipeline.stages import Stages
 from knuckle.pose import confidence
 from knuckle.pose.duplicates import extent_px
 from knuckle.sample import Sample
+from knuckle.train.streams import shard_paths
 
-#: Shards with such numbers are never trained on (``knuckle.train.streams``).
-_VALIDATION_SHARD = 25
 #: How inexact a tracker's crop is: shift and log of the scale as shares, angle in radians.
 _SHIFT, _LOG_SCALE, _ANGLE = 0.03, 0.06, 0.08
 #: Joints that the teacher of the photographs puts elsewhere.
@@ -104,15 +104,13 @@ class Reliability:
         gaps = np.abs(self.expected - self.actual)
         return float(gaps.mean() if self.kind == "share" else (gaps / self.actual).mean())
 
-    def lines(self) -> list[str]:
-        """Two rows of a Markdown table."""
+    def rows(self) -> list[tuple[str, ...]]:
+        """Two rows of a table."""
         form = "{:.2f}" if self.kind == "share" else "{:.3g}"
+        said = {"expected": (self.expected, f"{self.gap:.3f}"), "actual": (self.actual, "")}
         return [
-            f"| {self.title} | {word} | {' | '.join(form.format(v) for v in values)} | {gap} |"
-            for word, values, gap in (
-                ("expected", self.expected, f"{self.gap:.3f}"),
-                ("actual", self.actual, ""),
-            )
+            (self.title, word, *map(form.format, values), gap)
+            for word, (values, gap) in said.items()
         ]
 
 
@@ -174,16 +172,7 @@ def presence_without_hand(stages: Stages, samples: Iterable[Sample]) -> np.ndarr
 
 def rendered(folder: Path, limit: int) -> list[Sample]:
     """Close-ups of held-back shards, evenly from all of them."""
-    paths = [
-        path
-        for path in sorted(folder.glob("*.tar"))
-        if int(path.stem.rsplit("-", 1)[1]) % _VALIDATION_SHARD == 0
-    ]
-    if not paths:
-        raise FileNotFoundError(
-            f"no held-back shards in {folder}; make them: knuckle data synth crops {folder} "
-            "--count 1000"
-        )
+    paths = shard_paths(folder, "validation")
     each = -(-limit // len(paths))
     return [sample for path in paths for sample in islice(shards.read_shard(path), each)]
 
@@ -251,12 +240,11 @@ def fit(looks: dict[str, Looks]) -> tuple[float, float]:
 
 def table(curves: dict[str, list[Reliability]]) -> str:
     """Markdown: expected and actual in every bin."""
-    bins = " | ".join(str(k) for k in range(1, 11))
-    lines = []
-    for source, of_source in curves.items():
-        lines += [f"\n{source}\n", f"| | bin | {bins} | mean gap |", "|---" * 13 + "|"]
-        lines += [line for curve in of_source for line in curve.lines()]
-    return "\n".join(lines)
+    columns = Table(dict.fromkeys(("", "bin", *map(str, range(1, 11)), "mean gap"), ""))
+    return "\n".join(
+        f"\n{source}\n\n{columns.text(row for curve in of_source for row in curve.rows())}"
+        for source, of_source in curves.items()
+    )
 
 
 def plot(curves: dict[str, list[Reliability]], path: Path) -> None:
@@ -296,8 +284,7 @@ class Calibration:
     """Store of photographs; its part "validation" is held back."""
     handless: Path = Path("runs/data/handless.npz")
     """Store of pictures without hands."""
-    weights: Path | None = None
-    """Folder of networks to use instead of those in the package."""
+    weights: Weights = None
     limit: int = 1000
     """Pictures of each source."""
     plot: Path | None = None

@@ -14,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from board import Table
 from knuckle.data.capture import write_capture
 from knuckle.data.capture_plan import CaptureSettings
 from knuckle.data.check import check
@@ -39,15 +40,16 @@ def main() -> None:
         checked = time.perf_counter()
         size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
     print(f"{options.frames} pictures, {options.cameras} cameras, {workers} processes")
-    print("| | |\n|---|---|")
-    print(f"| written | {(written - started) / 60:.1f} min |")
-    print(
-        f"| per picture and process | {(written - started) * 1000 * workers / len(hands):.0f} ms |"
-    )
-    print(f"| read back, masks and visibility too | {(read - written) / 60:.1f} min |")
-    print(f"| pictures read; of two hands | {len(hands)}; {hands.count(2) / len(hands):.0%} |")
-    print(f"| faults found in {(checked - read) / 60:.1f} min | {len(report.faults)} |")
-    print(f"| room | {size / 1e9:.2f} GB |")
+    each_ms = (written - started) * 1000 * workers / len(hands)
+    rows = {
+        "written": f"{(written - started) / 60:.1f} min",
+        "per picture and process": f"{each_ms:.0f} ms",
+        "read back, masks and visibility too": f"{(read - written) / 60:.1f} min",
+        "pictures read; of two hands": f"{len(hands)}; {hands.count(2) / len(hands):.0%}",
+        f"faults found in {(checked - read) / 60:.1f} min": str(len(report.faults)),
+        "room": f"{size / 1e9:.2f} GB",
+    }
+    print(Table({"": "", " ": ""}).text(rows.items()))
 
 
 if __name__ == "__main__":

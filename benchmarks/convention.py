@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from board import Table
 from knuckle.data import shards
 from knuckle.hand import BONES, FINGERS, JOINT_NAMES, KNUCKLES, N_JOINTS, PARENTS, TIPS, Joint
 from knuckle.metrics import box_side
@@ -139,6 +140,16 @@ def held_out_errors(answers: Answers) -> np.ndarray:
     return errors
 
 
+JOINTS = Table({"joint": "", "as answered": "{:.1%}", "moved": "{:.1%}", "used": ""})
+PHALANGES = Table({
+    "phalanges of the fingers": "",
+    "slope": "{:.2f}",
+    "offset": "{:+.2f}",
+    "error as answered": "{:.2f}",
+    "on the line": "{:.2f}",
+})  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Convention:
     """Fit where MediaPipe's joints are Knuckle's."""
@@ -159,24 +170,21 @@ class Convention:
         moved = (after < (1 - _WORTH_IT) * before) & (after < _SETTLED)
         matrix = fit(answers)
         print(f"{len(answers.said)} hands; median distance as a share of the box\n")
-        print("| joint | as answered | moved | used |\n|---|---|---|---|")
-        for joint, name in enumerate(JOINT_NAMES):
-            used = "yes" if moved[joint] else "no"
-            print(f"| {name} | {before[joint]:.1%} | {after[joint]:.1%} | {used} |")
+        used = ["yes" if each else "no" for each in moved]
+        print(JOINTS.text(zip(JOINT_NAMES, before, after, used, strict=True)))
         print()
         for joint in np.flatnonzero(moved):
             shares = ", ".join(
                 f"Joint.{Joint(k).name}: {matrix[joint, k]:.2f}" for k in neighbours(int(joint))
             )
             print(f"    Joint.{Joint(joint).name}: {{{shares}}},")
-        print("\n| phalanges of the fingers | slope | offset | error as answered | on the line |")
-        print("|---|---|---|---|---|")
+        print(f"\n{PHALANGES.head}")
         for phalanx, name in enumerate(("proximal", "middle", "distal")):
             bones = np.isin(BONES[:, 1], FINGERS[1:, phalanx + 1])
             said, true = answers.said_depth[:, bones], answers.true_depth[:, bones]
             slope, offset = np.polyfit(said.ravel(), true.ravel(), 1)
             plain, left = np.abs(said - true).mean(), np.abs(slope * said + offset - true).mean()
-            print(f"| {name} | {slope:.2f} | {offset:+.2f} | {plain:.2f} | {left:.2f} |")
+            print(PHALANGES.row(name, slope, offset, plain, left))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from board import SHARED, Data, Table, Weights
 from knuckle import metrics
 from knuckle.data import shards
 from knuckle.data.real_hand_3d import RealHand3D
@@ -24,29 +25,31 @@ from knuckle.hand import BONES, FINGERS, Joint
 from knuckle.pipeline import EstimatorSettings
 from knuckle.pipeline.stages import Stages
 from knuckle.sample import Sample
+from knuckle.train.streams import shard_paths
 
 #: How sure the lifter is told to be of true keypoints, px of its crop: as sure as it ever is.
 _SIGMA_PX = 0.5
-#: Shards with such numbers are never trained on (``knuckle.train.streams``).
-_VALIDATION_SHARD = 25
 
 
-HEADER = (
-    "| set | keypoints | hands | MPJPE from middle MCP | the same, turned to the truth "
-    "| PA-MPJPE | lean of the fingers | its bias |\n|---|---|---|---|---|---|---|---|"
-)
+TABLE = Table({
+    "set": "",
+    "keypoints": "",
+    "hands": "{}",
+    "MPJPE from middle MCP": "{:.1f} mm",
+    "the same, turned to the truth": "{:.1f} mm",
+    "PA-MPJPE": "{:.1f} mm",
+    "lean of the fingers": "{:.0f}°",
+    "its bias": "{:+.0f}°",
+})  # fmt: skip
 
 
-def rows(
-    stages: Stages, samples: Iterable[Sample], *, true_2d: bool, see_image: bool = True
-) -> np.ndarray:
+def rows(stages: Stages, samples: Iterable[Sample], *, true_2d: bool) -> np.ndarray:
     """(N, 5) the measures of the table for the first hand of each sample.
 
     Args:
         stages: the networks.
         samples: with true 3D.
         true_2d: in place of the keypoints that are seen, and without the image.
-        see_image: whether the lifter gets what the image shows at the joints.
     """
     measured = []
     for sample in samples:
@@ -60,21 +63,11 @@ def rows(
                 keypoints,
                 points_crop=crop.to_crop(hand.joints_px)[None].astype(np.float32),
                 sigma_crop=np.full_like(keypoints.sigma_crop, _SIGMA_PX),
+                features=np.zeros_like(keypoints.features),
             )
-        if true_2d or not see_image:
-            keypoints = replace(keypoints, features=np.zeros_like(keypoints.features))
         lifted_mm = stages.lifter(keypoints, sample.camera).joints_root_mm[0]
         measured.append(_measures(lifted_mm, hand.joints_mm))
     return np.array(measured)
-
-
-def print_row(name: str, source: str, measured: np.ndarray) -> None:
-    """The means of one set, by what ``rows`` measured."""
-    middle, turned, pa, lean, bias = measured.mean(axis=0)
-    print(
-        f"| {name} | {source} | {len(measured)} | {middle:.1f} mm | {turned:.1f} mm "
-        f"| {pa:.1f} mm | {lean:.0f}° | {bias:+.0f}° |"
-    )
 
 
 def _measures(lifted_mm: np.ndarray, true_mm: np.ndarray) -> tuple[float, ...]:
@@ -106,31 +99,26 @@ def _lean(joints_mm: np.ndarray, seen_at_mm: np.ndarray) -> np.ndarray:
 class Given2D:
     """Measure the lifter with the keypoints that are seen and with the true ones."""
 
-    data: Path = Path("../shared/data")
-    """Folder that holds real_hand_3d."""
+    data: Data = SHARED
     renders: Path = Path("runs/data/plain")
     """Rendered close-ups, from ``knuckle data render plain``."""
     count: int = 500
     """Renders looked at."""
-    weights: Path | None = None
-    """Folder of networks; left out: those of the package."""
+    weights: Weights = None
 
     def run(self) -> None:
         """Print the table."""
         stages = Stages(EstimatorSettings(weights_dir=self.weights))
-        held_out = [
-            path
-            for path in sorted(self.renders.glob("*.tar"))
-            if int(path.stem.rsplit("-", 1)[1]) % _VALIDATION_SHARD == 0
-        ]
+        held_out = shard_paths(self.renders, "validation")
         sets: dict[str, list[Sample]] = {
             "real_hand_3d": list(RealHand3D(self.data / "real_hand_3d")),
             "plain renders": list(islice(shards.read(held_out), self.count)),
         }
-        print(HEADER)
+        print(TABLE.head)
         for name, samples in sets.items():
             for source, true_2d in (("as seen", False), ("true", True)):
-                print_row(name, source, rows(stages, samples, true_2d=true_2d))
+                measured = rows(stages, samples, true_2d=true_2d)
+                print(TABLE.row(name, source, len(measured), *measured.mean(axis=0)))
 
 
 if __name__ == "__main__":

@@ -13,14 +13,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from board import (
+    KNUCKLE,
+    PEER,
+    SHARED,
+    Data,
+    PeerPython,
+    Table,
+    Weights,
+    knuckle_system,
+    mediapipe_system,
+)
 from knuckle.data.photographs import HAND_FREE_HELD_BACK, is_validation
-from peers.process import MediaPipe, MediaPipeSettings
+from peers.process import MediaPipeSettings
 
 #: A hand is found where a box of the answer meets its box by so much (intersection over union).
 _MEETS = 0.3
@@ -43,9 +54,10 @@ class Picture:
 
     image: np.ndarray  # (H, W, 3) uint8 RGB
     boxes_xyxy: np.ndarray  # (N, 4)
+    camera: None = None
 
 
-System = Callable[[Sequence[Picture]], list[Answer]]
+Answering = Callable[[Sequence[Picture]], list[Answer]]
 
 
 def hand_free(data: Path) -> list[Picture]:
@@ -72,35 +84,26 @@ def _read(path: Path) -> np.ndarray:
     return cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
 
 
-def knuckle_system(weights: Path | None, threshold: float | None = None) -> System:
+def knuckle_answers(weights: Path | None, **options: float) -> Answering:
     """Knuckle as its users call it, or with another threshold."""
-    from knuckle import HandEstimator
-
-    options = {} if threshold is None else {"score_threshold": threshold}
-    estimator = HandEstimator(weights_dir=weights, **options)
-
-    def answer(pictures: Sequence[Picture]) -> list[Answer]:
-        found = [estimator(picture.image) for picture in pictures]
-        return [
-            Answer(
-                np.array([hand.box_xyxy for hand in hands]).reshape(-1, 4),
-                np.array([hand.score for hand in hands]),
-            )
-            for hands in found
-        ]
-
-    return answer
+    system = knuckle_system(weights, **options)
+    return lambda pictures: [
+        Answer(
+            np.array([hand.box_xyxy for hand in hands]).reshape(-1, 4),
+            np.array([hand.score for hand in hands]),
+        )
+        for hands in system(pictures)
+    ]
 
 
-def mediapipe_system(python: Path) -> System:
+def mediapipe_answers(python: Path) -> Answering:
     """MediaPipe full, which gives no score for a hand."""
-    peer = MediaPipe(python, MediaPipeSettings(max_hands=8))
+    system = mediapipe_system(python, MediaPipeSettings(max_hands=8))
 
     def answer(pictures: Sequence[Picture]) -> list[Answer]:
-        found = peer.predict([picture.image for picture in pictures])
         boxes = [
             np.array([[*h.joints_px.min(0), *h.joints_px.max(0)] for h in hands]).reshape(-1, 4)
-            for hands in found
+            for hands in system(pictures)
         ]
         return [Answer(of_picture, np.ones(len(of_picture))) for of_picture in boxes]
 
@@ -158,28 +161,27 @@ class Row:
 
     def text(self, name: str) -> str:
         """A line of the table."""
-        return (
-            f"| {name} | {self.per_100:.1f} | {self.pictures:.1%} | {self.recall:.1%} "
-            f"| {self.recall_small:.1%} | {self.precision:.1%} |"
-        )
+        return _table("").row(name, *astuple(self))
 
 
-_HEAD = (
-    "| {} | false hands per 100 hand-free pictures | pictures with one | hands found "
-    "| small ones found | precision over both sets |\n|---|---|---|---|---|---|"
-)
+def _table(of: str) -> Table:
+    return Table({
+        of: "",
+        "false hands per 100 hand-free pictures": "{:.1f}",
+        "pictures with one": "{:.1%}",
+        "hands found": "{:.1%}",
+        "small ones found": "{:.1%}",
+        "precision over both sets": "{:.1%}",
+    })  # fmt: skip
 
 
 @dataclass(frozen=True)
 class HandFree:
     """Count what is taken for a hand and is none, beside the hands that are found."""
 
-    data: Path = Path("../shared/data")
-    """Folder that holds no_hands and photos_finger_count."""
-    mediapipe_python: Path | None = None
-    """Python of an environment with mediapipe==0.10.21 (extra "peers"); left out: Knuckle alone."""
-    weights: Path | None = None
-    """Folder of other networks for Knuckle than those in the package."""
+    data: Data = SHARED
+    mediapipe_python: PeerPython = None
+    weights: Weights = None
     every: int = 1
     """Only each how-manieth picture."""
 
@@ -188,15 +190,15 @@ class HandFree:
         empty, shown = hand_free(self.data)[:: self.every], with_boxes(self.data)[:: self.every]
         hands = sum(len(picture.boxes_xyxy) for picture in shown)
         print(f"{len(empty)} pictures without a hand, {hands} hands in {len(shown)} photographs\n")
-        print(_HEAD.format("system, as it comes"))
-        systems = {"Knuckle": knuckle_system(self.weights)}
+        print(_table("system, as it comes").head)
+        systems = {KNUCKLE: knuckle_answers(self.weights)}
         if self.mediapipe_python is not None:
-            systems["MediaPipe full"] = mediapipe_system(self.mediapipe_python)
+            systems[PEER] = mediapipe_answers(self.mediapipe_python)
         for name, system in systems.items():
             print(Row.of(system(empty), system(shown), shown, 0.0).text(name), flush=True)
-        lowest = knuckle_system(self.weights, threshold=min(_THRESHOLDS))
+        lowest = knuckle_answers(self.weights, score_threshold=min(_THRESHOLDS))
         answers = lowest(empty), lowest(shown)
-        print("\n" + _HEAD.format("`score_threshold`"))
+        print("\n" + _table("`score_threshold`").head)
         for threshold in _THRESHOLDS:
             print(Row.of(*answers, shown, threshold).text(f"{threshold:.1f}"))
 

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from board import Table
+
 #: Of the real training split (Moon et al. 2020).
 IMAGES = 1_361_062
 CAPTURES, CAMERAS, SEQUENCES, STEPS_PER_SEQUENCE = 27, 110, 60, 9
@@ -127,12 +129,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         root, cache = Path(folder) / "set", Path(folder) / "cache"
         size = write_labels(root, options.images)
-        print(f"| opening {options.images:,} records ({size:.2f} GB of JSON) | seconds | peak GB |")
-        print("|---|---|---|")
+        of = f"opening {options.images:,} records ({size:.2f} GB of JSON)"
+        table = Table({of: "", "seconds": "{:.2f}", "peak GB": "{:.2f}"})
+        print(table.head)
         for what in ("first time, from JSON", "again, from the index"):
             got = measure(root, cache)
             assert got["records"] == options.images, got
-            print(f"| {what} | {got['open_s']:.2f} | {got['peak_gb']:.2f} |")
+            print(table.row(what, got["open_s"], got["peak_gb"]))
 
 
 if __name__ == "__main__":

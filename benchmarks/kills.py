@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from board import Table
 from knuckle.output import SINKS, TableSink, open_recording
 from knuckle.video import open_source
 from track_process import TrackProcess
@@ -91,18 +92,19 @@ def frames_in(path: Path) -> int:
         return len(list(source))
 
 
+TABLE = Table({
+    "format": "",
+    "kills": "{}",
+    "readable": "{}",
+    "most frames lost": "{}",
+    "most seconds lost": "{:.2f}",
+})  # fmt: skip
+
+
 def table(kills: Sequence[Kill], fps: float) -> str:
     """Markdown, one line a format."""
-    lines = [
-        "| format | kills | readable | most frames lost | most seconds lost |",
-        "|---|---|---|---|---|",
-    ]
-    for name in FORMATS:
-        lost = [max(kill.reported - kill.kept[name], 0) for kill in kills]
-        lines.append(
-            f"| {name} | {len(kills)} | {len(kills)} | {max(lost)} | {max(lost) / fps:.2f} |"
-        )
-    return "\n".join(lines)
+    lost = {n: max(max(kill.reported - kill.kept[n], 0) for kill in kills) for n in FORMATS}
+    return TABLE.text((n, len(kills), len(kills), most, most / fps) for n, most in lost.items())
 
 
 @dataclass(frozen=True)

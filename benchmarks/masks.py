@@ -16,6 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from board import Table
 from knuckle import HandEstimator, HandPose, metrics
 from knuckle.sample import Sample
 from stress_scenes import stress_bin
@@ -68,15 +69,21 @@ def score(samples: Sequence[Sample], answers: Sequence[Sequence[HandPose]]) -> M
     return MaskScores(n, len(values), float(iou), float(boundary), claims[0] / max(claims[1], 1))
 
 
+TABLE = Table({
+    "axis": "",
+    "bin": "",
+    "found": "",
+    "IoU": "{:.3f}",
+    "boundary F (2 px)": "{:.3f}",
+    "claimed twice": "{:.2%}",
+})  # fmt: skip
+
+
 def table(scores: dict[tuple[str, str], MaskScores]) -> str:
     """Markdown, one line a bin."""
-    lines = ["| axis | bin | found | IoU | boundary F (2 px) | claimed twice |", "|---" * 6 + "|"]
-    lines += [
-        f"| {axis} | {name} | {s.found} of {s.hands} | {s.iou:.3f} | {s.boundary_f:.3f} "
-        f"| {s.twice:.2%} |"
-        for (axis, name), s in scores.items()
-    ]
-    return "\n".join(lines)
+    return TABLE.text(
+        (*key, f"{s.found} of {s.hands}", s.iou, s.boundary_f, s.twice) for key, s in scores.items()
+    )
 
 
 def sheet(samples: Sequence[Sample], answers: Sequence[Sequence[HandPose]]) -> np.ndarray:

@@ -20,6 +20,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from board import Table
 from track_process import TrackProcess
 
 FPS = 30
@@ -101,11 +102,8 @@ class Flatness:
 def table(readings: Sequence[tuple[int, float]], lines: int = 12) -> str:
     """Markdown: some of the readings, evenly spread."""
     shown = sorted(set(np.linspace(0, len(readings) - 1, lines).round().astype(int).tolist()))
-    rows = [(f"{readings[i][0] / FPS / 60:.1f}", f"{readings[i][1]:.1f}") for i in shown]
-    return "\n".join(
-        ["| minute of video | resident, MB |", "|---|---|"]
-        + [f"| {minute} | {held} |" for minute, held in rows]
-    )
+    rows = [(readings[i][0] / FPS / 60, readings[i][1]) for i in shown]
+    return Table({"minute of video": "{:.1f}", "resident, MB": "{:.1f}"}).text(rows)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from board import Table, Weights
 from knuckle import metrics
 from knuckle.data.shards import read_shard, write_shard
 from knuckle.pipeline import EstimatorSettings
@@ -188,11 +189,14 @@ def report_detected(rows: Iterable[tuple[float, float, bool]]) -> None:
         f"tells nothing at {-nothing / per_detected:.2f}.\n"
     )
     both = nothing + per_detected * logit(scores) + per_seen * logit(seen)
-    print("| by | hands missed | others taken for hands |\n|---|---|---|")
-    for name, odds in (("the look", logit(seen)), ("both", both)):
-        print(
-            f"| {name} | {int((truth & (odds < 0)).sum())} | {int((~truth & (odds >= 0)).sum())} |"
+    columns = {"by": "", "hands missed": "{}", "others taken for hands": "{}"}
+    ways = {"the look": logit(seen), "both": both}
+    print(
+        Table(columns).text(
+            (name, (truth & (odds < 0)).sum(), (~truth & (odds >= 0)).sum())
+            for name, odds in ways.items()
         )
+    )
 
 
 def report_second(answers: Sequence[Second]) -> None:
@@ -213,17 +217,14 @@ def report_second(answers: Sequence[Second]) -> None:
         else:
             counts["no second hand"] += 1
         counts["something else believed"] += bool(believed and not answer.shown)
-    print("\n| | scenes |\n|---|---|")
-    for name, count in counts.items():
-        print(f"| {name} | {count} |")
+    print("\n" + Table({"": "", "scenes": "{}"}).text(counts.items()))
 
 
 @dataclass(frozen=True)
 class Odds:
     """Fit the log odds, and say what they decide."""
 
-    weights: Path | None = None
-    """Folder of networks; by default those that ship."""
+    weights: Weights = None
     folder: Path = Path("runs/odds")
     """Where the scenes are kept."""
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from board import Table
 from knuckle.data import shards
 from knuckle.data.datasets import open_dataset
 from knuckle.data.pack import PackSettings, crops_of, pack
@@ -69,11 +70,13 @@ def main() -> None:
         n_loose, loose_rate = rate(loose)
         n_packed, packed_rate = rate(shards.read(paths))
         assert n_loose == n_packed
-        print(f"| {n_packed} hands of {options.pictures} pictures, one core | hands a second |")
-        print("|---|---|")
-        print(f"| loose pictures, cut when read | {loose_rate:.0f} |")
-        print(f"| packed shards | {packed_rate:.0f} |")
-        print(f"| packing, once | {n_packed / packing:.0f} |")
+        rates = {
+            "loose pictures, cut when read": loose_rate,
+            "packed shards": packed_rate,
+            "packing, once": n_packed / packing,
+        }
+        of = f"{n_packed} hands of {options.pictures} pictures, one core"
+        print(Table({of: "", "hands a second": "{:.0f}"}).text(rates.items()))
 
 
 if __name__ == "__main__":

@@ -14,10 +14,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
+from board import (
+    KNUCKLE,
+    SHARED,
+    Data,
+    Hand,
+    PeerPython,
+    System,
+    Table,
+    Weights,
+    knuckle_system,
+    mediapipe_system,
+)
 from knuckle import metrics
 from knuckle.data.interhand26m import InterHand26M, Selection
 from knuckle.data.labelled import LabelledSet
@@ -28,26 +39,15 @@ from knuckle.evaluate import (
     write_predictions,
 )
 from knuckle.evaluate import System as Author
-from knuckle.hand import Joint, Side
+from knuckle.hand import Joint
 from knuckle.sample import HandLabel, Sample
-from peers.process import MediaPipe, MediaPipeSettings
+from peers.process import MediaPipeSettings
 
 #: Photographs with true 3D, by the name of their folder; none was ever trained on.
 SETS: dict[str, Callable[[Path], LabelledSet]] = {
     "real_hand_3d": RealHand3D,  # padded by 64 px of its repeated border
     "interhand26m_sample": lambda root: InterHand26M(root, "test", selection=Selection.official()),
 }
-
-
-class Hand(Protocol):
-    """What is asked of a system's hand; ``knuckle.HandPose`` is one."""
-
-    side: Side
-    joints_px: np.ndarray  # (21, 2)
-    joints_mm: np.ndarray  # (21, 3)
-
-
-System = Callable[[Sequence[Sample]], list[list[Hand]]]
 
 
 @dataclass(frozen=True)
@@ -135,20 +135,6 @@ def _errors(truth: HandLabel, hand: Hand | None) -> tuple[float, ...]:
 # --------------------------------------------------------------------------------------------
 # Systems
 # --------------------------------------------------------------------------------------------
-def knuckle_system(weights: Path | None = None, looks: int = 1) -> System:
-    """Knuckle as its users call it, with the networks of the package or of a folder."""
-    from knuckle import HandEstimator
-
-    estimator = HandEstimator(weights_dir=weights, looks=looks)
-    return lambda samples: [list(estimator(s.image, camera=s.camera)) for s in samples]
-
-
-def mediapipe_system(python: Path, settings: MediaPipeSettings) -> System:
-    """MediaPipe in the environment of ``python``."""
-    peer = MediaPipe(python, settings)
-    return lambda samples: list(map(list, peer.predict([sample.image for sample in samples])))
-
-
 def save(
     path: Path, system: str, samples: Sequence[Sample], answers: Sequence[Sequence[Hand]]
 ) -> None:
@@ -165,44 +151,47 @@ def save(
         ]
         for sample, of_picture in zip(samples, answers, strict=True)
     }
-    intrinsics = "given" if system.startswith("Knuckle") else "assumed"
+    intrinsics = "given" if system.startswith(KNUCKLE) else "assumed"
     write_predictions(path, Predictions(Author(system, "own", intrinsics), hands))
 
 
 # --------------------------------------------------------------------------------------------
 # The table
 # --------------------------------------------------------------------------------------------
+TABLE = Table({
+    "system": "",
+    "hands": "{}",
+    "found": "{:.1%}",
+    "side right": "{:.1%}",
+    "2D, share of box": "{:.2%}",
+    "PA-MPJPE": "{:.2f} mm",
+    "MPJPE from wrist": "{:.1f} mm",
+    "MPJPE from middle MCP": "{:.1f} mm",
+    "absolute, found hands": "{:.0f} mm",
+    "spurious": "{}",
+})  # fmt: skip
+
+
 def table(scores: dict[str, Scores]) -> str:
-    """Markdown, one line a system."""
-    lines = [
-        "| system | hands | found | side right | 2D, share of box | PA-MPJPE | MPJPE from wrist "
-        "| MPJPE from middle MCP | absolute, found hands | spurious |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for name, s in scores.items():
-        absolute = f"{s.absolute_mm:.0f} mm" if name.startswith("Knuckle") else "–"
-        lines.append(
-            f"| {name} | {s.hands} | {s.found:.1%} | {s.side_right:.1%} | {s.keypoints:.2%} "
-            f"| {s.pa_mm:.2f} mm | {s.wrist_mm:.1f} mm | {s.middle_mm:.1f} mm | {absolute} "
-            f"| {s.spurious} |"
-        )
-    return "\n".join(lines)
+    """Markdown, one line a system; a peer's hands have no place in the camera."""
+    return TABLE.text(
+        (name, s.hands, s.found, s.side_right, s.keypoints, s.pa_mm, s.wrist_mm, s.middle_mm,
+         s.absolute_mm if name.startswith(KNUCKLE) else None, s.spurious)
+        for name, s in scores.items()
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class RealHands:
     """Measure Knuckle beside MediaPipe on real photographs with true 3D."""
 
-    data: Path = Path("../shared/data")
-    """Folder that holds real_hand_3d and interhand26m_sample."""
-    mediapipe_python: Path | None = None
-    """Python of an environment with mediapipe==0.10.21 (extra "peers"); left out: Knuckle alone."""
+    data: Data = SHARED
+    mediapipe_python: PeerPython = None
     models: tuple[str, ...] = ("full", "lite")
     """Which of MediaPipe's models."""
     knuckle: bool = True
     """Measure Knuckle."""
-    weights: Path | None = None
-    """Folder of other networks for Knuckle than those in the package."""
+    weights: Weights = None
     predictions: Path | None = None
     """Folder to write each system's answers to, as files that ``knuckle evaluate`` reads."""
 
@@ -223,8 +212,8 @@ class RealHands:
     def _systems(self, max_hands: int) -> dict[str, System]:
         systems: dict[str, System] = {}
         if self.knuckle:
-            systems["Knuckle"] = knuckle_system(self.weights)
-            systems["Knuckle, 4 looks"] = knuckle_system(self.weights, looks=4)
+            systems[KNUCKLE] = knuckle_system(self.weights)
+            systems[f"{KNUCKLE}, 4 looks"] = knuckle_system(self.weights, looks=4)
         if self.mediapipe_python is not None:
             for model in self.models:
                 settings = MediaPipeSettings(model, max_hands)

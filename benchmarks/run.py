@@ -53,19 +53,6 @@ PARTS: dict[str, Sequence[str]] = {
     "Fitting": ("fitting.py",),
     "Smoothing": ("smoothing.py", "--clips", "12"),
     "Two hands": ("two_hands.py",),
-    "Keypoint network": ("choices.py", "network", "--minutes", "2.4"),
-    "Optimisers": ("choices.py", "optimisers", "--minutes", "1.2"),
-    "Ingredients of the renderer": ("choices.py", "ingredients", "--minutes", "0.6"),
-    "Lifters": (
-        "lifters.py",
-        "--seconds",
-        "30",
-        "--crops",
-        "runs/data/crops",
-        "--looks",
-        "runs/data/looks.npz",
-    ),
-    "Shown hands": ("shown.py",),
     "Opening InterHand2.6M": ("interhand_index.py",),
 }
 
@@ -92,7 +79,8 @@ def main() -> int:
             sections[title] = text
         else:
             failed.append(title)
-    PAGE.write_text("\n".join([_INTRODUCTION, *(sections[t] for t in PARTS if t in sections)]))
+    order = dict.fromkeys([*PARTS, *sections])  # those that stand there by hand come last
+    PAGE.write_text("\n".join([_INTRODUCTION, *(sections[t] for t in order if t in sections)]))
     if failed:
         print(f"failed: {', '.join(failed)}; their old tables stay", file=sys.stderr)
     return bool(failed)

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 import knuckle.demo
+from board import Table
 from knuckle import Camera, HandPose, HandTracker, open_source
 from knuckle.hand import bone_lengths
 from knuckle.track.offline import OfflineTrack
@@ -250,9 +251,8 @@ def table(scores: dict[str, Scores]) -> str:
         ]
     for kind in first.lag:
         rows.append((f"lag on a step: {kind}, frames", lambda s, kind=kind: f"{s.lag[kind]:.2f}"))
-    lines = [f"| | {' | '.join(scores)} |", "|---" * (len(scores) + 1) + "|"]
-    lines += [f"| {name} | {' | '.join(map(show, scores.values()))} |" for name, show in rows]
-    return "\n".join(lines)
+    columns = dict.fromkeys(("", *scores), "")
+    return Table(columns).text((name, *map(show, scores.values())) for name, show in rows)
 
 
 def main() -> None:
@@ -266,9 +266,9 @@ def main() -> None:
     seeds = range(options.first_seed, options.first_seed + options.clips)
     if options.noise:
         imitated = noise_of([moving(seed, noise=Noise(bad=0.0, missed=0.0)) for seed in seeds])
-        print("| error | shipped networks | imitated |\n|---|---|---|")
-        for name, size in noise_of(demo_clips()).items():
-            print(f"| {name} | {size:.3g} | {imitated[name]:.3g} |")
+        shipped = noise_of(demo_clips())
+        columns = {"error": "", "shipped networks": "{:.3g}", "imitated": "{:.3g}"}
+        print(Table(columns).text((name, shipped[name], imitated[name]) for name in shipped))
     elif options.demo:
         clips = demo_clips()
         print(table({name: score_clips(do, clips, settled=0) for name, do in METHODS.items()}))

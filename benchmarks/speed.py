@@ -23,6 +23,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from board import KNUCKLE, PEER, PeerPython, Table
 from peers.process import MediaPipe, MediaPipeSettings, PeerTimes
 
 WIDTH, HEIGHT = 1280, 720
@@ -112,24 +113,29 @@ def _megabytes(frames: Sequence[np.ndarray]) -> float:
 # --------------------------------------------------------------------------------------------
 # The table
 # --------------------------------------------------------------------------------------------
+TABLE = Table({
+    "system": "",
+    "a frame with detection, ms": "{:.1f}",
+    "a tracked frame, ms (10th to 90th percentile)": "",
+    "frames tracked": "{:.0%}",
+    "import to first result, s": "{:.2f}",
+    "memory, MB": "{:.0f}",
+})  # fmt: skip
+
+
 def table(runs: dict[str, list[PeerTimes]]) -> str:
     """Markdown, one line a system."""
-    lines = [
-        "| system | a frame with detection, ms | a tracked frame, ms (10th to 90th percentile) "
-        "| frames tracked | import to first result, s | memory, MB |",
-        "|---|---|---|---|---|---|",
-    ]
-    for name, times in runs.items():
-        tracked = [1000 * run.track_s[run.tracked] for run in times if run.tracked.any()]
-        detect = np.median([np.median(1000 * run.detect_s) for run in times])
-        first = np.median([run.first_s for run in times])
-        memory = np.median([run.rss_mb for run in times])
-        share = np.mean([run.tracked.mean() for run in times])
-        lines.append(
-            f"| {name} | {detect:.1f} | {_spread(tracked)} | {share:.0%} | {first:.2f} "
-            f"| {memory:.0f} |"
+    return TABLE.text(
+        (
+            name,
+            np.median([np.median(1000 * run.detect_s) for run in times]),
+            _spread([1000 * run.track_s[run.tracked] for run in times if run.tracked.any()]),
+            np.mean([run.tracked.mean() for run in times]),
+            np.median([run.first_s for run in times]),
+            np.median([run.rss_mb for run in times]),
         )
-    return "\n".join(lines)
+        for name, times in runs.items()
+    )
 
 
 def _spread(runs: list[np.ndarray]) -> str:
@@ -151,8 +157,7 @@ class Speed:
     """Runs of each system."""
     max_hands: int = 1
     """Hands to follow."""
-    mediapipe_python: Path | None = None
-    """Python of an environment with mediapipe==0.10.21 (extra "peers"); left out: Knuckle alone."""
+    mediapipe_python: PeerPython = None
     knuckle: bool = True
     """Time Knuckle."""
 
@@ -161,11 +166,11 @@ class Speed:
         frames = read_720p(self.video, self.frames)
         systems = {}
         if self.knuckle:
-            systems["Knuckle"] = lambda: time_knuckle(frames, self.max_hands)
+            systems[KNUCKLE] = lambda: time_knuckle(frames, self.max_hands)
         if self.mediapipe_python is not None:
             settings = MediaPipeSettings(max_hands=self.max_hands, threads=_processors())
             peer = MediaPipe(self.mediapipe_python, settings)
-            systems["MediaPipe full"] = lambda: peer.measure_times(frames)
+            systems[PEER] = lambda: peer.measure_times(frames)
         runs: dict[str, list[PeerTimes]] = {name: [] for name in systems}
         for _ in range(self.repeats):
             for name, measure in systems.items():

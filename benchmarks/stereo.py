@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from board import KNUCKLE, PEER, RAW, PeerPython, Table, Weights
 from knuckle import HandTracker, metrics, open_source
 from knuckle.camera import Camera, RigidTransform
 from knuckle.hand import BONES, MIDDLE_RAY, N_JOINTS, Joint, bone_lengths
@@ -205,8 +206,8 @@ def follow_with_knuckle(
         px.append(_stack([[h.joints_px for h in hs] for hs in hands], 2))
         mm.append(_stack([[h.joints_mm for h in hs] for hs in hands], 3))
     return {
-        "Knuckle, raw": Follow(np.stack(raw_px), np.stack(raw_mm), absolute=True),
-        "Knuckle": Follow(np.stack(px), np.stack(mm), absolute=True),
+        RAW: Follow(np.stack(raw_px), np.stack(raw_mm), absolute=True),
+        KNUCKLE: Follow(np.stack(px), np.stack(mm), absolute=True),
     }
 
 
@@ -220,7 +221,7 @@ def follow_with_mediapipe(
         hands = peer.track([frame.image for frame in view.frames()[:limit]])
         px.append(_stack([[h.joints_px for h in hs] for hs in hands], 2))
         mm.append(_stack([[h.joints_mm for h in hs] for hs in hands], 3))
-    return {"MediaPipe full": Follow(np.stack(px), np.stack(mm), absolute=False)}
+    return {PEER: Follow(np.stack(px), np.stack(mm), absolute=False)}
 
 
 def _stack(frames: Sequence[Sequence[np.ndarray]], dimensions: int) -> np.ndarray:
@@ -343,36 +344,44 @@ def spread(lengths: np.ndarray) -> float:
 # --------------------------------------------------------------------------------------------
 # Tables
 # --------------------------------------------------------------------------------------------
+AGREEMENT = Table({
+    "system": "",
+    "found": "{:.1%}",
+    "frames with both": "{}",
+    "rays miss, median": "{:.2f} px",
+    "joints out of reach": "{:.1%}",
+    "bones of the triangulated hand, spread": "{:.1%}",
+    "one view's shape on the other's, PA": "{:.2f} mm",
+    "the same, turned by calibration": "{:.1f} mm",
+})  # fmt: skip
+ERRORS = Table({
+    "reference": "",
+    "system": "",
+    "view": "{}",
+    "hands": "{}",
+    "missed": "{}",
+    "PA-MPJPE": "{:.2f} mm",
+    "MPJPE from wrist": "{:.1f} mm",
+    "scale": "{:.3f}",
+    "absolute": "{:.0f} mm",
+    "spread of bones": "{:.1%}",
+})  # fmt: skip
+
+
 def agreement_table(rows: dict[str, Agreement]) -> str:
     """Markdown, one line a system."""
-    lines = [
-        "| system | found | frames with both | rays miss, median | joints out of reach "
-        "| bones of the triangulated hand, spread | one view's shape on the other's, PA "
-        "| the same, turned by calibration |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for name, a in rows.items():
-        lines.append(
-            f"| {name} | {a.found:.1%} | {a.both} | {a.miss_px:.2f} px | {a.outliers:.1%} "
-            f"| {a.bone_spread:.1%} | {a.pa_mm:.2f} mm | {a.turned_mm:.1f} mm |"
-        )
-    return "\n".join(lines)
+    return AGREEMENT.text(
+        (name, a.found, a.both, a.miss_px, a.outliers, a.bone_spread, a.pa_mm, a.turned_mm)
+        for name, a in rows.items()
+    )
 
 
 def error_table(rows: dict[tuple[str, str, int], Errors]) -> str:
     """Markdown, one line a reference, system and view."""
-    lines = [
-        "| reference | system | view | hands | missed | PA-MPJPE | MPJPE from wrist | scale "
-        "| absolute | spread of bones |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for (reference, system, view), e in rows.items():
-        absolute = "–" if np.isnan(e.absolute_mm) else f"{e.absolute_mm:.0f} mm"
-        lines.append(
-            f"| {reference} | {system} | {view} | {e.hands} | {e.missed} | {e.pa_mm:.2f} mm "
-            f"| {e.wrist_mm:.1f} mm | {e.scale:.3f} | {absolute} | {e.bone_spread:.1%} |"
-        )
-    return "\n".join(lines)
+    return ERRORS.text(
+        (*key, e.hands, e.missed, e.pa_mm, e.wrist_mm, e.scale, e.absolute_mm, e.bone_spread)
+        for key, e in rows.items()
+    )
 
 
 @dataclass(frozen=True)
@@ -381,10 +390,8 @@ class Stereo:
 
     data: Path = Path("../shared/data/stereo_video")
     """Folder with the two videos and their calibration."""
-    weights: Path | None = None
-    """Folder of networks to measure instead of those in the package."""
-    mediapipe_python: Path | None = None
-    """Python of an environment with mediapipe==0.10.21; left out: only Knuckle's own reference."""
+    weights: Weights = None
+    mediapipe_python: PeerPython = None
     square_mm: float = 40.0
     """Size of the calibration's checkerboard squares (estimated: it was never written down)."""
     limit: int | None = None
@@ -394,10 +401,10 @@ class Stereo:
         """Measure and print."""
         views = [View.read(self.data, number, self.square_mm) for number in (0, 1)]
         systems = follow_with_knuckle(views, self.weights, limit=self.limit)
-        sources = {"Knuckle's 2D": systems["Knuckle, raw"].joints_px}
+        sources = {"Knuckle's 2D": systems[RAW].joints_px}
         if self.mediapipe_python is not None:
             systems |= follow_with_mediapipe(views, self.mediapipe_python, limit=self.limit)
-            sources["MediaPipe's 2D"] = systems["MediaPipe full"].joints_px
+            sources["MediaPipe's 2D"] = systems[PEER].joints_px
             sources["mean of both"] = np.mean(list(sources.values()), axis=0)
         print(agreement_table({name: agreement(views, s) for name, s in systems.items()}))
         references = {n: Triangulated.from_keypoints(views, p) for n, p in sources.items()}

@@ -21,11 +21,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from board import KNUCKLE, PEER, Hand, PeerPython, Table, knuckle_system
 from knuckle.draw import caption, sheet
 from knuckle.hand import Side
 from knuckle.sample import Sample
 from peers.process import MediaPipe, MediaPipeSettings, PeerHand
-from real_hands import Hand, System, errors_of
+from real_hands import errors_of
 from stress_scenes import AXES, bin_path, render, stress_bin
 
 #: Columns of ``real_hands.errors_of`` that are shown.
@@ -73,14 +74,6 @@ Results = dict[str, dict[str, dict[str, Errors]]]
 # --- systems -------------------------------------------------------------------------------------
 
 
-def knuckle_system(weights: Path | None, max_hands: int) -> System:
-    """Knuckle as its users call it, with the networks that ship or others."""
-    from knuckle import HandEstimator
-
-    estimator = HandEstimator(weights_dir=weights, max_hands=max_hands)
-    return lambda samples: [list(estimator(s.image, camera=s.camera)) for s in samples]
-
-
 def remembered(peer: MediaPipe, samples: Sequence[Sample], path: Path) -> list[list[PeerHand]]:
     """A peer's answers, asked for once: it does not change."""
     if not path.exists():
@@ -107,26 +100,23 @@ def remembered(peer: MediaPipe, samples: Sequence[Sample], path: Path) -> list[l
 
 def table(results: Results) -> str:
     """Markdown: a line a bin, in each cell all systems."""
-    names = " / ".join(results)
-    lines = [
-        f"Cells: {names}\n",
-        "| axis | bin | found | side right | 2D, share of box | PA-MPJPE, mm "
-        "| MPJPE from middle MCP, mm |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    shown = {
+        "found": (FOUND, "{:.0%}"),
+        "side right": (SIDE, "{:.0%}"),
+        "2D, share of box": (KEYPOINTS, "{:.1%}"),
+        "PA-MPJPE, mm": (PA, "{:.1f}"),
+        "MPJPE from middle MCP, mm": (MIDDLE, "{:.1f}"),
+    }
     first = next(iter(results.values()))
-    for axis, bins in first.items():
-        for name in bins:
-            means = [system[axis][name].means for system in results.values()]
-            cells = [
-                " / ".join(form.format(mean[column]) for mean in means)
-                for column, form in (
-                    (FOUND, "{:.0%}"), (SIDE, "{:.0%}"), (KEYPOINTS, "{:.1%}"), (PA, "{:.1f}"),
-                    (MIDDLE, "{:.1f}"),
-                )
-            ]  # fmt: skip
-            lines.append("| " + " | ".join([axis, name, *cells]) + " |")
-    return "\n".join(lines)
+    rows = [
+        (axis, name, *(" / ".join(form.format(system[axis][name].means[column])
+                                  for system in results.values())
+                       for column, form in shown.values()))
+        for axis, bins in first.items()
+        for name in bins
+    ]  # fmt: skip
+    columns = dict.fromkeys(("axis", "bin", *shown), "")
+    return f"Cells: {' / '.join(results)}\n\n{Table(columns).text(rows)}"
 
 
 def tone_ratio(bins: dict[str, Errors], found_only: bool = False) -> tuple[float, float, float]:
@@ -188,8 +178,7 @@ def picture(scene: int, columns: int = 10, size: tuple[int, int] = (160, 120)) -
 class Stress:
     """Measure Knuckle beside MediaPipe on the stress set."""
 
-    mediapipe_python: Path | None = None
-    """Python of an environment with mediapipe==0.10.21 (extra "peers"); left out: Knuckle alone."""
+    mediapipe_python: PeerPython = None
     weights: tuple[Path, ...] = ()
     """Folders of networks to measure instead of those in the package."""
     axes: tuple[str, ...] = tuple(AXES)
@@ -222,12 +211,12 @@ class Stress:
         asked = max_hands if axis in BOTH_HANDS else 1
         answers: dict[str, Sequence[Sequence[Hand]]] = {}
         for weights in self.weights or (None,):
-            label = "Knuckle" if len(self.weights) < 2 else str(weights)
-            answers[label] = knuckle_system(weights, max_hands)(samples)
+            label = KNUCKLE if len(self.weights) < 2 else str(weights)
+            answers[label] = knuckle_system(weights, max_hands=max_hands)(samples)
         if self.mediapipe_python is not None:
             peer = MediaPipe(self.mediapipe_python, MediaPipeSettings("full", max_hands))
             path = bin_path(axis, name, self.count, self.folder).with_suffix(".mediapipe-full.npz")
-            answers["MediaPipe full"] = remembered(peer, samples, path)
+            answers[PEER] = remembered(peer, samples, path)
         return {system: Errors.of(samples, given, asked) for system, given in answers.items()}
 
 

@@ -29,6 +29,7 @@ from pathlib import Path
 
 import numpy as np
 
+from board import Table
 from knuckle import HandEstimator, metrics
 from knuckle.camera import Camera
 from knuckle.crop import Crop
@@ -222,6 +223,18 @@ WAYS: dict[str, Way] = {
 # --- the table -----------------------------------------------------------------------------------
 
 
+TABLE = Table({
+    "looks at": "",
+    "pairs": "{}",
+    "way": "",
+    "MRRPE, mm": "{:.1f}",
+    "median": "{:.1f}",
+    "MPJPE, mm": "{:.2f}",
+    "PA-MPJPE, mm": "{:.2f}",
+    "absolute, mm": "{:.1f}",
+})  # fmt: skip
+
+
 def rows(name: str, stages: Stages, looks: Sequence[Look]) -> Iterator[str]:
     """Lines of the table, one a way."""
     if not looks:
@@ -230,14 +243,9 @@ def rows(name: str, stages: Stages, looks: Sequence[Look]) -> Iterator[str]:
     for label, way in WAYS.items():
         found = np.array([way(stages, look) for look in looks])
         errors = metrics.mrrpe(found[:, 1, 0], found[:, 0, 0], true[:, 1, 0], true[:, 0, 0])
-        cells = [
-            f"{errors.mean():.1f}",
-            f"{np.median(errors):.1f}",
-            f"{metrics.mpjpe(found, true).mean():.2f}",
-            f"{metrics.pa_mpjpe(found, true).mean():.2f}",
-            f"{metrics.absolute_error(found, true).mean():.1f}",
-        ]
-        yield f"| {name} | {len(looks)} | {label} | " + " | ".join(cells) + " |"
+        measures = (metrics.mpjpe, metrics.pa_mpjpe, metrics.absolute_error)
+        means = (measure(found, true).mean() for measure in measures)
+        yield TABLE.row(name, len(looks), label, errors.mean(), np.median(errors), *means)
 
 
 def milliseconds(stages: Stages, looks: Sequence[Look]) -> float:
@@ -274,10 +282,7 @@ def main() -> None:
     if stages.pair_stage is None:
         parser.error("these networks have no pair.onnx; train it: knuckle train recipes/pair.toml")
     estimator = HandEstimator(weights_dir=options.weights, threads=1, max_hands=2)
-    print(
-        "| looks at | pairs | way | MRRPE, mm | median | MPJPE, mm | PA-MPJPE, mm | absolute, mm |"
-    )
-    print("|---" * 8 + "|", flush=True)
+    print(TABLE.head, flush=True)
 
     def show(name: str, looks: Sequence[Look]) -> None:
         for line in rows(name, stages, looks):

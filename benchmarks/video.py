@@ -19,15 +19,15 @@ from pathlib import Path
 
 import numpy as np
 
+import tracks
+from board import KNUCKLE, PEER, RAW, PeerPython, Table, Weights
 from knuckle import HandTracker
-from knuckle.evaluate import tracks
-from knuckle.evaluate.tracks import NO_ID, Answer, Trace
 from knuckle.hand import Joint
 from peers.process import MediaPipe, MediaPipeSettings
 from speed import read_720p, time_knuckle
+from tracks import NO_ID, Answer, Trace
 from video_scenes import CROSSING, RETURNING, STILL, STORIES, Clip, load
 
-FILTERED, RAW, PEER = "Knuckle", "Knuckle, raw", "MediaPipe full"
 MAX_HANDS = 2
 #: What the hand does in each jump of the story "steps".
 STEPS = ("across", "nearer", "fingers", "turned", "all at once")
@@ -49,7 +49,7 @@ def ask_knuckle(clip: Clip, weights_dir: Path | None) -> dict[str, Answers]:
     tracker = HandTracker(max_hands=MAX_HANDS, weights_dir=weights_dir)
     hands = [tracker(frame) for frame in clip.frames]
     return {
-        FILTERED: [[Answer(h.side, h.joints_px, h.joints_mm, h.track_id) for h in hs]
+        KNUCKLE: [[Answer(h.side, h.joints_px, h.joints_mm, h.track_id) for h in hs]
                    for hs in hands],
         RAW: [[Answer(h.raw.side, h.raw.joints_px, h.raw.joints_mm, h.track_id) for h in hs]
               for hs in hands],
@@ -161,107 +161,123 @@ def _bone_spread(trace: Trace) -> np.ndarray:
 # --- tables --------------------------------------------------------------------------------------
 
 
+IDENTITY = Table({
+    "system": "",
+    "stories": "",
+    "id switches / 1,000 frames": "{:.1f}",
+    "side flips / 1,000": "{:.1f}",
+    "wrong side": "{:.1%}",
+    "missed": "{:.1%}",
+    "spurious / 1,000": "{:.1f}",
+})  # fmt: skip
+ACCURACY = Table({
+    "system": "",
+    "MPJPE from wrist": "{:.1f} mm",
+    "absolute": "{:.0f} mm",
+    "acceleration error from wrist": "{:.2f} mm/frame²",
+    "acceleration error, absolute": "{:.2f} mm/frame²",
+    "tremble of a still hand, from wrist": "{:.3f} mm/frame²",
+    "tremble, absolute": "{:.3f} mm/frame²",
+    "lag in motion": "{:.2f} frames",
+    "spread of bones in a track": "{:.2%}",
+    "returning hand found after, frames": "",
+})  # fmt: skip
+STORY = Table({
+    "story": "",
+    "system": "",
+    "missed": "{:.1%}",
+    "spurious": "{}",
+    "id switches": "{}",
+    "side flips": "{}",
+    "wrong side": "{:.1%}",
+    "MPJPE from wrist": "{:.1f} mm",
+    "absolute": "{:.0f} mm",
+})  # fmt: skip
+SPEED = Table({"system": "", "two hands, 720p, median": "{:.0f} fps", "slowest run": "{:.0f} fps"})
+
+
 def identity_table(results: dict[str, Results]) -> str:
     """Who is who, per 1,000 frames."""
-    lines = [
-        "| system | stories | id switches / 1,000 frames | side flips / 1,000 | wrong side "
-        "| missed | spurious / 1,000 |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for name, r in results.items():
-        for title, stories in {"crossing set": CROSSING, "all": tuple(STORIES)}.items():
-            switches = r.per_thousand(tracks.id_switches, stories)
-            spurious = r.per_thousand(lambda trace: trace.spurious, stories)
-            lines.append(
-                f"| {name} | {title} | {_cell(switches if r.identified else np.nan, '.1f')} "
-                f"| {_cell(r.per_thousand(tracks.side_flips, stories), '.1f')} "
-                f"| {_cell(r.mean(_wrong_side, stories), '.1%')} "
-                f"| {_cell(r.mean(_missed, stories), '.1%')} | {_cell(spurious, '.1f')} |"
-            )
-    return "\n".join(lines)
+    return IDENTITY.text(
+        (
+            name,
+            title,
+            r.per_thousand(tracks.id_switches, stories) if r.identified else None,
+            r.per_thousand(tracks.side_flips, stories),
+            r.mean(_wrong_side, stories),
+            r.mean(_missed, stories),
+            r.per_thousand(lambda trace: trace.spurious, stories),
+        )
+        for name, r in results.items()
+        for title, stories in {"crossing set": CROSSING, "all": tuple(STORIES)}.items()
+    )
 
 
 def accuracy_table(results: dict[str, Results]) -> str:
     """Error, steadiness and lag."""
     moving = [name for name in STORIES if name not in (*STILL, "steps")]
-    lines = [
-        "| system | MPJPE from wrist | absolute | acceleration error from wrist "
-        "| acceleration error, absolute | tremble of a still hand, from wrist "
-        "| tremble, absolute | lag in motion | spread of bones in a track | returning hand found "
-        "after, frames |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for name, r in results.items():
-        waits = f"{np.mean(r.waits):.1f}, at most {max(r.waits)}" if r.waits else "–"
-        placed = np.nan if not r.identified else 1.0  # only what has a place in the camera
-        cells = [
-            _cell(r.mean(tracks.wrist_errors, moving), ".1f", " mm"),
-            _cell(placed * r.mean(tracks.absolute_errors, moving), ".0f", " mm"),
-            _cell(r.mean(_relative_acceleration, moving), ".2f", " mm/frame²"),
-            _cell(placed * r.mean(_absolute_acceleration, moving), ".2f", " mm/frame²"),
-            _cell(r.jitter(Joint.WRIST), ".3f", " mm/frame²"),
-            _cell(placed * r.jitter(None), ".3f", " mm/frame²"),
-            _cell(r.motion_lag(), ".2f", " frames"),
-            _cell(r.mean(_bone_spread, STORIES), ".2%"),
-            waits,
-        ]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+
+    def row(name: str, r: Results) -> tuple[object, ...]:
+        placed = 1.0 if r.identified else np.nan  # only what has a place in the camera
+        return (
+            name,
+            r.mean(tracks.wrist_errors, moving),
+            placed * r.mean(tracks.absolute_errors, moving),
+            r.mean(_relative_acceleration, moving),
+            placed * r.mean(_absolute_acceleration, moving),
+            r.jitter(Joint.WRIST),
+            placed * r.jitter(None),
+            r.motion_lag(),
+            r.mean(_bone_spread, STORIES),
+            f"{np.mean(r.waits):.1f}, at most {max(r.waits)}" if r.waits else None,
+        )
+
+    return ACCURACY.text(row(name, r) for name, r in results.items())
 
 
 def step_table(results: dict[str, Results]) -> str:
     """Frames of delay, step by step."""
-    lines = [f"| lag on a step, frames | {' | '.join(STEPS)} |", "|---" * (len(STEPS) + 1) + "|"]
-    for name, r in results.items():
+
+    def row(name: str, r: Results) -> tuple[object, ...]:
         lags = dict(zip(STEPS, r.step_lags(), strict=False))
         unseen = () if r.identified else MOVES_ONLY
-        cells = [_cell(np.nan if s in unseen else lags.get(s, np.nan), ".2f") for s in STEPS]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        return (name, *(None if s in unseen else lags.get(s) for s in STEPS))
+
+    columns = {"lag on a step, frames": "", **dict.fromkeys(STEPS, "{:.2f}")}
+    return Table(columns).text(row(name, r) for name, r in results.items())
 
 
 def story_table(results: dict[str, Results]) -> str:
     """Every story: what was missed, mixed up and wrong."""
-    lines = [
-        "| story | system | missed | spurious | id switches | side flips | wrong side "
-        "| MPJPE from wrist | absolute |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for story in STORIES:
-        for name, r in results.items():
-            for trace in r.over((story,)):
-                absolute = r.mean(tracks.absolute_errors, (story,))
-                lines.append(
-                    f"| {story} | {name} | {_missed(trace).mean():.1%} | {trace.spurious} "
-                    f"| {tracks.id_switches(trace) if r.identified else '–'} "
-                    f"| {tracks.side_flips(trace)} | {r.mean(_wrong_side, (story,)):.1%} "
-                    f"| {tracks.wrist_errors(trace).mean():.1f} mm "
-                    f"| {_cell(absolute if r.identified else np.nan, '.0f', ' mm')} |"
-                )
-    return "\n".join(lines)
-
-
-def _cell(value: float, form: str, unit: str = "") -> str:
-    """A number with its unit, or a dash where there is none."""
-    return "–" if np.isnan(value) else f"{value:{form}}{unit}"
+    return STORY.text(
+        (
+            story,
+            name,
+            _missed(trace).mean(),
+            trace.spurious,
+            tracks.id_switches(trace) if r.identified else None,
+            tracks.side_flips(trace),
+            r.mean(_wrong_side, (story,)),
+            tracks.wrist_errors(trace).mean(),
+            r.mean(tracks.absolute_errors, (story,)) if r.identified else None,
+        )
+        for story in STORIES
+        for name, r in results.items()
+        for trace in r.over((story,))
+    )
 
 
 def speed_table(fps: dict[str, list[float]]) -> str:
     """Frames a second with two hands, median of the runs."""
-    lines = ["| system | two hands, 720p, median | slowest run |", "|---|---|---|"]
-    for name, runs in fps.items():
-        lines.append(f"| {name} | {np.median(runs):.0f} fps | {min(runs):.0f} fps |")
-    return "\n".join(lines)
+    return SPEED.text((name, np.median(runs), min(runs)) for name, runs in fps.items())
 
 
 @dataclass(frozen=True)
 class Video:
     """Measure tracking on rendered videos."""
 
-    mediapipe_python: Path | None = None
-    """Python of an environment with mediapipe==0.10.21; left out: Knuckle alone."""
-    weights: Path | None = None
-    """Folder of networks to measure instead of those in the package."""
+    mediapipe_python: PeerPython = None
+    weights: Weights = None
     only: tuple[str, ...] = ()
     """These stories; none: all."""
     speed_repeats: int = 5
@@ -278,8 +294,8 @@ class Video:
             for system, given in answers.items():
                 traces.setdefault(system, {})[story] = tracks.follow(clip.truth, given)
         results = {system: Results(of_stories) for system, of_stories in traces.items()}
-        frames = sum(len(trace.found) for trace in results[FILTERED].traces.values())
-        print(f"{len(results[FILTERED].traces)} rendered clips, {frames} frames, 640 x 480, 30 fps")
+        frames = sum(len(trace.found) for trace in results[KNUCKLE].traces.values())
+        print(f"{len(results[KNUCKLE].traces)} rendered clips, {frames} frames, 640 x 480, 30 fps")
         for table in (identity_table, accuracy_table, step_table, story_table):
             print(f"\n{table(results)}")
         if self.speed_repeats:
@@ -290,7 +306,7 @@ class Video:
         frames = read_720p(load("touching").path, 120)
         runs: dict[str, list[float]] = {}
         for _ in range(self.speed_repeats):
-            runs.setdefault(FILTERED, []).append(_fps(time_knuckle(frames, MAX_HANDS).track_s))
+            runs.setdefault(KNUCKLE, []).append(_fps(time_knuckle(frames, MAX_HANDS).track_s))
             if self.mediapipe_python is not None:
                 peer = MediaPipe(self.mediapipe_python, MediaPipeSettings(max_hands=MAX_HANDS))
                 runs.setdefault(PEER, []).append(_fps(peer.measure_times(frames).track_s))

@@ -22,7 +22,6 @@ import numpy as np
 
 from knuckle import open_source
 from knuckle.camera import Camera
-from knuckle.evaluate.tracks import Presence, TrueVideo
 from knuckle.hand import Side
 from knuckle.render import props
 from knuckle.render.backgrounds import Backgrounds, window
@@ -38,6 +37,7 @@ from knuckle.render.shading import linear_from_srgb
 from knuckle.render.stage import ClothMaterial, Lights, Mesh
 from knuckle.results import Frame
 from knuckle.sample import Sample
+from tracks import Presence, TrueVideo
 
 #: To be counted up when filming changes: clips of an older edition are not used any more.
 EDITION = 2

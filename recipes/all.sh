@@ -13,7 +13,7 @@ mkdir -p "$data"
 
 # Photographs: a teacher's labels, pictures without a hand, and the features to start from.
 make .venv-peers/done
-$peers src/knuckle/data/teacher.py "$photographs" "$data/labels.json" --pass quick
+$peers tools/teacher.py "$photographs" "$data/labels.json" --pass quick
 $knuckle data pack-photographs "$data/labels.json" "$photographs" "$data"
 $python -m knuckle.data.hand_free "$photographs/no_hands" "$data/hand_free.npz"
 $python -m knuckle.data.shown "$data/crops.npz" "$data/shown.npz"

@@ -1,7 +1,7 @@
 """An exported file gives torch's numbers, says what it is, and does not exist if it is wrong."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 
 import numpy as np
 import onnx
@@ -13,30 +13,39 @@ from knuckle import export as exporting
 from knuckle.export import export
 from knuckle.modelcard import ModelCard
 from knuckle.models.detector import DetectorSettings
-from knuckle.models.keypoints import KeypointNetwork, KeypointSettings
+from knuckle.models.keypoints import KeypointSettings
 from knuckle.models.lifter import LifterSettings
-from knuckle.train.modules import MODULES
-from knuckle.train.recipe import OptimiserSettings, Recipe, SourceSettings
+from knuckle.models.pair import PairSettings
+from knuckle.stages import STAGES
+from knuckle.stages.contract import Stage, numbers, tensors
+from knuckle.train.exportable import Exportable
+from knuckle.train.kind import kind_named, module_of
+from knuckle.train.recipe import OptimiserSettings
 from knuckle.train.weights import averaged, load_weights, part_of
 
-SMALL = Recipe(
-    kind="keypoints",
-    name="small",
-    version="test",
-    sources=(SourceSettings(shards="nowhere"),),
-    keypoints=KeypointSettings("imagenet", 64, (16, 16, 16), feature_size=8),
-    detector=DetectorSettings("imagenet", 96, width=16),
-    lifter=LifterSettings(feature_size=8, width=16, whole_width=64),
-    optimiser=OptimiserSettings(minutes=1.0),
-)
+NETWORKS = {
+    "keypoints": KeypointSettings("imagenet", 64, (16, 16, 16), feature_size=8),
+    "detector": DetectorSettings("imagenet", 96, width=16),
+    "lifter": LifterSettings(feature_size=8, width=16, whole_width=64),
+    "pair": PairSettings(32),
+}
+
+
+def small(kind, **changes):
+    """A recipe of a kind with small networks."""
+    recipe = kind_named(kind).recipe
+    own = {item.name for item in fields(recipe)}
+    sizes = {name: size for name, size in NETWORKS.items() if name in own}
+    optimiser = OptimiserSettings(minutes=1.0)
+    return recipe(name="small", version="test", optimiser=optimiser, **(sizes | changes))
 
 
 def save_run(folder, kind):
     torch.manual_seed(1)
-    recipe = replace(SMALL, kind=kind)
+    recipe = small(kind)
     folder.mkdir()
     (folder / "recipe.json").write_text(json.dumps(asdict(recipe)))
-    state = MODULES[kind](recipe).state_dict()
+    state = module_of(recipe).state_dict()
     # As after training: no two parameters are the same.
     trained = {name: value + 0.01 * torch.randn_like(value) for name, value in state.items()}
     torch.save({name: value.half() for name, value in trained.items()}, folder / "weights.pt")
@@ -49,7 +58,6 @@ def save_run(folder, kind):
         ("detector", {"detector.onnx"}),
         ("keypoints", {"keypoints.onnx", "lifter.onnx"}),
         ("lifter", {"lifter.onnx"}),
-        ("temporal", {"temporal.onnx"}),
         ("pair", {"pair.onnx"}),
     ],
 )
@@ -63,11 +71,15 @@ def test_every_kind_exports_and_names_itself(tmp_path, kind, files):
         assert card.version == "test"
 
 
+def exported_of(recipe, network):
+    return kind_named(recipe.kind).networks[network](recipe)
+
+
 def test_padding_is_folded_into_the_convolutions(tmp_path):
     """Where more is padded after than before; ``compare`` holds the numbers."""
-    recipe = replace(SMALL, keypoints=replace(SMALL.keypoints, backbone="landmark"))
-    state = KeypointNetwork(recipe.keypoints).state_dict()
-    exporting.write(exporting._keypoints(recipe, state), tmp_path / "keypoints.onnx")
+    network = replace(NETWORKS["keypoints"], backbone="landmark")
+    model = exported_of(small("keypoints", keypoints=network), "keypoints")
+    exporting.write(model, tmp_path / "keypoints.onnx")
     nodes = onnx.load(str(tmp_path / "keypoints.onnx")).graph.node
     padded = {node.output[0] for node in nodes if node.op_type == "Pad"}
     assert not [node for node in nodes if node.op_type == "Conv" and node.input[0] in padded]
@@ -92,7 +104,7 @@ def test_half_precision_halves_the_file_and_keeps_the_answer(tmp_path):
     assert half.stat().st_size < 0.7 * full.stat().st_size
 
 
-@pytest.mark.parametrize("kind", ["detector", "keypoints", "lifter", "temporal"])
+@pytest.mark.parametrize("kind", ["detector", "keypoints", "lifter", "pair"])
 def test_an_exported_file_can_be_trained_further(tmp_path, kind):
     run = save_run(tmp_path / "run", kind)
     expected = load_weights(run / "weights.pt")
@@ -121,8 +133,8 @@ def test_weights_are_averaged_with_those_that_the_run_started_from(tmp_path):
 )
 def test_weights_that_cannot_be_averaged_are_refused(tmp_path, share, width, says):
     run = save_run(tmp_path / "run", "lifter")
-    other = replace(SMALL, kind="lifter", lifter=replace(SMALL.lifter, width=width))
-    state = {name: v.float() for name, v in MODULES["lifter"](other).state_dict().items()}
+    other = small("lifter", lifter=replace(NETWORKS["lifter"], width=width))
+    state = {name: v.float() for name, v in module_of(other).state_dict().items()}
     with pytest.raises(ValueError, match=says):
         averaged(part_of(load_weights(run / "weights.pt"), "lifter"),
                  part_of(state, "lifter"), share)  # fmt: skip
@@ -138,31 +150,50 @@ def test_a_file_that_disagrees_with_torch_is_not_written(tmp_path, monkeypatch):
 def test_comparison_notices_other_weights(tmp_path):
     (path,) = export(save_run(tmp_path / "run", "lifter"), tmp_path / "out")
     torch.manual_seed(2)
-    state = MODULES["lifter"](replace(SMALL, kind="lifter")).state_dict()
-    own = {name.removeprefix("lifter."): value for name, value in state.items()}
-    assert exporting.compare(exporting._lifter(SMALL, own), path) > exporting.TOLERANCE
+    assert exporting.compare(exported_of(small("lifter"), "lifter"), path) > exporting.TOLERANCE
 
 
 @pytest.mark.parametrize(("said", "in_file", "agree"), [(1e-5, 1.1e-5, True), (0.5, 0.51, False)])
-def test_a_presence_of_nearly_nothing_is_no_scale(tmp_path, said, in_file, agree):
+def test_a_presence_of_nearly_nothing_is_no_scale(tmp_path, monkeypatch, said, in_file, agree):
     """Sure that noise is no hand, a network differs from itself in the last digits of almost 0."""
 
-    class Presence(torch.nn.Module):
+    class Presence(Stage):
+        INPUTS = tensors(x=numbers(1))
+        OUTPUTS = tensors(presence=numbers(1))
+
+    class Sure(torch.nn.Module):
         def __init__(self, value):
             super().__init__()
             self.value = torch.nn.Parameter(torch.tensor([value]))
 
-        def forward(self, x):
-            return (x * 0 + self.value,)
-
     def exportable(value):
-        card = ModelCard("keypoints", "test", 64, (0, 0, 0), (1, 1, 1), units="px", recipe="small")
-        inputs = {"x": torch.zeros(1, 1)}
-        return exporting.Exportable(Presence(value), card, inputs, ("presence",))
+        card = ModelCard("presence", "test")
+        answer = lambda network, x: {"presence": x * 0 + network.value}  # noqa: E731
+        return Exportable(card, Sure(value), answer, {"x": torch.zeros(1, 1)})
 
+    monkeypatch.setitem(STAGES, "presence", Presence)
     exporting.write(exportable(in_file), path := tmp_path / "presence.onnx")
     worst = exporting.compare(exportable(said), path)
     assert (worst < exporting.TOLERANCE) == agree
+
+
+def test_what_a_stage_does_not_say_is_not_exported(tmp_path):
+    model = exported_of(small("lifter"), "lifter")
+    more = replace(model, answer=lambda *_, **asked: model.answer(*_, **asked) | {"mood": 1})
+    with pytest.raises(ValueError, match=r"disagree about the outputs mood; the stage says joints"):
+        exporting.write(more, tmp_path / "lifter.onnx")
+    other = replace(model, card=replace(model.card, feature_size=9))
+    with pytest.raises(ValueError, match=r"input features must be float32 \(\*, 21, 9\), found"):
+        exporting.write(other, tmp_path / "lifter.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_runs_of_earlier_versions_are_exported(tmp_path):
+    """They kept the settings of a kind of network that is no more."""
+    run = save_run(tmp_path / "run", "lifter")
+    values = json.loads((run / "recipe.json").read_text()) | {"temporal": {"width": 128}}
+    (run / "recipe.json").write_text(json.dumps(values))
+    assert [path.name for path in export(run, tmp_path / "out")] == ["lifter.onnx"]
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):

@@ -29,10 +29,11 @@ from fakes import CAMERA, FakeTracker
 from knuckle.data.shards import read_shard, write_shard
 from knuckle.output import OutputError, RunInfo
 from knuckle.output.overlay import OverlaySink
-from knuckle.pose import KeypointEstimator
 from knuckle.results import Frame
-from knuckle.runtime import Network, _session_options
 from knuckle.sample import Sample
+from knuckle.stages import Network
+from knuckle.stages.keypoints import KeypointEstimator
+from knuckle.stages.network import _session_options
 from knuckle.two_pass import refuse_pipe
 from knuckle.video import SourceError, SourceNotFoundError, SourceUnreadableError, open_source
 from knuckle.video.seek import PicturesByTime

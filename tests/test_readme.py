@@ -20,7 +20,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 README = REPOSITORY / "README.md"
 PAGES = [
     README,
-    *sorted((REPOSITORY / "docs").glob("*.md")),
+    # The scripts of closed questions are in the commits that the page names.
+    *sorted(page for page in (REPOSITORY / "docs").glob("*.md") if page.name != "closed.md"),
     *sorted((REPOSITORY / "examples").glob("*.md")),
 ]
 CLIP = REPOSITORY / "src/knuckle/demo/hands.mp4"

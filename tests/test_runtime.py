@@ -8,8 +8,7 @@ import pytest
 from onnx.helper import set_model_props
 
 from dot_world import DotNetworks
-from knuckle.modelcard import KINDS
-from knuckle.runtime import Network, weights_folder
+from knuckle.stages import Network, needed, weights_folder
 
 
 @pytest.fixture
@@ -20,7 +19,7 @@ def keypoints_file(dot_weights: Path, tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", needed())
 def test_networks_say_what_they_are(dot_weights: Path, kind: str) -> None:
     network = Network(dot_weights / f"{kind}.onnx", kind)
     assert network.card == DotNetworks().card(kind)

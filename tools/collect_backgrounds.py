@@ -163,9 +163,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path, help="folder for the pictures")
     parser.add_argument("--photographs", type=Path, help="folder with the labelled data sets")
-    parser.add_argument(
-        "--labels", type=Path, help="their labels, as knuckle.data.teacher writes them"
-    )
+    parser.add_argument("--labels", type=Path, help="their labels, as tools/teacher.py writes them")
     arguments = parser.parse_args()
     if (arguments.photographs is None) != (arguments.labels is None):
         parser.error("--photographs and --labels belong together: give both or neither")

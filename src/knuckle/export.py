@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +17,10 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from knuckle.crop import MARGIN
 from knuckle.errors import InputError
-from knuckle.hand import N_JOINTS
-from knuckle.modelcard import ModelCard
-from knuckle.models import efficientnet_lite as lite
-from knuckle.models.both import BothHands
-from knuckle.models.detector import Detector
-from knuckle.models.internet import InterNet, decoded, depth_of, joints_of
-from knuckle.models.keypoints import KeypointNetwork
-from knuckle.models.lifter import Lifter
-from knuckle.models.pair import Pair
-from knuckle.models.temporal import Temporal, TemporalState
+from knuckle.stages import STAGES
+from knuckle.train.exportable import Exportable
+from knuckle.train.kind import kind_named
 from knuckle.train.recipe import Recipe
 from knuckle.train.weights import HALF_SUFFIX, averaged, load_weights, part_of
 
@@ -40,120 +31,20 @@ TOLERANCE = 2e-3
 _LEAST_SCALE = 1e-2
 
 
-@dataclass(frozen=True)
-class Exportable:
-    """A network as the runtime calls it.
+class _Graph(nn.Module):
+    """A network as its stage asks it: the inputs in order, the outputs in order."""
 
-    Attributes:
-        module: takes the inputs in order, gives the outputs in order.
-        card: its metadata.
-        inputs: names and one random example each, batch first.
-        outputs: names.
-        free: axes besides the batch that may have any length, by input or output.
-    """
-
-    module: nn.Module
-    card: ModelCard
-    inputs: dict[str, Tensor]
-    outputs: Sequence[str]
-    free: dict[str, dict[int, str]] = field(default_factory=dict)
-
-
-class _DetectorGraph(nn.Module):
-    def __init__(self, network: Detector) -> None:
+    def __init__(self, model: Exportable) -> None:
         super().__init__()
-        self.network = network
+        self.network = model.network
+        self.answer, self.inputs = model.answer, tuple(model.inputs)
+        self.outputs = outputs_of(model)
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        out = self.network(image)
-        return torch.cat([out.peak_logit.sigmoid(), out.geometry], dim=1), out.mask_logit.sigmoid()
-
-
-class _KeypointGraph(nn.Module):
-    def __init__(self, network: KeypointNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, crop: Tensor) -> tuple[Tensor, ...]:
-        out = self.network(crop)
-        return (
-            out.keypoints_px,
-            out.log_sigma_px.exp(),
-            out.visible_logit.sigmoid(),
-            out.presence_logit.sigmoid(),
-            out.right_logit.sigmoid(),
-            out.mask_logit.sigmoid(),
-            out.features,
-            torch.cat([out.neighbour_logit.sigmoid()[:, None], out.neighbour], dim=1),
-        )
-
-
-class _LifterGraph(nn.Module):
-    def __init__(self, network: Lifter) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, rays: Tensor, sigma: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
-        out = self.network(rays, sigma, features)
-        return out.joints_mm, out.log_sigma_mm.exp()
-
-
-class _TemporalGraph(nn.Module):
-    def __init__(self, network: Temporal) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(
-        self,
-        joints_mm: Tensor,
-        sigma_mm: Tensor,
-        rays: Tensor,
-        sigma: Tensor,
-        dt_s: Tensor,
-        last_mm: Tensor,
-        velocity_mm_s: Tensor,
-        memory: Tensor,
-    ) -> tuple[Tensor, ...]:
-        state = TemporalState(last_mm, velocity_mm_s, memory)
-        out = self.network(joints_mm, sigma_mm, rays, sigma, dt_s, state)
-        return out.state.joints_mm, out.log_sigma_mm.exp(), *out.state[1:]
-
-
-class _PairGraph(nn.Module):
-    def __init__(self, network: Pair) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(
-        self, joints_mm: Tensor, sigma_mm: Tensor, rays: Tensor, sigma: Tensor
-    ) -> tuple[Tensor, ...]:
-        out = self.network(joints_mm, sigma_mm, rays, sigma)
-        return out.apart_mm, out.log_sigma_mm.exp()
-
-
-class _InterNetGraph(nn.Module):
-    def __init__(self, network: InterNet) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, crop: Tensor) -> tuple[Tensor, ...]:
-        settings = self.network.settings
-        out = self.network(crop)
-        points, depth = joints_of(decoded(out.volumes, settings, "soft"), settings)
-        there = out.there_logit.sigmoid()
-        return points, depth - depth[..., :1], depth_of(out.root_cells, settings), there
-
-
-class _BothGraph(nn.Module):
-    def __init__(self, network: BothHands) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, crop: Tensor, view_from_crop: Tensor) -> tuple[Tensor, ...]:
-        out = self.network(crop, view_from_crop)
-        sigma = out.log_sigma_px.exp(), out.log_sigma_mm.exp()
-        there = out.there_logit.sigmoid()
-        return out.keypoints_px, sigma[0], out.joints_mm, sigma[1], out.root_mm, there
+    def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
+        """What the network answers."""
+        asked = dict(zip(self.inputs, values, strict=True))
+        said = self.answer(self.network, **asked)
+        return tuple(said[name] for name in self.outputs)
 
 
 def export(
@@ -181,52 +72,55 @@ def export(
     state = load_weights(run / "weights.pt")
     out.mkdir(parents=True, exist_ok=True)
     paths = []
-    for kind, build in _BUILDERS.items():
-        own = part_of(state, kind)
-        if own and earlier is not None:
-            own = averaged(own, part_of(load_weights(earlier / f"{kind}.onnx"), kind), share)
-        if own:
-            path = out / f"{kind}.onnx"
-            model = build(recipe, own)
-            if recipe.license:
-                card = dataclasses.replace(model.card, license=recipe.license)
-                model = dataclasses.replace(model, card=card)
-            write(model, path, half=half)
-            paths.append(path)
+    for kind, exported in kind_named(recipe.kind).networks.items():
+        weights = part_of(state, kind)
+        if earlier is not None:
+            before = part_of(load_weights(earlier / f"{kind}.onnx"), kind)
+            weights = averaged(weights, before, share)
+        model = exported(recipe)
+        model.network.load_state_dict(weights)
+        if recipe.license:
+            card = dataclasses.replace(model.card, license=recipe.license)
+            model = dataclasses.replace(model, card=card)
+        write(model, out / f"{kind}.onnx", half=half)
+        paths.append(out / f"{kind}.onnx")
     return paths
 
 
 def write(model: Exportable, path: Path, *, half: bool = True) -> None:
-    """Write one network and compare it with torch."""
-    model.module.eval()
+    """Write one network and compare it with torch.
+
+    Raises:
+        ValueError: it does not keep to what its stage says, or the file differs from torch.
+    """
+    model.network.eval()
     if half:
-        _round_to_half(model.module)
+        _round_to_half(model.network)
+    graph, stage = _Graph(model), STAGES[model.card.kind]
+    specs = {**stage.INPUTS, **stage.OUTPUTS}
     partial = path.with_suffix(".partial")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer warns about every constant shape
         torch.onnx.export(
-            model.module,
+            graph,
             tuple(model.inputs.values()),
             str(partial),
-            input_names=list(model.inputs),
-            output_names=list(model.outputs),
-            dynamic_axes={
-                name: {0: "n"} | model.free.get(name, {})
-                for name in (*model.inputs, *model.outputs)
-            },
+            input_names=list(graph.inputs),
+            output_names=list(graph.outputs),
+            dynamic_axes={name: specs[name].axes for name in (*graph.inputs, *graph.outputs)},
             opset_version=OPSET,
             # Every parameter keeps its name and shape: the file can be trained further
             # (``train.weights.load_weights``), and ONNX Runtime folds constants when it loads.
             do_constant_folding=False,
             dynamo=False,
         )
-    graph = onnx.load(str(partial))
-    _fold_padding(graph)
+    file = onnx.load(str(partial))
+    _fold_padding(file)
     if half:
-        _store_in_half(graph)
-    onnx.helper.set_model_props(graph, model.card.to_metadata())
-    onnx.checker.check_model(graph)
-    onnx.save(graph, str(partial))
+        _store_in_half(file)
+    onnx.helper.set_model_props(file, model.card.to_metadata())
+    onnx.checker.check_model(file)
+    onnx.save(file, str(partial))
     worst = compare(model, partial)
     if worst > TOLERANCE:
         partial.unlink()
@@ -243,12 +137,12 @@ def compare(model: Exportable, path: Path) -> float:
     Runs one sample and three at once, so that a batch axis frozen by tracing shows.
     """
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    worst = 0.0
+    graph, worst = _Graph(model), 0.0
     for count in (1, 3):
         inputs = {name: _batch_of(value, count) for name, value in model.inputs.items()}
         with torch.no_grad():
-            expected = model.module(*inputs.values())
-        got = session.run(list(model.outputs), {k: v.numpy() for k, v in inputs.items()})
+            expected = graph(*inputs.values())
+        got = session.run(list(graph.outputs), {k: v.numpy() for k, v in inputs.items()})
         for theirs, ours in zip(got, expected, strict=True):
             if theirs.shape != tuple(ours.shape):
                 raise InputError(f"{path.name}: shape {theirs.shape}, expected {ours.shape}")
@@ -257,130 +151,33 @@ def compare(model: Exportable, path: Path) -> float:
     return worst
 
 
-def _detector(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
-    network = Detector(recipe.detector)
-    network.load_state_dict(state)
-    size = recipe.detector.input_size
-    shape = lite.ARCHITECTURES[recipe.detector.backbone]
-    card = ModelCard(
-        "detector", recipe.version, size, shape.mean, shape.std, units="px", recipe=recipe.name
-    )
-    image = torch.randint(0, 256, (1, size, size, 3), dtype=torch.uint8)
-    # Frames are not square: the runtime leaves out most of the bars beside them.
-    free = {
-        "image": {1: "height", 2: "width"},
-        "maps": {2: "map_height", 3: "map_width"},
-        "mask": {2: "mask_height", 3: "mask_width"},
-    }
-    return Exportable(_DetectorGraph(network), card, {"image": image}, ("maps", "mask"), free)
+def outputs_of(model: Exportable) -> tuple[str, ...]:
+    """What a network says, in the order of its stage.
 
-
-def _keypoints(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
-    network = KeypointNetwork(recipe.keypoints)
-    network.load_state_dict(state)
-    size, features = recipe.keypoints.input_size, recipe.keypoints.feature_size
-    shape = lite.ARCHITECTURES[recipe.keypoints.backbone]
-    card = ModelCard(
-        "keypoints",
-        recipe.version,
-        size,
-        shape.mean,
-        shape.std,
-        units="px",
-        feature_size=features,
-        recipe=recipe.name,
-        extra={"margin": MARGIN},
-    )
-    crop = torch.randint(0, 256, (1, size, size, 3), dtype=torch.uint8)
-    outputs = (
-        "keypoints_px", "sigma_px", "visible", "presence", "right", "mask", "features", "neighbour",
-    )  # fmt: skip
-    return Exportable(_KeypointGraph(network), card, {"crop": crop}, outputs)
-
-
-def _lifter(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
-    network = Lifter(recipe.lifter)
-    network.load_state_dict(state)
-    features = recipe.lifter.feature_size
-    card = ModelCard("lifter", recipe.version, feature_size=features, recipe=recipe.name)
-    inputs = {
-        "rays": torch.randn(1, N_JOINTS, 2) * 0.1,
-        "sigma": torch.rand(1, N_JOINTS) * 0.01 + 0.001,
-        "features": torch.randn(1, N_JOINTS, features),
-    }
-    return Exportable(_LifterGraph(network), card, inputs, ("joints_mm", "sigma_mm"))
-
-
-def _temporal(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
-    network = Temporal(recipe.temporal)
-    network.load_state_dict(state)
-    width = recipe.temporal.width
-    card = ModelCard("temporal", recipe.version, recipe=recipe.name, extra={"memory": width})
-    inputs = {
-        "joints_mm": torch.randn(1, N_JOINTS, 3) * 50,
-        "sigma_mm": torch.rand(1, N_JOINTS) * 10 + 1,
-        "rays": torch.randn(1, N_JOINTS, 2) * 0.1,
-        "sigma": torch.rand(1, N_JOINTS) * 0.01 + 0.001,
-        "dt_s": torch.full((1, 1), 1 / 30),
-        "last_mm": torch.randn(1, N_JOINTS, 3) * 50,
-        "velocity_mm_s": torch.randn(1, N_JOINTS, 3) * 100,
-        "memory": torch.tanh(torch.randn(1, width)),
-    }
-    outputs = ("refined_mm", "refined_sigma_mm", "next_velocity_mm_s", "next_memory")
-    return Exportable(_TemporalGraph(network), card, inputs, outputs)
-
-
-def _pair(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
-    network = Pair(recipe.pair)
-    network.load_state_dict(state)
-    card = ModelCard("pair", recipe.version, recipe=recipe.name)
-    joints = torch.randn(1, 2, N_JOINTS, 3) * 50
-    ahead = joints + torch.tensor([[[0.0, 0.0, 600.0]], [[80.0, 0.0, 640.0]]])
-    inputs = {
-        "joints_mm": joints,
-        "sigma_mm": torch.rand(1, 2, N_JOINTS) * 10 + 1,
-        "rays": ahead[..., :2] / ahead[..., 2:],
-        "sigma": torch.rand(1, 2, N_JOINTS) * 0.01 + 0.001,
-    }
-    outputs = ("apart_mm", "apart_sigma_mm")
-    return Exportable(_PairGraph(network), card, inputs, outputs)
-
-
-def _internet(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
-    network = InterNet(recipe.internet)
-    network.load_state_dict(state)
-    size = recipe.internet.input_size
-    card = ModelCard("internet", recipe.version, size, recipe=recipe.name)
-    crop = torch.randint(0, 256, (1, size, size, 3), dtype=torch.uint8)
-    outputs = ("keypoints_px", "depth_mm", "root_mm", "there")
-    return Exportable(_InterNetGraph(network), card, {"crop": crop}, outputs)
-
-
-def _both(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
-    network = BothHands(recipe.both)
-    network.load_state_dict(state)
-    size = recipe.both.input_size
-    shape = lite.ARCHITECTURES[recipe.both.backbone]
-    card = ModelCard("both", recipe.version, size, shape.mean, shape.std, recipe=recipe.name)
-    # The comparison rolls the rows of examples: whichever is last must not divide by nothing.
-    view = torch.tensor([[1e-4, 0.0, 1.0], [0.0, 1e-4, 1.0], [5e-5, 5e-5, 1.0]])
-    inputs = {
-        "crop": torch.randint(0, 256, (1, size, size, 3), dtype=torch.uint8),
-        "view_from_crop": view[None],
-    }
-    outputs = ("keypoints_px", "sigma_px", "joints_mm", "sigma_mm", "root_mm", "there")
-    return Exportable(_BothGraph(network), card, inputs, outputs)
-
-
-_BUILDERS: dict[str, Callable[[Recipe, dict[str, Tensor]], Exportable]] = {
-    "detector": _detector,
-    "keypoints": _keypoints,
-    "lifter": _lifter,
-    "temporal": _temporal,
-    "pair": _pair,
-    "internet": _internet,
-    "both": _both,
-}
+    Raises:
+        ValueError: inputs or outputs are not those that the stage says.
+    """
+    stage = STAGES[model.card.kind]
+    with torch.no_grad():
+        said = model.answer(model.network, **model.inputs)
+    for role, specs, values, optional in (
+        ("input", stage.INPUTS, model.inputs, frozenset[str]()),
+        ("output", stage.OUTPUTS, said, stage.OPTIONAL),
+    ):
+        differ = sorted((set(values) ^ set(specs)) - optional)
+        if differ:
+            raise InputError(
+                f"{model.card.kind}: its stage and its network disagree about the {role}s "
+                f"{', '.join(differ)}; the stage says {', '.join(specs)}"
+            )
+        for name, value in values.items():
+            wanted, found = specs[name].of(model.card), value.numpy()
+            if not wanted.takes(found):
+                raise InputError(
+                    f"{model.card.kind}: {role} {name} must be {wanted}, found {found.dtype} "
+                    f"{found.shape}"
+                )
+    return tuple(name for name in stage.OUTPUTS if name in said)
 
 
 def _batch_of(value: Tensor, count: int) -> Tensor:

@@ -1,6 +1,6 @@
 """What a network file says about itself: the one contract between training and runtime.
 
-``export`` writes a ``ModelCard`` into the metadata of the ONNX file; ``runtime`` reads it back and
+``export`` writes a ``ModelCard`` into the metadata of the ONNX file; ``stages`` reads it back and
 refuses a file that it would misread.
 """
 
@@ -16,9 +16,6 @@ from knuckle.hand import JOINT_NAMES
 
 #: Raised when inputs, outputs or their meaning change; the runtime reads only its own.
 FORMAT = 1
-KINDS = ("detector", "keypoints", "lifter")
-#: Networks that the pipeline can do without.
-OPTIONAL_KINDS = ("temporal", "pair", "internet", "both")
 #: Of weights that learnt from nothing that asks for another.
 OWN_LICENSE = "Apache-2.0"
 _PREFIX = "knuckle."
@@ -29,8 +26,7 @@ class ModelCard:
     """Preprocessing, meaning and origin of one network.
 
     Attributes:
-        kind: ``detector``, ``keypoints``, ``lifter``, ``temporal`` or ``pair``; ``internet`` and
-            ``both`` see both hands in one crop and are for evaluation, not for the pipeline.
+        kind: of the stage that it is for, such as ``keypoints``.
         version: version of the weights, such as ``2026.11.22``.
         input_size: side of the square input, px (0 for the lifter, which sees no image).
         mean, std: per RGB channel, on 0..255: the network's input is (image - mean) / std.
@@ -57,9 +53,6 @@ class ModelCard:
     format: int = FORMAT
 
     def __post_init__(self) -> None:
-        kinds = KINDS + OPTIONAL_KINDS
-        if self.kind not in kinds:
-            raise InputError(f"kind must be one of {', '.join(kinds)}, got {self.kind!r}")
         if self.format != FORMAT:
             raise InputError(
                 f"this model has format {self.format}, this Knuckle reads format {FORMAT}; "

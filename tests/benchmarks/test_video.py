@@ -8,10 +8,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
+import tracks
 import video
 import video_scenes
-from knuckle.evaluate import tracks
-from knuckle.evaluate.tracks import Answer, Presence
+from tracks import Answer, Presence
 from video_scenes import CAMERA, CROSSING, RETURNING, STILL, STORIES, Clip, Rest, Story, load
 
 

@@ -19,7 +19,7 @@ from knuckle.data import shards
 from knuckle.data.datasets import open_dataset
 from knuckle.evaluate import predictions_from_truth, write_predictions
 from knuckle.hand import JOINT_NAMES
-from knuckle.runtime import read_card
+from knuckle.stages import read_card
 from miniatures import InterHandScene, write_folder, write_interhand
 
 CAMERA = Camera(300.0, 310.0, 155.0, 122.0)
@@ -36,7 +36,7 @@ def package_weights(dot_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The networks of ``dot_world``, as if the package came with them."""
     package = Path("package").resolve()
     shutil.copytree(dot_weights, package / "weights")
-    monkeypatch.setattr("knuckle.runtime.resources.files", lambda name: package)
+    monkeypatch.setattr("knuckle.stages.network.resources.files", lambda name: package)
     return package / "weights"
 
 

@@ -9,8 +9,8 @@ import pytest
 from dot_world import blank, paint, true_hand, turn
 from knuckle.camera import Camera
 from knuckle.crop import Crop
-from knuckle.detect import Detector
-from knuckle.runtime import Network, weights_folder
+from knuckle.stages import Network, weights_folder
+from knuckle.stages.detector import Detector
 from knuckle.video import open_source
 
 

@@ -15,8 +15,8 @@ from knuckle.camera import Camera
 from knuckle.data.datasets import DATASETS
 from knuckle.data.shards import read_shard, write_shard
 from knuckle.output import SINKS, open_recording
-from knuckle.runtime import Network, weights_folder
 from knuckle.sample import HandLabel, Sample
+from knuckle.stages import Network, weights_folder
 from knuckle.train.recipe import Recipe
 from knuckle.video import open_source
 from miniatures import MINIATURES

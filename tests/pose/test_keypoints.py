@@ -13,9 +13,11 @@ from knuckle.camera import Camera
 from knuckle.codec import HeatmapCodec
 from knuckle.crop import Crop
 from knuckle.hand import Side, other_side
-from knuckle.pose import KeypointEstimator, Keypoints, Lifter
-from knuckle.runtime import Network
+from knuckle.pose import Keypoints
 from knuckle.sample import HandLabel, Sample
+from knuckle.stages import Network
+from knuckle.stages.keypoints import KeypointEstimator
+from knuckle.stages.lifter import Lifter
 from knuckle.train.examples import crop_example
 from knuckle.train.recipe import AugmentSettings
 

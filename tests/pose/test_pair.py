@@ -13,12 +13,12 @@ from knuckle.crop import Crop, CropView
 from knuckle.export import export
 from knuckle.hand import N_JOINTS
 from knuckle.models.pair import PairSettings
-from knuckle.pose import Keypoints, PairStage
+from knuckle.pose import Keypoints
 from knuckle.pose.pair import find_couples, place_couples
 from knuckle.pose.placement import Evidence, fuse, place
-from knuckle.runtime import Network
-from knuckle.train.modules import PairModule
-from knuckle.train.recipe import Recipe
+from knuckle.stages import Network
+from knuckle.stages.pair import PairStage
+from knuckle.train.kinds.pair import PairModule, PairRecipe
 
 CAMERA = Camera(700.0, 700.0, 319.5, 239.5)
 MIRROR = np.array([-1.0, 1.0, 1.0])
@@ -36,7 +36,7 @@ def network_of(module, folder):
 
 def new_module():
     torch.manual_seed(0)
-    return PairModule(Recipe("pair", "t", version="1", pair=PairSettings(32)))
+    return PairModule(PairRecipe(name="t", version="1", pair=PairSettings(32)))
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,11 @@ from dot_world import of_mean_proportions, true_hand, turn
 from knuckle.camera import Camera
 from knuckle.hand import bone_lengths
 from knuckle.results import HandPose
-from knuckle.track import offline
-from knuckle.track.offline import OfflineSettings, OfflineTrack, Stiffness
+from knuckle.track import offline, two_sided
+from knuckle.track.offline import OfflineTrack
 from knuckle.track.one_euro import OneEuroSettings
 from knuckle.track.smoothing import OneEuroSmoother, SmoothingSettings
+from knuckle.track.two_sided import OfflineSettings, Stiffness
 
 CAMERA = Camera(600, 600, 320, 240)
 NONE = Stiffness(np.inf, 0.0, 1.0)
@@ -229,5 +230,5 @@ def test_the_banded_solver_solves(seed: int, frames: int) -> None:
     for t in range(frames):  # the diagonal blocks are symmetric themselves
         matrix[t * n : t * n + n, t * n : t * n + n] = blocks[0][t]
     right = rng.normal(0, 1, (frames, n))
-    solution = offline._solve(*blocks, right)
+    solution = two_sided._solve(*blocks, right)
     np.testing.assert_allclose((matrix @ solution.ravel()), right.ravel(), atol=1e-9)

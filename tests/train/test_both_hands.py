@@ -17,11 +17,10 @@ from knuckle.export import export
 from knuckle.hand import SIDES
 from knuckle.models.both import BothOutput, BothSettings
 from knuckle.models.internet import InterNetOutput, InterNetSettings, cells_of, volumes_of
-from knuckle.runtime import read_card
+from knuckle.stages import read_card
+from knuckle.train.answers import Tally, both_answers, internet_answers
 from knuckle.train.both_hands import BothHandsTraining
-from knuckle.train.kinds import BOTH_HANDS
-from knuckle.train.kinds.answers import Tally, both_answers, internet_answers
-from knuckle.train.kinds.captures import (
+from knuckle.train.captures import (
     Still,
     crop_of,
     example_of,
@@ -30,7 +29,8 @@ from knuckle.train.kinds.captures import (
     varied,
     with_data,
 )
-from knuckle.train.recipe import OptimiserSettings, Recipe, SourceSettings
+from knuckle.train.kind import kind_named, module_of
+from knuckle.train.recipe import OptimiserSettings, SourceSettings
 from knuckle.train.run import train
 
 INTERNET = InterNetSettings("lite", input_size=64, map_size=16, width=8, hidden=8)
@@ -45,20 +45,17 @@ def capture(tmp_path_factory):
 
 
 def small(kind, capture, **changes):
-    return replace(
-        Recipe(
-            kind=kind,
-            name=kind,
-            workers=0,
-            threads=1,
-            sources=(SourceSettings(capture=str(capture)),),
-            internet=INTERNET,
-            both=BothSettings("imagenet", 64, (16, 16, 16), feature_size=4, width=32, blocks=1),
-            both_hands=BothHandsTraining(validate_pictures=2),
-            optimiser=OptimiserSettings(minutes=0.02, batch=2),
-        ),
+    both = BothSettings("imagenet", 64, (16, 16, 16), feature_size=4, width=32, blocks=1)
+    return kind_named(kind).recipe(**{
+        "name": kind,
+        "workers": 0,
+        "threads": 1,
+        "sources": (SourceSettings(capture=str(capture)),),
+        kind if kind == "internet" else "both": INTERNET if kind == "internet" else both,
+        "both_hands": BothHandsTraining(validate_pictures=2),
+        "optimiser": OptimiserSettings(minutes=0.02, batch=2),
         **changes,
-    )
+    })  # fmt: skip
 
 
 def batch_of(capture, size=128):
@@ -182,8 +179,8 @@ def test_a_handful_of_crops_is_learnt(capture, kind):
     optimiser = replace(recipe.optimiser, rate=rate, batch=4)
     recipe = replace(recipe, both_hands=still, optimiser=optimiser)
     torch.manual_seed(0)
-    module = BOTH_HANDS[kind](recipe).train()
-    batch = next(iter(training_batches(recipe, module.input_size)))
+    module = module_of(recipe).train()
+    batch = next(iter(training_batches(recipe)))
     optimiser, totals = module.configure_optimizers(), []
     for _ in range(15):
         loss = torch.stack(list(module.losses(batch).values())).sum()
@@ -197,7 +194,7 @@ def test_a_handful_of_crops_is_learnt(capture, kind):
 def test_rates_fall_by_epochs_as_published(capture):
     training = BothHandsTraining(epochs=20, drops=(15, 17))
     recipe = small("internet", capture, both_hands=training)
-    module = BOTH_HANDS["internet"](recipe)
+    module = module_of(recipe)
     rates = [module.rate(epoch / 20) / recipe.optimiser.rate for epoch in (0, 14, 15, 17, 19)]
     assert rates == pytest.approx([1, 1, 0.1, 0.01, 0.01])
 
@@ -242,9 +239,9 @@ def test_what_is_missing_is_said_in_a_sentence(capture, tmp_path):
     (lone / "images").symlink_to(capture / "images")
     (lone / "annotations/test").symlink_to(capture / "annotations/test")
     with pytest.raises(ValueError, match=r"has no split train.*--split 70/15/15"):
-        training_batches(with_data(recipe, lone, None), 64)
+        training_batches(with_data(recipe, lone, None))
     with pytest.raises(ValueError, match="learns from captures"):
-        training_batches(replace(recipe, sources=(SourceSettings(shards="x"),)), 64)
+        training_batches(replace(recipe, sources=(SourceSettings(shards="x"),)))
 
 
 def test_an_interrupted_run_ends_as_every_verb_does(capture, tmp_path, monkeypatch):

@@ -9,9 +9,9 @@ from knuckle.models.lifter import Lifter, LifterSettings
 from knuckle.models.pair import PairSettings
 from knuckle.render.hand_model import HandModel
 from knuckle.train import pairs, poses
-from knuckle.train.modules import PairModule
-from knuckle.train.recipe import OptimiserSettings, Recipe
-from knuckle.train.streams import training_loader
+from knuckle.train.kind import training_batches
+from knuckle.train.kinds.pair import PairModule, PairRecipe
+from knuckle.train.recipe import OptimiserSettings
 
 N = 48
 MIRROR = np.array([-1.0, 1.0, 1.0])
@@ -109,7 +109,7 @@ def test_the_mirrored_pair_asks_the_same_questions(drawn):
 def test_a_few_steps_bring_hands_nearer_to_their_place(rows):
     torch.manual_seed(0)
     batch = {key: torch.from_numpy(np.ascontiguousarray(v)).float() for key, v in rows.items()}
-    module = PairModule(Recipe("pair", "t", pair=PairSettings(64)))
+    module = PairModule(PairRecipe(name="t", pair=PairSettings(64)))
     before = {key: float(value.detach()) for key, value in module.scores(batch).items()}
     assert before["mm"] == pytest.approx(before["alone_mm"], rel=1e-4)
     optimiser = torch.optim.AdamW(module.parameters(), lr=3e-3)
@@ -123,16 +123,15 @@ def test_a_few_steps_bring_hands_nearer_to_their_place(rows):
 
 
 def test_the_stream_yields_new_pairs(monkeypatch):
-    monkeypatch.setattr("knuckle.train.streams.poses.PoseBank", lambda rng: _small_bank(rng))
-    recipe = Recipe(
-        "pair",
-        "t",
+    monkeypatch.setattr("knuckle.train.kinds.pair.poses.PoseBank", lambda rng: _small_bank(rng))
+    recipe = PairRecipe(
+        name="t",
         workers=0,
         start_lifter="src/knuckle/weights/lifter.onnx",
         pair=PairSettings(stock=16),
         optimiser=OptimiserSettings(batch=32),
     )
-    stream = iter(training_loader(recipe))
+    stream = iter(training_batches(recipe))
     first, second = next(stream), next(stream)
     assert first["lifted_mm"].shape == (32, 2, 21, 3)
     assert not np.allclose(first["apart_mm"], second["apart_mm"])
@@ -140,7 +139,7 @@ def test_the_stream_yields_new_pairs(monkeypatch):
 
 def test_without_a_lifter_there_is_nothing_to_follow():
     with pytest.raises(ValueError, match="the pair stage follows a lifter"):
-        next(iter(training_loader(Recipe("pair", "t", workers=0))))
+        next(iter(training_batches(PairRecipe(name="t", workers=0))))
 
 
 _small = poses.PoseBank

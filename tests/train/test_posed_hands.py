@@ -15,13 +15,13 @@ from knuckle.models.lifter import LifterSettings
 from knuckle.render.hand_model import HandModel
 from knuckle.render.poses import RANGES_DEG, sample_poses
 from knuckle.train import poses
+from knuckle.train.kind import module_of, training_batches, validation_batches
+from knuckle.train.kinds.keypoints import KeypointRecipe
+from knuckle.train.kinds.lifter import LifterRecipe
 from knuckle.train.looks import KEYS, gather
-from knuckle.train.modules import MODULES
-from knuckle.train.recipe import AugmentSettings, OptimiserSettings, Recipe, SourceSettings
-from knuckle.train.streams import training_loader, validation_loaders
+from knuckle.train.recipe import AugmentSettings, OptimiserSettings, SourceSettings
 
-RECIPE = Recipe(
-    kind="lifter",
+RECIPE = LifterRecipe(
     name="posed",
     lifter=LifterSettings(feature_size=8, width=16, whole_width=64),
     optimiser=OptimiserSettings(minutes=0.01, batch=16),
@@ -97,14 +97,14 @@ def looks_of(folder, counts=(64, 8)):
 def test_a_batch_holds_posed_hands_and_looks_by_their_shares(tmp_path):
     source = SourceSettings(looks=str(looks_of(tmp_path)), share=0.25)
     recipe = replace(RECIPE, sources=(source,))
-    batch = next(iter(training_loader(recipe)))
+    batch = next(iter(training_batches(recipe)))
     assert {key: len(value) for key, value in batch.items()} == dict.fromkeys(KEYS, 16)
     seeing = batch["features"].abs().sum((1, 2)) > 0
     assert not seeing[:12].any()
     true_mm = batch["joints_mm"][12:]  # all ones in store: turned, but not stretched
     torch.testing.assert_close(true_mm.norm(dim=-1), torch.full((4, 21), 3**0.5))
     torch.testing.assert_close(true_mm[..., 2], torch.ones(4, 21))
-    loaders = validation_loaders(recipe)
+    loaders = validation_batches(recipe)
     assert set(loaders) == {"posed", "looks"}
     assert len(next(iter(loaders["looks"]))["rays"]) == 8
 
@@ -112,7 +112,7 @@ def test_a_batch_holds_posed_hands_and_looks_by_their_shares(tmp_path):
 def test_looks_that_were_not_gathered_are_asked_for(tmp_path):
     recipe = replace(RECIPE, sources=(SourceSettings(looks=str(tmp_path / "no.npz")),))
     with pytest.raises(FileNotFoundError, match=r"knuckle\.train\.looks"):
-        next(iter(training_loader(recipe)))
+        next(iter(training_batches(recipe)))
 
 
 def test_gathered_looks_are_what_the_network_says(tmp_path):
@@ -122,8 +122,7 @@ def test_gathered_looks_are_what_the_network_says(tmp_path):
     samples = [replace(make_sample(seed=i), key=f"k{i}", group=f"k{i}") for i in range(6)]
     write_shard(tmp_path / "crops-000-00001.tar", samples)
     settings = KeypointSettings("imagenet", 64, (16, 16, 16), feature_size=8)
-    recipe = Recipe(
-        kind="keypoints",
+    recipe = KeypointRecipe(
         name="small",
         keypoints=settings,
         sources=(SourceSettings(shards=str(tmp_path)), SourceSettings(photographs="none")),
@@ -160,18 +159,19 @@ def test_hands_are_drawn_as_people_show_them_with_the_view_they_were_seen_from()
 
 def test_hands_without_pictures_come_along_with_crops_and_teach_the_lifter(tmp_path):
     write_shard(tmp_path / "few-00000.tar", [make_sample() for _ in range(4)])
-    recipe = replace(
-        RECIPE,
-        kind="keypoints",
+    recipe = KeypointRecipe(
+        name="posed",
+        lifter=RECIPE.lifter,
+        workers=0,
         posed=3,
         sources=(SourceSettings(shards=str(tmp_path)),),
         keypoints=KeypointSettings("imagenet", 64, (16, 16, 16), coarse_blocks=1, feature_size=8),
         optimiser=OptimiserSettings(batch=4),
     )
-    batch = next(iter(training_loader(recipe)))
+    batch = next(iter(training_batches(recipe)))
     assert batch["posed_rays"].shape == (4, 3, N_JOINTS, 2)
     assert len({rays.numpy().tobytes() for rays in batch["posed_rays"].flatten(0, 1)}) == 12
-    module = MODULES["keypoints"](recipe).train()
+    module = module_of(recipe).train()
     terms = module.losses(batch)
     sum(value for name, value in terms.items() if name.startswith("posed_")).backward()
     assert module.lifter.whole_in.weight.grad.abs().max() > 0

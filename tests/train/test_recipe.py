@@ -41,12 +41,14 @@ def test_there_are_recipes():
         ("kind = 'lifter'\nname = 3", "name must be str"),
         ("kind = 'lifter'\nname = 'x'\nseed = 'a'", "seed must be int"),
         ("kind = 'lifter'", "name"),
+        ("name = 'x'", "kind must be one of"),
+        ("kind = 'lifter'\nname = 'x'\n[losses]\nmask = 1.0", "unknown option 'mask'"),
         ("kind = ", "not TOML"),
         (
             "kind = 'keypoints'\nname = 'x'\n[augment]\nrecomposed = 0.5",
             "needs a source with mattes",
         ),
-        ("kind = 'lifter'\nname = 'x'\nposed = 4", "posed = is for keypoints"),
+        ("kind = 'lifter'\nname = 'x'\nposed = 4", "unknown option 'posed'"),
         ("kind = 'keypoints'\nname = 'x'\nshown = 'a.npz'", "shown = needs posed hands"),
         ("kind = 'keypoints'\nname = 'x'\n[augment]\nwindow = 128", "window = is for the detector"),
         (

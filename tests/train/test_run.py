@@ -16,14 +16,14 @@ from knuckle.models.keypoints import KeypointSettings
 from knuckle.models.lifter import LifterSettings
 from knuckle.render.backgrounds import Backgrounds
 from knuckle.render.scene import PLAIN, World, render_crops
-from knuckle.train.modules import MODULES
+from knuckle.train.kind import module_of, training_batches
+from knuckle.train.kinds.keypoints import KeypointRecipe
+from knuckle.train.kinds.lifter import LifterRecipe
 from knuckle.train.recipe import AugmentSettings, OptimiserSettings, Recipe, SourceSettings
 from knuckle.train.run import train
-from knuckle.train.streams import training_loader
 from knuckle.train.weights import load_weights
 
-LIFTER = Recipe(
-    kind="lifter",
+LIFTER = LifterRecipe(
     name="small",
     workers=0,
     threads=1,
@@ -112,8 +112,7 @@ def test_the_keypoint_module_learns_the_crops_that_it_sees(folder):
     samples = render_crops(rng, 8, World.of(Backgrounds()), plain)
     (folder / "few").mkdir()
     write_shard(folder / "few/few-00000.tar", samples)
-    recipe = Recipe(
-        kind="keypoints",
+    recipe = KeypointRecipe(
         name="few",
         workers=0,
         sources=(SourceSettings(shards="few"),),
@@ -123,9 +122,9 @@ def test_the_keypoint_module_learns_the_crops_that_it_sees(folder):
                                 faults=0, cutout=0),
         optimiser=OptimiserSettings(kind="muon", batch=8, rate=3e-3, frozen_blocks=3),
     )  # fmt: skip
-    module = MODULES["keypoints"](recipe).train()
+    module = module_of(recipe).train()
     optimiser = module.configure_optimizers()
-    totals, batches = [], iter(training_loader(recipe))
+    totals, batches = [], iter(training_batches(recipe))
     for _ in range(30):
         loss = torch.stack(list(module.losses(next(batches)).values())).sum()
         optimiser.zero_grad()

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from knuckle.models.lifter import LifterSettings
-from knuckle.train.modules import MODULES
-from knuckle.train.recipe import OptimiserSettings, Recipe
+from knuckle.train.kind import module_of
+from knuckle.train.kinds.lifter import LifterRecipe
+from knuckle.train.recipe import OptimiserSettings
 from knuckle.train.run import train
 from knuckle.train.weights import what_fits
 
-RECIPE = Recipe(
-    kind="lifter",
+RECIPE = LifterRecipe(
     name="grown",
     workers=0,
     threads=1,
@@ -31,7 +31,7 @@ def before(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(7)
     smaller = replace(RECIPE, lifter=replace(RECIPE.lifter, graph_blocks=1))
-    state = MODULES["lifter"](smaller).state_dict()
+    state = module_of(smaller).state_dict()
     state = {
         name: value + 1 if value.is_floating_point() else value for name, value in state.items()
     }

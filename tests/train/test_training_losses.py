@@ -4,7 +4,10 @@ import torch
 
 from knuckle.hand import BONES, Joint
 from knuckle.models.lifter import LifterOutput
-from knuckle.train.losses import bone_depth_losses, depth_losses, side_loss
+from knuckle.train.kinds.detector import side_loss
+from knuckle.train.kinds.keypoints import KeypointLosses, bone_depth_losses, depth_losses
+
+SHARE = KeypointLosses()
 
 
 def test_depth_is_asked_for_in_palm_lengths_where_it_is_known():
@@ -19,11 +22,11 @@ def test_depth_is_asked_for_in_palm_lengths_where_it_is_known():
     weight[2, Joint.MIDDLE_MCP] = 0.0  # a hand without a palm has no unit
     features[2] = 100.0
     batch = {"joints_mm": joints, "joint_weight": weight}
-    right = depth_losses(features, batch)["depth"]
+    right = depth_losses(features, batch, SHARE)["depth"]
     assert right < 1e-5
 
     features[:2, :, 0] += 0.5
-    half, unit = depth_losses(features, batch)["depth"], 1.5
+    half, unit = depth_losses(features, batch, SHARE)["depth"], 1.5
     torch.testing.assert_close(half, torch.tensor(0.5 * unit))
 
 
@@ -31,7 +34,7 @@ def test_hands_without_depth_do_not_teach_depth():
     """Photographs have keypoints only."""
     batch = {"joints_mm": torch.zeros(2, 21, 3), "joint_weight": torch.zeros(2, 21)}
     features = torch.randn(2, 21, 4, requires_grad=True)
-    total = sum(depth_losses(features, batch).values())
+    total = sum(depth_losses(features, batch, SHARE).values())
     total.backward()
     assert torch.isfinite(total)
     assert (features.grad == 0).all()
@@ -62,14 +65,14 @@ def test_bones_are_asked_to_lead_away_by_their_label_alone():
     weight[1, 7] = 0.0
     batch = {"bone_depth": depth, "bone_depth_weight": weight}
     out = LifterOutput(joints, torch.zeros(3, 21))
-    assert bone_depth_losses(out, batch)["bone_depth"] < 1e-6
+    assert bone_depth_losses(out, batch, SHARE)["bone_depth"] < 1e-6
     longer = LifterOutput(joints * 1.3, torch.zeros(3, 21))
-    assert bone_depth_losses(longer, batch)["bone_depth"] < 1e-6
+    assert bone_depth_losses(longer, batch, SHARE)["bone_depth"] < 1e-6
 
     depth[1, 7] = 5.0
-    assert bone_depth_losses(out, batch)["bone_depth"] < 1e-6
+    assert bone_depth_losses(out, batch, SHARE)["bone_depth"] < 1e-6
     depth[0, 3] += 0.5
-    wrong = bone_depth_losses(out, batch)["bone_depth"]
+    wrong = bone_depth_losses(out, batch, SHARE)["bone_depth"]
     wrong.backward()
     parent, child = BONES[3]
     moved = joints.grad.abs().sum(dim=-1)

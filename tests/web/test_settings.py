@@ -5,7 +5,7 @@ import pytest
 
 from knuckle import crop
 from knuckle.pipeline import TrackerSettings
-from knuckle.runtime import read_card, weights_folder
+from knuckle.stages import read_card, weights_folder
 from knuckle.web.settings import page_settings
 
 SOURCES = Path(__file__).parents[2] / "web" / "src"

@@ -1,5 +1,5 @@
 // The ONNX files of the package, unchanged, in ONNX Runtime's WebAssembly. The only file that knows
-// ONNX Runtime; see src/knuckle/runtime.py for what goes in and comes out.
+// ONNX Runtime; see src/knuckle/stages/ for what goes in and comes out.
 
 import * as ort from "onnxruntime-web/wasm";
 

@@ -27,7 +27,7 @@ from knuckle.errors import KnuckleError
 
 #: The extra of ``pip install knuckle[…]`` that brings a library.
 EXTRAS = {
-    **dict.fromkeys(("torch", "lightning", "numba", "onnx"), "train"),
+    **dict.fromkeys(("torch", "lightning", "numba", "jaxtyping", "onnx"), "train"),
     **dict.fromkeys(("viser", "matplotlib", "websockets"), "viewer"),
     "pyarrow": "parquet",
     **dict.fromkeys(("ezc3d", "pandas"), "science"),

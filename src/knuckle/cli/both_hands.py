@@ -9,11 +9,13 @@ import torch
 from torch.utils.data import DataLoader
 
 from knuckle.data.labelled import LabelledSet
+from knuckle.errors import InputError
 from knuckle.evaluate import PredictedHand, Predictions, System, write_predictions
 from knuckle.hand import SIDES
-from knuckle.train.kinds.answers import Answers, Decoding, RootDepth
-from knuckle.train.kinds.captures import Still
-from knuckle.train.kinds.internet import BOTH_HANDS, BothHandsModule
+from knuckle.train.answers import Answers, Decoding, RootDepth
+from knuckle.train.both_hands import BothHandsModule
+from knuckle.train.captures import Still
+from knuckle.train.kind import module_of
 from knuckle.train.recipe import Recipe
 from knuckle.train.weights import load_weights
 
@@ -48,7 +50,7 @@ def predict_run(
     module = loaded_run(run, recipe)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     module = module.to(device)
-    still = Still(dataset, module.input_size)
+    still = Still(dataset, module.recipe.crop_size)
     loader = DataLoader(still, batch_size=_BATCH, num_workers=recipe.workers)
     hands: dict[str, list[PredictedHand]] = {}
     with torch.inference_mode():
@@ -73,7 +75,9 @@ def loaded_run(run: Path, recipe: Recipe) -> BothHandsModule:
     Raises:
         FileNotFoundError: the run has not validated yet.
     """
-    module = BOTH_HANDS[recipe.kind](recipe)
+    module = module_of(recipe)
+    if not isinstance(module, BothHandsModule):
+        raise InputError(f"{run} is a run of {recipe.kind}, whose network sees one hand")
     module.load_state_dict(load_weights(run / "weights.pt"))
     return module.eval()
 

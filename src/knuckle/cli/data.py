@@ -168,7 +168,7 @@ class PackPhotographs:
     """Pack photographs that a teacher has labelled."""
 
     labels: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="LABELS")]
-    """The JSON that src/knuckle/data/teacher.py wrote."""
+    """The JSON that tools/teacher.py wrote."""
     root: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="ROOT")]
     """The folder that holds the photographs' folders."""
     out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]

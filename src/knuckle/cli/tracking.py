@@ -18,6 +18,7 @@ from knuckle.cli.verb import (
     EXIT_SIGNAL,
     File,
     Folder,
+    Formats,
     Number,
     Output,
     Result,
@@ -27,6 +28,7 @@ from knuckle.cli.verb import (
     load_camera,
 )
 from knuckle.errors import InputError, NotFoundError
+from knuckle.formats import USUAL
 
 if TYPE_CHECKING:
     from knuckle.job import Summary
@@ -53,9 +55,7 @@ class Track:
     """Rig: the videos began at different instants: find by how much from the hands' motion."""
     rescale: bool = False
     """Rig: the videos are its pictures made smaller or larger."""
-    format: str = "npz,json,csv"
-    """What to write, separated by commas: npz, json, csv, parquet, overlay; for other programs bvh,
-    glb, trc, mot, c3d, dlc, coco, lerobot, rrd (docs/formats.md)."""
+    format: Formats = USUAL
     overlay: bool = False
     """Also write the video with the hands drawn onto it."""
     camera: File = None
@@ -218,8 +218,7 @@ class Live:
     """Instead of a camera: a device, the URL of a stream, or a video."""
     record: Folder = None
     """Also write the results into this folder."""
-    format: str = "npz,json,csv"
-    """What to record, separated by commas; see knuckle track."""
+    format: Formats = USUAL
     send: str = ""
     """Also tell other programs: addresses separated by commas, as osc://127.0.0.1:39539 (VMC and
     OSC), udp://127.0.0.1:9000 (JSON) or ws://127.0.0.1:9001 (a WebSocket that is served there)."""

@@ -56,7 +56,8 @@ class Train:
 
     def _changed(self, recipe: Recipe) -> Recipe:
         """The recipe with what the command line says."""
-        from knuckle.train.kinds.captures import with_data
+        from knuckle.train.both_hands import BothHandsRecipe
+        from knuckle.train.captures import with_data
 
         if self.data or self.split or any(source.capture for source in recipe.sources):
             recipe = with_data(recipe, self.data, self.split)
@@ -64,9 +65,10 @@ class Train:
                 print(f"weights that learn from this are under {recipe.license}")
         if self.minutes is None:
             return recipe
-        clock = replace(recipe.both_hands, epochs=0, drops=())
-        time = replace(recipe.optimiser, minutes=self.minutes)
-        return replace(recipe, optimiser=time, both_hands=clock)
+        if isinstance(recipe, BothHandsRecipe):
+            clock = replace(recipe.both_hands, epochs=0, drops=())
+            recipe = replace(recipe, both_hands=clock)
+        return replace(recipe, optimiser=replace(recipe.optimiser, minutes=self.minutes))
 
 
 @dataclass(frozen=True)
@@ -238,10 +240,11 @@ def run_of_both_hands(given: Path) -> Path | None:
     folder = given.parent if given.suffix in CHECKPOINTS else given
     if not (folder / "recipe.json").is_file():
         return None
-    from knuckle.train.kinds import BOTH_HANDS
+    from knuckle.train.both_hands import BothHandsRecipe
     from knuckle.train.recipe import Recipe
 
-    return folder if Recipe.load_json(folder / "recipe.json").kind in BOTH_HANDS else None
+    recipe = Recipe.load_json(folder / "recipe.json")
+    return folder if isinstance(recipe, BothHandsRecipe) else None
 
 
 def complete_networks(given: Path, folder: Path) -> Path:
@@ -255,10 +258,9 @@ def complete_networks(given: Path, folder: Path) -> Path:
     Returns:
         ``given`` if nothing is missing in it, else ``folder``.
     """
-    from knuckle.modelcard import KINDS
-    from knuckle.runtime import read_card, weights_folder
+    from knuckle.stages import needed, read_card, weights_folder
 
-    if given.is_dir() and all((given / f"{kind}.onnx").is_file() for kind in KINDS):
+    if given.is_dir() and all((given / f"{kind}.onnx").is_file() for kind in needed()):
         return given
     if given.is_file() and given.suffix in CHECKPOINTS:
         given = given.parent
@@ -275,7 +277,7 @@ def complete_networks(given: Path, folder: Path) -> Path:
         )
     folder.mkdir(parents=True, exist_ok=True)
     with weights_folder(None) as package:
-        of_kind = {kind: package / f"{kind}.onnx" for kind in KINDS}
+        of_kind = {kind: package / f"{kind}.onnx" for kind in needed()}
         of_kind |= {read_card(path).kind: path for path in networks}
         for kind, path in of_kind.items():
             if path != folder / f"{kind}.onnx":

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 
 import tyro
 
+from knuckle.formats import FORMATS
+
 if TYPE_CHECKING:
     from knuckle.camera import Camera
 
@@ -23,6 +25,9 @@ Dataset = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")
 Output = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")]
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
+Formats = Annotated[
+    str, tyro.conf.arg(help=f"Separated by commas: {', '.join(FORMATS)} (docs/formats.md).")
+]
 Number = Annotated[float | None, tyro.conf.arg(metavar="NUMBER")]
 
 

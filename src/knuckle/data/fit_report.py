@@ -21,6 +21,7 @@ from knuckle.hand import (
     ARTICULATIONS,
     BONES,
     JOINT_NAMES,
+    N_JOINTS,
     SIDES,
     Side,
     bone_lengths,
@@ -60,7 +61,7 @@ class FitTable:
     def rows(self) -> Iterator[tuple[str, int, float, float, float, float, float]]:
         """For each joint, and for all: labels, mean, median and 95 % in mm, mean and 95 % in px."""
         mm, px = self.fit.residual[self.believed], self.residual_px[self.believed]
-        for name, column in [*zip(JOINT_NAMES, range(21), strict=True), ("all", slice(None))]:
+        for name, column in [*zip(JOINT_NAMES, range(N_JOINTS), strict=True), ("all", slice(None))]:
             known = np.isfinite(mm[:, column])
             off_mm, off_px = mm[:, column][known], px[:, column][known]
             if known.any():

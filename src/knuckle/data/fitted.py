@@ -18,7 +18,7 @@ import numpy as np
 
 from knuckle.camera import Camera, RigidTransform
 from knuckle.data.labelled import Groups, LabelledSet, Record
-from knuckle.hand import Side
+from knuckle.hand import N_JOINTS, Side
 from knuckle.metrics import masked_mean
 from knuckle.render.fitting import (
     MIN_JOINTS,
@@ -67,8 +67,8 @@ def fit_labels(hands: Sequence[HandLabel], settings: DeriveSettings | None = Non
         The fit of the N hands, in order.
     """
     settings = settings or DeriveSettings()
-    joints = np.array([_joints(hand) for hand in hands]).reshape(-1, 21, 3)
-    valid = np.array([_known(hand) for hand in hands], bool).reshape(-1, 21)
+    joints = np.array([_joints(hand) for hand in hands]).reshape(-1, N_JOINTS, 3)
+    valid = np.array([_known(hand) for hand in hands], bool).reshape(-1, N_JOINTS)
     return fit_hands(joints, valid, [hand.side for hand in hands], settings=settings.fit)
 
 
@@ -165,7 +165,7 @@ def _keypoint_sigma_px(hand: HandLabel, settings: DeriveSettings) -> np.ndarray:
     """(21,) how far keypoints may be off: as labelled, and what the hand model lacks."""
     points = hand.joints_px[hand.valid]
     model = settings.keypoint_share * (points.max(axis=0) - points.min(axis=0)).max()
-    label = np.zeros(21) if hand.sigma_px is None else hand.sigma_px
+    label = np.zeros(N_JOINTS) if hand.sigma_px is None else hand.sigma_px
     return np.hypot(label, max(model, 0.5))
 
 
@@ -213,7 +213,7 @@ def _around(hand: HandLabel, shape: tuple[int, ...]) -> tuple[slice, slice]:
 
 
 def _joints(hand: HandLabel) -> np.ndarray:
-    return np.zeros((21, 3)) if hand.joints_mm is None else hand.joints_mm
+    return np.zeros((N_JOINTS, 3)) if hand.joints_mm is None else hand.joints_mm
 
 
 def _known(hand: HandLabel) -> np.ndarray:
@@ -266,8 +266,8 @@ class FittedSet(LabelledSet):
         self._moments: list[_Moment] = []
         self._gather(on_progress)
         self.fit = fit_hands(
-            np.array([m.joints_mm for m in self._moments]).reshape(-1, 21, 3),
-            np.array([m.known for m in self._moments], bool).reshape(-1, 21),
+            np.array([m.joints_mm for m in self._moments]).reshape(-1, N_JOINTS, 3),
+            np.array([m.known for m in self._moments], bool).reshape(-1, N_JOINTS),
             [m.side for m in self._moments],
             settings=self.settings.fit,
         )

@@ -24,7 +24,7 @@ from knuckle.data.labelled import (
     read_rgb,
 )
 from knuckle.errors import reading
-from knuckle.hand import FINGER_NAMES, order_from_names
+from knuckle.hand import FINGER_NAMES, N_JOINTS, order_from_names
 from knuckle.sample import HandLabel
 
 #: FreiHAND's order: the wrist, then each finger from the palm to the tip.
@@ -53,7 +53,7 @@ class FreiHand(LabelledSet):
         self.split = split
         self.folder = Path(root) / _FOLDERS[split]
         self.K = _load(self.folder, "K", (3, 3))
-        self.xyz_m = _load(self.folder, "xyz", (21, 3))
+        self.xyz_m = _load(self.folder, "xyz", (N_JOINTS, 3))
         if len(self.K) != len(self.xyz_m):
             raise BrokenDataError(
                 f"{self.folder}_K.json has {len(self.K)} records, {self.folder}_xyz.json "

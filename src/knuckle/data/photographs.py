@@ -1,7 +1,7 @@
 """Real photographs with a teacher's labels, packed small enough to be sent to a training machine.
 
-``teacher.py`` labels the photographs; this file cuts and shrinks them into three stores, one file
-each, that are read at once and decoded picture by picture:
+``tools/teacher.py`` labels the photographs; this file cuts and shrinks them into three stores, one
+file each, that are read at once and decoded picture by picture:
 
 - ``crops.npz``: every labelled hand with a wide margin, for the keypoint network;
 - ``frames.npz``: whole pictures with all their hands, for the detector;
@@ -29,7 +29,7 @@ import numpy as np
 from knuckle.crop import Crop
 from knuckle.data.convention import own_bone_depth, own_joints
 from knuckle.errors import InputError
-from knuckle.hand import KNUCKLES, SIDES, Joint
+from knuckle.hand import KNUCKLES, N_JOINTS, SIDES, Joint
 from knuckle.limits import open_npz
 from knuckle.sample import HandLabel, Sample
 
@@ -271,7 +271,7 @@ def pack(labels: Path, root: Path, out: Path, packing: Packing | None = None) ->
     """Write the three stores for the photographs that the teacher labelled.
 
     Args:
-        labels: the JSON that ``teacher.py`` wrote.
+        labels: the JSON that ``tools/teacher.py`` wrote.
         root: the folder that holds the photographs' folders.
         out: folder to write to.
         packing: sizes and qualities.
@@ -362,7 +362,7 @@ def shrink(photo: LabelledPhoto, packing: Packing) -> PackedPicture:
     scale = min(packing.frame_px / max(height, width), 1.0)
     size = (round(width * scale), round(height * scale))
     small = cv2.resize(photo.image, size, interpolation=cv2.INTER_AREA)
-    joints = np.array([hand["joints_px"] for hand in photo.hands]).reshape(-1, 21, 2)
+    joints = np.array([hand["joints_px"] for hand in photo.hands]).reshape(-1, N_JOINTS, 2)
 
     def resized(points: np.ndarray) -> np.ndarray:  # pixel centres at whole numbers
         return (points + 0.5) * (size[0] / width, size[1] / height) - 0.5
@@ -405,7 +405,7 @@ def _cut_square(
         key=key,
         photo=photo,
         hands=[],
-        joints_px=np.zeros((0, 21, 2)),
+        joints_px=np.zeros((0, N_JOINTS, 2)),
         scale=crop.out_size / size,
         ignore_xyxy=np.zeros((0, 4)),
     )
@@ -433,7 +433,7 @@ def _touches(centre: np.ndarray, size: float, boxes: np.ndarray) -> bool:
 
 def _hand_boxes(photo: LabelledPhoto) -> np.ndarray:
     """Boxes around the hands, with the skin beyond the joints."""
-    joints = np.array([hand["joints_px"] for hand in photo.hands]).reshape(-1, 21, 2)
+    joints = np.array([hand["joints_px"] for hand in photo.hands]).reshape(-1, N_JOINTS, 2)
     low, high = joints.min(axis=1), joints.max(axis=1)
     skin = 0.2 * (high - low).max(axis=1, keepdims=True)
     return np.concatenate([low - skin, high + skin], axis=1)
@@ -475,10 +475,12 @@ def store_of(pictures: Sequence[PackedPicture]) -> PhotographStore:
         complete=np.array([p.photo.record["complete"] for p in pictures], dtype=bool),
         hand_offsets=_offsets(len(p.hands) for p in pictures),
         is_left=np.array([hand["side"] == "left" for hand in hands], dtype=bool),
-        joints_px=_stack([p.joints_px for p in pictures], (21, 2)),
-        sigma_px=np.array(sigma, dtype=np.float32).reshape(-1, 21),
-        second_px=np.full((len(hands), 21, 2), np.nan, np.float32),
-        world_mm=np.array([h["world_mm"] for h in hands], dtype=np.float32).reshape(-1, 21, 3),
+        joints_px=_stack([p.joints_px for p in pictures], (N_JOINTS, 2)),
+        sigma_px=np.array(sigma, dtype=np.float32).reshape(-1, N_JOINTS),
+        second_px=np.full((len(hands), N_JOINTS, 2), np.nan, np.float32),
+        world_mm=np.array([h["world_mm"] for h in hands], dtype=np.float32).reshape(
+            -1, N_JOINTS, 3
+        ),
         score=np.array([hand["score"] for hand in hands], dtype=np.float32),
         ignore_offsets=_offsets(len(p.ignore_xyxy) for p in pictures),
         ignore_xyxy=_stack([p.ignore_xyxy for p in pictures], (4,)),
@@ -538,7 +540,7 @@ class PackPhotographs:
     """Pack teacher-labelled photographs for training."""
 
     labels: Path
-    """The JSON file that teacher.py wrote."""
+    """The JSON file that tools/teacher.py wrote."""
     root: Path
     """The folder that holds the photographs' folders."""
     out: Path

@@ -27,7 +27,7 @@ from knuckle.data.labelled import (
     read_rgb,
 )
 from knuckle.errors import InputError, reading
-from knuckle.hand import JOINT_NAMES, order_from_names
+from knuckle.hand import JOINT_NAMES, N_JOINTS, order_from_names
 from knuckle.sample import HandLabel
 
 #: Theirs is ours: the wrist, then each finger from base to tip.
@@ -116,7 +116,7 @@ def _problem(label: dict[str, Any]) -> str | None:
     """What is wrong with a record, or None."""
     if set(label) != _KEYS:
         return f"expected {', '.join(sorted(_KEYS))}, found {', '.join(sorted(label))}"
-    for key, shape in (("joints_mm", (21, 3)), ("fx_fy_cx_cy", (4,))):
+    for key, shape in (("joints_mm", (N_JOINTS, 3)), ("fx_fy_cx_cy", (4,))):
         if not is_finite(label[key], shape):
             return f"{key} must be {shape} finite numbers, found {described(label[key])}"
     return None

@@ -25,6 +25,9 @@ from knuckle.limits import check_picture
 from knuckle.sample import HandLabel, Sample
 
 JPEG_QUALITY = 92
+#: Digits after the point that are kept of each array of a label; and those that hold yes or no.
+_DIGITS = {"joints_px": 2, "joints_mm": 2, "sigma_px": 3, "bone_depth": 4}
+_BOOLEAN = ("valid", "visible")
 
 
 def write_shard(path: Path, samples: Iterable[Sample], *, quality: int = JPEG_QUALITY) -> int:
@@ -100,6 +103,7 @@ def _members(sample: Sample, quality: int) -> Iterator[tuple[str, bytes]]:
         "hands": [_hand_to_json(hand) for hand in sample.hands],
         "camera": asdict(sample.camera) if sample.camera else None,
         "ignore_xyxy": sample.ignore_xyxy.tolist(),
+        "decoys_xyxy": sample.decoys_xyxy.tolist(),
         "complete": sample.complete,
         "group": sample.group,
         "derived": list(sample.derived),
@@ -113,7 +117,7 @@ def _quoted(key: str) -> str:
 
 
 def decode(key: str, members: dict[str, bytes]) -> Sample:
-    """A sample from the contents of its files."""
+    """A sample from the contents of its files; older shards do not say all of it."""
     if "jpg" not in members or "json" not in members:
         raise InputError(f"sample {key}: expected jpg and json, got {sorted(members)}")
     labels = json.loads(members["json"])
@@ -133,37 +137,41 @@ def decode(key: str, members: dict[str, bytes]) -> Sample:
         hands=tuple(_hand_from_json(hand) for hand in labels["hands"]),
         camera=camera,
         hand_map=hand_map,
-        ignore_xyxy=np.asarray(labels["ignore_xyxy"], dtype=np.float64).reshape(-1, 4),
+        ignore_xyxy=_boxes(labels["ignore_xyxy"]),
+        decoys_xyxy=_boxes(labels.get("decoys_xyxy", [])),
         complete=labels["complete"],
         key=key,
         group=labels["group"],
-        derived=tuple(labels.get("derived", ())),  # older shards do not say
+        derived=tuple(labels.get("derived", ())),
     )
+
+
+def _boxes(values: list) -> np.ndarray:
+    return np.asarray(values, dtype=np.float64).reshape(-1, 4)
 
 
 def _hand_to_json(hand: HandLabel) -> dict[str, object]:
-    def listed(values: np.ndarray | None, digits: int) -> list[float] | None:
-        return None if values is None else np.round(values, digits).tolist()
+    values: dict[str, object] = {"side": hand.side}
+    for name in (*_BOOLEAN, *_DIGITS):
+        array = getattr(hand, name)
+        values[name] = None if array is None else _listed(array, _DIGITS.get(name, 0))
+    return values
 
-    return {
-        "side": hand.side,
-        "joints_px": listed(hand.joints_px, 2),
-        "valid": hand.valid.astype(int).tolist(),
-        "joints_mm": listed(hand.joints_mm, 2),
-        "visible": None if hand.visible is None else hand.visible.astype(int).tolist(),
-        "sigma_px": listed(hand.sigma_px, 3),
-    }
+
+def _listed(values: np.ndarray, digits: int) -> list:
+    """Numbers as JSON has them; what is unknown (NaN) is null."""
+    if values.dtype == bool:
+        return values.astype(int).tolist()
+    listed = np.round(values, digits).astype(object)
+    listed[~np.isfinite(values)] = None
+    return listed.tolist()
 
 
 def _hand_from_json(values: dict) -> HandLabel:
-    def array(name: str, dtype: type) -> np.ndarray | None:
-        return None if values[name] is None else np.asarray(values[name], dtype=dtype)
-
-    return HandLabel(
-        side=values["side"],
-        joints_px=np.asarray(values["joints_px"], dtype=np.float64),
-        valid=np.asarray(values["valid"], dtype=bool),
-        joints_mm=array("joints_mm", np.float64),
-        visible=array("visible", bool),
-        sigma_px=array("sigma_px", np.float64),
-    )
+    types = dict.fromkeys(_BOOLEAN, bool) | dict.fromkeys(_DIGITS, np.float64)
+    arrays = {
+        name: np.asarray(values[name], dtype=dtype)
+        for name, dtype in types.items()
+        if values.get(name) is not None
+    }
+    return HandLabel(side=values["side"], **arrays)

@@ -1,5 +1,5 @@
-"""Finds the hands in a whole frame."""
+"""Where the hands are in a whole frame."""
 
-from knuckle.detect.detector import Detections, Detector
+from knuckle.detect.detections import Detections
 
-__all__ = ["Detections", "Detector"]
+__all__ = ["Detections"]

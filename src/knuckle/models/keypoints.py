@@ -105,10 +105,8 @@ class KeypointNetwork(Pyramid):
         keypoints = torch.stack([maps.sum(2) @ self.cells, maps.sum(3) @ self.cells], dim=-1)
 
         context = torch.relu(self.context(p16.mean(dim=(2, 3))))  # (N, 128)
-        at_joints = torch.cat(
-            [_pool(weights, p4), _pool(weights, double(p8)), context[:, None].expand(-1, 21, -1)],
-            dim=-1,
-        )
+        everywhere = context[:, None].expand(-1, N_JOINTS, -1)
+        at_joints = torch.cat([_pool(weights, p4), _pool(weights, double(p8)), everywhere], dim=-1)
         token = self.token(at_joints)  # (N, 21, F + 2)
         whole = self.whole(context)
         beside = self.beside(p16)

@@ -1,34 +1,21 @@
 """Results: files that are valid whatever happens, and pictures.
 
-A new format is one file with a ``Sink``, and one line in ``SINKS``. The contract tests run over
-every entry.
+A new format is one file with a ``Sink``, and one line in ``knuckle.formats``.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from pkgutil import resolve_name
 
 from knuckle.errors import reading
-from knuckle.output.bvh import BvhSink
-from knuckle.output.c3d import C3dSink
-from knuckle.output.coco import CocoSink
-from knuckle.output.csv_rows import CsvSink
-from knuckle.output.deeplabcut import DeepLabCutSink
+from knuckle.formats import FORMATS
 from knuckle.output.draw import draw_hands
 from knuckle.output.errors import OutputError
-from knuckle.output.glb import GlbSink
-from knuckle.output.json_lines import JsonLinesSink
-from knuckle.output.lerobot import LeRobotSink
-from knuckle.output.mot import MotSink
-from knuckle.output.npz import NpzSink
-from knuckle.output.overlay import OverlaySink
-from knuckle.output.parquet import ParquetSink
 from knuckle.output.places import Claim, make_folder, make_room
 from knuckle.output.records import FRAME, HAND, Recording, RunInfo, hands_of, pose_from
-from knuckle.output.rrd import RrdSink
 from knuckle.output.sink import Sink, TableSink, missing
 from knuckle.output.staged import read_stage, stage_of
-from knuckle.output.trc import TrcSink
 
 __all__ = [
     "FRAME",
@@ -49,22 +36,7 @@ __all__ = [
 ]
 
 #: The names that ``knuckle track --format`` takes.
-SINKS: dict[str, type[Sink]] = {
-    "npz": NpzSink,
-    "json": JsonLinesSink,
-    "csv": CsvSink,
-    "parquet": ParquetSink,
-    "overlay": OverlaySink,
-    "bvh": BvhSink,
-    "glb": GlbSink,
-    "trc": TrcSink,
-    "mot": MotSink,
-    "c3d": C3dSink,
-    "dlc": DeepLabCutSink,
-    "coco": CocoSink,
-    "lerobot": LeRobotSink,
-    "rrd": RrdSink,
-}
+SINKS: dict[str, type[Sink]] = {name: resolve_name(place) for name, place in FORMATS.items()}
 
 
 #: Results in one folder that were completed within this time, s, may be of one run.

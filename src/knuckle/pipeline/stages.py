@@ -11,15 +11,19 @@ import numpy as np
 from knuckle.camera import Camera
 from knuckle.codec import DetectedHand
 from knuckle.crop import Crop
-from knuckle.detect import Detections, Detector
+from knuckle.detect import Detections
 from knuckle.hand import Side, other_side
 from knuckle.mask import CropMask, without_overlap
 from knuckle.pipeline.settings import EstimatorSettings
-from knuckle.pose import KeypointEstimator, Keypoints, Lifter, PairStage, confidence, placement
+from knuckle.pose import Keypoints, confidence, placement
 from knuckle.pose.duplicates import extent_px
 from knuckle.pose.pair import find_couples, place_couples
 from knuckle.results import HandPose
-from knuckle.runtime import Network, weights_folder
+from knuckle.stages import Network, weights_folder
+from knuckle.stages.detector import Detector
+from knuckle.stages.keypoints import KeypointEstimator
+from knuckle.stages.lifter import Lifter
+from knuckle.stages.pair import PairStage
 
 #: What scores less at the first look is not worth a second one.
 _HOPELESS = 0.1

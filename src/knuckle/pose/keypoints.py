@@ -11,16 +11,11 @@ import numpy as np
 from knuckle.codec import DetectedHand, NeighbourCodec
 from knuckle.crop import Crop
 from knuckle.hand import N_JOINTS, Side, other_side
-from knuckle.runtime import Network
 
-#: So many crops are looked at together: more are no faster and only take memory.
-_MOST_AT_ONCE = 16
 #: Joints so near to the border of a crop, as a share of its side, may be cut off.
 _RIM = 0.05
 #: Two looks whose joints are so far apart, as a share of the hand, are at different hands.
 _ANOTHER = 0.15
-#: Of networks that do not say with which margin they were trained.
-_MARGIN_UNSAID = 1.5
 #: A look is not believed to be surer than this of a hand, or of its absence.
 _SUREST = 0.999
 #: A keypoint is found if it lies within this share of the hand's extent.
@@ -172,9 +167,9 @@ class Keypoints:
     def averaged_with(self, *others: Keypoints) -> Keypoints:
         """The mean of these and of further looks at the same hands, through these crops.
 
-        The errors of two looks are alike but not the same: on photographs their mean, weighed by
-        certainty, is 3 % nearer to the truth than the better look, that of five looks 7 %. What
-        errs alike is as uncertain together as alone: the variance is the mean by the same weights.
+        The errors of looks are alike but not the same: their mean, weighed by certainty, is nearer
+        to the truth than the best look. What errs alike is as uncertain together as alone: the
+        variance is the mean by the same weights.
 
         Args:
             others: N looks each. Those through the same crop, or at what may be another hand, do
@@ -236,46 +231,3 @@ def _clear_of_rim(looks: Keypoints, index: int) -> np.ndarray:
     points = looks.points_crop[index]
     rim = _RIM * size
     return ((points > rim) & (points < size - 1 - rim)).all(axis=-1).astype(float)
-
-
-class KeypointEstimator:
-    """A keypoint network; the crops of a frame are one batch, or a few if they are many."""
-
-    def __init__(self, network: Network) -> None:
-        """Use a network of kind ``keypoints``."""
-        self._network = network
-
-    @property
-    def crop_size(self) -> int:
-        """``out_size`` that crops must have."""
-        return self._network.card.input_size
-
-    @property
-    def crop_margin(self) -> float:
-        """Side of a crop over that of the square around the joints, as in training."""
-        return float(self._network.card.extra.get("margin", _MARGIN_UNSAID))
-
-    def __call__(self, image: np.ndarray, crops: Sequence[Crop]) -> Keypoints:
-        """Look at crops of an image (H, W, 3) uint8 RGB."""
-        starts = range(0, len(crops), _MOST_AT_ONCE)
-        if len(starts) > 1:
-            batches = (crops[start : start + _MOST_AT_ONCE] for start in starts)
-            return Keypoints.concatenate(*(self(image, batch) for batch in batches))
-        size = self.crop_size
-        pixels = np.empty((len(crops), size, size, 3), np.uint8)
-        for i, crop in enumerate(crops):
-            pixels[i] = crop.cut(image)
-        found = self._network(crop=pixels)
-        return Keypoints(
-            crops=tuple(crops),
-            points_crop=found["keypoints_px"],
-            sigma_crop=np.maximum(found["sigma_px"], 1e-3),
-            visible=found["visible"],
-            presence=found["presence"],
-            right=found["right"],
-            mask=found["mask"],
-            pixels=pixels,
-            features=found["features"],
-            neighbour=found["neighbour"],
-            log_odds=np.zeros(len(crops)),
-        )

@@ -7,18 +7,15 @@ that nothing jumps when hands meet; other hands are left where they are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from knuckle.camera import Camera
-from knuckle.crop import CropView
 from knuckle.pose import placement
 from knuckle.pose.duplicates import extent_px
 from knuckle.pose.keypoints import Keypoints
 from knuckle.pose.placement import Evidence
-from knuckle.runtime import Network
 
 #: Least distance of their joints in the picture, as a share of the larger hand: up to the first,
 #: two hands are one couple, beyond the second they are none.
@@ -82,52 +79,6 @@ def _falling(value: float, start: float, end: float) -> float:
     return float(np.clip((end - value) / (end - start), 0.0, 1.0))
 
 
-class PairStage:
-    """A pair network. It is asked about each couple twice, once by each of its hands."""
-
-    def __init__(self, network: Network) -> None:
-        """Use a network of kind ``pair``."""
-        self._network = network
-
-    def __call__(
-        self,
-        keypoints: Keypoints,
-        evidence: Evidence,
-        camera: Camera,
-        couples: Sequence[Couple],
-    ) -> np.ndarray:
-        """Where the left wrists of all couples of a frame are, as one batch.
-
-        Args:
-            keypoints: N hands.
-            evidence: what is known about them, each by itself.
-            camera: of the frame.
-            couples: C of them.
-
-        Returns:
-            (C, 3) from the right wrist to the left one, camera frame, mm.
-        """
-        views = {i: CropView.of(keypoints.crops[i], camera) for c in couples for i in c.hands}
-        questions = [
-            _question(keypoints, evidence, views, own, other)
-            for couple in couples
-            for own, other in (couple.hands, couple.hands[::-1])
-        ]
-        said = self._network(
-            **{
-                name: np.stack([each[name] for each in questions]).astype(np.float32)
-                for name in questions[0]
-            }
-        )
-        apart_mm = said["apart_mm"].astype(np.float64).reshape(-1, 2, 3)
-        sigma_mm = said["apart_sigma_mm"].astype(np.float64).reshape(-1, 2, 3)
-        offsets = [
-            _agreed([views[i] for i in couple.hands], apart, sigma)
-            for couple, apart, sigma in zip(couples, apart_mm, sigma_mm, strict=True)
-        ]
-        return np.array(offsets)
-
-
 def place_couples(
     evidence: Evidence, couples: Sequence[Couple], offsets_mm: np.ndarray
 ) -> np.ndarray:
@@ -149,30 +100,3 @@ def place_couples(
         together = placement.place_together(evidence.take(both), alone, float(behind))
         roots[both] = alone + couple.nearness * (together - alone)
     return roots
-
-
-def _question(
-    keypoints: Keypoints, evidence: Evidence, views: Mapping[int, CropView], own: int, other: int
-) -> dict[str, np.ndarray]:
-    """What the network is told about a pair, in the axes of the own hand's view."""
-    both, view = [own, other], views[own]
-    rays = np.concatenate([evidence.rays[both], np.ones((2, len(evidence.rays[own]), 1))], axis=-1)
-    ahead = view.to_view(rays)  # (2, 21, 3)
-    per_px = np.array([views[i].rays_per_px for i in both])
-    return {
-        "joints_mm": view.to_view(evidence.joints_root_mm[both]),
-        "sigma_mm": evidence.sigma_mm[both],
-        "rays": ahead[..., :2] / ahead[..., 2:],
-        "sigma": keypoints.sigma_crop[both] * per_px[:, None],
-    }
-
-
-def _agreed(views: Sequence[CropView], apart_mm: np.ndarray, sigma_mm: np.ndarray) -> np.ndarray:
-    """(3,) from the right wrist to the left one: what both hands say (2, 3), by their certainty."""
-    total, weighted = np.zeros((3, 3)), np.zeros(3)
-    for view, apart, sigma, sign in zip(views, apart_mm, sigma_mm, (1.0, -1.0), strict=True):
-        turn = view.camera_from_view
-        certainty = turn / sigma**2 @ turn.T  # inverse covariance, camera frame
-        total += certainty
-        weighted += certainty @ view.to_camera(sign * apart)
-    return np.linalg.solve(total, weighted)

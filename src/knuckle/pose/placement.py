@@ -46,10 +46,10 @@ class Evidence:
     def __post_init__(self) -> None:
         n = self.joints_root_mm.shape[0]
         expected = {
-            "joints_root_mm": (n, 21, 3),
-            "sigma_mm": (n, 21),
-            "rays": (n, 21, 2),
-            "sigma_rays": (n, 21),
+            "joints_root_mm": (n, N_JOINTS, 3),
+            "sigma_mm": (n, N_JOINTS),
+            "rays": (n, N_JOINTS, 2),
+            "sigma_rays": (n, N_JOINTS),
         }
         for name, shape in expected.items():
             got = getattr(self, name).shape

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from abc import abstractmethod
+from dataclasses import dataclass, field
+
+from lightning.pytorch.utilities import rank_zero_only
+
+from knuckle.train.answers import Answers, Decoding, RootDepth, Tally
+from knuckle.train.modules import Batch, TrainedModule
+from knuckle.train.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -38,3 +45,99 @@ class BothHandsTraining:
     def __post_init__(self) -> None:
         if self.drops and not self.epochs:
             raise ValueError("drops = count epochs: say how many there are, epochs = 20")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BothHandsRecipe(Recipe):
+    """A run whose network sees both hands in one crop; it learns from captures.
+
+    Attributes:
+        both_hands: how it is trained.
+    """
+
+    both_hands: BothHandsTraining = field(default_factory=BothHandsTraining)
+
+    @property
+    @abstractmethod
+    def crop_size(self) -> int:
+        """Side of a crop, px."""
+
+
+class BothHandsModule(TrainedModule):
+    """What the two have in common: schedule by epochs, and validation by Moon's protocol."""
+
+    #: The validation error that says which weights are kept: of the first source.
+    decides = "mpjpe_mm"
+    recipe: BothHandsRecipe
+
+    def __init__(self, recipe: BothHandsRecipe) -> None:
+        super().__init__(recipe)
+        self.pictures = 0  # of an epoch
+        self._tallies: dict[str, Tally] = {}
+
+    def answers(self, batch: Batch, decoding: Decoding, root_depth: RootDepth) -> Answers:
+        """What the network says about a batch, in the camera frame."""
+        raise NotImplementedError
+
+    def on_train_start(self) -> None:
+        """Start the clock, and learn how many pictures an epoch has."""
+        super().on_train_start()
+        self.pictures = self.trainer.train_dataloader.dataset.pictures  # type: ignore[union-attr]
+
+    @property
+    def progress(self) -> float:
+        """Share of the epochs that are done, where the recipe counts them; else of the time."""
+        epochs = self.recipe.both_hands.epochs
+        if not epochs:
+            return super().progress
+        return min(self.epochs_done / epochs, 1.0)
+
+    @property
+    def epochs_done(self) -> float:
+        """Passes over the data so far."""
+        if not self.pictures or self._trainer is None:
+            return 0.0
+        batch = self.recipe.optimiser.batch * self.trainer.world_size
+        return self.trainer.global_step * batch / self.pictures
+
+    def rate(self, progress: float) -> float:
+        """Constant with drops to a tenth, where the recipe counts epochs; else the usual one."""
+        settings = self.recipe.both_hands
+        if not settings.epochs:
+            return super().rate(progress)
+        passed = sum(progress * settings.epochs >= drop for drop in settings.drops)
+        return self.recipe.optimiser.rate * 0.1**passed
+
+    def validation_step(self, batch: Batch, _: int, dataloader_idx: int = 0) -> None:
+        """Add a batch to its source's tally."""
+        name = self.trainer.validation_names[dataloader_idx]  # type: ignore[attr-defined]
+        answers = self.answers(batch, "soft", "true")
+        self._tallies.setdefault(name, Tally()).add(answers, batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Say every source's numbers, one below the other."""
+        for name, tally in self._tallies.items():
+            numbers = tally.numbers()
+            _say(said(name, numbers, self.progress))
+            for key, value in numbers.items():
+                if value == value:  # nothing of the kind was seen otherwise
+                    self.log(f"{name}/{key}", value)
+        self._tallies = {}
+
+
+@rank_zero_only
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def said(name: str, numbers: dict[str, float], progress: float) -> str:
+    """A source's validation in a line; what it has none of is left out."""
+    labels = {
+        "mpjpe_mm": "MPJPE {:.1f} mm",
+        "mpjpe_single_mm": "single {:.1f}",
+        "mpjpe_two_mm": "two {:.1f}",
+        "mrrpe_mm": "MRRPE {:.1f} mm",
+        "wrong_sides": "wrong sides {:.1%}",
+    }
+    known = [label.format(numbers[key]) for key, label in labels.items() if numbers[key] >= 0]
+    return f"{progress:4.0%}  {name}: {', '.join(known)}"

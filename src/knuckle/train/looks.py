@@ -22,9 +22,9 @@ import tyro
 from torch import Tensor
 
 from knuckle.models.keypoints import KeypointNetwork
-from knuckle.train.modules import rays_of
+from knuckle.train.kind import training_batches, validation_batches
+from knuckle.train.kinds.keypoints import KeypointRecipe, rays_of
 from knuckle.train.recipe import Recipe
-from knuckle.train.streams import training_loader, validation_loaders
 from knuckle.train.weights import load_weights, part_of
 
 #: What a look consists of; see ``poses.posed_batch``.
@@ -47,14 +47,14 @@ def gather(recipe: Recipe, weights: Path, count: int, out: Path) -> int:
         ValueError: the recipe is of another kind or has no shards.
     """
     shards = tuple(source for source in recipe.sources if source.shards)
-    if recipe.kind != "keypoints" or not shards:
+    if not isinstance(recipe, KeypointRecipe) or not shards:
         raise ValueError(f"expected a keypoint recipe with shards, got {recipe.kind!r}")
     recipe = replace(recipe, sources=shards)
     network = KeypointNetwork(recipe.keypoints)
     network.load_state_dict(part_of(load_weights(weights), "keypoints"))
     network.eval()
-    batches = islice(training_loader(recipe), -(-count // recipe.optimiser.batch))
-    held_back = (batch for loader in validation_loaders(recipe).values() for batch in loader)
+    batches = islice(training_batches(recipe), -(-count // recipe.optimiser.batch))
+    held_back = (batch for loader in validation_batches(recipe).values() for batch in loader)
     arrays: dict[str, Any] = {}
     for part, examples in (("train", batches), ("validation", held_back)):
         looks = list(_looks(network, examples))

@@ -1,4 +1,4 @@
-"""What Lightning trains: one module per kind of network, each a few lines over a shared base."""
+"""What Lightning trains, and what all kinds of it have in common: clock, rate and start."""
 
 from __future__ import annotations
 
@@ -9,24 +9,12 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 
-from knuckle.models.detector import Detector
 from knuckle.models.efficientnet_lite import EfficientNetLite
-from knuckle.models.keypoints import KeypointNetwork, KeypointOutput
 from knuckle.models.landmark_features import load_landmark_features
-from knuckle.models.lifter import Lifter, LifterOutput
-from knuckle.models.pair import Pair, PairOutput, place
-from knuckle.models.temporal import Temporal, TemporalState
-from knuckle.train import losses
 from knuckle.train.optimiser import OPTIMISERS
 from knuckle.train.recipe import OptimiserSettings, Recipe
 
 Batch = dict[str, Tensor]
-
-#: Share of a keypoint batch whose lifter sees no image features, so that it keeps lifting points.
-_BLIND = 0.25
-#: What is known of hands without pictures, and how much they count beside crops.
-_POSED_KEYS = ("rays", "sigma", "joints_mm", "joint_weight")
-_POSED = 0.5
 
 
 class TrainedModule(L.LightningModule):
@@ -40,6 +28,9 @@ class TrainedModule(L.LightningModule):
         self.recipe = recipe
         self.minutes_before = 0.0  # spent by earlier runs of the same recipe
         self._started = time.monotonic()
+
+    def begin(self) -> None:
+        """Take over what a new run starts from, if weights of its own are not enough."""
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Weighted terms of the loss by name."""
@@ -103,232 +94,6 @@ class TrainedModule(L.LightningModule):
         self.minutes_before = float(checkpoint["minutes"])
 
 
-class KeypointModule(TrainedModule):
-    """The keypoint network and the lifter on its outputs, end to end."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        super().__init__(recipe)
-        self.keypoints = KeypointNetwork(recipe.keypoints)
-        start_features(self.keypoints.backbone, recipe, recipe.start_keypoints)
-        self.keypoints.half_in_training = recipe.optimiser.half
-        self.lifter = Lifter(recipe.lifter)
-        freeze(self.keypoints.backbone, recipe.optimiser.frozen_blocks)
-
-    def forward(self, batch: Batch) -> tuple[KeypointOutput, LifterOutput]:
-        """Crops to keypoints and root-relative joints."""
-        out = self.keypoints(batch["image"])
-        features = out.features
-        if self.training:
-            seeing = torch.rand(len(features), 1, 1, device=features.device) >= _BLIND
-            features = features * seeing
-        rays, sigma = rays_of(out, batch["view_from_crop"])
-        return out, self.lifter(rays, sigma.detach(), features)
-
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """2D terms on all crops, 3D terms where the truth is known."""
-        out, lifted = self(batch)
-        terms = losses.keypoint_losses(out, batch, self.recipe.keypoints.codec)
-        terms |= losses.lifter_losses(lifted, batch)
-        terms |= losses.bone_depth_losses(lifted, batch)
-        return terms | self._posed_losses(batch)
-
-    def _posed_losses(self, batch: Batch) -> dict[str, Tensor]:
-        """3D terms on hands without pictures, if any came along: what the lifter had learnt of
-        sharp keypoints it forgets over those of crops.
-        """
-        if "posed_rays" not in batch:
-            return {}
-        posed = {key: batch[f"posed_{key}"].flatten(0, 1) for key in _POSED_KEYS}
-        rays, sigma = posed["rays"], posed["sigma"]
-        unseen = rays.new_zeros(*sigma.shape, self.recipe.lifter.feature_size)
-        terms = losses.lifter_losses(self.lifter(rays, sigma, unseen), posed)
-        return {f"posed_{name}": _POSED * value for name, value in terms.items()}
-
-    def scores(self, batch: Batch) -> dict[str, Tensor]:
-        """Error in 2D as a share of the crop's content, in 3D in mm, and the wrong answers."""
-        out, lifted = self(batch)
-        error = (out.keypoints_px - batch["points_px"]).norm(dim=-1)
-        extent = (batch["points_px"].amax(1) - batch["points_px"].amin(1)).amax(-1).clamp(min=1)
-        weight = (batch["point_weight"] > 0).float()
-        away = (lifted.joints_mm - batch["joints_mm"]).norm(dim=-1)
-        wrong_presence = (out.presence_logit > 0).float() != batch["present"]
-        wrong_side = ((out.right_logit > 0).float() != batch["right"]).float()
-        inside = (out.mask_logit > 0).float()
-        overlap = (inside * batch["mask"] * batch["mask_weight"]).sum()
-        union = (torch.maximum(inside, batch["mask"]) * batch["mask_weight"]).sum()
-        return {
-            "share_2d": losses.weighted_mean(error / extent[:, None], weight),
-            "mm": losses.weighted_mean(away, batch["joint_weight"]),
-            "depth": losses.depth_losses(out.features, batch)["depth"],
-            "wrong_presence": wrong_presence.float().mean(),
-            "wrong_side": losses.weighted_mean(wrong_side, batch["side_weight"]),
-            "mask_miss": 1 - overlap / union.clamp(min=1),
-            **losses.neighbour_losses(out, batch),
-            **losses.bone_depth_losses(lifted, batch),
-        }
-
-
-class LifterModule(TrainedModule):
-    """The lifter alone, on posed hands without pictures and on what a network saw in pictures."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        super().__init__(recipe)
-        self.lifter = Lifter(recipe.lifter)
-
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """3D terms."""
-        out = self.lifter(batch["rays"], batch["sigma"], batch["features"])
-        return losses.lifter_losses(out, batch)
-
-    def scores(self, batch: Batch) -> dict[str, Tensor]:
-        """Wrist-relative error in mm."""
-        out = self.lifter(batch["rays"], batch["sigma"], batch["features"])
-        return {"mm": (out.joints_mm - batch["joints_mm"]).norm(dim=-1).mean()}
-
-
-class TemporalModule(TrainedModule):
-    """The temporal stage on what a finished lifter says about moving hands."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        super().__init__(recipe)
-        self.temporal = Temporal(recipe.temporal)
-
-    def forward(self, batch: Batch) -> tuple[LifterOutput, Tensor]:
-        """Clips of T frames: what is said about each frame, and the changes since the last.
-
-        Returns:
-            joints_mm (N, T, 21, 3) and log_sigma_mm (N, T, 21); steps (N, T - 1, 21, 3) mm.
-        """
-        state = self.temporal.begin(batch["lifted_mm"][:, 0])
-        joints, log_sigma, steps = [], [], []
-        for t in range(batch["lifted_mm"].shape[1]):
-            if t > 0:
-                state = turned(state, batch["R_view_from_last"][:, t])
-            last_mm = state.joints_mm
-            said = self.temporal(
-                batch["lifted_mm"][:, t],
-                batch["lifted_sigma_mm"][:, t],
-                batch["rays"][:, t],
-                batch["sigma"][:, t],
-                batch["dt_s"][:, t, None],
-                state,
-            )
-            state = said.state
-            joints.append(state.joints_mm)
-            log_sigma.append(said.log_sigma_mm)
-            steps.append(state.joints_mm - last_mm)
-        output = LifterOutput(torch.stack(joints, dim=1), torch.stack(log_sigma, dim=1))
-        return output, torch.stack(steps[1:], dim=1)
-
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Those of the lifter in every frame, and the right motion from frame to frame."""
-        out, steps = self(batch)
-        frames = LifterOutput(out.joints_mm.flatten(0, 1), out.log_sigma_mm.flatten(0, 1))
-        truth = batch["joints_mm"]
-        flat = {"joints_mm": truth.flatten(0, 1), "joint_weight": torch.ones_like(truth[..., 0])}
-        flat["joint_weight"] = flat["joint_weight"].flatten(0, 1)
-        terms = losses.lifter_losses(frames, flat)
-        errors = (out.joints_mm - truth)[:, 1:]
-        return terms | losses.motion_losses(errors, steps, true_steps(batch))
-
-    def scores(self, batch: Batch) -> dict[str, Tensor]:
-        """Wrist-relative errors in mm, of the lifter and of this stage, of joints and of steps."""
-        out, steps = self(batch)
-        lifted, true = batch["lifted_mm"], true_steps(batch)
-        turns = batch["R_view_from_last"][:, 1:]
-        lifted_steps = lifted[:, 1:] - lifted[:, :-1] @ turns.transpose(-1, -2)
-        errors = (out.joints_mm - batch["joints_mm"])[:, 1:]
-        return {
-            "mm": (out.joints_mm - batch["joints_mm"]).norm(dim=-1).mean(),
-            "lag_frames": losses.lag_frames(errors, true).abs(),
-            "lifted_mm": (lifted - batch["joints_mm"]).norm(dim=-1).mean(),
-            "step_mm": (steps - true).norm(dim=-1).mean(),
-            "lifted_step_mm": (lifted_steps - true).norm(dim=-1).mean(),
-        }
-
-
-class PairModule(TrainedModule):
-    """The pair stage on what a finished lifter says about hands that are near each other."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        super().__init__(recipe)
-        self.pair = Pair(recipe.pair)
-
-    def forward(self, batch: Batch) -> PairOutput:
-        """Pairs, each seen from one of its hands."""
-        return self.pair(
-            batch["lifted_mm"], batch["lifted_sigma_mm"], batch["rays"], batch["sigma"]
-        )
-
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """The place of the other hand."""
-        return losses.pair_losses(self(batch), batch)
-
-    def scores(self, batch: Batch) -> dict[str, Tensor]:
-        """Error of the other wrist in mm, by this stage and with each hand placed alone."""
-        roots = place(batch["lifted_mm"], batch["lifted_sigma_mm"], batch["rays"], batch["sigma"])
-        alone_mm = roots[:, 1] - roots[:, 0]
-        return {
-            "mm": (self(batch).apart_mm - batch["apart_mm"]).norm(dim=-1).mean(),
-            "alone_mm": (alone_mm - batch["apart_mm"]).norm(dim=-1).mean(),
-        }
-
-
-class DetectorModule(TrainedModule):
-    """The detector."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        super().__init__(recipe)
-        self.detector = Detector(recipe.detector)
-        start_features(self.detector.backbone, recipe, recipe.start_detector)
-        freeze(self.detector.backbone, recipe.optimiser.frozen_blocks)
-
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Peaks, geometry and masks."""
-        return losses.detector_losses(self.detector(batch["image"]), batch)
-
-    def scores(self, batch: Batch) -> dict[str, Tensor]:
-        """The terms, and the share of hands whose peak is missed."""
-        out = self.detector(batch["image"])
-        is_peak = (batch["peaks"] >= 1.0).float() * batch["peak_weight"]
-        missed = (out.peak_logit.sigmoid() < 0.3).float()
-        terms = losses.detector_losses(out, batch)
-        return terms | {"missed": losses.weighted_mean(missed, is_peak)}
-
-
-MODULES: dict[str, type[TrainedModule]] = {
-    "detector": DetectorModule,
-    "keypoints": KeypointModule,
-    "lifter": LifterModule,
-    "temporal": TemporalModule,
-    "pair": PairModule,
-}
-
-
-def turned(state: TemporalState, rotation: Tensor) -> TemporalState:
-    """A state in other axes: ``rotation`` (N, 3, 3) takes those of the last view to this one's."""
-    turn = rotation.transpose(-1, -2)
-    return TemporalState(state.joints_mm @ turn, state.velocity_mm_s @ turn, state.memory)
-
-
-def true_steps(batch: Batch) -> Tensor:
-    """(N, T - 1, 21, 3) how the true joints move from frame to frame, in the later view."""
-    truth, turns = batch["joints_mm"], batch["R_view_from_last"][:, 1:]
-    return truth[:, 1:] - truth[:, :-1] @ turns.transpose(-1, -2)
-
-
-def rays_of(out: KeypointOutput, view_from_crop: Tensor) -> tuple[Tensor, Tensor]:
-    """Keypoints as directions in the crop's view: (N, 21, 2), and their sigma: (N, 21).
-
-    The same map as ``CropView.rays``, in torch so that gradients pass.
-    """
-    xyz = (
-        out.keypoints_px @ view_from_crop[:, :, :2].transpose(1, 2) + view_from_crop[:, None, :, 2]
-    )
-    per_px = view_from_crop[:, :2, 0].norm(dim=-1) / view_from_crop[:, 2, 2].abs()
-    return xyz[..., :2] / xyz[..., 2:], out.log_sigma_px.exp() * per_px[:, None]
-
-
 def rate_at(progress: float, settings: OptimiserSettings) -> float:
     """Learning rate after this share of the budget."""
     warm = min(progress / settings.warmup, 1.0) if settings.warmup > 0 else 1.0
@@ -336,21 +101,26 @@ def rate_at(progress: float, settings: OptimiserSettings) -> float:
     return settings.rate * max(min(warm, cool), 0.01)
 
 
-def start_features(backbone: EfficientNetLite, recipe: Recipe, start: str) -> None:
+def start_features(backbone: EfficientNetLite, features: str, start: str) -> None:
     """Give a backbone features that have seen pictures, unless whole networks are taken over.
+
+    Args:
+        backbone: of the network.
+        features: ``start_backbone`` of the recipe.
+        start: the weights that the whole network starts from, or empty.
 
     Raises:
         ValueError: the recipe does not say from what it starts.
     """
     if backbone.features == "imagenet":
         backbone.load_imagenet()
-    elif recipe.start_backbone:
-        load_landmark_features(backbone, recipe.start_backbone)
+    elif features:
+        load_landmark_features(backbone, features)
     elif not start:
         raise ValueError(
-            f"recipe {recipe.name!r}: a backbone of {backbone.features!r} features starts from "
+            f"a backbone of {backbone.features!r} features starts from "
             "hand_landmark_full.tflite of mediapipe 0.10.21: name it as start_backbone, or name "
-            "trained weights as start_keypoints or start_detector"
+            "trained weights as start_keypoints, start_detector or start_both"
         )
 
 

@@ -21,7 +21,6 @@ from knuckle.render.interaction import sample_interactions
 from knuckle.render.rotations import rotation_from_vector
 from knuckle.train import poses
 from knuckle.train.examples import Example
-from knuckle.train.motion import crop_views
 
 #: Share of pairs that touch; of the others, share of those whose hands are of two pairs.
 _TOUCHING, _STRANGERS = 0.5, 0.4
@@ -118,6 +117,20 @@ def see(rng: np.random.Generator, joints_mm: np.ndarray, noise: poses.KeypointNo
         joints_mm=joints_mm.astype(np.float32),
         R_camera_from_view=turns.astype(np.float32),
     )
+
+
+def crop_views(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
+    """(..., 3, 3) camera from the view of the crop around each right hand (..., 21, 3)."""
+    rays = joints[..., :2] / joints[..., 2:]
+    middle = (rays.min(axis=-2) + rays.max(axis=-2)) / 2
+    up = rays[..., KNUCKLES, :].mean(axis=-2) - rays[..., Joint.WRIST, :]
+    angle = np.arctan2(up[..., 0], -up[..., 1]) + rng.normal(0, 0.015, up.shape[:-1])
+    down = np.stack([-np.sin(angle), np.cos(angle), np.zeros_like(angle)], axis=-1)
+    z = np.concatenate([middle, np.ones_like(middle[..., :1])], axis=-1)
+    z /= np.linalg.norm(z, axis=-1, keepdims=True)
+    y = down - (down * z).sum(axis=-1, keepdims=True) * z
+    y /= np.linalg.norm(y, axis=-1, keepdims=True)
+    return np.stack([np.cross(y, z), y, z], axis=-1)
 
 
 def scatter_of(rng: np.random.Generator, points: np.ndarray, joints_mm: np.ndarray) -> np.ndarray:

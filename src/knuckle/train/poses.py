@@ -122,11 +122,7 @@ class KeypointNoise:
         return cls(points.mean(axis=0), covariance + 1e-6 * np.eye(N_JOINTS))
 
     def __call__(
-        self,
-        rng: np.random.Generator,
-        points: np.ndarray,
-        scatter: np.ndarray,
-        errors: np.ndarray | None = None,
+        self, rng: np.random.Generator, points: np.ndarray, scatter: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """What a network says about true keypoints.
 
@@ -134,18 +130,15 @@ class KeypointNoise:
             rng: source of randomness.
             points: (n, 21, 2) true keypoints of upright hands.
             scatter: (n, 21) see ``sample_scatter``.
-            errors: (n, 21, 2) of unit variance, which ``scatter`` scales; if not given, they are
-                drawn, and the sigmas made as inexact as a network's.
 
         Returns:
             (n, 21, 2) keypoints and (n, 21) sigma, the error expected per axis, in the unit of
             ``points``.
         """
         middle, size = _square(points)
-        doubt = np.ones_like(scatter)
-        if errors is None:  # Laplacian: what is seen wrongly is sometimes seen very wrongly
-            errors = rng.laplace(scale=1 / np.sqrt(2), size=points.shape)
-            doubt = np.exp(rng.normal(0, _SIGMA_SPREAD, scatter.shape))
+        # Laplacian: what is seen wrongly is sometimes seen very wrongly.
+        errors = rng.laplace(scale=1 / np.sqrt(2), size=points.shape)
+        doubt = np.exp(rng.normal(0, _SIGMA_SPREAD, scatter.shape))
         seen = (points - middle) / size - self.mean + scatter[..., None] * errors
         keypoints, variance = np.empty(points.shape), np.zeros(scatter.shape)
         noise = np.eye(N_JOINTS) * np.square(scatter)[:, None]  # (n, 21, 21)

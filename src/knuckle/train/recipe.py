@@ -11,21 +11,19 @@ import json
 import tomllib
 import types
 import typing
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from knuckle.errors import InputError, NotFoundError, reading
-from knuckle.models.both import BothSettings
-from knuckle.models.detector import DetectorSettings
-from knuckle.models.internet import InterNetSettings
-from knuckle.models.keypoints import KeypointSettings
-from knuckle.models.lifter import LifterSettings
-from knuckle.models.pair import PairSettings
-from knuckle.models.temporal import TemporalSettings
-from knuckle.train.both_hands import BothHandsTraining
 
-Kind = Literal["detector", "keypoints", "lifter", "temporal", "pair", "internet", "interhand"]
+#: What all recipes once had in common: runs of that time keep settings that are not of their kind.
+_ONCE_COMMON = frozenset(
+    ("keypoints", "detector", "lifter", "temporal", "pair", "internet", "both", "both_hands",
+     "augment", "posed", "shown", "start_keypoints", "start_lifter", "start_detector",
+     "start_backbone", "start_internet", "start_both")
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -141,62 +139,38 @@ class OptimiserSettings:
     only: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """One training run.
+    """One training run: what all kinds have in common. Each kind adds its own (``train/kinds/``).
 
     Attributes:
-        kind: which network.
+        kind: which networks; the name of a file in ``train/kinds/``.
         name: of the run; its files are in ``runs/<name>``.
         seed: of everything random.
         version: written into the exported file.
-        sources: where training pictures come from (none are needed for the lifter, which poses
-            hands, for the temporal stage, which moves them, and for the pair stage).
-        posed: hands without pictures (``train/poses.py``) that the lifter learns from beside each
-            crop; for keypoints.
-        shown: hands as people show them (``data/shown.py``), or empty: some of the posed hands are
-            such.
+        sources: where examples come from; some kinds make their own.
+        optimiser: how it learns, and for how long.
         workers: processes that prepare batches.
         threads: of the training itself, 0 for all.
         devices: GPUs to train on, 0 for all there are; where there is none, processes on the CPU, 0
             for one. Each takes batches of its own.
-        both_hands: how networks that see both hands in one crop are trained.
-        start_keypoints, start_lifter, start_detector, start_internet, start_both: checkpoints to
-            start from, or ``knuckle`` for the shipped networks; the temporal stage and the pair
-            stage follow the lifter named here.
-        start_backbone: ``hand_landmark_full.tflite``, where the backbone's shape is "landmark" and
-            nothing else says from what it starts (``models/landmark_features.py``).
         start_partly: take over only what has the same name and shape, after a change of a network;
             the rest begins anew.
         validate_minutes: time between validations and checkpoints.
     """
 
-    kind: Kind
+    #: Whether convolutions can be trained in bfloat16 (``optimiser.half``).
+    CAN_BE_HALF: ClassVar[bool] = False
+
+    kind: str
     name: str
     seed: int = 0
     version: str = "0"
     sources: tuple[SourceSettings, ...] = ()
-    keypoints: KeypointSettings = field(default_factory=KeypointSettings)
-    detector: DetectorSettings = field(default_factory=DetectorSettings)
-    lifter: LifterSettings = field(default_factory=LifterSettings)
-    temporal: TemporalSettings = field(default_factory=TemporalSettings)
-    pair: PairSettings = field(default_factory=PairSettings)
-    internet: InterNetSettings = field(default_factory=InterNetSettings)
-    both: BothSettings = field(default_factory=BothSettings)
-    both_hands: BothHandsTraining = field(default_factory=BothHandsTraining)
-    augment: AugmentSettings = field(default_factory=AugmentSettings)
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
-    posed: int = 0
-    shown: str = ""
     workers: int = 1
     threads: int = 0
     devices: int = 0
-    start_keypoints: str = ""
-    start_lifter: str = ""
-    start_detector: str = ""
-    start_backbone: str = ""
-    start_internet: str = ""
-    start_both: str = ""
     start_partly: bool = False
     validate_minutes: float = 10.0
 
@@ -216,26 +190,10 @@ class Recipe:
                 raise NotFoundError(f"recipe {path} does not exist; see recipes/") from None
             except tomllib.TOMLDecodeError as error:
                 raise InputError(f"recipe {path} is not TOML: {error}; mend it there") from None
-            recipe: Recipe = _build(cls, values, str(path))
-            recipe._refuse_what_nothing_reads(str(path))
+            recipe: Recipe = _build(_type_of(values, str(path)), values, str(path))
+            for unread in recipe.unread():
+                raise InputError(f"{path}: {unread}")
             return recipe
-
-    @property
-    def license(self) -> str:
-        """Of the weights: the strictest that a source names; empty for Knuckle's own."""
-        return " AND ".join(sorted({source.license for source in self.sources} - {""}))
-
-    def _refuse_what_nothing_reads(self, where: str) -> None:
-        if self.augment.recomposed and not any(source.mattes for source in self.sources):
-            raise InputError(f"{where}: recomposed = needs a source with mattes =")
-        if self.augment.window and self.kind != "detector":
-            raise InputError(f"{where}: window = is for the detector, this trains {self.kind!r}")
-        if self.optimiser.half and self.kind not in ("keypoints", "interhand"):
-            raise InputError(f"{where}: half = is for networks that see crops, not {self.kind!r}")
-        if self.posed and self.kind != "keypoints":
-            raise InputError(f"{where}: posed = is for keypoints, this trains {self.kind!r}")
-        if self.shown and self.kind != "lifter" and not self.posed:
-            raise InputError(f"{where}: shown = needs posed hands, of which there are none")
 
     @classmethod
     def load_json(cls, path: Path) -> Recipe:
@@ -247,8 +205,62 @@ class Recipe:
         if not path.exists():
             raise NotFoundError(f"{path.parent} is no training run: it has no {path.name}")
         with reading(path, "the recipe of a run", "give the folder of another run"):
-            recipe: Recipe = _build(cls, json.loads(path.read_text(encoding="utf-8")), str(path))
+            values = json.loads(path.read_text(encoding="utf-8"))
+            kind = _type_of(values, str(path))
+            foreign = _ONCE_COMMON - {item.name for item in dataclasses.fields(kind)}
+            own = {name: value for name, value in values.items() if name not in foreign}
+            recipe: Recipe = _build(kind, own, str(path))
             return recipe
+
+    @property
+    def license(self) -> str:
+        """Of the weights: the strictest that a source names; empty for Knuckle's own."""
+        return " AND ".join(sorted({source.license for source in self.sources} - {""}))
+
+    @property
+    def starts(self) -> dict[str, str]:
+        """The weights that each network starts from or follows, by its name; empty for none."""
+        values = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        return {
+            name.removeprefix("start_"): value
+            for name, value in values.items()
+            if name.startswith("start_") and isinstance(value, str)
+        }
+
+    def unread(self) -> Iterator[str]:
+        """What is set although nothing would read it, a sentence each."""
+        if self.optimiser.half and not self.CAN_BE_HALF:
+            yield f"half = is for networks that see crops, not {self.kind!r}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureRecipe(Recipe):
+    """A run that learns from labelled pictures, which are varied.
+
+    Attributes:
+        augment: how.
+        start_backbone: ``hand_landmark_full.tflite``, where the backbone's shape is "landmark" and
+            nothing else says from what it starts (``models/landmark_features.py``).
+    """
+
+    augment: AugmentSettings = field(default_factory=AugmentSettings)
+    start_backbone: str = ""
+
+    def unread(self) -> Iterator[str]:
+        """See the base."""
+        yield from super().unread()
+        if self.augment.recomposed and not any(source.mattes for source in self.sources):
+            yield "recomposed = needs a source with mattes ="
+
+
+def _type_of(values: dict[str, Any], where: str) -> type[Recipe]:
+    """The type of the recipe that holds these values."""
+    from knuckle.train.kind import kind_named  # which knows of recipes
+
+    try:
+        return kind_named(str(values.get("kind", ""))).recipe
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
 
 
 def _build(kind: type, values: dict[str, Any], where: str) -> Any:

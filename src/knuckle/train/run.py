@@ -27,8 +27,8 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from knuckle.errors import InputError, reading
-from knuckle.train.kinds import BOTH_HANDS, BothHandsModule, loaders_for
-from knuckle.train.modules import MODULES, TrainedModule
+from knuckle.train.kind import module_of, training_batches, validation_batches
+from knuckle.train.modules import TrainedModule
 from knuckle.train.recipe import Recipe
 from knuckle.train.samples import SamplePictures
 from knuckle.train.weights import differing, part_of, weights_named, what_fits
@@ -72,10 +72,10 @@ def train(
         torch.set_num_threads(recipe.threads)
     L.seed_everything(recipe.seed, workers=True, verbose=False)
     module = module_of(recipe)
-    training, loaders = loaders_for(recipe, module)
+    training, loaders = training_batches(recipe), validation_batches(recipe)
     checkpoint = folder / "last.ckpt"
     resume = checkpoint if checkpoint.exists() and not fresh else None
-    if isinstance(module, BothHandsModule) and not resume:
+    if not resume:
         module.begin()
     _start_from(module, recipe)
     _train_only(module, recipe.optimiser.only)
@@ -108,11 +108,6 @@ def train(
             torch.set_flush_denormal(False)
     trainer.save_checkpoint(checkpoint)
     return folder / "weights.pt"
-
-
-def module_of(recipe: Recipe) -> TrainedModule:
-    """The network of a recipe with its losses, at its first weights."""
-    return (MODULES | BOTH_HANDS)[recipe.kind](recipe)
 
 
 def _check_checkpoint(path: Path) -> None:
@@ -294,8 +289,7 @@ def _start_from(module: TrainedModule, recipe: Recipe) -> None:
     Raises:
         ValueError: they are of another network, and the recipe does not take what fits.
     """
-    for part in ("keypoints", "lifter", "detector", "internet", "both"):
-        path = getattr(recipe, f"start_{part}")
+    for part, path in recipe.starts.items():
         if not path or not hasattr(module, part):
             continue
         named = "keypoints" if part == "both" and path == "knuckle" else part

@@ -72,7 +72,7 @@ def finished_keypoints(path: Path) -> KeypointNetwork:
     settings = (
         KeypointSettings.of_weights(weights, _input_size(path))
         if path.suffix == ".onnx"
-        else _recipe_of(path).keypoints
+        else _settings_of(path, KeypointSettings, "keypoints")
     )
     return _finished(KeypointNetwork(settings), weights)
 
@@ -83,12 +83,13 @@ def finished_detector(path: Path) -> Detector:
     settings = (
         DetectorSettings.of_weights(weights, _input_size(path))
         if path.suffix == ".onnx"
-        else _recipe_of(path).detector
+        else _settings_of(path, DetectorSettings, "detector")
     )
     return _finished(Detector(settings), weights)
 
 
 _Network = TypeVar("_Network", bound=nn.Module)
+_Settings = TypeVar("_Settings")
 
 
 def _finished(network: _Network, weights: dict[str, Tensor]) -> _Network:
@@ -96,8 +97,13 @@ def _finished(network: _Network, weights: dict[str, Tensor]) -> _Network:
     return network.eval()
 
 
-def _recipe_of(weights: Path) -> Recipe:
-    return Recipe.load_json(weights.with_name("recipe.json"))
+def _settings_of(weights: Path, kind: type[_Settings], name: str) -> _Settings:
+    """The size of a network that a run has trained."""
+    recipe = Recipe.load_json(weights.with_name("recipe.json"))
+    settings = getattr(recipe, name, None)
+    if not isinstance(settings, kind):
+        raise InputError(f"{weights} are those of a run that trains {recipe.kind}, not {name}")
+    return settings
 
 
 def _input_size(path: Path) -> int:

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
-from knuckle.modelcard import KINDS
-from knuckle.runtime import NetworkFile, weights_folder
+from knuckle.stages import NetworkFile, needed, weights_folder
 from knuckle.web.settings import page_settings
 
 #: What the page cannot do without, of what ``make web`` builds.
@@ -82,8 +81,8 @@ def _site_folder(site_dir: str | Path | None) -> Iterator[Path]:
 
 def _weights(folder: NetworkFile) -> dict[str, Path]:
     """File of each network, by kind."""
-    files = {kind: Path(str(folder / f"{kind}.onnx")) for kind in (*KINDS, *_OPTIONAL)}
-    missing = [str(files[kind]) for kind in KINDS if not files[kind].is_file()]
+    files = {kind: Path(str(folder / f"{kind}.onnx")) for kind in (*needed(), *_OPTIONAL)}
+    missing = [str(files[kind]) for kind in needed() if not files[kind].is_file()]
     if missing:
         raise FileNotFoundError(
             f"there is no {missing[0]}: expected a folder that knuckle export wrote; leave it out "

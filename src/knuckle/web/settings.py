@@ -17,10 +17,10 @@ import numpy as np
 from knuckle import hand
 from knuckle.codec import DetectionCodec
 from knuckle.crop import Letterbox
-from knuckle.detect.detector import BOX_STEP
 from knuckle.draw import FINGER_COLOURS
 from knuckle.pipeline import TrackerSettings
-from knuckle.runtime import Network, read_card
+from knuckle.stages import Network, read_card
+from knuckle.stages.detector import BOX_STEP
 
 #: Whose constants the page needs, by the name under which it finds them.
 _TOLD = (
@@ -56,7 +56,7 @@ def page_settings(weights: dict[str, Path]) -> dict[str, Any]:
             "box_step": BOX_STEP if takes_any_size else None,
             "fill": Letterbox.FILL,
             "geometry": DetectionCodec.N_GEOMETRY,
-            "size_unit_px": detector.card.extra.get("size_unit_px", DetectionCodec.size_unit_px),
+            "size_unit_px": DetectionCodec.size_unit_px,
         },
         "hand": {
             "joints": hand.JOINT_NAMES,

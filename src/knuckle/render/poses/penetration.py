@@ -8,6 +8,7 @@ import numba
 import numpy as np
 from jaxtyping import Float
 
+from knuckle.hand import N_JOINTS
 from knuckle.render.hand_model import HandModel
 
 #: Deepest overlap of two fingers, or of a finger and the palm, that a sampled pose may have. Flesh
@@ -165,5 +166,5 @@ def mean_palm_length_mm() -> float:
 def mean_hand_joints(pose_deg: np.ndarray) -> np.ndarray:
     """(N, 21, 3) joints of the mean hand, in the hand frame."""
     model = HandModel.load()
-    rest = np.broadcast_to(model.joints_mm, (len(pose_deg), 21, 3))
+    rest = np.broadcast_to(model.joints_mm, (len(pose_deg), N_JOINTS, 3))
     return model.joints_from_pose(pose_deg, rest)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from knuckle.hand import KNUCKLES, TIPS, Joint
+from knuckle.hand import KNUCKLES, N_JOINTS, TIPS, Joint
 from knuckle.render import props
 from knuckle.render.looks import PlacedHand, sample_cloth, sample_skin, sample_stuff
 from knuckle.render.people import frame_along, laid_over_skin, thing
@@ -58,7 +58,7 @@ def _grip_shape(rng: np.random.Generator, radius: float) -> props.Solid:
 
 def in_the_way(rng: np.random.Generator, hand: PlacedHand) -> Mesh:
     """Something between camera and hand that hides a part of it."""
-    target = hand.joints_mm[int(rng.integers(21))] + rng.normal(0, 15, 3)
+    target = hand.joints_mm[int(rng.integers(N_JOINTS))] + rng.normal(0, 15, 3)
     origin = target * rng.uniform(0.55, 0.95)
     size = 60.0 * origin[2] / hand.joints_mm[:, 2].mean()
     kind = int(rng.integers(4))

@@ -1,7 +1,7 @@
 """Runs an exported network: an ONNX Runtime session that agrees with its model card.
 
 This is the only file that knows ONNX Runtime. A network is checked once, when it is opened: what it
-says about itself, and the names, types and shapes of what goes in and comes out. After that its
+says about itself, and whether what goes in and comes out is what its stage says. After that its
 arrays can be trusted.
 """
 
@@ -11,7 +11,6 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -20,109 +19,13 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from knuckle.codec import DetectionCodec, NeighbourCodec
 from knuckle.errors import InputError, NotFoundError
-from knuckle.hand import N_JOINTS
-from knuckle.modelcard import KINDS, OWN_LICENSE, ModelCard
+from knuckle.modelcard import OWN_LICENSE, ModelCard
+from knuckle.stages.contract import TensorSpec
+from knuckle.stages.table import STAGES, needed
 
 #: A file or folder on the disk, or inside a zip.
 NetworkFile = Path | Traversable
-
-#: Axis whose length is not fixed by the contract: the batch, or the side of a map.
-_ANY = None
-_ONNX_TYPE = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
-
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """What one input or output of a network must look like.
-
-    Attributes:
-        dtype: ``uint8`` or ``float32``.
-        shape: length of each axis; None stands for any.
-        free_axes: axes that may also be free in the file: the network takes any length there.
-    """
-
-    dtype: str
-    shape: tuple[int | None, ...]
-    free_axes: tuple[int, ...] = (0,)
-
-    def fits(self, dtype: str, shape: tuple[int | str | None, ...]) -> bool:
-        """Whether a tensor of the file, whose free axes have names, obeys this."""
-        return (
-            dtype == _ONNX_TYPE[self.dtype]
-            and len(shape) == len(self.shape)
-            and all(
-                want is _ANY
-                or have == want
-                or (axis in self.free_axes and not isinstance(have, int))
-                for axis, (have, want) in enumerate(zip(shape, self.shape, strict=True))
-            )
-            and not isinstance(shape[0], int)  # the batch axis must be free
-        )
-
-    def __str__(self) -> str:
-        return f"{self.dtype} ({', '.join('*' if n is _ANY else str(n) for n in self.shape)})"
-
-
-Signature = tuple[dict[str, TensorSpec], dict[str, TensorSpec]]
-
-
-def signature_of(card: ModelCard) -> Signature:
-    """Inputs and outputs, by name, that a network with this card must have."""
-    size, features = card.input_size, card.feature_size
-
-    def numbers(*shape: int | None) -> TensorSpec:
-        return TensorSpec("float32", (_ANY, *shape))
-
-    if card.kind == "detector":
-        frame = TensorSpec("uint8", (_ANY, size, size, 3), free_axes=(0, 1, 2))
-        return {"image": frame}, {
-            "maps": numbers(DetectionCodec.N_CHANNELS, _ANY, _ANY),
-            "mask": numbers(2, _ANY, _ANY),
-        }
-    if card.kind == "keypoints":
-        return {"crop": TensorSpec("uint8", (_ANY, size, size, 3))}, {
-            "keypoints_px": numbers(N_JOINTS, 2),
-            "sigma_px": numbers(N_JOINTS),
-            "visible": numbers(N_JOINTS),
-            "presence": numbers(),
-            "right": numbers(),
-            "mask": numbers(_ANY, _ANY),
-            "features": numbers(N_JOINTS, features),
-            "neighbour": numbers(1 + NeighbourCodec.N_VALUES),
-        }
-    if card.kind == "temporal":
-        return {
-            "joints_mm": numbers(N_JOINTS, 3),
-            "sigma_mm": numbers(N_JOINTS),
-            "rays": numbers(N_JOINTS, 2),
-            "sigma": numbers(N_JOINTS),
-            "dt_s": numbers(1),
-            "last_mm": numbers(N_JOINTS, 3),
-            "velocity_mm_s": numbers(N_JOINTS, 3),
-            "memory": numbers(_ANY),
-        }, {
-            "refined_mm": numbers(N_JOINTS, 3),
-            "refined_sigma_mm": numbers(N_JOINTS),
-            "next_velocity_mm_s": numbers(N_JOINTS, 3),
-            "next_memory": numbers(_ANY),
-        }
-    if card.kind == "pair":  # the own and the other hand in, the other's place out
-        return {
-            "joints_mm": numbers(2, N_JOINTS, 3),
-            "sigma_mm": numbers(2, N_JOINTS),
-            "rays": numbers(2, N_JOINTS, 2),
-            "sigma": numbers(2, N_JOINTS),
-        }, {
-            "apart_mm": numbers(3),
-            "apart_sigma_mm": numbers(3),
-        }
-    return {
-        "rays": numbers(N_JOINTS, 2),
-        "sigma": numbers(N_JOINTS),
-        "features": numbers(N_JOINTS, features),
-    }, {"joints_mm": numbers(N_JOINTS, 3), "sigma_mm": numbers(N_JOINTS)}
 
 
 class Network:
@@ -139,18 +42,18 @@ class Network:
 
         Args:
             path: the ONNX file.
-            kind: ``detector``, ``keypoints``, ``lifter``, ``temporal`` or ``pair``.
+            kind: of a stage in ``STAGES``.
             threads: CPU threads that one run may use; more than there are processors never help.
 
         Raises:
             FileNotFoundError: there is no such file.
             ValueError: it is not an ONNX file, not exported by this Knuckle, of another kind, or
-                its inputs and outputs are not what its card promises.
+                its inputs and outputs are not what its stage and its card promise.
         """
         if not path.is_file():
             raise NotFoundError(
                 f"the {kind} network {path} does not exist; point weights_dir at a folder with "
-                f"{', '.join(f'{name}.onnx' for name in KINDS)}"
+                f"{', '.join(f'{name}.onnx' for name in needed())}"
             )
         self._path, self._threads = path, threads
         self._session, self._process = _open_session(path, threads), os.getpid()
@@ -163,9 +66,11 @@ class Network:
                 "because of what they learnt from",
                 stacklevel=2,
             )
-        inputs, outputs = signature_of(self.card)
-        _check_tensors(path, "input", inputs, self._session.get_inputs())
-        _check_tensors(path, "output", outputs, self._session.get_outputs())
+        stage, found = STAGES[kind], self._session.get_outputs()
+        lacking = stage.OPTIONAL - {item.name for item in found}
+        outputs = {name: spec for name, spec in stage.OUTPUTS.items() if name not in lacking}
+        self._check("input", stage.INPUTS, self._session.get_inputs())
+        self._check("output", outputs, found)
         self._outputs = tuple(outputs)
 
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
@@ -181,6 +86,23 @@ class Network:
     def __getstate__(self) -> dict[str, Any]:
         """All but the session, which belongs to one process."""
         return self.__dict__ | {"_session": None}
+
+    def _check(
+        self, role: str, expected: Mapping[str, TensorSpec], found: list[ort.NodeArg]
+    ) -> None:
+        """Refuse tensors that are not as expected."""
+        declared = {item.name: (item.type, tuple(item.shape)) for item in found}
+        for name, spec in expected.items():
+            if name not in declared:
+                raise InputError(
+                    f"{self._path} has no {role} {name!r}, only {', '.join(declared)}; "
+                    "export it again"
+                )
+            if not (wanted := spec.of(self.card)).fits(*declared[name]):
+                raise InputError(
+                    f"{role} {name!r} of {self._path} must be {wanted} with a free batch axis, "
+                    f"found {declared[name][0]} {declared[name][1]}; export it again"
+                )
 
     def _here(self) -> ort.InferenceSession:
         """The session of this process: a fork does not take its threads along."""
@@ -237,22 +159,3 @@ def _session_options(threads: int) -> ort.SessionOptions:
     # On a busy machine one thread is faster: two that wait for each other lose whole time slices.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     return options
-
-
-def _check_tensors(
-    path: NetworkFile,
-    role: str,
-    expected: Mapping[str, TensorSpec],
-    found: list[ort.NodeArg],
-) -> None:
-    declared = {item.name: (item.type, tuple(item.shape)) for item in found}
-    for name, spec in expected.items():
-        if name not in declared:
-            raise InputError(
-                f"{path} has no {role} {name!r}, only {', '.join(declared)}; export it again"
-            )
-        if not spec.fits(*declared[name]):
-            raise InputError(
-                f"{role} {name!r} of {path} must be {spec} with a free batch axis, found "
-                f"{declared[name][0]} {declared[name][1]}; export it again"
-            )

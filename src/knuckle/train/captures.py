@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -25,12 +25,11 @@ from knuckle.data.json_stream import MissingDataError
 from knuckle.data.labelled import LabelledSet, Record
 from knuckle.hand import N_JOINTS, SIDES, Joint
 from knuckle.sample import Sample
-from knuckle.train.both_hands import BothHandsTraining
-
-if TYPE_CHECKING:
-    from knuckle.train.recipe import Recipe, SourceSettings
+from knuckle.train.both_hands import BothHandsRecipe, BothHandsTraining
+from knuckle.train.recipe import Recipe, SourceSettings
 
 Example = dict[str, np.ndarray]
+AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
 #: How a capture is divided: see ``SourceSettings.split``.
 Division = Literal["official", "70/15/15"]
 
@@ -50,7 +49,7 @@ def licence_of(folder: Path) -> str:
     return _INTERHAND_LICENCE if real else ""
 
 
-def with_data(recipe: Recipe, data: Path | None, split: Division | None) -> Recipe:
+def with_data(recipe: AnyRecipe, data: Path | None, split: Division | None) -> AnyRecipe:
     """The recipe with its captures named and their licences written down.
 
     Args:
@@ -79,14 +78,14 @@ def with_data(recipe: Recipe, data: Path | None, split: Division | None) -> Reci
     return _inheriting(replace(recipe, sources=tuple(sources)))
 
 
-def _inheriting(recipe: Recipe) -> Recipe:
+def _inheriting(recipe: AnyRecipe) -> AnyRecipe:
     """The recipe with the licences of the runs that it goes on from, in its first source."""
     first, *others = recipe.sources
     licences = {first.license}
-    for start in (recipe.start_internet, recipe.start_both):
+    for start in recipe.starts.values():
         card = Path(start).parent / "recipe.json"  # a checkpoint lies beside it
         if start and card.is_file():
-            licences.add(type(recipe).load_json(card).license)
+            licences.add(Recipe.load_json(card).license)
     named = " AND ".join(sorted(licences - {""}))
     return replace(recipe, sources=(replace(first, license=named), *others))
 
@@ -252,8 +251,8 @@ class Still(Dataset):
 class _Endless(IterableDataset):
     """Crops of all captures, drawn by their shares, each in an order of its own."""
 
-    def __init__(self, recipe: Recipe, out_size: int) -> None:
-        self.recipe, self.out_size = recipe, out_size
+    def __init__(self, recipe: BothHandsRecipe) -> None:
+        self.recipe, self.out_size = recipe, recipe.crop_size
         clean = recipe.both_hands.clean
         self.parts = [open_part(source, "train", clean=clean) for source in recipe.sources]
 
@@ -294,7 +293,7 @@ class _Endless(IterableDataset):
                 )
 
 
-def training_batches(recipe: Recipe, out_size: int) -> DataLoader:
+def training_batches(recipe: BothHandsRecipe) -> DataLoader:
     """Batches without end.
 
     Raises:
@@ -303,7 +302,7 @@ def training_batches(recipe: Recipe, out_size: int) -> DataLoader:
     if not recipe.sources or not all(source.capture for source in recipe.sources):
         raise ValueError(f"{recipe.kind} learns from captures: sources with capture = FOLDER")
     return DataLoader(
-        _Endless(recipe, out_size),
+        _Endless(recipe),
         batch_size=recipe.optimiser.batch,
         num_workers=recipe.workers,
         persistent_workers=recipe.workers > 0,
@@ -311,7 +310,7 @@ def training_batches(recipe: Recipe, out_size: int) -> DataLoader:
     )
 
 
-def validation_batches(recipe: Recipe, out_size: int) -> dict[str, DataLoader]:
+def validation_batches(recipe: BothHandsRecipe) -> dict[str, DataLoader]:
     """The val part of every capture, by its folder's name; flaws and all, as the papers have it."""
     loaders: dict[str, DataLoader] = {}
     for number, source in enumerate(recipe.sources):
@@ -320,7 +319,7 @@ def validation_batches(recipe: Recipe, out_size: int) -> dict[str, DataLoader]:
         wanted = recipe.both_hands.validate_pictures or len(dataset)
         rows = np.unique(np.linspace(0, len(dataset) - 1, min(wanted, len(dataset))).astype(int))
         loaders[name if name not in loaders else f"{name}_{number}"] = DataLoader(
-            Still(dataset, out_size, rows),
+            Still(dataset, recipe.crop_size, rows),
             batch_size=recipe.optimiser.batch,
             num_workers=min(recipe.workers, 4),
         )

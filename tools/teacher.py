@@ -3,8 +3,8 @@
 MediaPipe 0.10.21 needs numpy < 2, so this file is run *by path* with an interpreter of its own
 (an environment with the extra ``peers``) and imports nothing of knuckle::
 
-    peers-venv/bin/python src/knuckle/data/teacher.py ../shared/data labels.json --pass quick
-    peers-venv/bin/python src/knuckle/data/teacher.py ../shared/data labels.json --pass full
+    peers-venv/bin/python tools/teacher.py ../shared/data labels.json --pass quick
+    peers-venv/bin/python tools/teacher.py ../shared/data labels.json --pass full
 
 One answer of one network is off by some percent of the hand and sometimes by a whole finger.
 So the palm detector looks at many *views* of a photograph (mirrored, turned, zoomed into tiles),

@@ -1,6 +1,8 @@
 """The teacher's geometry and bookkeeping; its networks need an environment of their own."""
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -8,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knuckle.data import teacher
-from knuckle.data.teacher import Answer, Label, Square
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+
+import teacher
+from teacher import Answer, Label, Square
 
 HAND = np.array(
     [[0, 0], [-20, -15], [-35, -30], [-45, -42], [-52, -55]]

@@ -1,11 +1,16 @@
 """Measures of tracking, on cases small enough to work out by hand."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from knuckle.evaluate import tracks
-from knuckle.evaluate.tracks import Answer, Presence, TrueVideo
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
+import tracks
 from knuckle.hand import Joint
+from tracks import Answer, Presence, TrueVideo
 
 HAND_MM = np.random.default_rng(0).uniform(-50, 50, (21, 3)) + np.array([0.0, 0.0, 500.0])
 HAND_PX = HAND_MM[:, :2] + 200

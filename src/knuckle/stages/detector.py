@@ -1,0 +1,63 @@
+"""Finds every hand of a frame: where it is, how large, which way up and which side."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from knuckle.codec import DetectedHand, DetectionCodec
+from knuckle.crop import Letterbox
+from knuckle.detect import Detections
+from knuckle.hand import SIDES
+from knuckle.stages.contract import ANY, Stage, numbers, picture, tensors
+
+if TYPE_CHECKING:
+    from knuckle.stages.network import Network
+
+#: A network that takes any size is given no more of the bars beside the frame than fills up to a
+#: multiple of this, px: its coarsest stride, twice.
+BOX_STEP = 32
+
+
+class Detector(Stage):
+    """A detector network and what its maps mean."""
+
+    #: Frames are not square: most of the bars beside them are left out.
+    INPUTS = tensors(image=picture(free={1: "height", 2: "width"}))
+    OUTPUTS = tensors(
+        maps=numbers(DetectionCodec.N_CHANNELS, ANY, ANY, free={2: "map_height", 3: "map_width"}),
+        mask=numbers(len(SIDES), ANY, ANY, free={2: "mask_height", 3: "mask_width"}),
+    )
+    NEEDED = True
+
+    def __init__(self, network: Network, *, threshold: float = 0.3, max_hands: int = 16) -> None:
+        """Use a network of kind ``detector``.
+
+        Args:
+            network: the network.
+            threshold: least score of a hand, 0..1.
+            max_hands: at most so many hands, the best ones.
+        """
+        super().__init__(network)
+        self._threshold = threshold
+        self._max_hands = max_hands
+        free = network.input_shape("image")[1] is None
+        self._step = BOX_STEP if free else None
+
+    def __call__(self, image: np.ndarray) -> Detections:
+        """Find the hands of an image (H, W, 3) uint8 RGB."""
+        letterbox = Letterbox.of(image, self._network.card.input_size, self._step)
+        found = self._network(image=letterbox.cut(image)[None])
+        maps = found["maps"][0]  # (12, H / stride, W / stride)
+        codec = DetectionCodec(letterbox.size, max(maps.shape[1:]))
+        hands = codec.decode(maps, threshold=self._threshold, max_hands=self._max_hands)
+        in_frame = tuple(_in_frame(hand, letterbox) for hand in hands)
+        return Detections(in_frame, found["mask"][0], letterbox)
+
+
+def _in_frame(hand: DetectedHand, letterbox: Letterbox) -> DetectedHand:
+    x, y = letterbox.to_frame(np.asarray(hand.centre_px))
+    size_px = hand.size_px / float(letterbox.scale.mean())
+    return replace(hand, centre_px=(float(x), float(y)), size_px=size_px)

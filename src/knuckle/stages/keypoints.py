@@ -1,0 +1,70 @@
+"""Looks at crops: 21 keypoints, their confidence, the mask and the side of the hand in each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from knuckle.codec import NeighbourCodec
+from knuckle.crop import Crop
+from knuckle.hand import N_JOINTS
+from knuckle.pose import Keypoints
+from knuckle.stages.contract import ANY, Stage, numbers, picture, tensors
+
+#: So many crops are looked at together: more are no faster and only take memory.
+_MOST_AT_ONCE = 16
+#: Of networks that do not say with which margin they were trained.
+_MARGIN_UNSAID = 1.5
+
+
+class KeypointEstimator(Stage):
+    """A keypoint network; the crops of a frame are one batch, or a few if they are many."""
+
+    INPUTS = tensors(crop=picture())
+    OUTPUTS = tensors(
+        keypoints_px=numbers(N_JOINTS, 2),
+        sigma_px=numbers(N_JOINTS),
+        visible=numbers(N_JOINTS),
+        presence=numbers(),
+        right=numbers(),
+        mask=numbers(ANY, ANY),
+        features=numbers(N_JOINTS, "feature_size"),
+        neighbour=numbers(1 + NeighbourCodec.N_VALUES),
+    )
+    NEEDED = True
+
+    @property
+    def crop_size(self) -> int:
+        """``out_size`` that crops must have."""
+        return self._network.card.input_size
+
+    @property
+    def crop_margin(self) -> float:
+        """Side of a crop over that of the square around the joints, as in training."""
+        return float(self._network.card.extra.get("margin", _MARGIN_UNSAID))
+
+    def __call__(self, image: np.ndarray, crops: Sequence[Crop]) -> Keypoints:
+        """Look at crops of an image (H, W, 3) uint8 RGB."""
+        starts = range(0, len(crops), _MOST_AT_ONCE)
+        if len(starts) > 1:
+            batches = (crops[start : start + _MOST_AT_ONCE] for start in starts)
+            return Keypoints.concatenate(*(self(image, batch) for batch in batches))
+        size = self.crop_size
+        pixels = np.empty((len(crops), size, size, 3), np.uint8)
+        for i, crop in enumerate(crops):
+            pixels[i] = crop.cut(image)
+        found = self._network(crop=pixels)
+        return Keypoints(
+            crops=tuple(crops),
+            points_crop=found["keypoints_px"],
+            sigma_crop=np.maximum(found["sigma_px"], 1e-3),
+            visible=found["visible"],
+            presence=found["presence"],
+            right=found["right"],
+            mask=found["mask"],
+            pixels=pixels,
+            features=found["features"],
+            neighbour=found["neighbour"],
+            log_odds=np.zeros(len(crops)),
+        )

@@ -1,0 +1,40 @@
+"""Lifts keypoints to 3D: the shape of the hand, not yet its place."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from knuckle.camera import Camera
+from knuckle.crop import CropView
+from knuckle.hand import N_JOINTS
+from knuckle.pose import Keypoints, LiftedJoints
+from knuckle.stages.contract import Stage, numbers, tensors
+
+
+class Lifter(Stage):
+    """A lifter network. It sees each hand through a camera turned to look straight at it."""
+
+    INPUTS = tensors(
+        rays=numbers(N_JOINTS, 2),
+        sigma=numbers(N_JOINTS),
+        features=numbers(N_JOINTS, "feature_size"),
+    )
+    OUTPUTS = tensors(joints_mm=numbers(N_JOINTS, 3), sigma_mm=numbers(N_JOINTS))
+    NEEDED = True
+
+    def __call__(self, keypoints: Keypoints, camera: Camera) -> LiftedJoints:
+        """Lift all hands of a frame as one batch."""
+        views = [CropView.of(crop, camera) for crop in keypoints.crops]
+        rays = np.empty(keypoints.points_crop.shape, np.float32)
+        sigma = np.empty(keypoints.sigma_crop.shape, np.float32)
+        for i, view in enumerate(views):
+            rays[i] = view.rays(keypoints.points_crop[i])
+            sigma[i] = keypoints.sigma_crop[i] * view.rays_per_px
+        lifted = self._network(rays=rays, sigma=sigma, features=keypoints.features)
+        joints = np.stack(
+            [
+                view.to_camera(joints - joints[:1])
+                for view, joints in zip(views, lifted["joints_mm"].astype(np.float64), strict=True)
+            ]
+        )
+        return LiftedJoints(joints, lifted["sigma_mm"])

@@ -1,0 +1,186 @@
+"""Our own network of both hands: keypoints and joints, end to end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from knuckle.codec import HeatmapCodec
+from knuckle.hand import BONES
+from knuckle.modelcard import ModelCard
+from knuckle.models import efficientnet_lite as lite
+from knuckle.models.both import BothHands, BothOutput, BothSettings
+from knuckle.models.lifter import UNIT_MM
+from knuckle.train.answers import Answers, Decoding, RootDepth, both_answers
+from knuckle.train.both_hands import BothHandsModule, BothHandsRecipe
+from knuckle.train.captures import training_batches, validation_batches
+from knuckle.train.exportable import Exportable
+from knuckle.train.kind import Kind
+from knuckle.train.losses import weighted_mean
+from knuckle.train.modules import Batch, freeze, start_features
+
+
+@dataclass(frozen=True)
+class InterHandLosses:
+    """How much each term of the loss counts.
+
+    Attributes:
+        point: the keypoints.
+        map: the probability maps that they are the means of.
+        spread: how sure it is of each keypoint.
+        joint: the joints' places from the own wrist.
+        bone: the bones, as vectors.
+        joint_spread: how sure it is of each joint.
+        root: the depth of the left wrist from the right one.
+        there: which hands are there.
+    """
+
+    point: float = 0.15
+    map: float = 0.25
+    spread: float = 0.1
+    joint: float = 6.0
+    bone: float = 3.0
+    joint_spread: float = 0.1
+    root: float = 2.0
+    there: float = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class InterHandRecipe(BothHandsRecipe):
+    """A run that trains our network of both hands.
+
+    Attributes:
+        both: its size.
+        losses: what its terms count.
+        start_both: a checkpoint to start from, or ``knuckle`` for the shipped keypoint network.
+        start_backbone: see ``PictureRecipe``.
+    """
+
+    CAN_BE_HALF: ClassVar[bool] = True
+
+    kind: str = "interhand"
+    both: BothSettings = field(default_factory=BothSettings)
+    losses: InterHandLosses = field(default_factory=InterHandLosses)
+    start_both: str = ""
+    start_backbone: str = ""
+
+    @property
+    def crop_size(self) -> int:
+        """Side of a crop, px."""
+        return self.both.input_size
+
+
+class InterHandModule(BothHandsModule):
+    """Our own keypoints and joints of both hands, end to end."""
+
+    recipe: InterHandRecipe
+
+    def __init__(self, recipe: InterHandRecipe) -> None:
+        super().__init__(recipe)
+        self.both = BothHands(recipe.both)
+        self.both.half_in_training = recipe.optimiser.half
+        freeze(self.both.backbone, recipe.optimiser.frozen_blocks)
+
+    def begin(self) -> None:
+        """Features that have seen pictures for the backbone."""
+        start_features(self.both.backbone, self.recipe.start_backbone, self.recipe.start_both)
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """2D terms, 3D terms, the relative depth of the wrists, and which hands are there."""
+        out = self.both(batch["crop"], batch["view_from_crop"])
+        share = self.recipe.losses
+        return {
+            **_point_losses(out, batch, self.recipe.both.codec, share),
+            **_joint_losses(out, batch, share),
+            "there": share.there
+            * weighted_mean(
+                functional.binary_cross_entropy_with_logits(
+                    out.there_logit, batch["there"], reduction="none"
+                ),
+                batch["there_known"][:, None].expand(-1, 2),
+            ),
+        }
+
+    def answers(self, batch: Batch, decoding: Decoding, root_depth: RootDepth) -> Answers:
+        """See the base; the mean of a map is the only decoding."""
+        del decoding
+        return both_answers(self.both(batch["crop"], batch["view_from_crop"]), batch, root_depth)
+
+
+def _point_losses(
+    out: BothOutput, batch: Batch, codec: HeatmapCodec, share: InterHandLosses
+) -> Batch:
+    points, weight = batch["points_px"], batch["valid"]
+    inside = ((points > -0.5) & (points < codec.input_size - 0.5)).all(dim=-1).float()
+    error = (out.keypoints_px - points).abs()
+    gap = points.flatten(1, 2)[..., None] - torch.as_tensor(
+        codec.cell_centres_px, dtype=points.dtype, device=points.device
+    )
+    line = (-0.5 * (gap / codec.sigma_px).square()).softmax(dim=-1)  # (N, 42, 2, S / 4)
+    marginal = (line[:, :, 1, :, None] * line[:, :, 0, None, :]).detach()
+    cross = -(marginal * out.log_maps).sum(dim=(2, 3)).unflatten(1, weight.shape[1:])
+    spread = (error.detach() / out.log_sigma_px.exp()[..., None]).mean(-1) + out.log_sigma_px
+    return {
+        "point": share.point * weighted_mean(error.mean(-1).clamp(max=60.0), weight * inside),
+        "map": share.map * weighted_mean(cross, weight * inside),
+        "spread": share.spread * weighted_mean(spread, weight * inside),
+    }
+
+
+def _joint_losses(out: BothOutput, batch: Batch, share: InterHandLosses) -> Batch:
+    weight = batch["valid_3d"]
+    error = (out.joints_mm - batch["joints_mm"]).abs() / UNIT_MM
+    said, true = (
+        joints[..., BONES[:, 1], :] - joints[..., BONES[:, 0], :]
+        for joints in (out.joints_mm, batch["joints_mm"])
+    )
+    bone_weight = weight[..., BONES[:, 0]] * weight[..., BONES[:, 1]]
+    off = error.detach() * UNIT_MM
+    spread = (off / out.log_sigma_mm.exp()[..., None]).mean(-1) + out.log_sigma_mm
+    root = (out.root_mm - batch["root_view_mm"]).abs() / UNIT_MM
+    return {
+        "joint": share.joint * weighted_mean(error.mean(-1), weight),
+        "bone": share.bone * weighted_mean((said - true).abs().mean(-1) / UNIT_MM, bone_weight),
+        "joint_spread": share.joint_spread * weighted_mean(spread, weight),
+        "root": share.root * weighted_mean(root, batch["root_known"]),
+    }
+
+
+def answer(network: BothHands, crop: Tensor, view_from_crop: Tensor) -> dict[str, Tensor]:
+    """What ``stages.both_hands.BothHands`` asks."""
+    out = network(crop, view_from_crop)
+    return {
+        "keypoints_px": out.keypoints_px,
+        "sigma_px": out.log_sigma_px.exp(),
+        "joints_mm": out.joints_mm,
+        "sigma_mm": out.log_sigma_mm.exp(),
+        "root_mm": out.root_mm,
+        "there": out.there_logit.sigmoid(),
+    }
+
+
+def exported(recipe: InterHandRecipe) -> Exportable:
+    """The network of a recipe."""
+    size = recipe.both.input_size
+    shape = lite.ARCHITECTURES[recipe.both.backbone]
+    card = ModelCard("both", recipe.version, size, shape.mean, shape.std, recipe=recipe.name)
+    # The comparison rolls the rows of examples: whichever is last must not divide by nothing.
+    view = torch.tensor([[1e-4, 0.0, 1.0], [0.0, 1e-4, 1.0], [5e-5, 5e-5, 1.0]])
+    inputs = {
+        "crop": torch.randint(0, 256, (1, size, size, 3), dtype=torch.uint8),
+        "view_from_crop": view[None],
+    }
+    return Exportable(card, BothHands(recipe.both), answer, inputs)
+
+
+KIND = Kind(
+    recipe=InterHandRecipe,
+    module=InterHandModule,
+    training=training_batches,
+    validation=validation_batches,
+    networks={"both": exported},
+)
