@@ -1,4 +1,4 @@
-"""The site of the documents builds without a warning, needs nobody, and its pages say what is so."""
+"""The site of the documents builds without a warning, loads nothing from elsewhere, and is so."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def test_a_bent_board_is_told() -> None:
     found = replace(SMALL, bend=0.008).calibrated(1, views=14)
     assert 0.004 < found.error.bend < 0.02
     (doubt,) = (text for text in found.doubts if "bent" in text)
-    assert "fix it to something flat" in doubt
+    assert "fix the board to something flat" in doubt
     assert f"not to be trusted: {doubt}" in str(found)
 
 

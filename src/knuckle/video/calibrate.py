@@ -72,8 +72,8 @@ class Calibration:
             )
         if self.error.bend:
             found.append(
-                f"the board seems to be bent, by {100 * self.error.bend:.1f} % of its width, for "
-                f"which the focal length may be off by {100 * self.error.focal_shift:.1f} %: fix it "
+                f"the board seems to be bent, by {100 * self.error.bend:.1f} % of its width, and "
+                f"the focal length off by {100 * self.error.focal_shift:.1f} % for it: fix the board "
                 "to something flat, such as glass, and record it again"
             )
         if self.covered < _LEAST_COVERED:
@@ -184,7 +184,10 @@ def _moved(corners: np.ndarray, before: np.ndarray) -> float:
     )
 
 
-def solve(views: list[np.ndarray], columns: int, rows: int, size: tuple[int, int]) -> Calibration:
+def solve(
+    views: Sequence[np.ndarray], columns: int, rows: int, size: tuple[int, int]
+) -> Calibration:
+    """The intrinsics that explain (rows * columns, 2) corners of each view, px, best."""
     # The unit does not matter for the intrinsics: squares of side 1.
     board = np.zeros((rows * columns, 3), np.float32)
     board[:, :2] = np.mgrid[:columns, :rows].T.reshape(-1, 2)

@@ -99,7 +99,7 @@ def _without_pose(
     """
     points, slopes = cv2.projectPoints(board, *pose, matrix, distortion)
     step = 1e-4 * float(np.ptp(board[:, :2]))
-    lifted, _ = cv2.projectPoints(board + [0, 0, step], *pose, matrix, distortion)
+    lifted, _ = cv2.projectPoints(board + np.array([0, 0, step]), *pose, matrix, distortion)
     by_height = (lifted - points)[:, 0] / step  # (N, 2)
     by_bend = (by_height[:, :, None] * bends[:, None, :]).reshape(-1, bends.shape[1])
     design = np.hstack([slopes[:, _INTRINSICS], by_bend])
