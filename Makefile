@@ -8,7 +8,7 @@ RECIPE ?= recipes/keypoints.toml
 COUNT ?= 3000
 SEED ?= 0
 
-.PHONY: demo test test-lowest lint web test-web test-browser test-dist fuzz benchmark train clean
+.PHONY: demo test test-lowest lint web test-web test-browser test-dist fuzz benchmark train docs clean
 
 demo: $(VENV)/runtime          ## track SOURCE=… (the shipped clip by default) and draw an overlay
 	$(BIN)/knuckle track $(SOURCE) --output $(OUT) --overlay
@@ -42,6 +42,10 @@ test-dist: $(VENV)/all         ## a small corpus on Ray Data and on Daft
 
 fuzz: $(VENV)/all              ## damaged files of every kind, COUNT=… SEED=…
 	$(BIN)/python tests/fuzz/fuzz.py --count $(COUNT) --seed $(SEED)
+
+docs: $(VENV)/all              ## the site of the documents into build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "python3 -m http.server -d build/site"
 
 benchmark: $(VENV)/all .venv-peers/done   ## measure speed and accuracy beside MediaPipe
 	$(BIN)/python benchmarks/run.py --mediapipe-python .venv-peers/bin/python

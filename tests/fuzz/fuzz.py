@@ -100,6 +100,7 @@ def child(pipe: Connection, folder: str) -> None:
     """Read what is asked for, one input after the other."""
     warnings.simplefilter("ignore")
     os.environ["XDG_CACHE_HOME"] = folder  # where indices of labels are kept
+    pipe.send("ready")
     while (asked := pipe.recv()) is not None:
         target, path = asked
         # A damaged label may send the reader to another file, which is named then.
@@ -122,15 +123,13 @@ class Reader:
         self._process = context.Process(target=child, args=(theirs, str(self._folder)), daemon=True)
         self._process.start()
         theirs.close()
-        self._warm = False
+        self._pipe.recv()  # "ready": everything is imported
 
     def __call__(self, target: str, path: Path) -> tuple[str, str, float]:
         """Have an input read: what happened, the message, peak MB."""
         self._pipe.send((target, path))
         try:
-            # The first input pays for the imports.
-            if self._pipe.poll(SECONDS_A_CASE if self._warm else 6 * SECONDS_A_CASE):
-                self._warm = True
+            if self._pipe.poll(SECONDS_A_CASE):
                 return self._pipe.recv()
             found = ("hang", f"no answer within {SECONDS_A_CASE:g} s", 0.0)
         except EOFError:

@@ -34,7 +34,7 @@ from knuckle.data.labelled import (
     inside,
     read_grey,
 )
-from knuckle.errors import reading
+from knuckle.errors import InputError, reading
 from knuckle.hand import order_from_names
 from knuckle.sample import HandLabel
 
@@ -71,9 +71,14 @@ class Folder(LabelledSet):
         for number, entry in kept:
             try:
                 self._records.append(self._parse(entry))
-            except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
-                what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-                broken.append(f"line {number}: {what}")
+            except KeyError as error:
+                broken.append(f"line {number}: {error} is missing")
+            except ValueError as error:
+                broken.append(f"line {number}: {error}")
+            except (TypeError, IndexError, AttributeError):
+                broken.append(
+                    f"line {number}: not as knuckle.data.folder describes it, found {entry!r:.60}"
+                )
         if broken:
             raise BrokenRecordsError(path, broken)
 
@@ -123,7 +128,7 @@ class Folder(LabelledSet):
 
     def _hand(self, hand: dict[str, Any]) -> HandLabel:
         def ordered(name: str, kind: type) -> np.ndarray | None:
-            return None if hand.get(name) is None else np.array(hand[name], kind)[self._order]
+            return None if hand.get(name) is None else _array(name, hand[name], kind)[self._order]
 
         joints_px = ordered("joints_px", float)
         if joints_px is None:
@@ -138,9 +143,17 @@ class Folder(LabelledSet):
         )
 
 
+def _array(name: str, values: Any, kind: type) -> np.ndarray:
+    try:
+        return np.array(values, kind)
+    except (ValueError, TypeError, OverflowError):
+        raise InputError(f"{name} must be numbers, found {values!r:.40}") from None
+
+
 def _camera(values: dict[str, Any]) -> Camera:
-    fx, fy, cx, cy = (float(values[key]) for key in ("fx", "fy", "cx", "cy"))
-    return Camera(fx, fy, cx, cy, tuple(float(k) for k in values.get("distortion", ())))
+    intrinsics = _array("camera", [values[key] for key in ("fx", "fy", "cx", "cy")], float)
+    distortion = _array("distortion", values.get("distortion", ()), float)
+    return Camera(*intrinsics.tolist(), tuple(distortion.ravel().tolist()))
 
 
 def _read_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:

@@ -126,6 +126,10 @@ def _is_inside(joints_px: np.ndarray) -> bool:
     return bool(within.all(axis=1).any())
 
 
+class _ForeignObjectError(pickle.UnpicklingError):
+    """A pickle wants more than arrays."""
+
+
 class _ArraysOnly(pickle.Unpickler):
     """Builds numpy arrays and plain containers; a pickle may otherwise run any program."""
 
@@ -136,7 +140,7 @@ class _ArraysOnly(pickle.Unpickler):
         inside_numpy = module in {"numpy.core.multiarray", "numpy._core.multiarray"}
         if inside_numpy and name in {"_reconstruct", "scalar"}:
             return super().find_class(_NUMPY_MODULE, name)
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no label needs")
+        raise _ForeignObjectError(f"it asks for {module}.{name}, which no label needs")
 
 
 def _read_labels(path: Path) -> dict[int, dict[str, np.ndarray]]:
@@ -145,7 +149,7 @@ def _read_labels(path: Path) -> dict[int, dict[str, np.ndarray]]:
         labels = _ArraysOnly(io.BytesIO(path.read_bytes()), encoding="latin1").load()
     except FileNotFoundError:
         raise MissingDataError(f"{path} does not exist; unpack RHD again") from None
-    except pickle.UnpicklingError as error:
+    except _ForeignObjectError as error:
         raise BrokenDataError(f"{path} cannot be read ({error}); unpack RHD again") from None
     except Exception as error:  # a damaged pickle fails in every way there is
         raise BrokenDataError(f"{path} is damaged; unpack RHD again") from error

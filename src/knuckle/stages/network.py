@@ -139,6 +139,7 @@ def _open_session(path: NetworkFile, threads: int) -> ort.InferenceSession:
             path if isinstance(path, Path) else path.read_bytes(),
             sess_options=_session_options(threads),
             providers=["CPUExecutionProvider"],
+            enable_fallback=0,  # it would print, and try the same once more
         )
     except Exception as error:  # ONNX Runtime has a class per status code and no common base
         raise InputError(

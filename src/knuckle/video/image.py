@@ -14,7 +14,7 @@ from knuckle.image import to_rgb, warn_of_fewer_bits
 from knuckle.limits import check_picture
 from knuckle.results import Frame
 from knuckle.video.errors import SourceNotFoundError, SourceUnreadableError
-from knuckle.video.quiet import quiet_opencv
+from knuckle.video.quiet import quiet_decoders
 from knuckle.video.source import Losses, Source, SourceInfo, SourceOptions
 
 #: Bytes of a picture in which its size stands.
@@ -68,7 +68,7 @@ def _several(path: Path) -> tuple[list[np.ndarray], list[float]] | None:
         return None
     if not hasattr(cv2, "imreadanimation"):  # before OpenCV 4.11: the first picture alone
         return None
-    with quiet_opencv(), suppress(cv2.error):
+    with quiet_decoders(), suppress(cv2.error):
         if cv2.imcount(str(path)) < 2:
             return None
         ok, animation = cv2.imreadanimation(str(path))
@@ -115,7 +115,7 @@ def read_image(path: Path) -> np.ndarray:
         check_picture(data[:_HEAD].tobytes(), path)
     except InputError as error:
         raise SourceUnreadableError(str(error)) from None
-    with quiet_opencv(), suppress(cv2.error):  # too many pixels for its limits
+    with quiet_decoders(), suppress(cv2.error):  # too many pixels for its limits
         bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if bgr is None:
         raise SourceUnreadableError(
@@ -130,7 +130,7 @@ def _check_depth(data: np.ndarray, path: Path, bgr: np.ndarray) -> None:
     """Warn of 10 or 12 bits in a file of 16, which come out nearly black."""
     if path.suffix.lower() not in _OF_16_BITS or bgr.max() > _BLACK_12_BITS:
         return
-    with quiet_opencv(), suppress(cv2.error):
+    with quiet_decoders(), suppress(cv2.error):
         deep = cv2.imdecode(data, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
         if deep is not None and deep.dtype == np.uint16:
             warn_of_fewer_bits(int(deep.max()))

@@ -1,0 +1,82 @@
+"""Error bars of ``knuckle camera calibrate`` come true, and what they leave out is said."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
+from boards import COLUMNS, ROWS, Studio, in_sigmas
+from knuckle.camera import Camera
+from knuckle.video.calibrate import Calibration, solve
+from knuckle.video.calibration_error import CalibrationError
+
+SMALL = Studio(Camera(330.0, 326.0, 165.0, 117.0, (-0.1, 0.02, 0.001, -0.0005)), (320, 240))
+BOARD = np.pad(np.mgrid[:COLUMNS, :ROWS].T.reshape(-1, 2).astype(float), ((0, 0), (0, 1)))
+
+
+def corners(rng: np.random.Generator, smooth_px: float) -> np.ndarray:
+    """Of a board somewhere in the picture; in error each for itself, and all of a view together."""
+    turn = np.array([*rng.uniform(-0.5, 0.5, 2), rng.uniform(-0.3, 0.3)])
+    centred = BOARD - BOARD.mean(axis=0)
+    while True:
+        place = np.array([rng.uniform(-4, 4), rng.uniform(-3, 3), rng.uniform(11, 16)])
+        matrix, distortion = SMALL.camera.matrix, np.array(SMALL.camera.distortion)
+        points = cv2.projectPoints(centred, turn, place, matrix, distortion)[0][:, 0]
+        if ((points > 5) & (points < np.array(SMALL.size) - 5)).all():
+            break
+    x, y, _ = (centred / np.ptp(centred)).T
+    bends = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
+    return points + rng.normal(0, 0.05, points.shape) + bends @ rng.normal(0, smooth_px, (6, 2))
+
+
+@pytest.mark.parametrize("smooth_px", [0.0, 0.1])
+@pytest.mark.parametrize("n", [7, 15])
+def test_error_bars_come_true(n: int, smooth_px: float) -> None:
+    errors = []
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        found = solve([corners(rng, smooth_px) for _ in range(n)], COLUMNS, ROWS, SMALL.size)
+        errors.append(np.abs(in_sigmas(found, SMALL.camera)))
+        assert not found.error.bend
+    # Of a normal distribution 68 % and 95 %; few views make its tails longer.
+    assert 0.55 < np.mean(np.array(errors) < 1) < 0.85
+    assert np.mean(np.array(errors) < 2) > 0.85
+
+
+def test_a_rendered_board_is_within_its_error_bars() -> None:
+    found = SMALL.calibrated(0, views=14)
+    assert (np.abs(in_sigmas(found, SMALL.camera)) < 3).all()
+    assert not found.doubts
+
+
+def test_a_bent_board_is_told() -> None:
+    found = replace(SMALL, bend=0.008).calibrated(1, views=14)
+    assert 0.004 < found.error.bend < 0.02
+    (doubt,) = (text for text in found.doubts if "bent" in text)
+    assert "fix the board to something flat" in doubt
+    assert f"not to be trusted: {doubt}" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("sigma_px", "covered", "told"),
+    [
+        (2.0, 0.8, []),
+        (20.0, 0.8, ["decided to ± 5.0 % alone: record the board again in more views, tilted"]),
+        (np.inf, 0.8, ["decided by a single view"]),
+        (2.0, 0.3, ["seen in 30 % of the picture"]),
+        (20.0, 0.3, ["± 5.0 %", "move it into all four corners"]),
+    ],
+)
+def test_what_is_not_to_be_trusted_is_told(sigma_px: float, covered: float, told: list) -> None:
+    error = CalibrationError(np.full(4, sigma_px))
+    found = Calibration(Camera(400.0, 400.0, 319.5, 239.5), error, covered, 0.1, 12, (640, 480))
+    assert len(found.doubts) == len(told)
+    assert all(part in doubt for part, doubt in zip(told, found.doubts, strict=True))
+    assert str(found).count("not to be trusted") == len(told)
