@@ -17,8 +17,10 @@ from knuckle.hand import JOINT_NAMES
 #: Raised when inputs, outputs or their meaning change; the runtime reads only its own.
 FORMAT = 1
 KINDS = ("detector", "keypoints", "lifter")
+#: Networks that see both hands in one crop: they are for evaluation, not for the pipeline.
+BOTH_KINDS = ("internet", "both")
 #: Networks that the pipeline can do without.
-OPTIONAL_KINDS = ("temporal", "pair", "internet", "both")
+OPTIONAL_KINDS = ("temporal", "pair", *BOTH_KINDS)
 #: Of weights that learnt from nothing that asks for another.
 OWN_LICENSE = "Apache-2.0"
 _PREFIX = "knuckle."

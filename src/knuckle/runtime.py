@@ -118,6 +118,25 @@ def signature_of(card: ModelCard) -> Signature:
             "apart_mm": numbers(3),
             "apart_sigma_mm": numbers(3),
         }
+    if card.kind == "internet":  # both hands in the order of SIDES
+        return {"crop": TensorSpec("uint8", (_ANY, size, size, 3))}, {
+            "keypoints_px": numbers(2, N_JOINTS, 2),
+            "depth_mm": numbers(2, N_JOINTS),
+            "root_mm": numbers(),
+            "there": numbers(2),
+        }
+    if card.kind == "both":
+        return {
+            "crop": TensorSpec("uint8", (_ANY, size, size, 3)),
+            "view_from_crop": numbers(3, 3),
+        }, {
+            "keypoints_px": numbers(2, N_JOINTS, 2),
+            "sigma_px": numbers(2, N_JOINTS),
+            "joints_mm": numbers(2, N_JOINTS, 3),
+            "sigma_mm": numbers(2, N_JOINTS),
+            "root_mm": numbers(),
+            "there": numbers(2),
+        }
     return {
         "rays": numbers(N_JOINTS, 2),
         "sigma": numbers(N_JOINTS),
@@ -139,7 +158,7 @@ class Network:
 
         Args:
             path: the ONNX file.
-            kind: ``detector``, ``keypoints``, ``lifter``, ``temporal`` or ``pair``.
+            kind: one of ``modelcard.KINDS`` or ``OPTIONAL_KINDS``.
             threads: CPU threads that one run may use; more than there are processors never help.
 
         Raises:

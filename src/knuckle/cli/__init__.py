@@ -32,6 +32,7 @@ EXTRAS = {
     "pyarrow": "parquet",
     **dict.fromkeys(("ezc3d", "pandas"), "science"),
     "rerun": "rerun",
+    "pylsl": "lsl",
 }
 
 CONFIG = (
