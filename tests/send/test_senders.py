@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from clips import write_video
 from fakes import FakeTracker, frame, pose, scene
 from knuckle.cli import main
 from knuckle.hand import JOINT_NAMES
+from knuckle.output import OutputError
 from knuckle.output.records import hand_records
 from knuckle.send import SENDERS, open_senders, sending
 from knuckle.send.rerun_viewer import RerunViewer
@@ -72,6 +74,18 @@ def test_closing_twice_is_closing_once(kind: str) -> None:
 )  # fmt: skip
 def test_an_address_that_is_none_is_told_of(address: str) -> None:
     with pytest.raises(ValueError, match="expected one of osc://"):
+        open_senders([address])
+
+
+@pytest.mark.parametrize(
+    ("address", "library", "extra"),
+    [("lsl://hands", "pylsl", "lsl"), ("ws://127.0.0.1:1", "websockets.sync.server", "viewer")],
+)
+def test_a_library_that_is_missing_is_named(
+    address: str, library: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(OutputError, match=rf"pip install 'knuckle\[{extra}\]'"):
         open_senders([address])
 
 

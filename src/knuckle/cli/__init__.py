@@ -32,7 +32,6 @@ EXTRAS = {
     "pyarrow": "parquet",
     **dict.fromkeys(("ezc3d", "pandas"), "science"),
     "rerun": "rerun",
-    "pylsl": "lsl",
 }
 
 CONFIG = (

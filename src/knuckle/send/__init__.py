@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from urllib.parse import urlsplit
 
+from knuckle.errors import InputError
 from knuckle.results import Frame, HandPose
 from knuckle.send.lsl import LslSender
 from knuckle.send.osc import OscSender
@@ -52,7 +53,7 @@ def _open(address: str) -> Sender:
         return kind(url.netloc, 0)
     if kind is None or not kind.needs_port or not host or not port:
         ways = ", ".join(f"{name}://{_place_of(kind)}" for name, kind in SENDERS.items())
-        raise ValueError(f"cannot send to {address!r}: expected one of {ways}")
+        raise InputError(f"cannot send to {address!r}: expected one of {ways}")
     return kind(host, port)
 
 

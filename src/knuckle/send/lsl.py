@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from knuckle.hand import JOINT_NAMES, SIDES
+from knuckle.output import OutputError
 from knuckle.results import Frame, HandPose
 from knuckle.send.sender import Sender
 
@@ -36,9 +37,14 @@ class LslSender(Sender):
         Args:
             host: name of the stream.
             port: of no use: LSL finds its own.
-        """
-        import pylsl
 
+        Raises:
+            OutputError: pylsl is not installed.
+        """
+        try:
+            import pylsl
+        except ImportError:
+            raise OutputError("lsl:// needs pylsl: pip install 'knuckle[lsl]'") from None
         self._clock = pylsl.local_clock
         self._later_s = float("inf")
         self._outlet: Any = pylsl.StreamOutlet(_described(pylsl, host))
