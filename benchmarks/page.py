@@ -4,21 +4,18 @@
     python benchmarks/page.py --seconds 20
 
 The demo clip stands in the place of a camera. The processor time of all of Chromium (the fake
-camera, networks, drawing) is given beside the rate, since that does not hang on other programs.
+camera, networks, drawing) stands beside the rate: other programs change it less.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
-import resource
+import json
 import subprocess
 import sys
 import tempfile
 import threading
 from pathlib import Path
-
-import numpy as np
 
 import knuckle
 from knuckle.web import page_files, serve
@@ -26,9 +23,7 @@ from knuckle.web import page_files, serve
 WEB = Path(__file__).resolve().parent.parent / "web" / "test"
 sys.path.insert(0, str(WEB))
 
-from test_in_browser import write_y4m  # noqa: E402
-
-_SAID = re.compile(r"(\d+) frames a second, (\d+) ms each \((.*?)\): (.*)")
+from camera import write_y4m  # noqa: E402
 
 
 def main() -> None:
@@ -43,14 +38,10 @@ def main() -> None:
         command = ["node", WEB / "rate.mjs", address, video, str(options.seconds)]
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         server.shutdown()
-    lines = [match for match in map(_SAID.match, said.splitlines()) if match]
-    rate, ms = (np.array([int(line[n]) for line in lines]) for n in (1, 2))
-    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
-    print(f"{lines[-1][3]}; {lines[-1][4]}")
-    print(
-        f"{np.median(rate):.0f} frames a second, at least {rate.min()}; {np.median(ms):.0f} ms each"
-    )
-    print(f"{spent.ru_utime + spent.ru_stime:.0f} s of processor time in all, with the start")
+    seen = json.loads(said)
+    print(seen["status"])
+    print(f"{seen['frames'] / seen['seconds']:.1f} frames a second over {seen['seconds']:.0f} s")
+    print(f"{1000 * seen['spent'] / seen['frames']:.0f} ms of processor time a frame")
 
 
 if __name__ == "__main__":
