@@ -68,6 +68,7 @@ def predict_both(
         ValueError: an exported InterNet is asked for the highest cell.
     """
     network: Answering
+    kind: str
     if given.is_dir():
         recipe = Recipe.load_json(given / "recipe.json")
         if recipe.license:
