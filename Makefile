@@ -8,7 +8,8 @@ RECIPE ?= recipes/keypoints.toml
 COUNT ?= 3000
 SEED ?= 0
 
-.PHONY: demo test test-lowest lint web test-web test-browser test-dist fuzz benchmark train docs clean
+.PHONY: demo test test-lowest lint web test-web test-browser test-dist test-package fuzz benchmark \
+	train docs clean
 
 demo: $(VENV)/runtime          ## track SOURCE=… (the shipped clip by default) and draw an overlay
 	$(BIN)/knuckle track $(SOURCE) --output $(OUT) --overlay
@@ -39,6 +40,15 @@ test-browser: $(VENV)/all web  ## the page in headless Chromium; CHROMIUM=… if
 test-dist: $(VENV)/all         ## a small corpus on Ray Data and on Daft
 	$(BIN)/pip install -q -e '.[dist]'
 	$(BIN)/pytest integration
+
+test-package: $(VENV)/all      ## what people install: the wheel of the sdist, alone in an environment
+	rm -rf build/package
+	$(BIN)/pip install -q 'setuptools>=77'
+	$(BIN)/python -c "from setuptools import build_meta; build_meta.build_sdist('build/package')"
+	$(BIN)/pip wheel -q --no-deps --no-build-isolation -w build/package build/package/*.tar.gz
+	$(PYTHON) -m venv build/package/env
+	build/package/env/bin/pip install -q build/package/*.whl
+	cd build/package && env/bin/knuckle track $(CURDIR)/src/knuckle/demo/hands.mp4 --overlay
 
 fuzz: $(VENV)/all              ## damaged files of every kind, COUNT=… SEED=…
 	$(BIN)/python tests/fuzz/fuzz.py --count $(COUNT) --seed $(SEED)

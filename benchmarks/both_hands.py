@@ -12,15 +12,18 @@ only makes a few steps, to show that its loss falls.
 from __future__ import annotations
 
 import argparse
+import json
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
+from torch.utils.flop_counter import FlopCounterMode
 
 from equal_time import fit
 from knuckle.train.answers import Decoding, RootDepth, Tally
@@ -59,6 +62,17 @@ def trained(recipe: BothHandsRecipe, seconds: float) -> tuple[BothHandsModule, i
     return module, steps, spent
 
 
+def keep(module: BothHandsModule, run: Path) -> None:
+    """Leave a trained network as ``knuckle train`` does."""
+    run.mkdir(parents=True, exist_ok=True)
+    state = {
+        name: value.half() if value.is_floating_point() else value
+        for name, value in module.state_dict().items()
+    }
+    torch.save(state, run / "weights.pt")
+    (run / "recipe.json").write_text(json.dumps(asdict(module.recipe), indent=1))
+
+
 def batches_of(recipe: BothHandsRecipe) -> Iterator[dict[str, np.ndarray]]:
     """Training batches as arrays, without end."""
     for batch in training_batches(replace(recipe, workers=0)):
@@ -87,8 +101,18 @@ def standing_still(still: Still) -> float:
     return float(((away * weight).sum(0) / np.maximum(weight.sum(0), 1)).mean())
 
 
-def resnet_losses(capture: Path, steps: int, batch: int) -> list[float]:
-    """What each of the first steps of InterNet as published costs, on one batch after another."""
+@dataclass
+class FirstSteps:
+    """What the first steps of InterNet as published cost."""
+
+    losses: list[float]
+    read_s: float  # processor time: to read, cut, vary and label a crop
+    step_s: float  # ... to learn from it
+    flops: float  # of a crop, forwards and backwards
+
+
+def first_steps(capture: Path, steps: int, batch: int) -> FirstSteps:
+    """InterNet as published, on one batch after another."""
     recipe = with_data(Recipe.load(RECIPES / "internet.toml"), capture, None)
     recipe = replace(recipe, workers=0, optimiser=replace(recipe.optimiser, batch=batch))
     with warnings.catch_warnings():
@@ -96,21 +120,31 @@ def resnet_losses(capture: Path, steps: int, batch: int) -> list[float]:
         module = module_of(recipe).train()
         module.begin()
     optimiser = module.configure_optimizers()
-    totals = []
-    for _, example in zip(range(steps), training_batches(recipe), strict=False):
-        loss = torch.stack(list(module.losses(example).values())).sum()
-        optimiser.zero_grad()
-        loss.backward()
+    batches = iter(training_batches(recipe))
+    counter = FlopCounterMode(display=False)
+    losses, read_s, step_s = [], 0.0, 0.0
+    for step in range(steps):
+        start = time.process_time()
+        example = next(batches)
+        read = time.process_time()
+        with counter if step == 0 else nullcontext():
+            loss = torch.stack(list(module.losses(example).values())).sum()
+            optimiser.zero_grad()
+            loss.backward()
         optimiser.step()
-        totals.append(float(loss.detach()))
-        print(f"  step {len(totals)}: {totals[-1]:.2f}", flush=True)
-    return totals
+        read_s, step_s = read_s + read - start, step_s + time.process_time() - read
+        losses.append(float(loss.detach()))
+        print(f"  step {len(losses)}: {losses[-1]:.2f}", flush=True)
+    crops = steps * batch
+    return FirstSteps(losses, read_s / crops, step_s / crops, counter.get_total_flops() / batch)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("capture", type=Path)
     parser.add_argument("--seconds", type=float, default=1800.0)
+    parser.add_argument("--networks", nargs="*", default=SMALL, help="train only these recipes")
+    parser.add_argument("--keep", type=Path, help="folder of runs, for knuckle export and evaluate")
     parser.add_argument("--pictures", type=int, default=0, help="of the test split; 0 for all")
     parser.add_argument("--resnet-steps", type=int, default=0)
     parser.add_argument("--resnet-batch", type=int, default=4)
@@ -120,9 +154,12 @@ def main() -> None:
         "| network | decoding | root depth | steps | seconds | MPJPE single | two | all | MRRPE |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
-    for name in SMALL:
+    still = None
+    for name in options.networks:
         recipe = with_data(Recipe.load(RECIPES / f"{name}.toml"), options.capture, None)
         module, steps, spent = trained(recipe, options.seconds)
+        if options.keep:
+            keep(module, options.keep / name)
         dataset = open_part(recipe.sources[0], "test", clean=False)
         count = min(options.pictures or len(dataset), len(dataset))
         rows = np.unique(np.linspace(0, len(dataset) - 1, count).astype(int))
@@ -137,12 +174,16 @@ def main() -> None:
                 f"| {numbers['mpjpe_mm']:.1f} mm | {numbers['mrrpe_mm']:.1f} mm |",
                 flush=True,
             )
-    print(f"every joint where it is on average: {standing_still(still):.1f} mm")
+    if still is not None:
+        print(f"every joint where it is on average: {standing_still(still):.1f} mm")
     if options.resnet_steps:
-        start = time.process_time()
-        totals = resnet_losses(options.capture, options.resnet_steps, options.resnet_batch)
-        spent = (time.process_time() - start) / len(totals)
-        print(f"ResNet-50, {len(totals)} steps of {options.resnet_batch}: {spent:.1f} s a step")
+        done = first_steps(options.capture, options.resnet_steps, options.resnet_batch)
+        early, late = (np.mean(part) for part in (done.losses[:10], done.losses[-10:]))
+        print(f"ResNet-50: loss of the first ten steps {early:.2f}, of the last {late:.2f}.")
+        print(
+            f"A crop: {1000 * done.read_s:.1f} ms of one processor to read, {done.step_s:.2f} s to"
+        )
+        print(f"learn from, {done.flops / 1e9:.0f} GFLOP forwards and backwards.")
 
 
 if __name__ == "__main__":

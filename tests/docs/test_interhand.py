@@ -69,3 +69,9 @@ def test_every_recipe_of_both_hands_is_documented_and_valid():
     assert {f"recipes/{path.name}" for path in ours} == set(RECIPES)
     for path in ours:
         assert Recipe.load(path).kind in ("internet", "interhand")
+
+
+def test_what_goes_on_from_a_run_has_its_network():
+    first, mixed = (Recipe.load(ROOT / f"recipes/interhand{end}.toml") for end in ("", "_mixed"))
+    assert mixed.start_both == f"runs/{first.name}/weights.pt"
+    assert mixed.both == first.both

@@ -1,22 +1,35 @@
-"""What is sent is read by other people's programs: python-osc, a plain socket, websockets."""
+"""What is sent is read by other people's programs: python-osc, websockets, liblsl, Rerun."""
 
 from __future__ import annotations
 
 import json
+import signal
 import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
+import pylsl
 import pytest
+import rerun_cli
 from pythonosc.osc_bundle import OscBundle
+from rerun.chunk import RrdReader
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from clips import write_video
 from fakes import FakeTracker, frame, pose, scene
 from knuckle.cli import main
+from knuckle.hand import JOINT_NAMES
+from knuckle.output import OutputError
 from knuckle.output.records import hand_records
 from knuckle.send import SENDERS, open_senders, sending
+from knuckle.send.rerun_viewer import RerunViewer
+
+# Streams of this process are announced to this machine alone.
+pylsl.set_config_content("[multicast]\nResolveScope = machine\n[log]\nlevel = -3\n")
 
 
 @pytest.fixture
@@ -33,9 +46,13 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def address_of(kind: str) -> str:
+    return f"{kind}://127.0.0.1:{free_port()}" if SENDERS[kind].needs_port else f"{kind}://hands"
+
+
 @pytest.mark.parametrize("kind", SENDERS)
 def test_nobody_has_to_listen(kind: str) -> None:
-    (sender,) = open_senders([f"{kind}://127.0.0.1:{free_port()}"])
+    (sender,) = open_senders([address_of(kind)])
     with sender:
         for each in scene(5):
             sender.send(*each)
@@ -43,16 +60,32 @@ def test_nobody_has_to_listen(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", SENDERS)
 def test_closing_twice_is_closing_once(kind: str) -> None:
-    (sender,) = open_senders([f"{kind}://127.0.0.1:{free_port()}"])
+    (sender,) = open_senders([address_of(kind)])
     sender.close()
     sender.close()
 
 
 @pytest.mark.parametrize(
-    "address", ["osc://", "osc://127.0.0.1", "http://127.0.0.1:1", "nonsense", "udp://host:many"]
-)
+    "address",
+    [
+        "osc://", "osc://127.0.0.1", "http://127.0.0.1:1", "nonsense", "udp://host:many",
+        "lsl://", "lsl://hands:9000",
+    ],
+)  # fmt: skip
 def test_an_address_that_is_none_is_told_of(address: str) -> None:
     with pytest.raises(ValueError, match="expected one of osc://"):
+        open_senders([address])
+
+
+@pytest.mark.parametrize(
+    ("address", "library", "extra"),
+    [("lsl://hands", "pylsl", "lsl"), ("ws://127.0.0.1:1", "websockets.sync.server", "viewer")],
+)
+def test_a_library_that_is_missing_is_named(
+    address: str, library: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(OutputError, match=rf"pip install 'knuckle\[{extra}\]'"):
         open_senders([address])
 
 
@@ -106,6 +139,60 @@ def test_a_page_from_elsewhere_is_turned_away() -> None:
         connect(f"ws://127.0.0.1:{port}", origin="https://evil.example")
 
 
+def test_lsl_is_read_by_liblsl() -> None:
+    left, right = pose(side="left"), pose(side="right")
+    (sender,) = open_senders(["lsl://Knuckle-Test"])
+    with sender:
+        (found,) = pylsl.resolve_byprop("name", "Knuckle-Test", timeout=20)
+        inlet = pylsl.StreamInlet(found)
+        inlet.open_stream(timeout=20)
+        sender.send(frame(0), [left, right])
+        time.sleep(0.15)  # late, as a busy machine is
+        sender.send(frame(3), [right])
+        samples, times = zip(*(inlet.pull_sample(timeout=20) for _ in range(2)), strict=True)
+        about = inlet.info()
+    said = np.reshape(samples, (2, 2, 21, 4))
+    np.testing.assert_allclose(said[0, 0, :, :3], left.joints_mm / 1000, rtol=1e-5)
+    np.testing.assert_allclose(said[0, 1, :, 3], right.joint_score, rtol=1e-5)
+    assert np.isnan(said[1, 0]).all() and np.isfinite(said[1, 1]).all()
+    assert times[1] - times[0] == pytest.approx(frame(3).time_s - frame(0).time_s, abs=1e-3)
+    channel = about.desc().child("channels").child("channel")
+    assert channel.child_value("label") == f"left_{JOINT_NAMES[0]}_x"
+    assert (channel.child_value("unit"), about.type()) == ("meters", "MoCap")
+
+
+@pytest.mark.filterwarnings("ignore:RRD file has no footer")  # the viewer was interrupted
+def test_rerun_shows_what_is_sent(tmp_path: Path) -> None:
+    port, path = free_port(), tmp_path / "heard.rrd"
+    program = Path(rerun_cli.__file__).with_name("rerun")
+    command = [program, "--port", str(port), "--save", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as viewer:
+        _wait_until_it_listens(port)
+        with RerunViewer(port=port) as sender:
+            for each in scene(3):
+                sender.send(*each)
+        time.sleep(0.5)
+        viewer.send_signal(signal.SIGINT)
+    places = {chunk.entity_path for chunk in RrdReader(str(path)).stream().to_chunks()}
+    assert {"/world/camera", "/world/camera/picture"} <= places
+    assert any(place.startswith("/world/hands/") for place in places)
+
+
+def test_no_viewer_is_started_on_other_machines() -> None:
+    with pytest.raises(OSError, match="expected a Rerun viewer"):
+        RerunViewer("127.0.0.2", free_port())
+
+
+def _wait_until_it_listens(port: int) -> None:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise TimeoutError(f"nobody listens at {port}")
+
+
 def test_a_tracker_that_sends_gives_the_same_hands(listener: socket.socket) -> None:
     hands = [pose()]
     (sender,) = open_senders([f"udp://127.0.0.1:{listener.getsockname()[1]}"])
@@ -129,5 +216,5 @@ def test_live_says_what_it_cannot_send_to(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_video(tmp_path / "clip.mp4", 3)
-    assert main(["live", "--source", str(tmp_path / "clip.mp4"), "--send", "lsl://x"]) == 2
+    assert main(["live", "--source", str(tmp_path / "clip.mp4"), "--send", "tcp://x"]) == 2
     assert "expected one of osc://" in capsys.readouterr().err

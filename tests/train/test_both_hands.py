@@ -1,7 +1,9 @@
 """Crops of both hands: what is learnt from them, and that the truth scores no error."""
 
 import json
-from dataclasses import replace
+import shutil
+from dataclasses import asdict, replace
+from importlib import resources
 
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ import torch
 from torch.utils.data import default_collate
 
 from captures import TINY
-from knuckle.cli.both_hands import predict_run
+from knuckle.cli.both_hands import Exported, predict_both
+from knuckle.cli.training import network_of_both_hands
 from knuckle.data.capture import write_capture
 from knuckle.data.datasets import open_dataset
 from knuckle.evaluate import PredictedHand, Predictions, System, evaluate
@@ -216,9 +219,66 @@ def test_a_run_keeps_the_best_weights_says_its_licence_and_is_evaluated(capture,
     (path,) = export(weights.parent, tmp_path / "onnx")
     assert read_card(path).license == "CC-BY-NC-4.0" and read_card(path).kind == "both"
     dataset = open_dataset(capture, "test")
-    said = predict_run(weights.parent, dataset, tmp_path / "said.jsonl", root_depth="own")
+    said = predict_both(weights.parent, dataset, tmp_path / "said.jsonl", root_depth="own")
     assert evaluate(dataset, said, "moon").scores.found == 1.0
     assert "CC-BY-NC-4.0" in capsys.readouterr().out
+    with pytest.warns(UserWarning, match="CC-BY-NC-4.0"):
+        Exported(path)
+
+
+@pytest.mark.parametrize("kind", ["internet", "interhand"])
+@pytest.mark.parametrize("root_depth", ["true", "own"])
+def test_an_exported_file_says_what_its_run_says(finished, capture, tmp_path, kind, root_depth):
+    run, path = finished[kind]
+    dataset = open_dataset(capture, "test")
+    by_run, by_file = (
+        predict_both(given, dataset, tmp_path / f"{n}.jsonl", root_depth=root_depth)
+        for n, given in enumerate((run, path))
+    )
+    assert list(by_run.hands) == list(by_file.hands) and len(by_file.hands) > 1
+    for key, hands in by_run.hands.items():
+        for one, other in zip(hands, by_file.hands[key], strict=True):
+            assert (one.side, one.score) == (other.side, pytest.approx(other.score, abs=1e-3))
+            np.testing.assert_allclose(one.joints_px, other.joints_px, atol=0.05)
+            np.testing.assert_allclose(one.joints_mm, other.joints_mm, rtol=1e-3, atol=0.5)
+
+
+def test_a_file_or_its_folder_is_told_from_networks_of_one_hand(finished, tmp_path):
+    run, path = finished["interhand"]
+    assert network_of_both_hands(run) == network_of_both_hands(run / "weights.pt") == run
+    assert network_of_both_hands(path) == network_of_both_hands(path.parent) == path
+    shipped = resources.files("knuckle") / "weights"
+    assert network_of_both_hands(shipped) is None
+    assert network_of_both_hands(shipped / "keypoints.onnx") is None
+    assert network_of_both_hands(tmp_path) is None
+    for each in (path, finished["internet"][1]):
+        shutil.copy(each, tmp_path)
+    with pytest.raises(ValueError, match="give one of the files"):
+        network_of_both_hands(tmp_path)
+
+
+def test_an_exported_internet_has_no_highest_cells(finished, capture, tmp_path):
+    with pytest.raises(ValueError, match="--decoding argmax needs the training run"):
+        dataset = open_dataset(capture, "test")
+        predict_both(finished["internet"][1], dataset, tmp_path / "said.jsonl", "argmax")
+
+
+@pytest.fixture(scope="module")
+def finished(capture, tmp_path_factory):
+    """By kind: the folder of a run, and the file that it was exported to."""
+    folder = tmp_path_factory.mktemp("finished")
+    made = {}
+    for kind in ("internet", "interhand"):
+        run = folder / kind
+        run.mkdir()
+        recipe = small(kind, capture)
+        torch.manual_seed(0)
+        half = {n: v.half().float() for n, v in module_of(recipe).state_dict().items()}
+        torch.save(half, run / "weights.pt")
+        (run / "recipe.json").write_text(json.dumps(asdict(recipe)))
+        (path,) = export(run, folder / f"{kind}_onnx")
+        made[kind] = run, path
+    return made
 
 
 def test_only_the_real_data_set_marks_weights(capture, tmp_path):

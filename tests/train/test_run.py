@@ -85,6 +85,15 @@ def test_an_interrupted_run_keeps_what_it_learnt():
     assert any(not torch.allclose(anew[name], value, **same) for name, value in learnt.items())
 
 
+def test_a_full_disk_is_told_of_in_a_sentence(folder, monkeypatch):
+    def full(*_):
+        raise RuntimeError("unexpected pos 276096")
+
+    monkeypatch.setattr("knuckle.train.run.torch.save", full)
+    with pytest.raises(KnuckleError, match="is the disk full"):
+        train(LIFTER, folder / "runs")
+
+
 def test_only_the_weights_that_are_named_change(folder):
     start = train(LIFTER).rename(folder / "start.pt")
     before = load_weights(start)

@@ -1,5 +1,6 @@
 // The page: camera or video in, hands out. Pictures go to the worker and nowhere else.
-// With ?record=N in its address it keeps the first N frames and their hands, for the tests.
+// It counts the frames that it has seen and, with ?record=N in its address, keeps the first N of them
+// and their hands, for the tests.
 
 import { drawPicture, Space } from "./draw.js";
 import type { Answer, Ask } from "./messages.js";
@@ -20,7 +21,8 @@ const file = element<HTMLInputElement>("file");
 const camera = element<HTMLButtonElement>("camera");
 
 type Recorded = Extract<Answer, { kind: "hands" }> & { width: number; height: number };
-const record = { wanted: Number(new URLSearchParams(location.search).get("record") ?? 0), frames: [] as Recorded[] };
+const wanted = Number(new URLSearchParams(location.search).get("record") ?? 0);
+const record = { wanted, seen: 0, frames: [] as Recorded[] };
 Object.assign(window, { knuckleRecord: record });
 
 const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
@@ -43,6 +45,7 @@ worker.onerror = (event) => (status.textContent = `The networks could not be sta
 
 function show(seen: Extract<Answer, { kind: "hands" }>): void {
   busy = false;
+  record.seen++;
   const { width, height } = seen.picture;
   drawPicture(picture, seen.picture, seen.hands, mirror.checked);
   space.draw(seen.hands);

@@ -7,9 +7,9 @@ import subprocess
 import threading
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
+from camera import write_y4m
 from parity import compare
 
 import knuckle
@@ -33,18 +33,6 @@ def visit(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, dict]:
         server.shutdown()
     assert done.returncode == 0, done.stderr
     return address, folder, json.loads((folder / "hands.json").read_text())
-
-
-def write_y4m(source: Path, target: Path) -> None:
-    """Write a video as Chromium's fake camera reads it."""
-    with av.open(str(source)) as read, av.open(str(target), "w", format="yuv4mpegpipe") as written:
-        video = read.streams.video[0]
-        stream = written.add_stream("rawvideo", rate=video.average_rate)
-        stream.width, stream.height, stream.pix_fmt = video.width, video.height, "yuv420p"
-        for frame in read.decode(video):
-            frame.pts = None
-            written.mux(stream.encode(frame.reformat(format="yuv420p")))
-        written.mux(stream.encode())
 
 
 def test_hands_as_in_python(visit: tuple[str, Path, dict]) -> None:

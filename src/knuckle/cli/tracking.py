@@ -221,7 +221,10 @@ class Live:
     format: Formats = USUAL
     send: str = ""
     """Also tell other programs: addresses separated by commas, as osc://127.0.0.1:39539 (VMC and
-    OSC), udp://127.0.0.1:9000 (JSON) or ws://127.0.0.1:9001 (a WebSocket that is served there)."""
+    OSC), udp://127.0.0.1:9000 (JSON), ws://127.0.0.1:9001 (a WebSocket that is served there) or
+    lsl://NAME (a stream of the Lab Streaming Layer)."""
+    rerun: bool = False
+    """Also show all of it in the Rerun viewer, which is started if none is open."""
     camera: File = None
     """Intrinsics as JSON: fx, fy, cx, cy, distortion. Without them a view of 65° is assumed."""
     max_hands: int = 2
@@ -264,6 +267,10 @@ class Live:
             )
             sinks = open_sinks(names_of(self.format), self.record, info) if self.record else []
             senders = [opened.enter_context(each) for each in open_senders(names_of(self.send))]
+            if self.rerun:
+                from knuckle.send.rerun_viewer import RerunViewer
+
+                senders.append(opened.enter_context(RerunViewer()))
             summary = live(
                 source,
                 sending(tracker, senders),

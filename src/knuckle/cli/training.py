@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from knuckle.cli.verb import Dataset
-from knuckle.errors import NotFoundError
+from knuckle.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
     from knuckle.data.interhand26m import Selection
@@ -210,13 +210,13 @@ class Evaluate:
     def _predict(self, dataset: LabelledSet) -> Predictions:
         from knuckle.progress import bar
 
-        if run := run_of_both_hands(Path(self.model)):
-            from knuckle.cli.both_hands import predict_run
+        if network := network_of_both_hands(Path(self.model)):
+            from knuckle.cli.both_hands import predict_both
 
             path = self.output / "predictions.jsonl"
             with bar("pictures") as advance:
-                return predict_run(
-                    run, dataset, path, self.decoding, self.root_depth, on_progress=advance
+                return predict_both(
+                    network, dataset, path, self.decoding, self.root_depth, on_progress=advance
                 )
         from knuckle.evaluate import System, predict
         from knuckle.pipeline import HandEstimator
@@ -235,16 +235,33 @@ class Evaluate:
             return predict(dataset, estimator, system, path, on_progress=advance)
 
 
-def run_of_both_hands(given: Path) -> Path | None:
-    """The folder of a training run whose network sees both hands, or None."""
-    folder = given.parent if given.suffix in CHECKPOINTS else given
-    if not (folder / "recipe.json").is_file():
-        return None
-    from knuckle.train.both_hands import BothHandsRecipe
-    from knuckle.train.recipe import Recipe
+def network_of_both_hands(given: Path) -> Path | None:
+    """The training run or the exported file of a network that sees both hands, or None.
 
-    recipe = Recipe.load_json(folder / "recipe.json")
-    return folder if isinstance(recipe, BothHandsRecipe) else None
+    Args:
+        given: a run, a checkpoint in it, an ONNX file, or a folder that holds one of these files.
+
+    Raises:
+        ValueError: a folder holds several.
+    """
+    folder = given.parent if given.suffix in CHECKPOINTS else given
+    if (folder / "recipe.json").is_file():
+        from knuckle.train.both_hands import BothHandsRecipe
+        from knuckle.train.recipe import Recipe
+
+        recipe = Recipe.load_json(folder / "recipe.json")
+        return folder if isinstance(recipe, BothHandsRecipe) else None
+    from knuckle.stages import STAGES, read_card
+    from knuckle.stages.both_hands import SEE_BOTH
+
+    if given.is_file() and given.suffix == ".onnx":
+        return given if STAGES.get(read_card(given).kind) in SEE_BOTH else None
+    there = {kind for kind in STAGES if (given / f"{kind}.onnx").is_file()}
+    if not there or not all(STAGES[kind] in SEE_BOTH for kind in there):
+        return None
+    if len(there) > 1:
+        raise InputError(f"{given} holds several networks of both hands; give one of the files")
+    return given / f"{there.pop()}.onnx"
 
 
 def complete_networks(given: Path, folder: Path) -> Path:

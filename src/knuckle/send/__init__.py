@@ -5,11 +5,14 @@ A new way is one file with a ``Sender``, and one line in ``SENDERS``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from urllib.parse import urlsplit
 
+from knuckle.errors import InputError
 from knuckle.results import Frame, HandPose
+from knuckle.send.lsl import LslSender
 from knuckle.send.osc import OscSender
 from knuckle.send.sender import Sender
 from knuckle.send.udp import UdpSender
@@ -22,6 +25,7 @@ SENDERS: dict[str, type[Sender]] = {
     "osc": OscSender,
     "udp": UdpSender,
     "ws": WebSocketSender,
+    "lsl": LslSender,
 }
 
 
@@ -44,10 +48,17 @@ def _open(address: str) -> Sender:
         host, port = url.hostname, url.port
     except ValueError:  # a port that is no number
         url, host, port = urlsplit(""), None, None
-    if url.scheme not in SENDERS or not host or not port:
-        ways = ", ".join(f"{name}://127.0.0.1:PORT" for name in SENDERS)
-        raise ValueError(f"cannot send to {address!r}: expected one of {ways}")
-    return SENDERS[url.scheme](host, port)
+    kind = SENDERS.get(url.scheme)
+    if kind is not None and not kind.needs_port and re.fullmatch(r"[\w.-]+", url.netloc):
+        return kind(url.netloc, 0)
+    if kind is None or not kind.needs_port or not host or not port:
+        ways = ", ".join(f"{name}://{_place_of(kind)}" for name, kind in SENDERS.items())
+        raise InputError(f"cannot send to {address!r}: expected one of {ways}")
+    return kind(host, port)
+
+
+def _place_of(kind: type[Sender]) -> str:
+    return "127.0.0.1:PORT" if kind.needs_port else "NAME"
 
 
 def sending(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 from knuckle.closable import Closable
 from knuckle.results import Frame, HandPose
@@ -11,6 +12,9 @@ from knuckle.results import Frame, HandPose
 
 class Sender(Closable):
     """Sends to one place. Who does not listen misses it: the newest frame is what counts."""
+
+    #: Whether an address is ``HOST:PORT``; else it is a name.
+    needs_port: ClassVar[bool] = True
 
     @abstractmethod
     def __init__(self, host: str, port: int) -> None:

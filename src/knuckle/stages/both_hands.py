@@ -32,3 +32,7 @@ class BothHands(Stage):
         root_mm=numbers(),
         there=numbers(_HANDS),
     )
+
+
+#: They see both hands in one crop.
+SEE_BOTH: tuple[type[Stage], ...] = (InterNet, BothHands)

@@ -43,20 +43,40 @@ def internet_answers(
     decoding: Decoding,
     root_depth: RootDepth,
 ) -> Answers:
-    """InterNet's joints, unprojected at the wrists' depths."""
+    """InterNet's joints, decoded from its volumes and put at the wrists' depths."""
     # Picture by picture: what decoding needs beside the volumes is as large as they are.
     cells = torch.stack([decoded(volumes, settings, decoding) for volumes in out.volumes])
     in_crop, depth_mm = joints_of(cells, settings)
+    root_mm = depth_of(out.root_cells, settings)
+    return decoded_answers(in_crop, depth_mm, root_mm, out.there_logit, batch, root_depth)
+
+
+def decoded_answers(
+    in_crop: Tensor,
+    depth_mm: Tensor,
+    root_mm: Tensor,
+    there_logit: Tensor,
+    batch: Batch,
+    root_depth: RootDepth,
+) -> Answers:
+    """InterNet's decoded joints, unprojected at the wrists' depths.
+
+    Args:
+        in_crop: (N, 2, 21, 2) crop px.
+        depth_mm: (N, 2, 21) along the camera's axis; only differences from the wrist count.
+        root_mm: (N,) the left wrist's depth from the right one's.
+        there_logit: (N, 2).
+        batch: what leads back to the frame.
+        root_depth: told or placed.
+    """
     joints_px = to_frame(in_crop, batch)
     depth_mm = depth_mm - depth_mm[..., :1]
-    root_mm = depth_of(out.root_cells, settings)
     if root_depth == "true":
         depths = told_depths(batch["roots_mm"][..., 2], root_mm)
     else:
-        depths = own_depths(rays_of(joints_px, batch), depth_mm, root_mm, out.there_logit)
+        depths = own_depths(rays_of(joints_px, batch), depth_mm, root_mm, there_logit)
     deep = depth_mm + depths[..., None]
-    there = out.there_logit.sigmoid()
-    return Answers(joints_px, _along(rays_of(joints_px, batch), deep), there)
+    return Answers(joints_px, _along(rays_of(joints_px, batch), deep), there_logit.sigmoid())
 
 
 def both_answers(out: BothOutput, batch: Batch, root_depth: RootDepth) -> Answers:

@@ -23,6 +23,7 @@ from knuckle.data.datasets import open_dataset, recognise
 from knuckle.data.interhand26m import InterHand26M, Selection
 from knuckle.data.json_stream import MissingDataError
 from knuckle.data.labelled import LabelledSet, Record
+from knuckle.errors import InputError
 from knuckle.hand import N_JOINTS, SIDES, Joint
 from knuckle.sample import Sample
 from knuckle.train.both_hands import BothHandsRecipe, BothHandsTraining
@@ -62,7 +63,7 @@ def with_data(recipe: AnyRecipe, data: Path | None, split: Division | None) -> A
     """
     captures = [source for source in recipe.sources if source.capture]
     if not captures:
-        raise ValueError(
+        raise InputError(
             f"--data and --split are for recipes with a source capture =; {recipe.name!r} has none"
         )
     sources = []
@@ -111,7 +112,7 @@ def open_part(source: SourceSettings, part: str, *, clean: bool) -> LabelledSet:
     except MissingDataError as error:
         if source.split != "official":
             raise
-        raise ValueError(
+        raise InputError(
             f"{folder} has no split {part}, which training needs ({error}); "
             "--split 70/15/15 deals out what is there"
         ) from None
@@ -178,7 +179,7 @@ def example_of(
     """
     camera = record.camera
     if camera is None:
-        raise ValueError(f"{record.key} has no camera: its depths cannot be learnt")
+        raise InputError(f"{record.key} has no camera: its depths cannot be learnt")
     cut = crop.cut(image, fill=0)
     if gains is not None:
         cut = np.clip(cut * gains, 0, 255).astype(np.uint8)
@@ -287,7 +288,7 @@ class _Endless(IterableDataset):
                 given += 1
                 yield example_of(image, record, varied(crop, rng, settings), gains)
             if not given:
-                raise ValueError(
+                raise InputError(
                     f"no picture of {dataset.name}, {dataset.split}, has a hand with 3D joints "
                     "and a camera"
                 )
@@ -300,7 +301,7 @@ def training_batches(recipe: BothHandsRecipe) -> DataLoader:
         ValueError: there is nothing to train on.
     """
     if not recipe.sources or not all(source.capture for source in recipe.sources):
-        raise ValueError(f"{recipe.kind} learns from captures: sources with capture = FOLDER")
+        raise InputError(f"{recipe.kind} learns from captures: sources with capture = FOLDER")
     return DataLoader(
         _Endless(recipe),
         batch_size=recipe.optimiser.batch,

@@ -26,7 +26,7 @@ from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
-from knuckle.errors import InputError, reading
+from knuckle.errors import InputError, KnuckleError, reading
 from knuckle.train.kind import module_of, training_batches, validation_batches
 from knuckle.train.modules import TrainedModule
 from knuckle.train.recipe import Recipe
@@ -154,9 +154,10 @@ class SaveWeights(L.Callback):
         try:
             torch.save(half, partial)
         except RuntimeError as error:  # torch has no error of its own for a full disk
-            raise OSError(
-                f"cannot write {partial}: is the disk full? What was saved before is kept ({error})"
-            ) from None
+            raise KnuckleError(
+                f"cannot write {partial}: is the disk full? What was saved before is kept; make "
+                "room and start the run again"
+            ) from error
         partial.rename(self.folder / "weights.pt")
 
     def _is_best(self, scores: dict[str, float], module: TrainedModule) -> bool:

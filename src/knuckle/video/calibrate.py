@@ -67,14 +67,14 @@ class Calibration:
                 f"to ± {100 * spread:.1f} % alone" if np.isfinite(spread) else "by a single view"
             )
             found.append(
-                f"the focal length is decided {known}: record the board again in more views, tilted "
-                "by 20 to 45 degrees to every side"
+                f"the focal length is decided {known}: record the board again in more views, "
+                "tilted by 20 to 45 degrees to every side"
             )
         if self.error.bend:
             found.append(
                 f"the board seems to be bent, by {100 * self.error.bend:.1f} % of its width, and "
-                f"the focal length off by {100 * self.error.focal_shift:.1f} % for it: fix the board "
-                "to something flat, such as glass, and record it again"
+                f"the focal length off by {100 * self.error.focal_shift:.1f} % for it: fix the "
+                "board to something flat, such as glass, and record it again"
             )
         if self.covered < _LEAST_COVERED:
             found.append(

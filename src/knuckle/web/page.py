@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
+from knuckle.errors import NotFoundError
 from knuckle.stages import NetworkFile, needed, weights_folder
 from knuckle.web.settings import page_settings
 
@@ -33,7 +34,7 @@ def page_files(
     """
     with _site_folder(site_dir) as site, weights_folder(weights_dir) as folder:
         if not (site / _INDEX).is_file():
-            raise FileNotFoundError(
+            raise NotFoundError(
                 f"the page is not built: expected {site / _INDEX}; run make web in a clone of the "
                 "repository (it needs Node.js with npm), then pip install . takes it along"
             )
@@ -84,7 +85,7 @@ def _weights(folder: NetworkFile) -> dict[str, Path]:
     files = {kind: Path(str(folder / f"{kind}.onnx")) for kind in (*needed(), *_OPTIONAL)}
     missing = [str(files[kind]) for kind in needed() if not files[kind].is_file()]
     if missing:
-        raise FileNotFoundError(
+        raise NotFoundError(
             f"there is no {missing[0]}: expected a folder that knuckle export wrote; leave it out "
             "for the networks of the package"
         )
