@@ -26,10 +26,9 @@ import knuckle
 from knuckle import HandTracker, metrics, open_source, pose
 from knuckle.camera import Camera
 from knuckle.export import export
-from knuckle.hand import N_JOINTS, Side
+from knuckle.hand import N_JOINTS, Side, extent_px
 from knuckle.models.lifter import Lifter, LifterSettings
 from knuckle.pose import confidence, placement
-from knuckle.pose.duplicates import extent_px
 from knuckle.render.hand_model import HandModel
 from knuckle.results import HandPose
 from knuckle.runtime import Network

@@ -14,8 +14,8 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.crop import CropView
+from knuckle.hand import extent_px
 from knuckle.pose import placement
-from knuckle.pose.duplicates import extent_px
 from knuckle.pose.keypoints import Keypoints
 from knuckle.pose.placement import Evidence
 from knuckle.runtime import Network
