@@ -31,12 +31,11 @@ from knuckle.camera import Camera
 from knuckle.crop import Crop
 from knuckle.data import shards
 from knuckle.data.photographs import PhotographStore
-from knuckle.hand import N_JOINTS, Joint
+from knuckle.hand import N_JOINTS, Joint, extent_px
 from knuckle.metrics import box_side
 from knuckle.pipeline import EstimatorSettings
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import confidence
-from knuckle.pose.duplicates import extent_px
 from knuckle.sample import Sample
 from knuckle.train.streams import shard_paths
 

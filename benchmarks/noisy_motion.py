@@ -18,9 +18,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.hand import BONES, N_BONES, N_JOINTS
+from knuckle.hand import BONES, N_BONES, N_JOINTS, extent_px
 from knuckle.pose import confidence, placement
-from knuckle.pose.duplicates import extent_px
 from knuckle.render.hand_model import HandModel, HandParameters, sample_shapes
 from knuckle.render.poses import HandMotion, sample_motion, sample_poses
 from knuckle.render.scene import sample_view

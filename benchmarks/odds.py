@@ -3,12 +3,12 @@
     python benchmarks/odds.py [--weights DIR]
 
 Rendered scenes like those of the stress set, but others: hands alone in every light and sleeve, and
-pairs that touch. Two questions are asked of them.
+pairs that touch. Two questions are asked of them, and the answers are the odds in
+``pipeline/judge.py``.
 
-- Is what the detector names a hand, by its score and by the look at it? The constants are those of
-  ``pipeline.stages.detected_odds``.
-- Does the best of many looks around a hand show a second one? By what tells of it, the constants of
-  ``pipeline.partner``. And where it does not: was the second hand ever seen?
+- Is what the detector names a hand, by its score and by the look at it?
+- Does the best of the looks beside a hand show a second one, by what tells of it? And where it does
+  not: was the second hand ever seen?
 """
 
 from __future__ import annotations
@@ -25,12 +25,11 @@ import numpy as np
 from board import Table, Weights
 from knuckle import metrics
 from knuckle.data.shards import read_shard, write_shard
-from knuckle.pipeline import EstimatorSettings
-from knuckle.pipeline.overlooked import PartnerSearch
-from knuckle.pipeline.partner import best_partner
+from knuckle.pipeline import EstimatorSettings, judge, propose
+from knuckle.pipeline.frame import hands_of, one_each
+from knuckle.pipeline.looks import Looks
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
-from knuckle.pose.duplicates import without_duplicates
 from knuckle.sample import HandLabel, Sample
 from stress_scenes import AXES, render
 
@@ -101,7 +100,8 @@ def _kept(number: int, folder: Path) -> Path:
 def detected(stages: Stages, sample: Sample) -> list[tuple[float, float, bool]]:
     """(detector's score, what the look shows, is it a hand) of each detection that is clear."""
     detections = stages.detect(sample.image)
-    looks = stages.look_at_detected(sample.image, detections)
+    named = propose.detected(stages, detections.hands)
+    looks = one_each(stages, sample.image, [[proposal] for proposal in named])
     rows = []
     for i, hand in enumerate(detections.hands):
         shows = any(_shows(looks, i, truth) for truth in sample.hands)
@@ -112,28 +112,35 @@ def detected(stages: Stages, sample: Sample) -> list[tuple[float, float, bool]]:
 
 def second(stages: Stages, sample: Sample) -> Second | None:
     """The best look for a second hand beside the first; None where no first one is found."""
-    detections = stages.detect(sample.image)
-    found = stages.look_at_detected(sample.image, detections)
-    found = found.take(np.flatnonzero(found.score >= stages.settings.score_threshold))
-    found = found.take(np.argsort(-found.trust, kind="stable"))
-    found = found.take(without_duplicates(found)).take(range(min(len(found), 1)))
-    if not len(found):
+    detections, settings = stages.detect(sample.image), stages.settings
+    first = Looks.at(stages, sample.image, propose.detected(stages, detections.hands))
+    looks, hands = hands_of(stages, sample.image, first, detections, settings, 2)
+    seen = looks.seen
+    rivals = _beside(looks, hands[0], judge.least_score(settings)) if hands else []
+    if not rivals:
         return None
-    search, nobody = PartnerSearch(stages, sample.image, detections), Keypoints.nothing()
-    guesses = search.guesses(found, 0, claimed=True, share=0.0)
-    first, looks = search.look_around(found, nobody, guesses)
-    best = best_partner(detections, first, 0, looks, 0.0)
-    if best.look < 0:
-        return None
-    distances = [_distance(first, 0, truth) for truth in sample.hands]
+    worth = {i: float(looks.worth[i]) * judge.apart(seen, i, seen, hands[0]) for i in rivals}
+    best = max(rivals, key=lambda i: worth[i])
+    distances = [_distance(seen, hands[0], truth) for truth in sample.hands]
     rest = [truth for i, truth in enumerate(sample.hands) if i != int(np.argmin(distances))]
     rest = [truth for truth in rest if truth.visible is None or truth.visible.sum() >= 5]
     return Second(
         there=bool(rest),
-        shown=any(_shows(looks, best.look, truth) for truth in rest),
-        ever_seen=any(_shows(looks, i, truth) for truth in rest for i in range(len(looks))),
-        tells=best.tells,
+        shown=any(_shows(seen, best, truth) for truth in rest),
+        ever_seen=any(_shows(seen, i, truth) for truth in rest for i in range(len(seen))),
+        tells=judge.tells_of_second(detections, seen, hands[0], seen, best, worth[best]),
     )
+
+
+def _beside(looks: Looks, hand: int, least_score: float) -> list[int]:
+    """Looks at what may touch a hand and is not that hand."""
+    seen = looks.seen
+    return [
+        i
+        for i in np.flatnonzero(seen.score >= least_score).tolist()
+        if judge.beside(seen.points_px[i], seen.points_px[hand])
+        and not judge.same_hand(seen, i, seen, hand)
+    ]
 
 
 def _distance(looks: Keypoints, i: int, truth: HandLabel) -> float:

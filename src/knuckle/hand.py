@@ -101,6 +101,16 @@ def bone_lengths(joints: np.ndarray) -> np.ndarray:
     return np.linalg.norm(joints[..., BONES[:, 1], :] - joints[..., BONES[:, 0], :], axis=-1)
 
 
+def extent_px(joints_px: np.ndarray) -> np.ndarray:
+    """Longer side of the box around the joints in a picture: (..., 21, 2) -> (...)."""
+    return np.ptp(joints_px, axis=-2).max(axis=-1)
+
+
+def middle_px(joints_px: np.ndarray) -> np.ndarray:
+    """Middle of the box around the joints in a picture: (..., 21, 2) -> (..., 2)."""
+    return (joints_px.min(axis=-2) + joints_px.max(axis=-2)) / 2
+
+
 def palm_frame(joints_mm: np.ndarray, side: Side) -> np.ndarray:
     """Axes of the palm, the same for both sides when mirrored.
 

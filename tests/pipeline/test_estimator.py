@@ -13,7 +13,7 @@ from dot_world import DotNetworks, blank, mirrored, paint, true_hand, turn
 from knuckle.camera import Camera
 from knuckle.codec import DetectedHand
 from knuckle.pipeline import EstimatorSettings, HandEstimator, HandTracker, TrackerSettings
-from knuckle.pipeline.stages import detected_odds
+from knuckle.pipeline.judge import detected_odds
 from knuckle.results import Frame, HandPose
 
 CAMERA = Camera(300, 310, 155, 122)

@@ -375,7 +375,8 @@ def test_a_thing_that_never_moves_is_not_taken_for_a_second_hand(tracker: HandTr
     image = paint(blank(), [thing])
     for x, y in thing.joints_px[15:].astype(int):
         image[y - 9 : y + 10, x - 9 : x + 10] = GREY
-    (alone,) = HandEstimator(weights_dir=tracker.settings.weights_dir)(image, CAMERA)
+    estimator = HandEstimator(weights_dir=tracker.settings.weights_dir)
+    (alone,) = estimator(image, CAMERA, thing.box_xyxy[None])  # by the look alone
     assert 0.5 < alone.score < 0.62
     tracks = run(tracker, film(lambda _: [hand], seconds(2), image))
     assert all([found.side for found in hands] == ["right"] for hands in tracks)

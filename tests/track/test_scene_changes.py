@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from knuckle.track.scene import Change, Scene
-from knuckle.track.schedule import SearchSchedule
+from knuckle.track.search import SearchSchedule
 
 NONE = np.empty((0, 4))
 

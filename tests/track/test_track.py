@@ -9,7 +9,7 @@ import pytest
 
 from dot_world import true_hand
 from knuckle.camera import Camera
-from knuckle.pose.duplicates import extent_px
+from knuckle.hand import extent_px
 from knuckle.results import HandPose, TrackedHand
 from knuckle.track.track import Track
 

@@ -272,7 +272,7 @@ def finished(capture, tmp_path_factory):
         run = folder / kind
         run.mkdir()
         recipe = small(kind, capture)
-        torch.manual_seed(0)
+        torch.manual_seed(3)
         half = {n: v.half().float() for n, v in module_of(recipe).state_dict().items()}
         torch.save(half, run / "weights.pt")
         (run / "recipe.json").write_text(json.dumps(asdict(recipe)))

@@ -62,10 +62,10 @@ export function decode(
 
 /** Log odds that a detection is a hand, to be added to those of a look at it. */
 export function detectedOdds({ score }: DetectedHand): number {
-  const surest = constant("pipeline.stages", "_SUREST");
+  const surest = constant("pipeline.judge", "SUREST");
   const inside = clamp(score, 1 - surest, surest);
-  const odds = Math.log(inside / (1 - inside)) - constant("pipeline.stages", "_TELLS_NOTHING");
-  return constant("pipeline.stages", "_PER_DETECTED") * odds;
+  const odds = Math.log(inside / (1 - inside)) - constant("pipeline.judge", "TELLS_NOTHING");
+  return constant("pipeline.judge", "PER_DETECTED") * odds;
 }
 
 function highestAround(

@@ -39,13 +39,13 @@ export class Hands {
   async lookAgain(image: Picture, first: Look[], detected: DetectedHand[]): Promise<Look[]> {
     const believed = first.map((look, i) => look.believing(detectedOdds(detected[i])));
     const deserved = believed.map((look) =>
-      look.score > constant("pipeline.stages", "_HOPELESS") ? this.closer(look) : [],
+      look.score > constant("pipeline.judge", "HOPELESS") ? this.closer(look) : [],
     );
     const looks = await this.networks.look(image, deserved.flat());
     return believed.map((look, i) => {
       let [best, worth] = [look, look.trust];
       for (const closer of looks.splice(0, deserved[i].length)) {
-        const value = closer.trust * constant("pipeline.stages", "_SECOND_LOOK_BONUS");
+        const value = closer.trust * constant("pipeline.judge", "EXACT_BONUS");
         if (value >= worth) [best, worth] = [closer.believing(detectedOdds(detected[i])), value];
       }
       return best === look ? best : best.averagedWith(look);
@@ -81,11 +81,11 @@ export class Hands {
 
   /** The crops of a hand that deserve another look: of its side, the other, or both. */
   private closer(look: Look): Crop[] {
-    const sure = constant("pipeline.stages", "_SURE_SIDE");
+    const sure = constant("pipeline.judge", "SURE_SIDE");
     const crops: Crop[] = [];
     if (look.right > 1 - sure) {
       const same = this.cropAround(look.pointsPx, look.side);
-      if (cropGap(look.crop, same) >= constant("pipeline.stages", "_AS_GOOD")) crops.push(same);
+      if (cropGap(look.crop, same) >= constant("pipeline.judge", "AS_GOOD")) crops.push(same);
     }
     if (look.right < sure) {
       crops.push(this.cropAround(look.pointsPx, look.side === "left" ? "right" : "left"));
@@ -122,7 +122,7 @@ function scoreOf(sigma: number): number {
 
 /** How far one crop is from another, in spreads of the crops that the network was trained on. */
 function cropGap(crop: Crop, other: Crop): number {
-  const [shift, size, angle] = constants("pipeline.stages", "_SPREAD");
+  const [shift, size, angle] = constants("pipeline.judge", "SPREAD");
   const [dx, dy] = [crop.centre[0] - other.centre[0], crop.centre[1] - other.centre[1]];
   const turn = Math.atan2(Math.sin(crop.angle - other.angle), Math.cos(crop.angle - other.angle));
   return Math.hypot(

@@ -100,18 +100,18 @@ export function meanGap(points: readonly Vec2[], others: readonly Vec2[]): numbe
 
 /** Whether the weaker of two looks is a second answer about the better one's hand. */
 export function sameHand(weaker: Look, better: Look): boolean {
-  const number = (name: string) => constant("pose.duplicates", name);
+  const number = (name: string) => constant("pipeline.judge", name);
   const extent = Math.max(extentOf(weaker.pointsPx), extentOf(better.pointsPx));
   const gap = meanGap(weaker.pointsPx, better.pointsPx) / extent;
-  if (gap < number("_SAME_JOINTS")) return true;
+  if (gap < number("SAME_JOINTS")) return true;
   if (gap > 1) return false;
-  const sure = Math.min(weaker.right, better.right) > number("_SURE_SIDE");
+  const sure = Math.min(weaker.right, better.right) > number("SURE_SIDE_OF_TRACK");
   if (weaker.side !== better.side && sure) return false;
   const { shared, own, other } = sharedPixels(weaker, better);
   const isLess =
-    weaker.trust < number("_PART_TRUST") * better.trust || own < number("_PART_AREA") * other;
-  if (shared > number("_PART_PIXELS") * own && isLess) return true;
-  return shared > number("_SAME_PIXELS") * (own + other - shared);
+    weaker.trust < number("PART_TRUST") * better.trust || own < number("PART_AREA") * other;
+  if (shared > number("SAME_PIXELS") * own && isLess) return true;
+  return shared > number("SAME_PIXELS") * (own + other - shared);
 }
 
 /** The looks, best first as given, of which no better one shows the same hand. */

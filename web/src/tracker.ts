@@ -50,7 +50,7 @@ export class HandTracker {
 
   /** A hand that is new beside others must be surer than one that comes alone. */
   private cautionFor(track: Track): number {
-    return this.alone.has(track) ? 0 : constant("pipeline.settings", "CAUTION");
+    return this.alone.has(track) ? 0 : constant("pipeline.judge", "CAUTION");
   }
 
   private forget(timeS: number): void {
@@ -82,11 +82,11 @@ export class HandTracker {
     const known = certain.map((track) => ({ track, joints: track.predict(timeS) }));
     const detected = await this.networks.detect(image);
     return detected.filter((hand) => {
-      const isSure = hand.score * hand.sideShare > constant("track.association", "_SURE_SIDE");
+      const isSure = hand.score * hand.sideShare > constant("pipeline.judge", "SURE_DETECTION");
       return !known.some(({ track, joints }) => {
         const [x, y] = middleOf(joints);
         const gap = Math.hypot(x - hand.centre[0], y - hand.centre[1]);
-        const near = gap < constant("track.association", "_KNOWN_HAND") * extentOf(joints);
+        const near = gap < constant("pipeline.judge", "KNOWN_HAND") * extentOf(joints);
         return near && !(hand.side !== track.side && isSure);
       });
     });
@@ -98,7 +98,7 @@ export class HandTracker {
     const there = looks.filter(
       (look) =>
         look.score >= setting("keep_threshold") &&
-        shareInside(look.pointsPx, image) >= constant("pipeline.tracker", "_LEAST_INSIDE"),
+        shareInside(look.pointsPx, image) >= constant("pipeline.judge", "LEAST_INSIDE"),
     );
     const stay = new Set(withoutDuplicates(there.sort((a, b) => b.trust - a.trust)));
     const kept = new Map<Track, Look>();

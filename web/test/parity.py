@@ -16,7 +16,8 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.crop import Crop
-from knuckle.pipeline import TrackerSettings
+from knuckle.pipeline import TrackerSettings, propose
+from knuckle.pipeline.frame import one_each
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
 from knuckle.results import HandPose
@@ -65,7 +66,8 @@ def compare(images: list[np.ndarray], times_s: list[float], seen: list[list[dict
 
 def _found(stages: Stages, image: np.ndarray, hand: dict[str, Any]) -> Keypoints:
     """The detected hand that is nearest to the page's."""
-    found = stages.look_at_detected(image, stages.detect(image))
+    named = propose.detected(stages, stages.detect(image).hands)
+    found = one_each(stages, image, [[proposal] for proposal in named])
     gaps = np.linalg.norm(found.points_px - hand["jointsPx"], axis=-1).mean(axis=-1)
     return found.take([int(gaps.argmin())]).believing(np.zeros(1))
 

@@ -10,16 +10,13 @@ from knuckle.camera import Camera
 from knuckle.codec import DetectedHand
 from knuckle.hand import SIDES, Side
 from knuckle.image import to_rgb
-from knuckle.pipeline.overlooked import PartnerSearch
+from knuckle.pipeline import frame, propose
+from knuckle.pipeline.looks import Looks, Proposal
 from knuckle.pipeline.settings import EstimatorSettings, with_options
-from knuckle.pipeline.sides import with_sides_reconsidered
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
-from knuckle.pose.duplicates import without_duplicates
 from knuckle.results import Frame, HandPose
 
-#: A box does not say which way is up; these are tried. The second look finds the exact angle.
-_BOX_ANGLES = (0.0, np.pi / 2, np.pi, -np.pi / 2)
 #: The looks at so many boxes are kept at a time, eight at each.
 _BOXES_AT_ONCE = 16
 
@@ -88,42 +85,35 @@ class HandEstimator:
             keypoints = self._find(image)
         else:
             keypoints = self._look_into(image, check_boxes(boxes_xyxy))
-        keypoints = self._stages.look_more(image, keypoints)
+        keypoints = frame.look_more(self._stages, image, keypoints, self.settings.looks)
         return self._stages.poses(keypoints, camera, (height, width))
 
     def _find(self, image: np.ndarray) -> Keypoints:
         """Hands of the whole image, each once, best first."""
-        stages = self._stages
+        stages, settings = self._stages, self.settings
         detections = stages.detect(image)
-        found = stages.look_at_detected(image, detections)
-        sure = np.flatnonzero(found.score >= self.settings.score_threshold)
-        best_first = sure[np.argsort(-found.trust[sure], kind="stable")]
-        found = found.take(best_first)
-        found = found.take(without_duplicates(found))
-        search = PartnerSearch(stages, image, detections)
-        hands = search.told_apart(found, self.settings.max_hands)
-        hands = hands.take(np.argsort(-hands.trust, kind="stable"))
-        return with_sides_reconsidered(stages, image, hands)
+        first = Looks.at(stages, image, propose.detected(stages, detections.hands))
+        looks, hands = frame.hands_of(
+            stages, image, first, detections, settings, settings.max_hands
+        )
+        found = looks.averaged(hands)
+        return found.take(np.argsort(-found.trust, kind="stable"))
 
     def _look_into(self, image: np.ndarray, boxes_xyxy: np.ndarray) -> Keypoints:
         """One hand per box."""
         starts = range(0, len(boxes_xyxy), _BOXES_AT_ONCE)
-        few = (self._likeliest(image, boxes_xyxy[k : k + _BOXES_AT_ONCE]) for k in starts)
-        return self._stages.look_again(image, Keypoints.concatenate(*few))
+        few = (boxes_xyxy[k : k + _BOXES_AT_ONCE] for k in starts)
+        return Keypoints.concatenate(
+            *(frame.one_each(self._stages, image, list(map(self._guesses, each))) for each in few)
+        )
 
-    def _likeliest(self, image: np.ndarray, boxes_xyxy: np.ndarray) -> Keypoints:
-        """One look per box: both sides and four directions are tried, the likeliest is kept."""
-        stages = self._stages
-        guesses = [(side, angle) for side in SIDES for angle in _BOX_ANGLES]
-        crops = [
-            stages.crop_of(_guessed_hand(box, side, angle))
-            for side, angle in guesses
-            for box in boxes_xyxy
+    def _guesses(self, box_xyxy: np.ndarray) -> list[Proposal]:
+        """What a box may show: both sides, in four directions."""
+        return [
+            Proposal(self._stages.crop_of(_guessed_hand(box_xyxy, side, angle)), "box")
+            for side in SIDES
+            for angle in propose.TURNS
         ]
-        all_looks = stages.look(image, crops)
-        trust = all_looks.trust.reshape(len(guesses), len(boxes_xyxy))
-        likeliest = trust.argmax(axis=0) * len(boxes_xyxy) + np.arange(len(boxes_xyxy))
-        return all_looks.take(likeliest)
 
 
 def check_boxes(boxes_xyxy: np.ndarray) -> np.ndarray:

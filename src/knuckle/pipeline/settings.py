@@ -20,11 +20,6 @@ SMOOTHERS: dict[str, Callable[[float | None], Smoother]] = {
     "one_euro": lambda hand_length_mm: OneEuroSmoother(hand_length_mm=hand_length_mm)
 }
 
-#: Where a hand is unlikely (beside one that is followed, where nothing has moved, where nothing was
-#: found at first), what looks like one is more often a piece of something. Looks at it must score
-#: so much more than others: false hands rarely have more than this to spare, real ones mostly 0.4.
-CAUTION = 0.12
-
 
 @dataclass(frozen=True)
 class EstimatorSettings:

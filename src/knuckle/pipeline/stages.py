@@ -1,9 +1,7 @@
-"""The networks, and the steps that an image goes through."""
+"""The networks, opened when first needed, and what they are asked about a frame."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -12,11 +10,10 @@ from knuckle.camera import Camera
 from knuckle.codec import DetectedHand
 from knuckle.crop import Crop
 from knuckle.detect import Detections
-from knuckle.hand import Side, other_side
+from knuckle.hand import Side, extent_px
 from knuckle.mask import CropMask, without_overlap
 from knuckle.pipeline.settings import EstimatorSettings
 from knuckle.pose import Keypoints, confidence, placement
-from knuckle.pose.duplicates import extent_px
 from knuckle.pose.pair import find_couples, place_couples
 from knuckle.results import HandPose
 from knuckle.stages import Network, weights_folder
@@ -25,25 +22,8 @@ from knuckle.stages.keypoints import KeypointEstimator
 from knuckle.stages.lifter import Lifter
 from knuckle.stages.pair import PairStage
 
-#: What scores less at the first look is not worth a second one.
-_HOPELESS = 0.1
 #: The detector may name so many more than wanted: seen from close by, some turn out to be none.
 _SPARE_CANDIDATES = 2
-#: What a detector's score tells beside a look from close by, as the two mostly err on other things:
-#: log odds per log odds, and those that tell nothing; no score beyond 0.95 is believed. Fitted to
-#: detections in rendered frames (``benchmarks/odds.py``).
-_PER_DETECTED, _TELLS_NOTHING, _SUREST = 1.3, -0.2, 0.95
-#: A second look wins unless it is clearly less sure: its crop fits better.
-_SECOND_LOOK_BONUS = 1.1
-#: A side is believed at the first look from this probability on; else the other is tried as well.
-_SURE_SIDE = 0.8
-#: Standard deviations of the crops that the network was trained on, around the one that the joints
-#: define: of the middle as a share of the size, the logarithm of the size, the angle (radians).
-_SPREAD = np.array([0.05, 0.12, 0.25])
-#: Further looks are so much larger or smaller, and turned by so much (radians), at most.
-_LOOK_SIZE, _LOOK_ANGLE = 0.08, 0.2
-#: Up to so many of them together, a first look is as good as a second (294 hands on photographs).
-_AS_GOOD = 1.4
 #: Where a joint is seen lies between its keypoint and the image of its place in 3D, which knows the
 #: rest of the hand. Half way, the error falls by 3 % on renders, rays of two real views meet by 1 %
 #: better, and photographs whose camera is unknown stay as they were.
@@ -51,7 +31,7 @@ _SEEN_FROM_3D = 0.5
 
 
 class Stages:
-    """The networks, opened when first needed, and the steps that an image goes through."""
+    """The networks, opened when first needed, and what they are asked about a frame."""
 
     def __init__(self, settings: EstimatorSettings) -> None:
         self.settings = settings
@@ -129,75 +109,6 @@ class Stages:
         """One look at each crop, all in one batch."""
         return self.keypoint_estimator(image, crops) if crops else Keypoints.nothing()
 
-    def look_again(
-        self,
-        image: np.ndarray,
-        first: Keypoints,
-        log_odds: np.ndarray | None = None,
-        side_odds: np.ndarray | None = None,
-    ) -> Keypoints:
-        """A second look at hands whose crops a detector or a person has drawn, where it is needed.
-
-        Such crops are inexact, and the network is at its best with the crop that the joints
-        themselves define: on real photographs the second look lowers the error in 3D by a
-        fifteenth. It is spared where the first crop was as good as that one. Where the first look
-        does not clearly say that the crop shows the side that it should, the other is tried. Two
-        looks at one hand are put together.
-
-        Args:
-            image: (H, W, 3) uint8 RGB.
-            first: the first look.
-            log_odds: (N,) that each is a hand, for other reasons (``detected_odds``).
-            side_odds: (N,) how much likelier the sides of these crops are for other reasons.
-
-        Returns:
-            What is known of each hand, in order.
-        """
-        odds = np.ones(len(first)) if side_odds is None else side_odds
-        believed = np.zeros(len(first)) if log_odds is None else log_odds
-        first = first.believing(believed)
-        owners: list[int] = []
-        crops: list[Crop] = []
-        for i in np.flatnonzero(first.score > _HOPELESS).tolist():
-            deserved = self._closer(first, i, odds[i])
-            owners += [i] * len(deserved)
-            crops += deserved
-        closer = self.look(image, crops).believing(believed[owners])
-        looks = Keypoints.concatenate(first, closer)
-        owner = np.array([*range(len(first)), *owners], int)
-        same_side = [looks.side(k) == first.side(i) for k, i in enumerate(owner)]
-        worth = looks.trust * np.where(same_side, odds[owner], 1.0)
-        worth[len(first) :] *= _SECOND_LOOK_BONUS
-        best = looks.take(_best_of_each(owner, worth))
-        return best.averaged_with(first)
-
-    def look_at_detected(self, image: np.ndarray, detections: Detections) -> Keypoints:
-        """All that the detector has named, seen from close by, in its order."""
-        first = self.look(image, [self.crop_of(hand) for hand in detections.hands])
-        return self.look_again(image, first, detected_odds(detections.hands))
-
-    def look_more(self, image: np.ndarray, found: Keypoints) -> Keypoints:
-        """The same hands, each seen through ``settings.looks`` crops in all."""
-        n, more = len(found), self.settings.looks - 1
-        if not n or not more:
-            return found
-        exact = [self.crop_around(found.points_px[i], found.side(i)) for i in range(n)]
-        crops = [_nearby(crop, k) for k in range(1, more + 1) for crop in exact]
-        looks = self.look(image, crops)
-        return found.averaged_with(*(looks.take(range(k * n, k * n + n)) for k in range(more)))
-
-    def _closer(self, first: Keypoints, i: int, odds: float) -> list[Crop]:
-        """The crops of hand ``i`` that deserve another look: of its side, the other, or both."""
-        right = first.right[i] * odds / (first.right[i] * odds + 1 - first.right[i])
-        side, points_px = first.side(i), first.points_px[i]
-        crops = []
-        if right > 1 - _SURE_SIDE:
-            same = self.crop_around(points_px, side)
-            crops += [] if crop_gap(first.crops[i], same) < _AS_GOOD else [same]
-        if right < _SURE_SIDE:
-            crops.append(self.crop_around(points_px, other_side(side)))
-        return crops
-
     def poses(
         self, keypoints: Keypoints, camera: Camera, frame_shape: tuple[int, int]
     ) -> list[HandPose]:
@@ -251,34 +162,3 @@ class Stages:
             return evidence, placement.place(evidence)
         offsets_mm = self.pair_stage(keypoints, evidence, camera, couples)
         return evidence, place_couples(evidence, couples, offsets_mm)
-
-
-def detected_odds(hands: Sequence[DetectedHand]) -> np.ndarray:
-    """(N,) log odds that a detection is a hand, to be added to those of a look at it."""
-    scores = np.array([hand.score for hand in hands])
-    inside = np.clip(scores, 1 - _SUREST, _SUREST)
-    return _PER_DETECTED * (np.log(inside / (1 - inside)) - _TELLS_NOTHING)
-
-
-def _nearby(crop: Crop, number: int) -> Crop:
-    """The crop a little larger or smaller and turned, by another amount for every number."""
-    size, angle = _LOOK_SIZE * np.sin(2.4 * number), _LOOK_ANGLE * np.cos(2.4 * number)
-    return replace(
-        crop, size_px=crop.size_px * float(np.exp(size)), angle=crop.angle + float(angle)
-    )
-
-
-def crop_gap(crop: Crop, other: Crop) -> float:
-    """How far one crop is from another, in spreads of the crops that the network was trained on."""
-    shift = np.hypot(*np.subtract(crop.centre_px, other.centre_px)) / other.size_px
-    log_size = np.log(crop.size_px / other.size_px)
-    turn = np.angle(np.exp(1j * (crop.angle - other.angle)))
-    return float(np.linalg.norm(np.array([shift, log_size, turn]) / _SPREAD))
-
-
-def _best_of_each(owner: np.ndarray, worth: np.ndarray) -> np.ndarray:
-    """(N,) for each of N owners, all of whom appear, the index of its look of most worth."""
-    best = np.empty(owner.max(initial=-1) + 1, int)
-    worst_first = np.argsort(worth, kind="stable")
-    best[owner[worst_first]] = worst_first  # of several, the last one stays
-    return best

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.hand import other_side
+from knuckle.detect import Detections
+from knuckle.hand import extent_px, other_side
 from knuckle.image import to_rgb
-from knuckle.pipeline.search import AWAITED_BONUS, Search
-from knuckle.pipeline.settings import CAUTION, SMOOTHERS, TrackerSettings, with_options
-from knuckle.pipeline.sides import touch, with_sides_reconsidered
+from knuckle.pipeline import judge, propose
+from knuckle.pipeline.frame import hands_of, look_more
+from knuckle.pipeline.looks import Looks
+from knuckle.pipeline.settings import SMOOTHERS, TrackerSettings, with_options
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
-from knuckle.pose.duplicates import extent_px, same_hand, without_duplicates
 from knuckle.results import Frame, HandPose, TrackedHand
-from knuckle.track.association import assign, is_beside, is_piece, share_inside
+from knuckle.track.association import assign, share_inside
+from knuckle.track.clock import Clock
+from knuckle.track.search import Search
 from knuckle.track.track import Numbers, Track
 
-#: A hand has left when fewer of its joints than this lie inside the frame.
-_LEAST_INSIDE = 0.25
+#: For so long a lost hand is looked for where it should be by now, in every frame, s.
+_AWAITED_S = 1.0
 
 #: A look that scores less than this share of the one before may show a hand that has jumped away.
 _DROP = 0.65
-
-#: A look shows a hand of the other side if it says its own with less than this probability.
-_OTHER_HAND = 0.15
 
 #: Hands that are beside each other are mostly the two of one person. One of the side that the other
 #: has must be seen as such for so long (sum of logits, 3 for a sure look) until it is believed.
@@ -38,31 +36,8 @@ _LIKE_VOTES = 12.0
 #: A hand that is hidden by another may come back for so many times longer than others.
 _HIDDEN_MEMORY = 5.0
 
-#: Bare images have no time; they are taken to be so many per second.
-NOMINAL_FPS = 30.0
-
-#: A frame that is earlier than the one before by more than this, s, is of another video.
-_NEW_VIDEO_S = 0.2
-
-
-@dataclass(frozen=True, eq=False)
-class Followed:
-    """Tracks, and for each the look at its hand in this frame.
-
-    Attributes:
-        tracks: N of them.
-        looks: N.
-    """
-
-    tracks: list[Track]
-    looks: Keypoints
-
-    def __len__(self) -> int:
-        return len(self.tracks)
-
-    def take(self, indices: Sequence[int]) -> Followed:
-        """The tracks with these indices, in this order."""
-        return Followed([self.tracks[i] for i in indices], self.looks.take(indices))
+#: The looks at hands that are followed, by their numbers, and whose hand each shows.
+Seats = dict[int, Track]
 
 
 class HandTracker:
@@ -92,8 +67,7 @@ class HandTracker:
         """
         self.settings = with_options(settings or TrackerSettings(), options)
         self._stages = Stages(self.settings)
-        self._numbers = Numbers()
-        self._warned_of_time = False
+        self._numbers, self._clock = Numbers(), Clock()
         self.reset()
 
     @property
@@ -106,9 +80,9 @@ class HandTracker:
         if renumber:
             self._numbers = Numbers()
         self._tracks: list[Track] = []
-        self._search = Search(self._stages, self.settings)
-        self._time_s: float | None = None
-        self._given_s: float | None = None  # that of the last frame, which may not go on
+        self._search = Search(self.settings.search_every, self.settings.idle_search_every)
+        self._await_moving = False
+        self._clock.reset()
 
     def __call__(
         self, frame: Frame | np.ndarray, camera: Camera | None = None
@@ -128,13 +102,17 @@ class HandTracker:
         if self._search.see(image):
             self._tracks = []  # a cut: whoever was there is gone
         self._forget(time_s)
-        followed, found = self._look(image, time_s)
-        followed, new = self._seat(followed, found, time_s)
-        hands = self._with_overlooked(image, followed.looks, new, time_s)
-        new = hands.split(len(followed))[1]
-        self._search.done(len(new))
-        poses = self._stages.poses(self._stages.look_more(image, hands), camera, image.shape[:2])
-        tracks = followed.tracks + self._claim(new, poses[len(followed) :], time_s)
+        looks, seats, detections = self._look(image, time_s)
+        looks, found = self._find(image, time_s, looks, seats, detections)
+        seats, new = self._seat(looks, seats, found, time_s)
+        if detections is not None and not new:
+            self._search.found_nothing()
+        hands = looks.averaged([*seats, *new])
+        hands = hands.believing(-hands.log_odds)  # only looks count from here on
+        hands = look_more(self._stages, image, hands, self.settings.looks)
+        poses = self._stages.poses(hands, camera, image.shape[:2])
+        newcomers = hands.split(len(seats))[1]
+        tracks = [*seats.values(), *self._claim(newcomers, poses[len(seats) :], time_s)]
         told = [track.see(pose, time_s) for track, pose in zip(tracks, poses, strict=True)]
         return sorted((hand for hand in told if hand is not None), key=lambda h: h.track_id)
 
@@ -142,38 +120,17 @@ class HandTracker:
         self, frame: Frame | np.ndarray, camera: Camera | None
     ) -> tuple[np.ndarray, float, Camera]:
         """Image, time and camera of a frame; starts anew where time does not go on."""
+        given_s = None
         if isinstance(frame, Frame):
-            image, time_s = to_rgb(frame.image), frame.time_s
+            image, given_s = to_rgb(frame.image), frame.time_s
             camera = frame.camera if camera is None else camera
-            time_s = self._going_on(time_s)
+            if self._clock.is_new_video(given_s):
+                self.reset()
         else:
             image = to_rgb(frame)
-            time_s = 0.0 if self._time_s is None else self._time_s + 1 / NOMINAL_FPS
         height, width = image.shape[:2]
         camera = Camera.given_or_assumed(camera, width, height)
-        self._time_s = time_s
-        return image, time_s, camera
-
-    def _going_on(self, given_s: float) -> float:
-        """The time of a frame: as given, or a nominal step on where the given ones stand still.
-
-        Clocks that stand still or step back a little are common with webcams; only a large step
-        back is another video, and starts anew.
-        """
-        if self._given_s is not None and given_s < self._given_s - _NEW_VIDEO_S:
-            self.reset()
-        self._given_s = given_s
-        if self._time_s is None or given_s > self._time_s:
-            return given_s
-        if not self._warned_of_time:
-            self._warned_of_time = True
-            warnings.warn(
-                f"expected frames in the order of their times, got one at {given_s:g} s after one "
-                f"at {self._time_s:g} s: it is taken to come 1/{NOMINAL_FPS:g} s later; give every "
-                "frame its own time_s, and call reset() before another video",
-                stacklevel=4,
-            )
-        return self._time_s + 1 / NOMINAL_FPS
+        return image, self._clock.tick(given_s), camera
 
     def _forget(self, time_s: float) -> None:
         """Drop tracks that have been hidden for too long, or turned out to be something else."""
@@ -189,63 +146,101 @@ class HandTracker:
             if not track.dismissed and (not track.lost or may_come_back(track))
         ]
 
-    def _look(self, image: np.ndarray, time_s: float) -> tuple[Followed, Keypoints]:
-        """Look at the hands that are followed, and at whatever else may be one.
+    def _look(self, image: np.ndarray, time_s: float) -> tuple[Looks, Seats, Detections | None]:
+        """Look at the hands that are followed, where lost ones should be, and at what is detected.
 
         Returns:
-            The tracks that are still on a hand, and the hands that were found besides, each once,
-            best first. These may be hands that are followed.
+            The looks, which of them show the hands that are followed, and what the detector saw,
+            if the frame was searched.
         """
-        search, frame_shape = self._search, image.shape[:2]
+        stages, frame_shape, detections = self._stages, image.shape[:2], None
         tracks = [track for track in self._tracks if not track.lost]
-        candidates = search.claimed(time_s)
-        if search.is_due(self._tracks, time_s):
-            candidates += search.candidates(image, self._tracks, time_s)
-        own_crops = [self._stages.crop_around(t.predict(time_s), t.side) for t in tracks]
-        awaited_crops = search.awaited(self._tracks, time_s, frame_shape)
-        # One batch for all: the hands that are followed, awaited, and what the search has found.
-        crops = [*own_crops, *awaited_crops, *(each.crop for each in candidates)]
-        own, rest = self._stages.look(image, crops).split(len(own_crops))
-        returned, first = rest.split(len(awaited_crops))
-        followed = self._keep(Followed(tracks, own), time_s, frame_shape)
-        followed, strayed = self._let_go(image, followed, time_s)
-        if len(followed) < len(tracks) and not search.has_searched:
-            late = search.candidates(image, self._tracks, time_s)
-            first = Keypoints.concatenate(
-                first, self._stages.look(image, [each.crop for each in late])
-            )
-            candidates += late
-        closer = search.look_closer(image, candidates, first, time_s)
-        found = Keypoints.concatenate(search.sure(returned), strayed, closer)
-        return followed, self._each_once(self._without_pieces(found, time_s), time_s)
+        proposals = propose.followed(stages, tracks, time_s)
+        proposals += self._awaited(len(tracks), time_s, frame_shape)
+        doubtful = any(t.unseen_s(time_s) <= self.settings.memory_s for t in self._doubtful())
+        if self._search.is_due(tracks, self.settings.max_hands, doubtful, time_s):
+            detections, named = self._detected(image, time_s)
+            proposals += named
+        looks = Looks.at(stages, image, proposals)  # one batch for all
+        seats = self._keep(looks.take(range(len(tracks))), time_s, frame_shape)
+        looks, seats = self._let_go(image, looks, seats, time_s)
+        if len(seats) < len(tracks) and detections is None:
+            detections, named = self._detected(image, time_s)
+            looks += Looks.at(stages, image, named)
+        return looks, seats, detections
 
-    def _keep(self, followed: Followed, time_s: float, frame_shape: tuple[int, int]) -> Followed:
+    def _awaited(
+        self, followed: int, time_s: float, frame_shape: tuple[int, int]
+    ) -> list[propose.Proposal]:
+        """Where hands that were lost lately should be, if there is room for them."""
+        self._await_moving = not self._await_moving
+        room = max(self.settings.max_hands - followed, 0)
+        lately = [t for t in self._tracks if t.lost and t.unseen_s(time_s) <= _AWAITED_S][:room]
+        return propose.awaited(self._stages, lately, time_s, frame_shape, self._await_moving)
+
+    def _detected(
+        self, image: np.ndarray, time_s: float
+    ) -> tuple[Detections, list[propose.Proposal]]:
+        """Search the frame for what may be a hand that no track holds with certainty."""
+        self._search.searched([track for track in self._tracks if not track.lost], time_s)
+        detections, doubtful = self._stages.detect(image), self._doubtful()
+        known = [(t.side, t.predict(time_s)) for t in self._tracks if t not in doubtful]
+        news = [
+            hand
+            for hand in detections.hands
+            if not any(judge.is_known(hand, side, joints_px) for side, joints_px in known)
+            and not self._search.is_refuted(hand, time_s)
+        ]
+        named = propose.detected(self._stages, news, doubtful, time_s)
+        # The detector may speak against a look, not for it: here others follow, and what is
+        # mistaken for a hand once, and stands still, is mistaken in every frame.
+        return detections, [
+            replace(each, by="search", log_odds=min(each.log_odds, 0.0)) for each in named
+        ]
+
+    def _doubt(self) -> float:
+        """Score below which a track may be on something else; lost ones have 0.
+
+        Where one of two hands in contact is lost, the other's track may hold on to a piece of both.
+        """
+        usual = self.settings.doubt_threshold
+        contact = any(track.hidden for track in self._tracks)
+        return max(usual, self.settings.score_threshold + judge.CAUTION) if contact else usual
+
+    def _doubtful(self) -> list[Track]:
+        """Tracks that are lost or hold on to little."""
+        doubt = self._doubt()
+        return [track for track in self._tracks if track.score < doubt]
+
+    def _keep(self, looks: Looks, time_s: float, frame_shape: tuple[int, int]) -> Seats:
         """The tracks that are still on a hand, each on one of its own; the others are lost."""
-        tracks, looks = followed.tracks, followed.looks
+        seen = looks.seen
+        tracks = [each.track for each in looks.proposals if each.track is not None]
         expected = np.array([track.predict(time_s) for track in tracks]).reshape(-1, 21, 2)
         # Of two tracks on one hand, the one whose side it is, and that came less far, stays.
-        came = np.linalg.norm((looks.points_px - expected).mean(axis=1), axis=1)
+        came = np.linalg.norm((seen.points_px - expected).mean(axis=1), axis=1)
         jump = came / np.maximum(extent_px(expected), 1.0)
-        best_first = np.argsort(-looks.trust * np.exp(-jump), kind="stable")
-        inside = share_inside(looks.points_px, frame_shape)
-        there = (looks.score >= self.settings.keep_threshold) & (inside >= _LEAST_INSIDE)
-        present = best_first[there[best_first]].tolist()
-        kept = [present[k] for k in without_duplicates(looks.take(present), sides_known=True)]
-        owners = {i: tracks[i] for i in sorted(kept)}  # the hand of each look
-        for i in (i for i in present if i not in kept):
-            rival = next((k for k in owners if same_hand(looks, i, looks, k, True)), None)
-            if rival is not None and _is_heir(tracks[i], owners[rival]):
-                owners[rival] = tracks[i]
-        still = list(owners.values())
+        best_first = np.argsort(-seen.trust * np.exp(-jump), kind="stable")
+        inside = share_inside(seen.points_px, frame_shape) >= judge.LEAST_INSIDE
+        seats: Seats = {}
+        for i in best_first.tolist():
+            if seen.score[i] < self.settings.keep_threshold or not inside[i]:
+                continue
+            rival = next((k for k in seats if judge.same_hand(seen, i, seen, k, True)), None)
+            if rival is None:
+                seats[i] = tracks[i]
+            elif _is_heir(tracks[i], seats[rival]):
+                seats[rival] = tracks[i]
+        still = list(seats.values())
         for i, track in enumerate(tracks):
             if track not in still:
-                others = (t for k, t in owners.items() if touch(expected[i], expected[k]))
+                others = (t for k, t in seats.items() if judge.touch(expected[i], expected[k]))
                 track.lose(hidden_by=next(others, None))
-        return Followed(still, looks.take(list(owners)))
+        return dict(sorted(seats.items()))
 
     def _let_go(
-        self, image: np.ndarray, followed: Followed, time_s: float
-    ) -> tuple[Followed, Keypoints]:
+        self, image: np.ndarray, looks: Looks, seats: Seats, time_s: float
+    ) -> tuple[Looks, Seats]:
         """Tracks that have strayed onto a hand of the other side leave it to the one it is of.
 
         Hands that cross take joints from one another until one track has gone over. Then there is
@@ -253,112 +248,107 @@ class HandTracker:
         that nobody has been told of may have been of the wrong side from the start.
 
         Returns:
-            The tracks that stay, and looks at the hands that were let go of.
+            All looks, further ones at the hands that were let go of among them; who stays.
         """
-        tracks, looks = followed.tracks, followed.looks
-        least = [_OTHER_HAND if track.believed else 0.5 for track in tracks]
-        astray = np.flatnonzero(looks.right < least).tolist()
-        bereft = [t for t in self._tracks if t.lost and t.believed] + [tracks[i] for i in astray]
-        owners_sides = {track.side for track in bereft if track.believed}
-        others = {i: other_side(tracks[i].side) for i in astray}
-        astray = [i for i in astray if not tracks[i].believed or others[i] in owners_sides]
+        right, other_hand = looks.seen.right, 1 - judge.SURE_SIDE_OF_TRACK
+        astray = [
+            i for i, t in seats.items() if right[i] < (other_hand if t.believed else judge.EVEN)
+        ]
+        bereft = [t for t in self._tracks if t.lost and t.believed] + [seats[i] for i in astray]
+        sides = {track.side for track in bereft if track.believed}
+        astray = [i for i in astray if not seats[i].believed or other_side(seats[i].side) in sides]
         if not astray:
-            return followed, Keypoints.nothing()
-        crops = [self._stages.crop_around(looks.points_px[i], others[i]) for i in astray]
-        otherwise = self._stages.look(image, crops)
-        owners = self._match(otherwise, bereft, time_s)
+            return looks, seats
+        otherwise = Looks.at(
+            self._stages, image, [propose.of_other_side(self._stages, looks, i) for i in astray]
+        )
+        owners = self._match(otherwise.seen, bereft, time_s)
         gone = [
             k
             for k, i in enumerate(astray)
-            if otherwise.trust[k] > looks.trust[i]
-            and otherwise.score[k] >= self.settings.score_threshold
-            and (owners[k] is not None or not tracks[i].believed)
+            if otherwise.seen.trust[k] > looks.seen.trust[i]
+            and otherwise.seen.score[k] >= self.settings.score_threshold
+            and (owners[k] is not None or not seats[i].believed)
         ]
+        for k in gone:
+            seats[astray[k]].lose()
         left = {astray[k] for k in gone}
-        for i in left:
-            tracks[i].lose()
-        stay = [i for i in range(len(tracks)) if i not in left]
-        return followed.take(stay), otherwise.take(gone)
+        return looks + otherwise.take(gone), {i: t for i, t in seats.items() if i not in left}
 
-    def _without_pieces(self, looked: Keypoints, time_s: float) -> Keypoints:
-        """Those that are not a finger of a hand which has just been lost and comes back."""
-        lost = [track.predict(time_s, moving=False) for track in self._tracks if track.lost]
-        return looked.take(
-            [
-                i
-                for i, joints_px in enumerate(looked.points_px)
-                if not any(is_piece(joints_px, whole_px) for whole_px in lost)
-            ]
-        )
-
-    def _each_once(self, looked: Keypoints, time_s: float) -> Keypoints:
-        """The hands that the search has found, each once, best first."""
-        awaited = self._match(looked, self._search.doubtful(self._tracks), time_s)
-        bonus = np.array([1.0 if match is None else AWAITED_BONUS for match in awaited])
-        looked = looked.take(np.argsort(-looked.trust * bonus, kind="stable"))
-        return looked.take(without_duplicates(looked))
-
-    def _seat(
-        self, followed: Followed, found: Keypoints, time_s: float
-    ) -> tuple[Followed, Keypoints]:
-        """Give the hands that were found to tracks that lack them; the others are newcomers."""
-        if not len(found):
-            return followed, found
-        followed, rest = self._reseat(followed, found, time_s)
-        new = self._newcomers(rest, followed.looks)
-        return self._make_room(followed, len(new)), new
-
-    def _reseat(
-        self, followed: Followed, found: Keypoints, time_s: float
-    ) -> tuple[Followed, Keypoints]:
-        """Put tracks that hold on to little back on their hands, where the search found these.
+    def _find(
+        self,
+        image: np.ndarray,
+        time_s: float,
+        looks: Looks,
+        seats: Seats,
+        detections: Detections | None,
+    ) -> tuple[Looks, list[int]]:
+        """The hands of this frame that no track holds with certainty, after further looks.
 
         Returns:
-            The tracks, and what was found but is none of these hands.
+            All looks, and the numbers of those that show such hands, best first.
         """
-        own = followed.looks
-        usual = np.array([track.score for track in followed.tracks])
-        least = np.maximum(self._search.doubt(self._tracks), _DROP * usual)
-        doubtful = np.flatnonzero(own.score < least)
-        matches = self._match(found, [followed.tracks[k] for k in doubtful], time_s)
-        chosen, taken = np.arange(len(own)), set[int]()
-        for i, match in enumerate(matches):
-            if match is not None and found.trust[i] > own.trust[doubtful[match]]:
-                chosen[doubtful[match]] = len(own) + i
-                taken.add(i)
-        rest = found.take([i for i in range(len(found)) if i not in taken])
-        return Followed(followed.tracks, Keypoints.concatenate(own, found).take(chosen)), rest
-
-    def _newcomers(self, new: Keypoints, own: Keypoints) -> Keypoints:
-        """Hands that are not followed yet, and for which there is room.
-
-        There is room where nothing is followed, or where what is followed is hardly a hand.
-        """
-        unknown = [
+        doubtful = self._unsure_seats(looks, seats)
+        known = [i for i in seats if i not in doubtful]
+        looks, hands = hands_of(
+            self._stages,
+            image,
+            looks,
+            detections,
+            self.settings,
+            self.settings.max_hands - len(known),
+            known,
+            lambda hand: self._search.is_refuted(hand, time_s),
+        )
+        self._refute(looks, time_s)
+        lost = [track.predict(time_s, moving=False) for track in self._tracks if track.lost]
+        # A finger of a hand which has just been lost, and comes back, is none of its own.
+        points_px = looks.seen.points_px
+        found = [
             i
-            for i in range(len(new))
-            if not any(same_hand(new, i, own, k, sides_known=True) for k in range(len(own)))
+            for i in hands[len(known) :]
+            if not any(judge.is_piece(points_px[i], whole_px) for whole_px in lost)
         ]
-        certain = int((own.score >= self.settings.doubt_threshold).sum())
-        return new.take(unknown[: self.settings.max_hands - certain])
+        return looks, found
 
-    def _make_room(self, followed: Followed, newcomers: int) -> Followed:
-        """Give up the least certain tracks where newcomers need their places."""
-        most_certain_first = np.argsort(-followed.looks.score, kind="stable")
-        kept = sorted(most_certain_first[: self.settings.max_hands - newcomers].tolist())
-        for i, track in enumerate(followed.tracks):
-            if i not in kept:
-                track.lose()
-        return followed.take(kept)
+    def _unsure_seats(self, looks: Looks, seats: Seats) -> list[int]:
+        """Looks of tracks that hold on to little."""
+        doubt, score = self._doubt(), looks.seen.score
+        return [i for i, track in seats.items() if score[i] < max(doubt, _DROP * track.score)]
 
-    def _with_overlooked(
-        self, image: np.ndarray, own: Keypoints, new: Keypoints, time_s: float
-    ) -> Keypoints:
-        """All hands of this frame: those followed, the new ones, and who was hidden beside them."""
-        known = Keypoints.concatenate(own, new)
-        more = self._search.overlooked(image, known, self.settings.max_hands - len(known))
-        hands = Keypoints.concatenate(known, self._without_pieces(more, time_s))
-        return with_sides_reconsidered(self._stages, image, hands, followed=len(own))
+    def _refute(self, looks: Looks, time_s: float) -> None:
+        """Note which detections and claims have turned out to be no hand."""
+        least, good = self.settings.score_threshold, looks.seen
+        shown = [
+            each.hand
+            for i, each in enumerate(looks.proposals)
+            if each.hand is not None and min(good.seen[i], good.score[i]) >= least
+        ]
+        hands = {id(each.hand): each.hand for each in looks.proposals if each.hand is not None}
+        for hand in hands.values():
+            if not any(hand is one for one in shown):
+                self._search.refute(hand, time_s)
+
+    def _seat(
+        self, looks: Looks, seats: Seats, found: list[int], time_s: float
+    ) -> tuple[Seats, list[int]]:
+        """Give the hands that were found to tracks that lack them; the others are newcomers."""
+        seen, doubtful = looks.seen, self._unsure_seats(looks, seats)
+        matches = self._match(seen.take(found), [seats[k] for k in doubtful], time_s)
+        places, new = {i: i for i in seats}, list[int]()
+        for i, match in zip(found, matches, strict=True):
+            if match is not None and seen.trust[i] > seen.trust[doubtful[match]]:
+                places[doubtful[match]] = i
+            else:
+                new.append(i)
+        seats = {places[i]: track for i, track in seats.items()}
+        new = [i for i in new if not any(judge.same_hand(seen, i, seen, k, True) for k in seats)]
+        certain = int((seen.score[list(seats)] >= self.settings.doubt_threshold).sum())
+        new = new[: self.settings.max_hands - certain]
+        most_certain = sorted(seats, key=lambda i: -seen.score[i])
+        for i in most_certain[self.settings.max_hands - len(new) :]:
+            seats.pop(i).lose()
+        return seats, new
 
     def _claim(self, new: Keypoints, poses: list[HandPose], time_s: float) -> list[Track]:
         """A track for each new hand, best first: one that was lost nearby, else a new one."""
@@ -376,7 +366,7 @@ class HandTracker:
         beside_its_like = any(
             not track.lost
             and track.side == pose.side
-            and is_beside(pose.joints_px, track.predict(time_s))
+            and judge.beside(pose.joints_px, track.predict(time_s))
             for track in self._tracks
         )
         smooth, length_mm = self.settings.smooth, self.settings.hand_length_mm
@@ -386,7 +376,7 @@ class HandTracker:
             numbers=self._numbers,
             smoother=SMOOTHERS[smooth](length_mm) if smooth else None,
             least_score=self.settings.score_threshold,
-            caution=0.0 if at_once else CAUTION,
+            caution=0.0 if at_once else judge.CAUTION,
             least_votes=_LIKE_VOTES if beside_its_like else 0.0,
         )
         self._tracks.append(track)

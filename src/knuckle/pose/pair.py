@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from knuckle.hand import extent_px
 from knuckle.pose import placement
-from knuckle.pose.duplicates import extent_px
 from knuckle.pose.keypoints import Keypoints
 from knuckle.pose.placement import Evidence
 

@@ -7,8 +7,7 @@ from dataclasses import fields
 
 import numpy as np
 
-from knuckle.hand import Joint, Side
-from knuckle.pose.duplicates import extent_px
+from knuckle.hand import Joint, Side, extent_px, middle_px
 from knuckle.results import HandPose, TrackedHand
 from knuckle.track.association import Whereabouts
 from knuckle.track.reach import Reach
@@ -134,7 +133,7 @@ class Track:
         """
         shift = self._velocity_px_s * (time_s - self._seen_s if moving else 0.0)
         shift *= min(1.0, self._extent_px / max(float(np.hypot(*shift)), 1e-9))
-        middle = (self._joints_px.min(axis=0) + self._joints_px.max(axis=0)) / 2
+        middle = middle_px(self._joints_px)
         growth = self._extent_px / max(float(extent_px(self._joints_px)), 1.0)
         return middle + shift + (self._joints_px - middle) * growth
 

@@ -27,16 +27,13 @@ _TOLD = (
     "camera",
     "codec",
     "crop",
-    "pipeline.settings",
+    "pipeline.judge",
     "pipeline.stages",
-    "pipeline.tracker",
     "pose.confidence",
-    "pose.duplicates",
     "pose.keypoints",
     "pose.pair",
     "pose.placement",
     "track.association",
-    "track.schedule",
     "track.track",
 )
 

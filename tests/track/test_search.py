@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from knuckle.codec import DetectedHand
-from knuckle.track.refuted import Refuted
+from knuckle.track.search import Refuted
 
 MOUSE = DetectedHand((490, 482), 180, 0.3, "left", score=0.4)
 

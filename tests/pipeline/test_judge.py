@@ -1,4 +1,6 @@
-"""Which answers are about the same hand."""
+"""Which looks are about the same hand, what is a piece of one, and what tells of two."""
+
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import given
@@ -6,10 +8,12 @@ from hypothesis import strategies as st
 
 from dot_world import true_hand, turn
 from knuckle.camera import Camera
+from knuckle.codec import DetectedHand
 from knuckle.crop import Crop
-from knuckle.hand import FINGERS
+from knuckle.hand import FINGERS, extent_px, middle_px
+from knuckle.pipeline import judge
+from knuckle.pipeline.judge import beside, is_known, is_piece, same_hand, shared_pixels
 from knuckle.pose import Keypoints
-from knuckle.pose.duplicates import extent_px, same_hand, shared_pixels, without_duplicates
 
 HAND = true_hand(Camera(600, 600, 320, 240), (0, 60, 500), rotation=turn(20)).joints_px
 MASK = 32
@@ -65,20 +69,6 @@ def test_fingers_named_the_other_way_round_on_the_same_pixels_are_one_hand() -> 
         assert same_hand(pair, 0, pair, 1) == masked
 
 
-@given(seeds, st.permutations(range(5)))
-def test_the_best_of_the_same_is_kept(seed: int, order: list[int]) -> None:
-    rng = np.random.default_rng(seed)
-    three = [HAND, HAND + 200, HAND - 200]
-    five = three + [hand + rng.normal(0, 2, (21, 2)) for hand in three[:2]]
-    kept = without_duplicates(answers(*(five[i] for i in order)))
-    assert kept == sorted(kept) and len(kept) == 3
-    assert sorted(order[k] % 3 for k in kept) == [0, 1, 2]
-
-
-def test_no_answers_have_no_duplicates() -> None:
-    assert without_duplicates(Keypoints.nothing()) == []
-
-
 def test_a_doubtful_hand_within_a_certain_one_is_part_of_it() -> None:
     fingers = (HAND - HAND.mean(axis=0)) * 0.5 + HAND.mean(axis=0) + 0.15 * extent_px(HAND)
     for presence in (0.5, 1.0):
@@ -104,3 +94,47 @@ def test_shared_pixels_are_those_of_discs_in_the_frame() -> None:
     wider = (HAND - HAND.mean(axis=0)) * 1.5 + HAND.mean(axis=0)
     nested = answers(HAND, wider, masked=True)
     np.testing.assert_allclose(shared_pixels(nested, 0, nested, 1)[0], disc, rtol=0.1)
+
+
+def test_a_detection_of_a_known_hand_is_no_news() -> None:
+    crop = Crop.from_joints(HAND, "right", margin=1.0)
+    detected = DetectedHand(crop.centre_px, crop.size_px, crop.angle, "right")
+    assert is_known(detected, "right", HAND)
+    assert not is_known(detected, "left", HAND)
+    assert not is_known(detected, "right", HAND + 0.8 * extent_px(HAND))
+    wavering = replace(detected, score=0.9, side_share=0.6)
+    assert is_known(wavering, "left", HAND)
+
+
+@given(st.floats(0, 3), st.floats(0, 360), st.floats(0.3, 3))
+def test_beside_is_mutual_and_a_matter_of_distance(far: float, degrees: float, size: float) -> None:
+    extent, middle = float(extent_px(HAND)), middle_px(HAND)
+    way = far * extent * np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
+    other = (HAND - middle) * size + middle + way
+    assert beside(HAND, other) == beside(other, HAND)
+    if abs(far / max(size, 1) - 1.25) > 0.01:
+        assert beside(HAND, other) == (far < judge.BESIDE * max(size, 1))
+
+
+def test_a_finger_where_a_hand_was_is_a_piece_of_it() -> None:
+    middle = middle_px(HAND)
+    small = middle + (HAND - middle) * 0.3
+    assert is_piece(small, HAND) and is_piece(small + np.array([0.5 * extent_px(HAND), 0]), HAND)
+    assert not is_piece(small + np.array([extent_px(HAND), 0]), HAND)
+    assert not is_piece(middle + (HAND - middle) * 0.7, HAND)
+    assert not is_piece(HAND, small)
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.integers(0, 3))
+def test_whatever_tells_of_a_second_hand_speaks_for_one(low: float, high: float, tell: int) -> None:
+    tells = np.zeros((2, 4))
+    tells[:, tell] = sorted((low, high))
+    assert judge.second_odds(tells[0]) <= judge.second_odds(tells[1])
+
+
+def test_what_shares_pixels_with_a_hand_is_worth_less_and_so_is_one_of_its_side() -> None:
+    shift = np.array([0.5, 0.0]) * extent_px(HAND)
+    looks = answers(HAND, HAND + shift, HAND + shift, HAND + 4 * shift, sides="rlrl", masked=True)
+    half, like, far = (judge.apart(looks, i, looks, 0) for i in (1, 2, 3))
+    assert 0 < like < half < 1 == far
+    assert judge.apart(looks, 0, looks, 0) < 0.05

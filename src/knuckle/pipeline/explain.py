@@ -1,0 +1,86 @@
+"""Which looks explain a frame: its hands, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from knuckle.detect import Detections
+from knuckle.pipeline import judge
+from knuckle.pipeline.looks import Looks
+from knuckle.pipeline.settings import EstimatorSettings
+
+
+def explain(
+    looks: Looks,
+    detections: Detections | None,
+    settings: EstimatorSettings,
+    room: int,
+    known: Sequence[int] = (),
+) -> list[int]:
+    """The numbers of the looks that show a frame's hands, each hand once.
+
+    The look of most worth is taken, what shows the same hand is left out, and what shows pixels of
+    it is worth less (a step of soft non-maximum suppression, Bodla et al. 2017), and so on, until
+    nothing is left that is believed. A hand alone is believed by its score; one beside another by
+    what tells of two.
+
+    Args:
+        looks: at the frame.
+        detections: with the mask; None if the frame was not searched.
+        settings: with the thresholds.
+        room: at most so many hands beside those that are known.
+        known: looks at hands that are known.
+
+    Returns:
+        The known ones, then the others, best first.
+    """
+    seen, worth = looks.seen, looks.worth.copy()
+    hands, beside = list(known), dict[int, int]()
+    left = [
+        i
+        for i in np.flatnonzero(seen.score >= judge.least_score(settings)).tolist()
+        if looks.proposals[i].by != "track"
+    ]
+
+    def explained(hand: int) -> list[int]:
+        """What is left once this hand is known; ``beside`` says whom it touches last."""
+        followed = looks.proposals[hand].by == "track"
+        rest = [i for i in left if i != hand and not judge.same_hand(seen, i, seen, hand, followed)]
+        for i in rest:
+            if judge.beside(seen.points_px[i], seen.points_px[hand]):
+                worth[i] *= judge.apart(seen, i, seen, hand)
+                beside[i] = hand
+        return rest
+
+    for hand in known:
+        left = explained(hand)
+    while left and len(hands) < len(known) + room:
+        best = max(left, key=lambda i: worth[i])
+        if _is_believed(looks, best, beside.get(best), float(worth[best]), detections, settings):
+            hands.append(best)
+            left = explained(best)
+        else:
+            left = [i for i in left if i != best and not judge.same_hand(seen, i, seen, best)]
+    return hands
+
+
+def _is_believed(
+    looks: Looks,
+    i: int,
+    beside: int | None,
+    worth: float,
+    detections: Detections | None,
+    settings: EstimatorSettings,
+) -> bool:
+    """Whether look ``i`` shows a hand, beside which there may be another."""
+    first = looks.first(i)
+    # What the search of a frame names is believed by its score: further frames will tell.
+    if beside is None or detections is None or first.by == "search":
+        score, right = float(looks.seen.score[i]), float(looks.right[i])
+        lost = looks.proposals[i].track is not None
+        return judge.stands_alone(score, right, settings, lost=lost)
+    tells = judge.tells_of_second(detections, looks.seen, beside, looks.seen, i, worth)
+    named = first.by == "detection" and first is not looks.first(beside)
+    return judge.second_odds(tells, named) >= 0

@@ -1,0 +1,204 @@
+"""How a frame becomes hands: look, explain, propose what is missing, look again.
+
+The same way for a picture and for a frame of a video; there, tracks are hands that are known, and
+their looks come first. A lone hand costs a look or two. What it costs at most, beyond the first
+looks: three times ``MOST_CROPS``, one more for each hand, and ``MOST_TURNED``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from knuckle.codec import DetectedHand
+from knuckle.crop import Crop
+from knuckle.detect import Detections
+from knuckle.pipeline import judge, propose
+from knuckle.pipeline.explain import explain
+from knuckle.pipeline.looks import Looks, Networks, Proposal
+from knuckle.pipeline.settings import EstimatorSettings
+from knuckle.pose import Keypoints
+
+#: Crops in a round, and looks that are followed up in it, where hands may be missing.
+MOST_CROPS, MOST_FOLLOWED = 6, 3
+#: Crops of the one round that looks all around.
+MOST_TURNED = 8
+#: Further looks at a hand are so much larger or smaller (logarithm), and turned by so much
+#: (radians), at most.
+_LOOK_SIZE, _LOOK_ANGLE = 0.08, 0.2
+
+
+def hands_of(
+    stages: Networks,
+    image: np.ndarray,
+    looks: Looks,
+    detections: Detections | None,
+    settings: EstimatorSettings,
+    room: int,
+    known: Sequence[int] = (),
+    is_refuted: Callable[[DetectedHand], bool] = lambda hand: False,
+) -> tuple[Looks, list[int]]:
+    """The hands of a frame, after as many more looks as they need.
+
+    Args:
+        stages: the networks.
+        image: (H, W, 3) uint8 RGB.
+        looks: the first ones.
+        detections: what the detector saw; None if the frame was not searched.
+        settings: with the thresholds.
+        room: at most so many hands beside those that are known.
+        known: looks that show hands which are known.
+        is_refuted: whether a claimed hand was looked at in vain before.
+
+    Returns:
+        All looks, and which of them show the hands: the known ones, then the others, best first.
+    """
+    followed: set[int] = set()
+    hands = explain(looks, detections, settings, room, known)
+    for all_around in (False, False, True, False):
+        lacking = _without_partner(looks, hands) if len(hands) < len(known) + room else []
+        if all_around:
+            asked = _around(stages, looks, hands, lacking, detections)
+            most = MOST_TURNED
+        else:
+            asked = _after(stages, looks, hands, lacking, followed)
+            most = MOST_CROPS + len(hands)
+        fresh = (p for p in asked if p.by != "partner" or p.hand is None or not is_refuted(p.hand))
+        news = propose.news(fresh, looks.seen.crops, most)
+        if not news and detections is None:
+            break  # most frames of a video end here
+        if news:
+            looks += Looks.at(stages, image, news)
+            hands = explain(looks, detections, settings, room, known)
+    return _with_sides_in_doubt(looks), hands
+
+
+def _with_sides_in_doubt(looks: Looks) -> Looks:
+    """The looks, of which those of tracks say less of their side if the other side fits as well."""
+    doubts = [
+        (each.after, k)
+        for k, each in enumerate(looks.proposals)
+        if each.by == "side"
+        and each.after is not None
+        and looks.proposals[each.after].by == "track"
+    ]
+    if not doubts:
+        return looks
+    seen, right = looks.seen, looks.seen.right.copy()
+    for i, k in doubts:
+        otherwise = seen.trust[k] / judge.SAME_SIDE_ODDS
+        right[i] = min(right[i], seen.trust[i] / max(seen.trust[i] + otherwise, 1e-9))
+    return replace(looks, seen=replace(seen, right=right))
+
+
+def _without_partner(looks: Looks, hands: Sequence[int]) -> list[int]:
+    """Hands with no other hand beside them."""
+    points_px = looks.seen.points_px
+    return [
+        k
+        for k in hands
+        if not any(i != k and judge.beside(points_px[i], points_px[k]) for i in hands)
+    ]
+
+
+def _after(
+    stages: Networks, looks: Looks, hands: Sequence[int], lacking: Sequence[int], followed: set[int]
+) -> Iterator[Proposal]:
+    """What looks propose that were not followed up before: the hands; others if one is missing."""
+    missing = not hands or any(propose.claims_neighbour(looks, k) for k in lacking)
+    which = [k for k in hands if k not in followed]
+    which += [
+        i
+        for i in _best_of_alike(looks)
+        if (missing or looks.proposals[i].by == "turned")
+        and looks.proposals[i].by not in ("track", "lost")
+        and i not in followed
+        and i not in hands
+    ][: max(MOST_FOLLOWED - len(which), 0)]
+    followed.update(which)
+    for proposer in propose.AFTER:
+        if missing or proposer is not propose.partner:
+            for i in which:
+                yield from proposer(stages, looks, i)
+
+
+def _around(
+    stages: Networks,
+    looks: Looks,
+    hands: Sequence[int],
+    lacking: Sequence[int],
+    detections: Detections | None,
+) -> Iterator[Proposal]:
+    """All ways up beside hands that lack a partner; where there is none, at the likeliest one."""
+    if detections is None:
+        return
+    likeliest = _best_of_alike(looks)[:1] if not hands else []
+    for k in lacking or likeliest:
+        others = [i for i in hands if i != k]
+        yield from propose.turned(stages, looks, k, others, detections)
+
+
+def _best_of_alike(looks: Looks) -> list[int]:
+    """Of looks that show the same, the most trusted one; those that may show a hand, best first."""
+    seen, best = looks.seen, list[int]()
+    for i in np.argsort(-seen.trust, kind="stable").tolist():
+        if seen.score[i] > judge.HOPELESS and not any(
+            seen.side(i) == seen.side(k) and judge.joints_gap(seen, i, seen, k) < judge.SAME_JOINTS
+            for k in best
+        ):
+            best.append(i)
+    return best
+
+
+# --- hands that are known to be there ------------------------------------------------------------
+
+
+def one_each(
+    stages: Networks, image: np.ndarray, guesses: Sequence[Sequence[Proposal]]
+) -> Keypoints:
+    """One hand for each row of guesses, however unlikely: the likeliest one, looked at again."""
+    looks = Looks.at(stages, image, [guess for row in guesses for guess in row])
+    owner = np.array([k for k, row in enumerate(guesses) for _ in row], int)
+    first = _best_of_each(owner, looks.worth)
+    again = [
+        proposal
+        for i in first
+        if looks.seen.score[i] > judge.HOPELESS
+        for proposer in (propose.exact, propose.as_other_side)
+        for proposal in proposer(stages, looks, i)
+        if judge.is_news(proposal.crop, [looks.seen.crops[i]])
+    ]
+    looks += Looks.at(stages, image, again)
+    numbers = [*first, *range(len(owner), len(looks))]
+    owner = np.concatenate([owner[first], owner[[p.after or 0 for p in again]]]).astype(int)
+    best = _best_of_each(owner, looks.worth[numbers])
+    return looks.averaged([numbers[k] for k in best])
+
+
+def _best_of_each(owner: np.ndarray, worth: np.ndarray) -> list[int]:
+    """For each of N owners, all of whom appear, the number of its look of most worth."""
+    best = np.empty(owner.max(initial=-1) + 1, int)
+    worst_first = np.argsort(worth, kind="stable")
+    best[owner[worst_first]] = worst_first  # of several, the last one stays
+    return best.tolist()
+
+
+def look_more(stages: Networks, image: np.ndarray, hands: Keypoints, looks: int) -> Keypoints:
+    """The same hands, each seen through so many crops in all."""
+    n, more = len(hands), looks - 1
+    if not n or not more:
+        return hands
+    around = [stages.crop_around(hands.points_px[i], hands.side(i)) for i in range(n)]
+    crops = [_nearby(crop, k) for k in range(1, more + 1) for crop in around]
+    seen = stages.look(image, crops)
+    return hands.averaged_with(*(seen.take(range(k * n, k * n + n)) for k in range(more)))
+
+
+def _nearby(crop: Crop, number: int) -> Crop:
+    """The crop a little larger or smaller and turned, by another amount for every number."""
+    size, angle = _LOOK_SIZE * np.sin(2.4 * number), _LOOK_ANGLE * np.cos(2.4 * number)
+    return replace(
+        crop, size_px=crop.size_px * float(np.exp(size)), angle=crop.angle + float(angle)
+    )

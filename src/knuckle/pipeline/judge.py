@@ -1,0 +1,295 @@
+"""Who is a hand, which is the same hand, and whether there are two: all that decides, in one place.
+
+A detector and many looks at a frame tell of hands; none of them is always right. What they tell is
+named here, and how much it counts. Everything is a function of a single frame: what the frames
+before tell is memory (``track/``), and comes in as a proposal with prior odds (``propose``).
+
+Distances are shares of a hand's extent (the longer side of the box around its joints), odds are
+natural logarithms. ``python benchmarks/odds.py`` fits the odds anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from knuckle.codec import DetectedHand
+from knuckle.crop import MARGIN, Crop
+from knuckle.detect import Detections
+from knuckle.hand import Side, extent_px, middle_px
+from knuckle.pipeline.settings import EstimatorSettings
+from knuckle.pose import Keypoints
+from knuckle.track.association import reach
+
+# --- is it a hand? -------------------------------------------------------------------------------
+
+#: What a detector's score tells beside a look from close by, as the two mostly err on other things:
+#: log odds per log odds, and those that tell nothing; no score beyond the last counts (fitted).
+PER_DETECTED, TELLS_NOTHING, SUREST = 1.3, -0.2, 0.95
+#: Score below which a look shows nothing that is worth another look.
+HOPELESS = 0.1
+#: Where a hand is unlikely (beside one that is followed, where nothing has moved, where nothing was
+#: found at first), what looks like one is more often a piece of something. Looks at it must score
+#: so much more than others: false hands rarely have more than this to spare, real ones mostly 0.4.
+CAUTION = 0.12
+
+#: Score from which on it is rather a hand than none.
+EVEN = 0.5
+#: A hand has left when fewer of its joints than this lie inside the frame.
+LEAST_INSIDE = 0.25
+
+# --- which side? ---------------------------------------------------------------------------------
+
+#: A side is believed from this probability on; else the other one is looked at as well.
+SURE_SIDE = 0.8
+#: Hands beside each other are mostly the two of one person: odds of two of one side.
+SAME_SIDE_ODDS = 0.5
+#: Where a hand was lost, one of that side is so much likelier.
+AWAITED_ODDS = 5.0
+
+# --- where is it exactly? ------------------------------------------------------------------------
+
+#: Standard deviations of the crops that the network was trained on, around the one that the joints
+#: define: of the middle as a share of the size, the logarithm of the size, the angle (radians).
+SPREAD = np.array([0.05, 0.12, 0.25])
+#: Up to so many of them together, one crop is as good as another (294 hands on photographs).
+AS_GOOD = 1.4
+#: A look through the crop that joints define is worth so many times as much: its crop fits better.
+EXACT_BONUS = 1.1
+
+# --- is it the same hand? ------------------------------------------------------------------------
+
+#: Two looks whose joints are so near to each other, on average, show one hand.
+SAME_JOINTS = 0.15
+#: Two looks that outline the same pixels show one hand, even if one took it for the other side and
+#: so named its fingers the other way round; so much of the union. Hands that touch share none.
+SAME_PIXELS = 0.7
+#: A part of a hand is sometimes taken for another, smaller hand: it lies within the whole one by
+#: the share above, and is trusted so many times as much, or has such a share of its area.
+PART_TRUST, PART_AREA = 0.75, 0.15
+#: In a video the side is known from many looks. If both looks say so surely that their sides are
+#: right, they are two hands that touch or cross, whose outlines have run together.
+SURE_SIDE_OF_TRACK = 0.85
+
+# --- are there two? ------------------------------------------------------------------------------
+
+#: Hands whose middles are no farther apart, in extents of the larger one, may touch.
+BESIDE = 1.25
+#: A look that shows a neighbour with this probability proposes it: in an image, and in a frame of a
+#: video, of which there are many.
+LEAST_CLAIM, LEAST_CLAIM_OF_TRACK = 0.1, 0.5
+#: Less of a mask than this share of a hand's own is no other hand: masks are inexact at edges.
+#: In an image, beside a hand that is one and stands alone with such a probability, it is mostly a
+#: forearm, unless it is as much as the last share.
+LEAST_SHARE, SURELY_ALONE, MUCH_SHARE = 0.12, 0.9, 0.5
+#: A hand of which a piece of mask is seen is at least so large, beside the one that hides it.
+LEAST_SIZE = 0.8
+#: Log odds that a look beside a hand shows another: these, and so much for each of
+#: ``tells_of_second`` (fitted); so much more for one that the detector has named by itself.
+SECOND_ODDS, NAMED_ODDS = 0.4, 1.4
+SECOND_PER_TELL = np.array([1.9, 0.2, 0.1, 6.5])
+
+
+def detected_odds(hands: Sequence[DetectedHand]) -> np.ndarray:
+    """(N,) log odds that a detection is a hand, to be added to those of a look at it."""
+    scores = np.array([hand.score for hand in hands])
+    inside = np.clip(scores, 1 - SUREST, SUREST)
+    return PER_DETECTED * (np.log(inside / (1 - inside)) - TELLS_NOTHING)
+
+
+def least_score(settings: EstimatorSettings) -> float:
+    """Score of a look that may show a hand at all."""
+    return min(settings.score_threshold, settings.partner_threshold)
+
+
+def stands_alone(score: float, right: float, settings: EstimatorSettings, *, lost: bool) -> bool:
+    """Whether a look shows a hand, with none beside it; one where a hand was lost must be sure."""
+    if lost:
+        return score >= settings.score_threshold + CAUTION and right >= EVEN
+    return score >= settings.score_threshold
+
+
+def crop_gap(crop: Crop, other: Crop) -> float:
+    """How far one crop is from another, in spreads of the crops that the network was trained on."""
+    shift = np.hypot(*np.subtract(crop.centre_px, other.centre_px)) / other.size_px
+    log_size = np.log(crop.size_px / other.size_px)
+    turn = np.angle(np.exp(1j * (crop.angle - other.angle)))
+    return float(np.linalg.norm(np.array([shift, log_size, turn]) / SPREAD))
+
+
+def is_news(crop: Crop, seen: Sequence[Crop]) -> bool:
+    """Whether a crop shows something else than others do."""
+    return all(other.mirror != crop.mirror or crop_gap(crop, other) >= AS_GOOD for other in seen)
+
+
+# --- a detection and a hand ----------------------------------------------------------------------
+
+#: A detection belongs to a hand whose middle is within this share of its extent.
+KNOWN_HAND = 0.5
+#: A detection is of its side, and not of the other, from this peak on.
+SURE_DETECTION = 0.65
+#: What is smaller than this share of a hand, and nearer to its middle than the other share, is a
+#: piece of it.
+PIECE, PIECE_REACH = 0.5, 0.75
+
+
+def is_known(hand: DetectedHand, side: Side, joints_px: np.ndarray) -> bool:
+    """Whether a detection is no news: a hand of this side with these joints (21, 2) explains it.
+
+    One of the other side is news only if it is surely another hand, and not the same one on whose
+    side the detector is wavering.
+    """
+    gap = np.linalg.norm(middle_px(joints_px) - hand.centre_px)
+    other_hand = hand.side != side and hand.score * hand.side_share > SURE_DETECTION
+    return bool(gap < KNOWN_HAND * extent_px(joints_px) and not other_hand)
+
+
+def may_be(hand: DetectedHand, joints_px: np.ndarray, unseen_s: float) -> bool:
+    """Whether a detection lies where a hand (21, 2) may be by now, whatever its side."""
+    gap = np.linalg.norm(middle_px(joints_px) - hand.centre_px)
+    return bool(gap < reach(unseen_s) * extent_px(joints_px))
+
+
+def is_piece(joints_px: np.ndarray, whole_px: np.ndarray) -> bool:
+    """Whether what was found (21, 2) is a piece of a hand (21, 2) of which not all is seen yet."""
+    gap = np.linalg.norm(middle_px(joints_px) - middle_px(whole_px))
+    extent = extent_px(whole_px)
+    return bool(gap < PIECE_REACH * extent and extent_px(joints_px) < PIECE * extent)
+
+
+# --- two looks -----------------------------------------------------------------------------------
+
+
+def same_hand(
+    weaker: Keypoints, i: int, better: Keypoints, k: int, sides_known: bool = False
+) -> bool:
+    """Whether look ``i`` of ``weaker`` is a second answer about hand ``k`` of ``better``.
+
+    ``sides_known`` says that the sides of the crops come from more than these looks.
+    """
+    gap = joints_gap(weaker, i, better, k)
+    if gap < SAME_JOINTS:
+        return True
+    if gap > 1.0:  # hands that are an extent apart share no pixels: the masks need not be asked
+        return False
+    opposite = sides_known and weaker.side(i) != better.side(k)
+    if opposite and min(weaker.right[i], better.right[k]) > SURE_SIDE_OF_TRACK:
+        return False
+    shared, own, other = shared_pixels(weaker, i, better, k)
+    is_less = weaker.trust[i] < PART_TRUST * better.trust[k] or own < PART_AREA * other
+    is_part = shared > SAME_PIXELS * own and is_less
+    return bool(is_part or shared > SAME_PIXELS * (own + other - shared))
+
+
+def joints_gap(a: Keypoints, i: int, b: Keypoints, k: int) -> float:
+    """Mean distance of the joints of two looks, in extents of the larger hand."""
+    first, second = a.points_px[i], b.points_px[k]
+    extent = max(extent_px(first), extent_px(second))
+    return float(np.linalg.norm(first - second, axis=-1).mean() / extent)
+
+
+def beside(joints_px: np.ndarray, others_px: np.ndarray) -> np.ndarray:
+    """Which of N hands (N, 21, 2) may touch another (21, 2), px, or are it: (N,) bool."""
+    gap = np.linalg.norm(middle_px(joints_px) - middle_px(others_px), axis=-1)
+    return gap < BESIDE * np.maximum(extent_px(joints_px), extent_px(others_px))
+
+
+def touch(joints_px: np.ndarray, others_px: np.ndarray) -> bool:
+    """Whether the boxes around the joints of two hands, (21, 2) px each, overlap."""
+    low = np.maximum(joints_px.min(axis=0), others_px.min(axis=0))
+    high = np.minimum(joints_px.max(axis=0), others_px.max(axis=0))
+    return bool((low < high).all())
+
+
+def shared_pixels(a: Keypoints, i: int, b: Keypoints, k: int) -> tuple[float, float, float]:
+    """Areas in the frame, px²: what two hands' masks share, the first mask, the second.
+
+    The cells of one crop's mask are looked up in the other's, so that no picture of the frame's
+    size is made.
+    """
+    here = a.mask[i] > 0.5
+    crop_here = replace(a.crops[i], out_size=here.shape[0])
+    rows, columns = np.nonzero(here)
+    inside = covered(b, k, crop_here.to_frame(np.stack([columns, rows], axis=-1)))
+    cell_here, cell_there = _cell_px(a, i), _cell_px(b, k)
+    other = float((b.mask[k] > 0.5).sum()) * cell_there
+    return float(inside.sum()) * cell_here, len(rows) * cell_here, other
+
+
+def covered(keypoints: Keypoints, i: int, points_px: np.ndarray) -> np.ndarray:
+    """Which places in the frame, (..., 2) px, the mask of hand ``i`` covers: (...) bool."""
+    mask = keypoints.mask[i] > 0.5
+    size = mask.shape[0]
+    points = replace(keypoints.crops[i], out_size=size).to_crop(points_px)
+    x, y = np.moveaxis(np.rint(points).astype(int), -1, 0)
+    inside = (x >= 0) & (y >= 0) & (x < size) & (y < size)
+    inside[inside] = mask[y[inside], x[inside]]
+    return inside
+
+
+def _cell_px(keypoints: Keypoints, i: int) -> float:
+    """Area in the frame of a cell of the mask of hand ``i``, px²."""
+    return (keypoints.crops[i].size_px / keypoints.mask[i].shape[0]) ** 2
+
+
+# --- a second hand -------------------------------------------------------------------------------
+
+
+def apart(looks: Keypoints, i: int, hands: Keypoints, k: int) -> float:
+    """0..1, what look ``i`` shows that hand ``k`` does not: 1 less what they share of the union.
+
+    Two hands of one side beside each other are unlikely: that lowers it as well.
+    """
+    if not beside(looks.points_px[i], hands.points_px[k]):
+        return 1.0
+    shared, own, other = shared_pixels(looks, i, hands, k)
+    odds = SAME_SIDE_ODDS if looks.side(i) == hands.side(k) else 1.0
+    return odds * (1 - shared / max(own + other - shared, 1.0))
+
+
+def least_share(hands: Keypoints, k: int) -> float:
+    """Share of hand ``k``'s mask that a piece beside it must have to be another hand."""
+    alone = hands.trust[k] * (1 - hands.neighbour[k, 0])
+    return MUCH_SHARE if alone > SURELY_ALONE else LEAST_SHARE
+
+
+def tells_of_second(
+    detections: Detections, hands: Keypoints, k: int, looks: Keypoints, i: int, worth: float
+) -> np.ndarray:
+    """(4,) what tells that look ``i`` shows another hand than hand ``k`` beside it.
+
+    Log odds of its worth, of that hand's claim that there is a neighbour, and of the look's own
+    claim; and the share of the detector's mask that each of the two explains and the other does
+    not, the lesser one.
+    """
+    claims = logit(worth), logit(hands.neighbour[k, 0]), logit(looks.neighbour[i, 0])
+    return np.array([*claims, _explained_apart(detections, hands, k, looks, i)])
+
+
+def second_odds(tells: np.ndarray, named: bool = False) -> float:
+    """Log odds of another hand by what tells of it (4,), and whether a detection is its own."""
+    return float(SECOND_ODDS + SECOND_PER_TELL @ tells) + (NAMED_ODDS if named else 0.0)
+
+
+def _explained_apart(
+    detections: Detections, known: Keypoints, k: int, looks: Keypoints, i: int
+) -> float:
+    """How much of the detector's mask each of two hands explains that the other does not.
+
+    The lesser of the two shares of the mask around them.
+    """
+    cells_px = detections.cells_px[detections.shows_hand]  # (C, 2)
+    crops = known.crops[k], looks.crops[i]
+    middle = np.mean([crop.centre_px for crop in crops], axis=0)
+    reach = BESIDE * max(crop.size_px for crop in crops) / MARGIN
+    near_px = cells_px[np.linalg.norm(cells_px - middle, axis=-1) < reach]
+    first, second = covered(known, k, near_px), covered(looks, i, near_px)
+    return float(min((second & ~first).sum(), (first & ~second).sum()) / max(len(near_px), 1))
+
+
+def logit(probability: float) -> float:
+    """Log odds of a network's probability, of which none is believed beyond 1 in 100."""
+    inside = min(max(float(probability), 0.01), 0.99)
+    return float(np.log(inside / (1 - inside)))

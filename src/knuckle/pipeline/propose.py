@@ -1,0 +1,214 @@
+"""Where a hand may be: everybody who proposes a crop, before and after anybody has looked.
+
+Before the first looks: what the detector names (``detected``), where a track goes (``followed``),
+where a lost hand should be by now (``awaited``). After a look, ``AFTER``: the crop that its joints
+define, the neighbour that it shows, the other side. Where all that leaves a second hand unseen,
+``turned``: all ways up, where one is claimed or the detector's mask goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from knuckle.codec import DetectedHand
+from knuckle.crop import Crop
+from knuckle.detect import Detections
+from knuckle.hand import extent_px, middle_px, other_side
+from knuckle.pipeline import judge
+from knuckle.pipeline.looks import Looks, Networks, Proposal
+from knuckle.pose import Keypoints
+from knuckle.track.association import share_inside
+from knuckle.track.track import Track
+
+# --- before the first looks ----------------------------------------------------------------------
+
+
+def detected(
+    stages: Networks,
+    hands: Sequence[DetectedHand],
+    lost: Sequence[Track] = (),
+    time_s: float = 0.0,
+) -> list[Proposal]:
+    """What the detector names; where hands of one side were lost, as that side."""
+    proposals = []
+    for hand, odds in zip(hands, judge.detected_odds(hands).tolist(), strict=True):
+        near = {t.side for t in lost if judge.may_be(hand, t.predict(time_s), t.unseen_s(time_s))}
+        if len(near) == 1:
+            crop, side_odds = stages.crop_of(replace(hand, side=near.pop())), judge.AWAITED_ODDS
+        else:
+            crop, side_odds = stages.crop_of(hand), 1.0
+        proposals.append(Proposal(crop, "detection", odds, side_odds, hand=hand))
+    return proposals
+
+
+def followed(stages: Networks, tracks: Sequence[Track], time_s: float) -> list[Proposal]:
+    """Where tracks go."""
+    return [
+        Proposal(stages.crop_around(track.predict(time_s), track.side), "track", track=track)
+        for track in tracks
+    ]
+
+
+def awaited(
+    stages: Networks,
+    lost: Sequence[Track],
+    time_s: float,
+    frame_shape: tuple[int, int],
+    moving: bool,
+) -> list[Proposal]:
+    """Where hands that were lost should be by now: they have moved on, or stayed.
+
+    The detector does not see a hand that comes out from behind another before the two are apart,
+    nor one of which half is still hidden; from close by it is seen.
+    """
+    places = [(track, track.predict(time_s, moving=moving)) for track in lost]
+    return [
+        Proposal(stages.crop_around(joints_px, track.side), "lost", track=track)
+        for track, joints_px in places
+        if share_inside(joints_px, frame_shape) > judge.LEAST_INSIDE
+    ]
+
+
+# --- after a look --------------------------------------------------------------------------------
+
+
+def exact(stages: Networks, looks: Looks, i: int) -> Iterator[Proposal]:
+    """The crop that the joints define: the network is at its best with it."""
+    proposal = looks.proposals[i]
+    if proposal.by != "track" and looks.right[i] > 1 - judge.SURE_SIDE:
+        crop = stages.crop_around(looks.seen.points_px[i], looks.seen.side(i))
+        yield replace(proposal, crop=crop, by="exact", after=i)
+
+
+def claims_neighbour(looks: Looks, i: int) -> bool:
+    """Whether a look shows a neighbour; in a video, where frames are many, it must be surer."""
+    followed = looks.proposals[i].track is not None
+    least = judge.LEAST_CLAIM_OF_TRACK if followed else judge.LEAST_CLAIM
+    return looks.seen.neighbour_of(i).score > least
+
+
+def partner(stages: Networks, looks: Looks, i: int) -> Iterator[Proposal]:
+    """The neighbour that a look shows."""
+    if claims_neighbour(looks, i):
+        hand = looks.seen.neighbour_of(i)
+        yield Proposal(stages.crop_of(hand), "partner", after=i, hand=hand)
+
+
+def as_other_side(stages: Networks, looks: Looks, i: int) -> Iterator[Proposal]:
+    """The same hand as one of the other side, where that is in doubt.
+
+    A track's side is in doubt only beside another hand of that side.
+    """
+    proposal = looks.proposals[i]
+    unsure = proposal.by != "track" and looks.right[i] < judge.SURE_SIDE
+    if unsure or _has_its_like(looks, i):
+        yield of_other_side(stages, looks, i)
+
+
+def of_other_side(stages: Networks, looks: Looks, i: int) -> Proposal:
+    """The hand of look ``i`` as one of the other side."""
+    proposal, seen = looks.proposals[i], looks.seen
+    crop = stages.crop_around(seen.points_px[i], other_side(seen.side(i)))
+    odds = 1 / proposal.side_odds
+    return replace(proposal, crop=crop, by="side", side_odds=odds, after=i, track=None)
+
+
+#: Who proposes after a look, in the order of what it is worth.
+AFTER: tuple[Callable[[Networks, Looks, int], Iterator[Proposal]], ...] = (
+    exact,
+    partner,
+    as_other_side,
+)
+
+
+def _has_its_like(looks: Looks, i: int) -> bool:
+    """Whether a better look shows another hand of the same side beside this one."""
+    seen = looks.seen
+    return any(
+        seen.side(k) == seen.side(i)
+        and seen.trust[k] > seen.trust[i]
+        and seen.score[k] > judge.EVEN
+        and judge.beside(seen.points_px[k], seen.points_px[i])
+        and not judge.same_hand(seen, i, seen, k)
+        for k in range(len(looks))
+        if k != i
+    )
+
+
+# --- where looks leave a hand unseen -------------------------------------------------------------
+
+#: Which way up a hand is that nobody has seen: it is tried in these directions.
+TURNS = (0.0, np.pi / 2, np.pi, -np.pi / 2)
+
+
+def turned(
+    stages: Networks, looks: Looks, i: int, others: Sequence[int], detections: Detections | None
+) -> Iterator[Proposal]:
+    """Another hand beside look ``i``, all ways up: where it is claimed, where the mask goes on.
+
+    Args:
+        stages: the networks.
+        looks: all looks.
+        i: beside whom.
+        others: looks at further hands: what they cover is explained.
+        detections: with the mask, if the frame was searched.
+    """
+    seen, guesses = looks.seen, list[DetectedHand]()
+    if claims_neighbour(looks, i):
+        guesses.append(seen.neighbour_of(i))
+    if detections is not None:
+        followed = looks.proposals[i].track is not None
+        share = judge.LEAST_SHARE if followed else judge.least_share(seen, i)
+        piece = unexplained(detections, seen.take([i, *others]), share)
+        guesses += [piece] if piece is not None else []
+    for guess in guesses:
+        for turn in TURNS:
+            yield Proposal(
+                stages.crop_of(replace(guess, angle=guess.angle + turn)), "turned", after=i
+            )
+
+
+def unexplained(detections: Detections, known: Keypoints, share: float) -> DetectedHand | None:
+    """A hand of the other side that would explain the largest piece of mask beside the first.
+
+    Args:
+        detections: with the mask.
+        known: hands: what they cover is explained.
+        share: a piece no larger than this share of the first hand's own mask is none.
+    """
+    cells_px, is_hand = detections.cells_px, detections.shows_hand  # (H, W, 2), (H, W)
+    own = [is_hand & judge.covered(known, k, cells_px) for k in range(len(known))]
+    joints_px, extent = known.points_px[0], float(extent_px(known.points_px[0]))
+    near = np.linalg.norm(cells_px - middle_px(joints_px), axis=-1) < judge.BESIDE * extent
+    piece = _largest_piece(is_hand & near & ~np.any(own, axis=0))
+    if piece.sum() <= share * own[0].sum():
+        return None
+    piece_px = cells_px[piece]  # (C, 2)
+    x, y = piece_px.mean(axis=0).tolist()
+    # Much of a hand that is overlooked is hidden: it is about as large as the one beside it.
+    size = max(float(np.ptp(piece_px, axis=0).max()), judge.LEAST_SIZE * extent)
+    return DetectedHand((x, y), size, known.crops[0].angle, other_side(known.side(0)))
+
+
+def _largest_piece(mask: np.ndarray) -> np.ndarray:
+    """(H, W) bool, the largest connected part of a mask, but for what is a single cell wide."""
+    opened = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+    _, label, stats, _ = cv2.connectedComponentsWithStats(opened)
+    if len(stats) == 1:  # nothing but background
+        return np.zeros(mask.shape, bool)
+    return label == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
+
+
+def news(proposals: Iterator[Proposal], seen: Sequence[Crop], most: int) -> list[Proposal]:
+    """The first so many of the proposals that show something else than crops already seen."""
+    new: list[Proposal] = []
+    for proposal in proposals:
+        if len(new) == most:
+            break
+        if judge.is_news(proposal.crop, [*seen, *(each.crop for each in new)]):
+            new.append(proposal)
+    return new

@@ -1,0 +1,155 @@
+"""When the whole frame is searched for hands, and what need not be looked at again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from knuckle.codec import DetectedHand
+from knuckle.hand import extent_px
+from knuckle.track.scene import Change, Scene
+from knuckle.track.track import Track
+
+#: Where something moves on and on that is no hand, a search is worth it so many times less often.
+_RESTLESS_FACTOR = 3
+#: For so long a place that was looked at in vain is not looked at again, s.
+_REFUTED_S = 1.0
+#: A detection is the same as a refuted one if its middle is off by no more than this share of its
+#: size, and its size by no more than this logarithm.
+_SAME_PLACE, _SAME_LOG_SIZE = 0.3, 0.4
+#: It is no longer the same if the detector is so much surer now: a hand may have come there.
+_SURER = 0.15
+
+
+class Search:
+    """Says when to search a frame, and remembers what was looked at in vain.
+
+    It is told of every image first (``see``).
+    """
+
+    def __init__(self, every: int, idle: int) -> None:
+        """Remember nothing yet.
+
+        Args:
+            every: frames between two searches when there is a reason to search.
+            idle: frames between two when there is a free slot but no reason at all.
+        """
+        self._schedule = SearchSchedule(every, min(_RESTLESS_FACTOR * every, idle), idle)
+        self._scene = Scene()
+        self._refuted = Refuted()
+
+    def see(self, image: np.ndarray) -> bool:
+        """Take in the next image; returns whether there was a cut before it."""
+        cut = self._scene.see(image)
+        if cut:
+            self._refuted = Refuted()
+        return cut
+
+    def is_due(self, followed: Sequence[Track], slots: int, doubtful: bool, time_s: float) -> bool:
+        """Whether to search this frame; see ``SearchSchedule.due``."""
+        change = self._scene.change_since_search(_boxes(followed, time_s))
+        return self._schedule.due(
+            followed=len(followed), slots=slots, doubtful=doubtful, change=change
+        )
+
+    def searched(self, followed: Sequence[Track], time_s: float) -> None:
+        """The whole frame is being searched, while hands are followed."""
+        self._schedule.searched()
+        self._scene.searched(_boxes(followed, time_s))
+
+    def found_nothing(self) -> None:
+        """The search of this frame has shown no hand that was not known."""
+        self._scene.nothing_found()
+
+    def refute(self, hand: DetectedHand, time_s: float) -> None:
+        """A look from close by has shown that this is no hand."""
+        self._refuted.note(hand, time_s)
+
+    def is_refuted(self, hand: DetectedHand, time_s: float) -> bool:
+        """Whether it has been looked at in vain, and nothing has moved there since."""
+        reach = hand.size_px / 2
+        box = np.array([*np.subtract(hand.centre_px, reach), *np.add(hand.centre_px, reach)])
+        return self._refuted.explains(hand, time_s) and not self._scene.moved_in(box)
+
+    def came_in_motion(self, joints_px: np.ndarray) -> bool:
+        """Whether something had moved where these joints (21, 2) are before they were found."""
+        return self._scene.moved_in(np.concatenate([joints_px.min(axis=0), joints_px.max(axis=0)]))
+
+
+@dataclass
+class SearchSchedule:
+    """Searching costs as much as following several hands, so it has to be worth it.
+
+    Attributes:
+        every: frames between two searches when there is a reason to search.
+        restless: frames between two searches when all that moves has moved before.
+        idle: frames between two searches when there is a free slot but no reason at all.
+    """
+
+    every: int = 3
+    restless: int = 9
+    idle: int = 30
+    _since: float = field(default=math.inf, init=False)  # frames since the last search
+
+    def due(self, *, followed: int, slots: int, doubtful: bool, change: Change) -> bool:
+        """Whether to search this frame; to be asked once per frame.
+
+        Args:
+            followed: hands being followed.
+            slots: hands to be followed at most.
+            doubtful: one of them may no longer be a hand, or one has just been lost.
+            change: what has changed outside them since the last search.
+        """
+        self._since += 1
+        if followed == 0:
+            return change is Change.FRESH or self._since >= self.every
+        if doubtful:
+            return self._since >= self.every
+        if followed >= slots:
+            return False
+        pace = {Change.FRESH: self.every, Change.RESTLESS: self.restless, Change.NONE: self.idle}
+        return self._since >= pace[change]
+
+    def searched(self) -> None:
+        """The whole frame has just been searched."""
+        self._since = 0
+
+
+class Refuted:
+    """Remembers for a while what need not be looked at again: a mouse, a fold, a face."""
+
+    def __init__(self, memory_s: float = _REFUTED_S) -> None:
+        """Remember each place for so long."""
+        self._memory_s = memory_s
+        self._places: list[tuple[float, DetectedHand]] = []
+
+    def note(self, hand: DetectedHand, time_s: float) -> None:
+        """A closer look has shown that this is no hand."""
+        self._places.append((time_s, hand))
+
+    def explains(self, hand: DetectedHand, time_s: float) -> bool:
+        """Whether a detection is one of those that were looked at in vain."""
+        self._places = [(s, h) for s, h in self._places if time_s - s <= self._memory_s]
+        return any(_is_same(hand, refuted) for _, refuted in self._places)
+
+
+def _is_same(hand: DetectedHand, refuted: DetectedHand) -> bool:
+    size = max(hand.size_px, refuted.size_px, 1e-6)
+    gap = np.hypot(*np.subtract(hand.centre_px, refuted.centre_px)) / size
+    grown = abs(np.log(max(hand.size_px, 1e-6) / max(refuted.size_px, 1e-6)))
+    return bool(
+        gap < _SAME_PLACE and grown < _SAME_LOG_SIZE and hand.score < refuted.score + _SURER
+    )
+
+
+def _boxes(tracks: Sequence[Track], time_s: float) -> np.ndarray:
+    """(N, 4) px around the hands' predicted joints, with room for skin and inexactness."""
+    boxes = np.empty((len(tracks), 4))
+    for i, track in enumerate(tracks):
+        joints_px = track.predict(time_s)
+        room = 0.25 * extent_px(joints_px)
+        boxes[i] = *(joints_px.min(axis=0) - room), *(joints_px.max(axis=0) + room)
+    return boxes
