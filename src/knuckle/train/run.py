@@ -153,8 +153,8 @@ class SaveWeights(L.Callback):
             torch.save(half, partial)
         except RuntimeError as error:  # torch has no error of its own for a full disk
             raise KnuckleError(
-                f"cannot write {partial}: is the disk full? What was saved before is kept; make room "
-                "and start the run again"
+                f"cannot write {partial}: is the disk full? What was saved before is kept; make "
+                "room and start the run again"
             ) from error
         partial.rename(self.folder / "weights.pt")
 
