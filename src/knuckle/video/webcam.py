@@ -11,9 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from knuckle.quiet import quiet_opencv
 from knuckle.results import Frame
 from knuckle.video.errors import SourceBrokenError, SourceNotFoundError
-from knuckle.video.quiet import quiet_opencv
 from knuckle.video.source import Losses, Source, SourceInfo, SourceOptions
 
 #: Indices have no more digits than this; OpenCV takes no number beyond 31 bits.

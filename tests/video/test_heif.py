@@ -1,0 +1,166 @@
+"""Pictures as phones write them: a grid of tiles, turned and mirrored by properties."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Sequence
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from knuckle.video import SourceUnreadableError, open_source
+from knuckle.video.heif import read_heif
+
+TILE = 64
+ROWS, COLUMNS = 2, 3
+SIZE = 170, 100  # cut off from 192 x 128
+#: A flat colour for each tile, which no loss of the encoder changes much.
+COLOURS = np.array(
+    [(200, 40, 40), (40, 180, 40), (50, 60, 210), (220, 220, 60), (30,) * 3, (230,) * 3]
+)
+
+
+def box(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(body), kind) + body
+
+
+def full(kind: bytes, body: bytes, version: int = 0, flags: int = 0) -> bytes:
+    return box(kind, bytes([version]) + flags.to_bytes(3) + body)
+
+
+@cache
+def coded(colour: tuple[int, ...]) -> tuple[bytes, bytes]:
+    """(picture, parameters) of a tile in one colour."""
+    encoder = av.CodecContext.create("libx265", "w")
+    encoder.width = encoder.height = TILE
+    encoder.pix_fmt, encoder.time_base = "yuv420p", Fraction(1, 25)
+    encoder.options = {"x265-params": "log-level=none:keyint=1"}
+    image = np.full((TILE, TILE, 3), colour, np.uint8)
+    frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
+    stream = b"".join(map(bytes, [*encoder.encode(frame), *encoder.encode(None)]))
+    units = [unit for unit in re.split(rb"\0?\0\0\1", stream) if unit]
+    kind = {unit: unit[0] >> 1 & 63 for unit in units}
+    heads = [unit for unit in units if kind[unit] in (32, 33, 34)]  # VPS, SPS, PPS
+    parameters = bytes([1, *[0] * 20, 3, len(heads)]) + b"".join(
+        struct.pack(">BHH", kind[unit], 1, len(unit)) + unit for unit in heads
+    )
+    picture = b"".join(struct.pack(">I", len(unit)) + unit for unit in units if kind[unit] < 32)
+    return picture, parameters
+
+
+def heic(properties: Sequence[bytes] = (), *, wide: bool = False, missing: int = 0) -> bytes:
+    """A file whose primary item is a grid of tiles, with more properties in this order."""
+    tiles = [coded(tuple(int(c) for c in colour)) for colour in COLOURS]
+    grid = bytes([0, wide, ROWS - 1, COLUMNS - 1]) + struct.pack(">II" if wide else ">HH", *SIZE)
+    ids = list(range(2, 2 + len(tiles)))
+    infos = [(1, b"grid"), *((number, b"hvc1") for number in ids)]
+    iinf = full(
+        b"iinf",
+        struct.pack(">H", len(infos))
+        + b"".join(full(b"infe", struct.pack(">HH4sx", n, 0, kind), 2) for n, kind in infos),
+    )
+    listed = [
+        full(b"ispe", struct.pack(">II", *SIZE)),
+        full(b"ispe", struct.pack(">II", TILE, TILE)),
+        *properties,
+        *(box(b"hvcC", parameters) for _, parameters in tiles),
+    ]
+    first = 3 + len(properties)
+    used = [(1, [1, *range(3, first)]), *((n, [2, first + i]) for i, n in enumerate(ids))]
+    ipma = struct.pack(">I", len(used)) + b"".join(
+        struct.pack(">HB", number, len(which)) + bytes(which) for number, which in used
+    )
+    iprp = box(b"iprp", box(b"ipco", b"".join(listed)) + full(b"ipma", ipma))
+    named = ids[: len(ids) - missing]
+    iref = full(b"iref", box(b"dimg", struct.pack(f">HH{len(named)}H", 1, len(named), *named)))
+
+    def meta(start: int) -> bytes:
+        places, at = [struct.pack(">HHHHII", 1, 1, 0, 1, 0, len(grid))], start
+        for number, (data, _) in zip(ids, tiles, strict=True):
+            places.append(struct.pack(">HHHHII", number, 0, 0, 1, at, len(data)))
+            at += len(data)
+        iloc = full(b"iloc", b"\x44\x00" + struct.pack(">H", len(places)) + b"".join(places), 1)
+        pitm = full(b"pitm", struct.pack(">H", 1))
+        return full(b"meta", pitm + iloc + iinf + iprp + iref + box(b"idat", grid))
+
+    head = box(b"ftyp", b"heic\0\0\0\0mif1heic")
+    start = len(head) + len(meta(0)) + 8
+    return head + meta(start) + box(b"mdat", b"".join(data for data, _ in tiles))
+
+
+def whole() -> np.ndarray:
+    colours = COLOURS.reshape(ROWS, COLUMNS, 3).repeat(TILE, axis=0).repeat(TILE, axis=1)
+    return colours[: SIZE[1], : SIZE[0]]
+
+
+def irot(quarters: int) -> bytes:
+    return box(b"irot", bytes([quarters]))
+
+
+def imir(left_right: int) -> bytes:
+    return box(b"imir", bytes([left_right]))
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_the_whole_picture_is_put_together(wide: bool, tmp_path: Path) -> None:
+    path = tmp_path / "phone.HEIC"
+    path.write_bytes(heic(wide=wide))
+    with open_source(path) as source:
+        assert source.size == SIZE
+        (frame,) = source
+    assert np.abs(frame.image.astype(int) - whole()).max() < 12
+
+
+@given(st.lists(st.one_of(st.builds(irot, st.integers(0, 3)), st.builds(imir, st.integers(0, 1)))))
+def test_turns_and_mirrors_are_followed_in_their_order(properties: list[bytes]) -> None:
+    expected = whole()
+    for each in properties:
+        if each[4:8] == b"irot":
+            expected = np.rot90(expected, each[8])
+        else:
+            expected = np.flip(expected, axis=each[8])
+    found = read_heif(heic(properties), "turned.heic")
+    assert found.shape == expected.shape
+    assert np.abs(found.astype(int) - expected).max() < 12
+
+
+def test_a_part_is_cut_out() -> None:
+    clap = box(b"clap", struct.pack(">IIIIiIiI", 100, 1, 60, 1, 5, 1, -10, 1))
+    found = read_heif(heic([clap]), "cut.heic")
+    assert np.abs(found.astype(int) - whole()[10:70, 40:140]).max() < 12
+
+
+def test_a_folder_of_a_phone_is_a_folder_of_images(tmp_path: Path) -> None:
+    for name in ("IMG_2.HEIC", "IMG_10.HEIC"):
+        (tmp_path / name).write_bytes(heic())
+    with open_source(tmp_path) as source:
+        assert len(list(source)) == 2
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.9])
+def test_one_that_breaks_off_is_told(share: float, tmp_path: Path) -> None:
+    path = tmp_path / "cut.heic"
+    content = heic()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(SourceUnreadableError, match=r"cut\.heic"):
+        open_source(path)
+
+
+def test_a_grid_without_all_its_tiles_and_one_too_large_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "grid.heic"
+    path.write_bytes(heic(missing=1))
+    with pytest.raises(SourceUnreadableError, match="HEIC"):
+        open_source(path)
+    path.write_bytes(heic())
+    monkeypatch.setenv("KNUCKLE_MAX_MEGAPIXELS", "0.01")
+    with pytest.raises(SourceUnreadableError, match="claims to be a picture of 170 x 100"):
+        open_source(path)
