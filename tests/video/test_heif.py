@@ -45,7 +45,7 @@ def coded(colour: tuple[int, ...]) -> tuple[bytes, bytes]:
     image = np.full((TILE, TILE, 3), colour, np.uint8)
     frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
     stream = b"".join(map(bytes, [*encoder.encode(frame), *encoder.encode(None)]))
-    units = [unit for unit in re.split(rb"\0?\0\0\1", stream) if unit]
+    units = [unit for unit in re.split(rb"\x00?\x00\x00\x01", stream) if unit]
     kind = {unit: unit[0] >> 1 & 63 for unit in units}
     heads = [unit for unit in units if kind[unit] in (32, 33, 34)]  # VPS, SPS, PPS
     parameters = bytes([1, *[0] * 20, 3, len(heads)]) + b"".join(
