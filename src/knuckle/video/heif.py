@@ -9,7 +9,7 @@ followed.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,10 @@ _STILL = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"mif2")
 #: Coded item -> (decoder, the box with its parameters).
 _CODECS = {b"hvc1": ("hevc", b"hvcC"), b"av01": ("av1", b"av1C")}
 _GRID = b"grid"
+#: Side of a tile, px, by the specification.
+_SMALLEST_TILE = 64
+#: By so much a coded picture may be larger than what is shown of it: a block of the codec.
+_BLOCK = 128
 #: Matrix coefficients of a colour box: the planes are green, blue, red; none are given.
 _GBR, _UNSPECIFIED = 0, 2
 
@@ -113,6 +117,8 @@ class _File:
             raise HeifError(f"a grid of {rows} x {columns} tiles names {len(grid.parts)}")
         whole = np.zeros((height, width, 3), np.uint8)
         across, down = _size(self.items[grid.parts[0]])
+        if min(across, down) < _SMALLEST_TILE:
+            raise HeifError(f"tiles of {across} x {down} pixels")
         for place, number in enumerate(grid.parts):
             if self.items[number].kind == _GRID:
                 raise HeifError("a grid of grids is not read")
@@ -123,10 +129,13 @@ class _File:
 
     def _bytes_of(self, item: _Item) -> bytes:
         sources = (self._content, self._data)
-        return b"".join(
-            sources[source][offset : offset + length if length else None]
-            for source, offset, length in item.extents
-        )
+        pieces, left = [], len(self._content)
+        for source, offset, length in item.extents:
+            pieces.append(sources[source][offset : offset + length if length else None])
+            left -= len(pieces[-1])
+            if left < 0:
+                raise HeifError("an item of more bytes than the file")
+        return b"".join(pieces)
 
     def _read_places(self, iloc: bytes) -> None:
         version = iloc[0]
@@ -142,6 +151,8 @@ class _File:
             at += 2  # which file: this one
             base, at = _number(iloc, at, n_base), at + n_base
             count, at = _number(iloc, at, 2), at + 2
+            if count > 1 and not n_offset + n_length:
+                raise HeifError("pieces without places")
             extents = []
             for _ in range(count):
                 at += n_index
@@ -152,9 +163,12 @@ class _File:
                 self.items[number].extents = extents
 
     def _read_properties(self, iprp: bytes) -> None:
-        inside = dict(_boxes(iprp))
-        properties = list(_boxes(inside[b"ipco"]))
-        ipma = inside[b"ipma"]
+        boxes = list(_boxes(iprp))
+        properties = list(_boxes(dict(boxes)[b"ipco"]))
+        for ipma in (body for kind, body in boxes if kind == b"ipma"):
+            self._assign(properties, ipma)
+
+    def _assign(self, properties: Sequence[tuple[bytes, bytes]], ipma: bytes) -> None:
         wide, long = 4 if ipma[0] else 2, 2 if ipma[3] & 1 else 1
         at = 8
         for _ in range(_number(ipma, 4, 4)):
@@ -214,6 +228,8 @@ def _decoded(item: _Item, coded: bytes) -> np.ndarray:
     decoder = av.CodecContext.create(codec, "r")
     decoder.extradata = item.first(parameters)
     decoder.thread_count = 1
+    width, height = _size(item)
+    decoder.options = {"max_pixels": str((width + _BLOCK) * (height + _BLOCK))}
     frames = [*decoder.decode(av.Packet(coded)), *decoder.decode(None)]
     if not frames:
         raise HeifError("a tile without a picture")
