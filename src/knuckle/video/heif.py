@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -225,7 +226,7 @@ def _size(item: _Item) -> tuple[int, int]:
 def _decoded(item: _Item, coded: bytes) -> np.ndarray:
     """(H, W, 3) RGB of a coded picture."""
     codec, parameters = _CODECS[item.kind]
-    decoder = av.CodecContext.create(codec, "r")
+    decoder: Any = av.CodecContext.create(codec, "r")
     decoder.extradata = item.first(parameters)
     decoder.thread_count = 1
     width, height = _size(item)
