@@ -16,4 +16,4 @@ if __name__ == "__main__":
     for bound in dict.fromkeys(project["dependencies"] + extras):
         name, version = re.fullmatch(r"([\w-]+)>=([\d.]+)", bound).groups()
         if name not in LEFT_OUT:
-            print(f"{name}=={version}.*")
+            print(f"{name}=={version if '.' in version else version + '.0'}.*")

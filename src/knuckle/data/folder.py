@@ -151,9 +151,10 @@ def _array(name: str, values: Any, kind: type) -> np.ndarray:
 
 
 def _camera(values: dict[str, Any]) -> Camera:
-    intrinsics = _array("camera", [values[key] for key in ("fx", "fy", "cx", "cy")], float)
+    numbers = [values[key] for key in ("fx", "fy", "cx", "cy")]
+    fx, fy, cx, cy = _array("camera", numbers, float).tolist()
     distortion = _array("distortion", values.get("distortion", ()), float)
-    return Camera(*intrinsics.tolist(), tuple(distortion.ravel().tolist()))
+    return Camera(fx, fy, cx, cy, tuple(distortion.ravel().tolist()))
 
 
 def _read_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
