@@ -129,9 +129,8 @@ class HandSkin:
         scale = lengths.sum() / self.lengths_mm.sum()
         ratio = np.full((N_BONES, 3), scale)
         ratio[:, 1] = lengths / self.lengths_mm
-        turned = (
-            bone_frames(joints_mm, "right") * ratio[:, None, :] @ self.frames.swapaxes(-1, -2)
-        )  # (20, 3, 3)
+        stretched = bone_frames(joints_mm, "right") * ratio[:, None, :]
+        turned = stretched @ self.frames.swapaxes(-1, -2)  # (20, 3, 3)
         near = BONES[:, 0]
         shift = joints_mm[near] - (turned @ self.joints_mm[near][..., None])[..., 0]
         transforms = np.empty((_N_SKIN_BONES, 3, 4))
