@@ -18,7 +18,7 @@ test: $(VENV)/all lint         ## every test, the style and the arrows
 
 test-lowest: .venv-lowest/done   ## what reads and writes, with the oldest libraries that are allowed
 	PYTHONPATH=src .venv-lowest/bin/python -m pytest tests/video tests/output tests/test_image.py \
-		tests/test_runtime.py tests/test_mesh.py --ignore tests/output/test_files_for_science.py
+		tests/test_runtime.py --ignore tests/output/test_files_for_science.py
 	PYTHONPATH=src .venv-lowest/bin/python -m knuckle track $(SOURCE) --output build/lowest --overlay
 
 lint: $(VENV)/all
