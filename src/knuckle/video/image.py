@@ -133,7 +133,7 @@ def read_image(path: Path) -> np.ndarray:
     if heif.is_still(data[:_HEAD_OF_HEIF].tobytes()):
         return _read_heif(data.tobytes(), path)
     with quiet_decoders(), suppress(cv2.error):  # too many pixels for its limits
-        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size and not _of_floats(data) else None
     if bgr is None:
         raise SourceUnreadableError(
             f"{path} is not an image that can be read ({data.size} bytes): expected a JPEG, PNG, "
@@ -153,6 +153,14 @@ def _read_heif(content: bytes, path: Path) -> np.ndarray:
         also=(av.error.FFmpegError, struct.error),
     ):
         return heif.read_heif(content, path)
+
+
+def _of_floats(data: np.ndarray) -> bool:
+    """Whether a TIFF holds floating point numbers, of which older OpenCV makes nonsense."""
+    if data[:4].tobytes() not in (b"II*\0", b"MM\0*"):
+        return False
+    deep = cv2.imdecode(data, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
+    return deep is not None and deep.dtype.kind == "f"
 
 
 def _check_depth(data: np.ndarray, path: Path, bgr: np.ndarray) -> None:
