@@ -81,8 +81,6 @@ def _several(path: Path) -> tuple[list[np.ndarray], list[float]] | None:
     """The RGB pictures of an animation or of a TIFF's pages, and their times; None for one."""
     if path.suffix.lower() not in _MAY_HOLD_SEVERAL or not path.is_file():
         return None
-    if not hasattr(cv2, "imreadanimation"):  # before OpenCV 4.11: the first picture alone
-        return None
     with quiet_decoders(), suppress(cv2.error):
         if cv2.imcount(str(path)) < 2:
             return None
