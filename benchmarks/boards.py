@@ -25,7 +25,7 @@ COLUMNS, ROWS = 7, 5
 BEND = 0.004
 
 
-CAMERA = Camera(660.0, 652.0, 330.0, 235.0, (-0.1, 0.02, 0.001, -0.0005))
+CAMERA = Camera(330.0, 326.0, 165.0, 117.0, (-0.1, 0.02, 0.001, -0.0005))
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Studio:
     """A camera, and how boards are held before it."""
 
     camera: Camera = CAMERA
-    size: tuple[int, int] = (640, 480)
+    size: tuple[int, int] = (320, 240)
     tilt: float = 0.5
     bend: float = 0.0
 

@@ -38,10 +38,20 @@ def check_picture(content: bytes | memoryview, name: str | Path) -> None:
         InputError: it has more pixels than the limit.
     """
     size = picture_size(bytes(content[: 1 << 20]))
+    if size is not None:
+        check_size(*size, name)
+
+
+def check_size(width: int, height: int, name: str | Path) -> None:
+    """Refuse a picture that would be too large.
+
+    Raises:
+        InputError: it has more pixels than the limit.
+    """
     limit = _limit("KNUCKLE_MAX_MEGAPIXELS")
-    if size is not None and size[0] * size[1] > limit * 1e6:
+    if width * height > limit * 1e6:
         raise InputError(
-            f"{name} claims to be a picture of {size[0]} x {size[1]} pixels, expected at most "
+            f"{name} claims to be a picture of {width} x {height} pixels, expected at most "
             f"{limit:g} million: make it smaller, or set KNUCKLE_MAX_MEGAPIXELS if it is meant so"
         )
 

@@ -68,7 +68,7 @@ def hand_mesh(joints_mm: np.ndarray, side: Side) -> HandMesh:
 def pad_frames(joints: np.ndarray, side: Side) -> np.ndarray:
     """(..., 20, 3, 3) ``bone_frames`` turned so that z leaves each bone on the side of its pad."""
     skin = hand_skin()
-    turn = skin.frames.mT @ skin.R_hand_from_pad
+    turn = skin.frames.swapaxes(-1, -2) @ skin.R_hand_from_pad
     if check_side(side) == "left":
         turn = turn * _MIRROR[:, None] * _MIRROR
     return bone_frames(joints, side) @ turn
@@ -115,7 +115,7 @@ class HandSkin:
 
     def over(self, joints_mm: np.ndarray) -> np.ndarray:
         """(V, 3) the skin laid over the joints (21, 3) of a right hand."""
-        return self._weighted @ self._transforms(joints_mm).mT.reshape(-1, 3)
+        return self._weighted @ self._transforms(joints_mm).swapaxes(-1, -2).reshape(-1, 3)
 
     @cached_property
     def _weighted(self) -> np.ndarray:
@@ -129,7 +129,8 @@ class HandSkin:
         scale = lengths.sum() / self.lengths_mm.sum()
         ratio = np.full((N_BONES, 3), scale)
         ratio[:, 1] = lengths / self.lengths_mm
-        turned = bone_frames(joints_mm, "right") * ratio[:, None, :] @ self.frames.mT  # (20, 3, 3)
+        stretched = bone_frames(joints_mm, "right") * ratio[:, None, :]
+        turned = stretched @ self.frames.swapaxes(-1, -2)  # (20, 3, 3)
         near = BONES[:, 0]
         shift = joints_mm[near] - (turned @ self.joints_mm[near][..., None])[..., 0]
         transforms = np.empty((_N_SKIN_BONES, 3, 4))

@@ -11,6 +11,7 @@ import numpy as np
 
 from clips import picture, write_video
 from fakes import CAMERA, INFO, scene
+from heic_files import heic
 from knuckle.camera import Camera
 from knuckle.data.datasets import DATASETS
 from knuckle.data.shards import read_shard, write_shard
@@ -77,7 +78,8 @@ def _pictures(folder: Path) -> list[Path]:
     paths = [folder / f"picture.{kind}" for kind in ("jpg", "png", "webp", "bmp", "tiff", "ppm")]
     for path in paths:
         cv2.imwrite(str(path), picture(0))
-    return paths
+    (folder / "picture.heic").write_bytes(heic())
+    return [*paths, folder / "picture.heic"]
 
 
 def _camera(folder: Path) -> list[Path]:

@@ -17,7 +17,7 @@ from knuckle.camera import Camera
 from knuckle.video.calibrate import Calibration, solve
 from knuckle.video.calibration_error import CalibrationError
 
-SMALL = Studio(Camera(330.0, 326.0, 165.0, 117.0, (-0.1, 0.02, 0.001, -0.0005)), (320, 240))
+STUDIO = Studio()
 BOARD = np.pad(np.mgrid[:COLUMNS, :ROWS].T.reshape(-1, 2).astype(float), ((0, 0), (0, 1)))
 
 
@@ -27,9 +27,9 @@ def corners(rng: np.random.Generator, smooth_px: float) -> np.ndarray:
     centred = BOARD - BOARD.mean(axis=0)
     while True:
         place = np.array([rng.uniform(-4, 4), rng.uniform(-3, 3), rng.uniform(11, 16)])
-        matrix, distortion = SMALL.camera.matrix, np.array(SMALL.camera.distortion)
+        matrix, distortion = STUDIO.camera.matrix, np.array(STUDIO.camera.distortion)
         points = cv2.projectPoints(centred, turn, place, matrix, distortion)[0][:, 0]
-        if ((points > 5) & (points < np.array(SMALL.size) - 5)).all():
+        if ((points > 5) & (points < np.array(STUDIO.size) - 5)).all():
             break
     x, y, _ = (centred / np.ptp(centred)).T
     bends = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
@@ -42,8 +42,8 @@ def test_error_bars_come_true(n: int, smooth_px: float) -> None:
     errors = []
     for seed in range(50):
         rng = np.random.default_rng(seed)
-        found = solve([corners(rng, smooth_px) for _ in range(n)], COLUMNS, ROWS, SMALL.size)
-        errors.append(np.abs(in_sigmas(found, SMALL.camera)))
+        found = solve([corners(rng, smooth_px) for _ in range(n)], COLUMNS, ROWS, STUDIO.size)
+        errors.append(np.abs(in_sigmas(found, STUDIO.camera)))
         assert not found.error.bend
     # Of a normal distribution 68 % and 95 %; few views make its tails longer.
     assert 0.55 < np.mean(np.array(errors) < 1) < 0.85
@@ -51,13 +51,13 @@ def test_error_bars_come_true(n: int, smooth_px: float) -> None:
 
 
 def test_a_rendered_board_is_within_its_error_bars() -> None:
-    found = SMALL.calibrated(0, views=14)
-    assert (np.abs(in_sigmas(found, SMALL.camera)) < 3).all()
+    found = STUDIO.calibrated(0, views=14)
+    assert (np.abs(in_sigmas(found, STUDIO.camera)) < 3).all()
     assert not found.doubts
 
 
 def test_a_bent_board_is_told() -> None:
-    found = replace(SMALL, bend=0.008).calibrated(1, views=14)
+    found = replace(STUDIO, bend=0.008).calibrated(1, views=14)
     assert 0.004 < found.error.bend < 0.02
     (doubt,) = (text for text in found.doubts if "bent" in text)
     assert "fix the board to something flat" in doubt

@@ -102,11 +102,11 @@ def test_reconnects(camera: RtspServer) -> None:
 
 
 def test_a_connection_that_falls_silent_is_opened_again(camera: RtspServer) -> None:
-    source = dial(camera.url())
+    source, frozen = dial(camera.url()), []
 
     def freeze_once(frame: Frame) -> bool:
-        if frame.index == 30:
-            camera.freeze()
+        if frame.index >= 30 and not frozen:  # on a busy machine some frames are passed over
+            frozen.append(camera.freeze())
         return camera.calls == 2
 
     frames = frames_until(source, freeze_once)

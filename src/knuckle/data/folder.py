@@ -151,8 +151,8 @@ def _array(name: str, values: Any, kind: type) -> np.ndarray:
 
 
 def _camera(values: dict[str, Any]) -> Camera:
-    said = _array("camera", [values[key] for key in ("fx", "fy", "cx", "cy")], float)
-    fx, fy, cx, cy = said.tolist()
+    numbers = [values[key] for key in ("fx", "fy", "cx", "cy")]
+    fx, fy, cx, cy = _array("camera", numbers, float).tolist()
     distortion = _array("distortion", values.get("distortion", ()), float)
     return Camera(fx, fy, cx, cy, tuple(distortion.ravel().tolist()))
 

@@ -18,6 +18,7 @@ import numpy as np
 from knuckle.camera import Camera
 from knuckle.data.json_stream import BrokenDataError
 from knuckle.limits import check_picture
+from knuckle.quiet import quiet_decoders
 from knuckle.sample import HandLabel, Sample
 
 
@@ -198,7 +199,8 @@ def read_rgb(path: Path) -> np.ndarray:
         raise _broken_picture(path, "is not an image that can be decoded: it breaks off")
     check_picture(content, path)
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    image = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
+    with quiet_decoders():
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
     if image is None:
         raise _broken_picture(path, "is not an image that can be decoded")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
@@ -214,9 +216,9 @@ def read_grey(path: Path) -> np.ndarray:
         raise _broken_picture(path, "does not exist")
     content = path.read_bytes()
     check_picture(content, path)
-    image = (
-        cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE) if content else None
-    )
+    pixels = np.frombuffer(content, np.uint8)
+    with quiet_decoders():
+        image = cv2.imdecode(pixels, cv2.IMREAD_GRAYSCALE) if content else None
     if image is None:
         raise _broken_picture(path, "is not an image that can be decoded")
     return image

@@ -58,10 +58,11 @@ class Armature:
         lengths = np.median(bone_lengths(joints[motion.seen]), axis=0)
         rest = rest_joints(lengths, side)
         whole = hand_frame(joints, side) @ hand_frame(rest, side).T
-        turned = bone_frames(joints, side) @ bone_frames(rest, side).mT  # (T, 20, 3, 3)
+        back = bone_frames(rest, side).swapaxes(-1, -2)
+        turned = bone_frames(joints, side) @ back  # (T, 20, 3, 3)
         before = np.concatenate([whole[:, None], turned[:, :-1]], axis=1)
         before[:, STEP_OF_BONE == 0] = whole[:, None]
-        return cls(side, rest, joints[:, 0], whole, before.mT @ turned, motion.seen)
+        return cls(side, rest, joints[:, 0], whole, before.swapaxes(-1, -2) @ turned, motion.seen)
 
     @property
     def offsets_mm(self) -> np.ndarray:

@@ -32,8 +32,8 @@ _LEAST_DEPTH_SPAN = 0.03
 _QUICK = cv2.CALIB_CB_ADAPTIVE_THRESH | cv2.CALIB_CB_NORMALIZE_IMAGE | cv2.CALIB_CB_FAST_CHECK
 #: Half the side of the window in which a corner is sought to a fraction of a pixel.
 _MOST_REACH_PX = 8
-#: A focal length that is less certain, as a share of itself, is hardly better than an assumed one.
-_MOST_SPREAD = 0.02
+#: A focal length that is less certain, percent, is hardly better than an assumed one.
+_MOST_SPREAD = 2.0
 #: Boards that were seen in less of the picture say little of the lens's distortion.
 _LEAST_COVERED = 0.4
 
@@ -61,20 +61,19 @@ class Calibration:
     @property
     def doubts(self) -> list[str]:
         """Why this calibration is not to be trusted, and what to do: a sentence each."""
-        found, spread = [], self.error.sigma_px[0] / self.camera.fx
+        found, spread = [], 100 * self.error.sigma_px[0] / self.camera.fx
         if not spread < _MOST_SPREAD:
-            known = (
-                f"to ± {100 * spread:.1f} % alone" if np.isfinite(spread) else "by a single view"
-            )
+            how = f"to ± {spread:.1f} % alone" if np.isfinite(spread) else "by a single view"
             found.append(
-                f"the focal length is decided {known}: record the board again in more views, "
-                "tilted by 20 to 45 degrees to every side"
+                f"the focal length is decided {how}: record the board again in more views, tilted "
+                "by 20 to 45 degrees to every side"
             )
         if self.error.bend:
+            bend, shift = 100 * self.error.bend, 100 * self.error.focal_shift
             found.append(
-                f"the board seems to be bent, by {100 * self.error.bend:.1f} % of its width, and "
-                f"the focal length off by {100 * self.error.focal_shift:.1f} % for it: fix the "
-                "board to something flat, such as glass, and record it again"
+                f"the board seems to be bent, by {bend:.1f} % of its width, and the focal length "
+                f"off by {shift:.1f} % for it: fix the board to something flat, such as glass, and "
+                "record it again"
             )
         if self.covered < _LEAST_COVERED:
             found.append(

@@ -88,8 +88,7 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
     if videos and all(each.disposition & Disposition.dependent for each in videos):
         container.close()
         raise SourceUnreadableError(
-            f"{name} is a picture in {len(videos)} tiles (HEIC), which Knuckle does not put "
-            "together: save it as a JPEG or PNG"
+            f"{name} is a picture in {len(videos)} tiles: give it a name that ends in .heic"
         )
     if videos:
         stream = max(videos, key=_rank)

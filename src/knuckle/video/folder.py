@@ -9,7 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from knuckle.results import Frame
-from knuckle.video.errors import SourceEmptyError, SourceError, SourceUnreadableError
+from knuckle.video.errors import (
+    SourceBrokenError,
+    SourceEmptyError,
+    SourceError,
+    SourceUnreadableError,
+)
 from knuckle.video.image import is_image, read_image
 from knuckle.video.source import Losses, Source, SourceInfo, SourceOptions
 
@@ -24,7 +29,9 @@ def accepts(source: str) -> bool:
 def open_source(source: str, options: SourceOptions) -> Source:
     """Read the images of a folder (not of its subfolders) as frames ``1 / fps`` apart.
 
-    An image that cannot be read is counted in ``losses`` and leaves a gap in index and time.
+    An image that cannot be read is counted in ``losses`` and leaves a gap in index and time. Each
+    keeps its own size, unlike the pictures of a video: they may be anybody's. Only with a camera,
+    whose numbers hold for one size, another size ends the source.
     """
     paths = images_in(Path(source))
     fps = options.fps or DEFAULT_FPS
@@ -74,10 +81,18 @@ def _first_readable(paths: Sequence[Path], source: str) -> np.ndarray:
 def _frames(
     paths: Sequence[Path], fps: float, options: SourceOptions, losses: Losses
 ) -> Generator[Frame, None, None]:
+    size: tuple[int, ...] | None = None
     for index, path in enumerate(paths):
         try:
             image = read_image(path)
         except SourceError:  # no image, no permission, a link to nothing
             losses.damaged += 1
             continue
+        size = size or image.shape[:2]
+        if options.camera is not None and image.shape[:2] != size:
+            raise SourceBrokenError(
+                f"{path} is {image.shape[1]} x {image.shape[0]} px, those before it "
+                f"{size[1]} x {size[0]}: a camera's numbers hold for one size, give the pictures "
+                "of each size apart; what came before is complete"
+            )
         yield Frame(image, index / fps, index, options.camera)

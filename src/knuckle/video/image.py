@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Generator
 from contextlib import suppress
 from pathlib import Path
 
+import av.error
 import cv2
 import numpy as np
 
-from knuckle.errors import InputError
+from knuckle.errors import InputError, reading
 from knuckle.image import to_rgb, warn_of_fewer_bits
 from knuckle.limits import check_picture
+from knuckle.quiet import quiet_decoders
 from knuckle.results import Frame
+from knuckle.video import heif
 from knuckle.video.errors import SourceNotFoundError, SourceUnreadableError
-from knuckle.video.quiet import quiet_decoders
 from knuckle.video.source import Losses, Source, SourceInfo, SourceOptions
 
 #: Bytes of a picture in which its size stands.
 _HEAD = 1 << 20
+_HEAD_OF_HEIF = 12
 
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".png", ".webp", ".avif"),
     *(".bmp", ".tif", ".tiff", ".jp2", ".ppm", ".pgm"),
+    *heif.SUFFIXES,
 )
 
 _MAY_HOLD_SEVERAL = frozenset({".avif", ".png", ".webp", ".tif", ".tiff"})
@@ -37,8 +42,18 @@ def is_image(path: Path) -> bool:
 
 
 def accepts(source: str) -> bool:
-    """Names that end like an image."""
-    return is_image(Path(source))
+    """Names that end like an image, but for HEIF that holds a sequence: that is a video."""
+    path = Path(source)
+    return is_image(path) and not (path.suffix.lower() in heif.SUFFIXES and _is_sequence(path))
+
+
+def _is_sequence(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_OF_HEIF)
+    except OSError:  # told when it is read
+        return False
+    return head[4:8] == b"ftyp" and not heif.is_still(head)
 
 
 def open_source(source: str, options: SourceOptions) -> Source:
@@ -66,8 +81,6 @@ def _several(path: Path) -> tuple[list[np.ndarray], list[float]] | None:
     """The RGB pictures of an animation or of a TIFF's pages, and their times; None for one."""
     if path.suffix.lower() not in _MAY_HOLD_SEVERAL or not path.is_file():
         return None
-    if not hasattr(cv2, "imreadanimation"):  # before OpenCV 4.11: the first picture alone
-        return None
     with quiet_decoders(), suppress(cv2.error):
         if cv2.imcount(str(path)) < 2:
             return None
@@ -90,7 +103,7 @@ def _all(
 
 
 def read_image(path: Path) -> np.ndarray:
-    """Read an image file, turned upright as its EXIF orientation says.
+    """Read an image file, turned upright as its EXIF orientation says, or HEIF's own.
 
     Grey becomes RGB, transparency is dropped, 16 bits become 8.
 
@@ -99,7 +112,7 @@ def read_image(path: Path) -> np.ndarray:
 
     Raises:
         SourceNotFoundError: there is no such file.
-        SourceUnreadableError: it is not an image that OpenCV can decode, or may not be opened.
+        SourceUnreadableError: it is not an image that can be decoded, or may not be opened.
     """
     if not path.is_file():
         raise SourceNotFoundError(f"{path} does not exist; expected an image: check the path")
@@ -115,15 +128,37 @@ def read_image(path: Path) -> np.ndarray:
         check_picture(data[:_HEAD].tobytes(), path)
     except InputError as error:
         raise SourceUnreadableError(str(error)) from None
+    if heif.is_still(data[:_HEAD_OF_HEIF].tobytes()):
+        return _read_heif(data.tobytes(), path)
     with quiet_decoders(), suppress(cv2.error):  # too many pixels for its limits
-        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size and not _of_floats(data) else None
     if bgr is None:
         raise SourceUnreadableError(
             f"{path} is not an image that can be read ({data.size} bytes): expected a JPEG, PNG, "
-            "WebP, TIFF or BMP of 8 or 16 bits; check that it opens in an image viewer"
+            "HEIC, WebP, TIFF or BMP of 8 or 16 bits; check that it opens in an image viewer"
         )
     _check_depth(data, path, bgr)
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def _read_heif(content: bytes, path: Path) -> np.ndarray:
+    what, then = "a picture as phones write them (HEIC)", "copy it again, or save it as a JPEG"
+    with reading(
+        path,
+        what,
+        then,
+        error=SourceUnreadableError,
+        also=(av.error.FFmpegError, struct.error),
+    ):
+        return heif.read_heif(content, path)
+
+
+def _of_floats(data: np.ndarray) -> bool:
+    """Whether a TIFF holds floating point numbers, of which older OpenCV makes nonsense."""
+    if data[:4].tobytes() not in (b"II*\0", b"MM\0*"):
+        return False
+    deep = cv2.imdecode(data, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
+    return deep is not None and deep.dtype.kind == "f"
 
 
 def _check_depth(data: np.ndarray, path: Path, bgr: np.ndarray) -> None:

@@ -54,7 +54,8 @@ def open_source(source: str, options: SourceOptions, patience: Patience | None =
 
     One that has an end (a video file on a web server) is read frame by frame like a file. A live
     one hands out its newest frame; when the connection is lost it is opened again, and its time
-    goes on by the clock. Its name is the URL without user, password and query.
+    goes on by the clock. A sender that changes its size is scaled into the first. Its name is the
+    URL without user, password and query.
     """
     patience, name, asked_s = patience or Patience(), without_secrets(source), time.monotonic()
     try:
@@ -131,6 +132,7 @@ def _frames(
 ) -> Generator[Frame, None, None]:
     start_s = seen_s = now()
     last_s, index = -1e-3, 0
+    size: tuple[int, int] | None = None
     while container is not None:
         joined_s, first_s = now() - start_s, None
         with closing(container):
@@ -143,7 +145,8 @@ def _frames(
                     # Within a connection the sender's clock, between them ours.
                     shown_s = joined_s + time_s - first_s if timed else seen_s - start_s
                     last_s = max(shown_s, last_s + 1e-3)
-                    yield Frame(image, last_s, index, options.camera)
+                    size = size or (image.shape[1], image.shape[0])
+                    yield Frame(file.scaled_into(image, size), last_s, index, options.camera)
                     index += 1
             except DECODE_ERRORS:
                 pass  # a lost connection: the same as one that ends

@@ -11,9 +11,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from knuckle.quiet import quiet_opencv
 from knuckle.results import Frame
 from knuckle.video.errors import SourceBrokenError, SourceNotFoundError
-from knuckle.video.quiet import quiet_opencv
+from knuckle.video.file import scaled_into
 from knuckle.video.source import Losses, Source, SourceInfo, SourceOptions
 
 #: Indices have no more digits than this; OpenCV takes no number beyond 31 bits.
@@ -55,7 +56,7 @@ def open_source(source: str, options: SourceOptions) -> Source:
 def _frames(
     capture: cv2.VideoCapture, first: np.ndarray, name: str, options: SourceOptions
 ) -> Generator[Frame, None, None]:
-    start_s = time.monotonic()
+    start_s, size = time.monotonic(), (first.shape[1], first.shape[0])
     try:
         yield Frame(first, 0.0, 0, options.camera)
         index, failures = 1, 0
@@ -66,7 +67,9 @@ def _frames(
                 time.sleep(_PAUSE_S)
                 continue
             failures = 0
-            yield Frame(image, time.monotonic() - start_s, index, options.camera)
+            seen_s = time.monotonic() - start_s
+            # Another program may have changed the camera's mode.
+            yield Frame(scaled_into(image, size), seen_s, index, options.camera)
             index += 1
     finally:
         capture.release()
