@@ -80,7 +80,8 @@ def _is_believed(
     if beside is None or detections is None or first.by == "search":
         score, right = float(looks.seen.score[i]), float(looks.right[i])
         lost = looks.proposals[i].track is not None
-        return judge.stands_alone(score, right, settings, lost=lost)
+        undetected = beside is None and first.by in ("partner", "turned")
+        return judge.stands_alone(score, right, settings, unlikely=lost or undetected)
     tells = judge.tells_of_second(detections, looks.seen, beside, looks.seen, i, worth)
     named = first.by == "detection" and first is not looks.first(beside)
     return judge.second_odds(tells, named) >= 0
