@@ -90,6 +90,14 @@ def test_a_hand_that_was_lost_must_be_seen_better_than_one_that_is_new() -> None
         assert hands(again, there=[again]) == believed
 
 
+@pytest.mark.parametrize(("score", "believed"), [(0.75, False), (0.9, True)])
+def test_a_hand_alone_that_nobody_has_detected_must_be_seen_better(
+    score: float, believed: bool
+) -> None:
+    alone = hand_at(250, score=score, by="turned")
+    assert hands(alone, there=[alone]) == ([0] if believed else [])
+
+
 def test_there_are_no_more_hands_than_wanted_and_the_best_come_first() -> None:
     row = [hand_at(100.0 + 400 * k, score=0.8 + 0.05 * k) for k in range(3)]
     assert hands(*row, there=row, room=2) == [2, 1]

@@ -63,7 +63,19 @@ def explain(
             left = explained(best)
         else:
             left = [i for i in left if i != best and not judge.same_hand(seen, i, seen, best)]
-    return hands
+    return [i for i in hands if i in known or not _is_out_of_nothing(looks, i, hands, settings)]
+
+
+def _is_out_of_nothing(
+    looks: Looks, i: int, hands: Sequence[int], settings: EstimatorSettings
+) -> bool:
+    """Whether nothing but a look speaks for a hand: no detection, and no hand beside it."""
+    seen = looks.seen
+    if looks.first(i).by not in ("partner", "turned"):
+        return False
+    alone = not any(k != i and judge.beside(seen.points_px[k], seen.points_px[i]) for k in hands)
+    score, right = float(seen.score[i]), float(looks.right[i])
+    return alone and not judge.stands_alone(score, right, settings, unlikely=True)
 
 
 def _is_believed(
@@ -80,7 +92,7 @@ def _is_believed(
     if beside is None or detections is None or first.by == "search":
         score, right = float(looks.seen.score[i]), float(looks.right[i])
         lost = looks.proposals[i].track is not None
-        return judge.stands_alone(score, right, settings, lost=lost)
+        return judge.stands_alone(score, right, settings, unlikely=lost)
     tells = judge.tells_of_second(detections, looks.seen, beside, looks.seen, i, worth)
     named = first.by == "detection" and first is not looks.first(beside)
     return judge.second_odds(tells, named) >= 0

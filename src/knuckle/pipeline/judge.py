@@ -30,9 +30,9 @@ from knuckle.track.association import reach
 PER_DETECTED, TELLS_NOTHING, SUREST = 1.3, -0.2, 0.95
 #: Score below which a look shows nothing that is worth another look.
 HOPELESS = 0.1
-#: Where a hand is unlikely (beside one that is followed, where nothing has moved, where nothing was
-#: found at first), what looks like one is more often a piece of something. Looks at it must score
-#: so much more than others: false hands rarely have more than this to spare, real ones mostly 0.4.
+#: Where a hand is unlikely (where one was lost, beside one that is followed, where nothing has
+#: moved or nobody has detected one), what looks like one is more often a piece of something. Looks
+#: at it must score so much more: false hands rarely have more to spare, real ones mostly 0.4.
 CAUTION = 0.12
 
 #: Score from which on it is rather a hand than none.
@@ -104,9 +104,11 @@ def least_score(settings: EstimatorSettings) -> float:
     return min(settings.score_threshold, settings.partner_threshold)
 
 
-def stands_alone(score: float, right: float, settings: EstimatorSettings, *, lost: bool) -> bool:
-    """Whether a look shows a hand, with none beside it; one where a hand was lost must be sure."""
-    if lost:
+def stands_alone(
+    score: float, right: float, settings: EstimatorSettings, *, unlikely: bool
+) -> bool:
+    """Whether a look shows a hand by its score; where one is unlikely, it must be surer."""
+    if unlikely:
         return score >= settings.score_threshold + CAUTION and right >= EVEN
     return score >= settings.score_threshold
 
