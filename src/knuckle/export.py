@@ -93,10 +93,9 @@ def write(model: Exportable, path: Path, *, half: bool = True) -> None:
     Raises:
         ValueError: it does not keep to what its stage says, or the file differs from torch.
     """
-    model.network.eval()
     if half:
         _round_to_half(model.network)
-    graph, stage = _Graph(model), STAGES[model.card.kind]
+    graph, stage = _Graph(model).eval(), STAGES[model.card.kind]
     specs = {**stage.INPUTS, **stage.OUTPUTS}
     partial = path.with_suffix(".partial")
     with warnings.catch_warnings():
@@ -137,7 +136,7 @@ def compare(model: Exportable, path: Path) -> float:
     Runs one sample and three at once, so that a batch axis frozen by tracing shows.
     """
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    graph, worst = _Graph(model), 0.0
+    graph, worst = _Graph(model).eval(), 0.0
     for count in (1, 3):
         inputs = {name: _batch_of(value, count) for name, value in model.inputs.items()}
         with torch.no_grad():
