@@ -26,9 +26,10 @@ from knuckle.models import efficientnet_lite as lite
 from knuckle.models.both import BothHands
 from knuckle.models.detector import Detector
 from knuckle.models.internet import InterNet, decoded, depth_of, joints_of
-from knuckle.models.keypoints import KeypointNetwork
+from knuckle.models.keypoints import KeypointNetwork, KeypointSettings
 from knuckle.models.lifter import Lifter
 from knuckle.models.pair import Pair
+from knuckle.models.several_views import Lines, SeveralViews
 from knuckle.models.temporal import Temporal, TemporalState
 from knuckle.train.recipe import Recipe
 from knuckle.train.weights import HALF_SUFFIX, averaged, load_weights, part_of
@@ -154,6 +155,16 @@ class _BothGraph(nn.Module):
         sigma = out.log_sigma_px.exp(), out.log_sigma_mm.exp()
         there = out.there_logit.sigmoid()
         return out.keypoints_px, sigma[0], out.joints_mm, sigma[1], out.root_mm, there
+
+
+class _EpipolarGraph(nn.Module):
+    def __init__(self, network: SeveralViews) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, crop: Tensor, *lines: Tensor) -> tuple[Tensor, ...]:
+        out = self.network(crop, Lines(*lines))
+        return out.keypoints_px, out.log_sigma_px.exp()
 
 
 def export(
@@ -372,6 +383,42 @@ def _both(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
     return Exportable(_BothGraph(network), card, inputs, outputs)
 
 
+def _epipolar(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
+    keypoints = KeypointSettings.of_weights(part_of(state, "keypoints"), recipe.keypoints.input_size)
+    network = SeveralViews(recipe.epipolar, keypoints)
+    network.load_state_dict(state)
+    size = keypoints.input_size
+    shape = lite.ARCHITECTURES[keypoints.backbone]
+    card = ModelCard(
+        "epipolar",
+        recipe.version,
+        size,
+        shape.mean,
+        shape.std,
+        units="px",
+        recipe=recipe.name,
+        extra={"margin": MARGIN, "stride": keypoints.codec.stride},
+    )
+    # Three views about a hand, each of which looks at the two others.
+    around = torch.eye(3) + 0.02 * torch.randn(1, 3, 2, 3, 3)
+    inputs = {
+        "crop": torch.randint(0, 256, (1, 3, size, size, 3), dtype=torch.uint8),
+        "source": torch.tensor([[[1, 2], [0, 2], [0, 1]]]),
+        "turn": around,
+        "shift": 10 * torch.randn(1, 3, 2, 3),
+        "depth": torch.full((1, 3), 600.0),
+        "there": torch.ones(1, 3, 2),
+    }
+    free = {
+        **{name: {1: "views"} for name in ("crop", "depth")},
+        **{name: {1: "views", 2: "sources"} for name in ("source", "turn", "shift", "there")},
+        **{name: {1: "views"} for name in ("keypoints_px", "sigma_px")},
+    }
+    return Exportable(
+        _EpipolarGraph(network), card, inputs, ("keypoints_px", "sigma_px"), free
+    )
+
+
 _BUILDERS: dict[str, Callable[[Recipe, dict[str, Tensor]], Exportable]] = {
     "detector": _detector,
     "keypoints": _keypoints,
@@ -380,6 +427,7 @@ _BUILDERS: dict[str, Callable[[Recipe, dict[str, Tensor]], Exportable]] = {
     "pair": _pair,
     "internet": _internet,
     "both": _both,
+    "epipolar": _epipolar,
 }
 
 

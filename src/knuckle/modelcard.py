@@ -18,7 +18,7 @@ from knuckle.hand import JOINT_NAMES
 FORMAT = 1
 KINDS = ("detector", "keypoints", "lifter")
 #: Networks that the pipeline can do without.
-OPTIONAL_KINDS = ("temporal", "pair", "internet", "both")
+OPTIONAL_KINDS = ("temporal", "pair", "internet", "both", "epipolar")
 #: Of weights that learnt from nothing that asks for another.
 OWN_LICENSE = "Apache-2.0"
 _PREFIX = "knuckle."

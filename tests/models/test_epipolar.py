@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from knuckle.camera import Camera, RigidTransform
+from knuckle.camera import Camera
 from knuckle.models.epipolar import (
     EpipolarSettings,
     EpipolarTransformer,
@@ -28,9 +28,13 @@ T_REFERENCE, T_SOURCE = (
 
 
 def geometry() -> tuple[torch.Tensor, torch.Tensor]:
-    between = T_SOURCE @ T_REFERENCE.inverse()
-    turn, shift = pair_geometry(REFERENCE.matrix, SOURCE.matrix, between)
-    return torch.tensor(turn)[None].float(), torch.tensor(shift)[None].float()
+    turn, shift = pair_geometry(
+        np.stack([np.linalg.inv(camera.matrix) for camera in (REFERENCE, SOURCE)]),
+        np.stack([T.rotation for T in (T_REFERENCE, T_SOURCE)]),
+        np.stack([T.translation_mm for T in (T_REFERENCE, T_SOURCE)]),
+        np.array([[1], [0]]),
+    )
+    return torch.tensor(turn[0]).float(), torch.tensor(shift[0]).float()
 
 
 def images_of_ray(cell: tuple[int, int], depths: np.ndarray) -> np.ndarray:
@@ -69,8 +73,7 @@ def test_samples_near_a_depth_are_the_images_of_the_ray(cell: tuple[int, int]) -
 
 
 def test_a_line_that_misses_the_map_adds_nothing() -> None:
-    away = RigidTransform(np.eye(3), np.array([0.0, 0.0, 0.0]))
-    turn, shift = pair_geometry(REFERENCE.matrix, np.diag([1.0, 1.0, 1.0]) @ SOURCE.matrix, away)
+    turn = SOURCE.matrix @ np.linalg.inv(REFERENCE.matrix)
     shift = SOURCE.matrix @ np.array([100.0, 0.0, 0.0])  # lines run along x,
     turn[1] += 500 * turn[2]  # far below the map
     turns, shifts = torch.tensor(turn)[None].float(), torch.tensor(shift)[None].float()
@@ -119,13 +122,31 @@ def test_gradients_flow_into_both_views() -> None:
     assert source.grad.abs().sum() > 0 and net.norm.weight.grad is not None
 
 
-def test_two_equal_sources_are_one() -> None:
+def test_two_equal_sources_are_one_and_an_absent_one_is_none() -> None:
     maps, (turn, shift) = torch.randn(2, 1, 4, *SIZE), geometry()
     net = EpipolarTransformer(EpipolarSettings(4, samples=16)).eval()
-    depth = torch.tensor([500.0])
-    one, _ = net(maps[0], maps[1], turn, shift, depth)
-    two = net.fuse(maps[0], [maps[1]] * 2, [turn] * 2, [shift] * 2, depth)
-    torch.testing.assert_close(one, two)
+    torch.nn.init.normal_(net.norm.weight)
+    one, _ = net(maps[0], maps[1], turn, shift, torch.tensor([500.0]))
+    level = torch.stack([maps[0], maps[1], maps[1]], dim=1)  # (1, 3, 4, H, W)
+    source = torch.tensor([[[1, 2], [0, 2], [0, 1]]])
+    turns, shifts = turn.expand(1, 3, 2, 3, 3), shift.expand(1, 3, 2, 3)
+    depth = torch.full((1, 3), 500.0)
+    for there in ([1.0, 1.0], [1.0, 0.0], [0.0, 0.0]):
+        seen = torch.tensor(there).expand(1, 3, 2)
+        fused, trust = net.fuse(level, source, turns, shifts, depth, seen)
+        expected = one if sum(there) else maps[0]
+        torch.testing.assert_close(fused[:, 0], expected)
+        assert (trust[:, 0].max() > 0) == (sum(there) > 0)
+
+
+def test_a_learnt_match_begins_as_the_dot_product() -> None:
+    maps = torch.randn(2, 1, 6, *SIZE)
+    more = (*geometry(), torch.tensor([500.0]))
+    plain = EpipolarTransformer(EpipolarSettings(6)).eval()
+    learnt = EpipolarTransformer(EpipolarSettings(6, learn_match=True)).eval()
+    torch.testing.assert_close(
+        learnt.look_up(maps[0], maps[1], *more), plain.look_up(maps[0], maps[1], *more)
+    )
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -159,5 +180,5 @@ def test_the_onnx_file_says_the_same(place: str, tmp_path: Path) -> None:
 def test_settings_are_checked() -> None:
     with pytest.raises(ValueError, match="2 or more samples"):
         EpipolarSettings(4, samples=1)
-    with pytest.raises(ValueError, match='"line" or "depth"'):
+    with pytest.raises(ValueError, match='"depth" or "none"'):
         EpipolarSettings(4, place="ray")  # type: ignore[arg-type]

@@ -24,8 +24,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from knuckle.camera import RigidTransform
-
 #: A point that is nearer to a camera has no image, mm.
 _NEAREST_MM = 1.0
 #: Lines that cut less than this of the map, in cells, do not cross it.
@@ -41,19 +39,23 @@ class EpipolarSettings:
     Attributes:
         channels: of the feature maps.
         samples: along each line.
-        place: "line" for the whole line, "depth" for what is within ``reach_mm`` of the hand.
+        place: "line" for the whole line, "depth" for what is within ``reach_mm`` of the hand;
+            "none" for no fusion, to compare with.
         reach_mm: before and behind the hand's distance.
         scale: of the dot product.
         keep_sum: also add the weighted sum itself, as the paper's released configuration does;
             without, the stage changes nothing before it has learnt.
+        learn_match: what makes a sample like the cell is learnt: a matrix between the two in place
+            of the dot product. For features that stay as they are; the paper's learn themselves.
     """
 
-    channels: int
+    channels: int = 48
     samples: int = 64
-    place: Literal["line", "depth"] = "line"
+    place: Literal["line", "depth", "none"] = "line"
     reach_mm: float = 150.0
     scale: float = 1 / 8
     keep_sum: bool = True
+    learn_match: bool = False
 
     def __post_init__(self) -> None:
         if self.samples < 2 or self.channels < 1:
@@ -61,23 +63,38 @@ class EpipolarSettings:
                 f"expected 2 or more samples and 1 or more channels, got {self.samples} and "
                 f"{self.channels}"
             )
-        if self.place not in ("line", "depth"):
-            raise ValueError(f'place must be "line" or "depth", got {self.place!r}')
+        if self.place not in ("line", "depth", "none"):
+            raise ValueError(f'place must be "line", "depth" or "none", got {self.place!r}')
 
 
 def pair_geometry(
-    K_reference: np.ndarray, K_source: np.ndarray, T_source_from_reference: RigidTransform
+    rays_from_cells: np.ndarray, R: np.ndarray, t_mm: np.ndarray, source: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """``turn`` (3, 3) and ``shift`` (3,) of a pair of views.
+    """``turn`` (..., V, S, 3, 3) and ``shift`` (..., V, S, 3) of views that look at others.
 
     Args:
-        K_reference: (3, 3) from rays (x/z, y/z, 1) to cells of the reference's map.
-        K_source: likewise of the source's.
-        T_source_from_reference: between the cameras, mm.
+        rays_from_cells: (..., V, 3, 3) from cells (u, v, 1) of each view's map to rays
+            (x/z, y/z, 1) of its camera.
+        R: (..., V, 3, 3) of the cameras from the world.
+        t_mm: (..., V, 3).
+        source: (..., V, S) int, the views that each of them looks at.
     """
-    T = T_source_from_reference
-    turn = K_source @ T.rotation @ np.linalg.inv(K_reference)
-    return turn, K_source @ T.translation_mm
+    cells_from_world = np.linalg.inv(rays_from_cells) @ R
+    world_from_cells = np.swapaxes(R, -1, -2) @ rays_from_cells
+    centre = -(np.swapaxes(R, -1, -2) @ t_mm[..., None])[..., 0]
+    theirs = _of_views(cells_from_world, source)  # (..., V, S, 3, 3)
+    turn = theirs @ world_from_cells[..., None, :, :]
+    apart = centre[..., None, :] - _of_views(centre, source)
+    return turn, (theirs @ apart[..., None])[..., 0]
+
+
+def _of_views(values: np.ndarray, source: np.ndarray) -> np.ndarray:
+    """(..., V, A) or (..., V, A, B) -> (..., V, S, A) or (..., V, S, A, B) of the sources."""
+    lead = source.ndim - 2
+    flat = values.reshape(-1, *values.shape[lead:])  # (N, V, ...)
+    index = source.reshape(len(flat), -1)
+    taken = flat[np.arange(len(flat))[:, None], index]
+    return taken.reshape(*source.shape, *values.shape[lead + 1 :])
 
 
 def samples_on_line(
@@ -158,6 +175,13 @@ class EpipolarTransformer(nn.Module):
     def __init__(self, settings: EpipolarSettings) -> None:
         super().__init__()
         self.settings = settings
+        self.match: nn.Module = nn.Identity()
+        if settings.learn_match:
+            # Of all samples of a line the same part of a sum drops out of the softmax: with its
+            # bias, one matrix is as good as a projection of each side.
+            self.match = nn.Conv2d(settings.channels, settings.channels, 1)
+            nn.init.eye_(self.match.weight.data[:, :, 0, 0])
+            nn.init.zeros_(self.match.bias)
         self.mix = nn.Conv2d(settings.channels, settings.channels, 1)
         self.norm = nn.BatchNorm2d(settings.channels)
         nn.init.zeros_(self.norm.weight)
@@ -179,36 +203,48 @@ class EpipolarTransformer(nn.Module):
             stands out among the others, 0..1: what the attention trusts itself.
         """
         added, trust = self.look_up(reference, source, turn, shift, depth)
-        return reference + self._mixed(added), trust
+        return reference + self._mixed(added, trust[:, None]), trust
 
     def fuse(
         self,
-        reference: Tensor,
-        sources: list[Tensor],
-        turns: list[Tensor],
-        shifts: list[Tensor],
+        level: Tensor,
+        source: Tensor,
+        turn: Tensor,
+        shift: Tensor,
         depth: Tensor,
-    ) -> Tensor:
-        """Fuse several source views, each weighed cell by cell by its own trust.
+        there: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Let every view of a hand look at others, each weighed cell by cell by its own trust.
 
         Args:
-            reference: (N, C, H, W).
-            sources: each (N, C, h, w).
-            turns: of each source, as in ``forward``.
-            shifts: likewise.
-            depth: (N,) mm.
+            level: (N, V, C, H, W) features of N hands in V views.
+            source: (N, V, S) int64, the views that each view looks at.
+            turn: (N, V, S, 3, 3) from the view to the one it looks at.
+            shift: (N, V, S, 3) likewise.
+            depth: (N, V) of the hand in each view, mm.
+            there: (N, V, S) 1, or 0 for a view that does not show the hand.
 
         Returns:
-            (N, C, H, W).
+            (N, V, C, H, W), and (N, V, H, W) the largest trust among the views looked at.
         """
-        found = [
-            self.look_up(reference, *each, depth)
-            for each in zip(sources, turns, shifts, strict=True)
-        ]
-        added = torch.stack([each for each, _ in found])
-        trust = torch.stack([each for _, each in found])[:, :, None]
-        mean = (added * trust).sum(0) / trust.sum(0).clamp_min(1e-6)
-        return reference + self._mixed(mean)
+        n, v, s = source.shape
+        channels, height, width = level.shape[2:]
+        views = level.flatten(0, 1)
+        first = v * torch.arange(n, device=source.device)[:, None, None]
+        reference = level[:, :, None].expand(n, v, s, channels, height, width).flatten(0, 2)
+        added, trust = self.look_up(
+            reference,
+            views[(source + first).flatten()],
+            turn.flatten(0, 2),
+            shift.flatten(0, 2),
+            depth[:, :, None].expand(n, v, s).flatten(),
+        )
+        trust = trust.reshape(n * v, s, 1, height, width) * there.reshape(n * v, s, 1, 1, 1)
+        total = trust.sum(1)
+        mean = (added.reshape(n * v, s, channels, height, width) * trust).sum(1)
+        mixed = self._mixed(mean / total.clamp_min(1e-6), total)
+        fused = views + mixed
+        return fused.reshape(level.shape), trust.amax(1).reshape(n, v, height, width)
 
     def look_up(
         self, reference: Tensor, source: Tensor, turn: Tensor, shift: Tensor, depth: Tensor
@@ -230,13 +266,14 @@ class EpipolarTransformer(nn.Module):
         samples = F.grid_sample(
             source, grid, mode="bilinear", padding_mode="zeros", align_corners=True
         )  # (N, C, P, K)
-        cells = reference.reshape(n, channels, -1, 1)
+        cells = self.match(reference).reshape(n, channels, -1, 1)
         likeness = (samples * cells).sum(1) * chosen.scale  # (N, P, K)
         weight = torch.softmax(likeness + _NOT * (1 - there), dim=-1) * there
         added = (samples * weight[:, None]).sum(-1).reshape(reference.shape)
         trust = weight.amax(-1).reshape(n, height, width)
         return added, trust
 
-    def _mixed(self, added: Tensor) -> Tensor:
-        mixed = self.norm(self.mix(added))
+    def _mixed(self, added: Tensor, trust: Tensor) -> Tensor:
+        """What is added to the cells; nothing where no sample counts."""
+        mixed = self.norm(self.mix(added)) * (trust > 0)
         return mixed + added if self.settings.keep_sum else mixed

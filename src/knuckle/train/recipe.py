@@ -18,6 +18,7 @@ from typing import Any, Literal
 from knuckle.errors import InputError, NotFoundError, reading
 from knuckle.models.both import BothSettings
 from knuckle.models.detector import DetectorSettings
+from knuckle.models.epipolar import EpipolarSettings
 from knuckle.models.internet import InterNetSettings
 from knuckle.models.keypoints import KeypointSettings
 from knuckle.models.lifter import LifterSettings
@@ -25,7 +26,7 @@ from knuckle.models.pair import PairSettings
 from knuckle.models.temporal import TemporalSettings
 from knuckle.train.both_hands import BothHandsTraining
 
-Kind = Literal["detector", "keypoints", "lifter", "temporal", "pair", "internet", "interhand"]
+Kind = Literal["detector", "keypoints", "lifter", "temporal", "pair", "internet", "interhand", "epipolar"]
 
 
 @dataclass(frozen=True)
@@ -183,6 +184,7 @@ class Recipe:
     pair: PairSettings = field(default_factory=PairSettings)
     internet: InterNetSettings = field(default_factory=InterNetSettings)
     both: BothSettings = field(default_factory=BothSettings)
+    epipolar: EpipolarSettings = field(default_factory=EpipolarSettings)
     both_hands: BothHandsTraining = field(default_factory=BothHandsTraining)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)

@@ -27,7 +27,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from knuckle.errors import InputError, reading
-from knuckle.train.kinds import BOTH_HANDS, BothHandsModule, loaders_for
+from knuckle.train.kinds import BOTH_HANDS, SEVERAL_VIEWS, BothHandsModule, loaders_for
 from knuckle.train.modules import MODULES, TrainedModule
 from knuckle.train.recipe import Recipe
 from knuckle.train.samples import SamplePictures
@@ -105,7 +105,7 @@ def train(recipe: Recipe, runs: Path = Path("runs"), *, fresh: bool = False) -> 
 
 def module_of(recipe: Recipe) -> TrainedModule:
     """The network of a recipe with its losses, at its first weights."""
-    return (MODULES | BOTH_HANDS)[recipe.kind](recipe)
+    return (MODULES | BOTH_HANDS | SEVERAL_VIEWS)[recipe.kind](recipe)
 
 
 def _check_checkpoint(path: Path) -> None:
