@@ -294,16 +294,12 @@ def truths_of(dataset: InterHand26M, instant: Instant) -> list[Truth]:
             if label.joints_mm is None:
                 continue
             seen = None if label.visible is None else np.zeros((len(instant.rows), N_JOINTS), bool)
-            truth = found.setdefault(
-                label.side,
-                Truth(
-                    label.side,
-                    rig_camera.T_camera_from_world.inverse()(label.joints_mm),
-                    label.valid.copy(),
-                    seen,
-                ),
-            )
-            truth.valid[:] |= label.valid
+            nothing = np.zeros((N_JOINTS, 3)), np.zeros(N_JOINTS, bool)
+            truth = found.setdefault(label.side, Truth(label.side, *nothing, seen))
+            # A joint outside of this picture has no place in its label.
+            new = label.valid & ~truth.valid
+            truth.joints_mm[new] = rig_camera.T_camera_from_world.inverse()(label.joints_mm[new])
+            truth.valid[new] = True
             if truth.seen is not None and label.visible is not None:
                 truth.seen[number] = label.visible
     return [truth for truth in found.values() if truth.valid[Joint.WRIST]]

@@ -7,7 +7,7 @@ about every crop of a capture, and only what it says, and its finest level, is k
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,7 @@ class HandViews:
         R: (L, 3, 3) of the camera from the world.
         t_mm: (L, 3).
         joints_mm: (L, 21, 3) true, in the world.
+        known: (L, 21) bool, where these are known: some view has the joint in its picture.
     """
 
     hand: np.ndarray
@@ -58,6 +59,7 @@ class HandViews:
     R: np.ndarray
     t_mm: np.ndarray
     joints_mm: np.ndarray
+    known: np.ndarray
 
     def __len__(self) -> int:
         return len(self.hand)
@@ -77,7 +79,7 @@ class HandViews:
         dataset = InterHand26M(root, split, Selection.official())
         size = network.settings.input_size
         parts = [_asked(network, batch) for batch in _batches(dataset, size, seed)]
-        return cls.joined(parts)
+        return cls.joined(parts)._completed()
 
     @classmethod
     def joined(cls, parts: list[HandViews]) -> HandViews:
@@ -87,6 +89,15 @@ class HandViews:
     def take(self, looks: np.ndarray) -> HandViews:
         """Some of the looks."""
         return HandViews(*(getattr(self, f.name)[looks] for f in fields(self)))
+
+    def _completed(self) -> HandViews:
+        """With the joints that a view has outside of its picture from another view."""
+        joints, known = self.joints_mm.copy(), self.known.copy()
+        for looks in self.looks_of_hands(1):
+            first = known[looks].argmax(axis=0)  # of each joint, a look that has it
+            joints[looks] = self.joints_mm[looks[first], np.arange(N_JOINTS)]
+            known[looks] = self.known[looks].any(axis=0)
+        return replace(self, joints_mm=joints, known=known)
 
     def looks_of_hands(self, least: int = 2) -> list[np.ndarray]:
         """The looks at each hand that ``least`` cameras or more see, in the order of the views."""
@@ -165,4 +176,5 @@ def _asked(network: KeypointNetwork, cuts: list[_Cut]) -> HandViews:
         R=np.stack([cut.R for cut in cuts]),
         t_mm=np.stack([cut.t_mm for cut in cuts]),
         joints_mm=np.stack([cut.joints_mm for cut in cuts]),
+        known=np.stack([cut.label.valid for cut in cuts]),
     )
