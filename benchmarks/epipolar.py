@@ -131,7 +131,9 @@ class Confidence(nn.Module):
     def forward(self, features: Tensor, log_sigma: Tensor) -> Tensor:
         """(..., 21, F) and (..., 21) -> (..., 21) logarithm of the factor on sigma."""
         joints = torch.eye(N_JOINTS).expand(*features.shape[:-1], N_JOINTS)
-        return cast(Tensor, self.net(torch.cat([features, log_sigma[..., None], joints], -1))[..., 0])
+        return cast(
+            Tensor, self.net(torch.cat([features, log_sigma[..., None], joints], -1))[..., 0]
+        )
 
 
 def trained_confidence(views: HandViews, fusion: Fusion, steps: int, batch: int = 32) -> Confidence:
@@ -336,8 +338,8 @@ def main() -> None:
     for count in COUNTS:
         for name, system in systems.items():
             n = measure(test, system, count, options.hands)
-            print(f"| {name} | {count} | {n['hands']} | {n['absolute']:.1f} mm | "
-                  f"{n['wrist']:.1f} mm | {n['hidden']:.1f} mm | {n['px']:.2f} px |", flush=True)  # fmt: skip
+            errors = " | ".join(f"{n[key]:.1f} mm" for key in ("absolute", "wrist", "hidden"))
+            print(f"| {name} | {count} | {n['hands']} | {errors} | {n['px']:.2f} px |", flush=True)
 
 
 if __name__ == "__main__":

@@ -384,7 +384,9 @@ def _both(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
 
 
 def _epipolar(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
-    keypoints = KeypointSettings.of_weights(part_of(state, "keypoints"), recipe.keypoints.input_size)
+    keypoints = KeypointSettings.of_weights(
+        part_of(state, "keypoints"), recipe.keypoints.input_size
+    )
     network = SeveralViews(recipe.epipolar, keypoints)
     network.load_state_dict(state)
     size = keypoints.input_size
@@ -414,9 +416,7 @@ def _epipolar(recipe: Recipe, state: dict[str, Tensor]) -> Exportable:
         **{name: {1: "views", 2: "sources"} for name in ("source", "turn", "shift", "there")},
         **{name: {1: "views"} for name in ("keypoints_px", "sigma_px")},
     }
-    return Exportable(
-        _EpipolarGraph(network), card, inputs, ("keypoints_px", "sigma_px"), free
-    )
+    return Exportable(_EpipolarGraph(network), card, inputs, ("keypoints_px", "sigma_px"), free)
 
 
 _BUILDERS: dict[str, Callable[[Recipe, dict[str, Tensor]], Exportable]] = {

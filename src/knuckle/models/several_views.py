@@ -91,7 +91,9 @@ class Fusion(nn.Module):
         spread = said + self.spread(torch.cat([pooled, signs], dim=-1))[..., 0]
         shape = (n, v, N_JOINTS)
         return ViewsOutput(
-            points.reshape(*shape, 2), spread.reshape(shape), log_maps.reshape(*shape, height, width)
+            points.reshape(*shape, 2),
+            spread.reshape(shape),
+            log_maps.reshape(*shape, height, width),
         )
 
 

@@ -79,11 +79,20 @@ class HandViews:
         dataset = InterHand26M(root, split, Selection.official())
         size = network.settings.input_size
         parts = [_asked(network, batch) for batch in _batches(dataset, size, seed)]
-        return cls.joined(parts)._completed()
+        return cls._appended(parts)._completed()
 
     @classmethod
-    def joined(cls, parts: list[HandViews]) -> HandViews:
-        """All looks of several; hands of different parts are different where their numbers are."""
+    def joined(cls, captures: list[HandViews]) -> HandViews:
+        """All looks of several captures, whose hands are different ones."""
+        parts, count = [], 0
+        for each in captures:
+            numbers = np.unique(each.hand, return_inverse=True)[1]
+            parts.append(replace(each, hand=numbers + count))
+            count += int(numbers.max(initial=-1)) + 1
+        return cls._appended(parts)
+
+    @classmethod
+    def _appended(cls, parts: list[HandViews]) -> HandViews:
         return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
 
     def take(self, looks: np.ndarray) -> HandViews:

@@ -26,7 +26,9 @@ from knuckle.models.pair import PairSettings
 from knuckle.models.temporal import TemporalSettings
 from knuckle.train.both_hands import BothHandsTraining
 
-Kind = Literal["detector", "keypoints", "lifter", "temporal", "pair", "internet", "interhand", "epipolar"]
+Kind = Literal[
+    "detector", "keypoints", "lifter", "temporal", "pair", "internet", "interhand", "epipolar"
+]
 
 
 @dataclass(frozen=True)

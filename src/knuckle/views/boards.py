@@ -30,7 +30,8 @@ _HUBER_PX = 1.0
 #: A look that misses by more px, half of its corners, is left out.
 _WRONG_PX = 4.0
 _STEPS = 30
-#: Corners of one look err together: lens and board are not quite as described. So many count as one.
+#: Corners of one look err together, as lens and board are not quite as described: so many count
+#: as one.
 _ALIKE = 10.0
 
 
@@ -227,7 +228,9 @@ def _first_poses(shots: Sequence[Sequence[Look]], names: Sequence[str]) -> list[
             between.setdefault((a.camera, b.camera), []).append(T)
     poses = {0: RigidTransform(np.eye(3), np.zeros(3))}
     while len(poses) < len(names):
-        edges = [(len(of), pair) for pair, of in between.items() if len(set(pair) & set(poses)) == 1]
+        edges = [
+            (len(of), pair) for pair, of in between.items() if len(set(pair) & set(poses)) == 1
+        ]
         most, (i, k) = max(edges, default=(0, (0, 0)))
         if most < _LEAST_SHARED:
             lonely = ", ".join(name for v, name in enumerate(names) if v not in poses)
@@ -275,7 +278,8 @@ class _Adjustment:
         """``T_world_from_board`` of the look that the others agree with."""
         said = [self.poses[look.camera].inverse() @ look.T_camera_from_board for look in looks]
         return min(
-            said, key=lambda T: sum(float(np.minimum(self._off(look, T), 50).sum()) for look in looks)
+            said,
+            key=lambda T: sum(float(np.minimum(self._off(look, T), 50).sum()) for look in looks),
         )
 
     def _off(self, look: Look, board: RigidTransform) -> np.ndarray:
@@ -303,7 +307,9 @@ class _Adjustment:
         for s, look, off in self.misses():
             if np.median(off) < _WRONG_PX:
                 good[s].append(look)
-        kept = [(looks, board) for looks, board in zip(good, self.boards, strict=True) if len(looks) > 1]
+        kept = [
+            (looks, board) for looks, board in zip(good, self.boards, strict=True) if len(looks) > 1
+        ]
         if not kept:
             raise ValueError(
                 "what the cameras see of the board contradicts itself: are the videos of one "

@@ -20,8 +20,8 @@ from knuckle.camera import Camera, RigidTransform
 from knuckle.hand import BONES, MIDDLE_RAY, N_BONES, N_JOINTS, SIDES
 from knuckle.results import TrackedHand
 from knuckle.track.skeleton import MEAN_LENGTHS_MM
+from knuckle.views import matching
 from knuckle.views.looks import Looks
-from knuckle.views.matching import group
 from knuckle.views.rig import Rig, RigCamera
 from knuckle.views.triangulation import Sight, meet
 
@@ -196,7 +196,7 @@ def _by_place(rig: Rig, looks: Looks) -> list[Shape]:
     """Hands whose rays meet."""
     return [
         Shape(looks, tuple(sorted(members, key=lambda i: int(looks.camera[i]))))
-        for members in group(rig, looks, {})
+        for members in matching.group(rig, looks, {})
         if len(members) >= 2
     ]
 

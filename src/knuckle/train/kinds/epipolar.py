@@ -23,10 +23,10 @@ from knuckle.train.weights import part_of, weights_named
 
 #: How far the hand's distance is off when the views look at each other (standard deviation, mm).
 _DEPTH_OFF_MM = 25.0
-#: Views that see a hand at a time while training; afterwards there may be any number.
-_VIEWS = (2, 3)
-#: Hands that validation looks at, by three views each.
-_HELD_OUT, _HELD_OUT_VIEWS = 96, 3
+#: Views that look at each other while training, as in the paper; afterwards any number.
+_VIEWS = 2
+#: Hands that validation looks at.
+_HELD_OUT = 96
 #: Weights bring each term to the same order once training is under way.
 _POINT, _MAP, _SPREAD = 0.25, 0.25, 0.2
 
@@ -146,7 +146,7 @@ def _finished(recipe: Recipe) -> dict[str, Tensor]:
 
 @dataclass(frozen=True, eq=False)
 class _Stock(IterableDataset):
-    """Batches without end: some hands, each in a few of the views that see it."""
+    """Batches without end: some hands, each in two of the views that see it."""
 
     views: HandViews
     codec: HeatmapCodec
@@ -155,11 +155,10 @@ class _Stock(IterableDataset):
 
     def __iter__(self) -> Iterator[Batch]:
         rng = np.random.default_rng(self.seed)
-        of_hands = {v: self.views.looks_of_hands(v) for v in _VIEWS}
+        of_hands = self.views.looks_of_hands(_VIEWS)
         while True:
-            v = int(rng.choice(_VIEWS))
-            hands = rng.choice(len(of_hands[v]), self.batch)
-            looks = np.array([rng.choice(of_hands[v][hand], v, replace=False) for hand in hands])
+            hands = rng.choice(len(of_hands), self.batch)
+            looks = np.array([rng.choice(of_hands[i], _VIEWS, replace=False) for i in hands])
             yield batch_of(self.views, looks, self.codec, rng.normal(0, _DEPTH_OFF_MM, looks.shape))
 
 
@@ -174,7 +173,10 @@ def loaders(recipe: Recipe, module: EpipolarModule) -> tuple[DataLoader, dict[st
         raise ValueError("epipolar learns from synthetic captures: sources with capture = FOLDER")
     parts = {
         split: HandViews.joined(
-            [HandViews.gather(root, split, module.epipolar.keypoints, seed=recipe.seed) for root in captures]
+            [
+                HandViews.gather(root, split, module.epipolar.keypoints, seed=recipe.seed)
+                for root in captures
+            ]
         )
         for split in ("train", "val")
     }
@@ -186,9 +188,8 @@ def loaders(recipe: Recipe, module: EpipolarModule) -> tuple[DataLoader, dict[st
 
 
 def held_out(views: HandViews, codec: HeatmapCodec, batch: int = 16) -> list[Batch]:
-    """Batches of the first hands, each in three of its views."""
-    of_hands = views.looks_of_hands(_HELD_OUT_VIEWS)[:_HELD_OUT]
-    looks = np.array([each[:: max(len(each) // _HELD_OUT_VIEWS, 1)][:_HELD_OUT_VIEWS] for each in of_hands])
+    """Batches of the first hands, each in its first and its last view."""
+    looks = np.array([each[[0, -1]] for each in views.looks_of_hands(_VIEWS)[:_HELD_OUT]])
     return [
         batch_of(views, part, codec, np.zeros(part.shape))
         for part in np.split(looks, range(batch, len(looks), batch))
