@@ -35,7 +35,7 @@ from torch import Tensor, nn
 import knuckle
 from knuckle.camera import RigidTransform
 from knuckle.hand import N_JOINTS
-from knuckle.models.epipolar import EpipolarSettings, samples_on_line
+from knuckle.models.epipolar import EpipolarSettings, cells_of, samples_on_line
 from knuckle.models.keypoints import KeypointNetwork
 from knuckle.models.several_views import Fusion, ViewsOutput
 from knuckle.train.hand_views import HandViews
@@ -47,8 +47,10 @@ from knuckle.views.triangulation import Sight, meet, meet_gated
 COUNTS = (2, 3, 4, 8)
 VARIANTS = {
     "none": EpipolarSettings(place="none"),
-    "line": EpipolarSettings(samples=64, learn_match=True, keep_sum=False),
-    "depth": EpipolarSettings(samples=16, place="depth", learn_match=True, keep_sum=False),
+    "line": EpipolarSettings(samples=64, learn_match=True, keep_sum=False, cells=200),
+    "depth": EpipolarSettings(
+        samples=16, place="depth", learn_match=True, keep_sum=False, cells=200
+    ),
 }
 #: A system: looks of one hand -> keypoints (V, 21, 2) and sigma (V, 21), both crop px.
 System = Callable[[HandViews, np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -227,11 +229,11 @@ def heatmaps(fusion: Fusion, power: float, least: float = 1e-3, count: int = 64)
         out, batch = output(fusion, views, depth_mm)
         log_maps = out.log_maps[0]  # (V, 21, M, M)
         size = (log_maps.shape[2], log_maps.shape[3])
-        together = log_maps.clone()
+        together, cells = log_maps.clone(), cells_of(size, log_maps)
         for i in range(len(views)):
             sources = batch["source"][0, i]
             at, crosses = samples_on_line(
-                batch["turn"][0, i], batch["shift"][0, i], size, size, count
+                batch["turn"][0, i], batch["shift"][0, i], cells, size, count
             )
             grid = 2 * at / torch.tensor([size[1] - 1, size[0] - 1]) - 1
             seen = nn.functional.grid_sample(
@@ -297,6 +299,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--batch", type=int, default=6)
     parser.add_argument("--hands", type=int, default=110, help="to measure on")
+    parser.add_argument("--views", type=int, nargs="*", help="numbers of views")
     parser.add_argument("--only", default="", help="systems whose name has this in it")
     parser.add_argument("--fit", choices=sorted(VARIANTS), help="only train this one")
     parser.add_argument("--cache", type=Path, default=Path("runs/epipolar"))
@@ -319,23 +322,30 @@ def main() -> None:
     if options.fit:
         fit(options.fit)
         return
-    plain = fit("none")
-    confidence = trained_confidence(train, plain, 2000)
-    power = min(
-        (0.25, 0.5, 1.0), key=lambda p: measure(train, heatmaps(plain, p), 2, hands=60)["wrist"]
-    )
-    systems: dict[str, System] = {
-        "shipped": shipped,
-        "maps trained alike, no fusion": fused(plain),
-        f"heatmap fusion, power {power}": heatmaps(plain, power),
-        "learnt confidences": confident(plain, confidence),
-        "Epipolar, in depth, K = 16": fused(fit("depth")),
-        "Epipolar, whole line, K = 64": fused(fit("line")),
+
+    def with_heatmaps() -> System:
+        errors = {
+            power: measure(train, heatmaps(fit("none"), power), 2, hands=20)["wrist"]
+            for power in (0.25, 0.5, 1.0)
+        }
+        print(f"heatmap fusion on the training capture, error by power: {errors}")
+        return heatmaps(fit("none"), min(errors, key=lambda power: errors[power]))
+
+    def with_confidences() -> System:
+        return confident(fit("none"), trained_confidence(train, fit("none"), 800))
+
+    builders: dict[str, Callable[[], System]] = {
+        "shipped": lambda: shipped,
+        "maps trained alike, no fusion": lambda: fused(fit("none")),
+        "heatmap fusion": with_heatmaps,
+        "learnt confidences": with_confidences,
+        "Epipolar, in depth, K = 16": lambda: fused(fit("depth")),
+        "Epipolar, whole line, K = 64": lambda: fused(fit("line")),
     }
-    systems = {name: system for name, system in systems.items() if options.only in name}
+    systems = {name: build() for name, build in builders.items() if options.only in name}
     print("| system | views | hands | absolute | from the wrist | hidden, from the wrist | 2D |")
     print("|---|---|---|---|---|---|---|")
-    for count in COUNTS:
+    for count in options.views or COUNTS:
         for name, system in systems.items():
             n = measure(test, system, count, options.hands)
             errors = " | ".join(f"{n[key]:.1f} mm" for key in ("absolute", "wrist", "hidden"))

@@ -75,7 +75,9 @@ class Fusion(nn.Module):
         n, v, _, height, width = level.shape
         trust = level.new_zeros(n, v, height, width)
         if self.settings.place != "none":
-            level, trust = self.epipolar.fuse(level, *lines)
+            alone = self.maps(level.flatten(0, 1)).flatten(2).softmax(dim=-1).sum(1)
+            likely = alone.detach().reshape(n, v, height, width)
+            level, trust = self.epipolar.fuse(level, *lines, likely)
         flat = level.flatten(0, 1)
         log_maps = self.maps(flat).flatten(2).log_softmax(dim=-1)  # (N V, 21, cells)
         weights = log_maps.exp()
