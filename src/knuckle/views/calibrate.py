@@ -26,7 +26,7 @@ from knuckle.views.rig import Rig, RigCamera
 from knuckle.views.triangulation import Sight, meet
 
 #: So many looks at hands are enough, spread over the recording; and so few are too few.
-MOST_SHAPES, LEAST_SHAPES = 100, 12
+MOST_SHAPES, LEAST_SHAPES = 300, 12
 #: A pair of cameras needs so many hands in common to be joined.
 _LEAST_SHARED = 8
 #: No joint is nearer to a camera, mm.
