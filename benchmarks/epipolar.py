@@ -39,12 +39,13 @@ from knuckle.models.epipolar import EpipolarSettings, cells_of, samples_on_line
 from knuckle.models.keypoints import KeypointNetwork
 from knuckle.models.several_views import Fusion, ViewsOutput
 from knuckle.train.hand_views import HandViews
-from knuckle.train.kinds.epipolar import batch_of, fusion_losses, said
+from knuckle.train.kinds.epipolar import Likeness, batch_of, fusion_losses, said
 from knuckle.train.losses import weighted_mean
 from knuckle.train.weights import finished_keypoints
 from knuckle.views.triangulation import Sight, meet, meet_gated
 
 COUNTS = (2, 3, 4, 8)
+_RATE = 5e-3
 VARIANTS = {
     "none": EpipolarSettings(place="none"),
     "line": EpipolarSettings(samples=64, learn_match=True, keep_sum=False, cells=200),
@@ -95,8 +96,8 @@ def trained(
     codec = network.settings.codec
     # Attention over samples does not care how dense they are: few, to learn from many hands.
     fusion = Fusion(replace(settings, samples=min(settings.samples, 16)), codec)
-    fusion.start_from(network)
-    optimiser = torch.optim.AdamW(fusion.parameters(), lr=2e-3, weight_decay=0.01)
+    Likeness.of(views, codec).start(fusion, network)
+    optimiser = torch.optim.AdamW(fusion.parameters(), lr=_RATE, weight_decay=0.01)
     of_hands = views.looks_of_hands(2)
     began, told = time.process_time(), []
     for step in range(steps):
@@ -105,7 +106,7 @@ def trained(
         examples = batch_of(views, looks, codec, rng.normal(0, 25.0, looks.shape))
         terms = fusion_losses(said(fusion, examples), examples, codec)
         for group in optimiser.param_groups:
-            group["lr"] = 2e-3 * min((step + 1) / 20, 1.0, (steps - step) / (0.5 * steps))
+            group["lr"] = _RATE * min((step + 1) / 20, 1.0, (steps - step) / (0.5 * steps))
         optimiser.zero_grad()
         torch.stack(list(terms.values())).sum().backward()
         nn.utils.clip_grad_norm_(fusion.parameters(), 1.0)
@@ -296,7 +297,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("train", type=Path)
     parser.add_argument("test", type=Path)
-    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--batch", type=int, default=6)
     parser.add_argument("--hands", type=int, default=110, help="to measure on")
     parser.add_argument("--views", type=int, nargs="*", help="numbers of views")

@@ -191,6 +191,13 @@ class EpipolarTransformer(nn.Module):
         self.norm = nn.BatchNorm2d(settings.channels)
         nn.init.zeros_(self.norm.weight)
 
+    def start_match(self, matrix: Tensor, middle: Tensor) -> None:
+        """Begin the learnt match with (C, C) a bilinear form of features less their mean (C,)."""
+        assert isinstance(self.match, nn.Conv2d) and self.match.bias is not None
+        weight = matrix.T / self.settings.scale
+        self.match.weight.data.copy_(weight[:, :, None, None])
+        self.match.bias.data.copy_(-weight @ middle)
+
     def forward(
         self, reference: Tensor, source: Tensor, turn: Tensor, shift: Tensor, depth: Tensor
     ) -> tuple[Tensor, Tensor]:
@@ -240,26 +247,26 @@ class EpipolarTransformer(nn.Module):
         """
         n, v, s = source.shape
         channels, height, width = level.shape[2:]
-        views = level.flatten(0, 1)
+        views = level.reshape(-1, channels, height, width)
         flat = views.flatten(2)  # (N V, C, H W)
         cells = cells_of((int(height), int(width)), level).expand(n * v, -1, -1)
         some = None
         if self.settings.cells:
-            some = likely.flatten(0, 1).flatten(1).topk(self.settings.cells, dim=1).indices
+            some = likely.reshape(-1, height * width).topk(self.settings.cells, dim=1).indices
             cells = cells.gather(1, some[..., None].expand(-1, -1, 3))
         mine = flat if some is None else flat.gather(2, some[:, None].expand(-1, channels, -1))
         first = v * torch.arange(n, device=source.device)[:, None, None]
         added, trust = self.look_up(
             _each(mine, s),
             _each(cells, s),
-            views[(source + first).flatten()],
-            turn.flatten(0, 2),
-            shift.flatten(0, 2),
-            depth[:, :, None].expand(n, v, s).flatten(),
+            views[(source + first).reshape(-1)],
+            turn.reshape(-1, 3, 3),
+            shift.reshape(-1, 3),
+            depth[:, :, None].expand(n, v, s).reshape(-1),
         )
-        trust = trust.reshape(n * v, s, 1, -1) * there.reshape(n * v, s, 1, 1)
+        trust = trust.reshape(-1, s, 1, trust.shape[1]) * there.reshape(-1, s, 1, 1)
         total = trust.sum(1)
-        mean = (added.reshape(n * v, s, channels, -1) * trust).sum(1)
+        mean = (added.reshape(-1, s, channels, added.shape[2]) * trust).sum(1)
         mixed, trusted = self._mixed(mean / total.clamp_min(1e-6), total), trust.amax(1)[:, 0]
         if some is not None:
             index = some[:, None].expand(-1, channels, -1)
@@ -316,4 +323,5 @@ class EpipolarTransformer(nn.Module):
 
 def _each(values: Tensor, times: int) -> Tensor:
     """(N, ...) -> (N * times, ...), each so many times in a row."""
-    return values[:, None].expand(-1, times, *values.shape[1:]).flatten(0, 1)
+    repeated = values[:, None].expand(-1, times, *values.shape[1:])
+    return repeated.reshape(-1, *values.shape[1:])

@@ -64,21 +64,26 @@ class Fusion(nn.Module):
         nn.init.zeros_(self.spread[2].bias)
         cells = torch.tensor(codec.cell_centres_px, dtype=torch.float32)
         self.register_buffer("cells", cells, persistent=False)
+        #: What is one unit of each channel: features of a network that is finished have any size.
+        self.register_buffer("unit", torch.ones(width))
 
-    def start_from(self, network: KeypointNetwork) -> None:
-        """Read the maps as the keypoint network does."""
+    def start_from(self, network: KeypointNetwork, unit: Tensor | None = None) -> None:
+        """Read the maps as the keypoint network does, whose channels have these units (C,)."""
         self.maps.load_state_dict(network.maps.state_dict())
+        if unit is not None:
+            self.unit.copy_(unit)
+            self.maps.weight.data *= unit[:, None, None]
 
     def forward(self, glance: Glance, lines: Lines) -> ViewsOutput:
         """Let the views look at each other, and read what they have become."""
-        level = glance.level
-        n, v, _, height, width = level.shape
+        n, v, channels, height, width = glance.level.shape
+        level = glance.level / self.unit[:, None, None]
         trust = level.new_zeros(n, v, height, width)
         if self.settings.place != "none":
-            alone = self.maps(level.flatten(0, 1)).flatten(2).softmax(dim=-1).sum(1)
-            likely = alone.detach().reshape(n, v, height, width)
+            alone = self.maps(level.reshape(-1, channels, height, width))
+            likely = alone.detach().flatten(2).softmax(dim=-1).sum(1).reshape(n, v, height, width)
             level, trust = self.epipolar.fuse(level, *lines, likely)
-        flat = level.flatten(0, 1)
+        flat = level.reshape(-1, channels, height, width)
         log_maps = self.maps(flat).flatten(2).log_softmax(dim=-1)  # (N V, 21, cells)
         weights = log_maps.exp()
         maps = weights.unflatten(-1, (height, width))
@@ -86,8 +91,8 @@ class Fusion(nn.Module):
         points = torch.stack([along_x @ self.cells, along_y @ self.cells], dim=-1)
         square = along_x @ self.cells.square() + along_y @ self.cells.square()
         wide = (square - points.square().sum(-1)).clamp_min(0.01).log() / 2
-        said = glance.log_sigma_px.flatten(0, 1)
-        believed = (weights @ trust.reshape(n * v, -1, 1))[..., 0]
+        said = glance.log_sigma_px.reshape(-1, N_JOINTS)
+        believed = (weights @ trust.reshape(-1, height * width, 1))[..., 0]
         signs = torch.stack([wide, said, believed], dim=-1)
         pooled = weights @ flat.flatten(2).transpose(1, 2)  # (N V, 21, C)
         spread = said + self.spread(torch.cat([pooled, signs], dim=-1))[..., 0]
@@ -111,12 +116,11 @@ class SeveralViews(nn.Module):
         """See as a finished keypoint network, given by its weights; it is never changed."""
         self.keypoints.load_state_dict(weights)
         self.keypoints.requires_grad_(False)
-        self.fusion.start_from(self.keypoints)
 
     def forward(self, crops: Tensor, lines: Lines) -> ViewsOutput:
         """(N, V, S, S, 3) RGB, 0..255, uint8 or float, of N hands -> what they show."""
         n, v = crops.shape[:2]
-        levels = self.keypoints.levels(crops.flatten(0, 1))
+        levels = self.keypoints.levels(crops.reshape(-1, *crops.shape[2:]))
         alone = self.keypoints.read(*levels)
-        level = levels[0].unflatten(0, (n, v))
-        return self.fusion(Glance(level, alone.log_sigma_px.unflatten(0, (n, v))), lines)
+        level = levels[0].reshape(n, v, *levels[0].shape[1:])
+        return self.fusion(Glance(level, alone.log_sigma_px.reshape(n, v, N_JOINTS)), lines)
