@@ -39,7 +39,7 @@ from knuckle.models.epipolar import EpipolarSettings, cells_of, samples_on_line
 from knuckle.models.keypoints import KeypointNetwork
 from knuckle.models.several_views import Fusion, ViewsOutput
 from knuckle.train.hand_views import HandViews
-from knuckle.train.kinds.epipolar import Likeness, batch_of, fusion_losses, said
+from knuckle.train.kinds.epipolar import batch_of, fusion_losses, said, unit_of
 from knuckle.train.losses import weighted_mean
 from knuckle.train.weights import finished_keypoints
 from knuckle.views.triangulation import Sight, meet, meet_gated
@@ -96,7 +96,7 @@ def trained(
     codec = network.settings.codec
     # Attention over samples does not care how dense they are: few, to learn from many hands.
     fusion = Fusion(replace(settings, samples=min(settings.samples, 16)), codec)
-    Likeness.of(views, codec).start(fusion, network)
+    fusion.start_from(network, unit_of(views))
     optimiser = torch.optim.AdamW(fusion.parameters(), lr=_RATE, weight_decay=0.01)
     of_hands = views.looks_of_hands(2)
     began, told = time.process_time(), []

@@ -191,13 +191,6 @@ class EpipolarTransformer(nn.Module):
         self.norm = nn.BatchNorm2d(settings.channels)
         nn.init.zeros_(self.norm.weight)
 
-    def start_match(self, matrix: Tensor, middle: Tensor) -> None:
-        """Begin the learnt match with (C, C) a bilinear form of features less their mean (C,)."""
-        assert isinstance(self.match, nn.Conv2d) and self.match.bias is not None
-        weight = matrix.T / self.settings.scale
-        self.match.weight.data.copy_(weight[:, :, None, None])
-        self.match.bias.data.copy_(-weight @ middle)
-
     def forward(
         self, reference: Tensor, source: Tensor, turn: Tensor, shift: Tensor, depth: Tensor
     ) -> tuple[Tensor, Tensor]:

@@ -67,12 +67,11 @@ class Fusion(nn.Module):
         #: What is one unit of each channel: features of a network that is finished have any size.
         self.register_buffer("unit", torch.ones(width))
 
-    def start_from(self, network: KeypointNetwork, unit: Tensor | None = None) -> None:
+    def start_from(self, network: KeypointNetwork, unit: Tensor) -> None:
         """Read the maps as the keypoint network does, whose channels have these units (C,)."""
         self.maps.load_state_dict(network.maps.state_dict())
-        if unit is not None:
-            self.unit.copy_(unit)
-            self.maps.weight.data *= unit[:, None, None]
+        self.unit.copy_(unit)
+        self.maps.weight.data *= unit[:, None, None]
 
     def forward(self, glance: Glance, lines: Lines) -> ViewsOutput:
         """Let the views look at each other, and read what they have become."""

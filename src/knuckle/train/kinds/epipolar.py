@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from knuckle.codec import HeatmapCodec
 from knuckle.models.epipolar import pair_geometry
-from knuckle.models.keypoints import KeypointNetwork, KeypointSettings
+from knuckle.models.keypoints import KeypointSettings
 from knuckle.models.several_views import Fusion, Glance, Lines, SeveralViews, ViewsOutput
 from knuckle.train.hand_views import HandViews
 from knuckle.train.losses import weighted_mean
@@ -25,8 +25,6 @@ from knuckle.train.weights import part_of, weights_named
 _DEPTH_OFF_MM = 25.0
 #: Views that look at each other while training, as in the paper; afterwards any number.
 _VIEWS = 2
-#: What a cell finds along a line is as clear as this at first: spread of the logits.
-_SPREAD_AT_FIRST = 3.0
 #: Hands that validation looks at.
 _HELD_OUT = 96
 #: Weights bring each term to the same order once training is under way.
@@ -76,56 +74,10 @@ def _thrice(known: np.ndarray) -> np.ndarray:
     return np.repeat(known[..., None], 3, axis=-1)
 
 
-@dataclass(frozen=True, eq=False)
-class Likeness:
-    """What features of a finished network are like, and by what those of one point are alike.
-
-    Attributes:
-        unit: (C,) standard deviation of each channel.
-        middle: (C,) mean, in units.
-        matrix: (C, C) bilinear form of features in units less their mean: large for one point seen
-            from two sides.
-    """
-
-    unit: Tensor
-    middle: Tensor
-    matrix: Tensor
-
-    @classmethod
-    def of(cls, views: HandViews, codec: HeatmapCodec, *, seed: int = 0) -> Likeness:
-        """The best linear guess, in closed form, from joints that two views see.
-
-        With S the covariance of features anywhere and C that between two views of one joint, it is
-        S⁻¹ C S⁻¹: what the views share, in directions that do not vary anyhow. Training begins
-        with it: a dot product of features that never learnt to be alike finds the loudest.
-        """
-        rng = np.random.default_rng(seed)
-        some = rng.choice(len(views), min(len(views), 400), replace=False)
-        anywhere = np.moveaxis(views.level[some], 1, -1).reshape(-1, views.level.shape[1])
-        anywhere = anywhere[rng.choice(len(anywhere), min(len(anywhere), 40000), replace=False)]
-        anywhere = anywhere.astype(np.float64)
-        unit, middle = anywhere.std(axis=0) + 1e-3, anywhere.mean(axis=0)
-        size = views.level.shape[-1]
-        cells = np.round((views.points_px + 0.5) / codec.stride - 0.5).astype(int)
-        clear = views.seen & views.valid & ((cells >= 0) & (cells < size)).all(axis=-1)
-        x, y = np.moveaxis(np.clip(cells, 0, size - 1), -1, 0)
-        at_joints = views.level[np.arange(len(views))[:, None], :, y, x].astype(np.float64)
-        pairs = [rng.choice(looks, 2, replace=False) for looks in views.looks_of_hands(2)]
-        first, second = np.array(pairs).T
-        both = clear[first] & clear[second]
-        a, b = ((at_joints[i][both] - middle) / unit for i in (first, second))
-        S = np.cov((anywhere - middle).T / unit[:, None]) + 0.05 * np.eye(len(unit))
-        shared = (a.T @ b + b.T @ a) / (2 * len(a))
-        matrix = np.linalg.solve(S, np.linalg.solve(S, shared).T)
-        spread = np.std(np.einsum("ni,ij,nj->n", a, matrix, b[rng.permutation(len(b))]))
-        tensors = (unit, middle / unit, matrix * (_SPREAD_AT_FIRST / max(float(spread), 1e-9)))
-        return cls(*(torch.tensor(value, dtype=torch.float32) for value in tensors))
-
-    def start(self, fusion: Fusion, network: KeypointNetwork) -> None:
-        """Begin a fusion."""
-        fusion.start_from(network, self.unit)
-        if fusion.settings.learn_match:
-            fusion.epipolar.start_match(self.matrix, self.middle)
+def unit_of(views: HandViews) -> Tensor:
+    """(C,) how much each channel of the finest level varies: one unit of it."""
+    some = views.level[:: max(len(views) // 200, 1)].astype(np.float32)
+    return torch.from_numpy(some.std(axis=(0, 2, 3)) + 1e-3)
 
 
 def said(fusion: Fusion, batch: Batch) -> ViewsOutput:
@@ -234,8 +186,7 @@ def loaders(recipe: Recipe, module: EpipolarModule) -> tuple[DataLoader, dict[st
         )
         for split in ("train", "val")
     }
-    network = module.epipolar.keypoints
-    Likeness.of(parts["train"], module.codec).start(module.epipolar.fusion, network)
+    module.epipolar.fusion.start_from(module.epipolar.keypoints, unit_of(parts["train"]))
     stock = _Stock(parts["train"], module.codec, recipe.optimiser.batch, recipe.seed)
     return (
         DataLoader(stock, batch_size=None),
