@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
 from knuckle.camera import RigidTransform
+from knuckle.cli import main
 from knuckle.results import Frame
 from knuckle.views.boards import Charuco, calibrate_rig_by_board
 from knuckle.views.rig import Rig, RigCamera
@@ -87,3 +90,19 @@ def test_a_board_that_is_not_there_is_told() -> None:
 def test_what_is_no_board_is_refused(board: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Charuco(**{"columns": 4, "rows": 5, "square_mm": 60.0, "marker_mm": 45.0, **board})
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--charuco", "5by7"], "COLUMNSxROWS, squares and not corners"),
+        (["--charuco", "5x7"], "give --intrinsics"),
+        (["--charuco", "5x7", "--hand-length-mm", "180"], "leave out --hand-length-mm"),
+    ],
+)
+def test_what_a_board_needs_is_told(
+    flags: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["camera", "rig", "a.mp4", "b.mp4", "-o", str(tmp_path / "rig.toml")]
+    assert main([*command, *flags]) == 2
+    assert message in capsys.readouterr().err
