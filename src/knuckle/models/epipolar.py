@@ -184,9 +184,11 @@ class EpipolarTransformer(nn.Module):
         if settings.learn_match:
             # Of all samples of a line the same part of a sum drops out of the softmax: with its
             # bias, one matrix is as good as a projection of each side.
-            self.match = nn.Conv2d(settings.channels, settings.channels, 1)
-            nn.init.eye_(self.match.weight.data[:, :, 0, 0])
-            nn.init.zeros_(self.match.bias)
+            matrix = nn.Conv2d(settings.channels, settings.channels, 1)
+            assert matrix.bias is not None
+            nn.init.eye_(matrix.weight.data[:, :, 0, 0])
+            nn.init.zeros_(matrix.bias)
+            self.match = matrix
         self.mix = nn.Conv2d(settings.channels, settings.channels, 1)
         self.norm = nn.BatchNorm2d(settings.channels)
         nn.init.zeros_(self.norm.weight)

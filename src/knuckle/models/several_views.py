@@ -50,6 +50,9 @@ class ViewsOutput(NamedTuple):
 class Fusion(nn.Module):
     """All that is learnt: what views add to each other, and how it is read."""
 
+    cells: Tensor
+    unit: Tensor
+
     def __init__(self, settings: EpipolarSettings, codec: HeatmapCodec) -> None:
         super().__init__()
         self.settings, self.codec = settings, codec
@@ -57,11 +60,10 @@ class Fusion(nn.Module):
         if settings.place != "none":
             self.epipolar = EpipolarTransformer(settings)
         self.maps = nn.Conv2d(width, N_JOINTS, 1)
-        self.spread = nn.Sequential(
-            nn.Linear(width + _SIGNS, 64), nn.ReLU(), nn.Linear(64, 1)
-        )  # fmt: skip
-        nn.init.zeros_(self.spread[2].weight)
-        nn.init.zeros_(self.spread[2].bias)
+        last = nn.Linear(64, 1)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.spread = nn.Sequential(nn.Linear(width + _SIGNS, 64), nn.ReLU(), last)
         cells = torch.tensor(codec.cell_centres_px, dtype=torch.float32)
         self.register_buffer("cells", cells, persistent=False)
         #: What is one unit of each channel: features of a network that is finished have any size.

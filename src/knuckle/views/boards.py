@@ -338,7 +338,7 @@ class _Adjustment:
         """(6 V, 6 V) and (6 V,) of the cameras, and of each shot what belongs to the board."""
         n = 6 * len(self.poses)
         H, g = np.zeros((n, n)), np.zeros(n)
-        shots = []
+        shots: list[tuple[np.ndarray, ...]] = []
         for looks, board in zip(self.shots, self.boards, strict=True):
             H_bb, H_bc, g_b = np.zeros((6, 6)), np.zeros((6, n)), np.zeros(6)
             for look in looks:

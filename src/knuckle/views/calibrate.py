@@ -516,10 +516,10 @@ class _Adjustment:
         bone = _bones(group.joints)
         length = np.maximum(np.linalg.norm(bone, axis=-1), 1e-6)  # (S, 20)
         along = bone / (length**2 * self._bone)[..., None]
-        J_b = np.zeros((count, N_BONES, N_JOINTS, 3))
-        J_b[:, np.arange(N_BONES), BONES[:, 1]] = along
-        J_b[:, np.arange(N_BONES), BONES[:, 0]] -= along
-        J_b = J_b.reshape(count, N_BONES, 63)
+        of_ends = np.zeros((count, N_BONES, N_JOINTS, 3))
+        of_ends[:, np.arange(N_BONES), BONES[:, 1]] = along
+        of_ends[:, np.arange(N_BONES), BONES[:, 0]] -= along
+        J_b = of_ends.reshape(count, N_BONES, 63)
         off = np.log(length / self.lengths) / self._bone
         H_xx = np.swapaxes(J_b, 1, 2) @ J_b
         of_joints = np.arange(N_JOINTS)
