@@ -23,7 +23,7 @@ from knuckle.views.looks import Looks
 from knuckle.views.matching import group
 from knuckle.views.rig import Rig
 from knuckle.views.steady import Steady
-from knuckle.views.triangulation import Sight, meet_gated, with_bones_doubt, with_doubt
+from knuckle.views.triangulation import Sight, meet_gated, with_doubt
 
 #: Bare images have no time; they are taken to be so many per second.
 _NOMINAL_FPS = 30.0
@@ -305,8 +305,6 @@ class RigTracker:
     def _see(self, track: _Track, looks: Looks, members: list[int], time_s: float) -> RigHand:
         """The next look at a hand, by all cameras that see it."""
         sight = with_doubt(self._sight(looks, members))
-        if not track.bones.new:
-            sight = with_bones_doubt(sight, track.bones.lengths_mm)
         points = meet_gated(sight)
         if len(members) > 1:
             track.bones.see(points.mm, points.information, points.strain)

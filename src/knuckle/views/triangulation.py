@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from knuckle.camera import RigidTransform
-from knuckle.hand import BONES
 
 #: Rounds of weighting by depth; Hartley and Sturm see convergence in fewer.
 _ROUNDS = 3
@@ -27,9 +26,6 @@ GATE = 4.0
 _MOST_DOUBTLESS = 1.5
 #: A camera that is wrong about a hand is at most so many times as unsure as it says.
 _MOST_DOUBT = 10.0
-#: Bones count as off by at most this logarithm; a camera is doubted if without it they are off by
-#: less than this share of what they are with it.
-_MOST_MISFIT, _CLEARLY_BETTER = 0.5, 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,36 +157,6 @@ def with_doubt(sight: Sight) -> Sight:
         sigma[worst] *= min(own[worst], _MOST_DOUBT)
         sight = Sight(sight.R, sight.t_mm, sight.rays, sigma)
     return sight
-
-
-def with_bones_doubt(sight: Sight, lengths_mm: np.ndarray) -> Sight:
-    """The same rays of a hand of known bones (20,); those of a camera that bends them are unsure.
-
-    Cameras that stand in a row cannot say which of them is wrong along the row: their rays meet
-    all the same, in a hand that is too wide or too narrow. Of three or more, the one is doubted
-    without which the bones come out clearly better.
-    """
-    if len(sight.sigma) < 3:
-        return sight
-    everyone = _misfit(meet(sight).mm, lengths_mm)
-    rest = []
-    for v in range(len(sight.sigma)):
-        others = np.isfinite(sight.sigma)
-        others[v] = False
-        rest.append(_misfit(meet(sight, others).mm, lengths_mm))
-    best = int(np.argmin(rest))
-    if not rest[best] < _CLEARLY_BETTER * everyone:
-        return sight
-    sigma = sight.sigma.copy()
-    sigma[best] *= _MOST_DOUBT
-    return Sight(sight.R, sight.t_mm, sight.rays, sigma)
-
-
-def _misfit(joints_mm: np.ndarray, lengths_mm: np.ndarray) -> float:
-    """By how much bones differ from their lengths, mean of their logarithms; lost ones by most."""
-    length = np.linalg.norm(joints_mm[BONES[:, 1]] - joints_mm[BONES[:, 0]], axis=-1)
-    off = np.abs(np.log(np.maximum(length, 1e-6) / lengths_mm))
-    return float(np.minimum(np.nan_to_num(off, nan=_MOST_MISFIT), _MOST_MISFIT).mean())
 
 
 def _solved(
