@@ -30,7 +30,8 @@ class ModelCard:
 
     Attributes:
         kind: ``detector``, ``keypoints``, ``lifter``, ``temporal`` or ``pair``; ``internet`` and
-            ``both`` see both hands in one crop and are for evaluation, not for the pipeline.
+            ``both`` see both hands in one crop, ``epipolar`` one hand in several views: these are
+            for evaluation, not for the pipeline.
         version: version of the weights, such as ``2026.11.22``.
         input_size: side of the square input, px (0 for the lifter, which sees no image).
         mean, std: per RGB channel, on 0..255: the network's input is (image - mean) / std.
