@@ -165,8 +165,8 @@ class Recipe:
             for one. Each takes batches of its own.
         both_hands: how networks that see both hands in one crop are trained.
         start_keypoints, start_lifter, start_detector, start_internet, start_both: checkpoints to
-            start from (the Epipolar Transformer sees as the keypoint network named here), or ``knuckle`` for the shipped networks; the temporal stage and the pair
-            stage follow the lifter named here.
+            start from, or ``knuckle`` for the shipped networks; the temporal stage and the pair
+            stage follow the lifter named here, the epipolar stage sees as the keypoint network.
         start_backbone: ``hand_landmark_full.tflite``, where the backbone's shape is "landmark" and
             nothing else says from what it starts (``models/landmark_features.py``).
         start_partly: take over only what has the same name and shape, after a change of a network;
