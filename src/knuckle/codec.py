@@ -30,10 +30,15 @@ class HeatmapCodec:
     map_size: int = 32
     sigma_px: float = 3.0
 
+    @property
+    def stride(self) -> float:
+        """Input pixels per cell."""
+        return self.input_size / self.map_size
+
     @cached_property
     def cell_centres_px(self) -> np.ndarray:
         """(map_size,) where the middle of each cell lies, crop px."""
-        return (np.arange(self.map_size) + 0.5) * (self.input_size / self.map_size) - 0.5
+        return (np.arange(self.map_size) + 0.5) * self.stride - 0.5
 
     def encode(self, points_px: np.ndarray) -> np.ndarray:
         """(..., 2) crop px -> (..., map_size, map_size) maps [y, x], each with sum 1.

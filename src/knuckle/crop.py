@@ -305,6 +305,11 @@ class CropView:
         area = abs(float(_cross(right, down) @ forward)) / float(forward @ forward) ** 1.5
         return cls(camera_from_view.T @ rays_from_crop, camera_from_view, area**0.5)
 
+    @property
+    def camera_from_crop(self) -> np.ndarray:
+        """(3, 3) map from homogeneous crop pixels to rays (x/z, y/z, 1) of the camera."""
+        return self.camera_from_view @ self.view_from_crop
+
     def rays(self, points: np.ndarray) -> np.ndarray:
         """Directions (x/z, y/z) in the view of crop pixels, (..., 2) -> (..., 2)."""
         xyz = points @ self.view_from_crop[:, :2].T + self.view_from_crop[:, 2]

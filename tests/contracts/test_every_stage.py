@@ -20,7 +20,11 @@ from knuckle.stages import STAGES, Network, needed, weights_folder
 from knuckle.stages.contract import ANY, Stage, TensorSpec, numbers, tensors
 
 CARD = ModelCard("", "test", input_size=32, feature_size=4)
-_TYPE = {"uint8": TensorProto.UINT8, "float32": TensorProto.FLOAT}
+_TYPE = {
+    "uint8": TensorProto.UINT8,
+    "float32": TensorProto.FLOAT,
+    "int64": TensorProto.INT64,
+}
 #: Length of what may have any.
 _SOME = 6
 

@@ -11,7 +11,11 @@ import pytest
 from captures import write_capture_with_dots
 from knuckle.cli import main
 from knuckle.data.interhand26m import InterHand26M, Selection
-from knuckle.evaluate.rig import Row, Truth, instants, truths_of
+from knuckle.data.labelled import Record
+from knuckle.evaluate.rig import Instant, Row, Truth, instants, truths_of
+from knuckle.sample import HandLabel
+from rigs import hand_mm
+from rigs import rig as make_rig
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +37,27 @@ def test_the_truth_is_one_from_wherever_it_is_seen(capture: Path) -> None:
                 np.testing.assert_allclose(
                     each.project(truth.joints_mm), label.joints_px, atol=0.05
                 )
+
+
+def test_a_joint_outside_of_one_picture_is_known_from_another() -> None:
+    rig = make_rig(2)
+    joints = hand_mm(np.random.default_rng(0))
+
+    class Pictures:
+        def record(self, row: int) -> Record:
+            """The first camera does not see the wrist, the second not the tips."""
+            valid = np.arange(21) >= 1 if row == 0 else np.arange(21) % 4 != 0
+            valid[0] = row == 1
+            seen = np.where(valid[:, None], rig.cameras[row].T_camera_from_world(joints), 0.0)
+            label = HandLabel(
+                side="right", joints_px=np.zeros((21, 2)), valid=valid, joints_mm=seen
+            )
+            return Record(key=str(row), path=Path("none"), hands=(label,))
+
+    instant = Instant("one", 0.0, (0, 1), rig)
+    (truth,) = truths_of(Pictures(), instant)  # type: ignore[arg-type]
+    assert truth.valid.all()
+    np.testing.assert_allclose(truth.joints_mm, joints, atol=1e-9)
 
 
 def test_a_missed_hand_costs_a_hundred() -> None:

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from knuckle.camera import Camera, RigidTransform
+from knuckle.camera import Camera
 from knuckle.models.epipolar import (
     EpipolarSettings,
     EpipolarTransformer,
+    cells_of,
     pair_geometry,
     samples_near,
     samples_on_line,
@@ -28,9 +29,13 @@ T_REFERENCE, T_SOURCE = (
 
 
 def geometry() -> tuple[torch.Tensor, torch.Tensor]:
-    between = T_SOURCE @ T_REFERENCE.inverse()
-    turn, shift = pair_geometry(REFERENCE.matrix, SOURCE.matrix, between)
-    return torch.tensor(turn)[None].float(), torch.tensor(shift)[None].float()
+    turn, shift = pair_geometry(
+        np.stack([np.linalg.inv(camera.matrix) for camera in (REFERENCE, SOURCE)]),
+        np.stack([T.rotation for T in (T_REFERENCE, T_SOURCE)]),
+        np.stack([T.translation_mm for T in (T_REFERENCE, T_SOURCE)]),
+        np.array([[1], [0]]),
+    )
+    return torch.tensor(turn[0]).float(), torch.tensor(shift[0]).float()
 
 
 def images_of_ray(cell: tuple[int, int], depths: np.ndarray) -> np.ndarray:
@@ -39,12 +44,13 @@ def images_of_ray(cell: tuple[int, int], depths: np.ndarray) -> np.ndarray:
     return SOURCE.project(T_SOURCE(T_REFERENCE.inverse()(points)))
 
 
+CELLS_OF_MAP = cells_of(SIZE, torch.zeros(1))
 CELLS = [(0, 0), (7, 5), (12, 7), (3, 9)]
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_samples_lie_on_the_line_that_the_cell_s_ray_draws(cell: tuple[int, int]) -> None:
-    at, crosses = samples_on_line(*geometry(), SIZE, SIZE, 64)
+    at, crosses = samples_on_line(*geometry(), CELLS_OF_MAP, SIZE, 64)
     index = cell[1] * SIZE[1] + cell[0]
     samples = at[0, index].numpy()
     near, far = images_of_ray(cell, np.array([350.0, 900.0]))
@@ -61,7 +67,7 @@ def test_samples_lie_on_the_line_that_the_cell_s_ray_draws(cell: tuple[int, int]
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_samples_near_a_depth_are_the_images_of_the_ray(cell: tuple[int, int]) -> None:
-    at, before = samples_near(*geometry(), SIZE, torch.tensor([550.0]), 150.0, 16)
+    at, before = samples_near(*geometry(), CELLS_OF_MAP, torch.tensor([550.0]), 150.0, 16)
     expected = images_of_ray(cell, np.linspace(400, 700, 16))
     found = at[0, cell[1] * SIZE[1] + cell[0]].numpy()
     np.testing.assert_allclose(found, expected, atol=1e-3)
@@ -69,12 +75,11 @@ def test_samples_near_a_depth_are_the_images_of_the_ray(cell: tuple[int, int]) -
 
 
 def test_a_line_that_misses_the_map_adds_nothing() -> None:
-    away = RigidTransform(np.eye(3), np.array([0.0, 0.0, 0.0]))
-    turn, shift = pair_geometry(REFERENCE.matrix, np.diag([1.0, 1.0, 1.0]) @ SOURCE.matrix, away)
+    turn = SOURCE.matrix @ np.linalg.inv(REFERENCE.matrix)
     shift = SOURCE.matrix @ np.array([100.0, 0.0, 0.0])  # lines run along x,
     turn[1] += 500 * turn[2]  # far below the map
     turns, shifts = torch.tensor(turn)[None].float(), torch.tensor(shift)[None].float()
-    _, crosses = samples_on_line(turns, shifts, SIZE, SIZE, 8)
+    _, crosses = samples_on_line(turns, shifts, CELLS_OF_MAP, SIZE, 8)
     assert crosses.max() == 0
     net = EpipolarTransformer(EpipolarSettings(4, samples=8)).eval()
     maps = torch.randn(1, 4, *SIZE)
@@ -95,9 +100,11 @@ def test_what_both_views_show_is_found(place: str) -> None:
     reference = torch.zeros(1, 2, *SIZE)
     reference[0, 0, cell[1], cell[0]] = 60.0
     net = EpipolarTransformer(EpipolarSettings(2, samples=32, place=place)).eval()  # type: ignore[arg-type]
-    added, trust = net.look_up(reference, source, *geometry(), torch.tensor([500.0]))
-    assert added[0, 0, cell[1], cell[0]] > 0.7
-    assert trust[0, cell[1], cell[0]] > 3 / 32
+    more = (source, *geometry(), torch.tensor([500.0]))
+    added, trust = net.look_up(reference.flatten(2), CELLS_OF_MAP, *more)
+    index = cell[1] * SIZE[1] + cell[0]
+    assert added[0, 0, index] > 0.7
+    assert trust[0, index] > 3 / 32
 
 
 def test_it_begins_as_nothing_or_as_the_sum() -> None:
@@ -106,8 +113,9 @@ def test_it_begins_as_nothing_or_as_the_sum() -> None:
     plain = EpipolarTransformer(EpipolarSettings(6, keep_sum=False)).eval()
     torch.testing.assert_close(plain(maps[0], maps[1], *more)[0], maps[0])
     paper = EpipolarTransformer(EpipolarSettings(6)).eval()
-    added, _ = paper.look_up(maps[0], maps[1], *more)
-    torch.testing.assert_close(paper(maps[0], maps[1], *more)[0], maps[0] + added)
+    added, _ = paper.look_up(maps[0].flatten(2), CELLS_OF_MAP, maps[1], *more)
+    expected = maps[0] + added.reshape(maps[0].shape)
+    torch.testing.assert_close(paper(maps[0], maps[1], *more)[0], expected)
 
 
 def test_gradients_flow_into_both_views() -> None:
@@ -119,13 +127,47 @@ def test_gradients_flow_into_both_views() -> None:
     assert source.grad.abs().sum() > 0 and net.norm.weight.grad is not None
 
 
-def test_two_equal_sources_are_one() -> None:
+def test_two_equal_sources_are_one_and_an_absent_one_is_none() -> None:
     maps, (turn, shift) = torch.randn(2, 1, 4, *SIZE), geometry()
     net = EpipolarTransformer(EpipolarSettings(4, samples=16)).eval()
-    depth = torch.tensor([500.0])
-    one, _ = net(maps[0], maps[1], turn, shift, depth)
-    two = net.fuse(maps[0], [maps[1]] * 2, [turn] * 2, [shift] * 2, depth)
-    torch.testing.assert_close(one, two)
+    torch.nn.init.normal_(net.norm.weight)
+    one, _ = net(maps[0], maps[1], turn, shift, torch.tensor([500.0]))
+    level = torch.stack([maps[0], maps[1], maps[1]], dim=1)  # (1, 3, 4, H, W)
+    source = torch.tensor([[[1, 2], [0, 2], [0, 1]]])
+    turns, shifts = turn.expand(1, 3, 2, 3, 3), shift.expand(1, 3, 2, 3)
+    depth = torch.full((1, 3), 500.0)
+    for there in ([1.0, 1.0], [1.0, 0.0], [0.0, 0.0]):
+        seen = torch.tensor(there).expand(1, 3, 2)
+        fused, trust = net.fuse(level, source, turns, shifts, depth, seen, torch.ones(1, 3, *SIZE))
+        expected = one if sum(there) else maps[0]
+        torch.testing.assert_close(fused[:, 0], expected)
+        assert (trust[:, 0].max() > 0) == (sum(there) > 0)
+
+
+def test_a_learnt_match_begins_as_the_dot_product() -> None:
+    maps = torch.randn(2, 1, 6, *SIZE)
+    more = (*geometry(), torch.tensor([500.0]))
+    plain = EpipolarTransformer(EpipolarSettings(6)).eval()
+    learnt = EpipolarTransformer(EpipolarSettings(6, learn_match=True)).eval()
+    torch.testing.assert_close(learnt(*maps, *more), plain(*maps, *more))
+
+
+def test_only_the_likely_cells_look() -> None:
+    level = torch.randn(1, 2, 4, *SIZE)
+    likely = torch.rand(1, 2, *SIZE)
+    turn, shift = geometry()
+    lines = (
+        torch.tensor([[[1], [0]]]), turn.expand(1, 2, 1, 3, 3), shift.expand(1, 2, 1, 3),
+        torch.full((1, 2), 500.0), torch.ones(1, 2, 1),
+    )  # fmt: skip
+    every = EpipolarTransformer(EpipolarSettings(4, samples=8)).eval()
+    some = EpipolarTransformer(EpipolarSettings(4, samples=8, cells=50)).eval()
+    some.load_state_dict(every.state_dict())
+    (everywhere, _), (there, _) = (net.fuse(level, *lines, likely) for net in (every, some))
+    looked = likely >= likely.flatten(2).topk(50).values[..., -1][..., None, None]
+    for fused, cells in ((everywhere, looked), (level, ~looked)):
+        mask = cells[:, :, None].expand_as(level)
+        torch.testing.assert_close(there[mask], fused[mask])
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -159,5 +201,5 @@ def test_the_onnx_file_says_the_same(place: str, tmp_path: Path) -> None:
 def test_settings_are_checked() -> None:
     with pytest.raises(ValueError, match="2 or more samples"):
         EpipolarSettings(4, samples=1)
-    with pytest.raises(ValueError, match='"line" or "depth"'):
+    with pytest.raises(ValueError, match='"depth" or "none"'):
         EpipolarSettings(4, place="ray")  # type: ignore[arg-type]

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from knuckle.cli.verb import File, Folder, Number, Source, Sources, load_camera
+
+if TYPE_CHECKING:
+    from knuckle.views.boards import BoardCalibration, Charuco
+    from knuckle.views.calibrate import RigCalibration
 
 
 @dataclass(frozen=True)
@@ -99,11 +104,11 @@ class Scale:
 
 @dataclass(frozen=True)
 class CalibrateRig:
-    """Find where several cameras stand from videos of hands that move before them."""
+    """Find where several cameras stand from videos of hands, or a board, that move before them."""
 
     source: Sources
     """A video of each camera: both hands, fingers spread, opening and closing, slowly and all over
-    the place, where all cameras see them."""
+    the place, where all cameras see them; or a ChArUco board that is carried likewise."""
     intrinsics: Annotated[str, tyro.conf.arg(metavar="FILE,FILE")] = ""
     """Of each camera in this order, as JSON (knuckle camera calibrate); one file stands for all.
     Without, a field of view of 65° is assumed, and the poses are as rough as that."""
@@ -111,6 +116,15 @@ class CalibrateRig:
     """Where to write the rig, as aniposelib's toml; knuckle track --rig takes it."""
     hand_length_mm: Number = None
     """Wrist to tip of the middle finger of the person, along the bones: sets the scale."""
+    charuco: Annotated[str, tyro.conf.arg(metavar="COLUMNSxROWS")] = ""
+    """The squares of a printed ChArUco board that is carried through the videos, 5x7 for example:
+    it gives the poses in place of the hands, and better."""
+    square_mm: float = 30.0
+    """Board: side of a square."""
+    marker_mm: Number = None
+    """Board: side of a marker within, by default three quarters of the square's."""
+    dictionary: str = "4X4_50"
+    """Board: of its markers, as OpenCV calls it."""
     together: bool = False
     """The videos began at the same instant; otherwise that is found from the hands' motion."""
     max_hands: int = 2
@@ -121,7 +135,7 @@ class CalibrateRig:
     def run(self) -> int:
         """Track each video, calibrate, write and print."""
         from knuckle.output import make_room
-        from knuckle.views.recordings import calibrate_from_videos
+        from knuckle.views.recordings import calibrate_from_boards, calibrate_from_videos
 
         if len(self.source) < 2:
             raise ValueError("expected the videos of two cameras or more, of the same hands")
@@ -133,14 +147,17 @@ class CalibrateRig:
                 "for each, or one for all"
             )
         lenses = [load_camera(path) for path in files * (1 if len(files) > 1 else len(self.source))]
-        found, offsets_s = calibrate_from_videos(
-            self.source,
-            lenses or [None] * len(self.source),
-            together=self.together,
-            hand_length_mm=self.hand_length_mm,
-            max_hands=self.max_hands,
-            weights_dir=self.weights,
-        )
+        how: dict[str, Any] = {
+            "together": self.together, "max_hands": self.max_hands, "weights_dir": self.weights,
+        }  # fmt: skip
+        given = lenses or [None] * len(self.source)
+        found: RigCalibration | BoardCalibration
+        if self.charuco:
+            found, offsets_s = calibrate_from_boards(self.source, given, self._board(), **how)
+        else:
+            found, offsets_s = calibrate_from_videos(
+                self.source, given, hand_length_mm=self.hand_length_mm, **how
+            )
         found.rig.save(self.output)
         print(found)
         if not self.together:
@@ -148,6 +165,22 @@ class CalibrateRig:
             print(f"clocks of the videos at one instant: {told}; track them with --sync")
         print(f"  {self.output}")
         return 0
+
+    def _board(self) -> Charuco:
+        """The board that the flags describe."""
+        from knuckle.views.boards import Charuco
+
+        if self.hand_length_mm is not None:
+            raise ValueError("a board sets the scale itself: leave out --hand-length-mm")
+        squares = re.fullmatch(r"(\d+)x(\d+)", self.charuco)
+        if squares is None:
+            raise ValueError(
+                f"--charuco is COLUMNSxROWS, squares and not corners, as 5x7; got {self.charuco!r}"
+            )
+        marker = 0.75 * self.square_mm if self.marker_mm is None else self.marker_mm
+        return Charuco(
+            int(squares[1]), int(squares[2]), self.square_mm, marker, self.dictionary
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

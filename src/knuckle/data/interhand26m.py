@@ -232,9 +232,7 @@ class InterHand26M(LabelledSet):
         """The labels of one picture; a hand whose joints are all unknown is there all the same."""
         columns, row = self.index, int(self.rows[index])
         camera_row, step = int(columns["camera"][row]), int(columns["step"][row])
-        T_camera_from_world = RigidTransform.from_centre(
-            columns["camrot"][camera_row], columns["campos"][camera_row]
-        )
+        T_camera_from_world = self.pose(index)
         fx, fy = columns["focal"][camera_row]
         cx, cy = columns["princpt"][camera_row]
         camera = Camera(float(fx), float(fy), float(cx), float(cy))
@@ -264,6 +262,14 @@ class InterHand26M(LabelledSet):
                 f"{capture}/{sequence}/{columns.cameras[camera_row]}",
                 int(columns["frame"][row]),
             ),
+        )
+
+    def pose(self, index: int) -> RigidTransform:
+        """``T_camera_from_world`` of the camera that took a picture."""
+        columns = self.index
+        row = int(columns["camera"][int(self.rows[index])])
+        return RigidTransform.from_centre(
+            columns["camrot"][row].astype(float), columns["campos"][row].astype(float)
         )
 
     def hand_map(self, index: int) -> np.ndarray | None:

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 
 from knuckle import metrics
-from knuckle.camera import RigidTransform
 from knuckle.data.interhand26m import InterHand26M, Selection
 from knuckle.data.labelled import Record
 from knuckle.hand import N_JOINTS, Joint, Side
@@ -281,16 +280,8 @@ def _rig_of(
     for name in views:
         record: Record = dataset.record(seen[name])
         assert record.camera is not None
-        cameras.append(RigCamera(name, record.camera, _pose(dataset, seen[name])))
+        cameras.append(RigCamera(name, record.camera, dataset.pose(seen[name])))
     return Rig(tuple(cameras), f"the rig of {sequence}")
-
-
-def _pose(dataset: InterHand26M, index: int) -> RigidTransform:
-    columns = dataset.index
-    row = int(columns["camera"][int(dataset.rows[index])])
-    return RigidTransform.from_centre(
-        columns["camrot"][row].astype(float), columns["campos"][row].astype(float)
-    )
 
 
 def truths_of(dataset: InterHand26M, instant: Instant) -> list[Truth]:
@@ -303,16 +294,12 @@ def truths_of(dataset: InterHand26M, instant: Instant) -> list[Truth]:
             if label.joints_mm is None:
                 continue
             seen = None if label.visible is None else np.zeros((len(instant.rows), N_JOINTS), bool)
-            truth = found.setdefault(
-                label.side,
-                Truth(
-                    label.side,
-                    rig_camera.T_camera_from_world.inverse()(label.joints_mm),
-                    label.valid.copy(),
-                    seen,
-                ),
-            )
-            truth.valid[:] |= label.valid
+            nothing = np.zeros((N_JOINTS, 3)), np.zeros(N_JOINTS, bool)
+            truth = found.setdefault(label.side, Truth(label.side, *nothing, seen))
+            # A joint outside of this picture has no place in its label.
+            new = label.valid & ~truth.valid
+            truth.joints_mm[new] = rig_camera.T_camera_from_world.inverse()(label.joints_mm[new])
+            truth.valid[new] = True
             if truth.seen is not None and label.visible is not None:
                 truth.seen[number] = label.visible
     return [truth for truth in found.values() if truth.valid[Joint.WRIST]]

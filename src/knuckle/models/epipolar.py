@@ -24,8 +24,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from knuckle.camera import RigidTransform
-
 #: A point that is nearer to a camera has no image, mm.
 _NEAREST_MM = 1.0
 #: Lines that cut less than this of the map, in cells, do not cross it.
@@ -41,19 +39,26 @@ class EpipolarSettings:
     Attributes:
         channels: of the feature maps.
         samples: along each line.
-        place: "line" for the whole line, "depth" for what is within ``reach_mm`` of the hand.
+        place: "line" for the whole line, "depth" for what is within ``reach_mm`` of the hand;
+            "none" for no fusion, to compare with.
         reach_mm: before and behind the hand's distance.
         scale: of the dot product.
         keep_sum: also add the weighted sum itself, as the paper's released configuration does;
             without, the stage changes nothing before it has learnt.
+        cells: look only from so many cells of a map, those that are most likely to hold a joint; 0
+            for all, as in the paper. The others hold next to nothing of any joint.
+        learn_match: what makes a sample like the cell is learnt: a matrix between the two in place
+            of the dot product. For features that stay as they are; the paper's learn themselves.
     """
 
-    channels: int
+    channels: int = 48
     samples: int = 64
-    place: Literal["line", "depth"] = "line"
+    place: Literal["line", "depth", "none"] = "line"
     reach_mm: float = 150.0
     scale: float = 1 / 8
     keep_sum: bool = True
+    learn_match: bool = False
+    cells: int = 0
 
     def __post_init__(self) -> None:
         if self.samples < 2 or self.channels < 1:
@@ -61,42 +66,59 @@ class EpipolarSettings:
                 f"expected 2 or more samples and 1 or more channels, got {self.samples} and "
                 f"{self.channels}"
             )
-        if self.place not in ("line", "depth"):
-            raise ValueError(f'place must be "line" or "depth", got {self.place!r}')
+        if self.cells < 0:
+            raise ValueError(f"cells must not be negative, got {self.cells}")
+        if self.place not in ("line", "depth", "none"):
+            raise ValueError(f'place must be "line", "depth" or "none", got {self.place!r}')
 
 
 def pair_geometry(
-    K_reference: np.ndarray, K_source: np.ndarray, T_source_from_reference: RigidTransform
+    rays_from_cells: np.ndarray, R: np.ndarray, t_mm: np.ndarray, source: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """``turn`` (3, 3) and ``shift`` (3,) of a pair of views.
+    """``turn`` (..., V, S, 3, 3) and ``shift`` (..., V, S, 3) of views that look at others.
 
     Args:
-        K_reference: (3, 3) from rays (x/z, y/z, 1) to cells of the reference's map.
-        K_source: likewise of the source's.
-        T_source_from_reference: between the cameras, mm.
+        rays_from_cells: (..., V, 3, 3) from cells (u, v, 1) of each view's map to rays
+            (x/z, y/z, 1) of its camera.
+        R: (..., V, 3, 3) of the cameras from the world.
+        t_mm: (..., V, 3).
+        source: (..., V, S) int, the views that each of them looks at.
     """
-    T = T_source_from_reference
-    turn = K_source @ T.rotation @ np.linalg.inv(K_reference)
-    return turn, K_source @ T.translation_mm
+    cells_from_world = np.linalg.inv(rays_from_cells) @ R
+    world_from_cells = np.swapaxes(R, -1, -2) @ rays_from_cells
+    centre = -(np.swapaxes(R, -1, -2) @ t_mm[..., None])[..., 0]
+    theirs = _of_views(cells_from_world, source)  # (..., V, S, 3, 3)
+    turn = theirs @ world_from_cells[..., None, :, :]
+    apart = centre[..., None, :] - _of_views(centre, source)
+    return turn, (theirs @ apart[..., None])[..., 0]
+
+
+def _of_views(values: np.ndarray, source: np.ndarray) -> np.ndarray:
+    """(..., V, A) or (..., V, A, B) -> (..., V, S, A) or (..., V, S, A, B) of the sources."""
+    lead = source.ndim - 2
+    flat = values.reshape(-1, *values.shape[lead:])  # (N, V, ...)
+    index = source.reshape(len(flat), -1)
+    taken = flat[np.arange(len(flat))[:, None], index]
+    return taken.reshape(*source.shape, *values.shape[lead + 1 :])
 
 
 def samples_on_line(
-    turn: Tensor, shift: Tensor, size: tuple[int, int], source_size: tuple[int, int], count: int
+    turn: Tensor, shift: Tensor, cells: Tensor, source_size: tuple[int, int], count: int
 ) -> tuple[Tensor, Tensor]:
     """Samples from where each cell's line enters the source map to where it leaves it.
 
     Args:
         turn: (N, 3, 3).
         shift: (N, 3).
-        size: (H, W) of the reference map.
+        cells: (N or 1, P, 3) of the reference map, see ``cells_of``.
         source_size: (h, w) of the source map.
         count: of samples.
 
     Returns:
-        (N, H * W, K, 2) x and y in cells of the source map, and (N, H * W) 1 where the line crosses
-        it, else 0.
+        (N, P, K, 2) x and y in cells of the source map, and (N, P) 1 where the line crosses it,
+        else 0.
     """
-    at_infinity = _cells(size, turn) @ turn.transpose(1, 2)  # (N, P, 3): where the ray points to
+    at_infinity = cells @ turn.transpose(1, 2)  # (N, P, 3): where the ray points to
     line = torch.linalg.cross(shift[:, None].expand_as(at_infinity), at_infinity)
     length = torch.linalg.norm(line[..., :2], dim=-1, keepdim=True).clamp_min(1e-12)
     a, b, c = (line / length).unbind(-1)  # a x + b y + c = 0, (a, b) of length 1
@@ -117,22 +139,22 @@ def samples_on_line(
 
 
 def samples_near(
-    turn: Tensor, shift: Tensor, size: tuple[int, int], depth: Tensor, reach_mm: float, count: int
+    turn: Tensor, shift: Tensor, cells: Tensor, depth: Tensor, reach_mm: float, count: int
 ) -> tuple[Tensor, Tensor]:
     """Samples of what lies on each cell's ray near a depth.
 
     Args:
         turn: (N, 3, 3).
         shift: (N, 3).
-        size: (H, W) of the reference map.
+        cells: (N or 1, P, 3) of the reference map, see ``cells_of``.
         depth: (N,) mm in the reference camera.
         reach_mm: before and behind it.
         count: of samples.
 
     Returns:
-        as ``samples_on_line``, but the second is (N, H * W, K): 1 before the source camera.
+        as ``samples_on_line``, but the second is (N, P, K): 1 before the source camera.
     """
-    at_infinity = _cells(size, turn) @ turn.transpose(1, 2)  # (N, P, 3)
+    at_infinity = cells @ turn.transpose(1, 2)  # (N, P, 3)
     share = torch.linspace(-1, 1, count, device=turn.device, dtype=turn.dtype)
     depths = (depth[:, None] + reach_mm * share).clamp_min(_NEAREST_MM)  # (N, K)
     points = at_infinity[:, :, None] * depths[:, None, :, None] + shift[:, None, None]
@@ -141,7 +163,7 @@ def samples_near(
     return points[..., :2] / z.clamp_min(_NEAREST_MM), before
 
 
-def _cells(size: tuple[int, int], like: Tensor) -> Tensor:
+def cells_of(size: tuple[int, int], like: Tensor) -> Tensor:
     """(1, H * W, 3) cells of a map as (x, y, 1), row by row."""
     height, width = size
     y, x = torch.meshgrid(
@@ -158,6 +180,15 @@ class EpipolarTransformer(nn.Module):
     def __init__(self, settings: EpipolarSettings) -> None:
         super().__init__()
         self.settings = settings
+        self.match: nn.Module = nn.Identity()
+        if settings.learn_match:
+            # Of all samples of a line the same part of a sum drops out of the softmax: with its
+            # bias, one matrix is as good as a projection of each side.
+            matrix = nn.Conv2d(settings.channels, settings.channels, 1)
+            assert matrix.bias is not None
+            nn.init.eye_(matrix.weight.data[:, :, 0, 0])
+            nn.init.zeros_(matrix.bias)
+            self.match = matrix
         self.mix = nn.Conv2d(settings.channels, settings.channels, 1)
         self.norm = nn.BatchNorm2d(settings.channels)
         nn.init.zeros_(self.norm.weight)
@@ -178,51 +209,95 @@ class EpipolarTransformer(nn.Module):
             (N, C, H, W) the reference with what the source adds, and (N, H, W) how far one sample
             stands out among the others, 0..1: what the attention trusts itself.
         """
-        added, trust = self.look_up(reference, source, turn, shift, depth)
-        return reference + self._mixed(added), trust
+        n, _, height, width = reference.shape
+        cells = cells_of((int(height), int(width)), reference)
+        flat = reference.flatten(2)
+        added, trust = self.look_up(flat, cells, source, turn, shift, depth)
+        fused = flat + self._mixed(added, trust[:, None])
+        return fused.reshape(reference.shape), trust.reshape(n, height, width)
 
     def fuse(
         self,
-        reference: Tensor,
-        sources: list[Tensor],
-        turns: list[Tensor],
-        shifts: list[Tensor],
+        level: Tensor,
+        source: Tensor,
+        turn: Tensor,
+        shift: Tensor,
         depth: Tensor,
-    ) -> Tensor:
-        """Fuse several source views, each weighed cell by cell by its own trust.
+        there: Tensor,
+        likely: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Let every view of a hand look at others, each weighed cell by cell by its own trust.
 
         Args:
-            reference: (N, C, H, W).
-            sources: each (N, C, h, w).
-            turns: of each source, as in ``forward``.
-            shifts: likewise.
-            depth: (N,) mm.
+            level: (N, V, C, H, W) features of N hands in V views.
+            source: (N, V, S) int64, the views that each view looks at.
+            turn: (N, V, S, 3, 3) from the view to the one it looks at.
+            shift: (N, V, S, 3) likewise.
+            depth: (N, V) of the hand in each view, mm.
+            there: (N, V, S) 1, or 0 for a view that does not show the hand.
+            likely: (N, V, H, W) how likely each cell holds a joint, see ``cells`` of the settings.
 
         Returns:
-            (N, C, H, W).
+            (N, V, C, H, W), and (N, V, H, W) the largest trust among the views looked at.
         """
-        found = [
-            self.look_up(reference, *each, depth)
-            for each in zip(sources, turns, shifts, strict=True)
-        ]
-        added = torch.stack([each for each, _ in found])
-        trust = torch.stack([each for _, each in found])[:, :, None]
-        mean = (added * trust).sum(0) / trust.sum(0).clamp_min(1e-6)
-        return reference + self._mixed(mean)
+        n, v, s = source.shape
+        channels, height, width = level.shape[2:]
+        views = level.reshape(-1, channels, height, width)
+        flat = views.flatten(2)  # (N V, C, H W)
+        cells = cells_of((int(height), int(width)), level).expand(n * v, -1, -1)
+        some = None
+        if self.settings.cells:
+            some = likely.reshape(-1, height * width).topk(self.settings.cells, dim=1).indices
+            cells = cells.gather(1, some[..., None].expand(-1, -1, 3))
+        mine = flat if some is None else flat.gather(2, some[:, None].expand(-1, channels, -1))
+        first = v * torch.arange(n, device=source.device)[:, None, None]
+        added, trust = self.look_up(
+            _each(mine, s),
+            _each(cells, s),
+            views[(source + first).reshape(-1)],
+            turn.reshape(-1, 3, 3),
+            shift.reshape(-1, 3),
+            depth[:, :, None].expand(n, v, s).reshape(-1),
+        )
+        trust = trust.reshape(-1, s, 1, trust.shape[1]) * there.reshape(-1, s, 1, 1)
+        total = trust.sum(1)
+        mean = (added.reshape(-1, s, channels, added.shape[2]) * trust).sum(1)
+        mixed, trusted = self._mixed(mean / total.clamp_min(1e-6), total), trust.amax(1)[:, 0]
+        if some is not None:
+            index = some[:, None].expand(-1, channels, -1)
+            mixed = torch.zeros_like(flat).scatter(2, index, mixed)
+            trusted = torch.zeros_like(flat[:, 0]).scatter(1, some, trusted)
+        return (flat + mixed).reshape(level.shape), trusted.reshape(n, v, height, width)
 
     def look_up(
-        self, reference: Tensor, source: Tensor, turn: Tensor, shift: Tensor, depth: Tensor
+        self,
+        reference: Tensor,
+        cells: Tensor,
+        source: Tensor,
+        turn: Tensor,
+        shift: Tensor,
+        depth: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """The weighted sum (N, C, H, W) of each cell's samples, and their trust (N, H, W)."""
+        """What cells find on their lines.
+
+        Args:
+            reference: (N, C, P) features of the cells.
+            cells: (N or 1, P, 3) where these are, see ``cells_of``.
+            source: (N, C, h, w).
+            turn: as in ``forward``.
+            shift: likewise.
+            depth: likewise.
+
+        Returns:
+            (N, C, P) the weighted sums of their samples, and (N, P) their trust.
+        """
         chosen = self.settings
-        n, channels, height, width = reference.shape
         h, w = int(source.shape[2]), int(source.shape[3])
-        size = (int(height), int(width))
         if chosen.place == "line":
-            at, there = samples_on_line(turn, shift, size, (h, w), chosen.samples)
+            at, there = samples_on_line(turn, shift, cells, (h, w), chosen.samples)
             there = there[..., None].expand(-1, -1, chosen.samples)
         else:
-            at, there = samples_near(turn, shift, size, depth, chosen.reach_mm, chosen.samples)
+            at, there = samples_near(turn, shift, cells, depth, chosen.reach_mm, chosen.samples)
         x, y = at.unbind(-1)
         inside = (x >= -0.5) & (x <= w - 0.5) & (y >= -0.5) & (y <= h - 0.5)
         there = there * inside.to(there.dtype)  # (N, P, K)
@@ -230,13 +305,18 @@ class EpipolarTransformer(nn.Module):
         samples = F.grid_sample(
             source, grid, mode="bilinear", padding_mode="zeros", align_corners=True
         )  # (N, C, P, K)
-        cells = reference.reshape(n, channels, -1, 1)
-        likeness = (samples * cells).sum(1) * chosen.scale  # (N, P, K)
+        wanted = self.match(reference[..., None])  # (N, C, P, 1)
+        likeness = (samples * wanted).sum(1) * chosen.scale  # (N, P, K)
         weight = torch.softmax(likeness + _NOT * (1 - there), dim=-1) * there
-        added = (samples * weight[:, None]).sum(-1).reshape(reference.shape)
-        trust = weight.amax(-1).reshape(n, height, width)
-        return added, trust
+        return (samples * weight[:, None]).sum(-1), weight.amax(-1)
 
-    def _mixed(self, added: Tensor) -> Tensor:
-        mixed = self.norm(self.mix(added))
+    def _mixed(self, added: Tensor, trust: Tensor) -> Tensor:
+        """What is added to cells (N, C, P); nothing where no sample counts."""
+        mixed = self.norm(self.mix(added[..., None]))[..., 0] * (trust > 0)
         return mixed + added if self.settings.keep_sum else mixed
+
+
+def _each(values: Tensor, times: int) -> Tensor:
+    """(N, ...) -> (N * times, ...), each so many times in a row."""
+    repeated = values[:, None].expand(-1, times, *values.shape[1:])
+    return repeated.reshape(-1, *values.shape[1:])

@@ -97,7 +97,10 @@ class KeypointNetwork(Pyramid):
 
     def forward(self, crops: Tensor) -> KeypointOutput:
         """(N, S, S, 3) RGB, 0..255, uint8 or float -> what it shows."""
-        p4, p8, p16 = self.levels(crops)
+        return self.read(*self.levels(crops))
+
+    def read(self, p4: Tensor, p8: Tensor, p16: Tensor) -> KeypointOutput:
+        """What crops show, from their ``levels``."""
         log_maps = self.maps(p4).flatten(2).log_softmax(dim=-1)  # (N, 21, cells)
         weights = log_maps.exp()
         side = self.settings.codec.map_size

@@ -11,6 +11,7 @@ from knuckle.stages.detector import Detector
 from knuckle.stages.keypoints import KeypointEstimator
 from knuckle.stages.lifter import Lifter
 from knuckle.stages.pair import PairStage
+from knuckle.stages.several_views import SeveralViews
 
 STAGES: dict[str, type[Stage]] = {
     "detector": Detector,
@@ -19,6 +20,7 @@ STAGES: dict[str, type[Stage]] = {
     "pair": PairStage,
     "internet": InterNet,
     "both": BothHands,
+    "epipolar": SeveralViews,
 }
 
 

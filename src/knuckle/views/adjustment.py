@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -14,6 +14,8 @@ from knuckle.track.skeleton import MEAN_LENGTHS_MM
 from knuckle.views.looks import Looks
 from knuckle.views.triangulation import Sight, meet
 
+#: No joint is nearer to a camera, mm.
+_NEAREST_MM = 20.0
 #: A ray that misses by more than this many expected errors counts less, the farther the less.
 _HUBER = 1.5
 #: A hand whose joints miss by more than this, half of them, is two hands, or of two instants.
@@ -44,6 +46,36 @@ class Shape:
         return self.looks.camera[list(self.members)]
 
 
+@dataclass(eq=False)
+class _Group:
+    """S hands that the same C cameras see.
+
+    Attributes:
+        rows: (C,) of the cameras among the poses.
+        numbers: (S,) of the hands.
+        rays: (S, C, 21, 2).
+        sigma: (S, C, 21); infinite where there is no ray.
+        joints: (S, 21, 3) in the world, as they are now.
+    """
+
+    rows: np.ndarray
+    numbers: np.ndarray
+    rays: np.ndarray
+    sigma: np.ndarray
+    joints: np.ndarray
+
+    def take(self, hands: np.ndarray) -> _Group:
+        """Some of the hands."""
+        return _Group(
+            self.rows, self.numbers[hands], self.rays[hands], self.sigma[hands], self.joints[hands]
+        )
+
+
+#: What a group adds to the normal equations: joints (S, 63, 63), between joints and the shared
+#: unknowns (S, 63, n), gradient of the joints (S, 63).
+_Part = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
 class Adjustment:
     """Poses, joints and bones together, by Levenberg and Marquardt.
 
@@ -67,72 +99,85 @@ class Adjustment:
         """Begin with poses; ``cameras`` are those that they belong to, by default all."""
         self.shapes, self.poses = list(shapes), list(poses)
         self._usual = MEAN_LENGTHS_MM * (length_mm / MEAN_LENGTHS_MM[MIDDLE_RAY].sum())
-        self._camera = {c: row for row, c in enumerate(cameras or range(len(poses)))}
         self.lengths = self._usual.copy()
         self._size_doubt = size_doubt
         # As shares of the bones: in millimetres, a smaller world would always fit better.
         self._bone = _BONE_MM / self._usual
-        self._joints = [self._met(shape) for shape in self.shapes]
+        row = {c: row for row, c in enumerate(cameras or range(len(poses)))}
+        alike: dict[tuple[int, ...], list[int]] = {}
+        for number, shape in enumerate(self.shapes):
+            alike.setdefault(tuple(shape.cameras.tolist()), []).append(number)
+        self._groups = [
+            self._group(np.array([row[c] for c in cameras_of]), np.array(numbers))
+            for cameras_of, numbers in alike.items()
+        ]
+
+    def _group(self, rows: np.ndarray, numbers: np.ndarray) -> _Group:
+        """The hands of some numbers, where their rays meet."""
+        some = [self.shapes[i] for i in numbers]
+        sight = Sight.of(
+            [self.poses[row] for row in rows],
+            np.stack([s.looks.rays[list(s.members)] for s in some], axis=1),
+            np.stack([s.looks.sigma[list(s.members)] for s in some], axis=1),
+        )
+        rays, sigma = np.moveaxis(sight.rays, 1, 0), np.moveaxis(sight.sigma, 1, 0)
+        joints = _met(sight)
+        return _Group(rows, numbers, rays, sigma, joints)
 
     @property
     def _n_poses(self) -> int:
         return 6 * (len(self.poses) - 1)
 
-    def _sight(self, shape: Shape) -> Sight:
-        members = list(shape.members)
-        transforms = [self.poses[self._camera[c]] for c in shape.cameras.tolist()]
-        return Sight.of(transforms, shape.looks.rays[members], shape.looks.sigma[members])
-
-    def _met(self, shape: Shape) -> np.ndarray:
-        return meet(self._sight(shape)).mm
-
     def solve(self) -> float:
         """Go down until it is flat; returns what is left."""
-        damping, cost = 1e-3, self._cost(self.poses, self.lengths, self._joints)
+        damping, cost = 1e-3, self._cost()
         for _ in range(_STEPS):
-            parts = [self._part(s, x) for s, x in zip(self.shapes, self._joints, strict=True)]
-            moved = self._moved(parts, damping)
-            after = self._cost(*moved)
+            before = self.poses, self.lengths, [group.joints for group in self._groups]
+            self._move(damping)
+            after = self._cost()
             if after < cost:
-                self.poses, self.lengths, self._joints = moved
                 flat = cost - after < 1e-4 * cost
                 damping, cost = max(damping / 5, 1e-7), after
                 if flat:
                     break
-            else:
-                damping *= 8
-                if damping > 1e6:
-                    break
+                continue
+            self.poses, self.lengths, joints = before
+            for group, x in zip(self._groups, joints, strict=True):
+                group.joints = x
+            damping *= 8
+            if damping > 1e6:
+                break
         return cost
 
     def drop_wrong(self) -> bool:
         """Forget hands that do not fit; whether there were any."""
-        fits = [
-            self._strain(s, x) < _MOST_STRAIN
-            for s, x in zip(self.shapes, self._joints, strict=True)
-        ]
-        self._joints = [x for x, good in zip(self._joints, fits, strict=True) if good]
-        self.shapes = [s for s, good in zip(self.shapes, fits, strict=True) if good]
-        return not all(fits)
+        fits = [self._strains(group) < _MOST_STRAIN for group in self._groups]
+        kept = [g.take(good) for g, good in zip(self._groups, fits, strict=True) if good.any()]
+        numbers = sorted(int(i) for group in kept for i in group.numbers)
+        renumbered = {old: new for new, old in enumerate(numbers)}
+        for group in kept:
+            group.numbers = np.array([renumbered[int(i)] for i in group.numbers])
+        self._groups, self.shapes = kept, [self.shapes[i] for i in numbers]
+        return not all(good.all() for good in fits)
 
     def miss(self, focal: np.ndarray) -> float:
-        """Median distance of a keypoint from its joint's image, px of the straight picture."""
+        """Median distance of a keypoint from its joint's image, px of the straight picture.
+
+        Args:
+            focal: (V,) of the cameras, px.
+        """
         off = [
-            (self._sight(s).misses(x) * focal[s.cameras][:, None]).ravel()
-            for s, x in zip(self.shapes, self._joints, strict=True)
+            (self._misses(group) * focal[group.rows][None, :, None])[np.isfinite(group.sigma)]
+            for group in self._groups
         ]
         return float(np.median(np.concatenate(off)))
 
     def pose_errors(self) -> tuple[np.ndarray, np.ndarray]:
         """(V,) degrees and (V,) mm that the poses may be off, at this scale."""
-        parts = [self._part(s, x) for s, x in zip(self.shapes, self._joints, strict=True)]
-        S, _, _ = self._reduced(parts, 0.0, known_size=True)
-        strain = float(
-            np.mean(
-                [self._strain(s, x) ** 2 for s, x in zip(self.shapes, self._joints, strict=True)]
-            )
-        )
-        covariance = np.linalg.inv(S)[: self._n_poses, : self._n_poses] * _ALIKE * max(strain, 1.0)
+        S, _, _ = self._reduced(0.0, known_size=True)
+        strains = np.concatenate([self._strains(group) for group in self._groups])
+        doubt = _ALIKE * max(float(np.mean(strains**2)), 1.0)
+        covariance = np.linalg.inv(S)[: self._n_poses, : self._n_poses] * doubt
         turn, shift = np.zeros(len(self.poses)), np.zeros(len(self.poses))
         for v in range(1, len(self.poses)):
             block = slice(6 * (v - 1), 6 * v)
@@ -140,127 +185,154 @@ class Adjustment:
             turn[v] = np.degrees(np.sqrt(np.trace(own[:3, :3])))
             R = self.poses[v].rotation  # the centre's error, from those of turn and translation
             t = self.poses[v].translation_mm
-            J = np.concatenate([R.T @ _cross(t), -R.T], axis=1)
+            J = np.concatenate([R.T @ crosses(t), -R.T], axis=1)
             shift[v] = np.sqrt(np.trace(J @ own @ J.T))
         return turn, shift
 
-    def _strain(self, shape: Shape, x: np.ndarray) -> float:
-        sight = self._sight(shape)
-        return float(np.median(np.nan_to_num(sight.misses(x) / sight.sigma, nan=99.0)))
+    def _seen(self, group: _Group) -> np.ndarray:
+        """(S, C, 21, 3) the joints in each camera."""
+        R = np.stack([self.poses[row].rotation for row in group.rows])
+        t = np.stack([self.poses[row].translation_mm for row in group.rows])
+        return group.joints[:, None] @ np.swapaxes(R, 1, 2) + t[:, None]
 
-    def _cost(
-        self, poses: list[RigidTransform], lengths: np.ndarray, joints: list[np.ndarray]
-    ) -> float:
-        before, self.poses = self.poses, poses
+    def _misses(self, group: _Group) -> np.ndarray:
+        """(S, C, 21) how far rays are off the joints; NaN behind a camera."""
+        seen = self._seen(group)
+        z = np.where(seen[..., 2] > _NEAREST_MM, seen[..., 2], np.nan)
+        return np.linalg.norm(seen[..., :2] / z[..., None] - group.rays, axis=-1)
+
+    def _strains(self, group: _Group) -> np.ndarray:
+        """(S,) by how many expected errors half of a hand's rays miss at most."""
+        missed = np.nan_to_num(self._misses(group) / group.sigma, nan=99.0)
+        return np.median(missed.reshape(len(missed), -1), axis=1)
+
+    def _cost(self) -> float:
         total = 0.0
-        for shape, x in zip(self.shapes, joints, strict=True):
-            sight = self._sight(shape)
-            r = np.nan_to_num(sight.misses(x) / sight.sigma, nan=1e3)
+        for group in self._groups:
+            r = np.nan_to_num(self._misses(group) / group.sigma, nan=1e3)
             total += float(np.where(r < _HUBER, r * r, _HUBER * (2 * r - _HUBER)).sum())
-            length = np.linalg.norm(x[BONES[:, 1]] - x[BONES[:, 0]], axis=1)
-            total += float(((np.log(np.maximum(length, 1e-6) / lengths) / self._bone) ** 2).sum())
-        self.poses = before
-        _, _, residual = self._prior(lengths)
+            length = np.linalg.norm(_bones(group.joints), axis=-1)
+            off = np.log(np.maximum(length, 1e-6) / self.lengths) / self._bone
+            total += float((off**2).sum())
+        _, _, residual = self._prior()
         return total + float((residual**2).sum())
 
-    def _prior(self, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _prior(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What is known of people: (20, 20) and (20,) normal parts, and the residuals."""
-        logs = np.log(lengths / self._usual)
+        logs = np.log(self.lengths / self._usual)
         ray = np.zeros(N_BONES)
-        ray[MIDDLE_RAY] = lengths[MIDDLE_RAY] / lengths[MIDDLE_RAY].sum()
-        size = float(np.log(lengths[MIDDLE_RAY].sum() / self._usual[MIDDLE_RAY].sum()))
+        ray[MIDDLE_RAY] = self.lengths[MIDDLE_RAY] / self.lengths[MIDDLE_RAY].sum()
+        size = float(np.log(self.lengths[MIDDLE_RAY].sum() / self._usual[MIDDLE_RAY].sum()))
         J = np.concatenate(
             [(np.eye(N_BONES) - 1 / N_BONES) / _PROPORTIONS, ray[None] / self._size_doubt]
         )
         r = np.append((logs - logs.mean()) / _PROPORTIONS, size / self._size_doubt)
         return J.T @ J, -J.T @ r, r
 
-    def _part(self, shape: Shape, x: np.ndarray) -> tuple[np.ndarray, ...]:
-        """One hand's share of the normal equations: joints, shared, and between them."""
-        sight, n = self._sight(shape), self._n_poses + N_BONES
-        H_xs, H_ss, own = np.zeros((63, n)), np.zeros((n, n)), np.zeros((N_JOINTS, 3, 3))
-        g_x, g_s = np.zeros(63), np.zeros(n)
-        seen = sight.in_cameras(x)
-        for row, camera in enumerate(self._camera[c] for c in shape.cameras.tolist()):
-            X = seen[row]
-            z = np.maximum(X[:, 2], 20.0)
-            rays = X[:, :2] / z[:, None]
-            r = (rays - sight.rays[row]) / sight.sigma[row][:, None]
-            size = np.linalg.norm(r, axis=1)
-            weight = np.sqrt(np.where(size < _HUBER, 1.0, _HUBER / np.maximum(size, 1e-9)))
-            J_c = np.zeros((N_JOINTS, 2, 3))
-            J_c[:, 0, 0] = J_c[:, 1, 1] = 1
-            J_c[:, :, 2] = -rays
-            J_c *= (weight / (z * sight.sigma[row]))[:, None, None]
-            r = r * weight[:, None]
-            J_x = J_c @ sight.R[row]
-            own += np.swapaxes(J_x, 1, 2) @ J_x
-            g_x -= (np.swapaxes(J_x, 1, 2) @ r[..., None]).ravel()
-            if camera:
-                turned = np.stack([-_cross(point) for point in X])
-                J_p = np.concatenate([J_c @ turned, J_c], axis=2)  # (21, 2, 6)
-                block = slice(6 * (camera - 1), 6 * camera)
-                H_xs[:, block] += (np.swapaxes(J_x, 1, 2) @ J_p).reshape(63, 6)
-                H_ss[block, block] += np.einsum("jri,jrk->ik", J_p, J_p)
-                g_s[block] -= np.einsum("jri,jr->i", J_p, r)
-        bone = x[BONES[:, 1]] - x[BONES[:, 0]]
-        length = np.maximum(np.linalg.norm(bone, axis=1), 1e-6)
-        along = bone / (length**2 * self._bone)[:, None]
-        J_b = np.zeros((N_BONES, N_JOINTS, 3))
-        J_b[np.arange(N_BONES), BONES[:, 1]] = along
-        J_b[np.arange(N_BONES), BONES[:, 0]] -= along
-        J_bx = J_b.reshape(N_BONES, 63)
-        J_l = np.diag(-1 / self._bone)
-        r_b = np.log(length / self.lengths) / self._bone
-        bones = slice(self._n_poses, n)
-        H_xx = J_bx.T @ J_bx
+    def _part(self, group: _Group, H: np.ndarray, g: np.ndarray) -> _Part:
+        """A group's share of the normal equations; what is shared is added to ``H`` and ``g``."""
+        n, count = len(g), len(group.joints)
+        seen = self._seen(group)
+        z = np.maximum(seen[..., 2], _NEAREST_MM)
+        rays = seen[..., :2] / z[..., None]
+        r = (rays - group.rays) / group.sigma[..., None]
+        size = np.linalg.norm(r, axis=-1)
+        weight = np.sqrt(np.where(size < _HUBER, 1.0, _HUBER / np.maximum(size, 1e-9)))
+        r = r * weight[..., None]
+        J_c = np.zeros((*rays.shape, 3))  # (S, C, 21, 2, 3)
+        J_c[..., 0, 0] = J_c[..., 1, 1] = 1
+        J_c[..., 2] = -rays
+        J_c *= (weight / (z * group.sigma))[..., None, None]
+        R = np.stack([self.poses[row].rotation for row in group.rows])
+        J_x = J_c @ R[:, None]
+        own = (np.swapaxes(J_x, -1, -2) @ J_x).sum(axis=1)  # (S, 21, 3, 3)
+        g_x = -(np.swapaxes(J_x, -1, -2) @ r[..., None])[..., 0].sum(axis=1).reshape(count, 63)
+        H_xs = np.zeros((count, 63, n))
+        for at, row in enumerate(group.rows.tolist()):
+            if not row:
+                continue
+            J_p = np.concatenate([-J_c[:, at] @ crosses(seen[:, at]), J_c[:, at]], axis=-1)
+            block = slice(6 * (row - 1), 6 * row)
+            between = np.swapaxes(J_x[:, at], -1, -2) @ J_p  # (S, 21, 3, 6)
+            H_xs[:, :, block] += between.reshape(count, 63, 6)
+            flat = J_p.reshape(-1, 6)
+            H[block, block] += flat.T @ flat
+            g[block] -= flat.T @ r[:, at].ravel()
+        bone = _bones(group.joints)
+        length = np.maximum(np.linalg.norm(bone, axis=-1), 1e-6)  # (S, 20)
+        along = bone / (length**2 * self._bone)[..., None]
+        of_ends = np.zeros((count, N_BONES, N_JOINTS, 3))
+        of_ends[:, np.arange(N_BONES), BONES[:, 1]] = along
+        of_ends[:, np.arange(N_BONES), BONES[:, 0]] -= along
+        J_b = of_ends.reshape(count, N_BONES, 63)
+        off = np.log(length / self.lengths) / self._bone
+        H_xx = np.swapaxes(J_b, 1, 2) @ J_b
         of_joints = np.arange(N_JOINTS)
-        H_xx.reshape(N_JOINTS, 3, N_JOINTS, 3)[of_joints, :, of_joints, :] += own
-        H_xs[:, bones] += J_bx.T @ J_l
-        H_ss[bones, bones] += J_l.T @ J_l
-        g_x -= J_bx.T @ r_b
-        g_s[bones] -= J_l.T @ r_b
-        return H_xx, H_xs, H_ss, g_x, g_s
+        H_xx.reshape(count, N_JOINTS, 3, N_JOINTS, 3)[:, of_joints, :, of_joints, :] += np.moveaxis(
+            own, 1, 0
+        )
+        bones = slice(self._n_poses, n)
+        H_xs[:, :, bones] -= np.swapaxes(J_b, 1, 2) / self._bone
+        H[bones, bones] += count * np.diag(self._bone**-2)
+        g[bones] += (off / self._bone).sum(axis=0)
+        g_x -= (np.swapaxes(J_b, 1, 2) @ off[..., None])[..., 0]
+        return H_xx, H_xs, g_x
 
     def _reduced(
-        self, parts: Sequence[tuple[np.ndarray, ...]], damping: float, known_size: bool = False
-    ) -> tuple[np.ndarray, np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
-        """The normal equations of poses and bones alone, and what gives each hand back."""
+        self, damping: float, known_size: bool = False
+    ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+        """The normal equations of poses and bones alone, and (S, 63, n + 1) what gives hands back.
+
+        The last column is each hand's own step, the others what it gives way to the shared ones.
+        """
         n = self._n_poses + N_BONES
-        S, g, back = np.zeros((n, n)), np.zeros(n), []
-        for H_xx, H_xs, H_ss, g_x, g_s in parts:
-            lifted = H_xx + np.diag(damping * np.diag(H_xx) + 1e-9)
-            solved = np.linalg.solve(lifted, np.concatenate([H_xs, g_x[:, None]], axis=1))
-            S += H_ss - H_xs.T @ solved[:, :-1]
-            g += g_s - H_xs.T @ solved[:, -1]
-            back.append((solved[:, :-1], solved[:, -1]))
+        H, g = np.zeros((n, n)), np.zeros(n)
+        parts = [self._part(group, H, g) for group in self._groups]
+        S, back = H.copy(), []
+        for H_xx, H_xs, g_x in parts:
+            lift = damping * np.diagonal(H_xx, axis1=1, axis2=2) + 1e-9
+            lifted = H_xx + lift[:, :, None] * np.eye(63)
+            solved = np.linalg.solve(lifted, np.concatenate([H_xs, g_x[..., None]], axis=2))
+            flat = H_xs.reshape(-1, n).T
+            S -= flat @ solved[:, :, :-1].reshape(-1, n)
+            g -= flat @ solved[:, :, -1].ravel()
+            back.append(solved)
         bones = slice(self._n_poses, n)
-        H, b, _ = self._prior(self.lengths)
-        S[bones, bones] += H + (1e4 * np.eye(N_BONES) if known_size else 0)
-        g[bones] += b
+        prior, slope, _ = self._prior()
+        S[bones, bones] += prior + (1e4 * np.eye(N_BONES) if known_size else 0)
+        g[bones] += slope
         S += np.diag(damping * np.diag(S) + 1e-9)
         return S, g, back
 
-    def _moved(
-        self, parts: Sequence[tuple[np.ndarray, ...]], damping: float
-    ) -> tuple[list[RigidTransform], np.ndarray, list[np.ndarray]]:
-        """Where one step leads."""
-        S, g, back = self._reduced(parts, damping)
+    def _move(self, damping: float) -> None:
+        """Take one step."""
+        S, g, back = self._reduced(damping)
         step = np.linalg.solve(S, g)
         poses = [self.poses[0]]
         for v in range(1, len(self.poses)):
             turn, shift = step[6 * (v - 1) : 6 * v - 3], step[6 * v - 3 : 6 * v]
             T = RigidTransform(cv2.Rodrigues(turn.reshape(3, 1))[0], shift)
             poses.append(T @ self.poses[v])
-        lengths = self.lengths * np.exp(np.clip(step[self._n_poses :], -0.2, 0.2))
-        joints = [
-            x + (own - pull @ step).reshape(N_JOINTS, 3)
-            for x, (pull, own) in zip(self._joints, back, strict=True)
-        ]
-        return poses, lengths, joints
+        self.poses = poses
+        self.lengths = self.lengths * np.exp(np.clip(step[self._n_poses :], -0.2, 0.2))
+        for group, solved in zip(self._groups, back, strict=True):
+            own = solved[:, :, -1] - solved[:, :, :-1] @ step
+            group.joints = group.joints + own.reshape(-1, N_JOINTS, 3)
 
 
-def _cross(v: np.ndarray) -> np.ndarray:
-    """(3, 3) so that ``_cross(v) @ w`` is v × w."""
-    x, y, z = v
-    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+def _met(sight: Sight) -> np.ndarray:
+    """(S, 21, 3) where the rays of hands meet, as they stand side by side in a ``Sight``."""
+    return meet(replace(sight, R=sight.R[:, None], t_mm=sight.t_mm[:, None])).mm
+
+
+def _bones(joints: np.ndarray) -> np.ndarray:
+    """(..., 20, 3) of joints (..., 21, 3)."""
+    return joints[..., BONES[:, 1], :] - joints[..., BONES[:, 0], :]
+
+
+def crosses(points: np.ndarray) -> np.ndarray:
+    """(..., 3, 3) so that each times w is the cross product of a point (..., 3) with w."""
+    x, y, z = np.moveaxis(points, -1, 0)
+    o = np.zeros_like(x)
+    rows = [o, -z, y, z, o, -x, -y, x, o]
+    return np.stack(rows, axis=-1).reshape(*points.shape, 3)

@@ -10,6 +10,9 @@ from knuckle.track.skeleton import MEAN_LENGTHS_MM
 #: A bone counts in a look if its ends are sure within this, mm, and its rays agree within so many
 #: expected errors.
 _SURE_MM, _MOST_STRAIN = 8.0, 2.5
+#: Both ends of a bone err mostly together: so much of their variance is each one's own. On a
+#: synthetic capture, bones shook across by half of what independent ends would.
+_OWN_SHARE = 0.3
 #: The mean hand's proportions are as sure as so many looks: looks at one pose err alike.
 _PRIOR_LOOKS = 30.0
 #: Lengths are locked when every bone was seen so often.
@@ -62,7 +65,7 @@ class RigBones:
         along = bone / np.sqrt(np.maximum(square, 1e-9))[:, None]
         both = covariance[child] + covariance[parent]
         across = np.trace(both, axis1=-2, axis2=-1) - np.einsum("bi,bij,bj->b", along, both, along)
-        square = np.where(good[child] & good[parent], square - across, np.nan)
+        square = np.where(good[child] & good[parent], square - _OWN_SHARE * across, np.nan)
         if np.isfinite(square).sum() < N_BONES / 2:
             return
         self._squares.append(square)

@@ -20,14 +20,14 @@ from knuckle.camera import Camera, RigidTransform
 from knuckle.hand import BONES, MIDDLE_RAY, N_JOINTS, SIDES
 from knuckle.results import TrackedHand
 from knuckle.track.skeleton import MEAN_LENGTHS_MM
+from knuckle.views import matching
 from knuckle.views.adjustment import SIZE_DOUBT, Adjustment, Shape
 from knuckle.views.looks import Looks
-from knuckle.views.matching import group
 from knuckle.views.rig import Rig, RigCamera
 from knuckle.views.triangulation import Sight, meet
 
 #: So many looks at hands are enough, spread over the recording; and so few are too few.
-MOST_SHAPES, LEAST_SHAPES = 100, 12
+MOST_SHAPES, LEAST_SHAPES = 300, 12
 #: A pair of cameras needs so many hands in common to be joined.
 _LEAST_SHARED = 8
 #: Wrist to middle fingertip of the mean adult.
@@ -168,7 +168,7 @@ def _by_place(rig: Rig, looks: Looks) -> list[Shape]:
     """Hands whose rays meet."""
     return [
         Shape(looks, tuple(sorted(members, key=lambda i: int(looks.camera[i]))))
-        for members in group(rig, looks, {})
+        for members in matching.group(rig, looks, {})
         if len(members) >= 2
     ]
 

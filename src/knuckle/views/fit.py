@@ -21,6 +21,8 @@ from knuckle.views.rig import Rig, RigCamera
 from knuckle.views.triangulation import Sight
 
 _STEPS = 5
+#: What moves no joint by more is as good as there, mm.
+_STILL_MM = 0.1
 #: Bones that are known hold within so many mm, bones of a hand that is new within this share.
 _BONE_MM, _NEW_BONE = 0.7, 0.10
 #: What a single camera says of a joint's depth from the rest of its hand is off by a part that is
@@ -92,6 +94,8 @@ def fit(
         H, g = _bone_part(x, lengths_mm, bone_sigma)
         step = np.linalg.solve(N + H + _INERTIA * np.eye(len(N)), c + g)
         x = x + step.reshape(N_JOINTS, 3)
+        if np.abs(step).max() < _STILL_MM:
+            break
     N, _ = _information(loose, used, x)
     H, _ = _bone_part(x, lengths_mm, bone_sigma)
     covariance = np.linalg.inv(N + A.T @ A + H + _INERTIA * np.eye(len(N)))

@@ -1,14 +1,17 @@
-"""Calibrating a rig from video files: each is tracked once, then all are laid side by side."""
+"""Calibrating a rig from video files, by the hands or by a board that is carried in them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.results import TrackedHand
+from knuckle.video import open_sources
+from knuckle.views.boards import BoardCalibration, Charuco, calibrate_rig_by_board
 from knuckle.views.calibrate import RigCalibration, calibrate_rig
 from knuckle.views.sync import Followed, follow, offsets
 
@@ -55,6 +58,54 @@ def calibrate_from_videos(
         side_by_side(seen, clocks),
         hand_length_mm=hand_length_mm,
     )
+    return found, clocks
+
+
+def calibrate_from_boards(
+    sources: Sequence[str],
+    lenses: Sequence[Camera | None],
+    board: Charuco,
+    *,
+    together: bool = False,
+    max_hands: int = 2,
+    weights_dir: Path | None = None,
+) -> tuple[BoardCalibration, list[float]]:
+    """Find where the cameras of several videos stand from a board that is carried before them.
+
+    Args:
+        sources: a video of each camera.
+        lenses: of each.
+        board: the printed board.
+        together: the videos began at the same instant; otherwise the hands that carry it tell.
+        max_hands: at most so many hands in each, for that.
+        weights_dir: folder with other networks than those in the package, for that.
+
+    Returns:
+        The calibration, and the clocks of the videos at one instant, s.
+
+    Raises:
+        SourceError: a video cannot be read.
+        ValueError: a lens is not known, or too few cameras see the board at a time.
+    """
+    known = [lens for lens in lenses if lens is not None]
+    if len(known) < len(sources):
+        raise ValueError(
+            "a board is as good as the lenses that see it: give --intrinsics, as knuckle camera "
+            "calibrate writes them"
+        )
+    clocks = [0.0] * len(sources)
+    if not together:
+        seen = [
+            follow(source, lens, max_hands=max_hands, first_s=_FIRST_S, weights_dir=weights_dir)
+            for source, lens in zip(sources, lenses, strict=True)
+        ]
+        clocks = offsets([each.motion for each in seen])
+    with open_sources(sources, offsets_s=clocks) as opened:
+        sizes = [source.size for source in opened.sources]
+        rate = opened.info.fps or 30.0
+        found = calibrate_rig_by_board(
+            _names(sources), known, sizes, board, islice(opened, round(_FIRST_S * rate))
+        )
     return found, clocks
 
 

@@ -1,0 +1,189 @@
+"""Hands that several calibrated cameras see at a time, as a finished keypoint network sees them.
+
+What the Epipolar Transformer learns from. The keypoint network stays as it is: it is asked once
+about every crop of a capture, and only what it says, and its finest level, is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from knuckle.crop import Crop, CropView
+from knuckle.data.interhand26m import InterHand26M, Selection
+from knuckle.hand import N_JOINTS
+from knuckle.models.keypoints import KeypointNetwork
+from knuckle.sample import HandLabel
+
+#: Crops are as a tracker gives them: off by so much.
+_JITTER = {"shift": 0.05, "log_scale": 0.1, "angle": 0.2}
+#: A hand of which fewer joints are in the picture is not looked at.
+_LEAST_JOINTS = 15
+_AT_ONCE = 32
+
+
+@dataclass(frozen=True, eq=False)
+class HandViews:
+    """L looks of a keypoint network at hands.
+
+    Attributes:
+        hand: (L,) looks of one number are at one hand at one instant.
+        view: (L,) number of the camera in its rig.
+        level: (L, C, M, M) float16, the finest level.
+        keypoints_px: (L, 21, 2) crop px, as the look alone says.
+        sigma_px: (L, 21) likewise.
+        features: (L, 21, F) float16, likewise.
+        points_px: (L, 21, 2) crop px, true.
+        valid, seen: (L, 21) bool; what is not valid is not in the picture.
+        camera_from_crop: (L, 3, 3), see ``CropView``.
+        R: (L, 3, 3) of the camera from the world.
+        t_mm: (L, 3).
+        joints_mm: (L, 21, 3) true, in the world.
+        known: (L, 21) bool, where these are known: some view has the joint in its picture.
+    """
+
+    hand: np.ndarray
+    view: np.ndarray
+    level: np.ndarray
+    keypoints_px: np.ndarray
+    sigma_px: np.ndarray
+    features: np.ndarray
+    points_px: np.ndarray
+    valid: np.ndarray
+    seen: np.ndarray
+    camera_from_crop: np.ndarray
+    R: np.ndarray
+    t_mm: np.ndarray
+    joints_mm: np.ndarray
+    known: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.hand)
+
+    @classmethod
+    def gather(
+        cls, root: Path, split: str, network: KeypointNetwork, *, seed: int = 0
+    ) -> HandViews:
+        """Ask a finished network about all hands of a capture.
+
+        Args:
+            root: a capture in InterHand2.6M's format.
+            split: which part of it.
+            network: the keypoint network.
+            seed: of the crops' jitter.
+        """
+        dataset = InterHand26M(root, split, Selection.official())
+        size = network.settings.input_size
+        parts = [_asked(network, batch) for batch in _batches(dataset, size, seed)]
+        return cls._appended(parts)._completed()
+
+    @classmethod
+    def joined(cls, captures: list[HandViews]) -> HandViews:
+        """All looks of several captures, whose hands are different ones."""
+        parts, count = [], 0
+        for each in captures:
+            numbers = np.unique(each.hand, return_inverse=True)[1]
+            parts.append(replace(each, hand=numbers + count))
+            count += int(numbers.max(initial=-1)) + 1
+        return cls._appended(parts)
+
+    @classmethod
+    def _appended(cls, parts: list[HandViews]) -> HandViews:
+        return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
+
+    def take(self, looks: np.ndarray) -> HandViews:
+        """Some of the looks."""
+        return HandViews(*(getattr(self, f.name)[looks] for f in fields(self)))
+
+    def _completed(self) -> HandViews:
+        """With the joints that a view has outside of its picture from another view."""
+        joints, known = self.joints_mm.copy(), self.known.copy()
+        for looks in self.looks_of_hands(1):
+            first = known[looks].argmax(axis=0)  # of each joint, a look that has it
+            joints[looks] = self.joints_mm[looks[first], np.arange(N_JOINTS)]
+            known[looks] = self.known[looks].any(axis=0)
+        return replace(self, joints_mm=joints, known=known)
+
+    def looks_of_hands(self, least: int = 2) -> list[np.ndarray]:
+        """The looks at each hand that ``least`` cameras or more see, in the order of the views."""
+        order = np.lexsort((self.view, self.hand))
+        groups = np.split(order, np.flatnonzero(np.diff(self.hand[order])) + 1)
+        return [looks for looks in groups if len(looks) >= least]
+
+
+@dataclass(frozen=True, eq=False)
+class _Cut:
+    """A look before the network was asked."""
+
+    hand: int
+    view: int
+    pixels: np.ndarray
+    crop: Crop
+    label: HandLabel
+    camera_from_crop: np.ndarray
+    R: np.ndarray
+    t_mm: np.ndarray
+    joints_mm: np.ndarray
+
+
+def _batches(dataset: InterHand26M, size: int, seed: int) -> Iterator[list[_Cut]]:
+    rng = np.random.default_rng(seed)
+    steps = dataset.groups().step
+    names: dict[str, int] = {}
+    batch: list[_Cut] = []
+    for index in range(len(dataset)):
+        record, T, image = dataset.record(index), dataset.pose(index), None
+        assert record.camera is not None and record.video is not None
+        view = names.setdefault(record.video[0].rsplit("/", 1)[1], len(names))
+        for label in record.hands:
+            if label.joints_mm is None or label.valid.sum() < _LEAST_JOINTS:
+                continue
+            image = dataset.image(index) if image is None else image
+            crop = Crop.from_joints(label.joints_px, label.side, out_size=size)
+            crop = crop.jittered(rng, **_JITTER)
+            batch.append(
+                _Cut(
+                    hand=2 * int(steps[index]) + (label.side == "left"),
+                    view=view,
+                    pixels=crop.cut(image),
+                    crop=crop,
+                    label=label,
+                    camera_from_crop=CropView.of(crop, record.camera).camera_from_crop,
+                    R=T.rotation,
+                    t_mm=T.translation_mm,
+                    joints_mm=T.inverse()(label.joints_mm),
+                )
+            )
+            if len(batch) == _AT_ONCE:
+                yield batch
+                batch = []
+    if batch:
+        yield batch
+
+
+@torch.no_grad()
+def _asked(network: KeypointNetwork, cuts: list[_Cut]) -> HandViews:
+    levels = network.levels(torch.from_numpy(np.stack([cut.pixels for cut in cuts])))
+    out = network.read(*levels)
+    everything = np.ones(N_JOINTS, bool)
+    seen = [everything if c.label.visible is None else c.label.visible for c in cuts]
+    return HandViews(
+        hand=np.array([cut.hand for cut in cuts]),
+        view=np.array([cut.view for cut in cuts]),
+        level=levels[0].half().numpy(),
+        keypoints_px=out.keypoints_px.numpy(),
+        sigma_px=out.log_sigma_px.exp().numpy(),
+        features=out.features.half().numpy(),
+        points_px=np.stack([c.crop.to_crop(c.label.joints_px) for c in cuts]),
+        valid=np.stack([cut.label.valid for cut in cuts]),
+        seen=np.stack(seen),
+        camera_from_crop=np.stack([cut.camera_from_crop for cut in cuts]),
+        R=np.stack([cut.R for cut in cuts]),
+        t_mm=np.stack([cut.t_mm for cut in cuts]),
+        joints_mm=np.stack([cut.joints_mm for cut in cuts]),
+        known=np.stack([cut.label.valid for cut in cuts]),
+    )

@@ -1,0 +1,295 @@
+"""The Epipolar Transformer on what a finished keypoint network says about calibrated views."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+
+from knuckle.codec import HeatmapCodec
+from knuckle.crop import MARGIN
+from knuckle.errors import InputError
+from knuckle.modelcard import ModelCard
+from knuckle.models import efficientnet_lite as lite
+from knuckle.models.epipolar import EpipolarSettings, pair_geometry
+from knuckle.models.keypoints import KeypointNetwork, KeypointSettings
+from knuckle.models.several_views import Fusion, Glance, Lines, SeveralViews, ViewsOutput
+from knuckle.train.exportable import Exportable
+from knuckle.train.hand_views import HandViews
+from knuckle.train.kind import Kind
+from knuckle.train.losses import weighted_mean
+from knuckle.train.modules import Batch, TrainedModule
+from knuckle.train.recipe import Recipe
+from knuckle.train.weights import part_of, weights_named
+
+#: How far the hand's distance is off when the views look at each other (standard deviation, mm).
+_DEPTH_OFF_MM = 25.0
+#: Views that look at each other while training, as in the paper; afterwards any number.
+_VIEWS = 2
+#: Hands that validation looks at.
+_HELD_OUT = 96
+
+
+@dataclass(frozen=True)
+class EpipolarLosses:
+    """How much each term of the loss counts.
+
+    Attributes:
+        point: the keypoints.
+        map: the probability maps that they are the means of.
+        spread: how sure it is of each keypoint.
+    """
+
+    point: float = 0.25
+    map: float = 0.25
+    spread: float = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpipolarRecipe(Recipe):
+    """A run that trains the Epipolar Transformer on synthetic captures.
+
+    Attributes:
+        epipolar, keypoints: the sizes of the stage, and of the keypoint network that it sees with.
+        losses: what its terms count.
+        start_keypoints: the keypoint network that it sees with and leaves as it is: a checkpoint,
+            or ``knuckle`` for the shipped one.
+    """
+
+    kind: str = "epipolar"
+    epipolar: EpipolarSettings = field(default_factory=EpipolarSettings)
+    keypoints: KeypointSettings = field(default_factory=KeypointSettings)
+    losses: EpipolarLosses = field(default_factory=EpipolarLosses)
+    start_keypoints: str = ""
+
+
+def batch_of(views: HandViews, looks: np.ndarray, codec: HeatmapCodec, off_mm: np.ndarray) -> Batch:
+    """N hands in V views each as a batch.
+
+    Args:
+        views: all looks.
+        looks: (N, V) which of them.
+        codec: of the maps.
+        off_mm: (N, V) how far the hands' distances are off as they are given.
+    """
+    n, v = looks.shape
+    some = views.take(looks.ravel())
+    source = np.array([[k for k in range(v) if k != i] for i in range(v)])
+    source = np.broadcast_to(source, (n, v, v - 1))
+    crop_from_cells = np.diag([codec.stride, codec.stride, 1.0])
+    crop_from_cells[:2, 2] = codec.cell_centres_px[0]
+    R, t = some.R.reshape(n, v, 3, 3), some.t_mm.reshape(n, v, 3)
+    rays_from_cells = some.camera_from_crop.reshape(n, v, 3, 3) @ crop_from_cells
+    turn, shift = pair_geometry(rays_from_cells, R, t, source)
+    middle = np.average(some.joints_mm, axis=1, weights=_thrice(some.known)).reshape(n, v, 3)
+    depth = (R @ middle[..., None])[..., 2, 0] + t[..., 2] + off_mm
+
+    def tensor(values: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+
+    return {
+        "level": tensor(some.level).unflatten(0, (n, v)),
+        "log_sigma_px": tensor(np.log(some.sigma_px)).unflatten(0, (n, v)),
+        "source": torch.from_numpy(source.copy()),
+        "turn": tensor(turn),
+        "shift": tensor(shift),
+        "depth": tensor(depth),
+        "there": torch.ones(n, v, v - 1),
+        "points_px": tensor(some.points_px).unflatten(0, (n, v)),
+        "point_weight": tensor(some.valid).unflatten(0, (n, v)),
+        "seen": tensor(some.seen).unflatten(0, (n, v)),
+    }
+
+
+def _thrice(known: np.ndarray) -> np.ndarray:
+    """(L, 21) -> (L, 21, 3)."""
+    return np.repeat(known[..., None], 3, axis=-1)
+
+
+def unit_of(views: HandViews) -> Tensor:
+    """(C,) how much each channel of the finest level varies: one unit of it."""
+    some = views.level[:: max(len(views) // 200, 1)].astype(np.float32)
+    return torch.from_numpy(some.std(axis=(0, 2, 3)) + 1e-3)
+
+
+def said(fusion: Fusion, batch: Batch) -> ViewsOutput:
+    """What the stage says about a batch."""
+    lines = Lines(*(batch[name] for name in Lines._fields))
+    return fusion(Glance(batch["level"], batch["log_sigma_px"]), lines)
+
+
+def fusion_losses(
+    out: ViewsOutput, batch: Batch, codec: HeatmapCodec, share: EpipolarLosses
+) -> dict[str, Tensor]:
+    """The terms of the keypoint network that concern its maps."""
+    points, weight = batch["points_px"], batch["point_weight"]
+    error = (out.keypoints_px - points).abs()
+    cells = torch.as_tensor(codec.cell_centres_px, dtype=points.dtype)
+    gap = points[..., None] - cells
+    line = (-0.5 * (gap / codec.sigma_px).square()).softmax(dim=-1)  # (N, V, 21, 2, M)
+    target = line[..., 1, :, None] * line[..., 0, None, :]
+    cross = -(target * out.log_maps).sum(dim=(-2, -1))
+    inside = ((points > -0.5) & (points < codec.input_size - 0.5)).all(dim=-1).float()
+    spread = (error.detach() / out.log_sigma_px.exp()[..., None]).mean(-1) + out.log_sigma_px
+    return {
+        "point": share.point * weighted_mean(error.mean(-1).clamp(max=40.0), weight),
+        "map": share.map * weighted_mean(cross, weight * inside),
+        "spread": share.spread * weighted_mean(spread, weight),
+    }
+
+
+class EpipolarModule(TrainedModule):
+    """The fusion alone: the keypoint network stays as it is, and is asked before."""
+
+    recipe: EpipolarRecipe
+
+    def __init__(self, recipe: EpipolarRecipe) -> None:
+        super().__init__(recipe)
+        self.epipolar = SeveralViews(recipe.epipolar, recipe.keypoints)
+        self.epipolar.start_from(_finished(recipe))
+        self.codec = recipe.keypoints.codec
+
+    def begin(self) -> None:
+        """Read the maps as the keypoint network does, in units of its features."""
+        unit = unit_of(_asked(self.recipe, "train"))
+        self.epipolar.fusion.start_from(self.epipolar.keypoints, unit)
+
+    def train(self, mode: bool = True) -> EpipolarModule:
+        """The keypoint network is never in training."""
+        super().train(mode)
+        self.epipolar.keypoints.eval()
+        return self
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """2D terms of all views."""
+        out = said(self.epipolar.fusion, batch)
+        return fusion_losses(out, batch, self.codec, self.recipe.losses)
+
+    def scores(self, batch: Batch) -> dict[str, Tensor]:
+        """Error in crop px of all joints, and of those that a view does not see."""
+        out = said(self.epipolar.fusion, batch)
+        error = (out.keypoints_px - batch["points_px"]).norm(dim=-1)
+        weight = batch["point_weight"]
+        return {
+            "px": weighted_mean(error, weight),
+            "hidden_px": weighted_mean(error, weight * (1 - batch["seen"])),
+        }
+
+
+def _finished(recipe: EpipolarRecipe) -> dict[str, Tensor]:
+    """Weights of the keypoint network that a recipe starts from.
+
+    Raises:
+        ValueError: the recipe names none.
+    """
+    if not recipe.start_keypoints:
+        raise InputError(
+            f"recipe {recipe.name!r}: the views are seen by a keypoint network that is finished: "
+            'name it as start_keypoints, "knuckle" for the shipped one'
+        )
+    return part_of(weights_named(recipe.start_keypoints, "keypoints"), "keypoints")
+
+
+@dataclass(frozen=True, eq=False)
+class _Stock(IterableDataset):
+    """Batches without end: some hands, each in two of the views that see it."""
+
+    views: HandViews
+    codec: HeatmapCodec
+    batch: int
+    seed: int
+
+    def __iter__(self) -> Iterator[Batch]:
+        rng = np.random.default_rng(self.seed)
+        of_hands = self.views.looks_of_hands(_VIEWS)
+        while True:
+            hands = rng.choice(len(of_hands), self.batch)
+            looks = np.array([rng.choice(of_hands[i], _VIEWS, replace=False) for i in hands])
+            yield batch_of(self.views, looks, self.codec, rng.normal(0, _DEPTH_OFF_MM, looks.shape))
+
+
+@lru_cache(maxsize=2)  # both splits: asking about all crops takes minutes
+def _asked(recipe: EpipolarRecipe, split: str) -> HandViews:
+    """What the keypoint network says of a part of the recipe's captures.
+
+    Raises:
+        ValueError: the recipe names no capture.
+    """
+    captures = [Path(source.capture) for source in recipe.sources if source.capture]
+    if not captures:
+        raise InputError("epipolar learns from synthetic captures: sources with capture = FOLDER")
+    network = KeypointNetwork(recipe.keypoints)
+    network.load_state_dict(_finished(recipe))
+    network.eval()
+    return HandViews.joined(
+        [HandViews.gather(root, split, network, seed=recipe.seed) for root in captures]
+    )
+
+
+def _training(recipe: EpipolarRecipe) -> DataLoader:
+    """Batches of the recipe's captures, without end."""
+    views = _asked(recipe, "train")
+    stock = _Stock(views, recipe.keypoints.codec, recipe.optimiser.batch, recipe.seed)
+    return DataLoader(stock, batch_size=None)
+
+
+def _validation(recipe: EpipolarRecipe) -> dict[str, DataLoader]:
+    """People and rigs that are held back."""
+    batches = held_out(_asked(recipe, "val"), recipe.keypoints.codec)
+    return {"views": DataLoader(batches, batch_size=None)}  # type: ignore[arg-type]
+
+
+def held_out(views: HandViews, codec: HeatmapCodec, batch: int = 16) -> list[Batch]:
+    """Batches of the first hands, each in its first and its last view."""
+    looks = np.array([each[[0, -1]] for each in views.looks_of_hands(_VIEWS)[:_HELD_OUT]])
+    return [
+        batch_of(views, part, codec, np.zeros(part.shape))
+        for part in np.split(looks, range(batch, len(looks), batch))
+    ]
+
+
+def answer(network: SeveralViews, crop: Tensor, **lines: Tensor) -> dict[str, Tensor]:
+    """What ``stages.several_views`` asks."""
+    out = network(crop, Lines(**lines))
+    return {"keypoints_px": out.keypoints_px, "sigma_px": out.log_sigma_px.exp()}
+
+
+def exported(recipe: EpipolarRecipe) -> Exportable:
+    """The keypoint network of a recipe and what lets its views look at each other."""
+    settings = recipe.keypoints
+    size, shape = settings.input_size, lite.ARCHITECTURES[settings.backbone]
+    card = ModelCard(
+        "epipolar",
+        recipe.version,
+        size,
+        shape.mean,
+        shape.std,
+        units="px",
+        recipe=recipe.name,
+        extra={"margin": MARGIN, "stride": settings.codec.stride},
+    )
+    # Three views about a hand, each of which looks at the two others.
+    inputs = {
+        "crop": torch.randint(0, 256, (1, 3, size, size, 3), dtype=torch.uint8),
+        "source": torch.tensor([[[1, 2], [0, 2], [0, 1]]]),
+        "turn": torch.eye(3) + 0.02 * torch.randn(1, 3, 2, 3, 3),
+        "shift": 10 * torch.randn(1, 3, 2, 3),
+        "depth": torch.full((1, 3), 600.0),
+        "there": torch.ones(1, 3, 2),
+    }
+    return Exportable(card, SeveralViews(recipe.epipolar, settings), answer, inputs)
+
+
+KIND = Kind(
+    recipe=EpipolarRecipe,
+    module=EpipolarModule,
+    training=_training,
+    validation=_validation,
+    networks={"epipolar": exported},
+)

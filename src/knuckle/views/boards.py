@@ -1,0 +1,234 @@
+"""Where cameras stand, from a ChArUco board that is carried before them.
+
+The printed board has true lengths, and every corner is known by its number: what two cameras see of
+it at a time says where one is from the other. First each look by itself, then all looks at once, by
+least squares over the cameras' poses and the board's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+
+import cv2
+import numpy as np
+
+from knuckle.camera import Camera, RigidTransform
+from knuckle.results import Frame
+from knuckle.views.board_adjustment import BoardAdjustment, Look
+from knuckle.views.rig import Rig, RigCamera
+
+#: Fewer corners do not fix a pose.
+_LEAST_CORNERS = 6
+#: A pair of cameras needs so many looks at a time to be joined.
+_LEAST_SHARED = 3
+#: So many looks are enough, spread over the recording.
+_MOST_LOOKS = 120
+
+
+@dataclass(frozen=True)
+class Charuco:
+    """A printed board.
+
+    Attributes:
+        columns, rows: squares.
+        square_mm: side of a square.
+        marker_mm: side of a marker within.
+        dictionary: of the markers, as OpenCV calls it, without ``DICT_``.
+    """
+
+    columns: int
+    rows: int
+    square_mm: float
+    marker_mm: float
+    dictionary: str = "4X4_50"
+
+    def __post_init__(self) -> None:
+        if min(self.columns, self.rows) < 3:
+            raise ValueError(
+                f"a ChArUco board has 3 x 3 squares or more, got {self.columns} x {self.rows}"
+            )
+        if not 0 < self.marker_mm < self.square_mm:
+            raise ValueError(
+                f"markers lie within squares: expected 0 < marker < square, got "
+                f"{self.marker_mm:g} and {self.square_mm:g} mm"
+            )
+        if not hasattr(cv2.aruco, f"DICT_{self.dictionary}"):
+            known = sorted(n[5:] for n in dir(cv2.aruco) if n.startswith("DICT_"))
+            raise ValueError(
+                f"{self.dictionary!r} is no dictionary of markers: they are {', '.join(known)}"
+            )
+
+    @cached_property
+    def _detector(self) -> cv2.aruco.CharucoDetector:
+        return cv2.aruco.CharucoDetector(self._board)
+
+    @cached_property
+    def _board(self) -> cv2.aruco.CharucoBoard:
+        dictionary = cv2.aruco.getPredefinedDictionary(
+            getattr(cv2.aruco, f"DICT_{self.dictionary}")
+        )
+        size = self.columns, self.rows
+        return cv2.aruco.CharucoBoard(size, self.square_mm, self.marker_mm, dictionary)
+
+    @cached_property
+    def points_mm(self) -> np.ndarray:
+        """(M, 3) inner corners by their numbers."""
+        return np.asarray(self._board.getChessboardCorners(), dtype=float)
+
+    def picture(self, px_per_square: int) -> np.ndarray:
+        """(H, W) uint8 to print."""
+        size = self.columns * px_per_square, self.rows * px_per_square
+        return np.asarray(self._board.generateImage(size))
+
+    def find(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """Numbers (N,) and px (N, 2) of the corners in an RGB image; None if they are too few.
+
+        A board that was printed white on black is found as well.
+        """
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        for seen in (grey, 255 - grey):
+            corners, numbers, _, _ = self._detector.detectBoard(seen)
+            if numbers is not None and len(numbers) >= _LEAST_CORNERS:
+                return np.ravel(numbers), corners.reshape(-1, 2).astype(float)
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class BoardCalibration:
+    """The outcome.
+
+    Attributes:
+        rig: the cameras; the world is the first one's frame, mm.
+        instants: at which two or more of them saw the board.
+        miss_px: median distance of a corner from its image.
+        turn_deg, shift_mm: (V,) expected errors of each camera's pose; the first has none.
+    """
+
+    rig: Rig
+    instants: int
+    miss_px: float
+    turn_deg: np.ndarray
+    shift_mm: np.ndarray
+
+    def __str__(self) -> str:
+        """Lines for people."""
+        first = self.rig.cameras[0]
+        lines = [
+            f"{len(self.rig)} cameras from the board at {self.instants} instants, corners "
+            f"{self.miss_px:.2f} px off (median); the world is the frame of {first.name}"
+        ]
+        for each, turn, shift in zip(
+            self.rig.cameras[1:], self.turn_deg[1:], self.shift_mm[1:], strict=True
+        ):
+            away = float(np.linalg.norm(each.centre_mm - first.centre_mm))
+            lines.append(f"  {each.name}: {away:.0f} mm away, ± {shift:.1f} mm and ± {turn:.2f}°")
+        return "\n".join(lines)
+
+
+def look_at(board: Charuco, camera: Camera, number: int, image: np.ndarray) -> Look | None:
+    """The board in a picture of a camera."""
+    found = board.find(image)
+    if found is None:
+        return None
+    numbers, px = found
+    points, rays = board.points_mm[numbers], camera.rays(px)
+    there = np.isfinite(rays).all(axis=1)
+    if there.sum() < _LEAST_CORNERS:
+        return None
+    points, rays = points[there], rays[there]
+    solved, turn, shift = cv2.solvePnP(
+        points, rays, np.eye(3), None, flags=cv2.SOLVEPNP_IPPE
+    )  # fmt: skip
+    if not solved:
+        return None
+    pose = RigidTransform(cv2.Rodrigues(turn)[0], np.ravel(shift))
+    return Look(number, points, rays, pose)
+
+
+def calibrate_rig_by_board(
+    names: Sequence[str],
+    cameras: Sequence[Camera],
+    sizes: Sequence[tuple[int, int]],
+    board: Charuco,
+    instants: Iterable[Sequence[Frame | None]],
+) -> BoardCalibration:
+    """Find where cameras stand.
+
+    Args:
+        names: of the V cameras.
+        cameras: their lenses.
+        sizes: (width, height) of their pictures.
+        board: what is carried.
+        instants: a frame of each camera, in their order.
+
+    Raises:
+        ValueError: too few cameras see the board at a time.
+    """
+    seen = [
+        [
+            look
+            for number, frame in enumerate(frames)
+            if frame is not None
+            and (look := look_at(board, cameras[number], number, frame.image)) is not None
+        ]
+        for frames in instants
+    ]
+    shared = [looks for looks in seen if len(looks) >= 2]
+    keep = np.unique(np.linspace(0, max(len(shared) - 1, 0), _MOST_LOOKS).round().astype(int))
+    shared = [shared[i] for i in keep] if shared else []
+    focal = np.array([np.sqrt(camera.fx * camera.fy) for camera in cameras])
+    problem = BoardAdjustment(shared, _first_poses(shared, names), focal)
+    problem.solve()
+    problem.drop_wrong()
+    problem.solve()
+    turn, shift = problem.pose_errors()
+    each = zip(names, cameras, problem.poses, sizes, strict=True)
+    return BoardCalibration(
+        rig=Rig(tuple(RigCamera(*parts) for parts in each), "the calibrated rig"),
+        instants=len(problem.shots),
+        miss_px=float(np.median(np.concatenate([r for _, _, r in problem.misses()]))),
+        turn_deg=turn,
+        shift_mm=shift,
+    )
+
+
+def _first_poses(shots: Sequence[Sequence[Look]], names: Sequence[str]) -> list[RigidTransform]:
+    """``T_camera_from_world`` of each, joined along the pairs with most looks in common."""
+    between: dict[tuple[int, int], list[RigidTransform]] = {}
+    for looks in shots:
+        for a, b in combinations(looks, 2):
+            T = b.T_camera_from_board @ a.T_camera_from_board.inverse()
+            between.setdefault((a.camera, b.camera), []).append(T)
+    poses = {0: RigidTransform(np.eye(3), np.zeros(3))}
+    while len(poses) < len(names):
+        edges = [
+            (len(of), pair) for pair, of in between.items() if len(set(pair) & set(poses)) == 1
+        ]
+        most, (i, k) = max(edges, default=(0, (0, 0)))
+        if most < _LEAST_SHARED:
+            lonely = ", ".join(name for v, name in enumerate(names) if v not in poses)
+            raise ValueError(
+                f"{lonely} and the other cameras see the board at {most} instants at a time, "
+                f"expected {_LEAST_SHARED} or more: carry it where both see all of it, check that "
+                "the board is the one described and, without --together, that hands are seen too"
+            )
+        T = _middle(between[i, k])
+        if i in poses:
+            poses[k] = T @ poses[i]
+        else:
+            poses[i] = T.inverse() @ poses[k]
+    return [poses[v] for v in range(len(names))]
+
+
+def _middle(transforms: Sequence[RigidTransform]) -> RigidTransform:
+    """The one that most of the others agree with: flat boards are seen turned the wrong way."""
+    R = np.stack([T.rotation for T in transforms])
+    t = np.stack([T.translation_mm for T in transforms])
+    apart = np.linalg.norm(R[:, None] - R[None], axis=(2, 3))
+    apart = apart + np.linalg.norm(t[:, None] - t[None], axis=2) / max(
+        float(np.median(np.linalg.norm(t, axis=1))), 1.0
+    )
+    return transforms[int(np.argmin(np.median(apart, axis=1)))]
