@@ -93,6 +93,7 @@ def write(model: Exportable, path: Path, *, half: bool = True) -> None:
     Raises:
         ValueError: it does not keep to what its stage says, or the file differs from torch.
     """
+    model.network.eval()
     if half:
         _round_to_half(model.network)
     graph, stage = _Graph(model).eval(), STAGES[model.card.kind]
