@@ -112,11 +112,12 @@ def mediapipe_answers(python: Path) -> Answering:
 
 def found_hands(picture: Picture, boxes_xyxy: np.ndarray) -> np.ndarray:
     """(N,) bool, which of a picture's hands some box meets."""
-    met = [[_overlap(own, box) >= _MEETS for box in boxes_xyxy] for own in picture.boxes_xyxy]
+    met = [[overlap(own, box) >= _MEETS for box in boxes_xyxy] for own in picture.boxes_xyxy]
     return np.array([any(row) for row in met], bool)
 
 
-def _overlap(a: np.ndarray, b: np.ndarray) -> float:
+def overlap(a: np.ndarray, b: np.ndarray) -> float:
+    """Intersection over union of two boxes."""
     inner = np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None).prod()
     return float(inner / ((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - inner))
 

@@ -64,8 +64,7 @@ export function decode(
 export function detectedOdds({ score }: DetectedHand): number {
   const surest = constant("pipeline.judge", "SUREST");
   const inside = clamp(score, 1 - surest, surest);
-  const odds = Math.log(inside / (1 - inside)) - constant("pipeline.judge", "TELLS_NOTHING");
-  return constant("pipeline.judge", "PER_DETECTED") * odds;
+  return constant("pipeline.judge", "PER_DETECTED") * Math.log(inside / (1 - inside));
 }
 
 function highestAround(

@@ -20,6 +20,7 @@ export class Look {
   readonly sigmaPx: number[];
   /** 0..1: it shows a hand, and its keypoints are to be found. */
   readonly seen: number;
+  private readonly near: number;
 
   /** `logOdds` that this is a hand, by what else is known of it. */
   constructor(
@@ -30,8 +31,9 @@ export class Look {
     const scale = crop.size / crop.outSize;
     this.pointsPx = said.points.map((p) => crop.toFrame(p));
     this.sigmaPx = said.sigma.map((s) => s * scale);
-    const near = constant("pose.keypoints", "_NEAR") * extentOf(said.points);
-    this.seen = said.presence * mean(said.sigma.map((s) => 1 - Math.exp(-near / s)));
+    const reach = constant("pose.keypoints", "_NEAR") * extentOf(said.points);
+    this.near = mean(said.sigma.map((s) => 1 - Math.exp(-reach / s)));
+    this.seen = said.presence * this.near;
   }
 
   get right(): number {
@@ -46,9 +48,10 @@ export class Look {
   /** 0..1: this is a hand, by the look and by what else is known. */
   get score(): number {
     if (this.logOdds === 0) return this.seen;
-    const surest = constant("pose.keypoints", "_SUREST");
-    const inside = clamp(this.seen, 1 - surest, surest);
-    return 1 / (1 + (1 / inside - 1) * Math.exp(-this.logOdds));
+    const of = (name: string) => constant("pose.keypoints", name);
+    const presence = of("_PER_PRESENCE") * logit(this.said.presence, of("_SUREST"));
+    const near = of("_PER_NEAR") * logit(this.near, of("_NEARLY_ALL"));
+    return 1 / (1 + Math.exp(-(of("_NAMED") + presence + near) - this.logOdds));
   }
 
   /** 0..1: it shows a hand, and as the right hand that it should be. */
@@ -140,4 +143,10 @@ function sharedPixels(a: Look, b: Look): { shared: number; own: number; other: n
 
 function maskCrop(look: Look): Crop {
   return look.crop.sampledTo(Math.round(Math.sqrt(look.said.mask.length)));
+}
+
+/** Log odds of a probability, none beyond `surest`. */
+function logit(probability: number, surest: number): number {
+  const inside = clamp(probability, 1 - surest, surest);
+  return Math.log(inside / (1 - inside));
 }

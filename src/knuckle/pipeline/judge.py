@@ -26,8 +26,8 @@ from knuckle.track.association import reach
 # --- is it a hand? -------------------------------------------------------------------------------
 
 #: What a detector's score tells beside a look from close by, as the two mostly err on other things:
-#: log odds per log odds, and those that tell nothing; no score beyond the last counts (fitted).
-PER_DETECTED, TELLS_NOTHING, SUREST = 1.3, -0.2, 0.95
+#: log odds per log odds; no score beyond the last counts (``benchmarks/hand_odds.py``).
+PER_DETECTED, SUREST = 0.81, 0.95
 #: Score below which a look shows nothing that is worth another look.
 HOPELESS = 0.1
 #: Where a hand is unlikely (where one was lost, beside one that is followed, where nothing has
@@ -96,7 +96,7 @@ def detected_odds(hands: Sequence[DetectedHand]) -> np.ndarray:
     """(N,) log odds that a detection is a hand, to be added to those of a look at it."""
     scores = np.array([hand.score for hand in hands])
     inside = np.clip(scores, 1 - SUREST, SUREST)
-    return PER_DETECTED * (np.log(inside / (1 - inside)) - TELLS_NOTHING)
+    return PER_DETECTED * np.asarray(np.log(inside / (1 - inside)))
 
 
 def least_score(settings: EstimatorSettings) -> float:

@@ -16,8 +16,12 @@ from knuckle.hand import N_JOINTS, Side, other_side
 _RIM = 0.05
 #: Two looks whose joints are so far apart, as a share of the hand, are at different hands.
 _ANOTHER = 0.15
-#: A look is not believed to be surer than this of a hand, or of its absence.
-_SUREST = 0.999
+#: A look is not believed to be surer than this of a hand, or of its absence, nor of its keypoints.
+_SUREST, _NEARLY_ALL = 0.999, 0.99
+#: Log odds that what was named from afar is a hand, by a look at it: these, and so much for each of
+#: the look's presence and of the share of keypoints found, in log odds too. From photographs with
+#: and without hands (``benchmarks/hand_odds.py``).
+_NAMED, _PER_PRESENCE, _PER_NEAR = -4.3, 0.74, 1.10
 #: A keypoint is found if it lies within this share of the hand's extent.
 _NEAR = 0.1
 
@@ -76,15 +80,20 @@ class Keypoints:
         What only looks like a hand from afar gives keypoints all over the crop, and their sigmas
         say so. Errors are Laplacian: one is below e with probability 1 - exp(-e / sigma).
         """
+        return self.presence * self._near
+
+    @cached_property
+    def _near(self) -> np.ndarray:
+        """(N,) share of the keypoints that are within ``_NEAR`` of where they should be."""
         extent = np.ptp(self.points_crop, axis=1).max(axis=-1, keepdims=True)
-        near = 1 - np.exp(-_NEAR * extent / self.sigma_crop)
-        return self.presence * near.mean(axis=-1)
+        return np.asarray((1 - np.exp(-_NEAR * extent / self.sigma_crop)).mean(axis=-1))
 
     @cached_property
     def score(self) -> np.ndarray:
         """(N,) 0..1: this is a hand, by the look and by what else is known."""
-        inside = np.clip(self.seen, 1 - _SUREST, _SUREST)
-        believed = 1 / (1 + (1 / inside - 1) * np.exp(-self.log_odds))
+        told = _NAMED + _PER_PRESENCE * _logit(self.presence, _SUREST)
+        told = told + _PER_NEAR * _logit(self._near, _NEARLY_ALL)
+        believed = 1 / (1 + np.exp(-told - self.log_odds))
         return np.where(self.log_odds == 0, self.seen, believed)
 
     @cached_property
@@ -231,3 +240,9 @@ def _clear_of_rim(looks: Keypoints, index: int) -> np.ndarray:
     points = looks.points_crop[index]
     rim = _RIM * size
     return ((points > rim) & (points < size - 1 - rim)).all(axis=-1).astype(float)
+
+
+def _logit(probability: np.ndarray, surest: float) -> np.ndarray:
+    """Log odds of probabilities, none beyond ``surest``."""
+    inside = np.clip(probability, 1 - surest, surest)
+    return np.asarray(np.log(inside / (1 - inside)))
