@@ -40,11 +40,15 @@ $python -m knuckle.train.mattes "$data/crops.npz" src/knuckle/weights/keypoints.
 $knuckle train recipes/keypoints.toml
 $knuckle export runs/keypoints --out "$out"
 
-# A second round: that network joins the teacher, and the mean of two networks ships.
+# A second round: what that network finds and the teacher missed is labelled too, and where the
+# teacher's joints are, it has a say.
+$python tools/missed_hands.py "$data/labels.json" "$photographs" "$data/labels_more.json"
+$knuckle data pack-photographs "$data/labels_more.json" "$photographs" "$data"
 $python -m knuckle.train.second_opinion "$data/crops.npz" "$out/keypoints.onnx"
+$python -m knuckle.train.mattes "$data/crops.npz" "$out/keypoints.onnx" "$data/mattes.npz"
 $python -m knuckle.train.decoys "$data/hand_free.npz" "$out/detector.onnx"
 $knuckle train recipes/continue.toml
-$knuckle export runs/continue --out "$out" --average-with "$out" --share 0.4
+$knuckle export runs/continue --out "$out"
 
 # Two hands together follow the finished lifter.
 $knuckle train recipes/pair.toml

@@ -28,10 +28,9 @@ def shrink(text: str) -> str:
     text = text.replace("[both_hands]\n", "[both_hands]\nvalidate_pictures = 2\n")
     text = re.sub(r"^validate_pictures = \d{3}\n", "", text, flags=re.M)
     text = text.replace("src/knuckle/weights", str(ROOT / "src/knuckle/weights"))
-    for section, values in SMALL.items():
-        text = re.sub(rf"^\[{section}\]\n(.+\n)*", "", text, flags=re.M)
-        text += f"\n[{section}]\n{values}"
-    return text
+    section = "internet" if 'kind = "internet"' in text else "both"
+    text = re.sub(rf"^\[{section}\]\n(.+\n)*", "", text, flags=re.M)
+    return text + f"\n[{section}]\n{SMALL[section]}"
 
 
 @pytest.fixture(scope="module")

@@ -88,7 +88,7 @@ class TestNames:
 def assert_near(ours, theirs: dict, world) -> None:
     """The same hand, by two systems."""
     found, recorded = as_array(ours), np.array(theirs["landmarks"])
-    assert np.abs(found - recorded)[:, :2].mean() < 0.04  # of the picture
+    assert np.abs(found - recorded)[:, :2].mean() < 0.05  # of the picture
     assert found[0, 2] == 0  # the wrist's z
     assert np.corrcoef(found[:, 2], recorded[:, 2])[0, 1] > 0.2  # no two systems agree on depth
     world_mm, recorded_mm = 1000 * as_array(world), 1000 * np.array(theirs["world"])
