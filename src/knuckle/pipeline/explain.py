@@ -91,6 +91,8 @@ def _is_believed(
     # What the search of a frame names is believed by its score: further frames will tell.
     if beside is None or detections is None or first.by == "search":
         score, right = float(looks.seen.score[i]), float(looks.right[i])
+        if first.by == "search":  # what was named from afar must also be seen by itself
+            score = min(score, float(looks.seen.seen[i]))
         lost = looks.proposals[i].track is not None
         return judge.stands_alone(score, right, settings, unlikely=lost)
     tells = judge.tells_of_second(detections, looks.seen, beside, looks.seen, i, worth)
