@@ -82,6 +82,15 @@ def test_a_hand_alone_is_believed_by_its_score(score: float, believed: bool) -> 
     assert hands(alone, there=[alone]) == ([0] if believed else [])
 
 
+def test_what_a_search_names_must_be_seen_by_itself_too() -> None:
+    for by, believed in (("detection", [0]), ("search", [])):
+        look = hand_at(250, score=0.97, by=by)
+        blurred = replace(look.seen, sigma_crop=np.full((1, 21), 5.0), log_odds=np.array([3.0]))
+        assert blurred.seen[0] < SETTINGS.score_threshold < blurred.score[0]
+        vague = replace(look, seen=blurred)
+        assert hands(vague, there=[vague]) == believed
+
+
 def test_a_hand_that_was_lost_must_be_seen_better_than_one_that_is_new() -> None:
     for score, believed in ((0.55, []), (0.9, [0])):
         look = hand_at(250, score=score, by="lost")
