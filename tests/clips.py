@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import itertools
+import time
 from fractions import Fraction
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
+from PIL import Image
 
 N_BITS = 6
 
@@ -116,3 +120,35 @@ class FakeCapture:
 
     def release(self) -> None:
         self.released = True
+
+
+class MotionJpeg(BaseHTTPRequestHandler):
+    """A web camera that hangs up after ten pictures, and answers again.
+
+    Attributes:
+        calls: how often it was asked.
+        sizes: (width, height) of its pictures at each call, the last one from then on.
+    """
+
+    calls = 0
+    sizes: tuple[tuple[int, int], ...] = ((64, 48),)
+
+    def do_GET(self) -> None:
+        type(self).calls += 1
+        size = self.sizes[min(type(self).calls, len(self.sizes)) - 1]
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        for index in range(10):
+            file = io.BytesIO()
+            Image.fromarray(picture(index, size)).save(file, "jpeg", quality=95)
+            body = file.getvalue()
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(body)}\r\n\r\n"
+            try:
+                self.wfile.write(head.encode() + body + b"\r\n")
+            except (BrokenPipeError, ConnectionResetError):
+                return
+            time.sleep(0.01)
+
+    def log_message(self, *args: object) -> None:
+        pass

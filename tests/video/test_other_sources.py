@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import subprocess
 import sys
@@ -10,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from functools import partial
-from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import cv2
@@ -18,7 +17,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clips import FakeCapture, is_upright, number_of, picture, write_images, write_video
+from clips import (
+    FakeCapture,
+    MotionJpeg,
+    is_upright,
+    number_of,
+    picture,
+    write_images,
+    write_video,
+)
 from knuckle.video import (
     SourceBrokenError,
     SourceEmptyError,
@@ -192,31 +199,6 @@ class _Quiet(SimpleHTTPRequestHandler):
         pass
 
 
-class _MotionJpeg(BaseHTTPRequestHandler):
-    """A web camera that hangs up after ten pictures, and answers again."""
-
-    calls = 0
-
-    def do_GET(self) -> None:
-        type(self).calls += 1
-        self.send_response(200)
-        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
-        self.end_headers()
-        for index in range(10):
-            file = io.BytesIO()
-            Image.fromarray(picture(index)).save(file, "jpeg", quality=95)
-            body = file.getvalue()
-            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(body)}\r\n\r\n"
-            try:
-                self.wfile.write(head.encode() + body + b"\r\n")
-            except (BrokenPipeError, ConnectionResetError):
-                return
-            time.sleep(0.01)
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-
 @pytest.fixture
 def serve() -> Iterator:
     servers = []
@@ -242,14 +224,14 @@ class TestStream:
             assert [number_of(frame.image) for frame in source] == list(range(20))
 
     def test_a_live_stream_is_reconnected(self, serve) -> None:
-        _MotionJpeg.calls = 0
-        url = serve(_MotionJpeg)
+        MotionJpeg.calls = 0
+        url = serve(MotionJpeg)
         with open_source(f"{url}/camera.mjpg") as source:
             assert source.info.live
             frames = []
             for frame in source:
                 frames.append(frame)
-                if _MotionJpeg.calls >= 3:
+                if MotionJpeg.calls >= 3:
                     source.stop()
         times = [frame.time_s for frame in frames]
         assert all(is_upright(frame.image) for frame in frames)
@@ -257,19 +239,19 @@ class TestStream:
         assert frames[-1].index + 1 == len(frames) + source.losses.dropped
 
     def test_a_stream_that_does_not_come_back(self, serve, monkeypatch) -> None:
-        _MotionJpeg.calls = 0
-        url = serve(_MotionJpeg)
+        MotionJpeg.calls = 0
+        url = serve(MotionJpeg)
         patience = Patience(reconnect_s=0.3)
 
-        def hang_up(self: _MotionJpeg) -> None:
+        def hang_up(self: MotionJpeg) -> None:
             type(self).calls += 1
             if type(self).calls > 1:
                 self.send_error(503)
             else:
                 answer(self)
 
-        answer = _MotionJpeg.do_GET
-        monkeypatch.setattr(_MotionJpeg, "do_GET", hang_up)
+        answer = MotionJpeg.do_GET
+        monkeypatch.setattr(MotionJpeg, "do_GET", hang_up)
         with (
             pytest.raises(SourceBrokenError, match="did not come back"),
             open_stream(f"{url}/camera.mjpg", SourceOptions(), patience) as source,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import cv2
@@ -13,9 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
-from clips import is_upright, number_of, picture
+from clips import MotionJpeg, is_upright, number_of, picture
 from knuckle.camera import Camera
 from knuckle.video import SourceBrokenError, open_source
 from knuckle.video.file import scaled_into
@@ -77,30 +75,10 @@ def test_a_webcam(monkeypatch: pytest.MonkeyPatch) -> None:
     assert number_of(frames[-1].image) >= 3
 
 
-class Stream(BaseHTTPRequestHandler):
+class Stream(MotionJpeg):
     """Pictures of one size, and of another when it is asked again."""
 
-    calls = 0
-
-    def do_GET(self) -> None:
-        type(self).calls += 1
-        size = FIRST if type(self).calls == 1 else LATER
-        self.send_response(200)
-        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
-        self.end_headers()
-        for index in range(10):
-            file = io.BytesIO()
-            Image.fromarray(picture(index, size)).save(file, "jpeg", quality=95)
-            body = file.getvalue()
-            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(body)}\r\n\r\n"
-            try:
-                self.wfile.write(head.encode() + body + b"\r\n")
-            except (BrokenPipeError, ConnectionResetError):
-                return
-            time.sleep(0.01)
-
-    def log_message(self, *args: object) -> None:
-        pass
+    sizes = (FIRST, LATER)
 
 
 def test_a_stream_that_comes_back_in_another_size() -> None:

@@ -4,19 +4,10 @@
 
 import { writeFile } from "node:fs/promises";
 
-import { chromium } from "playwright-core";
+import { withCamera } from "./with_camera.mjs";
 
 const [address, video, frames, folder] = process.argv.slice(2);
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: [
-    "--no-sandbox",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-    `--use-file-for-fake-video-capture=${video}`,
-  ],
-});
-const page = await browser.newPage({ viewport: { width: 1280, height: 760 } });
+const { browser, page } = await withCamera(video);
 const requests = [];
 const complaints = [];
 page.on("request", (request) => requests.push(request.url()));

@@ -2,19 +2,10 @@
 //   node rate.mjs ADDRESS VIDEO SECONDS
 // CHROMIUM names the browser. Prints JSON: what the page said last, frames and seconds.
 
-import { chromium } from "playwright-core";
+import { withCamera } from "./with_camera.mjs";
 
 const [address, video, seconds] = process.argv.slice(2);
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: [
-    "--no-sandbox",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-    `--use-file-for-fake-video-capture=${video}`,
-  ],
-});
-const page = await browser.newPage({ viewport: { width: 1280, height: 760 } });
+const { browser, page } = await withCamera(video);
 await page.goto(address);
 await page.locator("#camera:enabled").click({ timeout: 120_000 });
 await page.waitForFunction(() => window.knuckleRecord.seen >= 20, null, { timeout: 240_000 });
