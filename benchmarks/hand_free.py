@@ -7,12 +7,15 @@ Hand-free pictures are those of the folders of ``no_hands`` that are held out of
 hand, which say what a threshold costs: ``photos_finger_count``, those held out of training. Every
 picture is asked on its own, with own detection, at the default settings; the second table goes
 through thresholds, with hands under a fifth of the picture's longer side apart.
+
+Videos without hands are pans over the hand-free pictures, a second each, as a camera that is held
+in a hand sees them: what is followed there is counted as tracks a minute.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -30,6 +33,7 @@ from board import (
     knuckle_system,
     mediapipe_system,
 )
+from knuckle import HandTracker
 from knuckle.data.photographs import HAND_FREE_HELD_BACK, is_validation
 from peers.process import MediaPipeSettings
 
@@ -37,6 +41,8 @@ from peers.process import MediaPipeSettings
 _MEETS = 0.3
 #: A hand smaller than this share of the picture's longer side is small.
 _SMALL = 0.2
+#: A pan: frames, share of the picture that is seen, px of the frame's longer side.
+_FRAMES, _SEEN, _FRAME_PX = 30, 0.8, 640
 _THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
@@ -67,6 +73,36 @@ def hand_free(data: Path) -> list[Picture]:
     if not paths:
         raise FileNotFoundError(f"no pictures in {', '.join(map(str, folders))}")
     return [Picture(_read(path), np.zeros((0, 4))) for path in paths]
+
+
+def pan(image: np.ndarray, number: int) -> Iterator[np.ndarray]:
+    """A second of video over a picture; each number has a way, a shake and a zoom of its own."""
+    height, width = image.shape[:2]
+    scale = _FRAME_PX / (_SEEN * max(height, width))
+    size = round(_SEEN * width * scale), round(_SEEN * height * scale)
+    room = (1 - _SEEN) / 2 * np.array([width, height])
+    phase = 2.4 * number
+    for t in np.linspace(-1, 1, _FRAMES):
+        way = t * np.array([np.cos(phase), np.sin(phase)])
+        shake = 0.03 * np.sin(np.array([40.0, 31.0]) * t + phase)
+        zoom = scale * (1 + 0.1 * t)
+        middle = np.array([width, height]) / 2 + room * np.clip(way + shake, -1, 1)
+        shift = np.array(size) / 2 - zoom * middle
+        matrix = np.array([[zoom, 0, shift[0]], [0, zoom, shift[1]]])
+        yield cv2.warpAffine(image, matrix, size, borderMode=cv2.BORDER_REPLICATE)
+
+
+def followed(pictures: Sequence[Picture], weights: Path | None, **options: float) -> np.ndarray:
+    """(tracks a minute, share of the frames with a hand) in pans over pictures without hands."""
+    tracker = HandTracker(weights_dir=weights, **options)
+    tracks = frames = 0
+    for number, picture in enumerate(pictures):
+        tracker.reset()
+        told = [tracker(frame) for frame in pan(picture.image, number)]
+        tracks += len({hand.track_id for hands in told for hand in hands})
+        frames += sum(map(bool, told))
+    seconds = len(pictures) * _FRAMES / 30
+    return np.array([60 * tracks / seconds, frames / (len(pictures) * _FRAMES)])
 
 
 def with_boxes(data: Path) -> list[Picture]:
@@ -202,6 +238,11 @@ class HandFree:
         print("\n" + _table("`score_threshold`").head)
         for threshold in _THRESHOLDS:
             print(Row.of(*answers, shown, threshold).text(f"{threshold:.1f}"))
+        per_minute, share = followed(empty, self.weights)
+        print(
+            f"\n{KNUCKLE}, {len(empty)} pans of a second: {per_minute:.1f} tracks a minute, "
+            f"in {share:.1%} of the frames"
+        )
 
 
 if __name__ == "__main__":
