@@ -111,7 +111,7 @@ class HandTracker:
         hands = hands.believing(-hands.log_odds)  # only looks count from here on
         hands = look_more(self._stages, image, hands, self.settings.looks)
         poses = self._stages.poses(hands, camera, image.shape[:2])
-        newcomers = hands.split(len(seats))[1]
+        newcomers = hands.take(range(len(seats), len(hands)))
         tracks = [*seats.values(), *self._claim(newcomers, poses[len(seats) :], time_s)]
         told = [track.see(pose, time_s) for track, pose in zip(tracks, poses, strict=True)]
         return sorted((hand for hand in told if hand is not None), key=lambda h: h.track_id)

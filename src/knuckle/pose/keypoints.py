@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
 
 from knuckle.codec import DetectedHand, NeighbourCodec
 from knuckle.crop import Crop
-from knuckle.hand import N_JOINTS, Side, other_side
+from knuckle.hand import N_JOINTS, Side, extent_px, other_side
 
 #: Joints so near to the border of a crop, as a share of its side, may be cut off.
 _RIM = 0.05
@@ -85,12 +85,14 @@ class Keypoints:
     @cached_property
     def _near(self) -> np.ndarray:
         """(N,) share of the keypoints that are within ``_NEAR`` of where they should be."""
-        extent = np.ptp(self.points_crop, axis=1).max(axis=-1, keepdims=True)
+        extent = extent_px(self.points_crop)[:, None]
         return np.asarray((1 - np.exp(-_NEAR * extent / self.sigma_crop)).mean(axis=-1))
 
     @cached_property
     def score(self) -> np.ndarray:
         """(N,) 0..1: this is a hand, by the look and by what else is known."""
+        if not self.log_odds.any():
+            return np.asarray(self.seen, np.float64)
         told = _NAMED + _PER_PRESENCE * _logit(self.presence, _SUREST)
         told = told + _PER_NEAR * _logit(self._near, _NEARLY_ALL)
         believed = 1 / (1 + np.exp(-told - self.log_odds))
@@ -145,21 +147,10 @@ class Keypoints:
     def take(self, indices: Sequence[int] | np.ndarray) -> Keypoints:
         """The crops with these indices, in this order."""
         i = np.asarray(indices, dtype=int)
-        if np.array_equal(i, np.arange(len(self))):
+        if i.tolist() == list(range(len(self))):
             return self
-        return Keypoints(
-            crops=tuple(self.crops[k] for k in i),
-            points_crop=self.points_crop[i],
-            sigma_crop=self.sigma_crop[i],
-            visible=self.visible[i],
-            presence=self.presence[i],
-            right=self.right[i],
-            mask=self.mask[i],
-            pixels=self.pixels[i],
-            features=self.features[i],
-            neighbour=self.neighbour[i],
-            log_odds=self.log_odds[i],
-        )
+        arrays = {name: getattr(self, name)[i] for name in _ARRAYS}
+        return Keypoints(tuple(self.crops[k] for k in i), **arrays)
 
     def believing(self, log_odds: np.ndarray) -> Keypoints:
         """The same looks, if these are hands more or less likely than they show.
@@ -167,11 +158,7 @@ class Keypoints:
         Args:
             log_odds: (N,) what something else says of each, which is independent of the looks.
         """
-        return replace(self, log_odds=self.log_odds + log_odds)
-
-    def split(self, count: int) -> tuple[Keypoints, Keypoints]:
-        """The first ``count`` crops, and the rest."""
-        return self.take(range(count)), self.take(range(count, len(self)))
+        return replace(self, log_odds=self.log_odds + log_odds) if log_odds.any() else self
 
     def averaged_with(self, *others: Keypoints) -> Keypoints:
         """The mean of these and of further looks at the same hands, through these crops.
@@ -205,23 +192,12 @@ class Keypoints:
         parts = tuple(part for part in parts if len(part))
         if len(parts) < 2:
             return parts[0] if parts else cls.nothing()
+        arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS}
+        return cls(tuple(crop for part in parts for crop in part.crops), **arrays)
 
-        def join(name: str) -> np.ndarray:
-            return np.concatenate([getattr(part, name) for part in parts])
 
-        return cls(
-            crops=tuple(crop for part in parts for crop in part.crops),
-            points_crop=join("points_crop"),
-            sigma_crop=join("sigma_crop"),
-            visible=join("visible"),
-            presence=join("presence"),
-            right=join("right"),
-            mask=join("mask"),
-            pixels=join("pixels"),
-            features=join("features"),
-            neighbour=join("neighbour"),
-            log_odds=join("log_odds"),
-        )
+#: Names of what ``Keypoints`` has for each crop, but for the crop itself.
+_ARRAYS = tuple(item.name for item in fields(Keypoints) if item.name != "crops")
 
 
 def _at_one_hand(looks: Keypoints, others: Keypoints, index: int) -> bool:
@@ -231,7 +207,7 @@ def _at_one_hand(looks: Keypoints, others: Keypoints, index: int) -> bool:
         return False
     here, there = looks.points_px[index], others.points_px[index]
     gap = np.linalg.norm(here - there, axis=-1).mean()
-    return bool(gap < _ANOTHER * np.ptp(here, axis=0).max())
+    return bool(gap < _ANOTHER * extent_px(here))
 
 
 def _clear_of_rim(looks: Keypoints, index: int) -> np.ndarray:
