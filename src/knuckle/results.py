@@ -23,7 +23,6 @@ from knuckle.mask import CropMask
 from knuckle.mesh import HandMesh, hand_mesh
 from knuckle.notebook import drawing_of
 
-
 #: Of the arrays of a hand.
 _SHAPES = {
     "joints_px": (N_JOINTS, 2),

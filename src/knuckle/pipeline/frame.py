@@ -109,14 +109,15 @@ def _after(
     """What looks propose that were not followed up before: the hands; others if one is missing."""
     missing = not hands or any(propose.claims_neighbour(looks, k) for k in lacking)
     which = [k for k in hands if k not in followed]
-    which += [
+    worth_it = {
         i
-        for i in _best_of_alike(looks)
-        if (missing or looks.proposals[i].by == "turned")
-        and looks.proposals[i].by not in ("track", "lost")
-        and i not in followed
-        and i not in hands
-    ][: max(MOST_FOLLOWED - len(which), 0)]
+        for i, each in enumerate(looks.proposals)
+        if (missing or each.by == "turned") and each.by not in ("track", "lost")
+    }
+    worth_it -= followed.union(hands)
+    if worth_it:
+        others = [i for i in _best_of_alike(looks) if i in worth_it]
+        which += others[: max(MOST_FOLLOWED - len(which), 0)]
     followed.update(which)
     for proposer in propose.AFTER:
         if missing or proposer is not propose.partner:

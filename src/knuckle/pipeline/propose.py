@@ -88,7 +88,7 @@ def claims_neighbour(looks: Looks, i: int) -> bool:
     """Whether a look shows a neighbour; in a video, where frames are many, it must be surer."""
     followed = looks.proposals[i].track is not None
     least = judge.LEAST_CLAIM_OF_TRACK if followed else judge.LEAST_CLAIM
-    return looks.seen.neighbour_of(i).score > least
+    return bool(looks.seen.neighbour[i, 0] > least)
 
 
 def partner(stages: Networks, looks: Looks, i: int) -> Iterator[Proposal]:

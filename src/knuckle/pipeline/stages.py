@@ -121,6 +121,7 @@ class Stages:
         joints_px = points_px + _SEEN_FROM_3D * (camera.project(joints_mm) - points_px)
         extent = np.maximum(extent_px(points_px), 1.0)[:, None]
         joint_score = confidence.score_of(sigma_px / extent)
+        visible = keypoints.visible > 0.5
         masks = without_overlap(
             [
                 CropMask(probability, crop, frame_shape, pixels)
@@ -137,7 +138,7 @@ class Stages:
                 joints_px=joints_px[i],
                 joints_mm=joints_mm[i],
                 joint_score=joint_score[i],
-                visible=keypoints.visible[i] > 0.5,
+                visible=visible[i],
                 joint_sigma_mm=evidence.sigma_mm[i],
                 camera=camera,
                 crop_mask=masks[i],

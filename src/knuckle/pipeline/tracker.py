@@ -111,8 +111,10 @@ class HandTracker:
         hands = hands.believing(-hands.log_odds)  # only looks count from here on
         hands = look_more(self._stages, image, hands, self.settings.looks)
         poses = self._stages.poses(hands, camera, image.shape[:2])
-        newcomers = hands.take(range(len(seats), len(hands)))
-        tracks = [*seats.values(), *self._claim(newcomers, poses[len(seats) :], time_s)]
+        tracks = list(seats.values())
+        if new:
+            newcomers = hands.take(range(len(seats), len(hands)))
+            tracks += self._claim(newcomers, poses[len(seats) :], time_s)
         told = [track.see(pose, time_s) for track, pose in zip(tracks, poses, strict=True)]
         return sorted((hand for hand in told if hand is not None), key=lambda h: h.track_id)
 
@@ -333,6 +335,8 @@ class HandTracker:
         self, looks: Looks, seats: Seats, found: list[int], time_s: float
     ) -> tuple[Seats, list[int]]:
         """Give the hands that were found to tracks that lack them; the others are newcomers."""
+        if not found:
+            return seats, []
         seen, doubtful = looks.seen, self._unsure_seats(looks, seats)
         matches = self._match(seen.take(found), [seats[k] for k in doubtful], time_s)
         places, new = {i: i for i in seats}, list[int]()

@@ -86,7 +86,8 @@ class Keypoints:
     def _near(self) -> np.ndarray:
         """(N,) share of the keypoints that are within ``_NEAR`` of where they should be."""
         extent = extent_px(self.points_crop)[:, None]
-        return np.asarray((1 - np.exp(-_NEAR * extent / self.sigma_crop)).mean(axis=-1))
+        near = 1 - np.exp(-_NEAR * extent / self.sigma_crop)
+        return np.asarray(near.sum(axis=-1) / N_JOINTS)
 
     @cached_property
     def score(self) -> np.ndarray:

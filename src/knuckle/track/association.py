@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from knuckle.hand import Side, extent_px
+from knuckle.hand import N_JOINTS, Side, extent_px
 
 #: A hand that was lost may turn up within this many of its extents, and so many more a second.
 _REACH, _REACH_PER_S = 1.0, 3.0
@@ -29,7 +29,8 @@ def reach(unseen_s: float) -> float:
 def share_inside(joints_px: np.ndarray, frame_shape: tuple[int, int]) -> np.ndarray:
     """Share of the joints that lie inside a frame of (H, W): (..., 21, 2) -> (...)."""
     limit = np.array([frame_shape[1], frame_shape[0]]) - 0.5
-    return ((joints_px > -0.5) & (joints_px < limit)).all(axis=-1).mean(axis=-1)
+    inside = ((joints_px > -0.5) & (joints_px < limit)).all(axis=-1)
+    return inside.sum(axis=-1) / N_JOINTS
 
 
 @dataclass(frozen=True, eq=False)

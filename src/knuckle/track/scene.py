@@ -105,7 +105,7 @@ def _goes_on(before: np.ndarray, now: np.ndarray) -> bool:
     """Whether two thumbnails in a row show the same scene."""
     difference = now - before
     difference -= median(difference.ravel())  # the light may flicker
-    return bool(np.mean(np.abs(difference) > _CHANGE) <= _CUT_SHARE)
+    return np.count_nonzero(np.abs(difference) > _CHANGE) <= _CUT_SHARE * difference.size
 
 
 def _thumbnail(image: np.ndarray) -> np.ndarray:
