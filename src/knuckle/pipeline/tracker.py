@@ -23,9 +23,6 @@ from knuckle.track.clock import Clock
 from knuckle.track.search import Search
 from knuckle.track.track import Numbers, Track
 
-#: For so long a lost hand is looked for where it should be by now, in every frame, s.
-_AWAITED_S = 1.0
-
 #: A look that scores less than this share of the one before may show a hand that has jumped away.
 _DROP = 0.65
 
@@ -177,8 +174,9 @@ class HandTracker:
         """Where hands that were lost lately should be, if there is room for them."""
         self._await_moving = not self._await_moving
         room = max(self.settings.max_hands - followed, 0)
-        lately = [t for t in self._tracks if t.lost and t.unseen_s(time_s) <= _AWAITED_S][:room]
-        return propose.awaited(self._stages, lately, time_s, frame_shape, self._await_moving)
+        memory_s = self.settings.memory_s
+        lately = [t for t in self._tracks if t.lost and t.unseen_s(time_s) <= memory_s]
+        return propose.awaited(self._stages, lately[:room], time_s, frame_shape, self._await_moving)
 
     def _detected(
         self, image: np.ndarray, time_s: float
@@ -252,7 +250,7 @@ class HandTracker:
         Returns:
             All looks, further ones at the hands that were let go of among them; who stays.
         """
-        right, other_hand = looks.seen.right, 1 - judge.SURE_SIDE_OF_TRACK
+        right, other_hand = looks.seen.right, 1 - judge.SURE_SIDE
         astray = [
             i for i, t in seats.items() if right[i] < (other_hand if t.believed else judge.EVEN)
         ]

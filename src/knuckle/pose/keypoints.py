@@ -12,10 +12,6 @@ from knuckle.codec import DetectedHand, NeighbourCodec
 from knuckle.crop import Crop
 from knuckle.hand import N_JOINTS, Side, extent_px, other_side
 
-#: Joints so near to the border of a crop, as a share of its side, may be cut off.
-_RIM = 0.05
-#: Two looks whose joints are so far apart, as a share of the hand, are at different hands.
-_ANOTHER = 0.15
 #: A look is not believed to be surer than this of a hand, or of its absence, nor of its keypoints.
 _SUREST, _NEARLY_ALL = 0.999, 0.99
 #: Log odds that what was named from afar is a hand, by a look at it: these, and so much for each of
@@ -161,32 +157,6 @@ class Keypoints:
         """
         return replace(self, log_odds=self.log_odds + log_odds) if log_odds.any() else self
 
-    def averaged_with(self, *others: Keypoints) -> Keypoints:
-        """The mean of these and of further looks at the same hands, through these crops.
-
-        The errors of looks are alike but not the same: their mean, weighed by certainty, is nearer
-        to the truth than the best look. What errs alike is as uncertain together as alone: the
-        variance is the mean by the same weights.
-
-        Args:
-            others: N looks each. Those through the same crop, or at what may be another hand, do
-                not count, nor joints at the rim of their crop, which may be cut off.
-        """
-        points, sigma = self.points_crop.copy(), self.sigma_crop.copy()
-        for i, crop in enumerate(self.crops):
-            more = [other for other in others if _at_one_hand(self, other, i)]
-            if not more:
-                continue
-            scale = crop.out_size / crop.size_px
-            seen = [points[i], *(crop.to_crop(other.points_px[i]) for other in more)]
-            spread = [sigma[i], *(other.sigma_px[i] * scale for other in more)]
-            counts = [np.ones(N_JOINTS), *(_clear_of_rim(other, i) for other in more)]
-            weight = counts / np.square(spread)  # (looks, 21)
-            total = weight.sum(axis=0)
-            points[i] = (weight[..., None] * np.array(seen)).sum(axis=0) / total[:, None]
-            sigma[i] = np.sqrt(np.sum(counts, axis=0) / total)
-        return replace(self, points_crop=points, sigma_crop=sigma)
-
     @classmethod
     def concatenate(cls, *parts: Keypoints) -> Keypoints:
         """The crops of all parts, in order."""
@@ -199,24 +169,6 @@ class Keypoints:
 
 #: Names of what ``Keypoints`` has for each crop, but for the crop itself.
 _ARRAYS = tuple(item.name for item in fields(Keypoints) if item.name != "crops")
-
-
-def _at_one_hand(looks: Keypoints, others: Keypoints, index: int) -> bool:
-    """Whether two looks through different crops have seen the same hand."""
-    crop, other = looks.crops[index], others.crops[index]
-    if crop == other or crop.mirror != other.mirror:
-        return False
-    here, there = looks.points_px[index], others.points_px[index]
-    gap = np.linalg.norm(here - there, axis=-1).mean()
-    return bool(gap < _ANOTHER * extent_px(here))
-
-
-def _clear_of_rim(looks: Keypoints, index: int) -> np.ndarray:
-    """(21,) 1 where a joint of a look lies well inside its crop, else 0."""
-    size = looks.crops[index].out_size
-    points = looks.points_crop[index]
-    rim = _RIM * size
-    return ((points > rim) & (points < size - 1 - rim)).all(axis=-1).astype(float)
 
 
 def _logit(probability: np.ndarray, surest: float) -> np.ndarray:

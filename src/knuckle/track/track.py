@@ -12,12 +12,13 @@ from knuckle.hand import Joint, Side, extent_px, middle_px
 from knuckle.results import HandPose, TrackedHand
 from knuckle.track.association import Whereabouts
 from knuckle.track.reach import Reach
+from knuckle.track.uncertainty import BAD_SCORE, GOOD_SCORE
 
 #: Share of the new measurement in the velocity in the picture.
 _VELOCITY_SHARE = 0.7
 #: A hand that closes or turns away looks smaller by at most this (share of the logarithm) a second,
-#: if the look at it is to be trusted: fully from the upper score on, not at all below the lower.
-_SHRINKING_PER_S, _BLIND, _SURE = 4.0, 0.3, 0.7
+#: as far as the look at it counts.
+_SHRINKING_PER_S = 4.0
 #: Evidence that there is a hand at all is the sum of its scores over the least one. A hand is
 #: believed from the first value on, dismissed below the second; it can save up to the third.
 _BELIEVED, _DISMISSED, _MOST_EVIDENCE = 0.2, -0.1, 3.0
@@ -195,7 +196,7 @@ class Track:
         self._joints_px, self._root_mm = raw_joints_px, root_mm
 
     def _resize(self, pose: HandPose, dt_s: float) -> None:
-        sureness = min(max((pose.score - _BLIND) / (_SURE - _BLIND), 0.0), 1.0)
+        sureness = min(max((pose.score - BAD_SCORE) / (GOOD_SCORE - BAD_SCORE), 0.0), 1.0)
         least_px = self._extent_px * math.exp(-_SHRINKING_PER_S * sureness * dt_s)
         self._keep_shape(pose.joints_px, least_px)
 

@@ -12,7 +12,7 @@ from knuckle.pose.confidence import sigma_of
 from knuckle.results import HandPose
 
 #: A look with the first score hardly counts, one with the second does so fully.
-_BAD_SCORE, _GOOD_SCORE, _LEAST = 0.3, 0.8, 0.05
+BAD_SCORE, GOOD_SCORE, _LEAST = 0.3, 0.8, 0.05
 #: The error, as a share of the extent, of a keypoint that is as likely right as wrong.
 _EVEN_ODDS = float(sigma_of(np.array(0.5)))
 #: What is never sure is not held for ever.
@@ -54,6 +54,6 @@ class Uncertainty:
             along_mm=np.maximum(pose.joint_sigma_mm.astype(np.float64), _LEAST_MM),
             # The scale of the picture is as unsure as its points, and fixes the distance.
             distance=usual,
-            sureness=float(np.interp(pose.score, (_BAD_SCORE, _GOOD_SCORE), (_LEAST, 1.0))),
+            sureness=float(np.interp(pose.score, (BAD_SCORE, GOOD_SCORE), (_LEAST, 1.0))),
             say=np.clip((max(_EVEN_ODDS, usual) / share) ** 2, _LEAST_SAY, 1.0),
         )
