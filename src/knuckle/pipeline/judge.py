@@ -31,7 +31,7 @@ PER_DETECTED = 0.81
 #: No network is believed to be surer than this of what it says, nor of the opposite.
 SUREST = 0.99
 #: Probability below which nothing is worth another look: of a hand, or of a neighbour beside it.
-HOPELESS = 0.1
+HOPELESS = 0.12
 #: Where a hand is unlikely (where one was lost, beside one that is followed, where nothing has
 #: moved or nobody has detected one), what looks like one is more often a piece of something. Looks
 #: at it must score so much more: false hands rarely have more to spare, real ones mostly 0.4.
@@ -79,10 +79,26 @@ SAME_PIXELS = 0.7
 BESIDE = 1.25
 #: Less of a mask than this share of a hand's own is no hand: masks are inexact at edges.
 LEAST_SHARE = 0.12
-#: Log odds that a look beside a hand shows another: these, and so much for each of
-#: ``tells_of_second`` (``benchmarks/odds.py``); so much more for one that the detector has named by
-#: itself.
-SECOND_ODDS, SECOND_PER_TELL, NAMED_ODDS = 0.4, np.array([1.9, 6.5]), 1.4
+#: Log odds that a look beside a hand shows another: so much for each of ``tells_of_second``
+#: (``benchmarks/odds.py``), and so much for one that the detector has named by itself.
+SECOND_PER_TELL, NAMED_ODDS = np.array([1.9, 6.5]), 1.4
+
+# --- is it the hand that was there before? -------------------------------------------------------
+
+#: A detection belongs to a hand whose middle is within this share of its extent.
+KNOWN_HAND = 0.5
+#: A detection is of its side, and not of the other, from this peak on.
+SURE_DETECTION = 0.65
+#: What is smaller than this share of a hand, and nearer to its middle than the other share, is a
+#: piece of it.
+PIECE, PIECE_REACH = 0.5, 0.75
+#: A look that scores less than this share of the one before may show a hand that has jumped away.
+DROP = 0.65
+#: Hands beside each other are mostly the two of one person. One of the side that the other has must
+#: be seen as such for so long (sum of logits, 3 for a sure look) until it is believed.
+LIKE_VOTES = 12.0
+#: A hand that is hidden by another may come back for so many times longer than others.
+HIDDEN_MEMORY = 5.0
 
 
 def detected_odds(hands: Sequence[DetectedHand]) -> np.ndarray:
@@ -118,14 +134,6 @@ def is_news(crop: Crop, seen: Sequence[Crop]) -> bool:
 
 
 # --- a detection and a hand ----------------------------------------------------------------------
-
-#: A detection belongs to a hand whose middle is within this share of its extent.
-KNOWN_HAND = 0.5
-#: A detection is of its side, and not of the other, from this peak on.
-SURE_DETECTION = 0.65
-#: What is smaller than this share of a hand, and nearer to its middle than the other share, is a
-#: piece of it.
-PIECE, PIECE_REACH = 0.5, 0.75
 
 
 def is_known(hand: DetectedHand, side: Side, joints_px: np.ndarray) -> bool:
@@ -260,7 +268,7 @@ def tells_of_second(
 
 def second_odds(tells: np.ndarray, named: bool = False) -> float:
     """Log odds of another hand by what tells of it (2,), and whether a detection is its own."""
-    return float(SECOND_ODDS + SECOND_PER_TELL @ tells) + (NAMED_ODDS if named else 0.0)
+    return float(SECOND_PER_TELL @ tells) + (NAMED_ODDS if named else 0.0)
 
 
 def _explained_apart(

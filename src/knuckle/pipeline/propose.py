@@ -87,7 +87,7 @@ def exact(stages: Networks, looks: Looks, i: int) -> Iterator[Proposal]:
 def claims_neighbour(looks: Looks, i: int) -> bool:
     """Whether a look shows a neighbour; in a video, where frames are many, it must be surer."""
     followed = looks.proposals[i].track is not None
-    return bool(looks.seen.neighbour[i, 0] > (judge.EVEN if followed else judge.HOPELESS))
+    return looks.seen.neighbour_of(i).score > (judge.EVEN if followed else judge.HOPELESS)
 
 
 def partner(stages: Networks, looks: Looks, i: int) -> Iterator[Proposal]:

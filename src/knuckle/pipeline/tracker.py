@@ -23,16 +23,6 @@ from knuckle.track.clock import Clock
 from knuckle.track.search import Search
 from knuckle.track.track import Numbers, Track
 
-#: A look that scores less than this share of the one before may show a hand that has jumped away.
-_DROP = 0.65
-
-#: Hands that are beside each other are mostly the two of one person. One of the side that the other
-#: has must be seen as such for so long (sum of logits, 3 for a sure look) until it is believed.
-_LIKE_VOTES = 12.0
-
-#: A hand that is hidden by another may come back for so many times longer than others.
-_HIDDEN_MEMORY = 5.0
-
 #: The looks at hands that are followed, by their numbers, and whose hand each shows.
 Seats = dict[int, Track]
 
@@ -136,7 +126,7 @@ class HandTracker:
 
         def may_come_back(track: Track) -> bool:
             # Who comes out from behind a hand is who went there.
-            memory_s = self.settings.memory_s * (_HIDDEN_MEMORY if track.hidden else 1.0)
+            memory_s = self.settings.memory_s * (judge.HIDDEN_MEMORY if track.hidden else 1.0)
             return track.believed and track.unseen_s(time_s) <= memory_s
 
         self._tracks = [
@@ -314,7 +304,7 @@ class HandTracker:
     def _unsure_seats(self, looks: Looks, seats: Seats) -> list[int]:
         """Looks of tracks that hold on to little."""
         doubt, score = self._doubt(), looks.seen.score
-        return [i for i, track in seats.items() if score[i] < max(doubt, _DROP * track.score)]
+        return [i for i, track in seats.items() if score[i] < max(doubt, judge.DROP * track.score)]
 
     def _refute(self, looks: Looks, time_s: float) -> None:
         """Note which detections and claims have turned out to be no hand."""
@@ -379,7 +369,7 @@ class HandTracker:
             smoother=SMOOTHERS[smooth](length_mm) if smooth else None,
             least_score=self.settings.score_threshold,
             caution=0.0 if at_once else judge.CAUTION,
-            least_votes=_LIKE_VOTES if beside_its_like else 0.0,
+            least_votes=judge.LIKE_VOTES if beside_its_like else 0.0,
         )
         self._tracks.append(track)
         return track
