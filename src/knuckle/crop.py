@@ -125,10 +125,12 @@ class Crop:
         Returns:
             (out_size, out_size, C) or (out_size, out_size), same type.
         """
-        image, affine = _needed(image, self)
-        coloured = image.ndim == 3 and image.shape[2] == 3
-        if coloured:  # OpenCV warps four channels three times as fast as three
-            image = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA)
+        affine, four = self.frame_from_crop, False
+        if self.size_px >= 2 * self.out_size:
+            image, affine = _halved(image, self)
+            # OpenCV warps four channels three times as fast as three.
+            four = image.ndim == 3 and image.shape[2] == 3
+            image = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA) if four else image
         crop = cv2.warpAffine(
             image,
             affine[:2],
@@ -137,7 +139,7 @@ class Crop:
             borderMode=cv2.BORDER_REPLICATE if fill is None else cv2.BORDER_CONSTANT,
             borderValue=(fill or 0,) * 4,
         )
-        return cv2.cvtColor(crop, cv2.COLOR_RGBA2RGB) if coloured else crop
+        return cv2.cvtColor(crop, cv2.COLOR_RGBA2RGB) if four else crop
 
     def paste(self, mask: np.ndarray, frame_shape: tuple[int, int]) -> np.ndarray:
         """Lay a map of the crop back over the frame: the inverse of ``cut``.
@@ -346,13 +348,13 @@ def _rotation(angle: float) -> np.ndarray:
     return np.array([[cos, -sin], [sin, cos]])
 
 
-def _needed(image: np.ndarray, crop: Crop) -> tuple[np.ndarray, np.ndarray]:
+def _halved(image: np.ndarray, crop: Crop) -> tuple[np.ndarray, np.ndarray]:
     """The part of an image that a crop needs, halved until the crop shrinks it to more than half.
 
     Returns the small image and the map from crop pixels to its pixels.
     """
     affine = crop.frame_from_crop
-    halvings = int(math.log2(max(crop.size_px / crop.out_size, 1.0)))
+    halvings = int(math.log2(crop.size_px / crop.out_size))
     factor = 2**halvings
     corners = affine[:2, :2] @ ((crop.out_size - 1) * _CORNERS) + affine[:2, 2:]  # (2, 4) px
     low, high = np.floor(corners.min(axis=1)), np.ceil(corners.max(axis=1))
