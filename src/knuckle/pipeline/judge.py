@@ -79,8 +79,8 @@ SAME_PIXELS = 0.7
 BESIDE = 1.25
 #: Less of a mask than this share of a hand's own is no hand: masks are inexact at edges.
 LEAST_SHARE = 0.12
-#: Log odds that a look beside a hand shows another: so much for each of ``tells_of_second``
-#: (``benchmarks/odds.py``), and so much for one that the detector has named by itself.
+#: Log odds that a look beside a hand shows another: so much for each of ``tells_of_second`` (fitted
+#: by ``benchmarks/odds.py``), and so much for one that the detector has named by itself.
 SECOND_PER_TELL, NAMED_ODDS = np.array([1.9, 6.5]), 1.4
 
 # --- is it the hand that was there before? -------------------------------------------------------
