@@ -64,6 +64,11 @@ class Keypoints:
         return points
 
     @cached_property
+    def extents_px(self) -> np.ndarray:
+        """(N,) longer sides of the boxes around the joints in the frame."""
+        return extent_px(self.points_px)
+
+    @cached_property
     def sigma_px(self) -> np.ndarray:
         """(N, 21) expected error per axis, frame px."""
         scale = np.array([crop.size_px / crop.out_size for crop in self.crops])

@@ -192,9 +192,9 @@ def _solve(lines: np.ndarray, weights: np.ndarray, *, together: bool = False) ->
     shares = weights / weights.sum(axis=1, keepdims=True)
     mean = (lines @ shares[..., None])[..., 0]  # (N, 4)
     rest = lines - mean[..., None]
-    weighted = weights[:, None] * rest[:, :2]
-    spread = (weighted * rest[:, :2]).sum(axis=(1, 2))
-    agreement = (weighted * rest[:, 2:]).sum(axis=(1, 2))
+    products = (weights[:, None] * rest[:, :2]) @ rest.swapaxes(1, 2)  # (N, 2, 4)
+    spread = products[:, 0, 0] + products[:, 1, 1]
+    agreement = products[:, 0, 2] + products[:, 1, 3]
     if together:
         spread, agreement = (np.full(len(lines), total.sum()) for total in (spread, agreement))
     depth = (-agreement / np.maximum(spread, 1e-18))[:, None]
