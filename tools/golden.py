@@ -6,7 +6,8 @@
 ``compare`` makes the same anew and says what differs. Four sets: the shipped clip through the
 tracker, rendered pictures of two hands and photographs through the estimator, and a crossing in the
 world of dots (``tests/dot_world.py``). Who only moves code wants "equal"; who changes a rule reads
-here which frames it changed.
+here which frames it changed. Crops are rounded to a grid: in a video each follows from the look
+before, so that what another order of adding rounds off would grow to pixels.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import numpy as np
 import tyro
 
 from knuckle import Camera, HandEstimator, HandTracker, open_source
+from knuckle.crop import Crop
 from knuckle.data.real_hand_3d import RealHand3D
 from knuckle.data.shards import read_shard
 from knuckle.demo import demo_clip
@@ -30,6 +32,8 @@ from knuckle.results import Frame, HandPose
 ROOT = Path(__file__).resolve().parents[1]
 #: Pixels and millimetres by which equal answers may differ: batches round otherwise.
 _SAME_PX, _SAME_MM = 0.02, 0.2
+#: The grid of crops: steps a pixel and a radian.
+_PER_PX, _PER_RADIAN = 8, 256
 #: Columns before the joints: picture, track (-1 in single images), left?, score, crops looked at.
 _PICTURE, _TRACK, _LEFT, _SCORE, _LOOKS, _HEAD = range(6)
 
@@ -50,11 +54,25 @@ class Counted:
             return look(image, crops)
 
         stages.look = counting  # type: ignore[method-assign]
+        stages.crop_of = on_grid(stages.crop_of)  # type: ignore[method-assign]
+        stages.crop_around = on_grid(stages.crop_around)  # type: ignore[method-assign]
 
     def __call__(self, image: Any, camera: Camera | None = None) -> tuple[list[HandPose], int]:
         """The hands of the next picture, and the crops that it took."""
         before = self.looks
         return list(self._system(image, camera)), self.looks - before
+
+
+def on_grid(crop_of: Callable[..., Crop]) -> Callable[..., Crop]:
+    """The same crops with rounded numbers."""
+
+    def rounded(*asked: Any) -> Crop:
+        crop = crop_of(*asked)
+        x, y, size = (round(n * _PER_PX) / _PER_PX for n in (*crop.centre_px, crop.size_px))
+        angle = round(crop.angle * _PER_RADIAN) / _PER_RADIAN
+        return replace(crop, centre_px=(x, y), size_px=size, angle=angle)
+
+    return rounded
 
 
 def demo(golden: Golden) -> Answers:

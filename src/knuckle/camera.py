@@ -69,7 +69,7 @@ class Camera:
                 "fx, fy, cx, cy and the distortion coefficients must be numbers, got "
                 f"{strange[0]!r} ({type(strange[0]).__name__}): convert it with float(...)"
             )
-        if not all(np.isfinite(numbers)):
+        if not all(map(math.isfinite, numbers)):
             raise InputError(f"camera parameters must be finite, got {numbers}")
         if self.fx <= 0 or self.fy <= 0:
             raise InputError(
@@ -96,6 +96,7 @@ class Camera:
         return cls(focal, focal, (width - 1) / 2, (height - 1) / 2, assumed=assumed)
 
     @classmethod
+    @lru_cache(maxsize=16)
     def assume(cls, width: int, height: int) -> Camera:
         """The camera taken when none is given (``assumed`` is set)."""
         return cls.from_fov(width, height, ASSUMED_DIAGONAL_FOV_DEG, assumed=True)

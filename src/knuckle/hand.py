@@ -103,7 +103,7 @@ def bone_lengths(joints: np.ndarray) -> np.ndarray:
 
 def extent_px(joints_px: np.ndarray) -> np.ndarray:
     """Longer side of the box around the joints in a picture: (..., 21, 2) -> (...)."""
-    return np.ptp(joints_px, axis=-2).max(axis=-1)
+    return (joints_px.max(axis=-2) - joints_px.min(axis=-2)).max(axis=-1)
 
 
 def middle_px(joints_px: np.ndarray) -> np.ndarray:

@@ -23,6 +23,15 @@ from knuckle.mask import CropMask
 from knuckle.mesh import HandMesh, hand_mesh
 from knuckle.notebook import drawing_of
 
+#: Of the arrays of a hand.
+_SHAPES = {
+    "joints_px": (N_JOINTS, 2),
+    "joints_mm": (N_JOINTS, 3),
+    "joint_score": (N_JOINTS,),
+    "visible": (N_JOINTS,),
+    "joint_sigma_mm": (N_JOINTS,),
+}
+
 
 @dataclass(frozen=True, eq=False)
 class Frame:
@@ -88,14 +97,7 @@ class HandPose:
 
     def __post_init__(self) -> None:
         check_side(self.side)
-        expected = {
-            "joints_px": (N_JOINTS, 2),
-            "joints_mm": (N_JOINTS, 3),
-            "joint_score": (N_JOINTS,),
-            "visible": (N_JOINTS,),
-            "joint_sigma_mm": (N_JOINTS,),
-        }
-        for name, shape in expected.items():
+        for name, shape in _SHAPES.items():
             got = np.shape(getattr(self, name))
             if got != shape:
                 raise InputError(f"{name} must have shape {shape}, got {got}")
@@ -160,6 +162,11 @@ class HandPose:
     def joints_root_mm(self) -> np.ndarray:
         """(21, 3) joints relative to the wrist, axes of the camera frame."""
         return self.joints_mm - self.root_mm
+
+    @cached_property
+    def rays(self) -> np.ndarray:
+        """(21, 2) directions (x/z, y/z) in the camera frame along which the keypoints are seen."""
+        return self.camera.rays(self.joints_px)
 
     @cached_property
     def bone_lengths_mm(self) -> np.ndarray:

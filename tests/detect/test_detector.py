@@ -9,6 +9,7 @@ import pytest
 from dot_world import blank, paint, true_hand, turn
 from knuckle.camera import Camera
 from knuckle.crop import Crop
+from knuckle.hand import SIDES, other_side
 from knuckle.stages import Network, weights_folder
 from knuckle.stages.detector import Detector
 from knuckle.video import open_source
@@ -49,13 +50,12 @@ def test_masks_lie_over_their_hands(detector: Detector) -> None:
     right = true_hand(camera, (115, 40, 480), side="right")
     found = detector(paint(blank(), [left, right]))
     assert {hand.side for hand in found.hands} == {"left", "right"}
+    cells_px = found.cells_px.reshape(-1, 2)
     for hand in (left, right):
-        mask = found.mask_in_frame(hand.side)
-        assert mask.shape == (240, 320)
-        x, y = hand.joints_px.round().astype(int).T
-        assert (mask[y, x] > 0.4).all()
-        x, y = (left if hand is right else right).joints_px.round().astype(int).T
-        assert (mask[y, x] < 0.1).all()
+        gaps = np.linalg.norm(hand.joints_px[:, None] - cells_px, axis=-1)  # (21, cells)
+        own, other = SIDES.index(hand.side), SIDES.index(other_side(hand.side))
+        masks = found.side_masks.reshape(2, -1)[:, gaps.argmin(axis=1)]
+        assert (masks[own] > 0.4).all() and (masks[other] < 0.1).all()
 
 
 def test_bars_beside_the_frame_are_left_out() -> None:
@@ -75,4 +75,5 @@ def test_bars_beside_the_frame_are_left_out() -> None:
     for hand in sure:
         gaps = [np.hypot(*np.subtract(hand.centre_px, h.centre_px)) for h in found.hands]
         assert min(gaps) < 0.15 * hand.size_px
-    assert found.mask_in_frame("left").shape == frame.image.shape[:2]
+    ends = found.cells_px.reshape(-1, 2)
+    assert (ends.min(axis=0) >= -0.5).all() and (ends.max(axis=0) <= frame.image.shape[1::-1]).all()

@@ -27,5 +27,5 @@ def test_files_and_names_on_the_page_exist() -> None:
     package = ROOT / "src" / "knuckle"
     for path in re.findall(r"`((?:pipeline|track)/\w+\.py)`", TEXT):
         assert (package / path).is_file(), path
-    assert all(hasattr(frame, name) for name in ("MOST_CROPS", "MOST_FOLLOWED", "MOST_TURNED"))
+    assert all(hasattr(frame, name) for name in ("MOST_CROPS", "MOST_FOLLOWED"))
     assert propose.AFTER

@@ -13,6 +13,7 @@ from knuckle.camera import Camera
 from knuckle.codec import HeatmapCodec
 from knuckle.crop import Crop
 from knuckle.hand import Side, other_side
+from knuckle.pipeline.looks import averaged
 from knuckle.pose import Keypoints
 from knuckle.sample import HandLabel, Sample
 from knuckle.stages import Network
@@ -132,7 +133,7 @@ def test_two_looks_at_one_hand_meet_between_them(both: Keypoints) -> None:
     other = replace(
         both, crops=tuple(looser), points_crop=moved, sigma_crop=2 * both.sigma_crop / 1.25
     )
-    mean = both.averaged_with(other)
+    mean = averaged(both, other)
     np.testing.assert_allclose(mean.points_px, both.points_px + 1, atol=1e-3)
     assert (mean.sigma_px > both.sigma_px).all() and (mean.sigma_px < other.sigma_px).all()
 
@@ -142,7 +143,7 @@ def test_a_look_at_another_hand_changes_nothing(both: Keypoints) -> None:
     elsewhere = replace(both, crops=crops, points_crop=both.points_crop[:, ::-1])
     # The very same look; hands of the other side; the fingers in another order.
     for other in (both, both.take([1, 0]), elsewhere):
-        np.testing.assert_array_equal(both.averaged_with(other).points_crop, both.points_crop)
+        np.testing.assert_array_equal(averaged(both, other).points_crop, both.points_crop)
 
 
 @given(seed=st.integers(0, 1000), side=st.sampled_from(["left", "right"]))

@@ -48,27 +48,27 @@ def test_no_hand_is_out_of_its_own_reach(
     flexion = np.random.default_rng(seed).uniform(0, 80, (5, 3))
     joints = right_hand_mm(flexion) @ turn(*degrees).T + (0, 0, depth)
     joints_px = CAMERA.project(joints)
-    assert not out_of_reach(joints_px, bone_lengths_mm(), depth, CAMERA).any()
+    assert not out_of_reach(CAMERA.rays(joints_px), bone_lengths_mm(), depth).any()
 
 
 @given(st.floats(0.3, 4))
 def test_a_hand_that_comes_nearer_or_goes_is_not_out_of_reach(factor: float) -> None:
     middle = HAND.joints_px.mean(axis=0)
     larger = middle + (HAND.joints_px - middle) * factor
-    assert not out_of_reach(larger, bone_lengths_mm(), DEPTH, CAMERA).any()
+    assert not out_of_reach(CAMERA.rays(larger), bone_lengths_mm(), DEPTH).any()
 
 
 @pytest.mark.parametrize("finger", range(5))
 def test_a_finger_on_another_hand_is_out_of_reach_and_nothing_else_is(finger: int) -> None:
     joints = slice(1 + 4 * finger, 5 + 4 * finger)
-    away = out_of_reach(jumped(HAND, joints).joints_px, bone_lengths_mm(), DEPTH, CAMERA)
+    away = out_of_reach(CAMERA.rays(jumped(HAND, joints).joints_px), bone_lengths_mm(), DEPTH)
     assert away[joints].all() and away.sum() == 4
 
 
 def test_a_hand_that_is_elsewhere_is_not_held_back() -> None:
     away = HAND.joints_px + AWAY
     away[Joint.WRIST] = HAND.joints_px[Joint.WRIST]
-    assert not out_of_reach(away, bone_lengths_mm(), DEPTH, CAMERA).any()
+    assert not out_of_reach(CAMERA.rays(away), bone_lengths_mm(), DEPTH).any()
 
 
 def test_a_finger_that_jumps_is_held_and_goes_unseen() -> None:

@@ -111,11 +111,11 @@ def test_what_moves_on_and_was_no_hand_is_restless() -> None:
     assert scene.change_since_search(NONE) is Change.FRESH
 
 
-def searches(schedule: SearchSchedule, frames: int, **state: object) -> list[int]:
+def searches(schedule: SearchSchedule, frames: int, change: Change, **state: object) -> list[int]:
     """Frames at which it searches while nothing else changes."""
     found = []
     for i in range(frames):
-        if schedule.due(**state):
+        if schedule.due(**state, change=lambda: change):
             schedule.searched()
             found.append(i)
     return found

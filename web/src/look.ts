@@ -87,12 +87,13 @@ export class Look {
   private atOneHandWith(other: Look): boolean {
     if (this.crop.equals(other.crop) || this.crop.mirror !== other.crop.mirror) return false;
     const gap = meanGap(this.pointsPx, other.pointsPx);
-    return gap < constant("pose.keypoints", "_ANOTHER") * extentOf(this.pointsPx);
+    const extent = Math.max(extentOf(this.pointsPx), extentOf(other.pointsPx));
+    return gap < constant("pipeline.judge", "SAME_JOINTS") * extent;
   }
 
   private isClearOfRim(joint: number): boolean {
     const size = this.crop.outSize;
-    const rim = constant("pose.keypoints", "_RIM") * size;
+    const rim = constant("pipeline.looks", "RIM") * size;
     return this.said.points[joint].every((value) => value > rim && value < size - 1 - rim);
   }
 }
@@ -108,13 +109,13 @@ export function sameHand(weaker: Look, better: Look): boolean {
   const gap = meanGap(weaker.pointsPx, better.pointsPx) / extent;
   if (gap < number("SAME_JOINTS")) return true;
   if (gap > 1) return false;
-  const sure = Math.min(weaker.right, better.right) > number("SURE_SIDE_OF_TRACK");
+  const sure = Math.min(weaker.right, better.right) > number("SURE_SIDE");
   if (weaker.side !== better.side && sure) return false;
   const { shared, own, other } = sharedPixels(weaker, better);
-  const isLess =
-    weaker.trust < number("PART_TRUST") * better.trust || own < number("PART_AREA") * other;
-  if (shared > number("SAME_PIXELS") * own && isLess) return true;
-  return shared > number("SAME_PIXELS") * (own + other - shared);
+  const same = number("SAME_PIXELS");
+  const isLess = weaker.trust < better.trust || own < number("LEAST_SHARE") * other;
+  if (shared > same * own && isLess) return true;
+  return shared > same * (own + other - shared);
 }
 
 /** The looks, best first as given, of which no better one shows the same hand. */

@@ -71,8 +71,8 @@ export class Track {
   see(pose: HandPose, timeS: number, caution: number, nextId: () => number): TrackedHand | undefined {
     const dt = Math.max(timeS - this.seenS, 1e-3);
     this.move(pose.jointsPx, dt);
-    const [blind, sure] = [number("_BLIND"), number("_SURE")];
-    const sureness = clamp((pose.score - blind) / (sure - blind), 0, 1);
+    const [bad, good] = ["BAD_SCORE", "GOOD_SCORE"].map((name) => constant("track.uncertainty", name));
+    const sureness = clamp((pose.score - bad) / (good - bad), 0, 1);
     const least = this.extent * Math.exp(-number("_SHRINKING_PER_S") * sureness * dt);
     this.extent = Math.max(extentOf(pose.jointsPx), least);
     this.weigh(pose, caution);

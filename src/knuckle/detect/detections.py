@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-import cv2
 import numpy as np
 
 from knuckle.codec import DetectedHand
 from knuckle.crop import Letterbox
-from knuckle.hand import SIDES, Side
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,11 +37,3 @@ class Detections:
     def shows_hand(self) -> np.ndarray:
         """(H, W) bool, cells that show a hand; whose, is the lesser question."""
         return self.side_masks.sum(axis=0) > 0.5
-
-    def mask_in_frame(self, side: Side) -> np.ndarray:
-        """(H, W) float32 probability that a pixel shows a hand of this side."""
-        coarse = self.side_masks[SIDES.index(side)].astype(np.float32)
-        box = cv2.resize(coarse, self.letterbox.box_size, interpolation=cv2.INTER_LINEAR)
-        (left, top), (width, height) = self.letterbox.offset, self.letterbox.content_size
-        content = box[top : top + height, left : left + width]
-        return cv2.resize(content, self.letterbox.frame_size, interpolation=cv2.INTER_LINEAR)

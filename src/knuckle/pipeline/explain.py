@@ -36,13 +36,15 @@ def explain(
     Returns:
         The known ones, then the others, best first.
     """
-    seen, worth = looks.seen, looks.worth.copy()
-    hands, beside = list(known), dict[int, int]()
+    seen, hands, beside = looks.seen, list(known), dict[int, int]()
     left = [
         i
         for i in np.flatnonzero(seen.score >= judge.least_score(settings)).tolist()
         if looks.proposals[i].by != "track"
     ]
+    if not left:  # as in most frames of a video
+        return hands
+    worth = looks.worth.copy()
 
     def explained(hand: int) -> list[int]:
         """What is left once this hand is known; ``beside`` says whom it touches last."""

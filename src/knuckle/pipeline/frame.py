@@ -2,7 +2,7 @@
 
 The same way for a picture and for a frame of a video; there, tracks are hands that are known, and
 their looks come first. A lone hand costs a look or two. What it costs at most, beyond the first
-looks: three times ``MOST_CROPS``, one more for each hand, and ``MOST_TURNED``.
+looks: four times ``MOST_CROPS``, and three more for each hand.
 """
 
 from __future__ import annotations
@@ -17,14 +17,12 @@ from knuckle.crop import Crop
 from knuckle.detect import Detections
 from knuckle.pipeline import judge, propose
 from knuckle.pipeline.explain import explain
-from knuckle.pipeline.looks import Looks, Networks, Proposal
+from knuckle.pipeline.looks import Looks, Networks, Proposal, averaged
 from knuckle.pipeline.settings import EstimatorSettings
 from knuckle.pose import Keypoints
 
 #: Crops in a round, and looks that are followed up in it, where hands may be missing.
-MOST_CROPS, MOST_FOLLOWED = 6, 3
-#: Crops of the one round that looks all around.
-MOST_TURNED = 8
+MOST_CROPS, MOST_FOLLOWED = 8, 3
 #: Further looks at a hand are so much larger or smaller (logarithm), and turned by so much
 #: (radians), at most.
 _LOOK_SIZE, _LOOK_ANGLE = 0.08, 0.2
@@ -60,8 +58,7 @@ def hands_of(
     for all_around in (False, False, True, False):
         lacking = _without_partner(looks, hands) if len(hands) < len(known) + room else []
         if all_around:
-            asked = _around(stages, looks, hands, lacking, detections)
-            most = MOST_TURNED
+            asked, most = _around(stages, looks, hands, lacking, detections), MOST_CROPS
         else:
             asked = _after(stages, looks, hands, lacking, followed)
             most = MOST_CROPS + len(hands)
@@ -109,14 +106,15 @@ def _after(
     """What looks propose that were not followed up before: the hands; others if one is missing."""
     missing = not hands or any(propose.claims_neighbour(looks, k) for k in lacking)
     which = [k for k in hands if k not in followed]
-    which += [
+    worth_it = {
         i
-        for i in _best_of_alike(looks)
-        if (missing or looks.proposals[i].by == "turned")
-        and looks.proposals[i].by not in ("track", "lost")
-        and i not in followed
-        and i not in hands
-    ][: max(MOST_FOLLOWED - len(which), 0)]
+        for i, each in enumerate(looks.proposals)
+        if (missing or each.by == "turned") and each.by not in ("track", "lost")
+    }
+    worth_it -= followed.union(hands)
+    if worth_it:
+        others = [i for i in _best_of_alike(looks) if i in worth_it]
+        which += others[: max(MOST_FOLLOWED - len(which), 0)]
     followed.update(which)
     for proposer in propose.AFTER:
         if missing or proposer is not propose.partner:
@@ -145,8 +143,7 @@ def _best_of_alike(looks: Looks) -> list[int]:
     seen, best = looks.seen, list[int]()
     for i in np.argsort(-seen.trust, kind="stable").tolist():
         if seen.score[i] > judge.HOPELESS and not any(
-            seen.side(i) == seen.side(k) and judge.joints_gap(seen, i, seen, k) < judge.SAME_JOINTS
-            for k in best
+            seen.side(i) == seen.side(k) and judge.same_joints(seen, i, seen, k) for k in best
         ):
             best.append(i)
     return best
@@ -193,7 +190,7 @@ def look_more(stages: Networks, image: np.ndarray, hands: Keypoints, looks: int)
     around = [stages.crop_around(hands.points_px[i], hands.side(i)) for i in range(n)]
     crops = [_nearby(crop, k) for k in range(1, more + 1) for crop in around]
     seen = stages.look(image, crops)
-    return hands.averaged_with(*(seen.take(range(k * n, k * n + n)) for k in range(more)))
+    return averaged(hands, *(seen.take(range(k * n, k * n + n)) for k in range(more)))
 
 
 def _nearby(crop: Crop, number: int) -> Crop:

@@ -26,24 +26,28 @@ from knuckle.track.association import reach
 # --- is it a hand? -------------------------------------------------------------------------------
 
 #: What a detector's score tells beside a look from close by, as the two mostly err on other things:
-#: log odds per log odds; no score beyond the last counts (``benchmarks/hand_odds.py``).
-PER_DETECTED, SUREST = 0.81, 0.95
-#: Score below which a look shows nothing that is worth another look.
-HOPELESS = 0.1
+#: log odds per log odds (``benchmarks/hand_odds.py``).
+PER_DETECTED = 0.81
+#: No network is believed to be surer than this of what it says, nor of the opposite.
+SUREST = 0.99
+#: Probability below which nothing is worth another look: of a hand, or of a neighbour beside it.
+HOPELESS = 0.12
 #: Where a hand is unlikely (where one was lost, beside one that is followed, where nothing has
 #: moved or nobody has detected one), what looks like one is more often a piece of something. Looks
 #: at it must score so much more: false hands rarely have more to spare, real ones mostly 0.4.
 CAUTION = 0.12
-
-#: Score from which on it is rather a hand than none.
+#: Probability from which on it is rather a hand than none; in a video, whose frames are many, also
+#: that of a neighbour for which it is worth looking.
 EVEN = 0.5
 #: A hand has left when fewer of its joints than this lie inside the frame.
 LEAST_INSIDE = 0.25
 
 # --- which side? ---------------------------------------------------------------------------------
 
-#: A side is believed from this probability on; else the other one is looked at as well.
-SURE_SIDE = 0.8
+#: A side is believed from this probability on; else the other one is looked at as well. In a video,
+#: where the side is known from many looks, two that are so sure of theirs show two hands that touch
+#: or cross, even if their outlines have run together.
+SURE_SIDE = 0.85
 #: Hands beside each other are mostly the two of one person: odds of two of one side.
 SAME_SIDE_ODDS = 0.5
 #: Where a hand was lost, one of that side is so much likelier.
@@ -64,39 +68,42 @@ EXACT_BONUS = 1.1
 #: Two looks whose joints are so near to each other, on average, show one hand.
 SAME_JOINTS = 0.15
 #: Two looks that outline the same pixels show one hand, even if one took it for the other side and
-#: so named its fingers the other way round; so much of the union. Hands that touch share none.
+#: so named its fingers the other way round; so much of the union. Hands that touch share none. A
+#: part of a hand that was taken for another lies within the whole one by as much, and is trusted
+#: less, or is too little for a hand (``LEAST_SHARE``).
 SAME_PIXELS = 0.7
-#: A part of a hand is sometimes taken for another, smaller hand: it lies within the whole one by
-#: the share above, and is trusted so many times as much, or has such a share of its area.
-PART_TRUST, PART_AREA = 0.75, 0.15
-#: In a video the side is known from many looks. If both looks say so surely that their sides are
-#: right, they are two hands that touch or cross, whose outlines have run together.
-SURE_SIDE_OF_TRACK = 0.85
 
 # --- are there two? ------------------------------------------------------------------------------
 
 #: Hands whose middles are no farther apart, in extents of the larger one, may touch.
 BESIDE = 1.25
-#: A look that shows a neighbour with this probability proposes it: in an image, and in a frame of a
-#: video, of which there are many.
-LEAST_CLAIM, LEAST_CLAIM_OF_TRACK = 0.1, 0.5
-#: Less of a mask than this share of a hand's own is no other hand: masks are inexact at edges.
-#: In an image, beside a hand that is one and stands alone with such a probability, it is mostly a
-#: forearm, unless it is as much as the last share.
-LEAST_SHARE, SURELY_ALONE, MUCH_SHARE = 0.12, 0.9, 0.5
-#: A hand of which a piece of mask is seen is at least so large, beside the one that hides it.
-LEAST_SIZE = 0.8
-#: Log odds that a look beside a hand shows another: these, and so much for each of
-#: ``tells_of_second`` (fitted); so much more for one that the detector has named by itself.
-SECOND_ODDS, NAMED_ODDS = 0.4, 1.4
-SECOND_PER_TELL = np.array([1.9, 0.2, 0.1, 6.5])
+#: Less of a mask than this share of a hand's own is no hand: masks are inexact at edges.
+LEAST_SHARE = 0.12
+#: Log odds that a look beside a hand shows another: so much for each of ``tells_of_second`` (fitted
+#: by ``benchmarks/odds.py``), and so much for one that the detector has named by itself.
+SECOND_PER_TELL, NAMED_ODDS = np.array([1.9, 6.5]), 1.4
+
+# --- is it the hand that was there before? -------------------------------------------------------
+
+#: A detection belongs to a hand whose middle is within this share of its extent.
+KNOWN_HAND = 0.5
+#: A detection is of its side, and not of the other, from this peak on.
+SURE_DETECTION = 0.65
+#: What is smaller than this share of a hand, and nearer to its middle than the other share, is a
+#: piece of it.
+PIECE, PIECE_REACH = 0.5, 0.75
+#: A look that scores less than this share of the one before may show a hand that has jumped away.
+DROP = 0.65
+#: Hands beside each other are mostly the two of one person. One of the side that the other has must
+#: be seen as such for so long (sum of logits, 3 for a sure look) until it is believed.
+LIKE_VOTES = 12.0
+#: A hand that is hidden by another may come back for so many times longer than others.
+HIDDEN_MEMORY = 5.0
 
 
 def detected_odds(hands: Sequence[DetectedHand]) -> np.ndarray:
     """(N,) log odds that a detection is a hand, to be added to those of a look at it."""
-    scores = np.array([hand.score for hand in hands])
-    inside = np.clip(scores, 1 - SUREST, SUREST)
-    return PER_DETECTED * np.asarray(np.log(inside / (1 - inside)))
+    return PER_DETECTED * logit(np.array([hand.score for hand in hands]))
 
 
 def least_score(settings: EstimatorSettings) -> float:
@@ -127,14 +134,6 @@ def is_news(crop: Crop, seen: Sequence[Crop]) -> bool:
 
 
 # --- a detection and a hand ----------------------------------------------------------------------
-
-#: A detection belongs to a hand whose middle is within this share of its extent.
-KNOWN_HAND = 0.5
-#: A detection is of its side, and not of the other, from this peak on.
-SURE_DETECTION = 0.65
-#: What is smaller than this share of a hand, and nearer to its middle than the other share, is a
-#: piece of it.
-PIECE, PIECE_REACH = 0.5, 0.75
 
 
 def is_known(hand: DetectedHand, side: Side, joints_px: np.ndarray) -> bool:
@@ -171,25 +170,29 @@ def same_hand(
 
     ``sides_known`` says that the sides of the crops come from more than these looks.
     """
-    gap = joints_gap(weaker, i, better, k)
+    gap = _joints_gap(weaker, i, better, k)
     if gap < SAME_JOINTS:
         return True
     if gap > 1.0:  # hands that are an extent apart share no pixels: the masks need not be asked
         return False
     opposite = sides_known and weaker.side(i) != better.side(k)
-    if opposite and min(weaker.right[i], better.right[k]) > SURE_SIDE_OF_TRACK:
+    if opposite and min(weaker.right[i], better.right[k]) > SURE_SIDE:
         return False
     shared, own, other = shared_pixels(weaker, i, better, k)
-    is_less = weaker.trust[i] < PART_TRUST * better.trust[k] or own < PART_AREA * other
+    is_less = weaker.trust[i] < better.trust[k] or own < LEAST_SHARE * other
     is_part = shared > SAME_PIXELS * own and is_less
     return bool(is_part or shared > SAME_PIXELS * (own + other - shared))
 
 
-def joints_gap(a: Keypoints, i: int, b: Keypoints, k: int) -> float:
+def same_joints(a: Keypoints, i: int, b: Keypoints, k: int) -> bool:
+    """Whether two looks have seen the same joints at the same places."""
+    return _joints_gap(a, i, b, k) < SAME_JOINTS
+
+
+def _joints_gap(a: Keypoints, i: int, b: Keypoints, k: int) -> float:
     """Mean distance of the joints of two looks, in extents of the larger hand."""
-    first, second = a.points_px[i], b.points_px[k]
-    extent = max(extent_px(first), extent_px(second))
-    return float(np.linalg.norm(first - second, axis=-1).mean() / extent)
+    gap = np.linalg.norm(a.points_px[i] - b.points_px[k], axis=-1).mean()
+    return float(gap / max(a.extents_px[i], b.extents_px[k]))
 
 
 def beside(joints_px: np.ndarray, others_px: np.ndarray) -> np.ndarray:
@@ -251,28 +254,20 @@ def apart(looks: Keypoints, i: int, hands: Keypoints, k: int) -> float:
     return odds * (1 - shared / max(own + other - shared, 1.0))
 
 
-def least_share(hands: Keypoints, k: int) -> float:
-    """Share of hand ``k``'s mask that a piece beside it must have to be another hand."""
-    alone = hands.trust[k] * (1 - hands.neighbour[k, 0])
-    return MUCH_SHARE if alone > SURELY_ALONE else LEAST_SHARE
-
-
 def tells_of_second(
     detections: Detections, hands: Keypoints, k: int, looks: Keypoints, i: int, worth: float
 ) -> np.ndarray:
-    """(4,) what tells that look ``i`` shows another hand than hand ``k`` beside it.
+    """(2,) what tells that look ``i`` shows another hand than hand ``k`` beside it.
 
-    Log odds of its worth, of that hand's claim that there is a neighbour, and of the look's own
-    claim; and the share of the detector's mask that each of the two explains and the other does
-    not, the lesser one.
+    Log odds of its worth, and the share of the detector's mask that each of the two explains and
+    the other does not, the lesser one.
     """
-    claims = logit(worth), logit(hands.neighbour[k, 0]), logit(looks.neighbour[i, 0])
-    return np.array([*claims, _explained_apart(detections, hands, k, looks, i)])
+    return np.array([logit(worth), _explained_apart(detections, hands, k, looks, i)])
 
 
 def second_odds(tells: np.ndarray, named: bool = False) -> float:
-    """Log odds of another hand by what tells of it (4,), and whether a detection is its own."""
-    return float(SECOND_ODDS + SECOND_PER_TELL @ tells) + (NAMED_ODDS if named else 0.0)
+    """Log odds of another hand by what tells of it (2,), and whether a detection is its own."""
+    return float(SECOND_PER_TELL @ tells) + (NAMED_ODDS if named else 0.0)
 
 
 def _explained_apart(
@@ -291,7 +286,7 @@ def _explained_apart(
     return float(min((second & ~first).sum(), (first & ~second).sum()) / max(len(near_px), 1))
 
 
-def logit(probability: float) -> float:
-    """Log odds of a network's probability, of which none is believed beyond 1 in 100."""
-    inside = min(max(float(probability), 0.01), 0.99)
-    return float(np.log(inside / (1 - inside)))
+def logit(probability: np.ndarray | float) -> np.ndarray:
+    """Log odds of what networks say, none beyond ``SUREST``."""
+    inside = np.clip(probability, 1 - SUREST, SUREST)
+    return np.asarray(np.log(inside / (1 - inside)))

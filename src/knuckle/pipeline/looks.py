@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -11,10 +11,13 @@ import numpy as np
 
 from knuckle.codec import DetectedHand
 from knuckle.crop import Crop
-from knuckle.hand import Side
+from knuckle.hand import N_JOINTS, Side
 from knuckle.pipeline import judge
 from knuckle.pose import Keypoints
 from knuckle.track.track import Track
+
+#: Joints so near to the border of a crop, as a share of its side, may be cut off.
+RIM = 0.05
 
 
 class Networks(Protocol):
@@ -117,4 +120,45 @@ class Looks:
             return chosen
         before = [self.proposals[i].after for i in numbers]
         first = [i if k is None else k for i, k in zip(numbers, before, strict=True)]
-        return chosen.averaged_with(self.seen.take(first))
+        return averaged(chosen, self.seen.take(first))
+
+
+def averaged(hands: Keypoints, *others: Keypoints) -> Keypoints:
+    """The mean of looks and of further looks at the same hands, through the crops of the first.
+
+    The errors of looks are alike but not the same: their mean, weighed by certainty, is nearer to
+    the truth than the best look. What errs alike is as uncertain together as alone: the variance is
+    the mean by the same weights.
+
+    Args:
+        hands: N looks.
+        others: N looks each. Those through the same crop, or at what may be another hand, do not
+            count, nor joints at the rim of their crop, which may be cut off.
+    """
+    points, sigma = hands.points_crop.copy(), hands.sigma_crop.copy()
+    for i, crop in enumerate(hands.crops):
+        more = [
+            other
+            for other in others
+            if other.crops[i] != crop
+            and other.side(i) == hands.side(i)
+            and judge.same_joints(other, i, hands, i)
+        ]
+        if not more:
+            continue
+        scale = crop.out_size / crop.size_px
+        seen = [points[i], *(crop.to_crop(other.points_px[i]) for other in more)]
+        spread = [sigma[i], *(other.sigma_px[i] * scale for other in more)]
+        counts = [np.ones(N_JOINTS), *(_clear_of_rim(other, i) for other in more)]
+        weight = counts / np.square(spread)  # (looks, 21)
+        total = weight.sum(axis=0)
+        points[i] = (weight[..., None] * np.array(seen)).sum(axis=0) / total[:, None]
+        sigma[i] = np.sqrt(np.sum(counts, axis=0) / total)
+    return replace(hands, points_crop=points, sigma_crop=sigma)
+
+
+def _clear_of_rim(looks: Keypoints, i: int) -> np.ndarray:
+    """(21,) 1 where a joint of a look lies well inside its crop, else 0."""
+    size, points = looks.crops[i].out_size, looks.points_crop[i]
+    rim = RIM * size
+    return ((points > rim) & (points < size - 1 - rim)).all(axis=-1).astype(float)

@@ -87,8 +87,7 @@ def exact(stages: Networks, looks: Looks, i: int) -> Iterator[Proposal]:
 def claims_neighbour(looks: Looks, i: int) -> bool:
     """Whether a look shows a neighbour; in a video, where frames are many, it must be surer."""
     followed = looks.proposals[i].track is not None
-    least = judge.LEAST_CLAIM_OF_TRACK if followed else judge.LEAST_CLAIM
-    return looks.seen.neighbour_of(i).score > least
+    return looks.seen.neighbour_of(i).score > (judge.EVEN if followed else judge.HOPELESS)
 
 
 def partner(stages: Networks, looks: Looks, i: int) -> Iterator[Proposal]:
@@ -161,9 +160,7 @@ def turned(
     if claims_neighbour(looks, i):
         guesses.append(seen.neighbour_of(i))
     if detections is not None:
-        followed = looks.proposals[i].track is not None
-        share = judge.LEAST_SHARE if followed else judge.least_share(seen, i)
-        piece = unexplained(detections, seen.take([i, *others]), share)
+        piece = unexplained(detections, seen.take([i, *others]))
         guesses += [piece] if piece is not None else []
     for guess in guesses:
         for turn in TURNS:
@@ -172,25 +169,24 @@ def turned(
             )
 
 
-def unexplained(detections: Detections, known: Keypoints, share: float) -> DetectedHand | None:
+def unexplained(detections: Detections, known: Keypoints) -> DetectedHand | None:
     """A hand of the other side that would explain the largest piece of mask beside the first.
 
     Args:
         detections: with the mask.
         known: hands: what they cover is explained.
-        share: a piece no larger than this share of the first hand's own mask is none.
     """
     cells_px, is_hand = detections.cells_px, detections.shows_hand  # (H, W, 2), (H, W)
     own = [is_hand & judge.covered(known, k, cells_px) for k in range(len(known))]
     joints_px, extent = known.points_px[0], float(extent_px(known.points_px[0]))
     near = np.linalg.norm(cells_px - middle_px(joints_px), axis=-1) < judge.BESIDE * extent
     piece = _largest_piece(is_hand & near & ~np.any(own, axis=0))
-    if piece.sum() <= share * own[0].sum():
+    if piece.sum() <= judge.LEAST_SHARE * own[0].sum():
         return None
     piece_px = cells_px[piece]  # (C, 2)
     x, y = piece_px.mean(axis=0).tolist()
     # Much of a hand that is overlooked is hidden: it is about as large as the one beside it.
-    size = max(float(np.ptp(piece_px, axis=0).max()), judge.LEAST_SIZE * extent)
+    size = max(float(extent_px(piece_px)), extent)
     return DetectedHand((x, y), size, known.crops[0].angle, other_side(known.side(0)))
 
 

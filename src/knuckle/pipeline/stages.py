@@ -10,7 +10,7 @@ from knuckle.camera import Camera
 from knuckle.codec import DetectedHand
 from knuckle.crop import Crop
 from knuckle.detect import Detections
-from knuckle.hand import Side, extent_px
+from knuckle.hand import Side
 from knuckle.mask import CropMask, without_overlap
 from knuckle.pipeline.settings import EstimatorSettings
 from knuckle.pose import Keypoints, confidence, placement
@@ -119,8 +119,9 @@ class Stages:
         evidence, roots_mm = self.placed(keypoints, camera)
         joints_mm = placement.fuse(evidence, roots_mm)
         joints_px = points_px + _SEEN_FROM_3D * (camera.project(joints_mm) - points_px)
-        extent = np.maximum(extent_px(points_px), 1.0)[:, None]
+        extent = np.maximum(keypoints.extents_px, 1.0)[:, None]
         joint_score = confidence.score_of(sigma_px / extent)
+        visible = keypoints.visible > 0.5
         masks = without_overlap(
             [
                 CropMask(probability, crop, frame_shape, pixels)
@@ -137,7 +138,7 @@ class Stages:
                 joints_px=joints_px[i],
                 joints_mm=joints_mm[i],
                 joint_score=joint_score[i],
-                visible=keypoints.visible[i] > 0.5,
+                visible=visible[i],
                 joint_sigma_mm=evidence.sigma_mm[i],
                 camera=camera,
                 crop_mask=masks[i],

@@ -23,19 +23,6 @@ from knuckle.track.clock import Clock
 from knuckle.track.search import Search
 from knuckle.track.track import Numbers, Track
 
-#: For so long a lost hand is looked for where it should be by now, in every frame, s.
-_AWAITED_S = 1.0
-
-#: A look that scores less than this share of the one before may show a hand that has jumped away.
-_DROP = 0.65
-
-#: Hands that are beside each other are mostly the two of one person. One of the side that the other
-#: has must be seen as such for so long (sum of logits, 3 for a sure look) until it is believed.
-_LIKE_VOTES = 12.0
-
-#: A hand that is hidden by another may come back for so many times longer than others.
-_HIDDEN_MEMORY = 5.0
-
 #: The looks at hands that are followed, by their numbers, and whose hand each shows.
 Seats = dict[int, Track]
 
@@ -111,8 +98,10 @@ class HandTracker:
         hands = hands.believing(-hands.log_odds)  # only looks count from here on
         hands = look_more(self._stages, image, hands, self.settings.looks)
         poses = self._stages.poses(hands, camera, image.shape[:2])
-        newcomers = hands.split(len(seats))[1]
-        tracks = [*seats.values(), *self._claim(newcomers, poses[len(seats) :], time_s)]
+        tracks = list(seats.values())
+        if new:
+            newcomers = hands.take(range(len(seats), len(hands)))
+            tracks += self._claim(newcomers, poses[len(seats) :], time_s)
         told = [track.see(pose, time_s) for track, pose in zip(tracks, poses, strict=True)]
         return sorted((hand for hand in told if hand is not None), key=lambda h: h.track_id)
 
@@ -137,7 +126,7 @@ class HandTracker:
 
         def may_come_back(track: Track) -> bool:
             # Who comes out from behind a hand is who went there.
-            memory_s = self.settings.memory_s * (_HIDDEN_MEMORY if track.hidden else 1.0)
+            memory_s = self.settings.memory_s * (judge.HIDDEN_MEMORY if track.hidden else 1.0)
             return track.believed and track.unseen_s(time_s) <= memory_s
 
         self._tracks = [
@@ -175,8 +164,9 @@ class HandTracker:
         """Where hands that were lost lately should be, if there is room for them."""
         self._await_moving = not self._await_moving
         room = max(self.settings.max_hands - followed, 0)
-        lately = [t for t in self._tracks if t.lost and t.unseen_s(time_s) <= _AWAITED_S][:room]
-        return propose.awaited(self._stages, lately, time_s, frame_shape, self._await_moving)
+        memory_s = self.settings.memory_s
+        lately = [t for t in self._tracks if t.lost and t.unseen_s(time_s) <= memory_s]
+        return propose.awaited(self._stages, lately[:room], time_s, frame_shape, self._await_moving)
 
     def _detected(
         self, image: np.ndarray, time_s: float
@@ -250,7 +240,7 @@ class HandTracker:
         Returns:
             All looks, further ones at the hands that were let go of among them; who stays.
         """
-        right, other_hand = looks.seen.right, 1 - judge.SURE_SIDE_OF_TRACK
+        right, other_hand = looks.seen.right, 1 - judge.SURE_SIDE
         astray = [
             i for i, t in seats.items() if right[i] < (other_hand if t.believed else judge.EVEN)
         ]
@@ -314,7 +304,7 @@ class HandTracker:
     def _unsure_seats(self, looks: Looks, seats: Seats) -> list[int]:
         """Looks of tracks that hold on to little."""
         doubt, score = self._doubt(), looks.seen.score
-        return [i for i, track in seats.items() if score[i] < max(doubt, _DROP * track.score)]
+        return [i for i, track in seats.items() if score[i] < max(doubt, judge.DROP * track.score)]
 
     def _refute(self, looks: Looks, time_s: float) -> None:
         """Note which detections and claims have turned out to be no hand."""
@@ -333,6 +323,8 @@ class HandTracker:
         self, looks: Looks, seats: Seats, found: list[int], time_s: float
     ) -> tuple[Seats, list[int]]:
         """Give the hands that were found to tracks that lack them; the others are newcomers."""
+        if not found:
+            return seats, []
         seen, doubtful = looks.seen, self._unsure_seats(looks, seats)
         matches = self._match(seen.take(found), [seats[k] for k in doubtful], time_s)
         places, new = {i: i for i in seats}, list[int]()
@@ -377,7 +369,7 @@ class HandTracker:
             smoother=SMOOTHERS[smooth](length_mm) if smooth else None,
             least_score=self.settings.score_threshold,
             caution=0.0 if at_once else judge.CAUTION,
-            least_votes=_LIKE_VOTES if beside_its_like else 0.0,
+            least_votes=judge.LIKE_VOTES if beside_its_like else 0.0,
         )
         self._tracks.append(track)
         return track

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
 
 from knuckle.codec import DetectedHand, NeighbourCodec
 from knuckle.crop import Crop
-from knuckle.hand import N_JOINTS, Side, other_side
+from knuckle.hand import N_JOINTS, Side, extent_px, other_side
 
-#: Joints so near to the border of a crop, as a share of its side, may be cut off.
-_RIM = 0.05
-#: Two looks whose joints are so far apart, as a share of the hand, are at different hands.
-_ANOTHER = 0.15
 #: A look is not believed to be surer than this of a hand, or of its absence, nor of its keypoints.
 _SUREST, _NEARLY_ALL = 0.999, 0.99
 #: Log odds that what was named from afar is a hand, by a look at it: these, and so much for each of
@@ -68,6 +64,11 @@ class Keypoints:
         return points
 
     @cached_property
+    def extents_px(self) -> np.ndarray:
+        """(N,) longer sides of the boxes around the joints in the frame."""
+        return extent_px(self.points_px)
+
+    @cached_property
     def sigma_px(self) -> np.ndarray:
         """(N, 21) expected error per axis, frame px."""
         scale = np.array([crop.size_px / crop.out_size for crop in self.crops])
@@ -85,12 +86,15 @@ class Keypoints:
     @cached_property
     def _near(self) -> np.ndarray:
         """(N,) share of the keypoints that are within ``_NEAR`` of where they should be."""
-        extent = np.ptp(self.points_crop, axis=1).max(axis=-1, keepdims=True)
-        return np.asarray((1 - np.exp(-_NEAR * extent / self.sigma_crop)).mean(axis=-1))
+        extent = extent_px(self.points_crop)[:, None]
+        near = 1 - np.exp(-_NEAR * extent / self.sigma_crop)
+        return np.asarray(near.sum(axis=-1) / N_JOINTS)
 
     @cached_property
     def score(self) -> np.ndarray:
         """(N,) 0..1: this is a hand, by the look and by what else is known."""
+        if not self.log_odds.any():
+            return np.asarray(self.seen, np.float64)
         told = _NAMED + _PER_PRESENCE * _logit(self.presence, _SUREST)
         told = told + _PER_NEAR * _logit(self._near, _NEARLY_ALL)
         believed = 1 / (1 + np.exp(-told - self.log_odds))
@@ -145,21 +149,10 @@ class Keypoints:
     def take(self, indices: Sequence[int] | np.ndarray) -> Keypoints:
         """The crops with these indices, in this order."""
         i = np.asarray(indices, dtype=int)
-        if np.array_equal(i, np.arange(len(self))):
+        if i.tolist() == list(range(len(self))):
             return self
-        return Keypoints(
-            crops=tuple(self.crops[k] for k in i),
-            points_crop=self.points_crop[i],
-            sigma_crop=self.sigma_crop[i],
-            visible=self.visible[i],
-            presence=self.presence[i],
-            right=self.right[i],
-            mask=self.mask[i],
-            pixels=self.pixels[i],
-            features=self.features[i],
-            neighbour=self.neighbour[i],
-            log_odds=self.log_odds[i],
-        )
+        arrays = {name: getattr(self, name)[i] for name in _ARRAYS}
+        return Keypoints(tuple(self.crops[k] for k in i), **arrays)
 
     def believing(self, log_odds: np.ndarray) -> Keypoints:
         """The same looks, if these are hands more or less likely than they show.
@@ -167,37 +160,7 @@ class Keypoints:
         Args:
             log_odds: (N,) what something else says of each, which is independent of the looks.
         """
-        return replace(self, log_odds=self.log_odds + log_odds)
-
-    def split(self, count: int) -> tuple[Keypoints, Keypoints]:
-        """The first ``count`` crops, and the rest."""
-        return self.take(range(count)), self.take(range(count, len(self)))
-
-    def averaged_with(self, *others: Keypoints) -> Keypoints:
-        """The mean of these and of further looks at the same hands, through these crops.
-
-        The errors of looks are alike but not the same: their mean, weighed by certainty, is nearer
-        to the truth than the best look. What errs alike is as uncertain together as alone: the
-        variance is the mean by the same weights.
-
-        Args:
-            others: N looks each. Those through the same crop, or at what may be another hand, do
-                not count, nor joints at the rim of their crop, which may be cut off.
-        """
-        points, sigma = self.points_crop.copy(), self.sigma_crop.copy()
-        for i, crop in enumerate(self.crops):
-            more = [other for other in others if _at_one_hand(self, other, i)]
-            if not more:
-                continue
-            scale = crop.out_size / crop.size_px
-            seen = [points[i], *(crop.to_crop(other.points_px[i]) for other in more)]
-            spread = [sigma[i], *(other.sigma_px[i] * scale for other in more)]
-            counts = [np.ones(N_JOINTS), *(_clear_of_rim(other, i) for other in more)]
-            weight = counts / np.square(spread)  # (looks, 21)
-            total = weight.sum(axis=0)
-            points[i] = (weight[..., None] * np.array(seen)).sum(axis=0) / total[:, None]
-            sigma[i] = np.sqrt(np.sum(counts, axis=0) / total)
-        return replace(self, points_crop=points, sigma_crop=sigma)
+        return replace(self, log_odds=self.log_odds + log_odds) if log_odds.any() else self
 
     @classmethod
     def concatenate(cls, *parts: Keypoints) -> Keypoints:
@@ -205,41 +168,12 @@ class Keypoints:
         parts = tuple(part for part in parts if len(part))
         if len(parts) < 2:
             return parts[0] if parts else cls.nothing()
-
-        def join(name: str) -> np.ndarray:
-            return np.concatenate([getattr(part, name) for part in parts])
-
-        return cls(
-            crops=tuple(crop for part in parts for crop in part.crops),
-            points_crop=join("points_crop"),
-            sigma_crop=join("sigma_crop"),
-            visible=join("visible"),
-            presence=join("presence"),
-            right=join("right"),
-            mask=join("mask"),
-            pixels=join("pixels"),
-            features=join("features"),
-            neighbour=join("neighbour"),
-            log_odds=join("log_odds"),
-        )
+        arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS}
+        return cls(tuple(crop for part in parts for crop in part.crops), **arrays)
 
 
-def _at_one_hand(looks: Keypoints, others: Keypoints, index: int) -> bool:
-    """Whether two looks through different crops have seen the same hand."""
-    crop, other = looks.crops[index], others.crops[index]
-    if crop == other or crop.mirror != other.mirror:
-        return False
-    here, there = looks.points_px[index], others.points_px[index]
-    gap = np.linalg.norm(here - there, axis=-1).mean()
-    return bool(gap < _ANOTHER * np.ptp(here, axis=0).max())
-
-
-def _clear_of_rim(looks: Keypoints, index: int) -> np.ndarray:
-    """(21,) 1 where a joint of a look lies well inside its crop, else 0."""
-    size = looks.crops[index].out_size
-    points = looks.points_crop[index]
-    rim = _RIM * size
-    return ((points > rim) & (points < size - 1 - rim)).all(axis=-1).astype(float)
+#: Names of what ``Keypoints`` has for each crop, but for the crop itself.
+_ARRAYS = tuple(item.name for item in fields(Keypoints) if item.name != "crops")
 
 
 def _logit(probability: np.ndarray, surest: float) -> np.ndarray:

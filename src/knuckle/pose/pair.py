@@ -7,6 +7,7 @@ that nothing jumps when hands meet; other hands are left where they are.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -69,14 +70,14 @@ def find_couples(keypoints: Keypoints, evidence: Evidence) -> list[Couple]:
 
 def _picture_nearness(pair_px: np.ndarray) -> float:
     """0..1 of two hands (2, 21, 2): 1 where they touch or overlap in the picture."""
-    gaps = np.linalg.norm(pair_px[0][:, None] - pair_px[1], axis=-1)
+    x, y = np.moveaxis(pair_px[0][:, None] - pair_px[1], -1, 0)  # (21, 21) each
     extent = max(float(extent_px(pair_px).max()), 1.0)
-    return _falling(float(gaps.min()) / extent, _NEAR, _FAR)
+    return _falling(math.sqrt((x * x + y * y).min()) / extent, _NEAR, _FAR)
 
 
 def _falling(value: float, start: float, end: float) -> float:
     """1 up to ``start``, 0 from ``end`` on."""
-    return float(np.clip((end - value) / (end - start), 0.0, 1.0))
+    return min(max((end - value) / (end - start), 0.0), 1.0)
 
 
 def place_couples(

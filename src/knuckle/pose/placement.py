@@ -8,11 +8,13 @@ here all 42 linear equations of the 21 joints take part, each as far as it can b
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from knuckle.hand import MIDDLE_RAY, N_JOINTS, Joint, bone_lengths
+from knuckle.median import median
 
 #: No joint is nearer to the camera than this.
 MIN_DEPTH_MM = 20.0
@@ -56,6 +58,27 @@ class Evidence:
             if got != shape:
                 raise ValueError(f"{name} must have shape {shape}, got {got}")
 
+    @cached_property
+    def sigma_across_mm(self) -> np.ndarray:
+        """(N, 21) expected errors across the line of sight, of joints beside the whole hand.
+
+        Beside the whole hand, the wrist is no surer than the rest.
+        """
+        sigma = _ACROSS * np.maximum(self.sigma_mm, 1e-3).astype(np.float64)
+        sigma[:, Joint.WRIST] = np.sqrt(np.mean(sigma[:, 1:] ** 2, axis=1))
+        return sigma
+
+    @cached_property
+    def nearest_mm(self) -> np.ndarray:
+        """(N,) the least depth of each wrist at which all joints are in front of the camera."""
+        return MIN_DEPTH_MM - self.joints_root_mm[..., 2].min(axis=1)
+
+    @cached_property
+    def lines(self) -> np.ndarray:
+        """(N, 4, 21) what each joint says of the wrist: u, v, a, b of ``place``."""
+        across, depth = self.joints_root_mm[..., :2], self.joints_root_mm[..., 2:]
+        return np.concatenate([self.rays, self.rays * depth - across], axis=-1).swapaxes(1, 2)
+
     def take(self, indices: Sequence[int]) -> Evidence:
         """The hands with these indices, in this order."""
         i = np.asarray(indices, dtype=int)
@@ -91,18 +114,11 @@ def place(evidence: Evidence) -> np.ndarray:
     Returns:
         (N, 3) mm; every joint of every hand is in front of the camera.
     """
-    joints, rays = evidence.joints_root_mm, evidence.rays
-    sigma_mm = _sigma_across(evidence.sigma_mm)
-    offsets = rays * joints[..., 2:] - joints[..., :2]  # (N, 21, 2): a and b
-    nearest = MIN_DEPTH_MM - joints[..., 2].min(axis=1)  # (N,) least t_z
-    root = _median_solution(offsets, rays, evidence.sigma_rays)
+    root = _median_solution(evidence)
     for _ in range(_STEPS):
-        root = _in_front(root, nearest, offsets, joints, rays)
-        variance = _variance(root[:, 2], joints, evidence.sigma_rays, sigma_mm)
-        residuals = root[:, None, :2] - rays * root[:, None, 2:] - offsets  # (N, 21, 2)
-        trust = _trust((residuals * residuals).sum(axis=-1), variance)
-        root = _solve(offsets, rays, trust / variance)
-    return _in_front(root, nearest, offsets, joints, rays)
+        root = _in_front(root, evidence)
+        root = _solve(evidence.lines, _weights(root, evidence))
+    return _in_front(root, evidence)
 
 
 def place_together(evidence: Evidence, roots_mm: np.ndarray, behind_mm: float) -> np.ndarray:
@@ -120,22 +136,15 @@ def place_together(evidence: Evidence, roots_mm: np.ndarray, behind_mm: float) -
     Returns:
         (2, 3) mm; where they would not be in front of the camera, ``roots_mm``.
     """
-    deeper = np.array([0.0, behind_mm])
-    joints, rays = evidence.joints_root_mm.copy(), evidence.rays
-    joints[..., 2] += deeper[:, None]
-    sigma_mm = _sigma_across(evidence.sigma_mm)
-    offsets = rays * joints[..., 2:] - joints[..., :2]
-    root = roots_mm - deeper[:, None] * (0.0, 0.0, 1.0)  # at the depth of the first wrist
+    behind = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, behind_mm]])
+    deeper = replace(evidence, joints_root_mm=evidence.joints_root_mm + behind[:, None])
+    root = roots_mm - behind  # at the depth of the first wrist
     for _ in range(_STEPS):
         # At first the hands disagree about the depth; each is judged by its own.
-        variance = _variance(root[:, 2], joints, evidence.sigma_rays, sigma_mm)
-        residuals = root[:, None, :2] - rays * root[:, None, 2:] - offsets
-        trust = _trust((residuals * residuals).sum(axis=-1), variance)
-        root = _solve(offsets, rays, trust / variance, together=True)
-    nearest = MIN_DEPTH_MM - joints[..., 2].min()
-    if not nearest <= root[0, 2] <= MAX_DEPTH_MM:
+        root = _solve(deeper.lines, _weights(root, deeper), together=True)
+    if not deeper.nearest_mm.max() <= root[0, 2] <= MAX_DEPTH_MM:
         return roots_mm
-    return root + deeper[:, None] * (0.0, 0.0, 1.0)
+    return root + behind
 
 
 def fuse(evidence: Evidence, root_mm: np.ndarray) -> np.ndarray:
@@ -155,15 +164,13 @@ def fuse(evidence: Evidence, root_mm: np.ndarray) -> np.ndarray:
         (N, 21, 3) mm.
     """
     placed = evidence.joints_root_mm + root_mm[:, None]
-    on_ray = evidence.rays * placed[..., 2:]
-    lifted_variance = _sigma_across(evidence.sigma_mm) ** 2
+    gap = evidence.rays * placed[..., 2:] - placed[..., :2]
+    lifted_variance = evidence.sigma_across_mm**2
     ray_variance = (evidence.sigma_rays * placed[..., 2]) ** 2
-    gap = on_ray - placed[..., :2]
-    variance = lifted_variance + ray_variance
-    trust = _trust((gap * gap).sum(axis=-1), variance)
-    share = trust * lifted_variance / variance  # (N, 21) of the ray
-    xy = placed[..., :2] + share[..., None] * gap
-    return np.concatenate([xy, placed[..., 2:]], axis=-1)
+    residual2 = gap[..., 0] ** 2 + gap[..., 1] ** 2
+    share = lifted_variance / _robust(lifted_variance + ray_variance, residual2)  # of the ray
+    placed[..., :2] += share[..., None] * gap
+    return placed
 
 
 def hand_length_mm(joints_mm: np.ndarray) -> np.ndarray:
@@ -180,47 +187,63 @@ def with_hand_length(joints_root_mm: np.ndarray, length_mm: float) -> np.ndarray
     return joints_root_mm * (length_mm / lengths)[:, None, None]
 
 
-def _solve(
-    offsets: np.ndarray, rays: np.ndarray, weights: np.ndarray, *, together: bool = False
-) -> np.ndarray:
+def _solve(lines: np.ndarray, weights: np.ndarray, *, together: bool = False) -> np.ndarray:
     """The least-squares solution in ``place``: (N, 3); ``together`` at one depth for all."""
-    ray_mean, ray_rest = _centred(rays, weights)
-    offset_mean, offset_rest = _centred(offsets, weights)
-    spread = _weighted_sum(ray_rest * ray_rest, weights)
-    agreement = _weighted_sum(ray_rest * offset_rest, weights)
+    shares = weights / weights.sum(axis=1, keepdims=True)
+    mean = (lines @ shares[..., None])[..., 0]  # (N, 4)
+    rest = lines - mean[..., None]
+    products = (weights[:, None] * rest[:, :2]) @ rest.swapaxes(1, 2)  # (N, 2, 4)
+    spread = products[:, 0, 0] + products[:, 1, 1]
+    agreement = products[:, 0, 2] + products[:, 1, 3]
     if together:
-        spread, agreement = (np.full(len(rays), total.sum()) for total in (spread, agreement))
-    depth = -agreement / np.maximum(spread, 1e-18)
-    return np.concatenate([offset_mean + ray_mean * depth[:, None], depth[:, None]], axis=1)
+        spread, agreement = (np.full(len(lines), total.sum()) for total in (spread, agreement))
+    depth = (-agreement / np.maximum(spread, 1e-18))[:, None]
+    return np.concatenate([mean[:, 2:] + mean[:, :2] * depth, depth], axis=1)
 
 
-def _median_solution(offsets: np.ndarray, rays: np.ndarray, sigma_rays: np.ndarray) -> np.ndarray:
+def _weights(root: np.ndarray, evidence: Evidence) -> np.ndarray:
+    """(N, 21) of the joints, with the wrist at ``root`` (N, 3): by variance, and as they agree."""
+    x, y, depth = root.T[..., None]  # (N, 1) each
+    u, v, a, b = evidence.lines.swapaxes(0, 1)  # (N, 21) each
+    residual2 = (x - u * depth - a) ** 2 + (y - v * depth - b) ** 2
+    joint_depth = np.maximum(depth + evidence.joints_root_mm[..., 2], MIN_DEPTH_MM)
+    variance = (joint_depth * evidence.sigma_rays) ** 2 + evidence.sigma_across_mm**2
+    return 1 / _robust(variance, residual2)
+
+
+def _robust(variance: np.ndarray, residual2: np.ndarray) -> np.ndarray:
+    """What stands for the variance of a joint that is so far off (squared): more (Cauchy)."""
+    return variance + residual2 / _HALF_TRUST**2
+
+
+def _median_solution(evidence: Evidence) -> np.ndarray:
     """The solution in ``place`` by medians: unmoved by a few wild keypoints, (N, 3)."""
-    ray_gap, offset_gap = rays[:, _ONE] - rays[:, _OTHER], offsets[:, _ONE] - offsets[:, _OTHER]
-    ray_gap2 = np.maximum((ray_gap * ray_gap).sum(axis=-1), 1e-18)  # (N, 210)
-    depths = -(ray_gap * offset_gap).sum(axis=-1) / ray_gap2
+    gaps = evidence.lines[..., _ONE] - evidence.lines[..., _OTHER]
+    u, v, a, b = gaps.swapaxes(0, 1)  # (N, 210) each
+    ray_gap2 = np.maximum(u * u + v * v, 1e-18)
+    depths = -(u * a + v * b) / ray_gap2
     # Near pairs fix the depth badly, and so do unsure ones; a wild one must not look sure by far.
-    reach2 = np.minimum(ray_gap2, _median(ray_gap2)[:, None])
-    variance = sigma_rays**2
+    reach2 = np.minimum(ray_gap2, median(ray_gap2, axis=1)[:, None])
+    variance = evidence.sigma_rays**2
     sureness = np.sqrt(reach2 / (variance[:, _ONE] + variance[:, _OTHER]))
-    return _at_depth(offsets, rays, _weighted_median(depths, sureness))
+    return _at_depth(evidence, _weighted_median(depths, sureness))
 
 
-def _at_depth(offsets: np.ndarray, rays: np.ndarray, depth: np.ndarray) -> np.ndarray:
+def _at_depth(evidence: Evidence, depth: np.ndarray) -> np.ndarray:
     """The wrist at a given depth (N,), by the median over the joints: (N, 3)."""
-    xy = _median(offsets + rays * depth[:, None, None])
+    rays, offsets = evidence.lines[:, :2], evidence.lines[:, 2:]
+    xy = median(offsets + rays * depth[:, None, None], axis=2)
     return np.concatenate([xy, depth[:, None]], axis=1)
 
 
-def _in_front(
-    root: np.ndarray, nearest: np.ndarray, offsets: np.ndarray, joints: np.ndarray, rays: np.ndarray
-) -> np.ndarray:
+def _in_front(root: np.ndarray, evidence: Evidence) -> np.ndarray:
     """``root``, but where it is behind the camera, or out of sight, that of weak perspective."""
-    bad = ~((root[:, 2] >= nearest) & (root[:, 2] <= MAX_DEPTH_MM))
-    if not bad.any():
+    good = (root[:, 2] >= evidence.nearest_mm) & (root[:, 2] <= MAX_DEPTH_MM)
+    if good.all():
         return root
-    depth = np.clip(weak_perspective_depth(joints, rays), nearest, MAX_DEPTH_MM)
-    return np.where(bad[:, None], _at_depth(offsets, rays, depth), root)
+    depth = weak_perspective_depth(evidence.joints_root_mm, evidence.rays)
+    seen = _at_depth(evidence, np.clip(depth, evidence.nearest_mm, MAX_DEPTH_MM))
+    return np.where(good[:, None], root, seen)
 
 
 def weak_perspective_depth(joints: np.ndarray, rays: np.ndarray) -> np.ndarray:
@@ -229,50 +252,9 @@ def weak_perspective_depth(joints: np.ndarray, rays: np.ndarray) -> np.ndarray:
     return spread_mm / np.maximum(spread, 1e-9)
 
 
-def _variance(
-    depth: np.ndarray, joints: np.ndarray, sigma_rays: np.ndarray, sigma_mm: np.ndarray
-) -> np.ndarray:
-    """(N, 21) of a joint's residual, mm²."""
-    joint_depth = np.maximum(depth[:, None] + joints[..., 2], MIN_DEPTH_MM)
-    return (joint_depth * sigma_rays) ** 2 + sigma_mm**2
-
-
-def _sigma_across(sigma_mm: np.ndarray) -> np.ndarray:
-    """Expected errors across the line of sight, of joints relative to the whole hand, (N, 21).
-
-    Relative to the whole hand, the wrist is no surer than the rest.
-    """
-    sigma = _ACROSS * np.maximum(sigma_mm, 1e-3).astype(np.float64)
-    sigma[:, Joint.WRIST] = np.sqrt(np.mean(sigma[:, 1:] ** 2, axis=1))
-    return sigma
-
-
-def _trust(residual2: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Cauchy's weight of residuals (squared) with these variances, 0..1."""
-    return 1 / (1 + residual2 / (_HALF_TRUST**2 * variance))
-
-
-def _median(values: np.ndarray) -> np.ndarray:
-    """(N, M, ...) -> (N, ...), the upper one of two middles; many times as fast as NumPy's."""
-    return np.sort(values, axis=1)[:, values.shape[1] // 2]
-
-
 def _weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(N, M) -> (N,)."""
-    order = np.argsort(values, axis=1)
-    total = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
+    order, row = np.argsort(values, axis=1), np.arange(len(values))
+    total = np.cumsum(weights[row[:, None], order], axis=1)
     middle = (total >= total[:, -1:] / 2).argmax(axis=1)
-    row = np.arange(len(values))
     return values[row, order[row, middle]]
-
-
-def _centred(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted mean (N, D) over the joints, and (N, 21, D) what is left."""
-    shares = weights / weights.sum(axis=1, keepdims=True)
-    mean = (shares[..., None] * values).sum(axis=1)
-    return mean, values - mean[:, None]
-
-
-def _weighted_sum(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(N, 21, D) -> (N,)."""
-    return (weights[..., None] * values).sum(axis=(1, 2))

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from knuckle.camera import Camera
-from knuckle.hand import BONES, MIDDLE_RAY, N_JOINTS
+from knuckle.hand import MIDDLE_RAY, N_JOINTS, bone_lengths
+from knuckle.median import median
 from knuckle.results import HandPose
 from knuckle.track.skeleton import MEAN_LENGTHS_MM, BoneLengths
 
@@ -27,26 +27,22 @@ _UNSEEN_SCORE, _UNSEEN_MM = 0.05, 30.0
 _MOST_FINGERS = 3
 
 
-def out_of_reach(
-    joints_px: np.ndarray, lengths_mm: np.ndarray, depth_mm: float, camera: Camera
-) -> np.ndarray:
+def out_of_reach(rays: np.ndarray, lengths_mm: np.ndarray, depth_mm: float) -> np.ndarray:
     """Which joints cannot be those of a hand with these bones.
 
     A hand that has come nearer looks larger as a whole: bones are judged beside one another.
 
     Args:
-        joints_px: (21, 2) in the frame.
+        rays: (21, 2) directions (x/z, y/z) along which the joints are seen.
         lengths_mm: (20,) of the hand's bones.
         depth_mm: of the hand, lately.
-        camera: of the frame.
 
     Returns:
         (21,) bool, from the first bone that is too long to the tip of its finger. None, where most
         of the hand would be: then it is another hand, or another place.
     """
-    rays = camera.rays(joints_px)
-    seen_mm = np.linalg.norm(rays[BONES[:, 1]] - rays[BONES[:, 0]], axis=-1) * depth_mm
-    larger = max(float(np.median(seen_mm / lengths_mm)), 1.0)
+    seen_mm = bone_lengths(rays) * depth_mm
+    larger = max(float(median(seen_mm / lengths_mm)), 1.0)
     most_mm = larger * (_STRETCH * lengths_mm + _INEXACT * lengths_mm[MIDDLE_RAY].sum())
     too_long = (seen_mm > most_mm).reshape(5, 4)
     away = np.concatenate([[False], np.logical_or.accumulate(too_long, axis=1).ravel()])
@@ -84,12 +80,12 @@ class Reach:
         if self._last is None or self._learnt < _KNOWN_LOOKS:
             return np.zeros(N_JOINTS, bool)
         depth_mm = float(self._last.root_mm[2])
-        return out_of_reach(pose.joints_px, self._lengths_mm, depth_mm, pose.camera)
+        return out_of_reach(pose.rays, self._lengths_mm, depth_mm)
 
 
 def _without(pose: HandPose, away: np.ndarray, last: HandPose) -> HandPose:
     """The pose with some joints (21,) bool from the last one, carried along by the others."""
-    shift_px = np.median((pose.joints_px - last.joints_px)[~away], axis=0)
+    shift_px = median((pose.joints_px - last.joints_px)[~away])
     joints_px = np.where(away[:, None], last.joints_px + shift_px, pose.joints_px)
     joints_root_mm = np.where(away[:, None], last.joints_root_mm, pose.joints_root_mm)
     return replace(

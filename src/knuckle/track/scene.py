@@ -7,6 +7,8 @@ from enum import IntEnum
 import cv2
 import numpy as np
 
+from knuckle.median import median
+
 #: Cells along the longer side of the thumbnail: a hand that the detector can find covers a few.
 _CELLS = 48
 #: A cell has changed if its grey level has, by more than noise and compression do.
@@ -102,8 +104,8 @@ class Scene:
 def _goes_on(before: np.ndarray, now: np.ndarray) -> bool:
     """Whether two thumbnails in a row show the same scene."""
     difference = now - before
-    difference -= np.median(difference)  # the light may flicker
-    return bool(np.mean(np.abs(difference) > _CHANGE) <= _CUT_SHARE)
+    difference -= median(difference.ravel())  # the light may flicker
+    return np.count_nonzero(np.abs(difference) > _CHANGE) <= _CUT_SHARE * difference.size
 
 
 def _thumbnail(image: np.ndarray) -> np.ndarray:

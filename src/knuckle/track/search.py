@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -50,9 +50,11 @@ class Search:
 
     def is_due(self, followed: Sequence[Track], slots: int, doubtful: bool, time_s: float) -> bool:
         """Whether to search this frame; see ``SearchSchedule.due``."""
-        change = self._scene.change_since_search(_boxes(followed, time_s))
         return self._schedule.due(
-            followed=len(followed), slots=slots, doubtful=doubtful, change=change
+            followed=len(followed),
+            slots=slots,
+            doubtful=doubtful,
+            change=lambda: self._scene.change_since_search(_boxes(followed, time_s)),
         )
 
     def searched(self, followed: Sequence[Track], time_s: float) -> None:
@@ -94,24 +96,26 @@ class SearchSchedule:
     idle: int = 30
     _since: float = field(default=math.inf, init=False)  # frames since the last search
 
-    def due(self, *, followed: int, slots: int, doubtful: bool, change: Change) -> bool:
+    def due(
+        self, *, followed: int, slots: int, doubtful: bool, change: Callable[[], Change]
+    ) -> bool:
         """Whether to search this frame; to be asked once per frame.
 
         Args:
             followed: hands being followed.
             slots: hands to be followed at most.
             doubtful: one of them may no longer be a hand, or one has just been lost.
-            change: what has changed outside them since the last search.
+            change: says what has changed outside them since the last search.
         """
         self._since += 1
         if followed == 0:
-            return change is Change.FRESH or self._since >= self.every
+            return self._since >= self.every or change() is Change.FRESH
         if doubtful:
             return self._since >= self.every
-        if followed >= slots:
+        if followed >= slots or self._since < min(self.every, self.idle):
             return False
         pace = {Change.FRESH: self.every, Change.RESTLESS: self.restless, Change.NONE: self.idle}
-        return self._since >= pace[change]
+        return self._since >= pace[change()]
 
     def searched(self) -> None:
         """The whole frame has just been searched."""

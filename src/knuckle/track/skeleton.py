@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from knuckle.hand import MIDDLE_RAY, N_BONES, N_JOINTS, PARENTS
+from knuckle.median import median
 
 #: (21, 21) the sum of which joints' bones leads to each joint; the wrist's own is its place.
 PATHS = np.zeros((N_JOINTS, N_JOINTS))
@@ -89,7 +90,7 @@ def lengths_from(
 
 def robust_lengths(lengths_mm: np.ndarray) -> np.ndarray:
     """The lengths (20,) that many looks (N, 20) agree on: medians of their logarithms."""
-    return np.exp(np.median(np.log(np.maximum(lengths_mm, 1e-3)), axis=0))
+    return np.exp(median(np.log(np.maximum(lengths_mm, 1e-3))))
 
 
 def scale_to(lengths_mm: np.ndarray, observed_mm: np.ndarray) -> float:

@@ -101,13 +101,13 @@ class OneEuroSmoother:
         """(21, 2) of the joints."""
         before = self._keypoints.value
         after = self._keypoints(
-            pose.camera.rays(pose.joints_px),
+            pose.rays,
             dt_s,
             error=doubt.across,
             unit=doubt.extent,
             sureness=doubt.sureness * doubt.say,
         )
-        if before is None:
+        if before is None or (doubt.say == 1).all():
             return after
         weight = 1 / doubt.across**2
         moved = weight @ (after - before) / weight.sum()
@@ -122,7 +122,7 @@ class OneEuroSmoother:
         tilt = np.minimum(_TILT_SHARE * doubt.along_mm[1:] / lengths_mm, _MOST_TILT)
         say, before = doubt.say[1:], self._directions.value
         after = self._directions(directions, dt_s, error=tilt, sureness=doubt.sureness * say)
-        if before is not None:
+        if before is not None and (say < 1).any():
             turn = _turn(before[_PALM], after[_PALM])
             after = self._directions.shift((1 - say)[:, None] * (before @ turn.T - before))
         return joints_from_bones(after, lengths_mm)

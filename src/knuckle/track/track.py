@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 
@@ -11,12 +12,13 @@ from knuckle.hand import Joint, Side, extent_px, middle_px
 from knuckle.results import HandPose, TrackedHand
 from knuckle.track.association import Whereabouts
 from knuckle.track.reach import Reach
+from knuckle.track.uncertainty import BAD_SCORE, GOOD_SCORE
 
 #: Share of the new measurement in the velocity in the picture.
 _VELOCITY_SHARE = 0.7
 #: A hand that closes or turns away looks smaller by at most this (share of the logarithm) a second,
-#: if the look at it is to be trusted: fully from the upper score on, not at all below the lower.
-_SHRINKING_PER_S, _BLIND, _SURE = 4.0, 0.3, 0.7
+#: as far as the look at it counts.
+_SHRINKING_PER_S = 4.0
 #: Evidence that there is a hand at all is the sum of its scores over the least one. A hand is
 #: believed from the first value on, dismissed below the second; it can save up to the third.
 _BELIEVED, _DISMISSED, _MOST_EVIDENCE = 0.2, -0.1, 3.0
@@ -93,7 +95,7 @@ class Track:
         self._hidden_by: Track | None = None
         self._votes = 0.0
         self._joints_px = pose.joints_px
-        self._extent_px = float(extent_px(pose.joints_px))
+        self._keep_shape(pose.joints_px, least_px=0.0)
         self._velocity_px_s = np.zeros(2)
         self._root_mm = np.zeros(3)
         self._velocity_mm_s = np.zeros(3)
@@ -132,10 +134,8 @@ class Track:
         worse: a hand would be lost in a spiral.
         """
         shift = self._velocity_px_s * (time_s - self._seen_s if moving else 0.0)
-        shift *= min(1.0, self._extent_px / max(float(np.hypot(*shift)), 1e-9))
-        middle = middle_px(self._joints_px)
-        growth = self._extent_px / max(float(extent_px(self._joints_px)), 1.0)
-        return middle + shift + (self._joints_px - middle) * growth
+        shift *= min(1.0, self._extent_px / max(math.hypot(*shift), 1e-9))
+        return self._shape_px + (self._middle_px + shift)
 
     def whereabouts(self, time_s: float) -> Whereabouts:
         """Where it may be: where it goes, and, if a hand hides it, where it went or that hand is.
@@ -173,7 +173,7 @@ class Track:
             | {
                 "joints_px": joints_px,
                 "joints_mm": joints_mm,
-                "side_score": float(1 / (1 + np.exp(-self._votes))),
+                "side_score": 1 / (1 + math.exp(-self._votes)),
             },
             track_id=self._track_id,
             age_s=time_s - self._born_s,
@@ -190,28 +190,42 @@ class Track:
             self._velocity_mm_s = velocity_mm_s
         elif self._looks > 1:
             self._velocity_px_s += _VELOCITY_SHARE * (shift_px / dt_s - self._velocity_px_s)
-            share = 1 - np.exp(-dt_s / _VELOCITY_TIME_S)
+            share = 1 - math.exp(-dt_s / _VELOCITY_TIME_S)
             self._velocity_mm_s += share * (velocity_mm_s - self._velocity_mm_s)
         self._looks += 1
         self._joints_px, self._root_mm = raw_joints_px, root_mm
 
     def _resize(self, pose: HandPose, dt_s: float) -> None:
-        sureness = float(np.clip((pose.score - _BLIND) / (_SURE - _BLIND), 0, 1))
-        least = self._extent_px * float(np.exp(-_SHRINKING_PER_S * sureness * dt_s))
-        self._extent_px = max(float(extent_px(pose.joints_px)), least)
+        sureness = min(max((pose.score - BAD_SCORE) / (GOOD_SCORE - BAD_SCORE), 0.0), 1.0)
+        least_px = self._extent_px * math.exp(-_SHRINKING_PER_S * sureness * dt_s)
+        self._keep_shape(pose.joints_px, least_px)
+
+    def _keep_shape(self, joints_px: np.ndarray, least_px: float) -> None:
+        """Note where the hand's middle is, and its joints around that, no smaller than this."""
+        extent = float(extent_px(joints_px))
+        self._extent_px = max(extent, least_px)
+        self._middle_px = middle_px(joints_px)
+        self._shape_px = (joints_px - self._middle_px) * (self._extent_px / max(extent, 1.0))
 
     def _weigh(self, pose: HandPose) -> None:
         """Let the look speak for or against a hand, and for or against its side."""
         least = self._least_score + (0.0 if self.believed else self._caution)
         self._evidence = min(self._evidence + pose.score - least, _MOST_EVIDENCE)
-        odds = np.clip(pose.side_score, 1e-3, 1 - 1e-3)
-        vote = np.clip(np.log(odds / (1 - odds)), -_VOTE, _VOTE)
-        self._votes = float(np.clip(self._votes + vote, -_VOTES, _VOTES))
+        share = min(max(pose.side_score, 1e-3), 1 - 1e-3)
+        vote = _within(math.log(share / (1 - share)), _VOTE)
+        self._votes = _within(self._votes + vote, _VOTES)
         # A side is for good: nobody is told of a hand before its looks are for the side it has.
         is_of_side = self._votes > 0 and self._votes >= self._least_votes
         if self._track_id is None and self._evidence >= _BELIEVED and is_of_side:
             self._track_id = next(self._numbers)
 
 
+def _within(votes: float, most: float) -> float:
+    return min(max(votes, -most), most)
+
+
+_POSE_FIELDS = tuple(item.name for item in fields(HandPose))
+
+
 def _fields_of(pose: HandPose) -> dict:
-    return {item.name: getattr(pose, item.name) for item in fields(HandPose)}
+    return {name: getattr(pose, name) for name in _POSE_FIELDS}

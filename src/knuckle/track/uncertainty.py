@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from knuckle.hand import extent_px
+from knuckle.median import median
 from knuckle.pose.confidence import sigma_of
 from knuckle.results import HandPose
 
 #: A look with the first score hardly counts, one with the second does so fully.
-_BAD_SCORE, _GOOD_SCORE, _LEAST = 0.3, 0.8, 0.05
+BAD_SCORE, GOOD_SCORE, _LEAST = 0.3, 0.8, 0.05
 #: The error, as a share of the extent, of a keypoint that is as likely right as wrong.
 _EVEN_ODDS = float(sigma_of(np.array(0.5)))
 #: What is never sure is not held for ever.
@@ -43,16 +45,15 @@ class Uncertainty:
     @classmethod
     def of(cls, pose: HandPose) -> Uncertainty:
         """That of a raw estimate, by its scores."""
-        rays = pose.camera.rays(pose.joints_px)
-        extent = max(float(np.ptp(rays, axis=0).max()), 1e-6)
+        extent = max(float(extent_px(pose.rays)), 1e-6)
         share = sigma_of(pose.joint_score)
-        median = float(np.median(share))
+        usual = float(median(share))
         return cls(
             extent=extent,
             across=share * extent,
             along_mm=np.maximum(pose.joint_sigma_mm.astype(np.float64), _LEAST_MM),
             # The scale of the picture is as unsure as its points, and fixes the distance.
-            distance=median,
-            sureness=float(np.interp(pose.score, (_BAD_SCORE, _GOOD_SCORE), (_LEAST, 1.0))),
-            say=np.clip((np.maximum(_EVEN_ODDS, median) / share) ** 2, _LEAST_SAY, 1.0),
+            distance=usual,
+            sureness=float(np.interp(pose.score, (BAD_SCORE, GOOD_SCORE), (_LEAST, 1.0))),
+            say=np.clip((max(_EVEN_ODDS, usual) / share) ** 2, _LEAST_SAY, 1.0),
         )

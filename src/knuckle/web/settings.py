@@ -28,6 +28,7 @@ _TOLD = (
     "codec",
     "crop",
     "pipeline.judge",
+    "pipeline.looks",
     "pipeline.stages",
     "pose.confidence",
     "pose.keypoints",
@@ -35,6 +36,7 @@ _TOLD = (
     "pose.placement",
     "track.association",
     "track.track",
+    "track.uncertainty",
 )
 
 
