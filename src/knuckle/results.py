@@ -24,7 +24,7 @@ from knuckle.mesh import HandMesh, hand_mesh
 from knuckle.notebook import drawing_of
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Frame:
     """One picture of a video.
 
@@ -56,6 +56,10 @@ class Frame:
                 f"a frame's time_s must be a finite number of seconds, got {self.time_s}: give "
                 "the time at which it is shown, or pass the bare image"
             )
+
+    def __repr__(self) -> str:
+        height, width = self.image.shape[:2]
+        return f"<frame {self.index} at {self.time_s:.3f} s, {width} x {height}>"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 import tyro
 
 from knuckle.cli.cameras import CameraVerb
+from knuckle.cli.corpora import Corpus
 from knuckle.cli.data import Data
 from knuckle.cli.tracking import Bench, Convert, Live, Plot, Track, View
 from knuckle.cli.training import Evaluate, Export, Train
@@ -41,6 +42,7 @@ CONFIG = (
 )
 VERBS: dict[str, Callable[..., Verb]] = {
     "track": Track,
+    "corpus": Corpus,
     "live": Live,
     "view": View,
     "plot": Plot,

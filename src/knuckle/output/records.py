@@ -162,7 +162,7 @@ class RunInfo:
             ) from None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Recording:
     """Everything a file says, as arrays.
 
@@ -179,6 +179,12 @@ class Recording:
     def __post_init__(self) -> None:
         if self.frames.dtype != FRAME or self.hands.dtype != HAND:
             raise InputError(f"expected FRAME and HAND records, got {self.frames.dtype} and others")
+
+    def __repr__(self) -> str:
+        return (
+            f"<recording of {self.info.source}: frames {len(self.frames)}, hands in them "
+            f"{len(self.hands)}, tracks {len(self.track_ids)}>"
+        )
 
     @property
     def track_ids(self) -> np.ndarray:
