@@ -4,13 +4,12 @@
 uses the cores of this machine, as ``knuckle corpus`` does.
 """
 
-from knuckle.corpus.folder import VIDEO_SUFFIXES, videos_in
+from knuckle.corpus.folder import videos_in
 from knuckle.corpus.pool import track_all
 from knuckle.corpus.track import PATH, Track, VideoRow, as_table, folder_name, schema
 
 __all__ = [
     "PATH",
-    "VIDEO_SUFFIXES",
     "Track",
     "VideoRow",
     "as_table",

@@ -6,12 +6,7 @@ import os
 from pathlib import Path
 
 from knuckle.errors import InputError, NotFoundError
-
-#: By the ends of their names; whether one can be read is told by its row.
-VIDEO_SUFFIXES = (
-    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".wmv", ".flv", ".mpg", ".mpeg"),
-    *(".mts", ".m2ts", ".ts", ".3gp", ".ogv", ".mxf", ".h264", ".hevc", ".y4m"),
-)
+from knuckle.video.file import VIDEO_SUFFIXES, is_video
 
 
 def videos_in(folder: str | Path, *, without: str | Path | None = None) -> list[Path]:
@@ -36,13 +31,9 @@ def videos_in(folder: str | Path, *, without: str | Path | None = None) -> list[
     for root, folders, names in os.walk(folder.absolute()):
         here = Path(root)
         folders[:] = [each for each in folders if each[0] != "." and here / each != left_out]
-        found += [here / name for name in names if name[0] != "." and _is_video(name)]
+        found += [here / name for name in names if name[0] != "." and is_video(here / name)]
     if not found:
         raise InputError(
             f"there is no video in {folder}: expected files that end in {', '.join(VIDEO_SUFFIXES)}"
         )
     return sorted(found)
-
-
-def _is_video(name: str) -> bool:
-    return name.lower().endswith(VIDEO_SUFFIXES)

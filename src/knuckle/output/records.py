@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from knuckle.errors import InputError
 from knuckle.hand import ARTICULATIONS, JOINT_NAMES, N_BONES, N_JOINTS, check_side
 from knuckle.output.errors import OutputError
 from knuckle.output.tidy import to_arrow, to_pandas
+from knuckle.release import VERSION
 from knuckle.results import Frame, HandPose, TrackedHand
 
 #: Raised when a field changes its meaning or goes away; readers refuse what is newer.
@@ -128,7 +128,7 @@ class RunInfo:
             camera=camera or Camera.assume(*size),
             fps=fps,
             weights=dict(weights or {}),
-            knuckle=version("knuckle"),
+            knuckle=VERSION,
         )
 
     def to_json(self) -> str:

@@ -58,7 +58,7 @@ def pictures(
         container: an open one.
         stream: its video.
         losses: counts what is passed over.
-        rate: frames a second, where the file does not say or says something else.
+        rate: frames a second of a file without times, whatever it says.
 
     Yields:
         ((H, W, 3) uint8 RGB, seconds).
@@ -68,7 +68,12 @@ def pictures(
     """
     to_rgb = VideoReformatter()
     frames = _deinterlaced(_decoded(container, stream, losses), stream)
-    for frame, time_s in timed(frames, rate or frame_rate(container, stream), losses):
+    shown: Iterator[tuple[VideoFrame, float]]
+    if rate:  # parsers of raw streams make times up
+        shown = ((frame, index / rate) for index, frame in enumerate(frames))
+    else:
+        shown = timed(frames, frame_rate(container, stream), losses)
+    for frame, time_s in shown:
         yield _upright(frame, stream, to_rgb), time_s
 
 
