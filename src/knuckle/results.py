@@ -10,7 +10,7 @@ import json
 import math
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,11 @@ class Frame:
             raise InputError(
                 f"a frame's image must be (H, W, 3) uint8 RGB, got {self.image.shape} "
                 f"{self.image.dtype}"
+            )
+        if not isinstance(self.index, Integral):
+            raise TypeError(
+                f"a frame's index must be a whole number, got {self.index!r} "
+                f"({type(self.index).__name__}): count frames from 0"
             )
         if not isinstance(self.time_s, Real):
             raise TypeError(

@@ -190,6 +190,12 @@ class TestRunningModes:
             with pytest.raises(ValueError, match="must go up: got 66 ms after 66 ms"):
                 task.detect_for_video(self.image, 66)
 
+    @pytest.mark.parametrize("time_ms", [None, "0", 1.5, float("nan")])
+    def test_a_time_that_is_no_whole_number_is_refused(self, time_ms: object) -> None:
+        options = mp.HandLandmarkerOptions(running_mode=mp.RunningMode.VIDEO)
+        with mp.HandLandmarker(options) as task, pytest.raises(TypeError, match="timestamp_ms"):
+            task.detect_for_video(self.image, time_ms)
+
     def test_a_stream_calls_back_with_the_newest(self) -> None:
         told, busy = [], threading.Event()
 

@@ -93,7 +93,7 @@ def test_a_song_with_a_cover_is_no_video(tmp_path: Path) -> None:
     with av.open(str(path), "w") as container:
         sound, cover = container.add_stream("aac", rate=44100), container.add_stream("mjpeg")
         cover.width, cover.height, cover.pix_fmt = 64, 48, "yuvj420p"
-        cover.disposition = av.stream.Disposition.attached_pic
+        cover.disposition = av.stream.Disposition.attached_pic.value
         silence = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), "fltp", "stereo")
         silence.rate = 44100
         container.mux(sound.encode(silence))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -244,6 +245,11 @@ class HandLandmarker(Closable):
             )
 
     def _advance(self, timestamp_ms: int) -> None:
+        if not isinstance(timestamp_ms, Integral):
+            raise TypeError(
+                f"timestamp_ms must be a whole number of milliseconds, got {timestamp_ms!r} "
+                f"({type(timestamp_ms).__name__}): convert it with int(...)"
+            )
         if self._last_ms is not None and timestamp_ms <= self._last_ms:
             raise ValueError(
                 f"timestamps must go up: got {timestamp_ms} ms after {self._last_ms} ms"

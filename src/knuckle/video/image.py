@@ -45,9 +45,9 @@ def is_image(path: Path) -> bool:
 
 
 def accepts(source: str) -> bool:
-    """Names that end like an image, but for HEIF that holds a sequence: that is a video."""
+    """Names that end like an image; a GIF, or a sequence in HEIF, is a video by any name."""
     path = Path(source)
-    return is_image(path) and not (path.suffix.lower() in heif.SUFFIXES and _is_sequence(path))
+    return is_image(path) and not _is_sequence(path)
 
 
 def _is_sequence(path: Path) -> bool:
@@ -56,7 +56,10 @@ def _is_sequence(path: Path) -> bool:
             head = file.read(_HEAD_OF_HEIF)
     except OSError:  # told when it is read
         return False
-    return head[4:8] == b"ftyp" and not heif.is_still(head)
+    if head[:4] == b"GIF8":
+        return True
+    named_heif = path.suffix.lower() in heif.SUFFIXES
+    return named_heif and head[4:8] == b"ftyp" and not heif.is_still(head)
 
 
 def open_source(source: str, options: SourceOptions) -> Source:
@@ -96,7 +99,7 @@ def holds_several(path: Path) -> bool:
         return False
     if head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X":
         return bool(head[20] & 2)
-    return head[:4] == b"GIF8" or (head[4:8] == b"ftyp" and b"avis" in head[8:])
+    return head[4:8] == b"ftyp" and b"avis" in head[8:]
 
 
 def _has_second_page(file: BinaryIO, order: str) -> bool:
