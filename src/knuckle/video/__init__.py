@@ -13,6 +13,7 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from knuckle.camera import Camera
+from knuckle.errors import InputError
 from knuckle.video import file, folder, image, stream, webcam
 from knuckle.video.errors import (
     SourceBrokenError,
@@ -136,7 +137,7 @@ def open_sources(
         ValueError: there is none, or the offsets are not one for each.
     """
     if not sources:
-        raise ValueError("expected two or more sources to open together, got none")
+        raise InputError("expected two or more sources to open together, got none")
     with ExitStack() as opened:
         together = Together(
             [opened.enter_context(open_source(each, fps=fps)) for each in sources], offsets_s

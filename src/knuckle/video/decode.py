@@ -111,7 +111,9 @@ def _decoded(
             except av.error.InvalidDataError:
                 losses.damaged += 1
     except DECODE_ERRORS:
-        yield from stream.decode(None)  # what the decoder still holds
+        for frame in stream.decode(None):  # what the decoder still holds
+            frame.time_base = stream.time_base  # told by packets, of which this is none
+            yield frame
         raise
 
 

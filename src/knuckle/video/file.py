@@ -145,7 +145,8 @@ def _frames(
                 size = size or (image.shape[1], image.shape[0])
                 yield Frame(scaled_into(image, size), time_s, index - 1, options.camera)
         except DECODE_ERRORS:
-            broken = True
+            # A server that does not say how long a file is seems to break off at its very end.
+            broken = end_s is None or time_s + 1.5 * period_s < end_s
     if index and (broken or _is_cut(time_s + period_s, period_s, end_s, losses)):
         of = f" of {end_s:.2f} s" if end_s else ""
         raise SourceBrokenError(

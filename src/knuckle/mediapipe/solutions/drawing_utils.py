@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from knuckle.errors import KnuckleError
+from knuckle.errors import InputError, KnuckleError
 from knuckle.mediapipe.containers import (
     Landmark,
     LandmarkList,
@@ -64,7 +64,7 @@ def draw_landmarks(
     if not landmark_list:
         return
     if image.ndim != 3 or image.shape[2] != 3:
-        raise ValueError(f"expected a picture (H, W, 3) BGR to draw into, got {image.shape}")
+        raise InputError(f"expected a picture (H, W, 3) BGR to draw into, got {image.shape}")
     points = landmark_list if isinstance(landmark_list, list) else landmark_list.landmark
     places = {i: place for i, point in enumerate(points) if (place := _place(point, image.shape))}
     for pair in _pairs(connections, len(points)):
@@ -168,7 +168,7 @@ def _pairs(connections: Iterable[Any] | None, landmarks: int) -> Iterator[tuple[
         is_pair = not hasattr(connection, "start")
         start, end = connection if is_pair else (connection.start, connection.end)
         if not all(0 <= each < landmarks for each in (start, end)):
-            raise ValueError(f"there is no line {start, end}: the hand has {landmarks} landmarks")
+            raise InputError(f"there is no line {start, end}: the hand has {landmarks} landmarks")
         yield int(start), int(end)
 
 
