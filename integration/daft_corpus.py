@@ -6,7 +6,7 @@ from pathlib import Path
 import daft
 import pyarrow as pa
 
-from knuckle.corpus import Track, schema
+from knuckle.corpus import Track, schema, videos_in
 
 ROW = daft.DataType.from_arrow_type(pa.struct(list(schema())))
 
@@ -26,7 +26,7 @@ class Hands:
 
 if __name__ == "__main__":
     videos, out = Path(sys.argv[1]), str(Path(sys.argv[2]).absolute())
-    paths = [str(path.absolute()) for path in sorted(videos.glob("*.mp4"))]
+    paths = [str(path) for path in videos_in(videos, without=out)]
     rows = daft.from_pydict({"path": paths}).select(Hands(out)(daft.col("path")).alias("row"))
     for row in rows.to_pydict()["row"]:
         print(row["path"], row["frames"], row["tracks"], row["error"], sep="\t")

@@ -8,13 +8,29 @@ from dataclasses import replace
 import numpy as np
 
 import knuckle
-from fakes import pose
+from fakes import INFO, frame, pose
+from knuckle import Frame
+from knuckle.output.records import Recording, frame_record, hand_records
 
 
 def test_a_hand_is_one_line() -> None:
     text = repr([pose(), pose(track_id=7)])
     assert "\n" not in text and len(text) < 400
     assert "right" in text and "hand 7" in text and "mm" in text
+
+
+def test_what_holds_arrays_prints_as_one_line() -> None:
+    """Whatever people get back and look at in a notebook."""
+    hand = pose(track_id=1)
+    recording = Recording(
+        INFO,
+        np.array([frame_record(frame(i), [hand]) for i in range(300)]),
+        np.concatenate([hand_records(frame(i), [hand]) for i in range(300)]),
+    )
+    assert repr(recording) == "<recording of hands.mp4: frames 300, hands in them 300, tracks 1>"
+    big = Frame(np.zeros((720, 1280, 3), np.uint8), 1.5, 45)
+    assert repr(big) == "<frame 45 at 1.500 s, 1280 x 720>"
+    assert len(repr(hand.mesh())) < 100
 
 
 def test_a_notebook_shows_a_small_drawing() -> None:

@@ -31,7 +31,7 @@ BONES = {
     "LittleDistal": 19,
 }
 FPS = 30
-MOST_MM = 3.0
+MOST_MM = 4.0
 #: Horizontal field of view of a 4:3 picture with 65° across its diagonal.
 VIEW_DEG = 54.0
 

@@ -15,6 +15,8 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from knuckle.release import VERSION as __version__
+
 if TYPE_CHECKING:
     from knuckle.camera import Camera
     from knuckle.demo import demo_clip
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from knuckle.results import Frame, HandPose, TrackedHand
     from knuckle.video import SourceError, open_source, open_sources
     from knuckle.views import Rig, RigHand, RigTracker
-
-__version__ = "0.1.0"
 
 # Wheels of ONNX Runtime send usage metrics some seconds after they are loaded, and keep an
 # identifier of the machine, unless they are told before. Who wants that sets it to 0.

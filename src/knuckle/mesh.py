@@ -28,7 +28,7 @@ _PALM_JOINTS = np.array([Joint.WRIST, Joint.THUMB_CMC, *KNUCKLES])
 _MIRROR = np.array([-1.0, 1.0, 1.0])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class HandMesh:
     """The skin of a hand; open at the wrist.
 
@@ -39,6 +39,9 @@ class HandMesh:
 
     vertices_mm: np.ndarray
     faces: np.ndarray
+
+    def __repr__(self) -> str:
+        return f"<mesh of a hand: {len(self.vertices_mm)} vertices, {len(self.faces)} faces>"
 
     @cached_property
     def normals(self) -> np.ndarray:

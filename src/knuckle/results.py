@@ -10,7 +10,7 @@ import json
 import math
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ _SHAPES = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Frame:
     """One picture of a video.
 
@@ -55,6 +55,11 @@ class Frame:
                 f"a frame's image must be (H, W, 3) uint8 RGB, got {self.image.shape} "
                 f"{self.image.dtype}"
             )
+        if not isinstance(self.index, Integral):
+            raise TypeError(
+                f"a frame's index must be a whole number, got {self.index!r} "
+                f"({type(self.index).__name__}): count frames from 0"
+            )
         if not isinstance(self.time_s, Real):
             raise TypeError(
                 f"a frame's time_s must be a number of seconds, got {self.time_s!r} "
@@ -65,6 +70,10 @@ class Frame:
                 f"a frame's time_s must be a finite number of seconds, got {self.time_s}: give "
                 "the time at which it is shown, or pass the bare image"
             )
+
+    def __repr__(self) -> str:
+        height, width = self.image.shape[:2]
+        return f"<frame {self.index} at {self.time_s:.3f} s, {width} x {height}>"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)

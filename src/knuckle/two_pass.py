@@ -79,7 +79,7 @@ class _Looks(Sequence[HandPose | None]):
 
 
 def refuse_live(source: Source) -> None:
-    """Raise a ``ValueError`` if there can be no second pass."""
+    """Raise an ``InputError`` if there can be no second pass."""
     if source.info.live:
         raise InputError(
             f"--offline reads its source twice, but {source.info.name} is live: record it first, "
@@ -88,7 +88,7 @@ def refuse_live(source: Source) -> None:
 
 
 def refuse_pipe(source: str) -> None:
-    """Raise a ``ValueError`` if all that a source holds can be read only once.
+    """Raise an ``InputError`` if all that a source holds can be read only once.
 
     To be asked before it is opened: that may wait for whoever fills the pipe, and takes from it.
     """
@@ -98,7 +98,7 @@ def refuse_pipe(source: str) -> None:
     except (OSError, ValueError):
         return  # opening it will say what is wrong
     if once and not os.fspath(path).startswith("/dev/video"):
-        raise ValueError(
+        raise InputError(
             f"--offline reads its source twice, but {source} is a pipe, which gives everything "
             "once: write the video into a file first, or leave --offline out"
         )

@@ -15,8 +15,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from matplotlib import pyplot
 
 import knuckle.mediapipe as mp
+from knuckle.errors import KnuckleError
 from knuckle.mediapipe import containers
 from knuckle.mediapipe.answers import normalized
 from knuckle.mediapipe.hand_landmarker import BaseOptions, Delegate, ImageProcessingOptions
@@ -188,6 +190,12 @@ class TestRunningModes:
             with pytest.raises(ValueError, match="must go up: got 66 ms after 66 ms"):
                 task.detect_for_video(self.image, 66)
 
+    @pytest.mark.parametrize("time_ms", [None, "0", 1.5, float("nan")])
+    def test_a_time_that_is_no_whole_number_is_refused(self, time_ms: object) -> None:
+        options = mp.HandLandmarkerOptions(running_mode=mp.RunningMode.VIDEO)
+        with mp.HandLandmarker(options) as task, pytest.raises(TypeError, match="timestamp_ms"):
+            task.detect_for_video(self.image, time_ms)
+
     def test_a_stream_calls_back_with_the_newest(self) -> None:
         told, busy = [], threading.Event()
 
@@ -319,6 +327,63 @@ class TestDrawing:
             utils.draw_landmarks(np.zeros((9, 9), np.uint8), list(self.points))
         with pytest.raises(ValueError, match="no line"):
             self.drawn(list(self.points), [(0, 21)])
+
+    def test_a_point_outside_has_no_pixel(self) -> None:
+        pixel = utils._normalized_to_pixel_coordinates
+        assert pixel(0, 0.5, 200, 100) == (0, 50)
+        assert pixel(1, 1, 200, 100) == (199, 99)
+        assert pixel(1.01, 0.5, 200, 100) is None
+
+    def test_a_hand_in_3d(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        shown = []
+        monkeypatch.setattr(pyplot, "show", lambda: shown.append(pyplot.gcf()))
+        hidden = [dataclasses.replace(self.points[0], presence=0.3), *self.points[1:]]
+        utils.plot_landmarks(containers.LandmarkList(hidden), mp.HAND_CONNECTIONS, azimuth=5)
+        utils.plot_landmarks(None)
+        (figure,) = shown
+        lines = figure.axes[0].lines
+        assert len(lines) == 20 + sum(0 not in pair for pair in mp.HAND_CONNECTIONS)
+        np.testing.assert_allclose(lines[0].get_data_3d(), [[0], [0.14], [-0.5]])
+        with pytest.raises(ValueError, match="no line"):
+            utils.plot_landmarks(list(self.points), [(0, 21)])
+        pyplot.close("all")
+
+    def test_without_matplotlib_it_says_what_to_install(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "matplotlib", None)
+        with pytest.raises(KnuckleError, match=r"pip install 'knuckle\[viewer\]'"):
+            utils.plot_landmarks(list(self.points))
+
+
+def test_messages_print_a_field_a_line() -> None:
+    points = containers.NormalizedLandmarkList([containers.NormalizedLandmark(0.5, 0.25, 0.0)])
+    assert str(points) == "landmark {\n  x: 0.5\n  y: 0.25\n}\n"
+    side = containers.ClassificationList([containers.Classification(1, 0.75, "Right")])
+    inside = '{\n  index: 1\n  score: 0.75\n  label: "Right"\n}\n'
+    assert str(side) == f"classification {inside}"
+
+
+@pytest.mark.parametrize("root", ["mediapipe", "knuckle.mediapipe"])
+def test_parts_have_their_full_names(root: str) -> None:
+    """By every way that programs are seen to import them."""
+    lines = [
+        "from ROOT import solutions",
+        "from ROOT.python.solutions.drawing_utils import _normalized_to_pixel_coordinates",
+        "from ROOT.framework.formats import landmark_pb2",
+        "from ROOT.tasks import python",
+        "from ROOT.tasks.python import vision, BaseOptions",
+        "from ROOT.tasks.python.components.containers import landmark",
+        "from ROOT.tasks.python.vision import drawing_utils, drawing_styles, HandLandmarker",
+        "from ROOT.tasks.python.vision.core.vision_task_running_mode import VisionTaskRunningMode",
+        "import ROOT.tasks.python.vision.hand_landmarker as module",
+        "assert module.HandLandmarker is vision.HandLandmarker is python.vision.HandLandmarker",
+        "assert landmark_pb2.NormalizedLandmark is landmark.NormalizedLandmark",
+        "assert python.BaseOptions is BaseOptions",
+    ]
+    code = "import knuckle.mediapipe.stand_in\n" * (root == "mediapipe")
+    code += "\n".join(lines).replace("ROOT", root)
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
 
 
 def run(program: str, line: str, *arguments: object) -> list[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import trimesh
 
-from fakes import INFO, frame, pose
+from fakes import CAMERA, INFO, frame, pose
 from files_of_others import Bvh, Glb
 from knuckle.hand import BONES, N_JOINTS
 from knuckle.output import SINKS
@@ -31,8 +32,8 @@ def moving(n_frames: int = 10) -> list[tuple[Frame, list[HandPose]]]:
     return scene
 
 
-def written(name: str, folder: Path, scene) -> Path:
-    with SINKS[name](folder, INFO) as sink:
+def written(name: str, folder: Path, scene, info=INFO) -> Path:
+    with SINKS[name](folder, info) as sink:
         for each in scene:
             sink.write(*each)
     return sink.path
@@ -184,6 +185,25 @@ class TestGlb:
         glb = Glb(written("glb", tmp_path, moving()))
         assert np.ptp(glb.skin("LeftSkin", 2), axis=0).max() < 1e-6
         assert np.ptp(glb.skin("LeftSkin", 6), axis=0).max() > 0.1
+
+    def test_the_cameras_picture_is_the_videos(self, tmp_path: Path) -> None:
+        scene = moving()
+        glb = Glb(written("glb", tmp_path, scene))
+        names = [node["name"] for node in glb.json["nodes"]]
+        worlds = glb.worlds(7)
+        np.testing.assert_allclose(worlds[names.index("VideoCamera")], np.eye(4))
+        (lens,) = [each["perspective"] for each in glb.json["cameras"]]
+        up = 1 / np.tan(lens["yfov"] / 2)
+        width, height = INFO.size
+        for hand in scene[7][1]:
+            x, y, z = worlds[names.index(f"{hand.side.capitalize()}Hand")][:3, 3]
+            share = np.array([up / lens["aspectRatio"] * x, -up * y]) / -z  # -1 to 1, y down
+            wrist_px = (share + 1) / 2 * (width, height) - 0.5
+            np.testing.assert_allclose(wrist_px, CAMERA.project(hand.joints_mm[0]), atol=0.01)
+
+    def test_in_the_world_of_a_rig_there_is_no_one_camera(self, tmp_path: Path) -> None:
+        info = replace(INFO, space="world")
+        assert "cameras" not in Glb(written("glb", tmp_path, moving(), info)).json
 
     def test_trimesh_reads_it(self, tmp_path: Path) -> None:
         scene = trimesh.load(written("glb", tmp_path, moving()))

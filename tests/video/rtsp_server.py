@@ -13,6 +13,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 
 import av
@@ -105,7 +106,8 @@ class _Session(socketserver.StreamRequestHandler):
 
     def end(self) -> None:
         self.playing.clear()
-        self.request.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):  # it has hung up itself
+            self.request.shutdown(socket.SHUT_RDWR)
 
     def handle(self) -> None:
         while line := self._next_request():

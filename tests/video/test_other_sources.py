@@ -223,6 +223,19 @@ class TestStream:
             assert not source.info.live
             assert [number_of(frame.image) for frame in source] == list(range(20))
 
+    def test_a_server_need_not_say_how_long_a_video_is(self, tmp_path: Path, serve) -> None:
+        """Nor whether it will close the connection: the video's own end is enough."""
+        written = write_video(tmp_path / "a.mkv", 20).read_bytes()
+
+        class Untold(_Quiet):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(written)
+
+        with open_source(f"{serve(Untold)}/a.mkv") as source:
+            assert [number_of(frame.image) for frame in source] == list(range(20))
+
     def test_a_live_stream_is_reconnected(self, serve) -> None:
         MotionJpeg.calls = 0
         url = serve(MotionJpeg)

@@ -18,12 +18,14 @@ from contextlib import contextmanager, suppress
 import tyro
 
 from knuckle.cli.cameras import CameraVerb
+from knuckle.cli.corpora import Corpus
 from knuckle.cli.data import Data
 from knuckle.cli.tracking import Bench, Convert, Live, Plot, Track, View
 from knuckle.cli.training import Evaluate, Export, Train
 from knuckle.cli.verb import EXIT_ERROR, EXIT_SIGNAL, Verb
 from knuckle.cli.web import Web
 from knuckle.errors import KnuckleError
+from knuckle.release import VERSION
 
 #: The extra of ``pip install knuckle[…]`` that brings a library.
 EXTRAS = {
@@ -41,6 +43,7 @@ CONFIG = (
 )
 VERBS: dict[str, Callable[..., Verb]] = {
     "track": Track,
+    "corpus": Corpus,
     "live": Live,
     "view": View,
     "plot": Plot,
@@ -66,9 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if arguments == ["--version"]:
-        from importlib.metadata import version
-
-        print(f"knuckle {version('knuckle')}")
+        print(f"knuckle {VERSION}")
         return 0
     try:
         with _told_to_whoever_reads():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from knuckle.cli.verb import File, Folder, Number, Source, Sources, load_camera
+from knuckle.errors import InputError
 
 if TYPE_CHECKING:
     from knuckle.views.boards import BoardCalibration, Charuco
@@ -138,11 +139,11 @@ class CalibrateRig:
         from knuckle.views.recordings import calibrate_from_boards, calibrate_from_videos
 
         if len(self.source) < 2:
-            raise ValueError("expected the videos of two cameras or more, of the same hands")
+            raise InputError("expected the videos of two cameras or more, of the same hands")
         make_room(self.output)  # before minutes of tracking, not after
         files = [Path(name) for name in self.intrinsics.split(",") if name]
         if len(files) not in (0, 1, len(self.source)):
-            raise ValueError(
+            raise InputError(
                 f"--intrinsics names {len(files)} files for {len(self.source)} videos: give one "
                 "for each, or one for all"
             )
@@ -171,10 +172,10 @@ class CalibrateRig:
         from knuckle.views.boards import Charuco
 
         if self.hand_length_mm is not None:
-            raise ValueError("a board sets the scale itself: leave out --hand-length-mm")
+            raise InputError("a board sets the scale itself: leave out --hand-length-mm")
         squares = re.fullmatch(r"(\d+)x(\d+)", self.charuco)
         if squares is None:
-            raise ValueError(
+            raise InputError(
                 f"--charuco is COLUMNSxROWS, squares and not corners, as 5x7; got {self.charuco!r}"
             )
         marker = 0.75 * self.square_mm if self.marker_mm is None else self.marker_mm

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from knuckle.cli.tracking import Track, default_folder, names_of
+from knuckle.errors import InputError
 
 if TYPE_CHECKING:
     from knuckle.job import Summary
@@ -58,9 +59,9 @@ def _rig(verb: Track) -> Rig:
     from knuckle.views import Rig
 
     if not verb.source:
-        raise ValueError("expected a video, or several with --rig: knuckle track SOURCE")
+        raise InputError("expected a video, or several with --rig: knuckle track SOURCE")
     if verb.rig is None:
-        raise ValueError(
+        raise InputError(
             f"{len(verb.source)} sources need --rig FILE, the calibration of their cameras; "
             "knuckle camera rig makes one from people's hands before them"
         )
@@ -71,7 +72,7 @@ def _rig(verb: Track) -> Rig:
     }
     given = [flag for flag, there in of_one.items() if there]
     if given:
-        raise ValueError(
+        raise InputError(
             f"{given[0]} is for one camera: a rig has its own lenses, measures the hands and looks "
             "at each instant once; leave it out"
         )
@@ -79,10 +80,10 @@ def _rig(verb: Track) -> Rig:
     if verb.views:
         rig = rig.select(names_of(verb.views))
         if len(rig) != len(verb.source):
-            raise ValueError(f"--views names {len(rig)} cameras for {len(verb.source)} sources")
+            raise InputError(f"--views names {len(rig)} cameras for {len(verb.source)} sources")
         return rig
     if len(verb.source) < 2:
-        raise ValueError(
+        raise InputError(
             f"a rig needs two sources or more, got {verb.source[0]} alone: give a file per camera"
         )
     return rig.for_videos([Path(source).name for source in verb.source])
@@ -133,7 +134,7 @@ def _refuse_live(verb: Track) -> None:
 
     with open_sources(verb.source, fps=verb.fps) as sources:
         if sources.info.live:
-            raise ValueError(
+            raise InputError(
                 "--sync and --unit hands look at the sources twice, and one of these is live: "
                 "record them first"
             )

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+import atexit
+from contextlib import ExitStack
+from functools import cache
+from importlib.resources import as_file, files
 from pathlib import Path
 
 
+@cache
 def demo_clip() -> Path:
-    """A short rendered video of hands that comes with the package."""
-    return Path(str(files("knuckle") / "demo" / "hands.mp4"))
+    """A short rendered video of hands that comes with the package.
+
+    Where the package is in a zip, a copy that lasts until Python ends.
+    """
+    kept = ExitStack()
+    atexit.register(kept.close)
+    return kept.enter_context(as_file(files("knuckle") / "demo" / "hands.mp4"))

@@ -3,9 +3,9 @@
     import knuckle.mediapipe as mp      # instead of: import mediapipe as mp
 
 What follows in such a program stays: ``mp.solutions.hands.Hands``, which MediaPipe has removed,
-``mp.tasks.vision.HandLandmarker``, ``mp.Image``, ``mp.solutions.drawing_utils``. A program that
-imports parts by their full names (``from mediapipe.tasks.python import vision``) gets them from
-``import knuckle.mediapipe.stand_in`` before its first line.
+``mp.tasks.vision.HandLandmarker``, ``mp.Image``, ``mp.solutions.drawing_utils``. Parts have the
+full names they have there (``from knuckle.mediapipe.tasks.python import vision``); after
+``import knuckle.mediapipe.stand_in`` even without the ``knuckle.``.
 
 Units, axes and sides are MediaPipe's, as ``docs/mediapipe.md`` lists them. Every result carries the
 ``HandPose`` it was made from as well (``hands``), for what MediaPipe has no words for: millimetres
@@ -25,6 +25,7 @@ from knuckle.mediapipe.hand_landmarker import (
     RunningMode,
 )
 from knuckle.mediapipe.image import Image, ImageFormat
+from knuckle.mediapipe.names import answer_to
 
 __all__ = [
     "HAND_CONNECTIONS",
@@ -39,3 +40,5 @@ __all__ = [
     "solutions",
     "tasks",
 ]
+
+answer_to(__name__)

@@ -7,6 +7,7 @@ seen to call (``HasField``, ``ListFields``) are there.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
@@ -30,6 +31,28 @@ class Message:
         """The fields that are set, each with a descriptor that has its name."""
         values = [(Field(each.name), getattr(self, each.name)) for each in fields(self)]  # type: ignore[arg-type]
         return [(name, value) for name, value in values if value not in (None, 0.0, "", [])]
+
+
+class Text(Message):
+    """Prints as a protocol buffer does, a field a line."""
+
+    def __str__(self) -> str:
+        return _text(self)
+
+
+def _text(message: Message) -> str:
+    lines = []
+    for each, value in message.ListFields():
+        for item in value if isinstance(value, list) else [value]:
+            lines += _lines(each.name, item)
+    return "\n".join(lines) + "\n"
+
+
+def _lines(name: str, value: Any) -> list[str]:
+    """A field's own lines."""
+    if not isinstance(value, Message):
+        return [f"{name}: {json.dumps(value)}"]
+    return [f"{name} {{", *(f"  {line}" for line in _text(value).splitlines()), "}"]
 
 
 @dataclass
@@ -57,14 +80,14 @@ class NormalizedLandmark(Message):
 
 
 @dataclass
-class LandmarkList(Message):
+class LandmarkList(Text):
     """The 21 points of a hand in metres."""
 
     landmark: list[Landmark] = field(default_factory=list)
 
 
 @dataclass
-class NormalizedLandmarkList(Message):
+class NormalizedLandmarkList(Text):
     """The 21 points of a hand in the picture."""
 
     landmark: list[NormalizedLandmark] = field(default_factory=list)
@@ -81,7 +104,7 @@ class Category:
 
 
 @dataclass
-class Classification(Message):
+class Classification(Text):
     """A side, in the words of ``solutions``."""
 
     index: int = 0
@@ -91,7 +114,7 @@ class Classification(Message):
 
 
 @dataclass
-class ClassificationList(Message):
+class ClassificationList(Text):
     """The side of a hand."""
 
     classification: list[Classification] = field(default_factory=list)

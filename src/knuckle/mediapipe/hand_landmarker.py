@@ -8,11 +8,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 
 from knuckle.closable import Closable
+from knuckle.errors import InputError
 from knuckle.mediapipe import answers
 from knuckle.mediapipe.containers import Category, Landmark, NormalizedLandmark
 from knuckle.mediapipe.image import Image
@@ -78,9 +80,9 @@ class ImageProcessingOptions:
             ValueError: a region was given, or an angle in between.
         """
         if self.region_of_interest is not None:
-            raise ValueError("this task does not support a region of interest: crop the image")
+            raise InputError("this task does not support a region of interest: crop the image")
         if self.rotation_degrees % 90:
-            raise ValueError(
+            raise InputError(
                 f"rotation_degrees must be a multiple of 90, got {self.rotation_degrees}"
             )
         return self.rotation_degrees // 90 % 4
@@ -131,13 +133,13 @@ class HandLandmarkerOptions:
     def __post_init__(self) -> None:
         live = self.running_mode is RunningMode.LIVE_STREAM
         if live and self.result_callback is None:
-            raise ValueError("LIVE_STREAM needs a result_callback: results come when they are made")
+            raise InputError("LIVE_STREAM needs a result_callback: results come when they are made")
         if not live and self.result_callback is not None:
-            raise ValueError(
+            raise InputError(
                 f"result_callback is for LIVE_STREAM; {self.running_mode.name} returns its results"
             )
         if self.base_options.delegate is Delegate.GPU:
-            raise ValueError("Knuckle runs on the CPU: leave delegate out")
+            raise InputError("Knuckle runs on the CPU: leave delegate out")
 
 
 class HandLandmarker(Closable):
@@ -236,16 +238,21 @@ class HandLandmarker(Closable):
 
     def _expect(self, mode: RunningMode) -> None:
         if self._closed:
-            raise ValueError("this task was closed: make another")
+            raise InputError("this task was closed: make another")
         if self._options.running_mode is not mode:
-            raise ValueError(
+            raise InputError(
                 f"this call is for the running mode {mode.name}; the task was made with "
                 f"{self._options.running_mode.name}"
             )
 
     def _advance(self, timestamp_ms: int) -> None:
+        if not isinstance(timestamp_ms, Integral):
+            raise TypeError(
+                f"timestamp_ms must be a whole number of milliseconds, got {timestamp_ms!r} "
+                f"({type(timestamp_ms).__name__}): convert it with int(...)"
+            )
         if self._last_ms is not None and timestamp_ms <= self._last_ms:
-            raise ValueError(
+            raise InputError(
                 f"timestamps must go up: got {timestamp_ms} ms after {self._last_ms} ms"
             )
         self._last_ms = timestamp_ms

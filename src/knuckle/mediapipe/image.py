@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from knuckle.errors import InputError
 from knuckle.image import to_rgb
 
 
@@ -37,7 +38,7 @@ class Image:
         channels = 1 if data.ndim == 2 else data.shape[-1]
         expected = _CHANNELS[ImageFormat(image_format)]
         if data.dtype != np.uint8 or data.ndim not in (2, 3) or channels != expected:
-            raise ValueError(
+            raise InputError(
                 f"expected uint8 with {expected} channels for {ImageFormat(image_format).name}, "
                 f"got {data.shape} {data.dtype}"
             )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from knuckle.errors import InputError
 from knuckle.pipeline.settings import TrackerSettings
 
 #: What MediaPipe takes where nothing is said.
@@ -31,7 +32,7 @@ def thresholds(*, detection: float, tracking: float, presence: float = 0.5) -> T
     """
     for name, value in (("detection", detection), ("tracking", tracking), ("presence", presence)):
         if not 0 <= value <= 1:
-            raise ValueError(f"the {name} confidence must be in 0..1, got {value}")
+            raise InputError(f"the {name} confidence must be in 0..1, got {value}")
     ours = TrackerSettings()
     found: dict[str, Any] = {
         "score_threshold": _stretched(detection, ours.score_threshold),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from knuckle.bones import quaternions
+from knuckle.camera import Camera
 from knuckle.hand import BONES, N_BONES
 from knuckle.mesh import hand_mesh, hand_skin, vertex_normals
 from knuckle.output.armature import Armature, bone_names
@@ -29,7 +31,7 @@ class GlbSink(ExportSink):
     """glTF 2.0 in one file: metres, y up, a skeleton, a skin and an animation for each side.
 
     Bones keep the length that they mostly have. A hand is away (scaled to nothing) while it is not
-    seen.
+    seen. The camera that saw them stands where it stood, as a node.
     """
 
     filename = "hands.glb"
@@ -39,6 +41,8 @@ class GlbSink(ExportSink):
         scene = _Scene(timeline.times_s - timeline.times_s[:1])
         for side, motion in timeline.motions.items():
             scene.add(Armature.of(motion, side))
+        if scene.nodes and self.info.space == "camera" and not self.info.camera.fisheye:
+            scene.add_camera(self.info.camera, *self.info.size)
         whole.write_bytes(scene.glb(json.loads(self.info.to_json())))
 
 
@@ -55,6 +59,7 @@ class _Scene:
     channels: list[dict[str, Any]] = field(default_factory=list)
     samplers: list[dict[str, Any]] = field(default_factory=list)
     roots: list[int] = field(default_factory=list)
+    cameras: list[dict[str, Any]] = field(default_factory=list)
     buffer: bytearray = field(default_factory=bytearray)
     clock: int | None = None
 
@@ -65,6 +70,17 @@ class _Scene:
         self._add_skin(hand, first)
         if len(self.times_s):
             self._add_motion(hand, first)
+
+    def add_camera(self, camera: Camera, width: int, height: int) -> None:
+        """What filmed them, at the origin; glTF knows lenses that are centred and straight."""
+        lens = {
+            "yfov": 2 * math.atan(height / 2 / camera.fy),
+            "aspectRatio": (width / camera.fx) / (height / camera.fy),
+            "znear": 0.01,
+        }
+        self.roots.append(len(self.nodes))
+        self.nodes.append({"name": "VideoCamera", "camera": len(self.cameras)})
+        self.cameras.append({"name": "VideoCamera", "type": "perspective", "perspective": lens})
 
     def _add_skeleton(self, hand: Armature, first: int) -> None:
         """The wrist, then the 20 bones, each at its near end."""
@@ -176,6 +192,8 @@ class _Scene:
                 "bufferViews": self.views,
                 "buffers": [{"byteLength": len(self.buffer)}],
             }
+        if self.cameras:
+            document["cameras"] = self.cameras
         if self.channels:
             animation = {"name": "hands", "channels": self.channels, "samplers": self.samplers}
             document["animations"] = [animation]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from knuckle.errors import InputError
 from knuckle.hand import ARTICULATIONS, JOINT_NAMES, N_BONES, N_JOINTS, check_side
 from knuckle.output.errors import OutputError
 from knuckle.output.tidy import to_arrow, to_pandas
+from knuckle.release import VERSION
 from knuckle.results import Frame, HandPose, TrackedHand
 
 #: Raised when a field changes its meaning or goes away; readers refuse what is newer.
@@ -128,7 +128,7 @@ class RunInfo:
             camera=camera or Camera.assume(*size),
             fps=fps,
             weights=dict(weights or {}),
-            knuckle=version("knuckle"),
+            knuckle=VERSION,
         )
 
     def to_json(self) -> str:
@@ -162,7 +162,7 @@ class RunInfo:
             ) from None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Recording:
     """Everything a file says, as arrays.
 
@@ -179,6 +179,12 @@ class Recording:
     def __post_init__(self) -> None:
         if self.frames.dtype != FRAME or self.hands.dtype != HAND:
             raise InputError(f"expected FRAME and HAND records, got {self.frames.dtype} and others")
+
+    def __repr__(self) -> str:
+        return (
+            f"<recording of {self.info.source}: frames {len(self.frames)}, hands in them "
+            f"{len(self.hands)}, tracks {len(self.track_ids)}>"
+        )
 
     @property
     def track_ids(self) -> np.ndarray:

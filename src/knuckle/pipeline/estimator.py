@@ -8,6 +8,7 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.codec import DetectedHand
+from knuckle.errors import InputError
 from knuckle.hand import SIDES, Side
 from knuckle.image import to_rgb
 from knuckle.pipeline import frame, propose
@@ -122,11 +123,11 @@ def check_boxes(boxes_xyxy: np.ndarray) -> np.ndarray:
     if boxes.size == 0:
         return boxes.reshape(0, 4)
     if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise ValueError(f"boxes_xyxy must have shape (N, 4), got {boxes.shape}")
+        raise InputError(f"boxes_xyxy must have shape (N, 4), got {boxes.shape}")
     good = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
     if not good.all():
         first = int(np.flatnonzero(~good)[0])
-        raise ValueError(
+        raise InputError(
             f"a box is (x0, y0, x1, y1) with x0 < x1 and y0 < y1, got {boxes[first]} at {first}"
         )
     return boxes

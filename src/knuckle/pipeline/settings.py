@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+from knuckle.errors import InputError
 from knuckle.track.smoothing import OneEuroSmoother
 from knuckle.track.track import Smoother
 
@@ -55,7 +56,7 @@ class EstimatorSettings:
         if self.hand_length_mm is not None:
             _check_numbers(self, "hand_length_mm")
             if not 10 < self.hand_length_mm < 500:
-                raise ValueError(f"hand_length_mm must be in 10..500 mm, got {self.hand_length_mm}")
+                raise InputError(f"hand_length_mm must be in 10..500 mm, got {self.hand_length_mm}")
 
 
 @dataclass(frozen=True)
@@ -88,14 +89,14 @@ class TrackerSettings(EstimatorSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.smooth is not None and self.smooth not in SMOOTHERS:
-            raise ValueError(
+            raise InputError(
                 f"smooth must be None or one of {', '.join(SMOOTHERS)}, got {self.smooth!r}"
             )
         _check_shares(self, "keep_threshold", "doubt_threshold")
         _check_counts(self, "search_every", "idle_search_every")
         _check_numbers(self, "memory_s")
         if not self.memory_s >= 0:
-            raise ValueError(f"memory_s must not be negative, got {self.memory_s}")
+            raise InputError(f"memory_s must not be negative, got {self.memory_s}")
 
 
 def _check_numbers(settings: EstimatorSettings, *names: str) -> None:
@@ -113,7 +114,7 @@ def _check_shares(settings: EstimatorSettings, *names: str) -> None:
     for name in names:
         share = getattr(settings, name)
         if not 0 <= share <= 1:
-            raise ValueError(f"{name} must be in 0..1, got {share}")
+            raise InputError(f"{name} must be in 0..1, got {share}")
 
 
 def _check_counts(settings: EstimatorSettings, *names: str) -> None:
@@ -122,7 +123,7 @@ def _check_counts(settings: EstimatorSettings, *names: str) -> None:
         if not isinstance(count, Integral):
             raise TypeError(f"{name} must be a whole number, got {count!r}")
         if count < 1:
-            raise ValueError(f"{name} must be at least 1, got {count}")
+            raise InputError(f"{name} must be at least 1, got {count}")
 
 
 #: Any frozen dataclass of settings.

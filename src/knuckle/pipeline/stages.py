@@ -10,6 +10,7 @@ from knuckle.camera import Camera
 from knuckle.codec import DetectedHand
 from knuckle.crop import Crop
 from knuckle.detect import Detections
+from knuckle.errors import NotFoundError
 from knuckle.hand import Side
 from knuckle.mask import CropMask, without_overlap
 from knuckle.pipeline.settings import EstimatorSettings
@@ -38,7 +39,7 @@ class Stages:
         self._versions: dict[str, str] = {}
         with weights_folder(settings.weights_dir) as folder:
             if not folder.is_dir():
-                raise FileNotFoundError(
+                raise NotFoundError(
                     f"the folder of networks {folder} does not exist: expected one that knuckle "
                     "export wrote; leave it out for the networks of the package"
                 )

@@ -7,8 +7,10 @@ arrays can be trusted.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import warnings
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
@@ -56,8 +58,9 @@ class Network:
                 f"{', '.join(f'{name}.onnx' for name in needed())}"
             )
         self._path, self._threads = path, threads
-        self._session, self._process = _open_session(path, threads), os.getpid()
-        self.card = _card_of(self._session, path)
+        self._session: ort.InferenceSession | None = _open_session(path, threads)
+        _OPEN.add(self)
+        self.card = _card_of(self._here(), path)
         if self.card.kind != kind:
             raise InputError(f"expected a {kind} network, {path} holds a {self.card.kind}")
         if self.card.license != OWN_LICENSE:
@@ -66,10 +69,10 @@ class Network:
                 "because of what they learnt from",
                 stacklevel=2,
             )
-        stage, found = STAGES[kind], self._session.get_outputs()
+        stage, found = STAGES[kind], self._here().get_outputs()
         lacking = stage.OPTIONAL - {item.name for item in found}
         outputs = {name: spec for name, spec in stage.OUTPUTS.items() if name not in lacking}
-        self._check("input", stage.INPUTS, self._session.get_inputs())
+        self._check("input", stage.INPUTS, self._here().get_inputs())
         self._check("output", outputs, found)
         self._outputs = tuple(outputs)
 
@@ -105,10 +108,31 @@ class Network:
                 )
 
     def _here(self) -> ort.InferenceSession:
-        """The session of this process: a fork does not take its threads along."""
-        if self._session is None or os.getpid() != self._process:
-            self._session, self._process = _open_session(self._path, self._threads), os.getpid()
+        """The session of this process."""
+        if self._session is None:
+            self._session = _open_session(self._path, self._threads)
+            _OPEN.add(self)
         return self._session
+
+
+#: Networks with a session in this process.
+_OPEN: weakref.WeakSet[Network] = weakref.WeakSet()
+
+
+def _leave_sessions_to_the_parent() -> None:
+    """In a forked child, which has none of their threads: they are neither used nor ended.
+
+    Ending one waits for its threads, for ever, also when Python ends; so they are kept alive.
+    """
+    for network in list(_OPEN):
+        if network._session is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(network._session))
+            network._session = None
+    _OPEN.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_sessions_to_the_parent)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ A new kind of source is one file with ``accepts`` and ``open_source``, and one l
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from knuckle.camera import Camera
+from knuckle.errors import InputError
 from knuckle.video import file, folder, image, stream, webcam
 from knuckle.video.errors import (
     SourceBrokenError,
@@ -65,7 +67,7 @@ _NO_PATHS = frozenset({"camera", "stream"})
 
 
 def open_source(
-    source: str | int | Path, *, camera: Camera | None = None, fps: float | None = None
+    source: str | int | os.PathLike[str], *, camera: Camera | None = None, fps: float | None = None
 ) -> Source:
     """Open anything that gives frames.
 
@@ -83,6 +85,13 @@ def open_source(
         SourceError: it is missing, unreadable or empty; see ``video.errors``.
         ValueError: an fps was given for something that brings its own.
     """
+    if isinstance(source, os.PathLike):
+        source = Path(os.fsdecode(source))
+    if isinstance(source, bool) or not isinstance(source, str | int | Path):
+        raise SourceNotFoundError(
+            "expected the name of a video file, a folder of images, an image or a stream, or the "
+            f"index of a camera, got {source!r:.80} ({type(source).__name__})"
+        )
     name = local_path(str(source))
     if not name:
         raise SourceNotFoundError(
@@ -128,7 +137,7 @@ def open_sources(
         ValueError: there is none, or the offsets are not one for each.
     """
     if not sources:
-        raise ValueError("expected two or more sources to open together, got none")
+        raise InputError("expected two or more sources to open together, got none")
     with ExitStack() as opened:
         together = Together(
             [opened.enter_context(open_source(each, fps=fps)) for each in sources], offsets_s

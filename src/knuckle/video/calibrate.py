@@ -122,7 +122,7 @@ def calibrate(frames: Iterable[Frame], columns: int, rows: int) -> Calibration:
         n_frames += 1
         found = frame.image.shape[1], frame.image.shape[0]
         if n_frames > 1 and found != size:
-            raise ValueError(
+            raise InputError(
                 f"expected pictures of one size, found {size[0]} x {size[1]} and {found[0]} x "
                 f"{found[1]}: a camera file holds for one size, give the pictures of one alone"
             )
@@ -142,7 +142,7 @@ def calibrate(frames: Iterable[Frame], columns: int, rows: int) -> Calibration:
             "count the corners where four squares meet, light the board evenly, move it about"
         )
     if max(_depth_span(view, columns, rows) for view in views) < _LEAST_DEPTH_SPAN:
-        raise ValueError(
+        raise InputError(
             f"the board faces the camera in all {len(views)} views, which says nothing of the "
             "focal length: tilt it by 20 to 45 degrees, to every side, and record it again"
         )

@@ -58,7 +58,7 @@ def pictures(
         container: an open one.
         stream: its video.
         losses: counts what is passed over.
-        rate: frames a second, where the file does not say or says something else.
+        rate: frames a second of a file without times, whatever it says.
 
     Yields:
         ((H, W, 3) uint8 RGB, seconds).
@@ -68,7 +68,12 @@ def pictures(
     """
     to_rgb = VideoReformatter()
     frames = _deinterlaced(_decoded(container, stream, losses), stream)
-    for frame, time_s in timed(frames, rate or frame_rate(container, stream), losses):
+    shown: Iterator[tuple[VideoFrame, float]]
+    if rate:  # parsers of raw streams make times up
+        shown = ((frame, index / rate) for index, frame in enumerate(frames))
+    else:
+        shown = timed(frames, frame_rate(container, stream), losses)
+    for frame, time_s in shown:
         yield _upright(frame, stream, to_rgb), time_s
 
 
@@ -106,7 +111,9 @@ def _decoded(
             except av.error.InvalidDataError:
                 losses.damaged += 1
     except DECODE_ERRORS:
-        yield from stream.decode(None)  # what the decoder still holds
+        for frame in stream.decode(None):  # what the decoder still holds
+            frame.time_base = stream.time_base  # told by packets, of which this is none
+            yield frame
         raise
 
 

@@ -31,6 +31,17 @@ from knuckle.video.errors import (
 )
 from knuckle.video.source import Losses, Source, SourceInfo, SourceOptions, resumed
 
+#: By the ends of their names; whether one can be read is told when it is opened.
+VIDEO_SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".wmv", ".flv", ".mpg", ".mpeg"),
+    *(".mts", ".m2ts", ".ts", ".3gp", ".ogv", ".mxf", ".h264", ".hevc", ".y4m"),
+)
+
+
+def is_video(path: Path) -> bool:
+    """Whether the name says that this is a video."""
+    return path.suffix.lower() in VIDEO_SUFFIXES
+
 
 def accepts(source: str) -> bool:
     """Whatever no other kind of source claims is taken for a video file."""
@@ -94,7 +105,9 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
         stream = max(videos, key=_rank)
         stream.thread_type = "AUTO"
         return stream
-    kinds = sorted({str(stream.type) for stream in container.streams})
+    kinds = sorted(
+        {"cover" if each.type == "video" else str(each.type) for each in container.streams}
+    )
     container.close()
     found = f"only {' and '.join(kinds)}" if kinds else "nor anything else"
     raise SourceUnreadableError(f"{name} holds no video, {found}: give a file that has pictures")
@@ -132,7 +145,8 @@ def _frames(
                 size = size or (image.shape[1], image.shape[0])
                 yield Frame(scaled_into(image, size), time_s, index - 1, options.camera)
         except DECODE_ERRORS:
-            broken = True
+            # A server that does not say how long a file is seems to break off at its very end.
+            broken = end_s is None or time_s + 1.5 * period_s < end_s
     if index and (broken or _is_cut(time_s + period_s, period_s, end_s, losses)):
         of = f" of {end_s:.2f} s" if end_s else ""
         raise SourceBrokenError(

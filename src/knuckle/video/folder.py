@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from knuckle.video.errors import (
     SourceError,
     SourceUnreadableError,
 )
-from knuckle.video.image import is_image, read_image
+from knuckle.video.file import is_video
+from knuckle.video.image import holds_several, is_image, read_image
 from knuckle.video.source import Losses, Source, SourceInfo, SourceOptions
 
 DEFAULT_FPS = 30.0
@@ -51,6 +53,11 @@ def images_in(folder: Path) -> list[Path]:
             "expected one that this user may read; change its permissions"
         ) from None
     paths = [path for path in entries if is_image(path) and not path.name.startswith(".")]
+    if not paths and any(is_video(path) for path in entries):
+        raise SourceEmptyError(
+            f"{folder} holds videos and no images: knuckle corpus {folder} tracks them all; one of "
+            "them is given by its own name"
+        )
     if not paths:
         raise SourceEmptyError(
             f"{folder} holds no images: expected .jpg, .png, .webp, .tiff or .bmp files, found "
@@ -82,6 +89,7 @@ def _frames(
     paths: Sequence[Path], fps: float, options: SourceOptions, losses: Losses
 ) -> Generator[Frame, None, None]:
     size: tuple[int, ...] | None = None
+    told = False
     for index, path in enumerate(paths):
         try:
             image = read_image(path)
@@ -89,6 +97,13 @@ def _frames(
             losses.damaged += 1
             continue
         size = size or image.shape[:2]
+        if not told and holds_several(path):
+            told = True
+            warnings.warn(
+                f"{path} holds several pictures, of which a folder gives the first: for all of "
+                "them give the file by its own name",
+                stacklevel=2,
+            )
         if options.camera is not None and image.shape[:2] != size:
             raise SourceBrokenError(
                 f"{path} is {image.shape[1]} x {image.shape[0]} px, those before it "

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Generator
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import av.error
 import cv2
@@ -30,7 +31,9 @@ IMAGE_SUFFIXES = (
     *heif.SUFFIXES,
 )
 
-_MAY_HOLD_SEVERAL = frozenset({".avif", ".png", ".webp", ".tif", ".tiff"})
+_PNG, _TIFF = b"\x89PNG", (b"II*\0", b"MM\0*")
+#: So far from a file's beginning an animated PNG says what it is, whatever stands before.
+_HEAD_OF_PNG = 1 << 16
 #: Formats that may have 16 bits; 12 of them come out no brighter than this in 8.
 _OF_16_BITS = frozenset({".png", ".tif", ".tiff", ".jp2", ".ppm", ".pgm"})
 _BLACK_12_BITS = 16
@@ -42,9 +45,9 @@ def is_image(path: Path) -> bool:
 
 
 def accepts(source: str) -> bool:
-    """Names that end like an image, but for HEIF that holds a sequence: that is a video."""
+    """Names that end like an image; a GIF, or a sequence in HEIF, is a video by any name."""
     path = Path(source)
-    return is_image(path) and not (path.suffix.lower() in heif.SUFFIXES and _is_sequence(path))
+    return is_image(path) and not _is_sequence(path)
 
 
 def _is_sequence(path: Path) -> bool:
@@ -53,7 +56,10 @@ def _is_sequence(path: Path) -> bool:
             head = file.read(_HEAD_OF_HEIF)
     except OSError:  # told when it is read
         return False
-    return head[4:8] == b"ftyp" and not heif.is_still(head)
+    if head[:4] == b"GIF8":
+        return True
+    named_heif = path.suffix.lower() in heif.SUFFIXES
+    return named_heif and head[4:8] == b"ftyp" and not heif.is_still(head)
 
 
 def open_source(source: str, options: SourceOptions) -> Source:
@@ -77,9 +83,38 @@ def _one(frame: Frame) -> Generator[Frame, None, None]:
     yield frame
 
 
+def holds_several(path: Path) -> bool:
+    """Whether a file says that it is an animation or has several pages, whatever its name says.
+
+    The second picture of a JPEG (a depth, a gain map) is not meant to be shown.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(32)
+            if head[:4] == _PNG:
+                return b"acTL" in head + file.read(_HEAD_OF_PNG)
+            if head[:4] in _TIFF:
+                return _has_second_page(file, "<" if head[:2] == b"II" else ">")
+    except (OSError, struct.error):  # told when it is read
+        return False
+    if head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X":
+        return bool(head[20] & 2)
+    return head[4:8] == b"ftyp" and b"avis" in head[8:]
+
+
+def _has_second_page(file: BinaryIO, order: str) -> bool:
+    """Of a TIFF: each page's table ends with the place of the next one's."""
+    file.seek(4)
+    (at,) = struct.unpack(order + "I", file.read(4))
+    file.seek(at)
+    (entries,) = struct.unpack(order + "H", file.read(2))
+    file.seek(at + 2 + 12 * entries)
+    return struct.unpack(order + "I", file.read(4)) != (0,)
+
+
 def _several(path: Path) -> tuple[list[np.ndarray], list[float]] | None:
     """The RGB pictures of an animation or of a TIFF's pages, and their times; None for one."""
-    if path.suffix.lower() not in _MAY_HOLD_SEVERAL or not path.is_file():
+    if not path.is_file() or not holds_several(path):
         return None
     with quiet_decoders(), suppress(cv2.error):
         if cv2.imcount(str(path)) < 2:
@@ -89,8 +124,9 @@ def _several(path: Path) -> tuple[list[np.ndarray], list[float]] | None:
             return None
         images = [cv2.cvtColor(to_rgb(each), cv2.COLOR_BGR2RGB) for each in animation.frames]
         # Pages of a TIFF have no durations.
-        tiff = path.suffix.lower() in (".tif", ".tiff")
-        steps_s = [1 / 30 if tiff else max(int(ms), 1) / 1000 for ms in animation.durations]
+        with path.open("rb") as file:
+            pages = file.read(4) in _TIFF
+        steps_s = [1 / 30 if pages else max(int(ms), 1) / 1000 for ms in animation.durations]
         return images, [0.0, *np.cumsum(steps_s[:-1]).tolist()]
     return None
 

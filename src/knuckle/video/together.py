@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from knuckle.closable import Closable
+from knuckle.errors import InputError
 from knuckle.results import Frame
 from knuckle.video.errors import SourceError
 from knuckle.video.source import Losses, Source, SourceInfo
@@ -43,7 +44,7 @@ class Together(Closable):
         self.sources = list(sources)
         offsets = [0.0] * len(self.sources) if offsets_s is None else list(offsets_s)
         if len(offsets) != len(self.sources):
-            raise ValueError(
+            raise InputError(
                 f"expected an offset for each of {len(self.sources)} sources, got {len(offsets)}"
             )
         self._readers = [_Reader(s, o) for s, o in zip(self.sources, offsets, strict=True)]

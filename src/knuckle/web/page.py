@@ -76,7 +76,11 @@ def _site_folder(site_dir: str | Path | None) -> Iterator[Path]:
     if site_dir is not None:
         yield Path(site_dir)
         return
-    with resources.as_file(resources.files("knuckle") / "web" / "site") as folder:
+    site = resources.files("knuckle") / "web" / "site"
+    if not site.is_dir():  # not built; in a zip there is nothing to unpack either
+        yield Path(str(site))
+        return
+    with resources.as_file(site) as folder:
         yield folder
 
 

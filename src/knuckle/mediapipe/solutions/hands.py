@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from knuckle.closable import Closable
+from knuckle.errors import InputError
 from knuckle.mediapipe import answers
 from knuckle.mediapipe.containers import ClassificationList, LandmarkList, NormalizedLandmarkList
 from knuckle.mediapipe.hand_landmark import HAND_CONNECTIONS, HandLandmark
@@ -59,7 +60,7 @@ class Hands(Closable):
             ValueError: a number is out of its range.
         """
         if model_complexity not in (0, 1):
-            raise ValueError(f"model_complexity must be 0 or 1, got {model_complexity}")
+            raise InputError(f"model_complexity must be 0 or 1, got {model_complexity}")
         found = thresholds(detection=min_detection_confidence, tracking=min_tracking_confidence)
         self._find: HandEstimator | HandTracker
         if static_image_mode:
@@ -77,7 +78,7 @@ class Hands(Closable):
             ValueError: it is not.
         """
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise ValueError(
+            raise InputError(
                 f"expected a picture (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}"
             )
         hands, size = answers.best_first(self._find(image)), image.shape[1::-1]

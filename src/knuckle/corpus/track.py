@@ -1,4 +1,4 @@
-"""Whole corpora: paths of videos in, an arrow table of what came of them out.
+"""Whole videos: paths in, an arrow table of what came of them out.
 
 ``Track`` is a plain callable, for whatever engine spreads work over cores and machines; nothing
 here knows one. ``docs/corpus.md`` shows it on Ray Data and on Daft.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: Column of the paths, where a whole batch of a table is given.
 PATH = "path"
-_FORMAT = "parquet"
+_FORMATS = ("parquet",)
 #: Written last: who finds it need not track the video again.
 _DONE = "video.json"
 
@@ -34,7 +34,7 @@ class VideoRow:
 
     Attributes:
         path: of the video, as it was given.
-        result: its parquet file (``docs/formats.md``); None where nothing was written.
+        result: its file in the first format (``docs/formats.md``); None where nothing was written.
         frames: frames in it.
         frames_with_hands: those that show a hand.
         tracks: hands that were followed.
@@ -50,7 +50,7 @@ class VideoRow:
 
 
 class Track:
-    """Tracks the hands of whole videos, one parquet file each.
+    """Tracks the hands of whole videos, one folder of files each.
 
     A video that was tracked before with these settings and networks is not tracked again, so an
     interrupted run goes on where it was when it is started anew. What is wrong with a video is told
@@ -62,18 +62,26 @@ class Track:
         >>> table.filter(table["error"].is_valid())
     """
 
-    def __init__(self, output: str | Path, *, threads: int = 1, **settings: Any) -> None:
+    def __init__(
+        self,
+        output: str | Path,
+        *,
+        threads: int = 1,
+        formats: Sequence[str] = _FORMATS,
+        **settings: Any,
+    ) -> None:
         """Open nothing yet: networks are opened with the first video, on the machine that has it.
 
         Args:
             output: folder for the results, the same for all workers; each video has its own in it.
             threads: CPU threads of each worker: with a worker a core, one.
+            formats: what is written of each video.
             **settings: fields of ``TrackerSettings`` by name.
 
         Raises:
             TypeError, ValueError: as ``HandTracker``.
         """
-        self._output = Path(output)
+        self._output, self._formats = Path(output), list(formats)
         self._tracker = HandTracker(threads=threads, **settings)
 
     def __call__(self, paths: Iterable[Any] | pa.Table) -> pa.Table:
@@ -109,7 +117,7 @@ class Track:
         with open_source(path) as source:
             name, size = source.info.name, source.size
             info = RunInfo.of(name, size, fps=source.fps, weights=self._tracker.versions)
-            summary = run(source, self._tracker, open_sinks([_FORMAT], folder, info))
+            summary = run(source, self._tracker, open_sinks(self._formats, folder, info))
         row = _row_of(path, summary)
         if summary.signal_number is None:  # else it is to be tracked again
             part = folder / f"{_DONE}.part"
@@ -122,7 +130,12 @@ class Track:
         settings = {name: str(value) for name, value in asdict(self._tracker.settings).items()}
         stat = Path(path).stat() if Path(path).is_file() else None
         video = [stat.st_size, stat.st_mtime_ns] if stat else None
-        return {"settings": settings, "weights": self._tracker.versions, "video": video}
+        return {
+            "settings": settings,
+            "weights": self._tracker.versions,
+            "video": video,
+            "formats": self._formats,
+        }
 
 
 def folder_name(path: str) -> str:

@@ -1,0 +1,128 @@
+"""The verb that tracks whole corpora on this machine."""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from knuckle.cli.tracking import names_of
+from knuckle.cli.verb import EXIT_ERROR, EXIT_SIGNAL, Folder, Formats, Output
+from knuckle.errors import InputError
+
+if TYPE_CHECKING:
+    from knuckle.corpus import VideoRow
+
+#: So many failures are told; the table has them all.
+_MOST_TOLD = 10
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Track every video of a folder, several at a time; started again, it goes on where it was."""
+
+    videos: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    """Folder with videos, which may lie in folders of their own."""
+    output: Output = None
+    """Folder for the results, one in it for each video; by default here, named after the videos."""
+    workers: int = 0
+    """Videos at a time; 0 is one a processor."""
+    format: Formats = "npz"
+    max_hands: int = 2
+    """Follow at most so many hands at a time."""
+    weights: Folder = None
+    """Folder with other networks than those in the package."""
+
+    def run(self) -> int:
+        """Track, with progress; say what went wrong, and where the table of all videos is."""
+        from knuckle.corpus import track_all, videos_in
+        from knuckle.progress import bar
+
+        if self.workers < 0:
+            raise InputError(f"--workers must be 0 or more, got {self.workers}")
+        output = (self.output or Path(f"{self.videos.resolve().name}-hands")).absolute()
+        formats = names_of(self.format)
+        _check_formats(formats)
+        paths = videos_in(self.videos, without=output)
+        rows: dict[str, VideoRow] = {}
+        tracking = track_all(
+            paths,
+            output,
+            workers=min(self.workers or os.cpu_count() or 1, len(paths)),
+            formats=formats,
+            max_hands=self.max_hands,
+            weights_dir=self.weights,
+        )
+        interrupted = False
+        with bar("videos") as show, closing(tracking):
+            try:
+                show(0, len(paths))
+                for row in tracking:
+                    rows[row.path] = row
+                    show(len(rows), len(paths))
+            except KeyboardInterrupt:
+                interrupted = True
+        done = [rows[str(path)] for path in paths if str(path) in rows]
+        table = _write_table(done, output)
+        if interrupted:
+            print(
+                f"knuckle: interrupted after {len(done)} of {len(paths)} videos: started again, "
+                "it goes on there",
+                file=sys.stderr,
+            )
+            return EXIT_SIGNAL + 2
+        return _report(done, table)
+
+
+def _check_formats(names: list[str]) -> None:
+    """What a format lacks is told before the work, and once.
+
+    Raises:
+        OutputError: there is no such format, or a library is missing.
+    """
+    from knuckle.job import open_sinks
+    from knuckle.output import RunInfo
+
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        for sink in open_sinks(names, Path(folder), RunInfo.of("", (64, 48))):
+            stack.enter_context(sink)
+
+
+def _write_table(rows: list[VideoRow], output: Path) -> Path:
+    """``videos.csv``: a line for each video."""
+    from knuckle.corpus import VideoRow
+
+    path = output / "videos.csv"
+    output.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".csv.part")
+    with part.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, [each.name for each in fields(VideoRow)])
+        table.writeheader()
+        table.writerows(asdict(row) for row in rows)
+    part.replace(path)
+    return path
+
+
+def _report(rows: list[VideoRow], table: Path) -> int:
+    failed = [row for row in rows if row.error is not None]
+    frames, tracks = sum(row.frames for row in rows), sum(row.tracks for row in rows)
+    print(f"{len(rows)} videos, {frames} frames, {tracks} tracks\n  {table}")
+    for line in _told(failed):
+        print(f"knuckle: {line}", file=sys.stderr)
+    return EXIT_ERROR if failed else 0
+
+
+def _told(failed: list[VideoRow]) -> Iterator[str]:
+    for row in failed[:_MOST_TOLD]:
+        error = row.error or ""
+        yield error if Path(row.path).name in error else f"{row.path}: {error}"
+    if (more := len(failed) - _MOST_TOLD) > 0:
+        yield f"... and {more} more videos were not tracked, or not to their end"

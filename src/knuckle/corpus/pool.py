@@ -1,0 +1,125 @@
+"""A corpus on the cores of this machine: a worker each, which is a process of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import threading
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from knuckle.corpus.track import Track, VideoRow
+
+#: New processes everywhere: a copy of this one would hold its threads' locks.
+_CONTEXT = multiprocessing.get_context("spawn")
+#: A worker that is told to end closes its files first.
+_PATIENCE_S = 10.0
+
+
+def track_all(
+    paths: Iterable[str | Path], output: str | Path, *, workers: int = 1, **settings: Any
+) -> Generator[VideoRow, None, None]:
+    """Track videos, several at a time.
+
+    A video that ends its worker (a decoder that crashes, memory that runs out) costs its own row;
+    another worker takes the place. When the iterator is closed, what is under way is left as it
+    is, to be tracked again.
+
+    Args:
+        paths: of videos.
+        output: folder for the results.
+        workers: videos at a time.
+        **settings: as of ``Track``.
+
+    Yields:
+        A row for each video, as they are done.
+
+    Raises:
+        TypeError, ValueError: as ``Track``.
+    """
+    Track(output, **settings)  # what is wrong with the settings is told here, once
+    waiting = deque(map(str, paths))
+    idle: list[_Worker] = []
+    busy: dict[Any, _Worker] = {}  # by connection
+    try:
+        while waiting or busy:
+            while waiting and len(busy) < workers:
+                worker = idle.pop() if idle else _Worker(output, settings)
+                worker.give(waiting.popleft())
+                busy[worker.connection] = worker
+            for connection in wait(list(busy)):
+                worker = busy.pop(connection)
+                row = worker.row()
+                if row is not None:
+                    idle.append(worker)
+                yield row or VideoRow(worker.path, error=worker.end())
+    finally:
+        for worker in (*idle, *busy.values()):
+            worker.end()
+
+
+class _Worker:
+    """A process that tracks a video at a time."""
+
+    def __init__(self, output: str | Path, settings: dict[str, Any]) -> None:
+        self.connection, theirs = _CONTEXT.Pipe()
+        self.path = ""
+        self._process = _CONTEXT.Process(target=_work, args=(theirs, output, settings), daemon=True)
+        with _interrupts_ignored():  # it inherits that: whoever gives work says when to stop
+            self._process.start()
+        theirs.close()
+
+    def give(self, path: str) -> None:
+        """A video to track."""
+        self.path = path
+        with suppress(OSError):  # it has died: no row will come
+            self.connection.send(path)
+
+    def row(self) -> VideoRow | None:
+        """What came of it; None if the worker died over it."""
+        try:
+            return self.connection.recv()
+        except (EOFError, OSError):
+            return None
+
+    def end(self) -> str:
+        """Stop it, whatever it is at; returns how it ended."""
+        self.connection.close()
+        if self._process.exitcode is None:
+            self._process.join(0.1)  # it may be ending by itself
+        if self._process.exitcode is None:
+            self._process.terminate()
+            self._process.join(_PATIENCE_S)
+        if self._process.exitcode is None:
+            self._process.kill()
+            self._process.join()
+        code = self._process.exitcode or 0
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return (
+            f"the process that tracked it ended ({how}): is there memory enough, and does it play "
+            "in a video player?"
+        )
+
+
+def _work(connection: Connection, output: str | Path, settings: dict[str, Any]) -> None:
+    """In the worker: a path in, a row out, until nobody gives any more."""
+    track = Track(output, **settings)
+    with suppress(EOFError, OSError):
+        while True:
+            connection.send(track.track(connection.recv()))
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may have handlers
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

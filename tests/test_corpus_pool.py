@@ -1,0 +1,158 @@
+"""``knuckle corpus``: a folder of videos on the cores of this machine."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import pytest
+
+import knuckle
+from knuckle.cli import main
+from knuckle.corpus import Track, VideoRow, folder_name, pool, track_all, videos_in
+from knuckle.errors import InputError, NotFoundError
+from knuckle.output import open_recording
+from knuckle.video import open_source
+
+FRAMES = 4
+
+
+def write_video(path: Path, frames: int = FRAMES) -> None:
+    path.parent.mkdir(exist_ok=True, parents=True)
+    with open_source(knuckle.demo_clip()) as source, av.open(str(path), "w") as written:
+        stream = written.add_stream("mpeg4", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 640, 480, "yuv420p"
+        for frame in source:
+            written.mux(stream.encode(av.VideoFrame.from_ndarray(frame.image)))
+            if frame.index == frames - 1:
+                break
+        written.mux(stream.encode())
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As people keep them: kinds mixed, folders in folders, what is no video beside them."""
+    folder = tmp_path_factory.mktemp("videos")
+    for name in ("a b.mp4", "deeper/a b.mp4", "c.MOV"):
+        write_video(folder / name)
+    (folder / "broken.mkv").write_text("no video")
+    (folder / "._c.MOV").write_text("what another system leaves")
+    (folder / "notes.txt").write_text("no video either")
+    return folder
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with (path / "videos.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+class TestVideosOfAFolder:
+    def test_all_kinds_in_all_folders_and_nothing_else(self, videos: Path) -> None:
+        names = [str(path.relative_to(videos)) for path in videos_in(videos)]
+        assert names == ["a b.mp4", "broken.mkv", "c.MOV", "deeper/a b.mp4"]
+
+    def test_results_are_no_videos(self, videos: Path) -> None:
+        assert len(videos_in(videos, without=videos / "deeper")) == 3
+
+    def test_none(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match=r"no video in .* \.mp4"):
+            videos_in(tmp_path)
+        with pytest.raises(NotFoundError, match="there is no folder"):
+            videos_in(tmp_path / "nowhere")
+
+
+def test_a_folder_by_command(
+    videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["corpus", str(videos), "--workers", "2", "-o", "hands"]) == 2  # one is broken
+    said = capsys.readouterr()
+    assert said.out.splitlines()[0] == f"4 videos, {3 * FRAMES} frames, 3 tracks"
+    assert said.err.count("\n") == 1 and "broken.mkv is not a video" in said.err
+    rows = table(tmp_path / "hands")
+    assert [row["path"] for row in rows] == [str(path) for path in videos_in(videos)]
+    for row in rows:
+        if not row["error"]:
+            assert len(open_recording(row["result"]).frames) == int(row["frames"]) == FRAMES
+    # Started again, nothing is tracked: the same table, with files as old as they were.
+    before = {row["result"]: Path(row["result"]).stat().st_mtime_ns for row in rows[:1]}
+    assert main(["corpus", str(videos), "--workers", "1", "-o", "hands"]) == 2
+    assert table(tmp_path / "hands") == rows
+    assert {path: Path(path).stat().st_mtime_ns for path in before} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--format", "nothing"], "there is no format 'nothing'"),
+        (["--workers", "-1"], "--workers must be 0 or more"),
+        (["--max-hands", "0"], "max_hands"),
+    ],
+)
+def test_what_is_wrong_is_told_once_and_before_the_work(
+    arguments: list[str], sentence: str, videos: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture,
+) -> None:  # fmt: skip
+    assert main(["corpus", str(videos), "-o", str(tmp_path / "hands"), *arguments]) == 2
+    said = capsys.readouterr().err
+    assert sentence in said and said.count("\n") == 1
+    assert not (tmp_path / "hands").exists()
+
+
+def dies_over_b(connection, output, settings) -> None:
+    """In the place of a worker: one that a video kills."""
+    while True:
+        path = connection.recv()
+        if path == "b":
+            os.kill(os.getpid(), signal.SIGKILL)
+        connection.send(VideoRow(path, frames=1))
+
+
+def test_a_video_that_kills_its_worker_costs_its_own_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "_work", dies_over_b)
+    rows = {row.path: row for row in track_all("abcd", tmp_path, workers=1)}
+    assert set(rows) == set("abcd")
+    assert rows["b"].error is not None and "SIGKILL" in rows["b"].error
+    assert all(rows[name].error is None for name in "acd")
+
+
+def test_what_is_written_is_asked_for(videos: Path, tmp_path: Path) -> None:
+    path = str(videos / "c.MOV")
+    row = Track(tmp_path, formats=["json", "npz"]).track(path)
+    names = {each.name for each in (tmp_path / folder_name(path)).iterdir()}
+    assert {"hands.jsonl", "hands.npz", "video.json"} <= names
+    assert row.result is not None and row.result.endswith("hands.jsonl")
+
+
+def test_interrupted_it_says_so_and_goes_on(tmp_path: Path) -> None:
+    """Ctrl-C goes to every process of the terminal's group."""
+    videos, out = tmp_path / "videos", tmp_path / "hands"
+    for name in ("a", "b", "c"):
+        write_video(videos / f"{name}.mp4")
+    write_video(videos / "d.mp4", 60)
+    command = [sys.executable, "-m", "knuckle", "corpus", videos, "-o", out, "--workers", "1"]
+    running = subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    for _ in range(1200):  # until it is at the last
+        if len(list(out.glob("*/video.json"))) == 3 and list(out.glob("d-*")):
+            break
+        time.sleep(0.1)
+    os.killpg(running.pid, signal.SIGINT)
+    said, complained = running.communicate(timeout=120)
+    assert (running.returncode, said) == (130, "")
+    assert complained == (
+        "knuckle: interrupted after 3 of 4 videos: started again, it goes on there\n"
+    )
+    assert [Path(row["path"]).name for row in table(out)] == ["a.mp4", "b.mp4", "c.mp4"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [row["frames"] for row in table(out)] == ["4", "4", "4", "60"]
