@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -212,11 +213,13 @@ def test_rates_fall_by_epochs_as_published(capture):
 
 def test_a_run_keeps_the_best_weights_says_its_licence_and_is_evaluated(capture, tmp_path, capsys):
     source = SourceSettings(capture=str(capture), license="CC-BY-NC-4.0")
-    # Two sources, as in fine-tuning: both validations stand below each other.
+    # Two sources, as in fine-tuning: both validations stand beside each other.
     recipe = small("interhand", capture, sources=(source, replace(source, share=0.5)))
     weights = train(recipe, tmp_path)
     said = capsys.readouterr().out
-    assert "capture: MPJPE" in said and "capture_1: MPJPE" in said
+    header, first, *_, last = said.splitlines()
+    assert header.split() == ["capture", "capture_1"]
+    assert re.fullmatch(r"MPJPE, mm +[\d.]+ +[\d.]+", first) and last.endswith("kept")
     (line,) = (weights.parent / "scores.jsonl").read_text().splitlines()
     assert {"capture/mpjpe_mm", "capture_1/mpjpe_mm"} <= set(json.loads(line))
     before = weights.read_bytes()

@@ -90,7 +90,7 @@ class InterNet(nn.Module):
         self.hands = nn.ModuleList(
             nn.Sequential(
                 *_doublings(channels, settings.width, settings.doublings),
-                nn.Conv2d(settings.width, N_JOINTS * cells, 1),
+                _quiet(nn.Conv2d(settings.width, N_JOINTS * cells, 1), 0.001),
             )
             for _ in SIDES
         )
@@ -140,7 +140,16 @@ def _doublings(inputs: int, width: int, count: int) -> list[nn.Module]:
 
 
 def _two_layers(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
+    first, second = nn.Linear(inputs, hidden), nn.Linear(hidden, outputs)
+    return nn.Sequential(_quiet(first, 0.01), nn.ReLU(), _quiet(second, 0.01))
+
+
+def _quiet(layer: nn.Conv2d | nn.Linear, spread: float) -> nn.Conv2d | nn.Linear:
+    """A layer that says next to nothing at first, as the authors begin."""
+    nn.init.normal_(layer.weight, std=spread)
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 # --------------------------------------------------------------------------------------------

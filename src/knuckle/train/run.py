@@ -40,6 +40,9 @@ from knuckle.train.weights import differing, part_of, weights_named, what_fits
 
 #: A run that is killed loses at most this much.
 _CHECKPOINT_EVERY = timedelta(minutes=2)
+#: Called with how many parts of a run are done, and of how many.
+OnProgress = Callable[[int, int], None]
+_PARTS = 10_000
 #: So many steps are more than any run has.
 _NEVER = 10**12
 #: What Lightning warns of although it is meant so.
@@ -56,6 +59,7 @@ def train(
     *,
     fresh: bool = False,
     pause_minutes: float = math.inf,
+    on_progress: OnProgress = lambda done, of: None,
 ) -> Path:
     """Train until the recipe's time is spent; resume if the run has begun before.
 
@@ -64,6 +68,7 @@ def train(
         runs: folder of all runs.
         fresh: begin anew even if there is a checkpoint.
         pause_minutes: stop after so long, measured and saved; the same recipe goes on from there.
+        on_progress: see ``OnProgress``.
 
     Returns:
         Path of ``weights.pt``.
@@ -88,7 +93,8 @@ def train(
         L.seed_everything(int(time.time()) % 2**31, workers=True, verbose=False)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # devices, tips of the day
     stop = StopBySignal(checkpoint)
-    trainer = _trainer(recipe, folder, pause_minutes, stop)
+    others = [stop, PauseAfter(pause_minutes), SayProgress(on_progress)]
+    trainer = _trainer(recipe, folder, others)
     trainer.validation_names = list(loaders)  # type: ignore[attr-defined]
     if is_first_process():
         (folder / "recipe.json").write_text(json.dumps(dataclasses.asdict(recipe), indent=1))
@@ -115,10 +121,20 @@ def train(
             if stop.number:
                 raise stop.told() from None
             raise
+        except KnuckleError as error:
+            raise _plain(error) from None
         finally:
             torch.set_flush_denormal(False)
     trainer.save_checkpoint(checkpoint)
     return folder / "weights.pt"
+
+
+def _plain(error: KnuckleError) -> KnuckleError:
+    """An error of a process that loads data, without the traceback that torch puts before it."""
+    text, name = str(error), f"{type(error).__name__}: "
+    if text.startswith("Caught ") and name in text:
+        text = text.rpartition(name)[2].strip()
+    return type(error)(text)
 
 
 def _check_checkpoint(path: Path) -> None:
@@ -239,6 +255,18 @@ class StopBySignal(L.Callback):
         return Stopped(self.number or signal.SIGINT, f"{folder}: {left}")
 
 
+class SayProgress(L.Callback):
+    """Tell after each step how much of the recipe's time or epochs is done."""
+
+    def __init__(self, on_progress: OnProgress) -> None:
+        self.on_progress = on_progress
+
+    def on_train_batch_end(self, trainer: L.Trainer, module: L.LightningModule, *_: object) -> None:
+        """One more step is done."""
+        if is_first_process() and isinstance(module, TrainedModule):
+            self.on_progress(round(module.progress * _PARTS), _PARTS)
+
+
 class SaveWeights(L.Callback):
     """Keep the averaged weights in half precision beside the full checkpoint."""
 
@@ -250,13 +278,15 @@ class SaveWeights(L.Callback):
         if not is_first_process() or not isinstance(module, TrainedModule):
             return
         scores = {k: round(float(v), 4) for k, v in trainer.callback_metrics.items()}
-        if self._is_best(scores, module):
+        if kept := self._is_best(scores, module):
             self._save(module)
         line = {"step": trainer.global_step, "progress": round(module.progress, 3), **scores}
         with (self.folder / "scores.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
         told = ", ".join(f"{name} {value:g}" for name, value in scores.items())
-        print(f"{module.progress:4.0%} of the time, step {trainer.global_step}: {told}", flush=True)
+        if module.decides:  # such a module has said its scores itself
+            told = "the best so far, kept" if kept else "earlier weights were better and are kept"
+        print(f"{module.progress:4.0%} done, step {trainer.global_step}: {told}", flush=True)
 
     def _save(self, module: TrainedModule) -> None:
         half = {
@@ -331,7 +361,7 @@ def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     return average
 
 
-def _trainer(recipe: Recipe, folder: Path, pause_minutes: float, stop: StopBySignal) -> L.Trainer:
+def _trainer(recipe: Recipe, folder: Path, others: list[L.Callback]) -> L.Trainer:
     """Lightning, validating and checkpointing by the clock, on all GPUs or on the CPU."""
     every = timedelta(minutes=recipe.validate_minutes)
     gpus = torch.cuda.device_count()
@@ -347,8 +377,7 @@ def _trainer(recipe: Recipe, folder: Path, pause_minutes: float, stop: StopBySig
         logger=CSVLogger(folder, name="curves", version=str(_sittings(folder / "curves"))),
         callbacks=[
             WeightAveraging(avg_fn=moving_average(recipe.optimiser.average)),
-            stop,
-            PauseAfter(pause_minutes),
+            *others,
             ValidateByClock(every),
             SaveWeights(folder),
             SamplePictures(folder / "samples"),
@@ -366,7 +395,7 @@ def _trainer(recipe: Recipe, folder: Path, pause_minutes: float, stop: StopBySig
         num_sanity_val_steps=0,
         log_every_n_steps=50,
         enable_model_summary=False,
-        enable_progress_bar=False,  # a run has no epochs to count: a line a validation says more
+        enable_progress_bar=False,  # the command line has one, over all epochs
     )
 
 
