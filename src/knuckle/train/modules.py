@@ -30,7 +30,7 @@ class TrainedModule(L.LightningModule):
         self._started = time.monotonic()
 
     @property
-    def half(self) -> bool:
+    def half_convolutions(self) -> bool:
         """Whether convolutions train in bfloat16: as the recipe says, and always on a GPU."""
         return self.recipe.optimiser.half or torch.cuda.is_available()
 

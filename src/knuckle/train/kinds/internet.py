@@ -57,7 +57,7 @@ class InterNetModule(BothHandsModule):
     def __init__(self, recipe: InterNetRecipe) -> None:
         super().__init__(recipe)
         self.internet = InterNet(recipe.internet)
-        self.internet.half_in_training = self.half
+        self.internet.half_in_training = self.half_convolutions
 
     def begin(self) -> None:
         """ImageNet weights for the backbone."""
