@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from knuckle.cli import main
+from knuckle.cli.verb import EXIT_ERROR
 from knuckle.train.recipe import Recipe
 
 ROOT = Path(__file__).parents[2]
@@ -70,7 +71,7 @@ def test_every_command_runs_on_real_frames(folder, shared_data, tmp_path, monkey
     shutil.copytree(folder / "recipes", tmp_path / "recipes")
     shutil.copytree(folder / "made", tmp_path / "runs/varied")
     monkeypatch.chdir(tmp_path)
-    assert main(["train", "recipes/interhand.toml", "--data", real]) == 1
+    assert main(["train", "recipes/interhand.toml", "--data", real]) == EXIT_ERROR
     assert "has no split train" in (said := capsys.readouterr().err) and "70/15/15" in said
     dealt = ["--data", real, "--split", "70/15/15"]
     small = ["interhand", "internet_small", "interhand_mixed"]  # the last goes on from the first
@@ -101,7 +102,7 @@ def test_labels_without_pictures_are_told_before_training(folder, shared_data, t
             shared_data / "interhand26m_sample" / f"test_interhand2.6m_{name}.json", tmp_path
         )
     command = ["train", str(folder / "recipes/interhand.toml"), "--split", "70/15/15", "--data"]
-    assert main([*command, str(tmp_path), "--runs", str(tmp_path / "runs")]) == 1
+    assert main([*command, str(tmp_path), "--runs", str(tmp_path / "runs")]) == EXIT_ERROR
     said = capsys.readouterr().err
     assert "not their pictures" in said and "without the folders of capture" in said
     assert said.count("\n") == 1
