@@ -25,6 +25,7 @@ def fit(
     optimiser: str = "adamw",
     schedule: Callable[[float], float],
     clip: float,
+    on_step: Callable[[float, float], None] = lambda progress, loss: None,
 ) -> tuple[int, float]:
     """Train a network in place until its time is up; it is then in evaluation mode.
 
@@ -39,6 +40,7 @@ def fit(
         optimiser: of ``knuckle/train/optimiser.py``.
         schedule: progress 0..1 to the share of the peak.
         clip: largest norm of the gradient.
+        on_step: told of each step's progress and loss.
 
     Returns:
         The steps made and the seconds spent.
@@ -55,10 +57,12 @@ def fit(
         for group in stepper.param_groups:
             group["lr"] = group["peak"] * share
         stepper.zero_grad()
-        loss(batch).backward()
+        cost = loss(batch)
+        cost.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
         stepper.step()
         spent += time.process_time() - start
         steps += 1
+        on_step(spent / seconds, float(cost.detach()))
     network.eval()
     return steps, spent

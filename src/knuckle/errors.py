@@ -24,6 +24,18 @@ class NotFoundError(KnuckleError, FileNotFoundError):
     """Something that was named is not there."""
 
 
+class Stopped(KeyboardInterrupt):
+    """A signal stopped the work; the text says what is left of it and how it goes on.
+
+    Attributes:
+        signal_number: of the signal.
+    """
+
+    def __init__(self, signal_number: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.signal_number = signal_number
+
+
 #: What decoders and parsers raise over a file that is not what it should be. Their texts are about
 #: themselves and not about the file.
 _OF_READERS: tuple[type[Exception], ...] = (

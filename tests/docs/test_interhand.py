@@ -2,11 +2,13 @@
 
 import re
 import shutil
+import warnings
 from pathlib import Path
 
 import pytest
 
 from knuckle.cli import main
+from knuckle.cli.verb import EXIT_ERROR
 from knuckle.train.recipe import Recipe
 
 ROOT = Path(__file__).parents[2]
@@ -61,6 +63,49 @@ def test_the_documented_commands_run(folder, monkeypatch, capsys):
             assert ("CC-BY-NC-4.0" in said) == ("InterHand2.6M" in words), command
         if words[0] == "evaluate":
             assert said.count("handedness_accuracy") == (2 if "both" in words else 1)
+
+
+def test_every_command_runs_on_real_frames(folder, shared_data, tmp_path, monkeypatch, capsys):
+    """Four frames of four people, all of the test split; their file names have no folders."""
+    real = str(shared_data / "interhand26m_sample")
+    shutil.copytree(folder / "recipes", tmp_path / "recipes")
+    shutil.copytree(folder / "made", tmp_path / "runs/varied")
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "recipes/interhand.toml", "--data", real]) == EXIT_ERROR
+    assert "has no split train" in (said := capsys.readouterr().err) and "70/15/15" in said
+    dealt = ["--data", real, "--split", "70/15/15"]
+    small = ["interhand", "internet_small", "interhand_mixed"]  # the last goes on from the first
+    for name in small:
+        assert main(["train", f"recipes/{name}.toml", *dealt]) == 0
+        said = capsys.readouterr().out
+        assert "under CC-BY-NC-4.0" in said and "interhand26m_sample" in said
+        columns = 2 if name == "interhand_mixed" else 1
+        assert re.search(r"^MPJPE, mm( +[\d.]+){%d}$" % columns, said, re.M)  # noqa: UP031
+        assert main(["export", f"runs/{name}", "--out", f"onnx/{name}"]) == 0
+    moon = [real, "--protocol", "moon"]
+    for system in ("runs/interhand", "onnx/interhand/both.onnx", "onnx/internet_small"):
+        capsys.readouterr()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*CC-BY-NC-4.0")  # said to whoever asks
+            assert main(["evaluate", system, *moon, "--split", "both"]) == 0
+        said = capsys.readouterr().out
+        assert said.count("split ") >= 2 and said.count("handedness_accuracy") == 2
+    capsys.readouterr()
+    for verb in (["check"], ["stats"], ["split"], ["show"], ["pack"]):
+        more = ["shards"] if verb == ["pack"] else []
+        assert main(["data", *verb, real, *more]) == 0
+
+
+def test_labels_without_pictures_are_told_before_training(folder, shared_data, tmp_path, capsys):
+    for name in ("data", "camera", "joint_3d"):
+        shutil.copy(
+            shared_data / "interhand26m_sample" / f"test_interhand2.6m_{name}.json", tmp_path
+        )
+    command = ["train", str(folder / "recipes/interhand.toml"), "--split", "70/15/15", "--data"]
+    assert main([*command, str(tmp_path), "--runs", str(tmp_path / "runs")]) == EXIT_ERROR
+    said = capsys.readouterr().err
+    assert "not their pictures" in said and "without the folders of capture" in said
+    assert said.count("\n") == 1
 
 
 def test_every_recipe_of_both_hands_is_documented_and_valid():

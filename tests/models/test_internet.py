@@ -13,6 +13,7 @@ from knuckle.models.internet import (
     cells_of,
     decoded,
     joints_of,
+    squared_error,
     volumes_of,
 )
 from knuckle.models.resnet import ResNet50
@@ -45,6 +46,18 @@ def test_the_small_twin_and_our_own_answer_in_the_same_terms():
     assert own.keypoints_px.shape == (2, 2, 21, 2) and own.root_mm.shape == (2,)
 
 
+def test_convolutions_alone_are_in_half_precision():
+    torch.manual_seed(0)
+    network = InterNet(SMALL).train()
+    crops = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
+    full = network(crops)
+    network.half_in_training = True
+    half = network(crops)
+    assert all(each.dtype == torch.float32 for each in half)
+    assert 0 < (half.volumes - full.volumes).abs().max() < 0.1 * full.volumes.abs().max()
+    torch.testing.assert_close(half.root_cells, full.root_cells, rtol=0.02, atol=0)
+
+
 def test_a_map_that_no_doubling_reaches_is_refused():
     with pytest.raises(ValueError, match="power of two"):
         InterNetSettings(map_size=48)
@@ -65,6 +78,23 @@ def test_volumes_give_back_joints_but_for_the_grid(seed):
     torch.testing.assert_close(deep, depth, rtol=1e-4, atol=1e-3)
     assert (decoded(volumes, size, "argmax") - cells).abs().max() <= 0.5 + 1e-3
     assert (decoded(volumes, size, "soft") - cells).abs().max() < 0.02
+
+
+@given(seed=st.integers(0, 999))
+@settings(max_examples=10, deadline=None)
+def test_the_squared_error_is_that_of_whole_volumes(seed):
+    generator = torch.Generator().manual_seed(seed)
+    cells = torch.rand(2, 3, 3, generator=generator) * 24 - 4  # some of them outside
+    said = (50 * torch.randn(2, 3, 16, 16, 16, generator=generator)).requires_grad_()
+    both = (
+        (said - volumes_of(cells, SMALL)).square().mean(dim=(-3, -2, -1)),
+        squared_error(said, cells, SMALL),
+    )
+    torch.testing.assert_close(*both, rtol=1e-5, atol=1e-3)
+    slopes = (torch.autograd.grad(each.sum(), said)[0] for each in both)
+    torch.testing.assert_close(*slopes, rtol=1e-5, atol=1e-5)
+    exact = squared_error(volumes_of(cells, SMALL), cells, SMALL)
+    assert exact.abs().max() < 1e-3
 
 
 def test_noise_far_from_the_peak_moves_nothing():

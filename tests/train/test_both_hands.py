@@ -1,8 +1,15 @@
 """Crops of both hands: what is learnt from them, and that the truth scores no error."""
 
 import json
+import multiprocessing
+import os
+import re
 import shutil
+import signal
+import subprocess
+import sys
 from dataclasses import asdict, replace
+from datetime import timedelta
 from importlib import resources
 
 import numpy as np
@@ -15,6 +22,7 @@ from knuckle.cli.both_hands import Exported, predict_both
 from knuckle.cli.training import network_of_both_hands
 from knuckle.data.capture import write_capture
 from knuckle.data.datasets import open_dataset
+from knuckle.errors import KnuckleError, Stopped
 from knuckle.evaluate import PredictedHand, Predictions, System, evaluate
 from knuckle.export import export
 from knuckle.hand import SIDES
@@ -22,19 +30,20 @@ from knuckle.models.both import BothOutput, BothSettings
 from knuckle.models.internet import InterNetOutput, InterNetSettings, cells_of, volumes_of
 from knuckle.stages import read_card
 from knuckle.train.answers import Tally, both_answers, internet_answers
-from knuckle.train.both_hands import BothHandsTraining
+from knuckle.train.both_hands import BothHandsModule, BothHandsTraining
 from knuckle.train.captures import (
     Still,
     crop_of,
     example_of,
     licence_of,
+    open_part,
     training_batches,
     varied,
     with_data,
 )
 from knuckle.train.kind import kind_named, module_of
 from knuckle.train.recipe import OptimiserSettings, SourceSettings
-from knuckle.train.run import train
+from knuckle.train.run import WholeFiles, train
 
 INTERNET = InterNetSettings("lite", input_size=64, map_size=16, width=8, hidden=8)
 FINE = InterNetSettings("lite", input_size=128, map_size=32, sigma_cells=1.25)
@@ -204,11 +213,13 @@ def test_rates_fall_by_epochs_as_published(capture):
 
 def test_a_run_keeps_the_best_weights_says_its_licence_and_is_evaluated(capture, tmp_path, capsys):
     source = SourceSettings(capture=str(capture), license="CC-BY-NC-4.0")
-    # Two sources, as in fine-tuning: both validations stand below each other.
+    # Two sources, as in fine-tuning: both validations stand beside each other.
     recipe = small("interhand", capture, sources=(source, replace(source, share=0.5)))
     weights = train(recipe, tmp_path)
     said = capsys.readouterr().out
-    assert "capture: MPJPE" in said and "capture_1: MPJPE" in said
+    header, first, *_, last = said.splitlines()
+    assert header.split() == ["capture", "capture_1"]
+    assert re.fullmatch(r"MPJPE, mm +[\d.]+ +[\d.]+", first) and last.endswith("kept")
     (line,) = (weights.parent / "scores.jsonl").read_text().splitlines()
     assert {"capture/mpjpe_mm", "capture_1/mpjpe_mm"} <= set(json.loads(line))
     before = weights.read_bytes()
@@ -314,10 +325,85 @@ def test_what_is_missing_is_said_in_a_sentence(capture, tmp_path):
         training_batches(replace(recipe, sources=(SourceSettings(shards="x"),)))
 
 
-def test_an_interrupted_run_ends_as_every_verb_does(capture, tmp_path, monkeypatch):
-    def interrupted(*_, **__):
-        raise SystemExit(1)  # what Lightning makes of Ctrl-C
+EPOCH = BothHandsTraining(epochs=3, validate_pictures=2)
 
-    monkeypatch.setattr("lightning.Trainer.fit", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        train(small("internet", capture), tmp_path)
+
+def at_call(monkeypatch, method, number, then):
+    """Do something amid a call of the module's method."""
+    calls, real = [], getattr(BothHandsModule, method)
+
+    def counting(*arguments):
+        calls.append(1)
+        if len(calls) == number:
+            then()
+        return real(*arguments)
+
+    monkeypatch.setattr(BothHandsModule, method, counting)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_amid_an_epoch_loses_nothing(capture, tmp_path, monkeypatch, capsys, number):
+    recipe = small("interhand", capture, both_hands=EPOCH, workers=1)
+
+    def send():
+        if number == signal.SIGINT:  # a terminal sends it to all that run there
+            for worker in multiprocessing.active_children():
+                os.kill(worker.pid, number)
+        os.kill(os.getpid(), number)
+
+    at_call(monkeypatch, "training_step", 4, send)
+    before = signal.getsignal(number)
+    with pytest.raises(Stopped, match="saved after step 4; the same line goes on") as stopped:
+        train(recipe, tmp_path)
+    assert stopped.value.signal_number == number and signal.getsignal(number) is before
+    train(recipe, tmp_path)
+    assert "goes on after step 4, " in capsys.readouterr().out
+    pictures = len(open_part(recipe.sources[0], "train", clean=True))
+    state = torch.load(tmp_path / "interhand/last.ckpt", weights_only=True)
+    assert state["global_step"] == 1 + 3 * pictures / 2  # three epochs in all
+
+
+def test_a_signal_amid_a_validation_stops_too(capture, tmp_path, monkeypatch):
+    at_call(monkeypatch, "validation_step", 1, lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(Stopped, match="before anything was saved; the same line begins anew"):
+        train(small("interhand", capture), tmp_path)
+
+
+KILLED = """
+import os, pathlib, signal, sys
+from datetime import timedelta
+from knuckle.train import run
+from knuckle.train.recipe import Recipe
+
+class Killed(run.StopBySignal):
+    def on_train_batch_end(self, trainer, *_):
+        if trainer.global_step == 5:  # the checkpoint after this step is not written
+            os.kill(os.getpid(), signal.SIGKILL)
+
+run._CHECKPOINT_EVERY = timedelta(0)  # as if two minutes had passed
+run.StopBySignal = Killed
+run.train(Recipe.load_json(pathlib.Path(sys.argv[1])), pathlib.Path(sys.argv[2]))
+"""
+
+
+def test_a_killed_run_goes_on_from_its_last_checkpoint(capture, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("knuckle.train.run._CHECKPOINT_EVERY", timedelta(0))
+    recipe = small("interhand", capture, both_hands=EPOCH)
+    (tmp_path / "recipe.json").write_text(json.dumps(asdict(recipe)))
+    command = [sys.executable, "-c", KILLED, tmp_path / "recipe.json", tmp_path]
+    assert subprocess.run(command, timeout=240).returncode == -signal.SIGKILL
+    train(recipe, tmp_path)
+    assert "goes on after step 4, " in capsys.readouterr().out
+
+
+def test_a_checkpoint_that_is_not_written_whole_does_not_replace_the_last(tmp_path, monkeypatch):
+    def broken(state, path):
+        path.write_bytes(b"half")
+        raise RuntimeError("unexpected pos 276096")
+
+    path = tmp_path / "last.ckpt"
+    WholeFiles().save_checkpoint({"step": 1}, path)
+    monkeypatch.setattr("knuckle.train.run.torch.save", broken)
+    with pytest.raises(KnuckleError, match="is the disk full"):
+        WholeFiles().save_checkpoint({"step": 2}, path)
+    assert torch.load(path, weights_only=True) == {"step": 1}

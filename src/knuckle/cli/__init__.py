@@ -24,7 +24,7 @@ from knuckle.cli.tracking import Bench, Convert, Live, Plot, Track, View
 from knuckle.cli.training import Evaluate, Export, Train
 from knuckle.cli.verb import EXIT_ERROR, EXIT_SIGNAL, Verb
 from knuckle.cli.web import Web
-from knuckle.errors import KnuckleError
+from knuckle.errors import KnuckleError, Stopped
 from knuckle.release import VERSION
 
 #: The extra of ``pip install knuckle[…]`` that brings a library.
@@ -119,6 +119,9 @@ def run_verb(verb: Verb) -> int:
         if extra is None:
             raise
         return _fail(f"this needs {error.name}: pip install 'knuckle[{extra}]'")
+    except Stopped as stop:
+        print(f"knuckle: {stop}", file=sys.stderr)
+        return EXIT_SIGNAL + stop.signal_number
     except KeyboardInterrupt:
         return _interrupted()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -44,12 +45,16 @@ class Train:
     def run(self) -> int:
         """Train until the recipe's time is spent."""
         from knuckle.output import make_folder
+        from knuckle.progress import bar
         from knuckle.train.recipe import Recipe
         from knuckle.train.run import is_first_process, train
 
         recipe = self._changed(Recipe.load(self.recipe))
         runs = make_folder(self.runs)
-        weights = train(recipe, runs, fresh=self.fresh, pause_minutes=self.pause_after)
+        with bar("trained") if is_first_process() else nullcontext(lambda done, of: None) as told:
+            weights = train(
+                recipe, runs, fresh=self.fresh, pause_minutes=self.pause_after, on_progress=told
+            )
         if is_first_process():
             print(f"{weights}: now knuckle export {weights.parent} --out FOLDER")
         return 0

@@ -90,24 +90,28 @@ class InterNet(nn.Module):
         self.hands = nn.ModuleList(
             nn.Sequential(
                 *_doublings(channels, settings.width, settings.doublings),
-                nn.Conv2d(settings.width, N_JOINTS * cells, 1),
+                _quiet(nn.Conv2d(settings.width, N_JOINTS * cells, 1), 0.001),
             )
             for _ in SIDES
         )
         self.root = _two_layers(channels, settings.hidden, cells)
         self.there = _two_layers(channels, settings.hidden, len(SIDES))
         self.register_buffer("cells", torch.arange(cells, dtype=torch.float32), persistent=False)
+        #: Whether training computes the convolutions in bfloat16 (``OptimiserSettings.half``).
+        self.half_in_training = False
 
     def forward(self, crops: Tensor) -> InterNetOutput:
         """(N, S, S, 3) RGB, 0..255, uint8 or float -> what they show."""
-        features = self._features(crops)
         cells = self.settings.map_size
-        volumes = [
-            hand(features).unflatten(1, (N_JOINTS, cells)).float() for hand in self.hands
-        ]  # (N, 21, depth, row, column)
-        pooled = features.mean(dim=(2, 3))
-        root = self.root(pooled).float().softmax(dim=-1) @ self.cells
-        return InterNetOutput(torch.stack(volumes, dim=1), root, self.there(pooled).float())
+        half = self.training and self.half_in_training
+        with torch.autocast(crops.device.type, torch.bfloat16, enabled=half):
+            features = self._features(crops)
+            volumes = [
+                hand(features).unflatten(1, (N_JOINTS, cells)).float() for hand in self.hands
+            ]  # (N, 21, depth, row, column)
+        pooled = features.float().mean(dim=(2, 3))
+        root = self.root(pooled).softmax(dim=-1) @ self.cells
+        return InterNetOutput(torch.stack(volumes, dim=1), root, self.there(pooled))
 
     def load_imagenet(self) -> None:
         """Start the backbone from ImageNet weights; see ``ResNet50.load_imagenet``."""
@@ -136,7 +140,16 @@ def _doublings(inputs: int, width: int, count: int) -> list[nn.Module]:
 
 
 def _two_layers(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
+    first, second = nn.Linear(inputs, hidden), nn.Linear(hidden, outputs)
+    return nn.Sequential(_quiet(first, 0.01), nn.ReLU(), _quiet(second, 0.01))
+
+
+def _quiet(layer: nn.Conv2d | nn.Linear, spread: float) -> nn.Conv2d | nn.Linear:
+    """A layer that says next to nothing at first, as the authors begin."""
+    nn.init.normal_(layer.weight, std=spread)
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 # --------------------------------------------------------------------------------------------
@@ -167,10 +180,38 @@ def depth_of(cells: Tensor, settings: InterNetSettings) -> Tensor:
 
 def volumes_of(cells: Tensor, settings: InterNetSettings) -> Tensor:
     """Target volumes of joints: (..., 3) x, y, depth -> (..., D, D, D), 255 at the joint."""
+    x, y, z = _bells(cells, settings)
+    return 255 * z[..., :, None, None] * y[..., None, :, None] * x[..., None, None, :]
+
+
+def squared_error(volumes: Tensor, cells: Tensor, settings: InterNetSettings) -> Tensor:
+    """Mean squared difference of volumes from those that joints aim at.
+
+    A target is the product of three lines, so its own squares and its product with a volume need
+    no volume of their own: several times that much memory would have to be written otherwise.
+
+    Args:
+        volumes: (..., D, D, D).
+        cells: (..., 3) joints as ``cells_of`` has them.
+        settings: size of the volumes.
+
+    Returns:
+        (...), as ``(volumes - volumes_of(cells)).square().mean`` over each volume.
+    """
+    x, y, z = _bells(cells, settings)
+    said = volumes.square().sum(dim=(-3, -2, -1))
+    across = (volumes @ x[..., None, :, None])[..., 0] @ y[..., None]  # (..., D, 1)
+    common = 255 * (across[..., 0] * z).sum(dim=-1)
+    aimed = 255**2 * torch.stack([x, y, z]).square().sum(dim=-1).prod(dim=0)
+    return (said - 2 * common + aimed) / settings.map_size**3
+
+
+def _bells(cells: Tensor, settings: InterNetSettings) -> tuple[Tensor, Tensor, Tensor]:
+    """How near each cell along x, y and depth is to joints: (..., 3) -> (..., D) each, 0..1."""
     line = torch.arange(settings.map_size, device=cells.device, dtype=torch.float32)
     bells = torch.exp(-0.5 * ((line - cells[..., None]) / settings.sigma_cells).square())
-    x, y, z = bells.unbind(dim=-2)  # (..., D) each
-    return 255 * z[..., :, None, None] * y[..., None, :, None] * x[..., None, None, :]
+    x, y, z = bells.unbind(dim=-2)
+    return x, y, z
 
 
 def decoded(

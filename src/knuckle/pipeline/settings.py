@@ -81,7 +81,7 @@ class TrackerSettings(EstimatorSettings):
     score_threshold: float = 0.6
     smooth: str | None = "one_euro"
     keep_threshold: float = 0.25
-    doubt_threshold: float = 0.4
+    doubt_threshold: float = 0.6
     search_every: int = 3
     idle_search_every: int = 30
     memory_s: float = 1.0

@@ -115,10 +115,10 @@ class BothHandsModule(TrainedModule):
         self._tallies.setdefault(name, Tally()).add(answers, batch)
 
     def on_validation_epoch_end(self) -> None:
-        """Say every source's numbers, one below the other."""
-        for name, tally in self._tallies.items():
-            numbers = tally.numbers()
-            _say(said(name, numbers, self.progress))
+        """Say every source's numbers, a column each."""
+        columns = {name: tally.numbers() for name, tally in self._tallies.items()}
+        _say(table(columns))
+        for name, numbers in columns.items():
             for key, value in numbers.items():
                 if value == value:  # nothing of the kind was seen otherwise
                     self.log(f"{name}/{key}", value)
@@ -126,18 +126,32 @@ class BothHandsModule(TrainedModule):
 
 
 @rank_zero_only
-def _say(line: str) -> None:
-    print(line, flush=True)
+def _say(text: str) -> None:
+    print(text, flush=True)
 
 
-def said(name: str, numbers: dict[str, float], progress: float) -> str:
-    """A source's validation in a line; what it has none of is left out."""
-    labels = {
-        "mpjpe_mm": "MPJPE {:.1f} mm",
-        "mpjpe_single_mm": "single {:.1f}",
-        "mpjpe_two_mm": "two {:.1f}",
-        "mrrpe_mm": "MRRPE {:.1f} mm",
-        "wrong_sides": "wrong sides {:.1%}",
-    }
-    known = [label.format(numbers[key]) for key, label in labels.items() if numbers[key] >= 0]
-    return f"{progress:4.0%}  {name}: {', '.join(known)}"
+#: What validation says: Moon's numbers by name, and how they are written.
+_ROWS = {
+    "mpjpe_mm": ("MPJPE, mm", "{:.1f}"),
+    "mpjpe_single_mm": ("  single hands", "{:.1f}"),
+    "mpjpe_two_mm": ("  two hands", "{:.1f}"),
+    "mrrpe_mm": ("MRRPE, mm", "{:.1f}"),
+    "wrong_sides": ("wrong sides", "{:.1%}"),
+}
+
+
+def table(columns: dict[str, dict[str, float]]) -> str:
+    """Validation as text, a column a source; rows that no source has are left out.
+
+    Args:
+        columns: by source, the numbers of a ``Tally``.
+    """
+    rows = [("", *columns)]
+    for key, (label, form) in _ROWS.items():
+        values = [numbers[key] for numbers in columns.values()]
+        if any(value >= 0 for value in values):  # NaN is not
+            rows.append((label, *(form.format(v) if v >= 0 else "-" for v in values)))
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
+    )

@@ -23,7 +23,7 @@ from knuckle.data.datasets import open_dataset, recognise
 from knuckle.data.interhand26m import InterHand26M, Selection
 from knuckle.data.json_stream import MissingDataError
 from knuckle.data.labelled import LabelledSet, Record
-from knuckle.errors import InputError
+from knuckle.errors import InputError, NotFoundError
 from knuckle.hand import N_JOINTS, SIDES, Joint
 from knuckle.sample import Sample
 from knuckle.train.both_hands import BothHandsRecipe, BothHandsTraining
@@ -108,7 +108,7 @@ def open_part(source: SourceSettings, part: str, *, clean: bool) -> LabelledSet:
     if name == InterHand26M.name:
         selection = Selection() if clean else Selection.official()
     try:
-        return open_dataset(folder, part_of(source, part), name, selection=selection)
+        dataset = open_dataset(folder, part_of(source, part), name, selection=selection)
     except MissingDataError as error:
         if source.split != "official":
             raise
@@ -116,6 +116,26 @@ def open_part(source: SourceSettings, part: str, *, clean: bool) -> LabelledSet:
             f"{folder} has no split {part}, which training needs ({error}); "
             "--split 70/15/15 deals out what is there"
         ) from None
+    if name == InterHand26M.name:
+        _check_pictures(dataset, folder)
+    return dataset
+
+
+def _check_pictures(dataset: LabelledSet, folder: Path) -> None:
+    """Look whether the pictures came with the labels: now, not after an hour of training."""
+    few = [dataset.record(row).path for row in (0, len(dataset) // 2, len(dataset) - 1)]
+    if any(path.is_file() for path in few):
+        return
+    advice = "unpack the archives of pictures beside the labels"
+    if not few[0].parent.name.startswith("cam"):
+        advice = (
+            "its labels name pictures without the folders of capture, sequence and camera: put "
+            "all of them there, or write those folders into file_name of the labels"
+        )
+    raise NotFoundError(
+        f"{folder} has labels, {dataset.split}, but not their pictures: {few[0]} is not there; "
+        f"{advice}"
+    )
 
 
 def crop_of(record: Record, out_size: int) -> Crop | None:

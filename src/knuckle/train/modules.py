@@ -29,6 +29,11 @@ class TrainedModule(L.LightningModule):
         self.minutes_before = 0.0  # spent by earlier runs of the same recipe
         self._started = time.monotonic()
 
+    @property
+    def half_convolutions(self) -> bool:
+        """Whether convolutions train in bfloat16: as the recipe says, and always on a GPU."""
+        return self.recipe.optimiser.half or torch.cuda.is_available()
+
     def begin(self) -> None:
         """Take over what a new run starts from, if weights of its own are not enough."""
 

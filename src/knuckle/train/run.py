@@ -13,20 +13,25 @@ import json
 import logging
 import math
 import pickle
+import signal
+import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
-from knuckle.errors import InputError, KnuckleError, reading
+from knuckle.errors import InputError, KnuckleError, Stopped, reading
 from knuckle.train.kind import module_of, training_batches, validation_batches
 from knuckle.train.modules import TrainedModule
 from knuckle.train.recipe import Recipe
@@ -35,6 +40,9 @@ from knuckle.train.weights import differing, part_of, weights_named, what_fits
 
 #: A run that is killed loses at most this much.
 _CHECKPOINT_EVERY = timedelta(minutes=2)
+#: Called with how many parts of a run are done, and of how many.
+OnProgress = Callable[[int, int], None]
+_PARTS = 10_000
 #: So many steps are more than any run has.
 _NEVER = 10**12
 #: What Lightning warns of although it is meant so.
@@ -51,6 +59,7 @@ def train(
     *,
     fresh: bool = False,
     pause_minutes: float = math.inf,
+    on_progress: OnProgress = lambda done, of: None,
 ) -> Path:
     """Train until the recipe's time is spent; resume if the run has begun before.
 
@@ -59,12 +68,13 @@ def train(
         runs: folder of all runs.
         fresh: begin anew even if there is a checkpoint.
         pause_minutes: stop after so long, measured and saved; the same recipe goes on from there.
+        on_progress: see ``OnProgress``.
 
     Returns:
         Path of ``weights.pt``.
 
     Raises:
-        KeyboardInterrupt: it was interrupted; the same recipe goes on from the last checkpoint.
+        Stopped: a signal came (SIGINT, SIGTERM); the same recipe goes on from there.
     """
     folder = runs / recipe.name
     folder.mkdir(parents=True, exist_ok=True)
@@ -82,7 +92,9 @@ def train(
     if resume:
         L.seed_everything(int(time.time()) % 2**31, workers=True, verbose=False)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # devices, tips of the day
-    trainer = _trainer(recipe, folder, pause_minutes)
+    stop = StopBySignal(checkpoint)
+    others = [stop, PauseAfter(pause_minutes), SayProgress(on_progress)]
+    trainer = _trainer(recipe, folder, others)
     trainer.validation_names = list(loaders)  # type: ignore[attr-defined]
     if is_first_process():
         (folder / "recipe.json").write_text(json.dumps(dataclasses.asdict(recipe), indent=1))
@@ -95,19 +107,34 @@ def train(
         # take ten times as long.
         torch.set_flush_denormal(True)
         try:
-            trainer.fit(
-                module.to(memory_format=torch.channels_last),
-                training,
-                list(loaders.values()),
-                ckpt_path=resume,
-                weights_only=True,
-            )
-        except SystemExit:  # Lightning's answer to Ctrl-C; ours is the command line's
-            raise KeyboardInterrupt from None
+            with stop.listening():
+                trainer.fit(
+                    module.to(memory_format=torch.channels_last),
+                    training,
+                    list(loaders.values()),
+                    ckpt_path=resume,
+                    weights_only=True,
+                )
+        except SystemExit:  # Lightning's answer to every KeyboardInterrupt
+            raise stop.told() from None
+        except RuntimeError:  # a worker that the signal reached too
+            if stop.number:
+                raise stop.told() from None
+            raise
+        except KnuckleError as error:
+            raise _plain(error) from None
         finally:
             torch.set_flush_denormal(False)
     trainer.save_checkpoint(checkpoint)
     return folder / "weights.pt"
+
+
+def _plain(error: KnuckleError) -> KnuckleError:
+    """An error of a process that loads data, without the traceback that torch puts before it."""
+    text, name = str(error), f"{type(error).__name__}: "
+    if text.startswith("Caught ") and name in text:
+        text = text.rpartition(name)[2].strip()
+    return type(error)(text)
 
 
 def _check_checkpoint(path: Path) -> None:
@@ -126,6 +153,120 @@ def is_first_process() -> bool:
     return rank == 0
 
 
+class WholeFiles(TorchCheckpointIO):
+    """A checkpoint takes the place of the last one when it is complete, whatever happens before.
+
+    Lightning's own writing goes through the folder of temporary files, which may lie on another
+    disk: then it is a copy, which a kill leaves half done.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None
+    ) -> None:
+        """Write it beside the last one, then put it in its place."""
+        _write(checkpoint, Path(path))
+
+
+def _write(state: dict[str, Any], path: Path) -> None:
+    """A file of torch that is there whole or not at all.
+
+    Raises:
+        KnuckleError: there is no room for it.
+    """
+    partial = path.with_suffix(".partial")
+    try:
+        torch.save(state, partial)
+    except RuntimeError as error:  # torch has no error of its own for a full disk
+        raise KnuckleError(
+            f"cannot write {partial}: is the disk full? What was saved before is kept; make "
+            "room and start the run again"
+        ) from error
+    partial.replace(path)
+
+
+class StopBySignal(L.Callback):
+    """The first SIGINT or SIGTERM saves and stops after this step, a second SIGINT at once.
+
+    Processes that load data inherit the handler, and go on until the first process has stopped.
+
+    Args:
+        checkpoint: where to save.
+
+    Attributes:
+        number: of the signal, 0 while none came.
+    """
+
+    def __init__(self, checkpoint: Path) -> None:
+        self.checkpoint = checkpoint
+        self.number = 0
+        self._saved_step = 0
+        self._told = False
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Hear signals inside; only the main thread can."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {n: signal.signal(n, self._hear) for n in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _hear(self, number: int, _: object) -> None:
+        self.number = number
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a second one is meant
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, module: L.LightningModule, *_: object
+    ) -> None:
+        """Say once where a run goes on: an epoch that is gone on with has no start of its own."""
+        if self._told or not isinstance(module, TrainedModule):
+            return
+        self._told = True
+        if trainer.global_step and is_first_process():
+            folder, done = self.checkpoint.parent, module.progress
+            print(f"{folder} goes on after step {trainer.global_step}, {done:.0%} done", flush=True)
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: object) -> None:
+        """Stop all processes after the same step: what the first one heard decides."""
+        self.number = trainer.strategy.broadcast(self.number)
+        if self.number:
+            trainer.save_checkpoint(self.checkpoint)
+            self._saved_step = trainer.global_step
+            raise KeyboardInterrupt
+
+    def on_validation_batch_end(self, trainer: L.Trainer, *_: object) -> None:
+        """Stop amid a validation. Its weights are the averaged ones: none to train on from."""
+        if trainer.strategy.broadcast(self.number):
+            raise KeyboardInterrupt
+
+    def told(self) -> Stopped:
+        """What is left, in a sentence."""
+        folder = self.checkpoint.parent
+        if self._saved_step:
+            left = f"stopped and saved after step {self._saved_step}; the same line goes on there"
+        elif self.checkpoint.exists():
+            left = "stopped; the same line goes on from its last checkpoint, at most 2 minutes old"
+        else:
+            left = "stopped before anything was saved; the same line begins anew"
+        return Stopped(self.number or signal.SIGINT, f"{folder}: {left}")
+
+
+class SayProgress(L.Callback):
+    """Tell after each step how much of the recipe's time or epochs is done."""
+
+    def __init__(self, on_progress: OnProgress) -> None:
+        self.on_progress = on_progress
+
+    def on_train_batch_end(self, trainer: L.Trainer, module: L.LightningModule, *_: object) -> None:
+        """One more step is done."""
+        if is_first_process() and isinstance(module, TrainedModule):
+            self.on_progress(round(module.progress * _PARTS), _PARTS)
+
+
 class SaveWeights(L.Callback):
     """Keep the averaged weights in half precision beside the full checkpoint."""
 
@@ -137,28 +278,22 @@ class SaveWeights(L.Callback):
         if not is_first_process() or not isinstance(module, TrainedModule):
             return
         scores = {k: round(float(v), 4) for k, v in trainer.callback_metrics.items()}
-        if self._is_best(scores, module):
+        if kept := self._is_best(scores, module):
             self._save(module)
         line = {"step": trainer.global_step, "progress": round(module.progress, 3), **scores}
         with (self.folder / "scores.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
         told = ", ".join(f"{name} {value:g}" for name, value in scores.items())
-        print(f"{module.progress:4.0%} of the time, step {trainer.global_step}: {told}", flush=True)
+        if module.decides:  # such a module has said its scores itself
+            told = "the best so far, kept" if kept else "earlier weights were better and are kept"
+        print(f"{module.progress:4.0%} done, step {trainer.global_step}: {told}", flush=True)
 
     def _save(self, module: TrainedModule) -> None:
         half = {
             name: value.half() if value.is_floating_point() else value
             for name, value in module.state_dict().items()
         }
-        partial = self.folder / "weights.partial"
-        try:
-            torch.save(half, partial)
-        except RuntimeError as error:  # torch has no error of its own for a full disk
-            raise KnuckleError(
-                f"cannot write {partial}: is the disk full? What was saved before is kept; make "
-                "room and start the run again"
-            ) from error
-        partial.rename(self.folder / "weights.pt")
+        _write(half, self.folder / "weights.pt")
 
     def _is_best(self, scores: dict[str, float], module: TrainedModule) -> bool:
         """Whether to keep these weights: always, unless the kind says what decides."""
@@ -226,7 +361,7 @@ def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     return average
 
 
-def _trainer(recipe: Recipe, folder: Path, pause_minutes: float) -> L.Trainer:
+def _trainer(recipe: Recipe, folder: Path, others: list[L.Callback]) -> L.Trainer:
     """Lightning, validating and checkpointing by the clock, on all GPUs or on the CPU."""
     every = timedelta(minutes=recipe.validate_minutes)
     gpus = torch.cuda.device_count()
@@ -237,12 +372,12 @@ def _trainer(recipe: Recipe, folder: Path, pause_minutes: float) -> L.Trainer:
         devices=devices,
         strategy="ddp" if devices > 1 else "auto",
         use_distributed_sampler=False,  # each process draws its own examples
-        precision="bf16-mixed" if gpus else "32-true",
+        precision="32-true",  # networks say where bfloat16 is enough: never where places come out
         gradient_clip_val=recipe.optimiser.clip,
         logger=CSVLogger(folder, name="curves", version=str(_sittings(folder / "curves"))),
         callbacks=[
             WeightAveraging(avg_fn=moving_average(recipe.optimiser.average)),
-            PauseAfter(pause_minutes),
+            *others,
             ValidateByClock(every),
             SaveWeights(folder),
             SamplePictures(folder / "samples"),
@@ -254,12 +389,13 @@ def _trainer(recipe: Recipe, folder: Path, pause_minutes: float) -> L.Trainer:
                 enable_version_counter=False,
             ),
         ],
+        plugins=[WholeFiles()],
         val_check_interval=_NEVER,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         log_every_n_steps=50,
         enable_model_summary=False,
-        enable_progress_bar=False,  # a run has no epochs to count: a line a validation says more
+        enable_progress_bar=False,  # the command line has one, over all epochs
     )
 
 

@@ -82,7 +82,7 @@ class InterHandModule(BothHandsModule):
     def __init__(self, recipe: InterHandRecipe) -> None:
         super().__init__(recipe)
         self.both = BothHands(recipe.both)
-        self.both.half_in_training = recipe.optimiser.half
+        self.both.half_in_training = self.half_convolutions
         freeze(self.both.backbone, recipe.optimiser.frozen_blocks)
 
     def begin(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from knuckle.models.internet import (
     decoded,
     depth_of,
     joints_of,
-    volumes_of,
+    squared_error,
 )
 from knuckle.train.answers import Answers, Decoding, RootDepth, internet_answers
 from knuckle.train.both_hands import BothHandsModule, BothHandsRecipe
@@ -36,6 +37,8 @@ class InterNetRecipe(BothHandsRecipe):
         start_internet: a checkpoint to start from.
     """
 
+    CAN_BE_HALF: ClassVar[bool] = True
+
     kind: str = "internet"
     internet: InterNetSettings = field(default_factory=InterNetSettings)
     start_internet: str = ""
@@ -54,6 +57,7 @@ class InterNetModule(BothHandsModule):
     def __init__(self, recipe: InterNetRecipe) -> None:
         super().__init__(recipe)
         self.internet = InterNet(recipe.internet)
+        self.internet.half_in_training = self.half_convolutions
 
     def begin(self) -> None:
         """ImageNet weights for the backbone."""
@@ -76,7 +80,7 @@ class InterNetModule(BothHandsModule):
         cells = cells_of(batch["points_px"], batch["depth_mm"], settings)
         inside = ((cells >= 0) & (cells <= settings.map_size - 1)).all(dim=-1)
         valid = batch["valid_3d"] * inside
-        square = (out.volumes - volumes_of(cells, settings)).square().mean(dim=(-3, -2, -1))
+        square = squared_error(out.volumes, cells, settings)
         root = (batch["root_mm"] / settings.range_mm + 1) / 2 * settings.map_size
         near = batch["root_known"] * (batch["root_mm"].abs() < settings.range_mm)
         binary = functional.binary_cross_entropy_with_logits

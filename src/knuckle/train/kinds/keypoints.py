@@ -113,7 +113,7 @@ class KeypointModule(TrainedModule):
         super().__init__(recipe)
         self.keypoints = KeypointNetwork(recipe.keypoints)
         start_features(self.keypoints.backbone, recipe.start_backbone, recipe.start_keypoints)
-        self.keypoints.half_in_training = recipe.optimiser.half
+        self.keypoints.half_in_training = self.half_convolutions
         self.lifter = Lifter(recipe.lifter)
         freeze(self.keypoints.backbone, recipe.optimiser.frozen_blocks)
 
