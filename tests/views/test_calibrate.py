@@ -98,7 +98,7 @@ def test_what_keypoints_lie_beside_joints_is_allowed_for(monkeypatch: pytest.Mon
 def test_cameras_that_see_other_hands_are_told() -> None:
     rig = make_rig(2)
     lenses, sizes = [each.camera for each in rig.cameras], [SIZE] * 2
-    here, there = recording(rig, 8), recording(rig, 8)[::-1]
+    here, there = recording(rig, 12), recording(rig, 12)[::-1]
     instants = [[views[0], others[1]] for views, others in zip(here, there, strict=True)]
     with pytest.raises(ValueError, match=r"same hands|contradict each other"):
         calibrate_rig(rig.names, lenses, sizes, instants, hand_length_mm=LENGTH_MM)
