@@ -150,18 +150,19 @@ def compare(
             print(f"| MediaPipe + DLT | {measure(some, chosen, reference)}", flush=True)
         views = [[[h.raw for h in instant[c]] for instant in looks] for c in cameras]
         print(f"| Knuckle + DLT | {measure(some, with_dlt(some, views), reference)}", flush=True)
-        for name, smooth in (("Knuckle rig, each frame alone", False), ("Knuckle rig", True)):
-            tracker = RigTracker(some, max_hands=max_hands, smooth=smooth, workers=1)
-            follow = Follow()
-            for instant, frame in zip(looks, frames[0], strict=True):
-                hands = tracker.put_together([instant[c] for c in cameras], frame.time_s)
+        tracker = RigTracker(some, max_hands=max_hands)
+        steadied, alone = Follow(), Follow()
+        for instant in zip(*(frames[c] for c in cameras), strict=True):
+            hands = tracker(instant)
+            for follow, joints in ((alone, "raw_mm"), (steadied, "joints_mm")):
                 follow.hands.append({
                     hand.side: (
                         {v: view.raw.joints_px for v, view in enumerate(hand.views) if view},
-                        hand.joints_mm,
+                        getattr(hand, joints),
                     )
                     for hand in hands
                 })  # fmt: skip
+        for name, follow in (("Knuckle rig, each frame alone", alone), ("Knuckle rig", steadied)):
             print(f"| {name} | {measure(some, follow, reference)}", flush=True)
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from knuckle.hand import KNUCKLES
 from knuckle.results import TrackedHand
 from knuckle.track.skeleton import MEAN_LENGTHS_MM
-from knuckle.views.calibrate import calibrate_rig
+from knuckle.views import adjustment
+from knuckle.views.calibrate import RigCalibration, calibrate_rig
 from knuckle.views.rig import Rig
 from knuckle.views.scale import unit_of
 from knuckle.views.sync import Motion, offsets
@@ -50,6 +54,54 @@ def test_cameras_are_found_where_they_stand() -> None:
         np.testing.assert_allclose(each.centre_mm, expected.inverse().translation_mm, atol=12)
     assert found.hand_length_mm == pytest.approx(LENGTH_MM, rel=0.02)
     assert "cam_1: 4" in str(found) and "against the others" in str(found)
+
+
+def beside(hand: TrackedHand, shares: np.ndarray) -> TrackedHand:
+    """The look, its keypoints beside the joints: (21, 2) shares of the hand, across and along."""
+    px = hand.raw.joints_px
+    palm = px[KNUCKLES].mean(axis=0) - px[0]
+    along = palm / np.linalg.norm(palm)
+    across = np.array([-along[1], along[0]]) * (-1 if hand.side == "left" else 1)
+    moved = px + np.ptp(px, axis=0).max() * shares @ np.stack([across, along])
+    return replace(hand, raw=replace(hand.raw, joints_px=moved))
+
+
+def turn_of(rig: Rig, found: Rig) -> float:
+    """Degrees by which the second camera is turned from where it should be."""
+    true, own = (
+        each.cameras[1].T_camera_from_world.rotation
+        @ each.cameras[0].T_camera_from_world.rotation.T
+        for each in (rig, found)
+    )
+    return float(np.degrees(np.arccos(np.clip((np.trace(own @ true.T) - 1) / 2, -1, 1))))
+
+
+def test_what_keypoints_lie_beside_joints_is_allowed_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig, rng = make_rig(2), np.random.default_rng(1)
+    lenses, sizes = [each.camera for each in rig.cameras], [SIZE] * 2
+    shares = rng.normal(0, 0.02, (2, 21, 2))
+    instants = [
+        [[beside(hand, each) for hand in view] for view, each in zip(views, shares, strict=True)]
+        for views in recording(rig, 7)
+    ]
+
+    def found() -> RigCalibration:
+        return calibrate_rig(rig.names, lenses, sizes, instants, hand_length_mm=LENGTH_MM)
+
+    allowed = found()
+    turned = turn_of(rig, allowed.rig)
+    assert turned < 1.5 and turned < 3 * allowed.turn_deg[1]
+    monkeypatch.setattr(adjustment, "_OFFSET", 1e-5)
+    assert turned < 0.8 * turn_of(rig, found().rig)
+
+
+def test_cameras_that_see_other_hands_are_told() -> None:
+    rig = make_rig(2)
+    lenses, sizes = [each.camera for each in rig.cameras], [SIZE] * 2
+    here, there = recording(rig, 12), recording(rig, 12)[::-1]
+    instants = [[views[0], others[1]] for views, others in zip(here, there, strict=True)]
+    with pytest.raises(ValueError, match=r"same hands|contradict each other"):
+        calibrate_rig(rig.names, lenses, sizes, instants, hand_length_mm=LENGTH_MM)
 
 
 def test_too_few_hands_are_told() -> None:

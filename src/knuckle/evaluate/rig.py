@@ -1,10 +1,10 @@
 """``knuckle evaluate rig``: calibrated cameras of an InterHand2.6M capture as a rig.
 
-Every time step is looked at by each of the named cameras by itself, then put together by the first
-2, 3, 4, 8 of them. What is printed: error of all joints in the world (absolute), from the wrist and
-after Procrustes, of the hands that were found; how many were; and the mean of min(error, 100 mm)
-over all hands, in which one that was missed counts 100 mm. One view alone is what each camera's own
-tracker says, in the mean over the cameras.
+Every time step is shown to rigs of the first 2, 3, 4, 8 of the named cameras. What is printed:
+error of all joints in the world (absolute), from the wrist and after Procrustes, of the hands that
+were found; how many were; and the mean of min(error, 100 mm) over all hands, in which one that was
+missed counts 100 mm. One view alone is what each camera's own tracker says, in the mean over the
+cameras.
 """
 
 from __future__ import annotations
@@ -193,10 +193,13 @@ class _Run:
 
     def __init__(self, first: Instant, counts: Sequence[int], weights_dir: Path | None) -> None:
         self.sequence = first.sequence
-        self._all = RigTracker(first.rig, max_hands=2, weights_dir=weights_dir)
+        self._alone = RigTracker(first.rig, max_hands=2, weights_dir=weights_dir)
         self._of = {
             n: RigTracker(
-                first.rig.select(first.rig.names[:n]), max_hands=2, smooth=False, workers=1
+                first.rig.select(first.rig.names[:n]),
+                max_hands=2,
+                smooth=False,
+                weights_dir=weights_dir,
             )
             for n in counts
         }
@@ -210,7 +213,7 @@ class _Run:
                 continue
             image = dataset.image(row)
             frames.append(Frame(image, instant.time_s, 0, rig_camera.camera))
-        looks = self._all.look(frames)
+        looks = self._alone.look(frames)
         truths = truths_of(dataset, instant)
         for number, (seen, rig_camera) in enumerate(zip(looks, instant.rig.cameras, strict=True)):
             if instant.rows[number] is None:
@@ -221,7 +224,7 @@ class _Run:
                 hidden = None if truth.seen is None else ~truth.seen[number]
                 rows[1].add(_answer(said, truth), truth, hidden)
         for count, tracker in self._of.items():
-            hands = tracker.put_together(looks[:count], instant.time_s)
+            hands = tracker(frames[:count])
             said = [(hand.side, hand.joints_mm) for hand in hands]
             for truth in truths:
                 hidden = None if truth.seen is None else truth.seen[:count].sum(axis=0) <= 1

@@ -1,9 +1,10 @@
 """Where a hand may be: everybody who proposes a crop, before and after anybody has looked.
 
 Before the first looks: what the detector names (``detected``), where a track goes (``followed``),
-where a lost hand should be by now (``awaited``). After a look, ``AFTER``: the crop that its joints
-define, the neighbour that it shows, the other side. Where all that leaves a second hand unseen,
-``turned``: all ways up, where one is claimed or the detector's mask goes on.
+where a lost hand should be by now (``awaited``), where other cameras see one (``told``). After a
+look, ``AFTER``: the crop that its joints define, the neighbour that it shows, the other side. Where
+all that leaves a second hand unseen, ``turned``: all ways up, where one is claimed or the
+detector's mask goes on.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from knuckle.codec import DetectedHand
 from knuckle.crop import Crop
 from knuckle.detect import Detections
-from knuckle.hand import extent_px, middle_px, other_side
+from knuckle.hand import Side, extent_px, middle_px, other_side
 from knuckle.pipeline import judge
 from knuckle.pipeline.looks import Looks, Networks, Proposal
 from knuckle.pose import Keypoints
@@ -71,6 +72,12 @@ def awaited(
         for track, joints_px in places
         if share_inside(joints_px, frame_shape) > judge.LEAST_INSIDE
     ]
+
+
+def told(stages: Networks, side: Side, guesses_px: np.ndarray) -> list[Proposal]:
+    """Where others say that a hand is, (G, 21, 2) px; a single guess needs no second look."""
+    by = "track" if len(guesses_px) == 1 else "told"
+    return [Proposal(stages.crop_around(joints_px, side), by) for joints_px in guesses_px]
 
 
 # --- after a look --------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,10 +10,10 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.detect import Detections
-from knuckle.hand import extent_px, other_side
+from knuckle.hand import Side, extent_px, other_side
 from knuckle.image import to_rgb
 from knuckle.pipeline import judge, propose
-from knuckle.pipeline.frame import hands_of, look_more
+from knuckle.pipeline.frame import hands_of, look_more, one_each
 from knuckle.pipeline.looks import Looks
 from knuckle.pipeline.settings import SMOOTHERS, TrackerSettings, with_options
 from knuckle.pipeline.stages import Stages
@@ -69,6 +70,7 @@ class HandTracker:
         self._tracks: list[Track] = []
         self._search = Search(self.settings.search_every, self.settings.idle_search_every)
         self._await_moving = False
+        self._frame: tuple[np.ndarray, float, Camera] | None = None
         self._clock.reset()
 
     def __call__(
@@ -86,6 +88,7 @@ class HandTracker:
             than the one before it starts a new video: new tracks.
         """
         image, time_s, camera = self._read(frame, camera)
+        self._frame = image, time_s, camera
         if self._search.see(image):
             self._tracks = []  # a cut: whoever was there is gone
         self._forget(time_s)
@@ -104,6 +107,75 @@ class HandTracker:
             tracks += self._claim(newcomers, poses[len(seats) :], time_s)
         told = [track.see(pose, time_s) for track, pose in zip(tracks, poses, strict=True)]
         return sorted((hand for hand in told if hand is not None), key=lambda h: h.track_id)
+
+    # --- what others know of the hands, who see them from elsewhere ------------------------------
+
+    def look_at(self, places: Sequence[tuple[Side, np.ndarray]]) -> list[HandPose]:
+        """What the last frame shows where hands should be; nothing is followed for that.
+
+        Args:
+            places: of each hand its side and where it may be, (G, 21, 2) px: G guesses, of which
+                the likeliest one is looked at again. A single guess is taken to be exact.
+
+        Returns:
+            One for each, however little it looks like a hand: ``score`` says.
+
+        Raises:
+            RuntimeError: there was no frame yet.
+        """
+        image, _, camera = self._last_frame()
+        rows = [propose.told(self._stages, side, guesses_px) for side, guesses_px in places]
+        if not rows:
+            return []
+        seen = one_each(self._stages, image, rows)
+        return self._stages.poses(seen, camera, image.shape[:2])
+
+    def would_see_more(self, pose: HandPose, side: Side, joints_px: np.ndarray) -> bool:
+        """Whether the crop of joints (21, 2) shows more than the one that a hand was seen through.
+
+        If not, ``look_at`` would say the same again.
+        """
+        seen, crop = pose.crop_mask, self._stages.crop_around(joints_px, side)
+        return seen is None or judge.is_news(crop, [seen.crop])
+
+    def adopt(self, pose: HandPose, instead_of: int | None = None) -> TrackedHand:
+        """Follow a hand of the last frame that others are sure of, and of its side.
+
+        Args:
+            pose: as ``look_at`` sees it.
+            instead_of: ``track_id`` of what was followed there and is not this hand.
+
+        Raises:
+            RuntimeError: there was no frame yet.
+        """
+        _, time_s, _ = self._last_frame()
+        self._tracks = [t for t in self._tracks if instead_of is None or t.number != instead_of]
+        smooth, length_mm = self.settings.smooth, self.settings.hand_length_mm
+        track = Track(
+            pose,
+            time_s,
+            numbers=self._numbers,
+            smoother=SMOOTHERS[smooth](length_mm) if smooth else None,
+            least_score=self.settings.score_threshold,
+        )
+        self._tracks.append(track)
+        track.believe()
+        seen = track.see(pose, time_s)
+        assert seen is not None
+        return seen
+
+    def tell(self, track_id: int, joints_px: np.ndarray) -> None:
+        """Where a hand (21, 2) is in the last frame, px: the next look begins from there."""
+        for track in self._tracks:
+            if track.number == track_id and not track.lost:
+                track.tell(joints_px)
+
+    def _last_frame(self) -> tuple[np.ndarray, float, Camera]:
+        if self._frame is None:
+            raise RuntimeError("expected a frame before: call the tracker with one first")
+        return self._frame
+
+    # --- the steps of a frame -------------------------------------------------------------------
 
     def _read(
         self, frame: Frame | np.ndarray, camera: Camera | None

@@ -95,6 +95,7 @@ class Track:
         self._hidden_by: Track | None = None
         self._votes = 0.0
         self._joints_px = pose.joints_px
+        self._told_px: np.ndarray | None = None
         self._keep_shape(pose.joints_px, least_px=0.0)
         self._velocity_px_s = np.zeros(2)
         self._root_mm = np.zeros(3)
@@ -105,6 +106,11 @@ class Track:
     def lost(self) -> bool:
         """Whether the last look did not find it."""
         return self._lost
+
+    @property
+    def number(self) -> int | None:
+        """Its ``track_id``, once it is believed."""
+        return self._track_id
 
     @property
     def believed(self) -> bool:
@@ -121,6 +127,16 @@ class Track:
         """Whether it was lost behind, or in the grip of, a hand that is still being followed."""
         return self._lost and self._hidden_by is not None and not self._hidden_by.lost
 
+    def believe(self) -> None:
+        """Others are sure that it is a hand, and of this side."""
+        if self._track_id is None:
+            self._evidence, self._votes = _MOST_EVIDENCE, _VOTE
+            self._track_id = next(self._numbers)
+
+    def tell(self, joints_px: np.ndarray) -> None:
+        """Where its joints (21, 2) were when it was last seen, by others who know better."""
+        self._told_px = joints_px
+
     def unseen_s(self, time_s: float) -> float:
         """Time since it was last seen."""
         return time_s - self._seen_s
@@ -135,6 +151,8 @@ class Track:
         """
         shift = self._velocity_px_s * (time_s - self._seen_s if moving else 0.0)
         shift *= min(1.0, self._extent_px / max(math.hypot(*shift), 1e-9))
+        if self._told_px is not None:
+            return self._told_px + shift
         return self._shape_px + (self._middle_px + shift)
 
     def whereabouts(self, time_s: float) -> Whereabouts:
@@ -157,6 +175,7 @@ class Track:
     def see(self, pose: HandPose, time_s: float) -> TrackedHand | None:
         """The hand was found; returns what is now known about it, once it is believed."""
         dt_s = max(time_s - self._seen_s, 1e-3)
+        self._told_px = None
         within = self._reach(pose)
         shown = pose if self._smoother is None else within
         joints_px, joints_mm = shown.joints_px, shown.joints_mm

@@ -1,4 +1,10 @@
-"""Where cameras stand, where joints are and how long bones are, all at once: least squares."""
+"""Where cameras stand, where joints are and how long bones are, all at once: least squares.
+
+Seen from one direction, keypoints lie a little beside the joints, the same way in every look. What
+that is for each camera is estimated as well, as a share of the hand's extent across and along its
+palm: else thousands of keypoints would be as sure as if each were wrong by itself, and the shape of
+a hand would count for more than its way through the room.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +15,7 @@ import cv2
 import numpy as np
 
 from knuckle.camera import RigidTransform
-from knuckle.hand import BONES, MIDDLE_RAY, N_BONES, N_JOINTS
+from knuckle.hand import BONES, KNUCKLES, MIDDLE_RAY, N_BONES, N_JOINTS, Joint
 from knuckle.track.skeleton import MEAN_LENGTHS_MM
 from knuckle.views.looks import Looks
 from knuckle.views.triangulation import Sight, meet
@@ -23,9 +29,14 @@ _MOST_STRAIN = 4.0
 #: Bones hold within so many mm; people's proportions, and their hands' size, within these shares.
 _BONE_MM, _PROPORTIONS, SIZE_DOUBT = 1.0, 0.05, 0.08
 _STEPS = 25
-#: Keypoints of one look err together, and those of all looks from one direction: so many count as
-#: one in what is expected of the poses. By the boards of two real rigs.
-_ALIKE = 80.0
+#: Seen from one direction, a keypoint lies a little beside its joint, the same way in every look:
+#: by so much, as a share of the hand's extent. No number of looks averages it out.
+_OFFSET = 0.015
+#: A camera whose keypoints would lie farther beside the joints than this sees other hands: the two
+#: of a person that are taken for one, for instance.
+_MOST_OFFSET = 0.032
+#: Looks at one motion err together as well: so many count as one. By the boards of real rigs.
+_ALIKE = 14.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +66,7 @@ class _Group:
         numbers: (S,) of the hands.
         rays: (S, C, 21, 2).
         sigma: (S, C, 21); infinite where there is no ray.
+        upright: (S, C, 2, 2) from shares of the hand's extent, across and along the palm, to rays.
         joints: (S, 21, 3) in the world, as they are now.
     """
 
@@ -62,13 +74,13 @@ class _Group:
     numbers: np.ndarray
     rays: np.ndarray
     sigma: np.ndarray
+    upright: np.ndarray
     joints: np.ndarray
 
     def take(self, hands: np.ndarray) -> _Group:
         """Some of the hands."""
-        return _Group(
-            self.rows, self.numbers[hands], self.rays[hands], self.sigma[hands], self.joints[hands]
-        )
+        of_hands = (self.numbers, self.rays, self.sigma, self.upright, self.joints)
+        return _Group(self.rows, *(values[hands] for values in of_hands))
 
 
 #: What a group adds to the normal equations: joints (S, 63, 63), between joints and the shared
@@ -77,7 +89,7 @@ _Part = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class Adjustment:
-    """Poses, joints and bones together, by Levenberg and Marquardt.
+    """Poses, joints, bones and what keypoints lie beside joints, by Levenberg and Marquardt.
 
     The joints of each hand touch no other hand's: they are eliminated (Schur complement), and what
     is solved for at once is as large as poses and bones.
@@ -101,6 +113,7 @@ class Adjustment:
         self._usual = MEAN_LENGTHS_MM * (length_mm / MEAN_LENGTHS_MM[MIDDLE_RAY].sum())
         self.lengths = self._usual.copy()
         self._size_doubt = size_doubt
+        self._offsets = np.zeros((len(self.poses), N_JOINTS, 2))
         # As shares of the bones: in millimetres, a smaller world would always fit better.
         self._bone = _BONE_MM / self._usual
         row = {c: row for row, c in enumerate(cameras or range(len(poses)))}
@@ -121,18 +134,24 @@ class Adjustment:
             np.stack([s.looks.sigma[list(s.members)] for s in some], axis=1),
         )
         rays, sigma = np.moveaxis(sight.rays, 1, 0), np.moveaxis(sight.sigma, 1, 0)
-        joints = _met(sight)
-        return _Group(rows, numbers, rays, sigma, joints)
+        left = np.array([s.looks.right[list(s.members)] < 0.5 for s in some])
+        return _Group(rows, numbers, rays, sigma, _upright(rays, left), _met(sight))
 
     @property
     def _n_poses(self) -> int:
         return 6 * (len(self.poses) - 1)
 
+    @property
+    def _n_shared(self) -> int:
+        """Unknowns that all hands share: poses, bones, offsets."""
+        return self._n_poses + N_BONES + self._offsets.size
+
     def solve(self) -> float:
         """Go down until it is flat; returns what is left."""
         damping, cost = 1e-3, self._cost()
         for _ in range(_STEPS):
-            before = self.poses, self.lengths, [group.joints for group in self._groups]
+            joints = [group.joints for group in self._groups]
+            before = self.poses, self.lengths, self._offsets
             self._move(damping)
             after = self._cost()
             if after < cost:
@@ -141,7 +160,7 @@ class Adjustment:
                 if flat:
                     break
                 continue
-            self.poses, self.lengths, joints = before
+            self.poses, self.lengths, self._offsets = before
             for group, x in zip(self._groups, joints, strict=True):
                 group.joints = x
             damping *= 8
@@ -159,6 +178,11 @@ class Adjustment:
             group.numbers = np.array([renumbered[int(i)] for i in group.numbers])
         self._groups, self.shapes = kept, [self.shapes[i] for i in numbers]
         return not all(good.all() for good in fits)
+
+    def strangers(self) -> list[int]:
+        """Cameras, by their rows, that do not fit: they see other hands than the others do."""
+        beside = np.sqrt((self._offsets**2).mean(axis=(1, 2)))
+        return np.flatnonzero(beside > _MOST_OFFSET).tolist()
 
     def miss(self, focal: np.ndarray) -> float:
         """Median distance of a keypoint from its joint's image, px of the straight picture.
@@ -199,7 +223,12 @@ class Adjustment:
         """(S, C, 21) how far rays are off the joints; NaN behind a camera."""
         seen = self._seen(group)
         z = np.where(seen[..., 2] > _NEAREST_MM, seen[..., 2], np.nan)
-        return np.linalg.norm(seen[..., :2] / z[..., None] - group.rays, axis=-1)
+        return np.linalg.norm(seen[..., :2] / z[..., None] - self._rays(group), axis=-1)
+
+    def _rays(self, group: _Group) -> np.ndarray:
+        """(S, C, 21, 2) to the joints, by the keypoints that lie beside them."""
+        beside = self._offsets[group.rows] @ np.swapaxes(group.upright, -1, -2)
+        return group.rays - beside
 
     def _strains(self, group: _Group) -> np.ndarray:
         """(S,) by how many expected errors half of a hand's rays miss at most."""
@@ -215,7 +244,7 @@ class Adjustment:
             off = np.log(np.maximum(length, 1e-6) / self.lengths) / self._bone
             total += float((off**2).sum())
         _, _, residual = self._prior()
-        return total + float((residual**2).sum())
+        return total + float((residual**2).sum()) + float((self._offsets**2).sum()) / _OFFSET**2
 
     def _prior(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What is known of people: (20, 20) and (20,) normal parts, and the residuals."""
@@ -229,13 +258,18 @@ class Adjustment:
         r = np.append((logs - logs.mean()) / _PROPORTIONS, size / self._size_doubt)
         return J.T @ J, -J.T @ r, r
 
+    def _places_of_offsets(self, row: int) -> np.ndarray:
+        """(21, 2) where a camera's offsets stand among the shared unknowns."""
+        first = self._n_poses + N_BONES + 2 * N_JOINTS * row
+        return first + np.arange(2 * N_JOINTS).reshape(N_JOINTS, 2)
+
     def _part(self, group: _Group, H: np.ndarray, g: np.ndarray) -> _Part:
         """A group's share of the normal equations; what is shared is added to ``H`` and ``g``."""
         n, count = len(g), len(group.joints)
         seen = self._seen(group)
         z = np.maximum(seen[..., 2], _NEAREST_MM)
         rays = seen[..., :2] / z[..., None]
-        r = (rays - group.rays) / group.sigma[..., None]
+        r = (rays - self._rays(group)) / group.sigma[..., None]
         size = np.linalg.norm(r, axis=-1)
         weight = np.sqrt(np.where(size < _HUBER, 1.0, _HUBER / np.maximum(size, 1e-9)))
         r = r * weight[..., None]
@@ -248,7 +282,15 @@ class Adjustment:
         own = (np.swapaxes(J_x, -1, -2) @ J_x).sum(axis=1)  # (S, 21, 3, 3)
         g_x = -(np.swapaxes(J_x, -1, -2) @ r[..., None])[..., 0].sum(axis=1).reshape(count, 63)
         H_xs = np.zeros((count, 63, n))
+        J_o = group.upright[:, :, None] * (weight / group.sigma)[..., None, None]  # (…, 2, 2)
+        joints = np.arange(63).reshape(N_JOINTS, 3)
         for at, row in enumerate(group.rows.tolist()):
+            offsets = self._places_of_offsets(row)
+            turned = np.swapaxes(J_o[:, at], -1, -2)  # (S, 21, 2, 2)
+            between = np.swapaxes(J_x[:, at], -1, -2) @ J_o[:, at]  # (S, 21, 3, 2)
+            H_xs[:, joints[:, :, None], offsets[:, None]] += between
+            H[offsets[:, :, None], offsets[:, None]] += (turned @ J_o[:, at]).sum(axis=0)
+            g[offsets] -= (turned @ r[:, at, :, :, None])[..., 0].sum(axis=0)
             if not row:
                 continue
             J_p = np.concatenate([-J_c[:, at] @ crosses(seen[:, at]), J_c[:, at]], axis=-1)
@@ -258,6 +300,9 @@ class Adjustment:
             flat = J_p.reshape(-1, 6)
             H[block, block] += flat.T @ flat
             g[block] -= flat.T @ r[:, at].ravel()
+            shared = (turned @ J_p).sum(axis=0).reshape(-1, 6)  # (42, 6)
+            H[offsets.ravel(), block] += shared
+            H[block, offsets.ravel()] += shared.T
         bone = _bones(group.joints)
         length = np.maximum(np.linalg.norm(bone, axis=-1), 1e-6)  # (S, 20)
         along = bone / (length**2 * self._bone)[..., None]
@@ -271,7 +316,7 @@ class Adjustment:
         H_xx.reshape(count, N_JOINTS, 3, N_JOINTS, 3)[:, of_joints, :, of_joints, :] += np.moveaxis(
             own, 1, 0
         )
-        bones = slice(self._n_poses, n)
+        bones = slice(self._n_poses, self._n_poses + N_BONES)
         H_xs[:, :, bones] -= np.swapaxes(J_b, 1, 2) / self._bone
         H[bones, bones] += count * np.diag(self._bone**-2)
         g[bones] += (off / self._bone).sum(axis=0)
@@ -285,7 +330,7 @@ class Adjustment:
 
         The last column is each hand's own step, the others what it gives way to the shared ones.
         """
-        n = self._n_poses + N_BONES
+        n = self._n_shared
         H, g = np.zeros((n, n)), np.zeros(n)
         parts = [self._part(group, H, g) for group in self._groups]
         S, back = H.copy(), []
@@ -297,10 +342,13 @@ class Adjustment:
             S -= flat @ solved[:, :, :-1].reshape(-1, n)
             g -= flat @ solved[:, :, -1].ravel()
             back.append(solved)
-        bones = slice(self._n_poses, n)
+        bones = slice(self._n_poses, self._n_poses + N_BONES)
         prior, slope, _ = self._prior()
         S[bones, bones] += prior + (1e4 * np.eye(N_BONES) if known_size else 0)
         g[bones] += slope
+        offsets = np.arange(self._n_poses + N_BONES, n)
+        S[offsets, offsets] += _OFFSET**-2
+        g[offsets] -= self._offsets.ravel() / _OFFSET**2
         S += np.diag(damping * np.diag(S) + 1e-9)
         return S, g, back
 
@@ -314,10 +362,21 @@ class Adjustment:
             T = RigidTransform(cv2.Rodrigues(turn.reshape(3, 1))[0], shift)
             poses.append(T @ self.poses[v])
         self.poses = poses
-        self.lengths = self.lengths * np.exp(np.clip(step[self._n_poses :], -0.2, 0.2))
+        bones, offsets = np.split(step[self._n_poses :], [N_BONES])
+        self.lengths = self.lengths * np.exp(np.clip(bones, -0.2, 0.2))
+        self._offsets = self._offsets + offsets.reshape(self._offsets.shape)
         for group, solved in zip(self._groups, back, strict=True):
             own = solved[:, :, -1] - solved[:, :, :-1] @ step
             group.joints = group.joints + own.reshape(-1, N_JOINTS, 3)
+
+
+def _upright(rays: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """(S, C, 2, 2) of hands (S, C, 21, 2) that are left ones or not: (S, C)."""
+    palm = rays[..., KNUCKLES, :].mean(axis=-2) - rays[..., Joint.WRIST, :]
+    along = palm / np.maximum(np.linalg.norm(palm, axis=-1, keepdims=True), 1e-9)
+    across = np.stack([-along[..., 1], along[..., 0]], axis=-1) * np.where(left, -1, 1)[..., None]
+    extent = np.ptp(rays, axis=-2).max(axis=-1)
+    return extent[..., None, None] * np.stack([across, along], axis=-1)
 
 
 def _met(sight: Sight) -> np.ndarray:

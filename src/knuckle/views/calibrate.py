@@ -27,14 +27,16 @@ from knuckle.views.rig import Rig, RigCamera
 from knuckle.views.triangulation import Sight, meet
 
 #: So many looks at hands are enough, spread over the recording; and so few are too few.
-MOST_SHAPES, LEAST_SHAPES = 300, 12
+MOST_SHAPES, LEAST_SHAPES = 80, 12
 #: A pair of cameras needs so many hands in common to be joined.
 _LEAST_SHARED = 8
 #: Wrist to middle fingertip of the mean adult.
 _USUAL_MM = float(MEAN_LENGTHS_MM[MIDDLE_RAY].sum())
 _ROUNDS = 2
+#: Of the hands that two cameras see on one side, so many must fit the poses.
+_LEAST_FITTING = 0.6
 #: Hands from which the ways to begin are compared.
-_TRIED = 40
+_TRIED = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,18 +120,28 @@ def calibrate_rig(
         return Rig(tuple(RigCamera(*parts) for parts in each), "the calibrated rig")
 
     problem = Adjustment(shapes, poses, length, doubt)
+    of_side = sum(len(_by_side(looks)) for looks in seen)
     for _ in range(_ROUNDS):
         problem.solve()
         # Now that the poses are nearly right, they say which looks are of one hand; sides err.
-        shapes = _spread(_by_place(rig_of(problem.poses), looks) for looks in seen)
+        met = [_by_place(rig_of(problem.poses), looks) for looks in seen]
+        shapes = _spread(met)
         problem = Adjustment(shapes, problem.poses, length, doubt)
         problem.solve()
         problem.drop_wrong()
     problem.solve()
-    if len(problem.shapes) < LEAST_SHAPES:
+    fitting = sum(map(len, met)) * len(problem.shapes) / max(len(shapes), 1)
+    if len(problem.shapes) < LEAST_SHAPES or fitting < _LEAST_FITTING * of_side:
         raise ValueError(
             "the hands that the cameras see contradict each other: are the videos of one instant "
             "(leave --together out), and the lenses right (--intrinsics)?"
+        )
+    strangers = [names[row] for row in problem.strangers()]
+    if strangers:
+        raise ValueError(
+            f"{' and '.join(strangers)} and the other cameras do not seem to see the same hands: "
+            "one sees the left and one the right, or they show other instants (leave --together "
+            "out); move both hands, empty, where all cameras see them"
         )
     turn, shift = problem.pose_errors()
     focal = np.array([np.sqrt(camera.fx * camera.fy) for camera in cameras])

@@ -16,6 +16,7 @@ from knuckle.hand import MIDDLE_RAY, N_JOINTS, Joint, Side
 from knuckle.pipeline import HandTracker
 from knuckle.pipeline.settings import with_options
 from knuckle.results import Frame, HandPose, TrackedHand
+from knuckle.views.again import Place, as_seen, places, shows
 from knuckle.views.bones import RigBones
 from knuckle.views.fit import fit
 from knuckle.views.hand import RigHand
@@ -33,6 +34,8 @@ _VOTE, _VOTES = 3.0, 20.0
 _NEAR_MM, _FAR_MM_S = 80.0, 1000.0
 #: A child's hand and a very large one, over the mean adult's.
 _LEAST_SIZE, _MOST_SIZE = 0.5, 1.45
+#: A camera that looked in vain for a hand which others see looks again after so long, s.
+_VAIN_S = 0.15
 #: Time constant of the reported velocity.
 _VELOCITY_TIME_S = 0.06
 
@@ -173,11 +176,17 @@ class RigTracker:
         """Forget all hands; ids go on counting, and the person's bones stay known."""
         self._tracks: list[_Track] = []
         self._time_s: float | None = None
+        #: When a camera looked in vain for a hand that another sees.
+        self._vain: dict[tuple[int, int, int], float] = {}
         for tracker in self._trackers:
             tracker.reset()
 
     def __call__(self, frames: Sequence[Frame | np.ndarray | None]) -> list[RigHand]:
         """Follow the hands to the next instant.
+
+        Each camera looks by itself first; where it has missed what others see, or looked through
+        another crop than the hand's place in space defines, it looks once more. The next frame's
+        looks begin from where all cameras together see the hand.
 
         Args:
             frames: one of each camera in the rig's order, a ``Frame`` or a bare (H, W, 3) RGB
@@ -190,11 +199,13 @@ class RigTracker:
             ValueError: there are more or fewer frames than cameras, or one has another size than
                 its camera was calibrated at.
         """
-        views = self.look(frames)
-        return self.put_together(views, self._now(frames))
+        views, time_s = self.look(frames), self._now(frames)
+        hands = self.put_together(self._look_again(views, frames, time_s), time_s)
+        self._lead(hands)
+        return hands
 
     def look(self, frames: Sequence[Frame | np.ndarray | None]) -> list[list[TrackedHand]]:
-        """What each camera sees by itself; the first half of a call."""
+        """What each camera sees by itself; the first part of a call."""
         if len(frames) != len(self.rig):
             raise ValueError(
                 f"expected a frame of each of the {len(self.rig)} cameras "
@@ -210,7 +221,7 @@ class RigTracker:
         return list(run(_see, jobs))
 
     def put_together(self, views: Sequence[Sequence[TrackedHand]], time_s: float) -> list[RigHand]:
-        """The hands of the rig from those of its cameras; the second half of a call."""
+        """The hands of the rig from those of its cameras; the last part of a call."""
         if self._time_s is not None and time_s <= self._time_s:
             self._tracks = []  # a new recording
         self._time_s = time_s
@@ -223,6 +234,65 @@ class RigTracker:
             for track, members in self._seated(groups, looks, owners, time_s)
         ]
         return sorted(hands, key=lambda hand: hand.track_id)
+
+    def _look_again(
+        self,
+        views: list[list[TrackedHand]],
+        frames: Sequence[Frame | np.ndarray | None],
+        time_s: float,
+    ) -> list[list[TrackedHand]]:
+        """The same views, after a second look of cameras to whom the others can tell something."""
+        looks = Looks.of(views)
+        groups = group(self.rig, looks, self._owners(looks), self._bones.size)
+        several = [members for members in groups if len(members) > 1]
+        if len(several) >= self.settings.max_hands:
+            groups = several  # what one camera sees alone is nobody
+        sizes = [_size(frame) for frame in frames]
+        asked: list[list[Place]] = [[] for _ in self.rig.cameras]
+        for place in places(self.rig, looks, groups, self._bones.lengths_mm, sizes):
+            if self._is_worth_a_look(place, looks, time_s):
+                asked[place.camera].append(place)
+        run = map if self._pool is None else self._pool.map
+        poses = run(_look_at, list(zip(self._trackers, asked, strict=True)))
+        for of_camera, seen in zip(asked, poses, strict=True):
+            for place, pose in zip(of_camera, seen, strict=True):
+                if shows(self.rig, looks, place, pose):
+                    self._take_in(place, pose, looks, views[place.camera])
+                else:
+                    self._vain[_key(place, looks)] = time_s
+        return views
+
+    def _take_in(self, place: Place, pose: HandPose, looks: Looks, view: list[TrackedHand]) -> None:
+        """A second look among those of its camera (``view``), instead of the first one."""
+        own = None if place.own is None else looks.hands[place.own]
+        if own is None:
+            view.append(self._trackers[place.camera].adopt(pose))
+            return
+        view.remove(own)
+        if own.side == pose.side:
+            view.append(as_seen(own, pose))
+        else:
+            view.append(self._trackers[place.camera].adopt(pose, instead_of=own.track_id))
+
+    def _is_worth_a_look(self, place: Place, looks: Looks, time_s: float) -> bool:
+        """Whether a second look may show something, and was not in vain a moment ago."""
+        if time_s - self._vain.get(_key(place, looks), -np.inf) < _VAIN_S:
+            return False
+        if place.own is None:
+            return True
+        own, tracker = looks.hands[place.own], self._trackers[place.camera]
+        return tracker.would_see_more(own.raw, place.side, place.guesses_px[0])
+
+    def _lead(self, hands: Sequence[RigHand]) -> None:
+        """Tell every camera where the hands are that it follows, as all cameras see them."""
+        for hand in hands:
+            if len(hand.seen_by) < 2:
+                continue
+            for camera in hand.seen_by:
+                view = hand.views[camera]
+                joints_px = self.rig.cameras[camera].project(hand.raw_mm)
+                if view is not None and np.isfinite(joints_px).all():
+                    self._trackers[camera].tell(view.track_id, joints_px)
 
     def _new_bones(self) -> RigBones:
         lengths = self.settings.bone_lengths_mm
@@ -377,6 +447,26 @@ def _see(job: tuple[HandTracker, Any]) -> list[TrackedHand]:
     if frame is None:
         return []
     return tracker(*frame) if isinstance(frame, tuple) else tracker(frame)
+
+
+def _look_at(job: tuple[HandTracker, list[Place]]) -> list[HandPose]:
+    """One camera's second looks."""
+    tracker, asked = job
+    return tracker.look_at([(place.side, place.guesses_px) for place in asked])
+
+
+def _size(frame: Frame | np.ndarray | None) -> tuple[int, int] | None:
+    """(width, height) of a picture."""
+    if frame is None:
+        return None
+    image = frame.image if isinstance(frame, Frame) else np.asarray(frame)
+    return image.shape[1], image.shape[0]
+
+
+def _key(place: Place, looks: Looks) -> tuple[int, int, int]:
+    """Which camera looks for whom: a hand that some camera follows."""
+    first = place.members[0]
+    return place.camera, int(looks.camera[first]), looks.hands[first].track_id
 
 
 def _vote(raw: HandPose) -> float:

@@ -1,0 +1,144 @@
+"""A second look: what cameras say together of where a hand is, shown to each of them.
+
+A camera by itself guesses which crop shows a hand, and misses some. Once two of them have seen it,
+its place, size, turn and side are known in every picture, exactly: a camera that missed it, or that
+looked through another crop, looks once more. What a single camera sees lies somewhere along a line
+in the pictures of the others: there they look at several places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from knuckle.hand import Side, extent_px
+from knuckle.pipeline import judge
+from knuckle.results import HandPose, TrackedHand
+from knuckle.track.association import share_inside
+from knuckle.views.fit import fit
+from knuckle.views.looks import Looks, shape_in_world
+from knuckle.views.matching import MOST_COST, pair_costs
+from knuckle.views.rig import Rig
+from knuckle.views.triangulation import Sight, meet_gated, with_doubt
+
+#: How far a hand may be that one camera alone sees, over what that camera says.
+_DISTANCES = np.exp(np.linspace(-0.24, 0.24, 5))
+#: A look shows the hand that it should if its joints lie so near to where they should be, on
+#: average, as a share of the hand's extent; and if it is not surely of the other side.
+_NEAR, _LEAST_RIGHT = 0.3, 0.2
+#: Score of a look at a hand that the camera sees anyhow, and of one that it has missed.
+_LEAST_SCORE, _LEAST_OF_MISSED = 0.3, 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where a camera should see a hand.
+
+    Attributes:
+        camera: its number.
+        side: of the hand.
+        guesses_px: (G, 21, 2) where its joints may be; a single one is exact.
+        members: the looks of the hand, by their numbers.
+        own: the camera's own one among them; None if it has missed it.
+    """
+
+    camera: int
+    side: Side
+    guesses_px: np.ndarray
+    members: tuple[int, ...]
+    own: int | None
+
+
+def places(
+    rig: Rig,
+    looks: Looks,
+    groups: Sequence[Sequence[int]],
+    lengths_mm: np.ndarray,
+    sizes: Sequence[tuple[int, int] | None],
+) -> list[Place]:
+    """Where each camera should see each hand.
+
+    Args:
+        rig: the cameras.
+        looks: what they saw.
+        groups: of looks at one hand.
+        lengths_mm: (20,) its bones.
+        sizes: (width, height) of each picture; None of a camera that has none now.
+
+    Returns:
+        those of which enough lies in the picture, and whose place others tell.
+    """
+    found = []
+    for members in groups:
+        hands_mm = _where(rig, looks, members, lengths_mm)
+        side = _side(looks, members)
+        own = {int(looks.camera[i]): i for i in members}
+        for camera, size in enumerate(sizes):
+            known = own.get(camera)
+            if size is None or (known is not None and len(members) == 1):
+                continue
+            guesses = rig.cameras[camera].project(hands_mm)  # (G, 21, 2)
+            inside = [_is_inside(guess, size) for guess in guesses]
+            guesses = guesses[inside]
+            if len(guesses):
+                found.append(Place(camera, side, guesses, tuple(members), known))
+    return found
+
+
+def shows(rig: Rig, looks: Looks, place: Place, pose: HandPose) -> bool:
+    """Whether a look at a place shows the hand that is expected there, and not its neighbour."""
+    missed = place.own is None
+    right = pose.side_score
+    if pose.score < (_LEAST_OF_MISSED if missed else _LEAST_SCORE) or right < _LEAST_RIGHT:
+        return False
+    others = [
+        i for i in range(len(looks)) if looks.camera[i] == place.camera and i not in place.members
+    ]
+    if any(_gap(pose.joints_px, looks.hands[i].raw.joints_px) < judge.SAME_JOINTS for i in others):
+        return False
+    if len(place.guesses_px) == 1:
+        return _gap(pose.joints_px, place.guesses_px[0]) < _NEAR
+    (i,) = place.members
+    views: list[list[TrackedHand]] = [[] for _ in rig.cameras]
+    views[looks.camera[i]] = [looks.hands[i]]
+    views[place.camera] = [as_seen(looks.hands[i], pose)]
+    return bool(pair_costs(rig, Looks.of(views), [(0, 1)])[0] < MOST_COST)
+
+
+def as_seen(hand: TrackedHand, pose: HandPose) -> TrackedHand:
+    """A hand that is followed, as another look at the same frame shows it."""
+    seen = {item.name: getattr(pose, item.name) for item in fields(HandPose)}
+    return replace(hand, **seen, raw=pose)
+
+
+def _where(rig: Rig, looks: Looks, members: Sequence[int], lengths_mm: np.ndarray) -> np.ndarray:
+    """(G, 21, 3) where a hand may be, in the world: exact if two cameras see it."""
+    if len(members) == 1:
+        (i,) = members
+        rig_camera = rig.cameras[looks.camera[i]]
+        hand = looks.hands[i].raw
+        here = shape_in_world(rig, looks.camera[i], hand, float(lengths_mm.sum()))
+        centre = rig_camera.centre_mm
+        return centre + _DISTANCES[:, None, None] * (here - centre)
+    transforms = [rig.cameras[c].T_camera_from_world for c in looks.camera[list(members)]]
+    rows = list(members)
+    sight = with_doubt(Sight.of(transforms, looks.rays[rows], looks.sigma[rows]))
+    points = meet_gated(sight)
+    return fit(rig, looks, rows, sight, points.used, points.strain, lengths_mm).joints_mm[None]
+
+
+def _side(looks: Looks, members: Sequence[int]) -> Side:
+    return "right" if float(np.mean(looks.right[list(members)])) >= 0.5 else "left"
+
+
+def _is_inside(joints_px: np.ndarray, size: tuple[int, int]) -> bool:
+    """Whether enough of a hand (21, 2) lies in a picture; what is behind the camera is NaN."""
+    return bool(share_inside(joints_px, size[::-1]) >= judge.LEAST_INSIDE)
+
+
+def _gap(joints_px: np.ndarray, others_px: np.ndarray) -> float:
+    """Mean distance of joints (21, 2), as a share of the second hand's extent."""
+    apart = np.linalg.norm(joints_px - others_px, axis=1).mean()
+    return float(apart / max(float(extent_px(others_px)), 1.0))
