@@ -43,7 +43,7 @@ class EstimatorSettings:
 
     max_hands: int = 8
     detector_threshold: float = 0.3
-    score_threshold: float = 0.5
+    score_threshold: float = 0.6
     partner_threshold: float = 0.5
     looks: int = 1
     hand_length_mm: float | None = None
@@ -65,8 +65,7 @@ class TrackerSettings(EstimatorSettings):
 
     Attributes:
         max_hands: at most so many hands at a time.
-        score_threshold: least score of a hand that is new, 0..1; less than in single images, as it
-            is looked at again in every frame.
+        score_threshold: least score of a hand that is new, 0..1.
         smooth: a name in ``SMOOTHERS``, or None for the raw estimates.
         keep_threshold: least score of a hand that is being followed, 0..1.
         doubt_threshold: score below which a followed hand is searched for anew, 0..1.
@@ -78,7 +77,6 @@ class TrackerSettings(EstimatorSettings):
     """
 
     max_hands: int = 2
-    score_threshold: float = 0.6
     smooth: str | None = "one_euro"
     keep_threshold: float = 0.25
     doubt_threshold: float = 0.6
