@@ -166,7 +166,10 @@ def test_rerun_shows_what_is_sent(tmp_path: Path) -> None:
     port, path = free_port(), tmp_path / "heard.rrd"
     program = Path(rerun_cli.__file__).with_name("rerun")
     command = [program, "--port", str(port), "--save", str(path)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as viewer:
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(
+        command, stdout=quiet, stderr=quiet, preexec_fn=_heed_interrupts
+    ) as viewer:
         _wait_until_it_listens(port)
         with RerunViewer(port=port) as sender:
             for each in scene(3):
@@ -181,6 +184,11 @@ def test_rerun_shows_what_is_sent(tmp_path: Path) -> None:
 def test_no_viewer_is_started_on_other_machines() -> None:
     with pytest.raises(OSError, match="expected a Rerun viewer"):
         RerunViewer("127.0.0.2", free_port())
+
+
+def _heed_interrupts() -> None:
+    """A shell has what it runs in the background ignore interrupts, and children with it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _wait_until_it_listens(port: int) -> None:
