@@ -140,7 +140,13 @@ def test_interrupted_it_says_so_and_goes_on(tmp_path: Path) -> None:
     write_video(videos / "d.mp4", 60)
     command = [sys.executable, "-m", "knuckle", "corpus", videos, "-o", out, "--workers", "1"]
     running = subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # What a shell runs in the background ignores interrupts, and its children do.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     for _ in range(1200):  # until it is at the last
         if len(list(out.glob("*/video.json"))) == 3 and list(out.glob("d-*")):

@@ -76,7 +76,7 @@ def test_a_mask_that_needs_both_speaks_for_the_second_and_so_does_a_detection() 
     assert hands(first, named, there=[first]) == [0, 1]
 
 
-@pytest.mark.parametrize(("score", "believed"), [(0.55, True), (0.45, False)])
+@pytest.mark.parametrize(("score", "believed"), [(0.65, True), (0.55, False)])
 def test_a_hand_alone_is_believed_by_its_score(score: float, believed: bool) -> None:
     alone = hand_at(250, score=score)
     assert hands(alone, there=[alone]) == ([0] if believed else [])
@@ -85,7 +85,7 @@ def test_a_hand_alone_is_believed_by_its_score(score: float, believed: bool) -> 
 def test_what_a_search_names_must_be_seen_by_itself_too() -> None:
     for by, believed in (("detection", [0]), ("search", [])):
         look = hand_at(250, score=0.97, by=by)
-        blurred = replace(look.seen, sigma_crop=np.full((1, 21), 5.0), log_odds=np.array([3.0]))
+        blurred = replace(look.seen, sigma_crop=np.full((1, 21), 5.0), log_odds=np.array([4.0]))
         assert blurred.seen[0] < SETTINGS.score_threshold < blurred.score[0]
         vague = replace(look, seen=blurred)
         assert hands(vague, there=[vague]) == believed
