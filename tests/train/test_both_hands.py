@@ -43,7 +43,8 @@ from knuckle.train.captures import (
 )
 from knuckle.train.kind import kind_named, module_of
 from knuckle.train.recipe import OptimiserSettings, SourceSettings
-from knuckle.train.run import WholeFiles, train
+from knuckle.train.run import train
+from knuckle.train.sitting import WholeFiles
 
 INTERNET = InterNetSettings("lite", input_size=64, map_size=16, width=8, hidden=8)
 FINE = InterNetSettings("lite", input_size=128, map_size=32, sigma_cells=1.25)

@@ -47,7 +47,8 @@ class Train:
         from knuckle.output import make_folder
         from knuckle.progress import bar
         from knuckle.train.recipe import Recipe
-        from knuckle.train.run import is_first_process, train
+        from knuckle.train.run import train
+        from knuckle.train.sitting import is_first_process
 
         recipe = self._changed(Recipe.load(self.recipe))
         runs = make_folder(self.runs)

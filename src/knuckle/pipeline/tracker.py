@@ -150,15 +150,7 @@ class HandTracker:
         """
         _, time_s, _ = self._last_frame()
         self._tracks = [t for t in self._tracks if instead_of is None or t.number != instead_of]
-        smooth, length_mm = self.settings.smooth, self.settings.hand_length_mm
-        track = Track(
-            pose,
-            time_s,
-            numbers=self._numbers,
-            smoother=SMOOTHERS[smooth](length_mm) if smooth else None,
-            least_score=self.settings.score_threshold,
-        )
-        self._tracks.append(track)
+        track = self._new_track(pose, time_s)
         track.believe()
         seen = track.see(pose, time_s)
         assert seen is not None
@@ -433,6 +425,15 @@ class HandTracker:
             and judge.beside(pose.joints_px, track.predict(time_s))
             for track in self._tracks
         )
+        return self._new_track(
+            pose,
+            time_s,
+            caution=0.0 if at_once else judge.CAUTION,
+            least_votes=judge.LIKE_VOTES if beside_its_like else 0.0,
+        )
+
+    def _new_track(self, pose: HandPose, time_s: float, **demands: float) -> Track:
+        """One more track; ``demands`` are ``caution`` and ``least_votes`` of ``Track``."""
         smooth, length_mm = self.settings.smooth, self.settings.hand_length_mm
         track = Track(
             pose,
@@ -440,8 +441,7 @@ class HandTracker:
             numbers=self._numbers,
             smoother=SMOOTHERS[smooth](length_mm) if smooth else None,
             least_score=self.settings.score_threshold,
-            caution=0.0 if at_once else judge.CAUTION,
-            least_votes=judge.LIKE_VOTES if beside_its_like else 0.0,
+            **demands,
         )
         self._tracks.append(track)
         return track

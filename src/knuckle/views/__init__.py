@@ -6,6 +6,7 @@ that meet, gated (``triangulation``) -> a hand of constant bones (``fit``) -> st
 
 from knuckle.views.hand import RigHand
 from knuckle.views.rig import Rig, RigCamera
-from knuckle.views.tracker import RigSettings, RigTracker
+from knuckle.views.settings import RigSettings
+from knuckle.views.tracker import RigTracker
 
 __all__ = ["Rig", "RigCamera", "RigHand", "RigSettings", "RigTracker"]

@@ -6,8 +6,7 @@ import itertools
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,10 +18,12 @@ from knuckle.results import Frame, HandPose, TrackedHand
 from knuckle.views.again import Place, as_seen, places, shows
 from knuckle.views.bones import RigBones
 from knuckle.views.fit import fit
+from knuckle.views.frames import picture_size, with_lens
 from knuckle.views.hand import RigHand
 from knuckle.views.looks import Looks
 from knuckle.views.matching import group
 from knuckle.views.rig import Rig
+from knuckle.views.settings import RigSettings
 from knuckle.views.steady import Steady
 from knuckle.views.triangulation import Sight, meet_gated, with_doubt
 
@@ -38,45 +39,6 @@ _LEAST_SIZE, _MOST_SIZE = 0.5, 1.45
 _VAIN_S = 0.15
 #: Time constant of the reported velocity.
 _VELOCITY_TIME_S = 0.06
-
-
-@dataclass(frozen=True)
-class RigSettings:
-    """Settings of ``RigTracker``.
-
-    Attributes:
-        max_hands: at most so many hands at a time, in each camera as well.
-        smooth: steady the hands over about 50 ms; off, each frame stands alone.
-        one_person: all hands are of one size, which is then known from both.
-        least_views: so many cameras must see a hand for it to begin. It goes on with one.
-        bone_lengths_mm: (20,) in the order of ``hand.BONES``, if they are known.
-        lock_looks: after so many good looks the bones stay as they are.
-        memory_s: for so long a hand that nobody sees may come back as the same.
-        weights_dir: folder with other networks than those in the package.
-        workers: cameras that are looked at at a time; by default one a processor.
-    """
-
-    max_hands: int = 2
-    smooth: bool = True
-    one_person: bool = True
-    least_views: int = 2
-    bone_lengths_mm: tuple[float, ...] | None = None
-    lock_looks: int = 60
-    memory_s: float = 1.0
-    weights_dir: str | Path | None = None
-    workers: int | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("max_hands", "least_views", "lock_looks"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.workers is not None and self.workers < 1:
-            raise ValueError(f"workers must be at least 1, got {self.workers}")
-        if not self.memory_s >= 0:
-            raise ValueError(f"memory_s must not be negative, got {self.memory_s}")
-        lengths = self.bone_lengths_mm
-        if lengths is not None and (len(lengths) != N_JOINTS - 1 or min(lengths) <= 0):
-            raise ValueError("bone_lengths_mm must be 20 positive lengths, as hand.BONES has them")
 
 
 @dataclass(eq=False)
@@ -212,7 +174,7 @@ class RigTracker:
                 f"{', '.join(self.rig.names)}, got {len(frames)}: give None for one that has none"
             )
         jobs = [
-            (tracker, _with_lens(frame, rig_camera))
+            (tracker, with_lens(frame, rig_camera))
             for tracker, frame, rig_camera in zip(
                 self._trackers, frames, self.rig.cameras, strict=True
             )
@@ -247,7 +209,7 @@ class RigTracker:
         several = [members for members in groups if len(members) > 1]
         if len(several) >= self.settings.max_hands:
             groups = several  # what one camera sees alone is nobody
-        sizes = [_size(frame) for frame in frames]
+        sizes = [picture_size(frame) for frame in frames]
         asked: list[list[Place]] = [[] for _ in self.rig.cameras]
         for place in places(self.rig, looks, groups, self._bones.lengths_mm, sizes):
             if self._is_worth_a_look(place, looks, time_s):
@@ -429,18 +391,6 @@ class RigTracker:
         return joints_mm
 
 
-def _with_lens(frame: Frame | np.ndarray | None, rig_camera: Any) -> Any:
-    """A frame with the rig's lens, and its size checked."""
-    if frame is None:
-        return None
-    image = frame.image if isinstance(frame, Frame) else np.asarray(frame)
-    if image.ndim >= 2:
-        rig_camera.check_size((image.shape[1], image.shape[0]))
-    if isinstance(frame, Frame):
-        return replace(frame, camera=rig_camera.camera)
-    return frame, rig_camera.camera
-
-
 def _see(job: tuple[HandTracker, Any]) -> list[TrackedHand]:
     """One camera's own look; nothing where it has no frame."""
     tracker, frame = job
@@ -453,14 +403,6 @@ def _look_at(job: tuple[HandTracker, list[Place]]) -> list[HandPose]:
     """One camera's second looks."""
     tracker, asked = job
     return tracker.look_at([(place.side, place.guesses_px) for place in asked])
-
-
-def _size(frame: Frame | np.ndarray | None) -> tuple[int, int] | None:
-    """(width, height) of a picture."""
-    if frame is None:
-        return None
-    image = frame.image if isinstance(frame, Frame) else np.asarray(frame)
-    return image.shape[1], image.shape[0]
 
 
 def _key(place: Place, looks: Looks) -> tuple[int, int, int]:
