@@ -1,4 +1,4 @@
-"""Knuckle beside MediaPipe on real photographs with true 3D: one run, one table a set.
+"""Knuckle beside MediaPipe on real pictures with true 3D: one run, one table a set.
 
     python benchmarks/real_hands.py --data ../shared/data --mediapipe-python PEERS/bin/python
 
@@ -11,7 +11,7 @@ from their centroid), so that refusing hard hands does not pay.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +31,6 @@ from board import (
 )
 from knuckle import metrics
 from knuckle.data.interhand26m import InterHand26M, Selection
-from knuckle.data.labelled import LabelledSet
 from knuckle.data.real_hand_3d import RealHand3D
 from knuckle.evaluate import (
     PredictedHand,
@@ -42,11 +41,13 @@ from knuckle.evaluate import System as Author
 from knuckle.hand import Joint
 from knuckle.sample import HandLabel, Sample
 from peers.process import MediaPipeSettings
+from webcams import webcams
 
-#: Photographs with true 3D, by the name of their folder; none was ever trained on.
-SETS: dict[str, Callable[[Path], LabelledSet]] = {
+#: Pictures with true 3D, by the name of their folder; none was ever trained on.
+SETS: dict[str, Callable[[Path], Iterable[Sample]]] = {
     "real_hand_3d": RealHand3D,  # padded by 64 px of its repeated border
     "interhand26m_sample": lambda root: InterHand26M(root, "test", selection=Selection.official()),
+    "views_two_hands": webcams,  # cameras 1 to 3, undistorted, each by itself
 }
 
 
@@ -61,6 +62,7 @@ class Scores:
         keypoints: 2D error over the longer side of the hand's box.
         pa_mm, wrist_mm, middle_mm: MPJPE after Procrustes, from the wrist, from the middle MCP.
         absolute_mm: error in the camera frame over the found hands.
+        apart_mm: error of one wrist as seen from the other (MRRPE), where both are found.
     """
 
     hands: int
@@ -72,25 +74,43 @@ class Scores:
     wrist_mm: float
     middle_mm: float
     absolute_mm: float
+    apart_mm: float
 
 
 def score(samples: Sequence[Sample], predictions: Sequence[Sequence[Hand]]) -> Scores:
     """Compare a system's hands with the truth of the same pictures."""
     rows: list[tuple[float, ...]] = []
+    apart: list[float] = []
     spurious = 0
     for sample, hands in zip(samples, predictions, strict=True):
         errors = errors_of(sample, hands)
         spurious += len(hands) - sum(bool(found) for found, *_ in errors)
         rows += errors
+        apart += _apart(sample, hands)
     columns = np.array(rows).T  # (measure, hand); NaN where the truth does not know
     means = metrics.masked_mean(columns, np.isfinite(columns))
-    return Scores(len(rows), spurious, *(float(mean) for mean in means))
+    apart_mm = float(np.mean(apart)) if apart else float("nan")
+    return Scores(len(rows), spurious, *(float(mean) for mean in means), apart_mm)
 
 
 def errors_of(sample: Sample, hands: Sequence[Hand]) -> list[tuple[float, ...]]:
     """The errors of a system's hands, in the order of ``Scores``, for each true hand."""
     partners = _partners(sample, hands)
     return [_errors(truth, hand) for truth, hand in zip(sample.hands, partners, strict=True)]
+
+
+def _apart(sample: Sample, hands: Sequence[Hand]) -> list[float]:
+    """MRRPE of a left and a right hand that are both found, mm; empty otherwise."""
+    pairs = {
+        truth.side: (hand, truth)
+        for truth, hand in zip(sample.hands, _partners(sample, hands), strict=True)
+        if hand is not None
+    }
+    if len(sample.hands) != 2 or len(pairs) != 2:
+        return []
+    (left, true_left), (right, true_right) = pairs["left"], pairs["right"]
+    roots = (left.joints_mm, right.joints_mm, true_left.joints_mm, true_right.joints_mm)
+    return [float(metrics.mrrpe(*(joints[Joint.WRIST] for joints in roots)))]
 
 
 def _partners(sample: Sample, hands: Sequence[Hand]) -> list[Hand | None]:
@@ -168,6 +188,7 @@ TABLE = Table({
     "MPJPE from wrist": "{:.1f} mm",
     "MPJPE from middle MCP": "{:.1f} mm",
     "absolute, found hands": "{:.0f} mm",
+    "wrist from wrist": "{:.0f} mm",
     "spurious": "{}",
 })  # fmt: skip
 
@@ -176,7 +197,7 @@ def table(scores: dict[str, Scores]) -> str:
     """Markdown, one line a system; a peer's hands have no place in the camera."""
     return TABLE.text(
         (name, s.hands, s.found, s.side_right, s.keypoints, s.pa_mm, s.wrist_mm, s.middle_mm,
-         s.absolute_mm if name.startswith(KNUCKLE) else None, s.spurious)
+         *((s.absolute_mm, s.apart_mm) if name.startswith(KNUCKLE) else (None, None)), s.spurious)
         for name, s in scores.items()
     )  # fmt: skip
 
@@ -207,7 +228,7 @@ class RealHands:
                 if self.predictions is not None:
                     stem = f"{name}-{system.lower().replace(' ', '-')}"
                     save(self.predictions / f"{stem}.jsonl.gz", system, samples, answers)
-            print(f"\n`{name}`, {len(samples)} photographs\n\n{table(scores)}")
+            print(f"\n`{name}`, {len(samples)} pictures\n\n{table(scores)}")
 
     def _systems(self, max_hands: int) -> dict[str, System]:
         systems: dict[str, System] = {}

@@ -44,7 +44,7 @@ FILES = (
 )  # fmt: skip
 BACKGROUNDS = Path("runs/backgrounds")
 #: Rendered sets by name, with a seed that no other set has, and shards wanted for each process.
-RENDERED = {"crops": (1007, 12), "plain": (1051, 8), "frames": (1005, 2)}
+RENDERED = {"crops": (1007, 12), "plain": (1051, 8), "touching": (1061, 5), "frames": (1005, 2)}
 #: Recipes in order, each with its share of the time and the batch that fills a large machine.
 RECIPES = {"continue": (0.7, 256), "continue_detector": (0.2, 128), "pair": (0.1, 1024)}
 #: Rendering may take this share of a sitting.

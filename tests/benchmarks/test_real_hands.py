@@ -89,7 +89,14 @@ def test_the_truth_of_every_set_scores_nothing_but_hits(shared_data, name):
         for one in samples
     ]
     scores = real_hands.score(samples, truth)
-    assert scores.hands == {"real_hand_3d": 120, "interhand26m_sample": 6}[name]
+    assert (
+        scores.hands
+        == {
+            "real_hand_3d": 120,
+            "interhand26m_sample": 6,
+            "views_two_hands": 144,
+        }[name]
+    )
     assert (scores.found, scores.side_right, scores.spurious) == (1, 1, 0)
     np.testing.assert_allclose((scores.keypoints, scores.pa_mm, scores.middle_mm), 0, atol=1e-6)
 

@@ -276,7 +276,8 @@ def test_a_side_in_doubt_is_looked_at_as_both() -> None:
     assert sides_of(hands) == ["left"] and asked == 1
 
 
-def test_of_two_of_one_side_that_touch_the_less_certain_is_looked_at_as_the_other() -> None:
+@pytest.mark.parametrize("apart", [80, 230])
+def test_of_two_of_one_side_the_less_certain_is_looked_at_as_the_other(apart: int) -> None:
     class Likes(Eyes):
         """Takes both for right hands; the second fits as a left one as well, a little less."""
 
@@ -286,9 +287,30 @@ def test_of_two_of_one_side_that_touch_the_less_certain_is_looked_at_as_the_othe
             right = (0.8 if crop.mirror else 0.9) if second else (0.05 if crop.mirror else 0.97)
             return seen | {"right": np.array(right)}
 
-    both = [hand(-80), hand(80)]
+    both = [hand(-apart), hand(apart)]
     hands, _ = hands_in(Likes(both), both, both)
     assert sides_of(hands) == ["left", "right"]
+
+
+def test_two_hands_that_are_surely_of_one_side_stay_so() -> None:
+    both = [hand(-230), hand(230)]
+    hands, _ = hands_in(Eyes(both), both, both)
+    assert sides_of(hands) == ["right", "right"]
+
+
+@pytest.mark.parametrize("angle", [90, 180, -90])
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_hand_that_the_detector_names_the_wrong_way_up_is_found(angle: int, others: int) -> None:
+    sure, tilted = [hand(-230)][:others], hand(230, "left")
+    wrong = replace(Crop.from_joints(tilted.joints_px, "left"), angle=np.radians(angle))
+    square = DetectedHand(wrong.centre_px, wrong.size_px / MARGIN, wrong.angle, "left", 0.6)
+    eyes: Any = Eyes([*sure, tilted])
+    named = detected(eyes.hands, sure)
+    detections = replace(named, hands=(*named.hands, square))
+    proposals = [Proposal(Crop.from_joints(h.joints_px, h.side), "detection") for h in sure]
+    first = Looks.at(eyes, IMAGE, [*proposals, Proposal(wrong, "detection", hand=square)])
+    looks, hands = frame.hands_of(eyes, IMAGE, first, detections, eyes.settings, 2)
+    assert sides_of(looks.seen.take(hands)) == ["left", "right"][: 1 + others]
 
 
 def test_boxes_have_a_hand_each_however_unlikely() -> None:

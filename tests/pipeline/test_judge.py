@@ -132,6 +132,14 @@ def test_whatever_tells_of_a_second_hand_speaks_for_one(low: float, high: float,
     assert judge.second_odds(tells[0]) <= judge.second_odds(tells[1])
 
 
+@given(st.floats(0.01, 0.99), st.floats(-3, 3), st.floats(-3, 3))
+def test_odds_of_a_side_add_up_as_logits_do(right: float, first: float, second: float) -> None:
+    both = judge.believed_side(judge.believed_side(right, np.exp(first)), np.exp(second))
+    np.testing.assert_allclose(both, judge.believed_side(right, np.exp(first + second)))
+    other = judge.believed_side(1 - right, np.exp(-first))
+    np.testing.assert_allclose(judge.believed_side(right, np.exp(first)), 1 - other)
+
+
 def test_what_shares_pixels_with_a_hand_is_worth_less_and_so_is_one_of_its_side() -> None:
     shift = np.array([0.5, 0.0]) * extent_px(HAND)
     looks = answers(HAND, HAND + shift, HAND + shift, HAND + 4 * shift, sides="rlrl", masked=True)

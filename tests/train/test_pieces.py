@@ -109,7 +109,7 @@ def test_two_sittings_render_train_and_leave_networks(data, tmp_path, monkeypatc
     parts, came, out = tmp_path / "parts", tmp_path / "came", tmp_path / "out"
     pieces.Pack(data, parts).run()
     monkeypatch.setattr(rendered, "SHARD_SIZE", 2)
-    monkeypatch.setattr(pieces, "RENDERED", {"crops": (7, 2), "plain": (8, 2)})
+    monkeypatch.setattr(pieces, "RENDERED", {"crops": (7, 2), "plain": (8, 2), "touching": (9, 2)})
     monkeypatch.setattr(pieces, "RECIPES", {"continue": (0.002, 2)})
     monkeypatch.chdir(tmp_path)
     came.mkdir()

@@ -15,7 +15,7 @@ from knuckle.cli.verb import EXIT_ERROR, Dataset
 class Render:
     """Render a training set: shards of pictures with everything known about their hands."""
 
-    kind: Annotated[Literal["crops", "plain", "frames"], tyro.conf.Positional]
+    kind: Annotated[Literal["crops", "plain", "touching", "frames"], tyro.conf.Positional]
     """Close-ups of one hand, of all kinds or in ordinary light (plain), or a detector's frames."""
     out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """Folder for the shards; a run that was interrupted goes on with those that are missing."""

@@ -27,6 +27,7 @@ from knuckle.render.scene import (
     CROPS,
     FRAMES,
     PLAIN,
+    TOUCHING,
     CropSettings,
     FrameSettings,
     World,
@@ -88,10 +89,16 @@ def write_plain(job: Job) -> list[Path]:
     return write_crops(job, PLAIN, "plain")
 
 
+def write_touching(job: Job) -> list[Path]:
+    """Write close-ups of one hand that mostly touches the other one (``scene.TOUCHING``)."""
+    return write_crops(job, TOUCHING, "touching")
+
+
 #: What can be rendered, by name.
 SETS: dict[str, Callable[[Job], list[Path]]] = {
     "crops": write_crops,
     "plain": write_plain,
+    "touching": write_touching,
     "frames": write_frames,
 }
 

@@ -54,6 +54,9 @@ def explain(
             if judge.beside(seen.points_px[i], seen.points_px[hand]):
                 worth[i] *= judge.apart(seen, i, seen, hand)
                 beside[i] = hand
+            elif len(hands) == 1:
+                odds = judge.side_odds_of_second(seen.side(i), seen.side(hand))
+                worth[i] *= judge.believed_side(looks.right[i], odds) / max(looks.right[i], 1e-9)
         return rest
 
     for hand in known:

@@ -23,6 +23,8 @@ from knuckle.pose import Keypoints
 
 #: Crops in a round, and looks that are followed up in it, where hands may be missing.
 MOST_CROPS, MOST_FOLLOWED = 8, 3
+#: Whose places are followed up even where all hands that are known have their partner.
+_WORTH_MORE = ("detection", "search", "turned")
 #: Further looks at a hand are so much larger or smaller (logarithm), and turned by so much
 #: (radians), at most.
 _LOOK_SIZE, _LOOK_ANGLE = 0.08, 0.2
@@ -109,7 +111,7 @@ def _after(
     worth_it = {
         i
         for i, each in enumerate(looks.proposals)
-        if (missing or each.by == "turned") and each.by not in ("track", "lost")
+        if (missing or each.by in _WORTH_MORE) and each.by not in ("track", "lost")
     }
     worth_it -= followed.union(hands)
     if worth_it:
@@ -129,13 +131,22 @@ def _around(
     lacking: Sequence[int],
     detections: Detections | None,
 ) -> Iterator[Proposal]:
-    """All ways up beside hands that lack a partner; where there is none, at the likeliest one."""
+    """All ways up: beside hands that lack a partner, and where what was detected is yet no hand.
+
+    The detector names the place of a hand better than which way up it is.
+    """
     if detections is None:
         return
     likeliest = _best_of_alike(looks)[:1] if not hands else []
     for k in lacking or likeliest:
         others = [i for i in hands if i != k]
         yield from propose.turned(stages, looks, k, others, detections)
+    seen = looks.seen
+    for k, each in enumerate(looks.proposals):
+        if each.after is not None or each.hand is None:
+            continue
+        if not any(judge.is_known(each.hand, seen.side(i), seen.points_px[i]) for i in hands):
+            yield from propose.all_ways_up(stages, each.hand, k, each.log_odds)
 
 
 def _best_of_alike(looks: Looks) -> list[int]:

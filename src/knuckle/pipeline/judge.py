@@ -50,6 +50,9 @@ LEAST_INSIDE = 0.25
 SURE_SIDE = 0.85
 #: Hands beside each other are mostly the two of one person: odds of two of one side.
 SAME_SIDE_ODDS = 0.5
+#: Two hands in one picture are mostly those of one person, even far from each other: odds of two of
+#: one side (0.03 in training photographs that show two; theirs are people alone more often).
+TWO_OF_A_SIDE_ODDS = 0.1
 #: Where a hand was lost, one of that side is so much likelier.
 AWAITED_ODDS = 5.0
 
@@ -118,6 +121,16 @@ def stands_alone(
     if unlikely:
         return score >= settings.score_threshold + CAUTION and right >= EVEN
     return score >= settings.score_threshold
+
+
+def believed_side(right: np.ndarray | float, odds: np.ndarray | float) -> np.ndarray:
+    """Probability of a crop's side, given what a look says of it and how much likelier it is."""
+    return np.asarray(right * odds / (right * odds + 1 - right))
+
+
+def side_odds_of_second(side: Side, first: Side) -> float:
+    """How much likelier a side is for the second hand of a picture than by its looks."""
+    return TWO_OF_A_SIDE_ODDS if side == first else 1 / TWO_OF_A_SIDE_ODDS
 
 
 def crop_gap(crop: Crop, other: Crop) -> float:

@@ -97,8 +97,7 @@ class Looks:
     def right(self) -> np.ndarray:
         """(N,) 0..1 that the hand is of its crop's side, by all that is known."""
         odds = np.array([proposal.side_odds for proposal in self.proposals])
-        right = np.asarray(self.seen.right, np.float64)
-        return right * odds / (right * odds + 1 - right)
+        return judge.believed_side(np.asarray(self.seen.right, np.float64), odds)
 
     @cached_property
     def worth(self) -> np.ndarray:

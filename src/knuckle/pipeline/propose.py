@@ -107,11 +107,14 @@ def partner(stages: Networks, looks: Looks, i: int) -> Iterator[Proposal]:
 def as_other_side(stages: Networks, looks: Looks, i: int) -> Iterator[Proposal]:
     """The same hand as one of the other side, where that is in doubt.
 
-    A track's side is in doubt only beside another hand of that side.
+    A hand of the side that a surer one has is mostly of the other; a track's side is in doubt only
+    beside another hand of that side.
     """
-    proposal = looks.proposals[i]
-    unsure = proposal.by != "track" and looks.right[i] < judge.SURE_SIDE
-    if unsure or _has_its_like(looks, i):
+    followed, likes = looks.proposals[i].by == "track", _its_likes(looks, i)
+    points_px, odds = looks.seen.points_px, judge.TWO_OF_A_SIDE_ODDS if likes else 1.0
+    unsure = judge.believed_side(looks.right[i], odds) < judge.SURE_SIDE
+    touching = any(judge.beside(points_px[k], points_px[i]) for k in likes)
+    if touching or (unsure and not followed):
         yield of_other_side(stages, looks, i)
 
 
@@ -131,18 +134,18 @@ AFTER: tuple[Callable[[Networks, Looks, int], Iterator[Proposal]], ...] = (
 )
 
 
-def _has_its_like(looks: Looks, i: int) -> bool:
-    """Whether a better look shows another hand of the same side beside this one."""
+def _its_likes(looks: Looks, i: int) -> list[int]:
+    """Better looks at other hands of the same side."""
     seen = looks.seen
-    return any(
-        seen.side(k) == seen.side(i)
-        and seen.trust[k] > seen.trust[i]
-        and seen.score[k] > judge.EVEN
-        and judge.beside(seen.points_px[k], seen.points_px[i])
-        and not judge.same_hand(seen, i, seen, k)
+    return [
+        k
         for k in range(len(looks))
         if k != i
-    )
+        and seen.side(k) == seen.side(i)
+        and seen.trust[k] > seen.trust[i]
+        and seen.score[k] > judge.EVEN
+        and not judge.same_hand(seen, i, seen, k)
+    ]
 
 
 # --- where looks leave a hand unseen -------------------------------------------------------------
@@ -170,10 +173,16 @@ def turned(
         piece = unexplained(detections, seen.take([i, *others]))
         guesses += [piece] if piece is not None else []
     for guess in guesses:
-        for turn in TURNS:
-            yield Proposal(
-                stages.crop_of(replace(guess, angle=guess.angle + turn)), "turned", after=i
-            )
+        yield from all_ways_up(stages, guess, i)
+
+
+def all_ways_up(
+    stages: Networks, guess: DetectedHand, after: int, log_odds: float = 0.0
+) -> Iterator[Proposal]:
+    """A hand whose place is known better than which way up it is."""
+    for turn in TURNS:
+        crop = stages.crop_of(replace(guess, angle=guess.angle + turn))
+        yield Proposal(crop, "turned", log_odds, after=after)
 
 
 def unexplained(detections: Detections, known: Keypoints) -> DetectedHand | None:

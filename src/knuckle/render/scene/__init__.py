@@ -6,7 +6,14 @@ hand as the keypoint network sees it, and whole frames as the detector sees them
 a scene comes from ``hands.py``, ``things.py`` and ``light.py``.
 """
 
-from knuckle.render.scene.crops import CROPS, PLAIN, CropSettings, render_crop, render_crops
+from knuckle.render.scene.crops import (
+    CROPS,
+    PLAIN,
+    TOUCHING,
+    CropSettings,
+    render_crop,
+    render_crops,
+)
 from knuckle.render.scene.frames import FRAMES, FrameSettings, render_frame, render_frames
 from knuckle.render.scene.hands import sample_view
 from knuckle.render.scene.light import sample_lights
@@ -17,6 +24,7 @@ __all__ = [
     "CROPS",
     "FRAMES",
     "PLAIN",
+    "TOUCHING",
     "CropSettings",
     "FrameSettings",
     "Rendering",

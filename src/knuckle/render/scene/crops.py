@@ -85,6 +85,9 @@ PLAIN = CropSettings(
     faults=CameraFaults(strength=0.5),
 )
 
+#: Both hands of one person, touching: where most is hidden and most is to be learnt.
+TOUCHING = CropSettings(contact=0.9, second_hand=1.0, occluder=0.1, fisheye=0.03)
+
 
 def render_crop(
     rng: np.random.Generator,
