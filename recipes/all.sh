@@ -40,9 +40,10 @@ $python -m knuckle.train.mattes "$data/crops.npz" src/knuckle/weights/keypoints.
 $knuckle train recipes/keypoints.toml
 $knuckle export runs/keypoints --out "$out"
 
-# A second round: what that network finds and the teacher missed is labelled too, and where the
+# A second round: what that network or only eyes find is labelled too, and where the
 # teacher's joints are, it has a say.
-$python tools/missed_hands.py "$data/labels.json" "$photographs" "$data/labels_more.json"
+$python tools/missed_hands.py "$data/labels.json" "$photographs" "$data/labels_found.json"
+$python tools/hands_by_eye.py add "$data/labels_found.json" recipes/by_eye.json "$data/labels_more.json"
 $knuckle data pack-photographs "$data/labels_more.json" "$photographs" "$data"
 $python -m knuckle.train.second_opinion "$data/crops.npz" "$out/keypoints.onnx"
 $python -m knuckle.train.mattes "$data/crops.npz" "$out/keypoints.onnx" "$data/mattes.npz"

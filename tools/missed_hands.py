@@ -102,6 +102,16 @@ def _share(a: np.ndarray, b: np.ndarray) -> float:
     return float(inner / max(min((a[2:] - a[:2]).prod(), (b[2:] - b[:2]).prod()), 1e-9))
 
 
+def unknown(found: list[dict[str, Any]], record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Those hands that a record does not have yet."""
+    boxes = [_box(np.array(hand["joints_px"])) for hand in record["hands"]]
+    return [
+        hand
+        for hand in found
+        if not any(_share(_box(np.array(hand["joints_px"])), box) > _KNOWN for box in boxes)
+    ]
+
+
 def without_explained(record: dict[str, Any], found: list[dict[str, Any]]) -> dict[str, Any]:
     """The record with these hands, and without the doubts that they settle."""
     boxes = [_box(np.array(hand["joints_px"])) for hand in found]
@@ -110,7 +120,8 @@ def without_explained(record: dict[str, Any], found: list[dict[str, Any]]) -> di
         for doubt in record["uncertain"]
         if not any(_share(np.array(doubt), box) > _KNOWN for box in boxes)
     ]
-    return record | {"hands": [*record["hands"], *found], "uncertain": doubts, "empty": False}
+    empty = record["empty"] and not found
+    return record | {"hands": [*record["hands"], *found], "uncertain": doubts, "empty": empty}
 
 
 @dataclass(frozen=True)

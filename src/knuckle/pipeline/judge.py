@@ -205,7 +205,7 @@ def same_joints(a: Keypoints, i: int, b: Keypoints, k: int) -> bool:
 def _joints_gap(a: Keypoints, i: int, b: Keypoints, k: int) -> float:
     """Mean distance of the joints of two looks, in extents of the larger hand."""
     gap = np.linalg.norm(a.points_px[i] - b.points_px[k], axis=-1).mean()
-    return float(gap / max(a.extents_px[i], b.extents_px[k]))
+    return float(gap / max(a.extents_px[i], b.extents_px[k], 1e-9))
 
 
 def beside(joints_px: np.ndarray, others_px: np.ndarray) -> np.ndarray:
