@@ -87,7 +87,7 @@ def _with_sides_in_doubt(looks: Looks) -> Looks:
         return looks
     seen, right = looks.seen, looks.seen.right.copy()
     for i, k in doubts:
-        otherwise = seen.trust[k] / judge.SAME_SIDE_ODDS
+        otherwise = seen.trust[k] / propose.odds_of_side(looks, i)
         right[i] = min(right[i], seen.trust[i] / max(seen.trust[i] + otherwise, 1e-9))
     return replace(looks, seen=replace(seen, right=right))
 

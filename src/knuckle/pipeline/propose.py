@@ -108,13 +108,11 @@ def as_other_side(stages: Networks, looks: Looks, i: int) -> Iterator[Proposal]:
     """The same hand as one of the other side, where that is in doubt.
 
     A hand of the side that a surer one has is mostly of the other; a track's side is in doubt only
-    beside another hand of that side.
+    beside such a one.
     """
-    followed, likes = looks.proposals[i].by == "track", _its_likes(looks, i)
-    points_px, odds = looks.seen.points_px, judge.TWO_OF_A_SIDE_ODDS if likes else 1.0
+    odds = odds_of_side(looks, i)
     unsure = judge.believed_side(looks.right[i], odds) < judge.SURE_SIDE
-    touching = any(judge.beside(points_px[k], points_px[i]) for k in likes)
-    if touching or (unsure and not followed):
+    if odds == judge.SAME_SIDE_ODDS or (unsure and (odds < 1 or looks.proposals[i].by != "track")):
         yield of_other_side(stages, looks, i)
 
 
@@ -134,10 +132,10 @@ AFTER: tuple[Callable[[Networks, Looks, int], Iterator[Proposal]], ...] = (
 )
 
 
-def _its_likes(looks: Looks, i: int) -> list[int]:
-    """Better looks at other hands of the same side."""
+def odds_of_side(looks: Looks, i: int) -> float:
+    """How much likelier a hand's side is than by its look, as a better one may have that side."""
     seen = looks.seen
-    return [
+    likes = [
         k
         for k in range(len(looks))
         if k != i
@@ -146,6 +144,10 @@ def _its_likes(looks: Looks, i: int) -> list[int]:
         and seen.score[k] > judge.EVEN
         and not judge.same_hand(seen, i, seen, k)
     ]
+    if not likes:
+        return 1.0
+    touching = any(judge.beside(seen.points_px[k], seen.points_px[i]) for k in likes)
+    return judge.SAME_SIDE_ODDS if touching else judge.TWO_OF_A_SIDE_ODDS
 
 
 # --- where looks leave a hand unseen -------------------------------------------------------------
