@@ -339,7 +339,7 @@ class RigTracker:
         sight = with_doubt(self._sight(looks, members))
         points = meet_gated(sight)
         if len(members) > 1:
-            track.bones.see(points.mm, points.information, points.strain)
+            track.bones.see(points, time_s)
         several = points.used.sum(axis=0) > 1
         found = fit(
             self.rig,
