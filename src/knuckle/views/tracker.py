@@ -6,12 +6,11 @@ import itertools
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from knuckle.hand import MIDDLE_RAY, N_JOINTS, Joint, Side
+from knuckle.hand import MIDDLE_RAY, N_JOINTS
 from knuckle.pipeline import HandTracker
 from knuckle.pipeline.settings import with_options
 from knuckle.results import Frame, HandPose, TrackedHand
@@ -24,42 +23,15 @@ from knuckle.views.looks import Looks
 from knuckle.views.matching import group
 from knuckle.views.rig import Rig
 from knuckle.views.settings import RigSettings
-from knuckle.views.steady import Steady
+from knuckle.views.track import NOMINAL_FPS, RigTrack
 from knuckle.views.triangulation import Sight, meet_gated, with_doubt
 
-#: Bare images have no time; they are taken to be so many per second.
-_NOMINAL_FPS = 30.0
-#: One frame's vote on the side, and all of them, count at most so much (logits).
-_VOTE, _VOTES = 3.0, 20.0
 #: A hand that comes back is the one that went if it is this near, mm, plus this much a second.
 _NEAR_MM, _FAR_MM_S = 80.0, 1000.0
 #: A child's hand and a very large one, over the mean adult's.
 _LEAST_SIZE, _MOST_SIZE = 0.5, 1.45
 #: A camera that looked in vain for a hand which others see looks again after so long, s.
 _VAIN_S = 0.15
-#: Time constant of the reported velocity.
-_VELOCITY_TIME_S = 0.06
-
-
-@dataclass(eq=False)
-class _Track:
-    """One hand from frame to frame."""
-
-    number: int
-    began_s: float
-    bones: RigBones
-    steady: Steady = field(default_factory=Steady)
-    #: Camera -> its own id of this hand, when it last saw it.
-    ids: dict[int, int] = field(default_factory=dict)
-    #: Above 0 for a right hand.
-    votes: float = 0.0
-    seen_s: float = 0.0
-    joints_mm: np.ndarray | None = None
-    velocity_mm_s: np.ndarray = field(default_factory=lambda: np.zeros(3))
-
-    @property
-    def side(self) -> Side:
-        return "right" if self.votes >= 0 else "left"
 
 
 class RigTracker:
@@ -96,14 +68,12 @@ class RigTracker:
         self.settings = with_options(settings or RigSettings(), options)
         workers = self.settings.workers or min(len(rig), os.cpu_count() or 1)
         spare = max((os.cpu_count() or 1) // workers, 1)
-        self._trackers = [
-            HandTracker(
-                max_hands=self.settings.max_hands,
-                weights_dir=self.settings.weights_dir,
-                threads=min(spare, 2),
-            )
-            for _ in rig.cameras
-        ]
+        first = HandTracker(
+            max_hands=self.settings.max_hands,
+            weights_dir=self.settings.weights_dir,
+            threads=min(spare, 2),
+        )
+        self._trackers = [first, *(first.beside() for _ in rig.cameras[1:])]
         self._pool = ThreadPoolExecutor(workers) if workers > 1 else None
         self._numbers = itertools.count()
         self._bones = self._new_bones()
@@ -136,7 +106,7 @@ class RigTracker:
 
     def reset(self) -> None:
         """Forget all hands; ids go on counting, and the person's bones stay known."""
-        self._tracks: list[_Track] = []
+        self._tracks: list[RigTrack] = []
         self._time_s: float | None = None
         #: When a camera looked in vain for a hand that another sees.
         self._vain: dict[tuple[int, int, int], float] = {}
@@ -264,7 +234,7 @@ class RigTracker:
         times = [frame.time_s for frame in frames if isinstance(frame, Frame)]
         if times:
             return times[0]
-        return 0.0 if self._time_s is None else self._time_s + 1 / _NOMINAL_FPS
+        return 0.0 if self._time_s is None else self._time_s + 1 / NOMINAL_FPS
 
     def _owners(self, looks: Looks) -> dict[int, int]:
         """Look -> number of the track that the camera's own id belonged to."""
@@ -278,14 +248,14 @@ class RigTracker:
         looks: Looks,
         owners: dict[int, int],
         time_s: float,
-    ) -> list[tuple[_Track, list[int]]]:
+    ) -> list[tuple[RigTrack, list[int]]]:
         """The tracks of the groups that are hands, the best seen first.
 
         A group goes to the track that most of its looks belonged to; one that nobody knows to the
         hand that was lost nearby; else it is new, if enough cameras see it.
         """
         free = {track.number: track for track in self._tracks}
-        seated: list[tuple[_Track, list[int]]] = []
+        seated: list[tuple[RigTrack, list[int]]] = []
         newcomers = []
         for members in sorted(groups, key=len, reverse=True):
             wanted = [owners[i] for i in members if i in owners]
@@ -308,8 +278,8 @@ class RigTracker:
         return seated[: self.settings.max_hands]
 
     def _returned(
-        self, members: list[int], looks: Looks, lost: list[_Track], time_s: float
-    ) -> _Track | None:
+        self, members: list[int], looks: Looks, lost: list[RigTrack], time_s: float
+    ) -> RigTrack | None:
         """The hand that was lost near to where a group of looks meets."""
         sight = self._sight(looks, members)
         where = meet_gated(sight).mm if len(members) > 1 else None
@@ -324,9 +294,9 @@ class RigTracker:
                 return track
         return None
 
-    def _begin(self, time_s: float) -> _Track:
+    def _begin(self, time_s: float) -> RigTrack:
         bones = self._bones if self.settings.one_person else self._new_bones()
-        track = _Track(next(self._numbers), time_s, bones)
+        track = RigTrack(next(self._numbers), time_s, bones)
         self._tracks.append(track)
         return track
 
@@ -334,7 +304,7 @@ class RigTracker:
         transforms = [self.rig.cameras[c].T_camera_from_world for c in looks.camera[members]]
         return Sight.of(transforms, looks.rays[members], looks.sigma[members])
 
-    def _see(self, track: _Track, looks: Looks, members: list[int], time_s: float) -> RigHand:
+    def _see(self, track: RigTrack, looks: Looks, members: list[int], time_s: float) -> RigHand:
         """The next look at a hand, by all cameras that see it."""
         sight = with_doubt(self._sight(looks, members))
         points = meet_gated(sight)
@@ -357,12 +327,11 @@ class RigTracker:
             views[looks.camera[i]] = looks.hands[i]
             used[looks.camera[i]] = points.used[row]
             track.ids[int(looks.camera[i])] = looks.hands[i].track_id
-            track.votes += _vote(looks.hands[i].raw)
-        track.votes = float(np.clip(track.votes, -_VOTES, _VOTES))
-        joints_mm = self._steadied(track, found.joints_mm, found.sigma_mm, time_s)
+        track.hear([looks.hands[i].raw for i in members])
+        joints_mm = track.see(found, time_s, smooth=self.settings.smooth)
         return RigHand(
             side=track.side,
-            side_score=float(1 / (1 + np.exp(-abs(track.votes)))),
+            side_score=track.side_score,
             score=max(looks.hands[i].score for i in members),
             joints_mm=joints_mm,
             sigma_mm=found.sigma_mm,
@@ -373,22 +342,6 @@ class RigTracker:
             age_s=time_s - track.began_s,
             velocity_mm_s=track.velocity_mm_s,
         )
-
-    def _steadied(
-        self, track: _Track, joints_mm: np.ndarray, sigma_mm: np.ndarray, time_s: float
-    ) -> np.ndarray:
-        """The joints over time; takes note of where the hand is and how it moves."""
-        dt_s = time_s - track.seen_s
-        if track.joints_mm is None or dt_s <= 0:
-            dt_s = 1 / _NOMINAL_FPS
-        if self.settings.smooth:
-            joints_mm = track.steady(joints_mm, sigma_mm, track.bones.lengths_mm, dt_s)
-        if track.joints_mm is not None:
-            moved = (joints_mm[Joint.WRIST] - track.joints_mm[Joint.WRIST]) / dt_s
-            share = dt_s / (dt_s + _VELOCITY_TIME_S)
-            track.velocity_mm_s = track.velocity_mm_s + share * (moved - track.velocity_mm_s)
-        track.joints_mm, track.seen_s = joints_mm, time_s
-        return joints_mm
 
 
 def _see(job: tuple[HandTracker, Any]) -> list[TrackedHand]:
@@ -409,10 +362,3 @@ def _key(place: Place, looks: Looks) -> tuple[int, int, int]:
     """Which camera looks for whom: a hand that some camera follows."""
     first = place.members[0]
     return place.camera, int(looks.camera[first]), looks.hands[first].track_id
-
-
-def _vote(raw: HandPose) -> float:
-    """What a look says of the side: above 0 for a right hand."""
-    right = raw.side_score if raw.side == "right" else 1 - raw.side_score
-    right = float(np.clip(right, 1e-3, 1 - 1e-3))
-    return float(np.clip(np.log(right / (1 - right)), -_VOTE, _VOTE))
