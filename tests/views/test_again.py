@@ -133,6 +133,17 @@ def test_a_camera_that_misses_a_hand_is_shown_it(dot_weights: Path, count: int) 
     assert np.median(np.linalg.norm(apart, axis=1)) < 12
 
 
+def test_a_camera_whose_recording_begins_later_joins_in(dot_weights: Path) -> None:
+    rig = make_rig(3, 24.0, lenses=(make_rig(2).cameras[1].camera,))
+    tracker = RigTracker(rig, weights_dir=dot_weights, max_hands=1, workers=1)
+    images = pictures(rig, dots(rig))
+    for _ in range(2):
+        (hand,) = tracker([*images[:2], None])
+        assert hand.seen_by == (0, 1)
+    (hand,) = tracker(images)
+    assert hand.seen_by == (0, 1, 2)
+
+
 def test_cameras_begin_from_where_all_see_the_hand(dot_weights: Path) -> None:
     rig = make_rig(2, 24.0, lenses=(make_rig(2).cameras[1].camera,))
     tracker = RigTracker(rig, weights_dir=dot_weights, max_hands=1, workers=1)

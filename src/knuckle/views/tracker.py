@@ -357,6 +357,8 @@ def _see(job: tuple[HandTracker, Any]) -> list[TrackedHand]:
 def _look_at(job: tuple[HandTracker, list[Place]]) -> list[HandPose]:
     """One camera's second looks."""
     tracker, asked = job
+    if not asked:
+        return []  # it may have had no frame yet
     return tracker.look_at([(place.side, place.guesses_px) for place in asked])
 
 
