@@ -144,6 +144,16 @@ def test_a_camera_whose_recording_begins_later_joins_in(dot_weights: Path) -> No
     assert hand.seen_by == (0, 1, 2)
 
 
+def test_cameras_share_networks_and_nothing_else(dot_weights: Path) -> None:
+    rig = make_rig(2, 24.0, lenses=(make_rig(2).cameras[1].camera,))
+    first, second = RigTracker(rig, weights_dir=dot_weights, max_hands=1, workers=1)._trackers
+    assert first._stages is second._stages and first.settings == second.settings
+    (hand,) = first(pictures(rig, dots(rig))[0])
+    assert hand.joints_px.shape == (21, 2)
+    with pytest.raises(RuntimeError, match="expected a frame before"):
+        second.look_at([(hand.side, hand.joints_px[None])])
+
+
 def test_cameras_begin_from_where_all_see_the_hand(dot_weights: Path) -> None:
     rig = make_rig(2, 24.0, lenses=(make_rig(2).cameras[1].camera,))
     tracker = RigTracker(rig, weights_dir=dot_weights, max_hands=1, workers=1)
