@@ -18,10 +18,15 @@ from knuckle.track.skeleton import MEAN_LENGTHS_MM
 from knuckle.views import Rig, RigTracker
 from knuckle.views.again import places, shows
 from knuckle.views.looks import Looks
+from knuckle.views.meeting import Meeting
 from rigs import SIZE, hand_mm, look, wrong
 from rigs import rig as make_rig
 
 SIZES = [SIZE] * 3
+
+
+def met(rig: Rig, looks: Looks, groups: list[list[int]]) -> list[Meeting]:
+    return [Meeting(rig, looks, members) for members in groups]
 
 
 @settings(max_examples=15)
@@ -31,7 +36,7 @@ def test_two_cameras_tell_the_third_exactly_where_to_look(seed: int, side: str, 
     views = [[look(each, joints, side=side)] for each in rig.cameras]
     views[blind] = []
     looks = Looks.of(views)
-    found = {p.camera: p for p in places(rig, looks, [[0, 1]], MEAN_LENGTHS_MM, SIZES)}
+    found = {p.camera: p for p in places(met(rig, looks, [[0, 1]]), MEAN_LENGTHS_MM, SIZES)}
     assert sorted(found) == [0, 1, 2] and found[blind].own is None
     assert {place.side for place in found.values()} == {side}
     for camera, place in found.items():
@@ -46,7 +51,7 @@ def test_one_camera_tells_along_which_line(seed: int, scale: float) -> None:
     looks = Looks.of([[look(rig.cameras[0], joints, scale=scale)], []])
     # The camera takes the hand for larger and farther, or smaller and nearer: bones say how much.
     lengths = MEAN_LENGTHS_MM * scale
-    (place,) = places(rig, looks, [[0]], lengths, SIZES[:2])
+    (place,) = places(met(rig, looks, [[0]]), lengths, SIZES[:2])
     assert place.camera == 1 and len(place.guesses_px) > 1
     true = rig.cameras[1].project(joints)
     gaps = np.linalg.norm(place.guesses_px.mean(axis=1) - true.mean(axis=0), axis=-1)
@@ -56,7 +61,7 @@ def test_one_camera_tells_along_which_line(seed: int, scale: float) -> None:
 def test_what_lies_outside_or_has_no_picture_is_not_asked_for() -> None:
     rig, joints = make_rig(3), hand_mm(np.random.default_rng(0))
     looks = Looks.of([[look(each, joints)] for each in rig.cameras])
-    some = places(rig, looks, [[0, 1]], MEAN_LENGTHS_MM, [SIZE, None, (40, 30)])
+    some = places(met(rig, looks, [[0, 1]]), MEAN_LENGTHS_MM, [SIZE, None, (40, 30)])
     assert [place.camera for place in some] == [0]
 
 
@@ -67,7 +72,7 @@ def test_a_look_counts_if_it_shows_that_hand() -> None:
     neighbour = look(rig.cameras[2], other, side="left")
     looks = Looks.of([[seen[0]], [seen[1]], [neighbour]])
     (place,) = (
-        p for p in places(rig, looks, [[0, 1], [2]], MEAN_LENGTHS_MM, SIZES)
+        p for p in places(met(rig, looks, [[0, 1], [2]]), MEAN_LENGTHS_MM, SIZES)
         if p.camera == 2 and 0 in p.members
     )  # fmt: skip
     good = seen[2].raw
@@ -78,7 +83,7 @@ def test_a_look_counts_if_it_shows_that_hand() -> None:
     assert not shows(rig, looks, place, replace(neighbour.raw, side="right"))
     # What one camera sees alone must meet the other's rays in a hand.
     alone = Looks.of([[seen[0]], [], []])
-    (_, place) = places(rig, alone, [[0]], MEAN_LENGTHS_MM, SIZES)
+    (_, place) = places(met(rig, alone, [[0]]), MEAN_LENGTHS_MM, SIZES)
     assert place.camera == 2
     assert shows(rig, alone, place, good)
     assert not shows(rig, alone, place, wrong(seen[2], (0.0, 60.0)).raw)
@@ -126,6 +131,27 @@ def test_a_camera_that_misses_a_hand_is_shown_it(dot_weights: Path, count: int) 
     assert len(ids) == 1  # it is followed from then on
     apart = found[-1][0].raw_mm - joints - np.array((12.0, 0, 0))
     assert np.median(np.linalg.norm(apart, axis=1)) < 12
+
+
+def test_a_camera_whose_recording_begins_later_joins_in(dot_weights: Path) -> None:
+    rig = make_rig(3, 24.0, lenses=(make_rig(2).cameras[1].camera,))
+    tracker = RigTracker(rig, weights_dir=dot_weights, max_hands=1, workers=1)
+    images = pictures(rig, dots(rig))
+    for _ in range(2):
+        (hand,) = tracker([*images[:2], None])
+        assert hand.seen_by == (0, 1)
+    (hand,) = tracker(images)
+    assert hand.seen_by == (0, 1, 2)
+
+
+def test_cameras_share_networks_and_nothing_else(dot_weights: Path) -> None:
+    rig = make_rig(2, 24.0, lenses=(make_rig(2).cameras[1].camera,))
+    first, second = RigTracker(rig, weights_dir=dot_weights, max_hands=1, workers=1)._trackers
+    assert first._stages is second._stages and first.settings == second.settings
+    (hand,) = first(pictures(rig, dots(rig))[0])
+    assert hand.joints_px.shape == (21, 2)
+    with pytest.raises(RuntimeError, match="expected a frame before"):
+        second.look_at([(hand.side, hand.joints_px[None])])
 
 
 def test_cameras_begin_from_where_all_see_the_hand(dot_weights: Path) -> None:

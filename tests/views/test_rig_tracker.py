@@ -15,6 +15,7 @@ from knuckle.results import TrackedHand
 from knuckle.track.skeleton import MEAN_LENGTHS_MM
 from knuckle.views import Rig, RigHand, RigTracker
 from knuckle.views.bones import RigBones
+from knuckle.views.triangulation import Points
 from rigs import hand_mm, look, wrong
 from rigs import rig as make_rig
 
@@ -36,6 +37,12 @@ def views_of(
         ]
         views.append(seen[::-1] if number % 2 else seen)
     return views
+
+
+def met(joints_mm: np.ndarray, sigma_mm: float | np.ndarray) -> Points:
+    """Joints as if all rays had met there, each as sure as that along every axis."""
+    information = np.eye(3) / np.broadcast_to(sigma_mm, 21)[:, None, None] ** 2
+    return Points(joints_mm, information, np.ones((3, 21), bool), np.ones(21))
 
 
 def follow(
@@ -106,10 +113,39 @@ def test_bones_are_learnt_locked_and_the_same_for_both_hands() -> None:
 def test_shaking_rays_do_not_lengthen_bones() -> None:
     rng = np.random.default_rng(0)
     bones = RigBones(looks=400)
-    information = np.broadcast_to(np.eye(3) / 4.0**2, (21, 3, 3))
-    for _ in range(300):
-        bones.see(hand_mm(rng) + rng.normal(0, 4.0, (21, 3)), information, np.ones(21))
+    for i in range(300):
+        bones.see(met(hand_mm(rng) + rng.normal(0, 3.0, (21, 3)), 3.0), i / 30)
     np.testing.assert_allclose(bones.lengths_mm, MEAN_LENGTHS_MM, rtol=0.08)
+
+
+@settings(max_examples=20)
+@given(st.floats(0.75, 1.3), st.integers(0, 2**32 - 1))
+def test_a_few_good_looks_tell_the_size(size: float, seed: int) -> None:
+    rng, bones = np.random.default_rng(seed), RigBones()
+    for i in range(12):
+        bones.see(met(size * hand_mm(rng) + rng.normal(0, 1.0, (21, 3)), 1.0), i / 2)
+    assert bones.size == pytest.approx(size, rel=0.03)
+
+
+def test_what_is_seen_badly_stays_as_the_rest_of_the_hand_has_it() -> None:
+    rng, bones = np.random.default_rng(0), RigBones()
+    sigma = np.where(np.arange(21) >= Joint.LITTLE_MCP, 200.0, 1.0)
+    for i in range(20):
+        joints = 1.2 * hand_mm(rng) + rng.normal(0, 1.0, (21, 3)) * sigma[:, None] / 4
+        bones.see(met(joints, sigma), i / 2)
+    np.testing.assert_allclose(bones.lengths_mm, 1.2 * MEAN_LENGTHS_MM, rtol=0.04)
+
+
+def test_looks_at_one_pose_are_no_proof() -> None:
+    rng = np.random.default_rng(0)
+    sizes = []
+    for count, seconds in ((1, 0.0), (8, 0.2), (8, 8.0)):
+        bones = RigBones()
+        for i in range(count):
+            bones.see(met(1.3 * hand_mm(rng), 10.0), i * seconds / count)
+        sizes.append(np.median(bones.lengths_mm / MEAN_LENGTHS_MM))
+    assert sizes[0] < sizes[1] < sizes[2] < 1.3
+    assert sizes[1] - sizes[0] < (sizes[2] - sizes[0]) / 2
 
 
 def test_ids_outlive_cameras_that_come_and_go() -> None:
@@ -201,9 +237,8 @@ def test_a_rig_of_the_wrong_unit_is_told() -> None:
     rig = make_rig(2)
     tracker = RigTracker(rig.scaled(3.0), workers=1, max_hands=1)
     # Frames are matched in spite of the size only where the hand is known already.
-    for _ in range(8):
-        points = 3.0 * hand_mm(rng)
-        tracker._bones.see(points, np.broadcast_to(np.eye(3), (21, 3, 3)), np.ones(21))
+    for i in range(8):
+        tracker._bones.see(met(3.0 * hand_mm(rng), 1.0), i / 2)
     assert "which no hand is" in tracker.remarks[0] and "--unit hands" in tracker.remarks[0]
 
 

@@ -58,6 +58,12 @@ class HandTracker:
         self._numbers, self._clock = Numbers(), Clock()
         self.reset()
 
+    def beside(self) -> HandTracker:
+        """Another tracker of these settings, for another camera: both use the same networks."""
+        other = HandTracker(self.settings)
+        other._stages = self._stages
+        return other
+
     @property
     def versions(self) -> dict[str, str]:
         """Version of the weights of each network, by kind. Opens the networks."""

@@ -17,11 +17,10 @@ from knuckle.hand import Side, extent_px
 from knuckle.pipeline import judge
 from knuckle.results import HandPose, TrackedHand
 from knuckle.track.association import share_inside
-from knuckle.views.fit import fit
 from knuckle.views.looks import Looks, shape_in_world
 from knuckle.views.matching import MOST_COST, pair_costs
+from knuckle.views.meeting import Meeting
 from knuckle.views.rig import Rig
-from knuckle.views.triangulation import Sight, meet_gated, with_doubt
 
 #: How far a hand may be that one camera alone sees, over what that camera says.
 _DISTANCES = np.exp(np.linspace(-0.24, 0.24, 5))
@@ -52,27 +51,24 @@ class Place:
 
 
 def places(
-    rig: Rig,
-    looks: Looks,
-    groups: Sequence[Sequence[int]],
+    meetings: Sequence[Meeting],
     lengths_mm: np.ndarray,
     sizes: Sequence[tuple[int, int] | None],
 ) -> list[Place]:
     """Where each camera should see each hand.
 
     Args:
-        rig: the cameras.
-        looks: what they saw.
-        groups: of looks at one hand.
-        lengths_mm: (20,) its bones.
+        meetings: the hands, as cameras see them so far.
+        lengths_mm: (20,) their bones.
         sizes: (width, height) of each picture; None of a camera that has none now.
 
     Returns:
         those of which enough lies in the picture, and whose place others tell.
     """
     found = []
-    for members in groups:
-        hands_mm = _where(rig, looks, members, lengths_mm)
+    for meeting in meetings:
+        rig, looks, members = meeting.rig, meeting.looks, meeting.members
+        hands_mm = _where(meeting, lengths_mm)
         side = _side(looks, members)
         own = {int(looks.camera[i]): i for i in members}
         for camera, size in enumerate(sizes):
@@ -113,20 +109,14 @@ def as_seen(hand: TrackedHand, pose: HandPose) -> TrackedHand:
     return replace(hand, **seen, raw=pose)
 
 
-def _where(rig: Rig, looks: Looks, members: Sequence[int], lengths_mm: np.ndarray) -> np.ndarray:
+def _where(meeting: Meeting, lengths_mm: np.ndarray) -> np.ndarray:
     """(G, 21, 3) where a hand may be, in the world: exact if two cameras see it."""
-    if len(members) == 1:
-        (i,) = members
-        rig_camera = rig.cameras[looks.camera[i]]
-        hand = looks.hands[i].raw
-        here = shape_in_world(rig, looks.camera[i], hand, float(lengths_mm.sum()))
-        centre = rig_camera.centre_mm
-        return centre + _DISTANCES[:, None, None] * (here - centre)
-    transforms = [rig.cameras[c].T_camera_from_world for c in looks.camera[list(members)]]
-    rows = list(members)
-    sight = with_doubt(Sight.of(transforms, looks.rays[rows], looks.sigma[rows]))
-    points = meet_gated(sight)
-    return fit(rig, looks, rows, sight, points.used, points.strain, lengths_mm).joints_mm[None]
+    if len(meeting) > 1:
+        return meeting.fit(lengths_mm).joints_mm[None]
+    rig, looks, (i,) = meeting.rig, meeting.looks, meeting.members
+    here = shape_in_world(rig, looks.camera[i], looks.hands[i].raw, float(lengths_mm.sum()))
+    centre = rig.cameras[looks.camera[i]].centre_mm
+    return centre + _DISTANCES[:, None, None] * (here - centre)
 
 
 def _side(looks: Looks, members: Sequence[int]) -> Side:

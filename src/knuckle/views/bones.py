@@ -4,84 +4,127 @@ from __future__ import annotations
 
 import numpy as np
 
-from knuckle.hand import BONES, N_BONES
+from knuckle.hand import BONES, N_BONES, N_JOINTS
+from knuckle.median import median
 from knuckle.track.skeleton import MEAN_LENGTHS_MM
+from knuckle.views.triangulation import Points
 
-#: A bone counts in a look if its ends are sure within this, mm, and its rays agree within so many
-#: expected errors.
-_SURE_MM, _MOST_STRAIN = 8.0, 2.5
-#: Both ends of a bone err mostly together: so much of their variance is each one's own. On a
-#: synthetic capture, bones shook across by half of what independent ends would.
-_OWN_SHARE = 0.3
-#: The mean hand's proportions are as sure as so many looks: looks at one pose err alike.
-_PRIOR_LOOKS = 30.0
-#: Lengths are locked when every bone was seen so often.
-_LEAST_OF_EACH = 0.25
-#: Looks that are kept: beyond these, one more changes nothing.
-_MOST_LOOKS = 400
+#: How people's hands differ (standard deviations of logarithms): in size, a finger from the rest of
+#: its hand, a bone from the rest of its finger.
+_SIZE, _FINGER, _BONE = 0.08, 0.03, 0.03
+#: Keypoints lie beside joints, the same way in every look: by so many mm along a finger.
+_BESIDE_MM = 4.0
+#: A bone that is seen worse is told longer than it is, on average: its look tells nothing.
+_MOST_UNSURE = 0.25
+#: Rays that contradict each other are unsure by as much as they do; at most so many times.
+_MOST_STRAIN = 20.0
+#: Looks at one pose err alike: those within so many seconds are as good as one.
+_ALIKE_S = 0.25
+#: More looks are never taken for as good as one.
+_MOST_ALIKE = 10.0
+#: Lengths that are as sure as this may be locked (standard deviation of logarithms).
+_SURE = 0.025
+#: So many looks tell the size, whatever people's usually is.
+_TELLING = 5
+#: 1/mm²: keeps finite what no ray tells.
+_NOTHING = 1e-9
 
 
 class RigBones:
     """Bone lengths of one person, from both hands.
 
-    The rays give lengths in true millimetres, a little too long on average where joints shake
-    across the bone; what is expected of that is taken off. The median over looks is unmoved by
-    wrong ones.
+    What is known of people's hands to begin with, and what each look adds: a Kalman filter on the
+    logarithms of the lengths between keypoints. Size is soon known better than people have it in
+    common; what is seen badly stays as the rest of the hand has it. Of what keypoints say of the
+    proportions, only so much is believed as joints may have to do with it.
     """
 
     def __init__(self, looks: int = 60, lengths_mm: np.ndarray | None = None) -> None:
         """Lock after so many looks; lengths (20,) that are given are locked from the start."""
         self._looks = looks
-        self._squares: list[np.ndarray] = []
-        self._lengths = MEAN_LENGTHS_MM if lengths_mm is None else np.asarray(lengths_mm, float)
+        usual = MEAN_LENGTHS_MM if lengths_mm is None else np.asarray(lengths_mm, float)
+        self._usual = np.log(usual)
+        people, beside = _of_people(), _BESIDE_MM**2 * _of_ends()
+        self._own = people @ np.linalg.inv(people + beside)
+        self._mean, self._covariance = self._usual, people + beside
+        self._seen, self._as_one = 0, 1.0
+        self._seen_s: float | None = None
         self.locked = lengths_mm is not None
 
     @property
     def lengths_mm(self) -> np.ndarray:
         """(20,) the lengths to use."""
-        return self._lengths
+        return np.exp(self._usual + self._own @ (self._mean - self._usual))
 
     @property
     def new(self) -> bool:
-        """Whether too little was seen to rely on the lengths."""
-        return not self.locked and len(self._squares) < 5
+        """Whether too little was seen to rely on the hands' size."""
+        return not self.locked and self._seen < _TELLING
 
     @property
     def size(self) -> float | None:
         """The hands' size over that of the mean adult's; None while it is not known."""
-        return None if self.new else float(np.median(self._lengths / MEAN_LENGTHS_MM))
+        return None if self.new else float(np.median(self.lengths_mm / MEAN_LENGTHS_MM))
 
-    def see(self, joints_mm: np.ndarray, information: np.ndarray, strain: np.ndarray) -> None:
-        """Take triangulated joints (21, 3) with their information and strain into account."""
+    def see(self, points: Points, time_s: float) -> None:
+        """Take triangulated joints (21, 3) of an instant into account."""
         if self.locked:
             return
-        covariance = np.linalg.inv(information + 1e-9 * np.eye(3))
-        shake = np.trace(covariance, axis1=-2, axis2=-1)  # mm²
-        good = (np.sqrt(shake) < _SURE_MM) & (strain < _MOST_STRAIN)
-        good &= np.isfinite(joints_mm).all(axis=-1)
-        parent, child = BONES.T
-        bone = joints_mm[child] - joints_mm[parent]
-        square = (bone**2).sum(axis=-1)
-        along = bone / np.sqrt(np.maximum(square, 1e-9))[:, None]
-        both = covariance[child] + covariance[parent]
-        across = np.trace(both, axis1=-2, axis2=-1) - np.einsum("bi,bij,bj->b", along, both, along)
-        square = np.where(good[child] & good[parent], square - _OWN_SHARE * across, np.nan)
-        if np.isfinite(square).sum() < N_BONES / 2:
+        logs, covariance = _measured(points)
+        good = np.isfinite(logs) & (np.diag(covariance) < _MOST_UNSURE**2)
+        if not good.any():
             return
-        self._squares.append(square)
-        self._settle()
+        told, noise = good.nonzero()[0], covariance[np.ix_(good, good)]
+        beside = logs[told] - self._mean[told]
+        known = self._covariance[np.ix_(told, told)]
+        # A hand of another size than people's is believed; one of other proportions is doubted.
+        odd = beside - median(beside)
+        strain = np.mean(odd**2 / np.diag(known + noise))
+        noise = noise * max(float(strain), 1.0) * self._alike(time_s)
+        gain = np.linalg.solve(known + noise, self._covariance[told]).T
+        self._mean = self._mean + gain @ beside
+        self._covariance = self._covariance - gain @ self._covariance[told]
+        self._seen_s = time_s
+        self._seen += 1
+        doubt = np.diag(self._own @ self._covariance @ self._own.T)
+        self.locked = self._seen >= self._looks and bool((doubt < _SURE**2).all())
 
-    def _settle(self) -> None:
-        seen = np.array(self._squares[-_MOST_LOOKS:])
-        counts = np.isfinite(seen).sum(axis=0)
-        known = counts > 0
-        lengths = np.full(N_BONES, np.nan)
-        lengths[known] = np.sqrt(np.maximum(np.nanmedian(seen[:, known], axis=0), 1.0))
-        larger = np.nanmedian(lengths / MEAN_LENGTHS_MM)
-        usual = larger * MEAN_LENGTHS_MM
-        share = counts / (counts + _PRIOR_LOOKS)
-        ratio = np.where(known, np.log(np.where(known, lengths, 1.0) / usual), 0.0)
-        self._lengths = usual * np.exp(share * np.clip(ratio, -0.5, 0.5))
-        self.locked = len(self._squares) >= self._looks and bool(
-            (counts >= _LEAST_OF_EACH * self._looks).all()
-        )
+    def _alike(self, time_s: float) -> float:
+        """So many looks are as good as one: those at one instant are of different hands."""
+        if self._seen_s is None or time_s == self._seen_s:
+            return self._as_one
+        self._as_one = float(np.clip(_ALIKE_S / abs(time_s - self._seen_s), 1.0, _MOST_ALIKE))
+        return self._as_one
+
+
+def _of_people() -> np.ndarray:
+    """(20, 20) covariance of the logarithms of people's bones."""
+    finger = np.arange(N_BONES) // 4
+    same = finger[:, None] == finger[None]
+    return _SIZE**2 + _FINGER**2 * same + _BONE**2 * np.eye(N_BONES)
+
+
+def _of_ends() -> np.ndarray:
+    """(20, 20) covariance of the logarithms if each joint lies 1 mm beside, along its finger."""
+    J = np.zeros((N_BONES, N_JOINTS))
+    J[np.arange(N_BONES), BONES[:, 1]] = 1 / MEAN_LENGTHS_MM
+    J[np.arange(N_BONES), BONES[:, 0]] = -1 / MEAN_LENGTHS_MM
+    return J @ J.T
+
+
+def _measured(points: Points) -> tuple[np.ndarray, np.ndarray]:
+    """(20,) logarithms of the lengths between joints, and their (20, 20) covariance.
+
+    A bone is the surer the longer it is taken to be. That makes up for keypoints which lie the
+    nearer together the less sure they are: weighed by expected lengths, hands came out too small.
+    """
+    own = np.linalg.inv(points.information + _NOTHING * np.eye(3))
+    own = own * np.clip(points.strain, 1, _MOST_STRAIN)[:, None, None] ** 2
+    parent, child = BONES.T
+    bone = points.mm[child] - points.mm[parent]
+    length = np.maximum(np.linalg.norm(bone, axis=1), 1e-6)
+    along = bone / length[:, None] ** 2
+    J = np.zeros((N_BONES, N_JOINTS, 3))
+    J[np.arange(N_BONES), child], J[np.arange(N_BONES), parent] = along, -along
+    covariance = np.einsum("ajx,jxy,bjy->ab", J, own, J, optimize=True)
+    return np.log(length), covariance

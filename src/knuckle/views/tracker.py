@@ -6,60 +6,41 @@ import itertools
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from knuckle.hand import MIDDLE_RAY, N_JOINTS, Joint, Side
+from knuckle.hand import MIDDLE_RAY, N_JOINTS
 from knuckle.pipeline import HandTracker
 from knuckle.pipeline.settings import with_options
 from knuckle.results import Frame, HandPose, TrackedHand
 from knuckle.views.again import Place, as_seen, places, shows
 from knuckle.views.bones import RigBones
-from knuckle.views.fit import fit
 from knuckle.views.frames import picture_size, with_lens
 from knuckle.views.hand import RigHand
 from knuckle.views.looks import Looks
 from knuckle.views.matching import group
+from knuckle.views.meeting import Meeting
 from knuckle.views.rig import Rig
 from knuckle.views.settings import RigSettings
-from knuckle.views.steady import Steady
-from knuckle.views.triangulation import Sight, meet_gated, with_doubt
+from knuckle.views.track import NOMINAL_FPS, RigTrack
 
-#: Bare images have no time; they are taken to be so many per second.
-_NOMINAL_FPS = 30.0
-#: One frame's vote on the side, and all of them, count at most so much (logits).
-_VOTE, _VOTES = 3.0, 20.0
 #: A hand that comes back is the one that went if it is this near, mm, plus this much a second.
 _NEAR_MM, _FAR_MM_S = 80.0, 1000.0
 #: A child's hand and a very large one, over the mean adult's.
 _LEAST_SIZE, _MOST_SIZE = 0.5, 1.45
 #: A camera that looked in vain for a hand which others see looks again after so long, s.
 _VAIN_S = 0.15
-#: Time constant of the reported velocity.
-_VELOCITY_TIME_S = 0.06
 
 
-@dataclass(eq=False)
-class _Track:
-    """One hand from frame to frame."""
+@dataclass(frozen=True, eq=False)
+class _Scene:
+    """What cameras see in an instant: looks, whose track each was, and which are of one hand."""
 
-    number: int
-    began_s: float
-    bones: RigBones
-    steady: Steady = field(default_factory=Steady)
-    #: Camera -> its own id of this hand, when it last saw it.
-    ids: dict[int, int] = field(default_factory=dict)
-    #: Above 0 for a right hand.
-    votes: float = 0.0
-    seen_s: float = 0.0
-    joints_mm: np.ndarray | None = None
-    velocity_mm_s: np.ndarray = field(default_factory=lambda: np.zeros(3))
-
-    @property
-    def side(self) -> Side:
-        return "right" if self.votes >= 0 else "left"
+    looks: Looks
+    owners: dict[int, int]
+    meetings: list[Meeting]
 
 
 class RigTracker:
@@ -96,14 +77,12 @@ class RigTracker:
         self.settings = with_options(settings or RigSettings(), options)
         workers = self.settings.workers or min(len(rig), os.cpu_count() or 1)
         spare = max((os.cpu_count() or 1) // workers, 1)
-        self._trackers = [
-            HandTracker(
-                max_hands=self.settings.max_hands,
-                weights_dir=self.settings.weights_dir,
-                threads=min(spare, 2),
-            )
-            for _ in rig.cameras
-        ]
+        first = HandTracker(
+            max_hands=self.settings.max_hands,
+            weights_dir=self.settings.weights_dir,
+            threads=min(spare, 2),
+        )
+        self._trackers = [first, *(first.beside() for _ in rig.cameras[1:])]
         self._pool = ThreadPoolExecutor(workers) if workers > 1 else None
         self._numbers = itertools.count()
         self._bones = self._new_bones()
@@ -136,7 +115,7 @@ class RigTracker:
 
     def reset(self) -> None:
         """Forget all hands; ids go on counting, and the person's bones stay known."""
-        self._tracks: list[_Track] = []
+        self._tracks: list[RigTrack] = []
         self._time_s: float | None = None
         #: When a camera looked in vain for a hand that another sees.
         self._vain: dict[tuple[int, int, int], float] = {}
@@ -162,7 +141,11 @@ class RigTracker:
                 its camera was calibrated at.
         """
         views, time_s = self.look(frames), self._now(frames)
-        hands = self.put_together(self._look_again(views, frames, time_s), time_s)
+        self._turn_to(time_s)
+        scene = self._scene(views)
+        if self._look_again(scene, views, frames, time_s):
+            scene = self._scene(views)
+        hands = self._hands(scene, time_s)
         self._lead(hands)
         return hands
 
@@ -184,34 +167,47 @@ class RigTracker:
 
     def put_together(self, views: Sequence[Sequence[TrackedHand]], time_s: float) -> list[RigHand]:
         """The hands of the rig from those of its cameras; the last part of a call."""
+        self._turn_to(time_s)
+        return self._hands(self._scene(views), time_s)
+
+    def _turn_to(self, time_s: float) -> None:
+        """Begin an instant: forget whom nobody has seen for long."""
         if self._time_s is not None and time_s <= self._time_s:
             self._tracks = []  # a new recording
         self._time_s = time_s
         self._tracks = [t for t in self._tracks if time_s - t.seen_s <= self.settings.memory_s]
+
+    def _scene(self, views: Sequence[Sequence[TrackedHand]]) -> _Scene:
         looks = Looks.of(views)
         owners = self._owners(looks)
         groups = group(self.rig, looks, owners, self._bones.size)
-        hands = [
-            self._see(track, looks, members, time_s)
-            for track, members in self._seated(groups, looks, owners, time_s)
-        ]
+        return _Scene(looks, owners, [Meeting(self.rig, looks, each) for each in groups])
+
+    def _hands(self, scene: _Scene, time_s: float) -> list[RigHand]:
+        """The hands that are there, in the order of their ids."""
+        seated = self._seated(scene, time_s)
+        hands = [self._see(track, meeting, time_s) for track, meeting in seated]
         return sorted(hands, key=lambda hand: hand.track_id)
 
     def _look_again(
         self,
+        scene: _Scene,
         views: list[list[TrackedHand]],
         frames: Sequence[Frame | np.ndarray | None],
         time_s: float,
-    ) -> list[list[TrackedHand]]:
-        """The same views, after a second look of cameras to whom the others can tell something."""
-        looks = Looks.of(views)
-        groups = group(self.rig, looks, self._owners(looks), self._bones.size)
-        several = [members for members in groups if len(members) > 1]
+    ) -> bool:
+        """A second look of cameras to whom the others can tell something.
+
+        Returns:
+            whether anything new was seen: it is among the ``views`` then.
+        """
+        looks, meetings, news = scene.looks, scene.meetings, False
+        several = [meeting for meeting in meetings if len(meeting) > 1]
         if len(several) >= self.settings.max_hands:
-            groups = several  # what one camera sees alone is nobody
+            meetings = several  # what one camera sees alone is nobody
         sizes = [picture_size(frame) for frame in frames]
         asked: list[list[Place]] = [[] for _ in self.rig.cameras]
-        for place in places(self.rig, looks, groups, self._bones.lengths_mm, sizes):
+        for place in places(meetings, self._bones.lengths_mm, sizes):
             if self._is_worth_a_look(place, looks, time_s):
                 asked[place.camera].append(place)
         run = map if self._pool is None else self._pool.map
@@ -220,9 +216,10 @@ class RigTracker:
             for place, pose in zip(of_camera, seen, strict=True):
                 if shows(self.rig, looks, place, pose):
                     self._take_in(place, pose, looks, views[place.camera])
+                    news = True
                 else:
                     self._vain[_key(place, looks)] = time_s
-        return views
+        return news
 
     def _take_in(self, place: Place, pose: HandPose, looks: Looks, view: list[TrackedHand]) -> None:
         """A second look among those of its camera (``view``), instead of the first one."""
@@ -264,7 +261,7 @@ class RigTracker:
         times = [frame.time_s for frame in frames if isinstance(frame, Frame)]
         if times:
             return times[0]
-        return 0.0 if self._time_s is None else self._time_s + 1 / _NOMINAL_FPS
+        return 0.0 if self._time_s is None else self._time_s + 1 / NOMINAL_FPS
 
     def _owners(self, looks: Looks) -> dict[int, int]:
         """Look -> number of the track that the camera's own id belonged to."""
@@ -272,50 +269,40 @@ class RigTracker:
         pairs = ((i, (int(looks.camera[i]), hand.track_id)) for i, hand in enumerate(looks.hands))
         return {i: known[key] for i, key in pairs if key in known}
 
-    def _seated(
-        self,
-        groups: list[list[int]],
-        looks: Looks,
-        owners: dict[int, int],
-        time_s: float,
-    ) -> list[tuple[_Track, list[int]]]:
-        """The tracks of the groups that are hands, the best seen first.
+    def _seated(self, scene: _Scene, time_s: float) -> list[tuple[RigTrack, Meeting]]:
+        """The tracks of the meetings that are hands, the best seen first.
 
-        A group goes to the track that most of its looks belonged to; one that nobody knows to the
+        A meeting goes to the track that most of its looks belonged to; one that nobody knows to the
         hand that was lost nearby; else it is new, if enough cameras see it.
         """
         free = {track.number: track for track in self._tracks}
-        seated: list[tuple[_Track, list[int]]] = []
+        seated: list[tuple[RigTrack, Meeting]] = []
         newcomers = []
-        for members in sorted(groups, key=len, reverse=True):
-            wanted = [owners[i] for i in members if i in owners]
+        for meeting in sorted(scene.meetings, key=len, reverse=True):
+            wanted = [scene.owners[i] for i in meeting.members if i in scene.owners]
             known = [number for number in dict.fromkeys(wanted) if number in free]
             if known:
                 best = max(known, key=wanted.count)
-                seated.append((free.pop(best), members))
+                seated.append((free.pop(best), meeting))
             else:
-                newcomers.append(members)
-        for members in newcomers:
-            if len(members) < 2 and len(members) < self.settings.least_views:
+                newcomers.append(meeting)
+        least, most = self.settings.least_views, self.settings.max_hands
+        for meeting in newcomers:
+            if len(meeting) < 2 and len(meeting) < least:
                 continue
-            back = self._returned(members, looks, list(free.values()), time_s)
+            back = self._returned(meeting, list(free.values()), time_s)
             if back is not None:
-                seated.append((free.pop(back.number), members))
-            elif (
-                len(members) >= self.settings.least_views and len(seated) < self.settings.max_hands
-            ):
-                seated.append((self._begin(time_s), members))
+                seated.append((free.pop(back.number), meeting))
+            elif len(meeting) >= least and len(seated) < most:
+                seated.append((self._begin(time_s), meeting))
         return seated[: self.settings.max_hands]
 
-    def _returned(
-        self, members: list[int], looks: Looks, lost: list[_Track], time_s: float
-    ) -> _Track | None:
-        """The hand that was lost near to where a group of looks meets."""
-        sight = self._sight(looks, members)
-        where = meet_gated(sight).mm if len(members) > 1 else None
-        if where is None or not lost:
+    @staticmethod
+    def _returned(meeting: Meeting, lost: list[RigTrack], time_s: float) -> RigTrack | None:
+        """The hand that was lost near to where looks meet."""
+        if len(meeting) < 2 or not lost:
             return None
-        middle = np.nanmedian(where, axis=0)
+        middle = np.nanmedian(meeting.points.mm, axis=0)
         for track in lost:
             if track.joints_mm is None:
                 continue
@@ -324,45 +311,29 @@ class RigTracker:
                 return track
         return None
 
-    def _begin(self, time_s: float) -> _Track:
+    def _begin(self, time_s: float) -> RigTrack:
         bones = self._bones if self.settings.one_person else self._new_bones()
-        track = _Track(next(self._numbers), time_s, bones)
+        track = RigTrack(next(self._numbers), time_s, bones)
         self._tracks.append(track)
         return track
 
-    def _sight(self, looks: Looks, members: list[int]) -> Sight:
-        transforms = [self.rig.cameras[c].T_camera_from_world for c in looks.camera[members]]
-        return Sight.of(transforms, looks.rays[members], looks.sigma[members])
-
-    def _see(self, track: _Track, looks: Looks, members: list[int], time_s: float) -> RigHand:
+    def _see(self, track: RigTrack, meeting: Meeting, time_s: float) -> RigHand:
         """The next look at a hand, by all cameras that see it."""
-        sight = with_doubt(self._sight(looks, members))
-        points = meet_gated(sight)
-        if len(members) > 1:
-            track.bones.see(points.mm, points.information, points.strain)
-        several = points.used.sum(axis=0) > 1
-        found = fit(
-            self.rig,
-            looks,
-            members,
-            sight,
-            points.used,
-            np.where(several, points.strain, 1.0),
-            track.bones.lengths_mm,
-            new=track.bones.new,
-        )
+        looks, members, points = meeting.looks, meeting.members, meeting.points
+        if len(meeting) > 1:
+            track.bones.see(points, time_s)
+        found = meeting.fit(track.bones.lengths_mm, new=track.bones.new)
         views: list[TrackedHand | None] = [None] * len(self.rig)
         used = np.zeros((len(self.rig), N_JOINTS), bool)
         for row, i in enumerate(members):
             views[looks.camera[i]] = looks.hands[i]
             used[looks.camera[i]] = points.used[row]
             track.ids[int(looks.camera[i])] = looks.hands[i].track_id
-            track.votes += _vote(looks.hands[i].raw)
-        track.votes = float(np.clip(track.votes, -_VOTES, _VOTES))
-        joints_mm = self._steadied(track, found.joints_mm, found.sigma_mm, time_s)
+        track.hear([looks.hands[i].raw for i in members])
+        joints_mm = track.see(found, time_s, smooth=self.settings.smooth)
         return RigHand(
             side=track.side,
-            side_score=float(1 / (1 + np.exp(-abs(track.votes)))),
+            side_score=track.side_score,
             score=max(looks.hands[i].score for i in members),
             joints_mm=joints_mm,
             sigma_mm=found.sigma_mm,
@@ -373,22 +344,6 @@ class RigTracker:
             age_s=time_s - track.began_s,
             velocity_mm_s=track.velocity_mm_s,
         )
-
-    def _steadied(
-        self, track: _Track, joints_mm: np.ndarray, sigma_mm: np.ndarray, time_s: float
-    ) -> np.ndarray:
-        """The joints over time; takes note of where the hand is and how it moves."""
-        dt_s = time_s - track.seen_s
-        if track.joints_mm is None or dt_s <= 0:
-            dt_s = 1 / _NOMINAL_FPS
-        if self.settings.smooth:
-            joints_mm = track.steady(joints_mm, sigma_mm, track.bones.lengths_mm, dt_s)
-        if track.joints_mm is not None:
-            moved = (joints_mm[Joint.WRIST] - track.joints_mm[Joint.WRIST]) / dt_s
-            share = dt_s / (dt_s + _VELOCITY_TIME_S)
-            track.velocity_mm_s = track.velocity_mm_s + share * (moved - track.velocity_mm_s)
-        track.joints_mm, track.seen_s = joints_mm, time_s
-        return joints_mm
 
 
 def _see(job: tuple[HandTracker, Any]) -> list[TrackedHand]:
@@ -402,6 +357,8 @@ def _see(job: tuple[HandTracker, Any]) -> list[TrackedHand]:
 def _look_at(job: tuple[HandTracker, list[Place]]) -> list[HandPose]:
     """One camera's second looks."""
     tracker, asked = job
+    if not asked:
+        return []  # it may have had no frame yet
     return tracker.look_at([(place.side, place.guesses_px) for place in asked])
 
 
@@ -409,10 +366,3 @@ def _key(place: Place, looks: Looks) -> tuple[int, int, int]:
     """Which camera looks for whom: a hand that some camera follows."""
     first = place.members[0]
     return place.camera, int(looks.camera[first]), looks.hands[first].track_id
-
-
-def _vote(raw: HandPose) -> float:
-    """What a look says of the side: above 0 for a right hand."""
-    right = raw.side_score if raw.side == "right" else 1 - raw.side_score
-    right = float(np.clip(right, 1e-3, 1 - 1e-3))
-    return float(np.clip(np.log(right / (1 - right)), -_VOTE, _VOTE))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from knuckle.camera import RigidTransform
+from knuckle.median import median
 
 #: Rounds of weighting by depth; Hartley and Sturm see convergence in fewer.
 _ROUNDS = 3
@@ -145,11 +146,12 @@ def with_doubt(sight: Sight) -> Sight:
     for _ in range(len(sight.sigma) - 2):
         used = np.isfinite(sight.sigma)
         points, _, parts = _solved(sight, used)
-        missed = np.nanmedian(np.where(used, sight.misses(points) / sight.sigma, np.nan), axis=-1)
-        if not missed.max() > _MOST_DOUBTLESS:
+        missed = sight.misses(points) / sight.sigma
+        halves = [float(median(m[u])) for m, u in zip(missed, used, strict=True) if u.any()]
+        if not max(halves, default=0.0) > _MOST_DOUBTLESS:
             break
         rest, own = _without_each(sight, used, parts)
-        rest, own = np.median(rest, axis=-1), np.median(own, axis=-1)
+        rest, own = median(rest, axis=-1), median(own, axis=-1)
         worst = int(np.argmin(rest))
         if not own[worst] > _MOST_DOUBTLESS:
             break

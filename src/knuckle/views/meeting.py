@@ -1,0 +1,62 @@
+"""What the cameras that see one hand say together of where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+
+from knuckle.views.fit import Fit, fit
+from knuckle.views.looks import Looks
+from knuckle.views.rig import Rig
+from knuckle.views.triangulation import Points, Sight, meet_gated, with_doubt
+
+
+class Meeting:
+    """Looks at one hand, and where their rays meet; what was found out once is kept.
+
+    Attributes:
+        rig: the cameras.
+        looks: what they see.
+        members: those of the looks that are of this hand, one a camera.
+    """
+
+    def __init__(self, rig: Rig, looks: Looks, members: Sequence[int]) -> None:
+        self.rig, self.looks, self.members = rig, looks, list(members)
+        self._last_mm: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    @cached_property
+    def sight(self) -> Sight:
+        """The rays; those of a camera that is off as a whole are unsure."""
+        looks, members = self.looks, self.members
+        transforms = [self.rig.cameras[c].T_camera_from_world for c in looks.camera[members]]
+        return with_doubt(Sight.of(transforms, looks.rays[members], looks.sigma[members]))
+
+    @cached_property
+    def points(self) -> Points:
+        """Where they meet, joint by joint."""
+        return meet_gated(self.sight)
+
+    def fit(self, lengths_mm: np.ndarray, *, new: bool = False) -> Fit:
+        """The hand with bones of these lengths (20,); ``new`` if they are not known well yet.
+
+        Begins where the last fit ended.
+        """
+        used = self.points.used
+        found = fit(
+            self.rig,
+            self.looks,
+            self.members,
+            self.sight,
+            used,
+            np.where(used.sum(axis=0) > 1, self.points.strain, 1.0),
+            lengths_mm,
+            start_mm=self._last_mm,
+            new=new,
+        )
+        self._last_mm = found.joints_mm
+        return found
