@@ -434,12 +434,13 @@ class HandTracker:
 
     def _new_track(self, pose: HandPose, time_s: float, **demands: float) -> Track:
         """One more track; ``demands`` are ``caution`` and ``least_votes`` of ``Track``."""
-        smooth, length_mm = self.settings.smooth, self.settings.hand_length_mm
+        smooth = self.settings.smooth
         track = Track(
             pose,
             time_s,
             numbers=self._numbers,
-            smoother=SMOOTHERS[smooth](length_mm) if smooth else None,
+            smoother=SMOOTHERS[smooth]() if smooth else None,
+            hand_length_mm=self.settings.hand_length_mm,
             least_score=self.settings.score_threshold,
             **demands,
         )

@@ -8,11 +8,12 @@ from dataclasses import fields
 
 import numpy as np
 
-from knuckle.hand import Joint, Side, extent_px, middle_px
+from knuckle.hand import N_JOINTS, Joint, Side, box_px
 from knuckle.results import HandPose, TrackedHand
 from knuckle.track.association import Whereabouts
 from knuckle.track.reach import Reach
-from knuckle.track.uncertainty import BAD_SCORE, GOOD_SCORE
+from knuckle.track.skeleton import BoneLengths
+from knuckle.track.uncertainty import sureness_of
 
 #: Share of the new measurement in the velocity in the picture.
 _VELOCITY_SHARE = 0.7
@@ -30,7 +31,9 @@ _VOTE, _VOTES = 3.0, 20.0
 #: more against it than for it.
 _OTHER_SIDE = -3 * _VOTE
 
-Smoother = Callable[[HandPose, float], tuple[np.ndarray, np.ndarray]]
+#: Takes an estimate, the lengths of the hand's bones and the time since the last one; gives
+#: steady keypoints (21, 2) px and joints (21, 3) mm.
+Smoother = Callable[[HandPose, np.ndarray, float], tuple[np.ndarray, np.ndarray]]
 
 
 class Numbers:
@@ -65,6 +68,7 @@ class Track:
         *,
         numbers: Iterator[int],
         smoother: Smoother | None,
+        hand_length_mm: float | None = None,
         least_score: float = 0.5,
         caution: float = 0.0,
         least_votes: float = 0.0,
@@ -76,6 +80,7 @@ class Track:
             time_s: of its frame.
             numbers: the next one becomes ``track_id``.
             smoother: steadies the estimates; None leaves them raw.
+            hand_length_mm: wrist to tip of the middle finger along the bones, if it is known.
             least_score: score of what is as likely a hand as not.
             caution: so much more must each look score until the hand is believed.
             least_votes: so much more must its looks say for its side than against it (the sum of
@@ -88,16 +93,16 @@ class Track:
         self._least_score, self._caution, self._least_votes = least_score, caution, least_votes
         self._evidence = 0.0
         self._smoother = smoother
-        self._reach = Reach()
+        self._reach = Reach(BoneLengths(hand_length_mm=hand_length_mm))
         self._born_s = time_s
         self._seen_s = time_s
         self._lost = False
         self._hidden_by: Track | None = None
         self._votes = 0.0
-        self._joints_px = pose.joints_px
         self._told_px: np.ndarray | None = None
         self._keep_shape(pose.joints_px, least_px=0.0)
         self._velocity_px_s = np.zeros(2)
+        self._centre_px = np.zeros(2)
         self._root_mm = np.zeros(3)
         self._velocity_mm_s = np.zeros(3)
         self._looks = 0
@@ -149,11 +154,10 @@ class Track:
         Keypoints that fall together in a bad look would make the next crop smaller, and its look
         worse: a hand would be lost in a spiral.
         """
-        shift = self._velocity_px_s * (time_s - self._seen_s if moving else 0.0)
-        shift *= min(1.0, self._extent_px / max(math.hypot(*shift), 1e-9))
-        if self._told_px is not None:
-            return self._told_px + shift
-        return self._shape_px + (self._middle_px + shift)
+        speed_px_s = math.hypot(*self._velocity_px_s.tolist())
+        ahead_s = min(time_s - self._seen_s, self._extent_px / max(speed_px_s, 1e-9))
+        seen_px = self._seen_px if self._told_px is None else self._told_px
+        return seen_px + ahead_s * self._velocity_px_s if moving else seen_px
 
     def whereabouts(self, time_s: float) -> Whereabouts:
         """Where it may be: where it goes, and, if a hand hides it, where it went or that hand is.
@@ -180,7 +184,7 @@ class Track:
         shown = pose if self._smoother is None else within
         joints_px, joints_mm = shown.joints_px, shown.joints_mm
         if self._smoother is not None:
-            joints_px, joints_mm = self._smoother(within, dt_s)
+            joints_px, joints_mm = self._smoother(within, self._reach.bones.mm, dt_s)
         self._move(within.joints_px, joints_mm[Joint.WRIST], dt_s)
         self._resize(within, dt_s)
         self._weigh(pose)
@@ -197,34 +201,37 @@ class Track:
             track_id=self._track_id,
             age_s=time_s - self._born_s,
             raw=pose,
-            velocity_mm_s=self._velocity_mm_s.copy(),
+            velocity_mm_s=self._velocity_mm_s,
         )
 
     def _move(self, raw_joints_px: np.ndarray, root_mm: np.ndarray, dt_s: float) -> None:
         """Velocities: in the picture, to predict from; in space, to report."""
-        shift_px = (raw_joints_px - self._joints_px).mean(axis=0)
+        centre_px = raw_joints_px.sum(axis=0) / N_JOINTS
+        velocity_px_s = (centre_px - self._centre_px) / dt_s
         velocity_mm_s = (root_mm - self._root_mm) / dt_s
-        if self._looks == 1:  # two looks make the first velocity
-            self._velocity_px_s = shift_px / dt_s
-            self._velocity_mm_s = velocity_mm_s
-        elif self._looks > 1:
-            self._velocity_px_s += _VELOCITY_SHARE * (shift_px / dt_s - self._velocity_px_s)
+        if self._looks > 1:
+            before_px_s, before_mm_s = self._velocity_px_s, self._velocity_mm_s
+            velocity_px_s = before_px_s + _VELOCITY_SHARE * (velocity_px_s - before_px_s)
             share = 1 - math.exp(-dt_s / _VELOCITY_TIME_S)
-            self._velocity_mm_s += share * (velocity_mm_s - self._velocity_mm_s)
+            velocity_mm_s = before_mm_s + share * (velocity_mm_s - before_mm_s)
+        if self._looks > 0:  # two looks make the first velocity
+            self._velocity_px_s, self._velocity_mm_s = velocity_px_s, velocity_mm_s
         self._looks += 1
-        self._joints_px, self._root_mm = raw_joints_px, root_mm
+        self._centre_px, self._root_mm = centre_px, root_mm
 
     def _resize(self, pose: HandPose, dt_s: float) -> None:
-        sureness = min(max((pose.score - BAD_SCORE) / (GOOD_SCORE - BAD_SCORE), 0.0), 1.0)
-        least_px = self._extent_px * math.exp(-_SHRINKING_PER_S * sureness * dt_s)
+        shrinking = _SHRINKING_PER_S * sureness_of(pose.score)
+        least_px = self._extent_px * math.exp(-shrinking * dt_s)
         self._keep_shape(pose.joints_px, least_px)
 
     def _keep_shape(self, joints_px: np.ndarray, least_px: float) -> None:
-        """Note where the hand's middle is, and its joints around that, no smaller than this."""
-        extent = float(extent_px(joints_px))
+        """Note where the joints are, but around their middle no nearer together than this."""
+        x0, y0, x1, y1 = box_px(joints_px)
+        extent = max(x1 - x0, y1 - y0)
         self._extent_px = max(extent, least_px)
-        self._middle_px = middle_px(joints_px)
-        self._shape_px = (joints_px - self._middle_px) * (self._extent_px / max(extent, 1.0))
+        middle_px = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
+        larger = self._extent_px / max(extent, 1.0)
+        self._seen_px = middle_px + larger * (joints_px - middle_px)
 
     def _weigh(self, pose: HandPose) -> None:
         """Let the look speak for or against a hand, and for or against its side."""
