@@ -13,18 +13,11 @@ import numpy as np
 from knuckle.hand import MIDDLE_RAY, N_BONES, N_JOINTS, bone_lengths
 from knuckle.median import median
 from knuckle.results import HandPose
+from knuckle.track.decisions import DECISIONS
 from knuckle.track.skeleton import BoneLengths
 
-#: A bone may look so many times as long as it is, and so much longer than that (share of the hand's
-#: length): depth, proportions and keypoints are inexact, and short bones suffer most.
-_STRETCH, _INEXACT = 1.5, 0.12
-#: Bones are known after so many looks. What stays out of reach for more than so many looks in a row
-#: is believed from then on, and teaches the bones: they were wrong.
-_KNOWN_LOOKS, _MOST_HELD = 5, 10
 #: Of a joint that is held: the share that is left of its score, and its expected error.
 _UNSEEN_SCORE, _UNSEEN_MM = 0.05, 30.0
-#: Where more fingers than this are out of reach, nothing is left that says where the hand is.
-_MOST_FINGERS = 3
 
 
 def out_of_reach(rays: np.ndarray, lengths_mm: np.ndarray, depth_mm: float) -> np.ndarray:
@@ -44,12 +37,14 @@ def out_of_reach(rays: np.ndarray, lengths_mm: np.ndarray, depth_mm: float) -> n
     away = np.zeros(N_JOINTS, bool)
     seen_mm = bone_lengths(rays) * depth_mm
     larger = max(float(median(seen_mm / lengths_mm)), 1.0)
-    most_mm = larger * (_STRETCH * lengths_mm + _INEXACT * lengths_mm[MIDDLE_RAY].sum())
+    most_mm = larger * (
+        DECISIONS.stretch * lengths_mm + DECISIONS.inexact * lengths_mm[MIDDLE_RAY].sum()
+    )
     too_long = (seen_mm > most_mm).tolist()
     if True not in too_long:  # as in most frames
         return away
     first = {bone // 4: bone for bone in reversed(range(N_BONES)) if too_long[bone]}
-    if len(first) <= _MOST_FINGERS:
+    if len(first) <= DECISIONS.most_fingers:
         for finger, bone in first.items():
             away[1 + bone : 5 + 4 * finger] = True
     return away
@@ -75,7 +70,7 @@ class Reach:
         last, self._last = self._last, pose
         away = self._out_of_reach(pose, last)
         if last is not None and away.any():
-            if self._held < _MOST_HELD:
+            if self._held < DECISIONS.most_held:
                 self._held += 1
                 self._last = _without(pose, away, last)
                 return self._last
@@ -86,7 +81,7 @@ class Reach:
 
     def _out_of_reach(self, pose: HandPose, last: HandPose | None) -> np.ndarray:
         """(21,) bool; none before the bones are known."""
-        if last is None or self.bones.learnt < _KNOWN_LOOKS:
+        if last is None or self.bones.learnt < DECISIONS.known_looks:
             return np.zeros(N_JOINTS, bool)
         return out_of_reach(pose.rays, self.bones.mm, float(last.root_mm[2]))
 

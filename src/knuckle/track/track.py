@@ -11,6 +11,7 @@ import numpy as np
 from knuckle.hand import N_JOINTS, Joint, Side, box_px
 from knuckle.results import HandPose, TrackedHand
 from knuckle.track.association import Whereabouts
+from knuckle.track.decisions import DECISIONS
 from knuckle.track.reach import Reach
 from knuckle.track.skeleton import BoneLengths
 from knuckle.track.uncertainty import sureness_of
@@ -20,16 +21,8 @@ _VELOCITY_SHARE = 0.7
 #: A hand that closes or turns away looks smaller by at most this (share of the logarithm) a second,
 #: as far as the look at it counts.
 _SHRINKING_PER_S = 4.0
-#: Evidence that there is a hand at all is the sum of its scores over the least one. A hand is
-#: believed from the first value on, dismissed below the second; it can save up to the third.
-_BELIEVED, _DISMISSED, _MOST_EVIDENCE = 0.2, -0.1, 3.0
 #: Time constant of the reported velocity in space.
 _VELOCITY_TIME_S = 0.06
-#: One frame's vote on the side counts at most so much (a logit), all frames together so much.
-_VOTE, _VOTES = 3.0, 20.0
-#: Votes that say for good that a hand is not of the side that it was taken for: three sure looks
-#: more against it than for it.
-_OTHER_SIDE = -3 * _VOTE
 
 #: Takes an estimate, the lengths of the hand's bones and the time since the last one; gives
 #: steady keypoints (21, 2) px and joints (21, 3) mm.
@@ -125,7 +118,7 @@ class Track:
     @property
     def dismissed(self) -> bool:
         """Whether its looks say that it is no hand, or have long said that of its side."""
-        return self._evidence < _DISMISSED or self._votes < _OTHER_SIDE
+        return self._evidence < DECISIONS.dismissed or self._votes < -3 * DECISIONS.vote
 
     @property
     def hidden(self) -> bool:
@@ -135,7 +128,7 @@ class Track:
     def believe(self) -> None:
         """Others are sure that it is a hand, and of this side."""
         if self._track_id is None:
-            self._evidence, self._votes = _MOST_EVIDENCE, _VOTE
+            self._evidence, self._votes = DECISIONS.most_evidence, DECISIONS.vote
             self._track_id = next(self._numbers)
 
     def tell(self, joints_px: np.ndarray) -> None:
@@ -236,13 +229,13 @@ class Track:
     def _weigh(self, pose: HandPose) -> None:
         """Let the look speak for or against a hand, and for or against its side."""
         least = self._least_score + (0.0 if self.believed else self._caution)
-        self._evidence = min(self._evidence + pose.score - least, _MOST_EVIDENCE)
+        self._evidence = min(self._evidence + pose.score - least, DECISIONS.most_evidence)
         share = min(max(pose.side_score, 1e-3), 1 - 1e-3)
-        vote = _within(math.log(share / (1 - share)), _VOTE)
-        self._votes = _within(self._votes + vote, _VOTES)
+        vote = _within(math.log(share / (1 - share)), DECISIONS.vote)
+        self._votes = _within(self._votes + vote, DECISIONS.votes)
         # A side is for good: nobody is told of a hand before its looks are for the side it has.
         is_of_side = self._votes > 0 and self._votes >= self._least_votes
-        if self._track_id is None and self._evidence >= _BELIEVED and is_of_side:
+        if self._track_id is None and self._evidence >= DECISIONS.believed and is_of_side:
             self._track_id = next(self._numbers)
 
 
