@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.detect import Detections
-from knuckle.hand import Side, extent_px, other_side
+from knuckle.hand import N_JOINTS, Side, extent_px, other_side
 from knuckle.image import to_rgb
 from knuckle.pipeline import judge, propose
 from knuckle.pipeline.frame import hands_of, look_more, one_each
@@ -245,9 +246,9 @@ class HandTracker:
         tracks = [each.track for each in looks.proposals if each.track is not None]
         expected = np.array([track.predict(time_s) for track in tracks]).reshape(-1, 21, 2)
         # Of two tracks on one hand, the one whose side it is, and that came less far, stays.
-        came = np.linalg.norm((seen.points_px - expected).mean(axis=1), axis=1)
-        jump = came / np.maximum(extent_px(expected), 1.0)
-        best_first = np.argsort(-seen.trust * np.exp(-jump), kind="stable")
+        came = ((seen.points_px - expected).sum(axis=1) / N_JOINTS).tolist()
+        jumps = [math.hypot(*way) for way in came] / np.maximum(extent_px(expected), 1.0)
+        best_first = np.argsort(-seen.trust * np.exp(-jumps), kind="stable")
         inside = share_inside(seen.points_px, frame_shape) >= judge.LEAST_INSIDE
         seats: Seats = {}
         for i in best_first.tolist():

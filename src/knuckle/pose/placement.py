@@ -255,8 +255,13 @@ def _in_front(root: np.ndarray, evidence: Evidence) -> np.ndarray:
 
 def weak_perspective_depth(joints: np.ndarray, rays: np.ndarray) -> np.ndarray:
     """The depth (N,) at which joints (N, 21, 3) would spread as far as rays (N, 21, 2) do."""
-    spread_mm, spread = joints[..., :2].std(axis=1).sum(axis=-1), rays.std(axis=1).sum(axis=-1)
-    return spread_mm / np.maximum(spread, 1e-9)
+    return _spread(joints[..., :2]) / np.maximum(_spread(rays), 1e-9)
+
+
+def _spread(points: np.ndarray) -> np.ndarray:
+    """(N,) standard deviations along both axes of points (N, 21, 2), together."""
+    off = points - points.sum(axis=1, keepdims=True) / N_JOINTS
+    return np.sqrt((off * off).sum(axis=1) / N_JOINTS).sum(axis=1)
 
 
 def _weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:

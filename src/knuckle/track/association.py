@@ -21,9 +21,9 @@ def reach(unseen_s: float) -> float:
 
 def share_inside(joints_px: np.ndarray, frame_shape: tuple[int, int]) -> np.ndarray:
     """Share of the joints that lie inside a frame of (H, W): (..., 21, 2) -> (...)."""
-    limit = np.array([frame_shape[1], frame_shape[0]]) - 0.5
-    inside = ((joints_px > -0.5) & (joints_px < limit)).all(axis=-1)
-    return inside.sum(axis=-1) / N_JOINTS
+    middle = np.array([frame_shape[1] - 1, frame_shape[0] - 1]) / 2
+    off = np.abs(joints_px - middle) / (middle + 0.5)  # 1 at the border
+    return (off.max(axis=-1) < 1).sum(axis=-1) / N_JOINTS
 
 
 @dataclass(frozen=True, eq=False)
