@@ -23,6 +23,7 @@ from board import Table
 from knuckle import Camera, HandPose, HandTracker, open_source
 from knuckle.hand import bone_lengths
 from knuckle.track.offline import OfflineTrack
+from knuckle.track.skeleton import BoneLengths
 from knuckle.track.smoothing import OneEuroSmoother
 from noisy_motion import Clip, Noise, moving, stepping
 from noisy_motion import still as still_hand
@@ -43,11 +44,15 @@ def raw(clip: Clip) -> Track:
 
 def causal(clip: Clip) -> Track:
     """What ``knuckle track`` writes."""
-    smoother, before_s = OneEuroSmoother(), -1 / 30
+    smoother, bones, before_s = OneEuroSmoother(), BoneLengths(), -1 / 30
     out: list[Track | None] = []
     for time_s, pose in zip(clip.time_s, clip.poses, strict=True):
-        out.append(None if pose is None else smoother(pose, float(time_s - before_s)))
-        before_s = before_s if pose is None else time_s
+        if pose is None:
+            out.append(None)
+            continue
+        bones.learn(pose.bone_lengths_mm)
+        out.append(smoother(pose, bones.mm, float(time_s - before_s)))
+        before_s = time_s
     return _gathered(clip, out)
 
 

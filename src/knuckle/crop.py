@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.hand import KNUCKLES, Joint, Side
+from knuckle.hand import KNUCKLES, Joint, Side, box_px
 
 #: Side of the crop over the side of the tightest upright square around the 21 joints. Fingertips
 #: and skin lie outside the joints, and the crop of the next frame must survive motion.
@@ -63,8 +63,10 @@ class Crop:
             out_size: side of the crop in crop pixels.
             margin: see ``MARGIN``.
         """
-        x, y = joints_px[KNUCKLES].mean(axis=0) - joints_px[Joint.WRIST]
-        angle = math.atan2(x, -y)
+        points = joints_px.tolist()
+        (x0, y0), knuckles = points[Joint.WRIST], [points[k] for k in _KNUCKLES]
+        x, y = (sum(values) / len(knuckles) for values in zip(*knuckles, strict=True))
+        angle = math.atan2(x - x0, y0 - y)
         return cls.around(joints_px, side, angle, out_size=out_size, margin=margin)
 
     @classmethod
@@ -78,30 +80,39 @@ class Crop:
         margin: float = MARGIN,
     ) -> Crop:
         """The tightest square with the given up direction around points, times ``margin``."""
-        turn = _rotation(angle)  # frame from crop
-        turned = points_px @ turn
-        low, high = turned.min(axis=0), turned.max(axis=0)
-        x, y = turn @ ((low + high) / 2)
-        size = max(float((high - low).max()), 1.0) * margin
-        return cls((float(x), float(y)), size, angle, side == "left", out_size)
+        sin, cos = math.sin(angle), math.cos(angle)
+        x0, y0, x1, y1 = box_px(points_px @ np.array([[cos, -sin], [sin, cos]]))
+        x, y = (x0 + x1) / 2, (y0 + y1) / 2
+        size = max(x1 - x0, y1 - y0, 1.0) * margin
+        middle = cos * x - sin * y, sin * x + cos * y
+        return cls(middle, size, angle, side == "left", out_size)
 
     @cached_property
     def frame_from_crop(self) -> np.ndarray:
         """(3, 3) affine map of homogeneous pixels."""
-        scale = self.size_px / self.out_size
-        linear = _rotation(self.angle) * scale
-        if self.mirror:
-            linear = linear * (-1.0, 1.0)
-        middle = np.full(2, (self.out_size - 1) / 2)
-        affine = np.eye(3)
-        affine[:2, :2] = linear
-        affine[:2, 2] = self.centre_px - linear @ middle
-        return affine
+        (a, b), (c, d) = self._linear
+        middle, (x, y) = (self.out_size - 1) / 2, self.centre_px
+        return np.array(
+            [[a, b, x - (a + b) * middle], [c, d, y - (c + d) * middle], [0.0, 0.0, 1.0]]
+        )
 
     @cached_property
     def crop_from_frame(self) -> np.ndarray:
         """(3, 3) affine map of homogeneous pixels, the inverse of ``frame_from_crop``."""
-        return np.linalg.inv(self.frame_from_crop)
+        # Turned and mirrored, a matrix is undone by its transpose.
+        scale2 = (self.size_px / self.out_size) ** 2
+        (a, c), (b, d) = ((u / scale2, v / scale2) for u, v in self._linear)
+        middle, (x, y) = (self.out_size - 1) / 2, self.centre_px
+        return np.array(
+            [[a, b, middle - a * x - b * y], [c, d, middle - c * x - d * y], [0.0, 0.0, 1.0]]
+        )
+
+    @property
+    def _linear(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Rows of the (2, 2) map from steps in the crop to steps in the frame."""
+        scale = self.size_px / self.out_size
+        sin, cos = scale * math.sin(self.angle), scale * math.cos(self.angle)
+        return ((-cos, -sin), (-sin, cos)) if self.mirror else ((cos, -sin), (sin, cos))
 
     def to_frame(self, points: np.ndarray) -> np.ndarray:
         """Crop pixels to frame pixels, (..., 2) -> (..., 2)."""
@@ -297,20 +308,22 @@ class CropView:
         Lens distortion is taken as constant over the crop: the map is exact in its middle.
         """
         middle = (crop.out_size - 1) / 2
-        probes = crop.to_frame(middle + _PROBES)
-        rays = np.ones((3, 3))
-        rays[:, :2] = camera.rays(probes)
-        forward, right, down = rays[0], rays[1] - rays[0], rays[2] - rays[0]
-        distance2 = float(forward @ forward)
-        z = forward / math.sqrt(distance2)
-        y = down - (down @ z) * z
-        y /= math.sqrt(y @ y)
-        x = _cross(y, z) * (-1.0 if crop.mirror else 1.0)
+        probes = camera.rays(crop.to_frame(middle + _PROBES))
+        (fx, fy), *beside = probes.tolist()  # forward is (fx, fy, 1), and its steps have no depth
+        (rx, ry), (dx, dy) = ((x - fx, y - fy) for x, y in beside)  # right, and down
+        distance2 = fx * fx + fy * fy + 1
+        distance = math.sqrt(distance2)
+        z = fx / distance, fy / distance, 1 / distance
+        along = dx * z[0] + dy * z[1]
+        y = _unit(dx - along * z[0], dy - along * z[1], -along * z[2])
+        x = _cross(z, y) if crop.mirror else _cross(y, z)
         camera_from_view = np.array([x, y, z]).T
-        rays_from_crop = np.array([right, down, forward - middle * (right + down)]).T
+        rays_from_crop = np.array(
+            [[rx, dx, fx - middle * (rx + dx)], [ry, dy, fy - middle * (ry + dy)], [0.0, 0.0, 1.0]]
+        )
         # The area that one crop pixel covers at distance 1 in front of the turned camera.
-        area = abs(float(_cross(right, down) @ forward)) / distance2**1.5
-        return cls(camera_from_view.T @ rays_from_crop, camera_from_view, area**0.5)
+        area = abs(rx * dy - ry * dx) / (distance2 * distance)
+        return cls(camera_from_view.T @ rays_from_crop, camera_from_view, math.sqrt(area))
 
     @property
     def camera_from_crop(self) -> np.ndarray:
@@ -331,21 +344,24 @@ class CropView:
         return points @ self.camera_from_view
 
 
-def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Cross product of two (3,) vectors, ten times as fast as NumPy's."""
-    (ax, ay, az), (bx, by, bz) = a.tolist(), b.tolist()
-    return np.array([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
+#: Three coordinates: too few for NumPy, which takes ten times as long as Python with them.
+_Vector = tuple[float, float, float]
+
+
+def _cross(a: _Vector, b: _Vector) -> _Vector:
+    (ax, ay, az), (bx, by, bz) = a, b
+    return ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+
+
+def _unit(x: float, y: float, z: float) -> _Vector:
+    length = math.sqrt(x * x + y * y + z * z)
+    return x / length, y / length, z / length
 
 
 #: (2, 4) corners of a square, and (3, 2) a place and those beside and below it.
 _CORNERS = np.array([[0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 1.0, 1.0]])
 _PROBES = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-
-
-def _rotation(angle: float) -> np.ndarray:
-    """(2, 2) frame-from-crop turn: the crop's up is ``angle`` clockwise from the frame's up."""
-    sin, cos = math.sin(angle), math.cos(angle)
-    return np.array([[cos, -sin], [sin, cos]])
+_KNUCKLES: list[int] = KNUCKLES.tolist()
 
 
 def _halved(image: np.ndarray, crop: Crop) -> tuple[np.ndarray, np.ndarray]:

@@ -96,14 +96,26 @@ def order_from_names(names: Sequence[str]) -> np.ndarray:
     return np.array([lower.index(name) for name in JOINT_NAMES])
 
 
+def bone_vectors(joints: np.ndarray) -> np.ndarray:
+    """Each bone as a vector, from its parent to its child: (..., 21, D) -> (..., 20, D)."""
+    return joints[..., 1:, :] - joints[..., PARENTS[1:], :]
+
+
 def bone_lengths(joints: np.ndarray) -> np.ndarray:
     """Length of each bone, in the unit of ``joints``: (..., 21, D) -> (..., 20)."""
-    return np.linalg.norm(joints[..., BONES[:, 1], :] - joints[..., BONES[:, 0], :], axis=-1)
+    vectors = bone_vectors(joints)
+    return np.sqrt((vectors * vectors).sum(axis=-1))
 
 
 def extent_px(joints_px: np.ndarray) -> np.ndarray:
     """Longer side of the box around the joints in a picture: (..., 21, 2) -> (...)."""
     return (joints_px.max(axis=-2) - joints_px.min(axis=-2)).max(axis=-1)
+
+
+def box_px(joints_px: np.ndarray) -> tuple[float, float, float, float]:
+    """The box (x0, y0, x1, y1) around the joints (21, 2) of one hand in a picture."""
+    x, y = joints_px.T.tolist()  # of so few numbers, Python knows the least before NumPy starts
+    return min(x), min(y), max(x), max(y)
 
 
 def middle_px(joints_px: np.ndarray) -> np.ndarray:
@@ -172,7 +184,7 @@ def joint_angles(joints_mm: np.ndarray, side: Side) -> np.ndarray:
     """
     axes = palm_frame(joints_mm, side)
     local = (joints_mm - joints_mm[..., :1, :]) @ axes  # (..., 21, 3) as a right hand
-    bones = _unit(local[..., BONES[:, 1], :] - local[..., BONES[:, 0], :])  # (..., 20, 3)
+    bones = _unit(bone_vectors(local))  # (..., 20, 3)
     bones = bones.reshape(*bones.shape[:-2], 5, 4, 3)
     angles = np.stack(
         [_finger_angles(bones[..., finger, :, :]) for finger in range(5)], axis=-3

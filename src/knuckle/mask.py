@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -76,8 +77,8 @@ def without_overlap(masks: Sequence[CropMask]) -> list[CropMask]:
 
 def _meet(a: Crop, b: Crop) -> bool:
     """Whether two crops may have a pixel in common: their circumscribed circles do."""
-    distance = np.hypot(*np.subtract(a.centre_px, b.centre_px))
-    return bool(distance < (a.size_px + b.size_px) / np.sqrt(2))
+    distance = math.dist(a.centre_px, b.centre_px)
+    return distance < (a.size_px + b.size_px) / math.sqrt(2)
 
 
 def guided_filter(guide: np.ndarray, values: np.ndarray, *, reach: int, edge: float) -> np.ndarray:

@@ -75,7 +75,8 @@ def test_streaming_is_offline_with_nothing_smoothed() -> None:
     poses = [of_mean_proportions(pose) for pose in waving(12)]
     wide_open = OneEuroSettings(min_cutoff_hz=1e9)
     smoother = OneEuroSmoother(SmoothingSettings(wide_open, wide_open, wide_open))
-    streamed = np.stack([smoother(pose, 1 / 30)[1] for pose in poses])
+    lengths_mm = poses[0].bone_lengths_mm
+    streamed = np.stack([smoother(pose, lengths_mm, 1 / 30)[1] for pose in poses])
     np.testing.assert_allclose(smooth(poses, UNSMOOTHED), streamed, atol=1e-3)
     np.testing.assert_allclose(streamed, joints(poses), atol=1e-3)
 

@@ -13,6 +13,7 @@ from knuckle.camera import Camera
 from knuckle.hand import Joint
 from knuckle.results import HandPose
 from knuckle.track.reach import Reach, out_of_reach
+from knuckle.track.skeleton import BoneLengths
 from knuckle.track.smoothing import OneEuroSmoother
 from knuckle.track.track import Track
 
@@ -34,7 +35,7 @@ def jumped(pose: HandPose, joints: slice = THUMB) -> HandPose:
 
 
 def known(pose: HandPose = HAND, looks: int = 10) -> Reach:
-    reach = Reach()
+    reach = Reach(BoneLengths())
     for _ in range(looks):
         assert reach(pose) is pose
     return reach

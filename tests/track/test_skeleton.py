@@ -63,11 +63,13 @@ def test_lengths_are_agreed_on_by_most_looks_and_then_locked(seed: int, scale: f
     for i in range(60):
         wild = i % 5 == 2  # one look in five is nonsense
         assert not bones.locked
-        lengths = bones.update(truth * (10 if wild else rng.uniform(0.97, 1.03)))
+        bones.learn(truth * (10 if wild else rng.uniform(0.97, 1.03)))
     assert bones.locked
+    lengths = bones.mm
     drawn = lengths_from(truth, to_mean=0.7 / 6.9)
     np.testing.assert_allclose(lengths, drawn, rtol=0.03)
-    np.testing.assert_array_equal(bones.update(truth * 3), lengths)
+    bones.learn(truth * 3)
+    np.testing.assert_array_equal(bones.mm, lengths)
 
 
 @given(seeds, st.floats(80, 260))

@@ -14,11 +14,12 @@ from knuckle.hand import bone_lengths
 from knuckle.pose.confidence import score_of
 from knuckle.results import HandPose
 from knuckle.track.one_euro import OneEuroSettings
+from knuckle.track.skeleton import BoneLengths
 from knuckle.track.smoothing import OneEuroSmoother, SmoothingSettings
 
 CAMERA = Camera(600, 600, 320, 240)
 DT = 1 / 30
-SHORT_LOCK = SmoothingSettings(lock_looks=15)
+LOCK_LOOKS = 15
 #: The networks claim several times what changes from frame to frame: most of their error stays.
 CLAIMED_MM, CLAIMED_SHARE, TREMBLE = 9.0, 0.025, 0.07
 
@@ -48,9 +49,12 @@ def trembling(poses: Sequence[HandPose], seed: int = 0) -> list[HandPose]:
     return shaken
 
 
-def smoothed(poses: Sequence[HandPose], how: SmoothingSettings = SHORT_LOCK) -> Steady:
-    smoother = OneEuroSmoother(how)
-    points_px, joints_mm = zip(*(smoother(pose, DT) for pose in poses), strict=True)
+def smoothed(poses: Sequence[HandPose], how: SmoothingSettings | None = None) -> Steady:
+    smoother, bones, steady = OneEuroSmoother(how), BoneLengths(LOCK_LOOKS), list[Steady]()
+    for pose in poses:
+        bones.learn(pose.bone_lengths_mm)
+        steady.append(smoother(pose, bones.mm, DT))
+    points_px, joints_mm = zip(*steady, strict=True)
     return np.stack(points_px), np.stack(joints_mm)
 
 

@@ -15,11 +15,8 @@ from knuckle.errors import InputError
 from knuckle.track.smoothing import OneEuroSmoother
 from knuckle.track.track import Smoother
 
-#: Ways of steadying a track, by the name that ``HandTracker(smooth=…)`` takes. Each is made for one
-#: hand, whose length may be known (``hand_length_mm``).
-SMOOTHERS: dict[str, Callable[[float | None], Smoother]] = {
-    "one_euro": lambda hand_length_mm: OneEuroSmoother(hand_length_mm=hand_length_mm)
-}
+#: Ways of steadying a track, by the name that ``HandTracker(smooth=…)`` takes.
+SMOOTHERS: dict[str, Callable[[], Smoother]] = {"one_euro": OneEuroSmoother}
 
 
 @dataclass(frozen=True)

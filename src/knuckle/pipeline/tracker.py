@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,16 +11,17 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.detect import Detections
-from knuckle.hand import Side, extent_px, other_side
+from knuckle.hand import N_JOINTS, Side, extent_px, other_side
 from knuckle.image import to_rgb
 from knuckle.pipeline import judge, propose
 from knuckle.pipeline.frame import hands_of, look_more, one_each
 from knuckle.pipeline.looks import Looks
-from knuckle.pipeline.settings import SMOOTHERS, TrackerSettings, with_options
+from knuckle.pipeline.settings import TrackerSettings, with_options
 from knuckle.pipeline.stages import Stages
+from knuckle.pipeline.tracks import Tracks, match
 from knuckle.pose import Keypoints
 from knuckle.results import Frame, HandPose, TrackedHand
-from knuckle.track.association import assign, share_inside
+from knuckle.track.association import share_inside
 from knuckle.track.clock import Clock
 from knuckle.track.search import Search
 from knuckle.track.track import Numbers, Track
@@ -73,7 +75,7 @@ class HandTracker:
         """Forget everything, as before the first frame; ids go on counting, unless ``renumber``."""
         if renumber:
             self._numbers = Numbers()
-        self._tracks: list[Track] = []
+        self._tracks = Tracks(self.settings, self._numbers)
         self._search = Search(self.settings.search_every, self.settings.idle_search_every)
         self._await_moving = False
         self._frame: tuple[np.ndarray, float, Camera] | None = None
@@ -96,8 +98,8 @@ class HandTracker:
         image, time_s, camera = self._read(frame, camera)
         self._frame = image, time_s, camera
         if self._search.see(image):
-            self._tracks = []  # a cut: whoever was there is gone
-        self._forget(time_s)
+            self._tracks.clear()  # a cut: whoever was there is gone
+        self._tracks.forget(time_s)
         looks, seats, detections = self._look(image, time_s)
         looks, found = self._find(image, time_s, looks, seats, detections)
         seats, new = self._seat(looks, seats, found, time_s)
@@ -155,8 +157,8 @@ class HandTracker:
             RuntimeError: there was no frame yet.
         """
         _, time_s, _ = self._last_frame()
-        self._tracks = [t for t in self._tracks if instead_of is None or t.number != instead_of]
-        track = self._new_track(pose, time_s)
+        self._tracks[:] = [t for t in self._tracks if instead_of is None or t.number != instead_of]
+        track = self._tracks.begin(pose, time_s)
         track.believe()
         seen = track.see(pose, time_s)
         assert seen is not None
@@ -191,20 +193,6 @@ class HandTracker:
         camera = Camera.given_or_assumed(camera, width, height)
         return image, self._clock.tick(given_s), camera
 
-    def _forget(self, time_s: float) -> None:
-        """Drop tracks that have been hidden for too long, or turned out to be something else."""
-
-        def may_come_back(track: Track) -> bool:
-            # Who comes out from behind a hand is who went there.
-            memory_s = self.settings.memory_s * (judge.HIDDEN_MEMORY if track.hidden else 1.0)
-            return track.believed and track.unseen_s(time_s) <= memory_s
-
-        self._tracks = [
-            track
-            for track in self._tracks
-            if not track.dismissed and (not track.lost or may_come_back(track))
-        ]
-
     def _look(self, image: np.ndarray, time_s: float) -> tuple[Looks, Seats, Detections | None]:
         """Look at the hands that are followed, where lost ones should be, and at what is detected.
 
@@ -213,10 +201,11 @@ class HandTracker:
             if the frame was searched.
         """
         stages, frame_shape, detections = self._stages, image.shape[:2], None
-        tracks = [track for track in self._tracks if not track.lost]
+        tracks = self._tracks.followed
         proposals = propose.followed(stages, tracks, time_s)
         proposals += self._awaited(len(tracks), time_s, frame_shape)
-        doubtful = any(t.unseen_s(time_s) <= self.settings.memory_s for t in self._doubtful())
+        memory_s = self.settings.memory_s
+        doubtful = any(t.unseen_s(time_s) <= memory_s for t in self._tracks.doubtful)
         if self._search.is_due(tracks, self.settings.max_hands, doubtful, time_s):
             detections, named = self._detected(image, time_s)
             proposals += named
@@ -234,16 +223,15 @@ class HandTracker:
         """Where hands that were lost lately should be, if there is room for them."""
         self._await_moving = not self._await_moving
         room = max(self.settings.max_hands - followed, 0)
-        memory_s = self.settings.memory_s
-        lately = [t for t in self._tracks if t.lost and t.unseen_s(time_s) <= memory_s]
-        return propose.awaited(self._stages, lately[:room], time_s, frame_shape, self._await_moving)
+        lately = self._tracks.lately_lost(time_s)[:room]
+        return propose.awaited(self._stages, lately, time_s, frame_shape, self._await_moving)
 
     def _detected(
         self, image: np.ndarray, time_s: float
     ) -> tuple[Detections, list[propose.Proposal]]:
         """Search the frame for what may be a hand that no track holds with certainty."""
-        self._search.searched([track for track in self._tracks if not track.lost], time_s)
-        detections, doubtful = self._stages.detect(image), self._doubtful()
+        self._search.searched(self._tracks.followed, time_s)
+        detections, doubtful = self._stages.detect(image), self._tracks.doubtful
         known = [(t.side, t.predict(time_s)) for t in self._tracks if t not in doubtful]
         news = [
             hand
@@ -258,29 +246,15 @@ class HandTracker:
             replace(each, by="search", log_odds=min(each.log_odds, 0.0)) for each in named
         ]
 
-    def _doubt(self) -> float:
-        """Score below which a track may be on something else; lost ones have 0.
-
-        Where one of two hands in contact is lost, the other's track may hold on to a piece of both.
-        """
-        usual = self.settings.doubt_threshold
-        contact = any(track.hidden for track in self._tracks)
-        return max(usual, self.settings.score_threshold + judge.CAUTION) if contact else usual
-
-    def _doubtful(self) -> list[Track]:
-        """Tracks that are lost or hold on to little."""
-        doubt = self._doubt()
-        return [track for track in self._tracks if track.score < doubt]
-
     def _keep(self, looks: Looks, time_s: float, frame_shape: tuple[int, int]) -> Seats:
         """The tracks that are still on a hand, each on one of its own; the others are lost."""
         seen = looks.seen
         tracks = [each.track for each in looks.proposals if each.track is not None]
         expected = np.array([track.predict(time_s) for track in tracks]).reshape(-1, 21, 2)
         # Of two tracks on one hand, the one whose side it is, and that came less far, stays.
-        came = np.linalg.norm((seen.points_px - expected).mean(axis=1), axis=1)
-        jump = came / np.maximum(extent_px(expected), 1.0)
-        best_first = np.argsort(-seen.trust * np.exp(-jump), kind="stable")
+        came = ((seen.points_px - expected).sum(axis=1) / N_JOINTS).tolist()
+        jumps = [math.hypot(*way) for way in came] / np.maximum(extent_px(expected), 1.0)
+        best_first = np.argsort(-seen.trust * np.exp(-jumps), kind="stable")
         inside = share_inside(seen.points_px, frame_shape) >= judge.LEAST_INSIDE
         seats: Seats = {}
         for i in best_first.tolist():
@@ -314,7 +288,7 @@ class HandTracker:
         astray = [
             i for i, t in seats.items() if right[i] < (other_hand if t.believed else judge.EVEN)
         ]
-        bereft = [t for t in self._tracks if t.lost and t.believed] + [seats[i] for i in astray]
+        bereft = [t for t in self._tracks.lost if t.believed] + [seats[i] for i in astray]
         sides = {track.side for track in bereft if track.believed}
         astray = [i for i in astray if not seats[i].believed or other_side(seats[i].side) in sides]
         if not astray:
@@ -322,7 +296,7 @@ class HandTracker:
         otherwise = Looks.at(
             self._stages, image, [propose.of_other_side(self._stages, looks, i) for i in astray]
         )
-        owners = self._match(otherwise.seen, bereft, time_s)
+        owners = match(otherwise.seen, bereft, time_s)
         gone = [
             k
             for k, i in enumerate(astray)
@@ -361,7 +335,7 @@ class HandTracker:
             lambda hand: self._search.is_refuted(hand, time_s),
         )
         self._refute(looks, time_s)
-        lost = [track.predict(time_s, moving=False) for track in self._tracks if track.lost]
+        lost = [track.predict(time_s, moving=False) for track in self._tracks.lost]
         # A finger of a hand which has just been lost, and comes back, is none of its own.
         points_px = looks.seen.points_px
         found = [
@@ -373,7 +347,7 @@ class HandTracker:
 
     def _unsure_seats(self, looks: Looks, seats: Seats) -> list[int]:
         """Looks of tracks that hold on to little."""
-        doubt, score = self._doubt(), looks.seen.score
+        doubt, score = self._tracks.least_certain, looks.seen.score
         return [i for i, track in seats.items() if score[i] < max(doubt, judge.DROP * track.score)]
 
     def _refute(self, looks: Looks, time_s: float) -> None:
@@ -396,11 +370,11 @@ class HandTracker:
         if not found:
             return seats, []
         seen, doubtful = looks.seen, self._unsure_seats(looks, seats)
-        matches = self._match(seen.take(found), [seats[k] for k in doubtful], time_s)
+        owners = match(seen.take(found), [seats[k] for k in doubtful], time_s)
         places, new = {i: i for i in seats}, list[int]()
-        for i, match in zip(found, matches, strict=True):
-            if match is not None and seen.trust[i] > seen.trust[doubtful[match]]:
-                places[doubtful[match]] = i
+        for i, owner in zip(found, owners, strict=True):
+            if owner is not None and seen.trust[i] > seen.trust[doubtful[owner]]:
+                places[doubtful[owner]] = i
             else:
                 new.append(i)
         seats = {places[i]: track for i, track in seats.items()}
@@ -414,51 +388,17 @@ class HandTracker:
 
     def _claim(self, new: Keypoints, poses: list[HandPose], time_s: float) -> list[Track]:
         """A track for each new hand, best first: one that was lost nearby, else a new one."""
-        lost = [track for track in self._tracks if track.lost]
-        alone = not any(track.believed and not track.lost for track in self._tracks)
-        claimed = []
-        for pose, match in zip(poses, self._match(new, lost, time_s), strict=True):
-            claimed.append(lost[match] if match is not None else self._begin(pose, time_s, alone))
+        lost, claimed = self._tracks.lost, list[Track]()
+        alone = not any(track.believed for track in self._tracks.followed)
+        for pose, owner in zip(poses, match(new, lost, time_s), strict=True):
+            expected = alone and self._search.came_in_motion(pose.joints_px)
+            claimed.append(
+                self._tracks.begin_in_video(pose, time_s, expected=expected)
+                if owner is None
+                else lost[owner]
+            )
             alone = False
         return claimed
-
-    def _begin(self, pose: HandPose, time_s: float, alone: bool) -> Track:
-        """A new track; only a lone hand that came in motion is believed as readily as it looks."""
-        at_once = alone and self._search.came_in_motion(pose.joints_px)
-        beside_its_like = any(
-            not track.lost
-            and track.side == pose.side
-            and judge.beside(pose.joints_px, track.predict(time_s))
-            for track in self._tracks
-        )
-        return self._new_track(
-            pose,
-            time_s,
-            caution=0.0 if at_once else judge.CAUTION,
-            least_votes=judge.LIKE_VOTES if beside_its_like else 0.0,
-        )
-
-    def _new_track(self, pose: HandPose, time_s: float, **demands: float) -> Track:
-        """One more track; ``demands`` are ``caution`` and ``least_votes`` of ``Track``."""
-        smooth, length_mm = self.settings.smooth, self.settings.hand_length_mm
-        track = Track(
-            pose,
-            time_s,
-            numbers=self._numbers,
-            smoother=SMOOTHERS[smooth](length_mm) if smooth else None,
-            least_score=self.settings.score_threshold,
-            **demands,
-        )
-        self._tracks.append(track)
-        return track
-
-    @staticmethod
-    def _match(found: Keypoints, tracks: list[Track], time_s: float) -> list[int | None]:
-        """For each hand found, the track that it may be, each at most once."""
-        return assign(
-            [(found.side(i), points) for i, points in enumerate(found.points_px)],
-            [track.whereabouts(time_s) for track in tracks],
-        )
 
 
 def _is_heir(track: Track, other: Track) -> bool:

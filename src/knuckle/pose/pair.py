@@ -70,9 +70,9 @@ def find_couples(keypoints: Keypoints, evidence: Evidence) -> list[Couple]:
 
 def _picture_nearness(pair_px: np.ndarray) -> float:
     """0..1 of two hands (2, 21, 2): 1 where they touch or overlap in the picture."""
-    x, y = np.moveaxis(pair_px[0][:, None] - pair_px[1], -1, 0)  # (21, 21) each
-    extent = max(float(extent_px(pair_px).max()), 1.0)
-    return _falling(math.sqrt((x * x + y * y).min()) / extent, _NEAR, _FAR)
+    gap = pair_px[0][:, None] - pair_px[1]  # (21, 21, 2)
+    extent = max(*extent_px(pair_px).tolist(), 1.0)
+    return _falling(math.sqrt((gap * gap).sum(axis=-1).min()) / extent, _NEAR, _FAR)
 
 
 def _falling(value: float, start: float, end: float) -> float:

@@ -25,8 +25,8 @@ _ACROSS = 0.5
 #: A residual of so many standard deviations halves a joint's weight (Cauchy's weights).
 _HALF_TRUST = 3.0
 _STEPS = 3
-#: (210,), (210,): all pairs of joints.
-_ONE, _OTHER = np.triu_indices(N_JOINTS, 1)
+#: (2, 210) all pairs of joints.
+_PAIRS = np.array(np.triu_indices(N_JOINTS, 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +64,9 @@ class Evidence:
 
         Beside the whole hand, the wrist is no surer than the rest.
         """
-        sigma = _ACROSS * np.maximum(self.sigma_mm, 1e-3).astype(np.float64)
-        sigma[:, Joint.WRIST] = np.sqrt(np.mean(sigma[:, 1:] ** 2, axis=1))
+        sigma = _ACROSS * np.maximum(self.sigma_mm, 1e-3, dtype=np.float64)
+        rest = sigma[:, 1:]
+        sigma[:, Joint.WRIST] = np.sqrt((rest * rest).sum(axis=1) / (N_JOINTS - 1))
         return sigma
 
     @cached_property
@@ -75,9 +76,12 @@ class Evidence:
 
     @cached_property
     def lines(self) -> np.ndarray:
-        """(N, 4, 21) what each joint says of the wrist: u, v, a, b of ``place``."""
-        across, depth = self.joints_root_mm[..., :2], self.joints_root_mm[..., 2:]
-        return np.concatenate([self.rays, self.rays * depth - across], axis=-1).swapaxes(1, 2)
+        """(N, 5, 21) what each joint says of the wrist: u, v, a, b of ``place``, and 1."""
+        lines = np.ones((len(self.rays), 5, N_JOINTS))
+        shape, rays = self.joints_root_mm.swapaxes(1, 2), self.rays.swapaxes(1, 2)
+        lines[:, :2] = rays
+        lines[:, 2:4] = rays * shape[:, 2:] - shape[:, :2]
+        return lines
 
     def take(self, indices: Sequence[int]) -> Evidence:
         """The hands with these indices, in this order."""
@@ -167,7 +171,7 @@ def fuse(evidence: Evidence, root_mm: np.ndarray) -> np.ndarray:
     gap = evidence.rays * placed[..., 2:] - placed[..., :2]
     lifted_variance = evidence.sigma_across_mm**2
     ray_variance = (evidence.sigma_rays * placed[..., 2]) ** 2
-    residual2 = gap[..., 0] ** 2 + gap[..., 1] ** 2
+    residual2 = (gap * gap).sum(axis=-1)
     share = lifted_variance / _robust(lifted_variance + ray_variance, residual2)  # of the ray
     placed[..., :2] += share[..., None] * gap
     return placed
@@ -189,26 +193,28 @@ def with_hand_length(joints_root_mm: np.ndarray, length_mm: float) -> np.ndarray
 
 def _solve(lines: np.ndarray, weights: np.ndarray, *, together: bool = False) -> np.ndarray:
     """The least-squares solution in ``place``: (N, 3); ``together`` at one depth for all."""
-    shares = weights / weights.sum(axis=1, keepdims=True)
-    mean = (lines @ shares[..., None])[..., 0]  # (N, 4)
-    rest = lines - mean[..., None]
-    products = (weights[:, None] * rest[:, :2]) @ rest.swapaxes(1, 2)  # (N, 2, 4)
-    spread = products[:, 0, 0] + products[:, 1, 1]
-    agreement = products[:, 0, 2] + products[:, 1, 3]
+    moments = (weights[:, None] * lines) @ lines.swapaxes(1, 2)  # (N, 5, 5)
+    spread, agreement, means = [], [], []
+    for (uu, _, ua, _, u), (_, vv, _, vb, v), (*_, a), (*_, b), (*_, total) in moments.tolist():
+        spread.append(uu + vv - (u * u + v * v) / total)
+        agreement.append(ua + vb - (u * a + v * b) / total)
+        means.append((u / total, v / total, a / total, b / total))
     if together:
-        spread, agreement = (np.full(len(lines), total.sum()) for total in (spread, agreement))
-    depth = (-agreement / np.maximum(spread, 1e-18))[:, None]
-    return np.concatenate([mean[:, 2:] + mean[:, :2] * depth, depth], axis=1)
+        spread, agreement = ([sum(each)] * len(means) for each in (spread, agreement))
+    roots = []
+    for (u, v, a, b), fixed, agreed in zip(means, spread, agreement, strict=True):
+        z = -agreed / max(fixed, 1e-18)
+        roots.append((a + u * z, b + v * z, z))
+    return np.array(roots)
 
 
 def _weights(root: np.ndarray, evidence: Evidence) -> np.ndarray:
     """(N, 21) of the joints, with the wrist at ``root`` (N, 3): by variance, and as they agree."""
-    x, y, depth = root.T[..., None]  # (N, 1) each
-    u, v, a, b = evidence.lines.swapaxes(0, 1)  # (N, 21) each
-    residual2 = (x - u * depth - a) ** 2 + (y - v * depth - b) ** 2
+    depth, rays, offsets = root[:, 2:], evidence.lines[:, :2], evidence.lines[:, 2:4]
+    gap = root[:, :2, None] - rays * depth[..., None] - offsets  # (N, 2, 21)
     joint_depth = np.maximum(depth + evidence.joints_root_mm[..., 2], MIN_DEPTH_MM)
-    variance = (joint_depth * evidence.sigma_rays) ** 2 + evidence.sigma_across_mm**2
-    return 1 / _robust(variance, residual2)
+    across, ray = evidence.sigma_across_mm, joint_depth * evidence.sigma_rays
+    return 1 / _robust(ray * ray + across * across, (gap * gap).sum(axis=1))
 
 
 def _robust(variance: np.ndarray, residual2: np.ndarray) -> np.ndarray:
@@ -218,38 +224,44 @@ def _robust(variance: np.ndarray, residual2: np.ndarray) -> np.ndarray:
 
 def _median_solution(evidence: Evidence) -> np.ndarray:
     """The solution in ``place`` by medians: unmoved by a few wild keypoints, (N, 3)."""
-    gaps = evidence.lines[..., _ONE] - evidence.lines[..., _OTHER]
-    u, v, a, b = gaps.swapaxes(0, 1)  # (N, 210) each
+    ends = evidence.lines[:, :4, _PAIRS]  # (N, 4, 2, 210)
+    u, v, a, b = (ends[:, :, 0] - ends[:, :, 1]).swapaxes(0, 1)  # (N, 210) each
     ray_gap2 = np.maximum(u * u + v * v, 1e-18)
     depths = -(u * a + v * b) / ray_gap2
     # Near pairs fix the depth badly, and so do unsure ones; a wild one must not look sure by far.
     reach2 = np.minimum(ray_gap2, median(ray_gap2, axis=1)[:, None])
-    variance = evidence.sigma_rays**2
-    sureness = np.sqrt(reach2 / (variance[:, _ONE] + variance[:, _OTHER]))
+    variance = (evidence.sigma_rays * evidence.sigma_rays)[:, _PAIRS].sum(axis=1)
+    sureness = np.sqrt(reach2 / variance)
     return _at_depth(evidence, _weighted_median(depths, sureness))
 
 
 def _at_depth(evidence: Evidence, depth: np.ndarray) -> np.ndarray:
     """The wrist at a given depth (N,), by the median over the joints: (N, 3)."""
-    rays, offsets = evidence.lines[:, :2], evidence.lines[:, 2:]
+    rays, offsets = evidence.lines[:, :2], evidence.lines[:, 2:4]
     xy = median(offsets + rays * depth[:, None, None], axis=2)
     return np.concatenate([xy, depth[:, None]], axis=1)
 
 
 def _in_front(root: np.ndarray, evidence: Evidence) -> np.ndarray:
     """``root``, but where it is behind the camera, or out of sight, that of weak perspective."""
-    good = (root[:, 2] >= evidence.nearest_mm) & (root[:, 2] <= MAX_DEPTH_MM)
-    if good.all():
+    depths, nearest = root[:, 2].tolist(), evidence.nearest_mm.tolist()
+    good = [near <= z <= MAX_DEPTH_MM for near, z in zip(nearest, depths, strict=True)]
+    if all(good):
         return root
     depth = weak_perspective_depth(evidence.joints_root_mm, evidence.rays)
     seen = _at_depth(evidence, np.clip(depth, evidence.nearest_mm, MAX_DEPTH_MM))
-    return np.where(good[:, None], root, seen)
+    return np.where(np.array(good)[:, None], root, seen)
 
 
 def weak_perspective_depth(joints: np.ndarray, rays: np.ndarray) -> np.ndarray:
     """The depth (N,) at which joints (N, 21, 3) would spread as far as rays (N, 21, 2) do."""
-    spread_mm, spread = joints[..., :2].std(axis=1).sum(axis=-1), rays.std(axis=1).sum(axis=-1)
-    return spread_mm / np.maximum(spread, 1e-9)
+    return _spread(joints[..., :2]) / np.maximum(_spread(rays), 1e-9)
+
+
+def _spread(points: np.ndarray) -> np.ndarray:
+    """(N,) standard deviations along both axes of points (N, 21, 2), together."""
+    off = points - points.sum(axis=1, keepdims=True) / N_JOINTS
+    return np.sqrt((off * off).sum(axis=1) / N_JOINTS).sum(axis=1)
 
 
 def _weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -31,10 +31,8 @@ class Lifter(Stage):
             rays[i] = view.rays(keypoints.points_crop[i])
             sigma[i] = keypoints.sigma_crop[i] * view.rays_per_px
         lifted = self._network(rays=rays, sigma=sigma, features=keypoints.features)
-        joints = np.stack(
-            [
-                view.to_camera(joints - joints[:1])
-                for view, joints in zip(views, lifted["joints_mm"].astype(np.float64), strict=True)
-            ]
-        )
-        return LiftedJoints(joints, lifted["sigma_mm"])
+        joints_mm = np.empty((len(views), N_JOINTS, 3))
+        for i, view in enumerate(views):
+            seen_mm = lifted["joints_mm"][i]
+            joints_mm[i] = view.to_camera(seen_mm - seen_mm[0])
+        return LiftedJoints(joints_mm, lifted["sigma_mm"])

@@ -8,12 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from knuckle.hand import N_JOINTS, Side, extent_px
-
-#: A hand that was lost may turn up within this many of its extents, and so many more a second. One
-#: that is hidden is where its hider is, but may turn round unseen: the first counts twice.
-_REACH, _REACH_PER_S = 1.0, 3.0
-#: It may meanwhile look so much larger or smaller (logarithm).
-_LOG_SIZE = 0.6
+from knuckle.track.decisions import DECISIONS
 
 #: Side and (21, 2) joints of a hand, px.
 Sighting = tuple[Side, np.ndarray]
@@ -21,14 +16,14 @@ Sighting = tuple[Side, np.ndarray]
 
 def reach(unseen_s: float) -> float:
     """How far a hand may be by now from where it was last seen, in its extents."""
-    return _REACH + _REACH_PER_S * unseen_s
+    return DECISIONS.reach + DECISIONS.reach_per_s * unseen_s
 
 
 def share_inside(joints_px: np.ndarray, frame_shape: tuple[int, int]) -> np.ndarray:
     """Share of the joints that lie inside a frame of (H, W): (..., 21, 2) -> (...)."""
-    limit = np.array([frame_shape[1], frame_shape[0]]) - 0.5
-    inside = ((joints_px > -0.5) & (joints_px < limit)).all(axis=-1)
-    return inside.sum(axis=-1) / N_JOINTS
+    middle = np.array([frame_shape[1] - 1, frame_shape[0] - 1]) / 2
+    off = np.abs(joints_px - middle) / (middle + 0.5)  # 1 at the border
+    return (off.max(axis=-1) < 1).sum(axis=-1) / N_JOINTS
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +48,8 @@ class Whereabouts:
         offset = joints_px.mean(axis=0) - self.places_px.mean(axis=1)
         off = float((np.linalg.norm(offset, axis=-1) / extents).min())
         grown = float(abs(np.log(extent_px(joints_px) / extents[0])))
-        farthest = reach(self.unseen_s) + (_REACH if self.hidden else 0.0)
-        if off >= farthest or (grown >= _LOG_SIZE and not self.hidden):
+        farthest = reach(self.unseen_s) + (DECISIONS.reach if self.hidden else 0.0)
+        if off >= farthest or (grown >= DECISIONS.log_size and not self.hidden):
             return None
         return off + grown
 

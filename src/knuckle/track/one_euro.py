@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+#: Cutoff frequency of the speed itself, Hz.
+_SPEED_CUTOFF_HZ = 10.0
 
 
 @dataclass(frozen=True)
 class OneEuroSettings:
-    """Settings of ``OneEuro``.
+    """Settings of ``OneEuro``, of all points or, with arrays (P,), of each.
 
     Attributes:
         min_cutoff_hz: cutoff frequency of a thing at rest; lower trembles less.
         beta: how much the cutoff grows with speed, Hz per (unit / s); higher lags less.
         noise_rate_hz: speed that noise feigns, per unit of expected error. Speeds below it
             hardly count.
-        speed_cutoff_hz: cutoff frequency of the speed itself.
     """
 
-    min_cutoff_hz: float = 1.0
-    beta: float = 40.0
-    noise_rate_hz: float = 30.0
-    speed_cutoff_hz: float = 10.0
+    min_cutoff_hz: float | np.ndarray = 1.0
+    beta: float | np.ndarray = 40.0
+    noise_rate_hz: float | np.ndarray = 30.0
+
+
+def one_by_one(*groups: tuple[OneEuroSettings, int]) -> OneEuroSettings:
+    """The settings of all points, where so many points in a row have these, so many those."""
+    each = [settings for settings, count in groups for _ in range(count)]
+    columns = zip(*((s.min_cutoff_hz, s.beta, s.noise_rate_hz) for s in each), strict=True)
+    return OneEuroSettings(*map(np.array, columns))
 
 
 class OneEuro:
@@ -59,7 +69,7 @@ class OneEuro:
         dt_s: float,
         *,
         error: np.ndarray | float,
-        unit: float = 1.0,
+        unit: np.ndarray | float = 1.0,
         sureness: np.ndarray | float = 1.0,
     ) -> np.ndarray:
         """Filter the next value.
@@ -69,7 +79,8 @@ class OneEuro:
             dt_s: time since the last one; any positive length (variable frame rate).
             error: (P,) or one number, expected error of the value. Noise of this size does not
                 open the filter, so a doubtful point is filtered harder, but follows.
-            unit: what counts as one unit of distance, such as the extent of the hand.
+            unit: (P,) or one number, what counts as one unit of distance, such as the extent of
+                the hand.
             sureness: (P,) or one number, 0..1; a bad look moves the filter less.
 
         Returns:
@@ -78,21 +89,18 @@ class OneEuro:
         if self._value is None or self._velocity is None:
             self._value, self._velocity = value, np.zeros_like(value)
             return value
-        settings = self._settings
-        velocity = (value - self._value) / dt_s
-        self._velocity = self._velocity + _share(settings.speed_cutoff_hz, dt_s) * (
-            velocity - self._velocity
-        )
-        speed = np.linalg.norm(self._velocity, axis=-1) / unit  # (P,)
-        noise_speed = settings.noise_rate_hz * np.asarray(error) / unit
-        opening = settings.beta * speed**2 / np.maximum(speed + noise_speed, 1e-9)
-        cutoff = settings.min_cutoff_hz + opening
-        share = np.asarray(sureness * _share(cutoff, dt_s))[..., None]
-        self._value = self._value + share * (value - self._value)
+        settings, off = self._settings, value - self._value
+        change = off / dt_s - self._velocity
+        self._velocity = self._velocity + _share(_SPEED_CUTOFF_HZ, dt_s) * change
+        speed = np.sqrt((self._velocity * self._velocity).sum(axis=-1)) / unit  # (P,)
+        noise_speed = settings.noise_rate_hz * error / unit
+        opening = settings.beta * speed * speed / np.maximum(speed + noise_speed, 1e-9)
+        share = sureness * _share(settings.min_cutoff_hz + opening, dt_s)
+        self._value = self._value + share[:, None] * off
         return self._value
 
 
-def _share(cutoff_hz: np.ndarray | float, dt_s: float) -> np.ndarray | float:
-    """Share of the new value in a first-order low-pass filter."""
-    turn = 2 * np.pi * cutoff_hz * dt_s
+def _share(cutoff_hz: Any, dt_s: float) -> Any:
+    """Share of the new value in a first-order low-pass filter, a number or (P,)."""
+    turn = 2 * math.pi * dt_s * cutoff_hz
     return turn / (turn + 1)

@@ -10,21 +10,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from knuckle.hand import MIDDLE_RAY, N_JOINTS, bone_lengths
+from knuckle.hand import MIDDLE_RAY, N_BONES, N_JOINTS, bone_lengths
 from knuckle.median import median
 from knuckle.results import HandPose
-from knuckle.track.skeleton import MEAN_LENGTHS_MM, BoneLengths
+from knuckle.track.decisions import DECISIONS
+from knuckle.track.skeleton import BoneLengths
 
-#: A bone may look so many times as long as it is, and so much longer than that (share of the hand's
-#: length): depth, proportions and keypoints are inexact, and short bones suffer most.
-_STRETCH, _INEXACT = 1.5, 0.12
-#: Bones are known after so many looks. What stays out of reach for more than so many looks in a row
-#: is believed from then on, and teaches the bones: they were wrong.
-_KNOWN_LOOKS, _MOST_HELD = 5, 10
 #: Of a joint that is held: the share that is left of its score, and its expected error.
 _UNSEEN_SCORE, _UNSEEN_MM = 0.05, 30.0
-#: Where more fingers than this are out of reach, nothing is left that says where the hand is.
-_MOST_FINGERS = 3
 
 
 def out_of_reach(rays: np.ndarray, lengths_mm: np.ndarray, depth_mm: float) -> np.ndarray:
@@ -41,20 +34,31 @@ def out_of_reach(rays: np.ndarray, lengths_mm: np.ndarray, depth_mm: float) -> n
         (21,) bool, from the first bone that is too long to the tip of its finger. None, where most
         of the hand would be: then it is another hand, or another place.
     """
+    away = np.zeros(N_JOINTS, bool)
     seen_mm = bone_lengths(rays) * depth_mm
     larger = max(float(median(seen_mm / lengths_mm)), 1.0)
-    most_mm = larger * (_STRETCH * lengths_mm + _INEXACT * lengths_mm[MIDDLE_RAY].sum())
-    too_long = (seen_mm > most_mm).reshape(5, 4)
-    away = np.concatenate([[False], np.logical_or.accumulate(too_long, axis=1).ravel()])
-    return away if too_long.any(axis=1).sum() <= _MOST_FINGERS else np.zeros_like(away)
+    most_mm = larger * (
+        DECISIONS.stretch * lengths_mm + DECISIONS.inexact * lengths_mm[MIDDLE_RAY].sum()
+    )
+    too_long = (seen_mm > most_mm).tolist()
+    if True not in too_long:  # as in most frames
+        return away
+    first = {bone // 4: bone for bone in reversed(range(N_BONES)) if too_long[bone]}
+    if len(first) <= DECISIONS.most_fingers:
+        for finger, bone in first.items():
+            away[1 + bone : 5 + 4 * finger] = True
+    return away
 
 
 class Reach:
-    """Keeps the fingers of one hand from what is beyond their reach, for a while."""
+    """Keeps the fingers of one hand from what is beyond their reach, for a while.
 
-    def __init__(self) -> None:
-        self._lengths, self._lengths_mm = BoneLengths(), MEAN_LENGTHS_MM
-        self._learnt = 0  # looks that have taught the bones
+    Attributes:
+        bones: their lengths, learnt from the looks that are believed.
+    """
+
+    def __init__(self, bones: BoneLengths) -> None:
+        self.bones = bones
         self._held = 0  # looks that were held since all was within reach
         self._last: HandPose | None = None
 
@@ -63,24 +67,23 @@ class Reach:
 
         Those are not ``visible``, and their score is next to nothing.
         """
-        away = self._out_of_reach(pose)
-        if self._last is not None and away.any() and self._held < _MOST_HELD:
-            self._held += 1
-            self._last = _without(pose, away, self._last)
-            return self._last
-        if not away.any():
+        last, self._last = self._last, pose
+        away = self._out_of_reach(pose, last)
+        if last is not None and away.any():
+            if self._held < DECISIONS.most_held:
+                self._held += 1
+                self._last = _without(pose, away, last)
+                return self._last
+        else:
             self._held = 0
-        self._lengths_mm = self._lengths.update(pose.bone_lengths_mm)
-        self._learnt += 1
-        self._last = pose
+        self.bones.learn(pose.bone_lengths_mm)
         return pose
 
-    def _out_of_reach(self, pose: HandPose) -> np.ndarray:
+    def _out_of_reach(self, pose: HandPose, last: HandPose | None) -> np.ndarray:
         """(21,) bool; none before the bones are known."""
-        if self._last is None or self._learnt < _KNOWN_LOOKS:
+        if last is None or self.bones.learnt < DECISIONS.known_looks:
             return np.zeros(N_JOINTS, bool)
-        depth_mm = float(self._last.root_mm[2])
-        return out_of_reach(pose.rays, self._lengths_mm, depth_mm)
+        return out_of_reach(pose.rays, self.bones.mm, float(last.root_mm[2]))
 
 
 def _without(pose: HandPose, away: np.ndarray, last: HandPose) -> HandPose:

@@ -8,17 +8,7 @@ import cv2
 import numpy as np
 
 from knuckle.median import median
-
-#: Cells along the longer side of the thumbnail: a hand that the detector can find covers a few.
-_CELLS = 48
-#: A cell has changed if its grey level has, by more than noise and compression do.
-_CHANGE = 12.0
-#: In a cut most of the picture changes; a hand, or a person, covers less.
-_CUT_SHARE = 0.6
-#: Frames for which cells count as restless after a search for which they moved found nothing.
-_RESTLESS_FRAMES = 30
-#: What moves there, an arm or a screen, moves on into the cells beside: so many on each side.
-_RESTLESS_REACH = 2
+from knuckle.track.decisions import DECISIONS
 
 
 class Change(IntEnum):
@@ -64,9 +54,9 @@ class Scene:
         """The search found no new hand: whatever had moved is something else."""
         if self._moved_then.all():
             return  # the first search: everything was new
-        side = 2 * _RESTLESS_REACH + 1
+        side = 2 * DECISIONS.restless_cells + 1
         moved = cv2.dilate(self._moved_then.astype(np.uint8), np.ones((side, side), np.uint8))
-        self._restless_until[moved > 0] = self._frame + _RESTLESS_FRAMES
+        self._restless_until[moved > 0] = self._frame + DECISIONS.restless_frames
 
     def change_since_search(self, known_boxes: np.ndarray) -> Change:
         """What has changed since the last search, but for the hands that are known.
@@ -92,7 +82,7 @@ class Scene:
         """Cells that have changed since the last search and that no known hand explains."""
         if self._searched is None or self._last is None:
             return np.ones_like(self._moved_then)
-        moved = np.abs(self._last - self._searched) > _CHANGE
+        moved = np.abs(self._last - self._searched) > DECISIONS.change
         cells_per_px = moved.shape[1] / self._shape[1]
         # Where a known hand is now, and where it was and has uncovered the background.
         for x0, y0, x1, y1 in np.concatenate([known_boxes, self._known_then]) * cells_per_px:
@@ -105,13 +95,16 @@ def _goes_on(before: np.ndarray, now: np.ndarray) -> bool:
     """Whether two thumbnails in a row show the same scene."""
     difference = now - before
     difference -= median(difference.ravel())  # the light may flicker
-    return np.count_nonzero(np.abs(difference) > _CHANGE) <= _CUT_SHARE * difference.size
+    return (
+        np.count_nonzero(np.abs(difference) > DECISIONS.change)
+        <= DECISIONS.cut_share * difference.size
+    )
 
 
 def _thumbnail(image: np.ndarray) -> np.ndarray:
     """Small float32 picture of the green channel."""
     height, width = image.shape[:2]
-    scale = _CELLS / max(height, width)
+    scale = DECISIONS.cells / max(height, width)
     step = max(1, int(0.4 / scale))  # every cell still averages some pixels
     sparse = np.ascontiguousarray(image[::step, ::step, 1])
     size = max(1, round(width * scale)), max(1, round(height * scale))

@@ -10,18 +10,9 @@ import numpy as np
 
 from knuckle.codec import DetectedHand
 from knuckle.hand import extent_px
+from knuckle.track.decisions import DECISIONS
 from knuckle.track.scene import Change, Scene
 from knuckle.track.track import Track
-
-#: Where something moves on and on that is no hand, a search is worth it so many times less often.
-_RESTLESS_FACTOR = 3
-#: For so long a place that was looked at in vain is not looked at again, s.
-_REFUTED_S = 1.0
-#: A detection is the same as a refuted one if its middle is off by no more than this share of its
-#: size, and its size by no more than this logarithm.
-_SAME_PLACE, _SAME_LOG_SIZE = 0.3, 0.4
-#: It is no longer the same if the detector is so much surer now: a hand may have come there.
-_SURER = 0.15
 
 
 class Search:
@@ -37,7 +28,7 @@ class Search:
             every: frames between two searches when there is a reason to search.
             idle: frames between two when there is a free slot but no reason at all.
         """
-        self._schedule = SearchSchedule(every, min(_RESTLESS_FACTOR * every, idle), idle)
+        self._schedule = SearchSchedule(every, min(DECISIONS.restless_factor * every, idle), idle)
         self._scene = Scene()
         self._refuted = Refuted()
 
@@ -125,7 +116,7 @@ class SearchSchedule:
 class Refuted:
     """Remembers for a while what need not be looked at again: a mouse, a fold, a face."""
 
-    def __init__(self, memory_s: float = _REFUTED_S) -> None:
+    def __init__(self, memory_s: float = DECISIONS.refuted_s) -> None:
         """Remember each place for so long."""
         self._memory_s = memory_s
         self._places: list[tuple[float, DetectedHand]] = []
@@ -145,7 +136,9 @@ def _is_same(hand: DetectedHand, refuted: DetectedHand) -> bool:
     gap = np.hypot(*np.subtract(hand.centre_px, refuted.centre_px)) / size
     grown = abs(np.log(max(hand.size_px, 1e-6) / max(refuted.size_px, 1e-6)))
     return bool(
-        gap < _SAME_PLACE and grown < _SAME_LOG_SIZE and hand.score < refuted.score + _SURER
+        gap < DECISIONS.same_place
+        and grown < DECISIONS.same_log_size
+        and hand.score < refuted.score + DECISIONS.surer
     )
 
 

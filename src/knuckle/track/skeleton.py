@@ -38,6 +38,10 @@ class BoneLengths:
     Each look's lengths are off mostly by a common factor, as scale is what a single camera sees
     worst, and by more where a bone points at the camera. The median over many looks is unmoved by
     the bad ones. Once locked, the lengths stay for as long as the track lives.
+
+    Attributes:
+        mm: (20,) the lengths to use.
+        learnt: looks that have taught them.
     """
 
     def __init__(self, looks: int = 60, hand_length_mm: float | None = None) -> None:
@@ -47,25 +51,24 @@ class BoneLengths:
             looks: until then every look counts.
             hand_length_mm: wrist to tip of the middle finger along the bones, if it is known.
         """
-        self._looks = np.empty((looks, N_BONES))
-        self._seen = 0
+        self.mm, self.learnt = MEAN_LENGTHS_MM, 0
+        self._logs = np.empty((looks, N_BONES))
         self._hand_length_mm = hand_length_mm
-        self._lengths = MEAN_LENGTHS_MM
 
     @property
     def locked(self) -> bool:
         """Whether the lengths will change no more."""
-        return self._seen == len(self._looks)
+        return self.learnt == len(self._logs)
 
-    def update(self, lengths_mm: np.ndarray) -> np.ndarray:
-        """Take a look's (20,) lengths into account; returns the (20,) lengths to use."""
-        if not self.locked:
-            self._looks[self._seen] = lengths_mm
-            agreed = robust_lengths(self._looks[: self._seen + 1])
-            to_mean = _TO_MEAN / (1 + self._seen / _HALVED_AFTER)
-            self._lengths = lengths_from(agreed, self._hand_length_mm, to_mean)
-            self._seen += 1
-        return self._lengths
+    def learn(self, lengths_mm: np.ndarray) -> None:
+        """Take a look's (20,) lengths into account."""
+        if self.locked:
+            return
+        self._logs[self.learnt] = np.log(np.maximum(lengths_mm, 1e-3))
+        agreed_mm = np.exp(median(self._logs[: self.learnt + 1]))
+        to_mean = _TO_MEAN / (1 + self.learnt / _HALVED_AFTER)
+        self.mm = lengths_from(agreed_mm, self._hand_length_mm, to_mean)
+        self.learnt += 1
 
 
 def lengths_from(
@@ -80,9 +83,8 @@ def lengths_from(
         hand_length_mm: wrist to tip of the middle finger along the bones, if it is known.
         to_mean: 0..1 how far proportions are drawn to the mean ones.
     """
-    size = observed_mm.sum() / MEAN_LENGTHS_MM.sum()
-    proportions = np.maximum(observed_mm, 1e-3) / (size * MEAN_LENGTHS_MM)
-    lengths = MEAN_LENGTHS_MM * proportions ** (1 - to_mean)
+    ratios = np.maximum(observed_mm, 1e-3) / MEAN_LENGTHS_MM
+    lengths = MEAN_LENGTHS_MM * ratios ** (1 - to_mean)  # the size is put right below
     if hand_length_mm is not None:
         return lengths * (hand_length_mm / lengths[MIDDLE_RAY].sum())
     return lengths * (observed_mm.sum() / lengths.sum())
@@ -104,5 +106,5 @@ def joints_from_bones(directions: np.ndarray, lengths_mm: np.ndarray) -> np.ndar
 
     The vectors may have any length; the bones get exactly the given ones.
     """
-    length = np.maximum(np.linalg.norm(directions, axis=-1), 1e-9)
+    length = np.sqrt(np.maximum((directions * directions).sum(axis=-1), 1e-18))
     return PATHS[:, 1:] @ (directions * (lengths_mm / length)[:, None])

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from knuckle.hand import BONES, KNUCKLES
+from knuckle.hand import BONES, KNUCKLES, N_BONES, N_JOINTS, bone_vectors
 from knuckle.results import HandPose
-from knuckle.track.one_euro import OneEuro, OneEuroSettings
-from knuckle.track.skeleton import BoneLengths, joints_from_bones
+from knuckle.track.one_euro import OneEuro, OneEuroSettings, one_by_one
+from knuckle.track.skeleton import joints_from_bones
 from knuckle.track.uncertainty import Uncertainty
 
 #: A bone's direction is off by this share of what its end is off, over its length; at most so far.
 _TILT_SHARE, _MOST_TILT = 0.5, 0.5
 #: Joints whose depth is this unsure, mm, have half of the most say in the hand's.
 _EVEN_SAY_MM = 5.0
-#: The bones of the palm: with them, the hand turns.
-_PALM = np.array([bone for bone, (_, end) in enumerate(BONES) if end in KNUCKLES])
 #: No joint is nearer to the camera.
 _NEAREST_MM = 20.0
+#: What is filtered together: the rays to the joints, then the directions of the bones.
+_N = N_JOINTS + N_BONES
+_RAYS, _BONES = slice(0, N_JOINTS), slice(N_JOINTS, _N)
+#: Of these, the bones of the palm: with them, the hand turns.
+_PALM = N_JOINTS + np.array([bone for bone, (_, end) in enumerate(BONES) if end in KNUCKLES])
 
 
 @dataclass(frozen=True)
@@ -32,118 +36,117 @@ class SmoothingSettings:
         distance: of the logarithm of the hand's distance. What trembles in it is far below the
             error to be expected, so clear motion opens the filter wide; with a smaller ``beta`` the
             rest of a step crept in for half a second.
-        lock_looks: after so many looks the bone lengths of a track stay as they are.
     """
 
     keypoints: OneEuroSettings = field(default=OneEuroSettings())
     bones: OneEuroSettings = field(default=OneEuroSettings(0.5, 5.0, 30.0))
     distance: OneEuroSettings = field(default=OneEuroSettings(0.4, 20.0, 60.0))
-    lock_looks: int = 60
 
 
 class OneEuroSmoother:
     """One-euro filters on how the hand is turned and bent, and on where it stands.
 
-    Filtered are the directions of the bones, the keypoints and the hand's distance, each against
-    the error to be expected of it. The hand is put together from the directions and the track's
-    bone lengths, so that it turns and bends, but never stretches; it is then placed on the filtered
-    keypoints, at the filtered distance. A steady depth does not cost lag in the picture.
+    Filtered are the rays to the joints, the directions of the bones and the hand's distance, each
+    against the error to be expected of it. The hand is put together from the directions and the
+    lengths of its bones, so that it turns and bends, but never stretches; it is then placed on the
+    filtered rays, at the filtered distance. A steady depth does not cost lag in the picture.
 
     A joint that is more likely wrong than right has less say in where it is, by the inverse of its
     variance. As far as it has none, it goes along with the rest of the hand: a finger that another
     hand hides does not jump onto that one, and comes along where the hand moves and turns.
-
-    The bone lengths settle within two seconds and are locked then. Fixed by the first look, they
-    are as near to the truth on renders, but on a real video shapes were 0.5 to 1.4 mm farther off.
     """
 
-    def __init__(
-        self, settings: SmoothingSettings | None = None, hand_length_mm: float | None = None
-    ) -> None:
-        """Steady one hand.
-
-        Args:
-            settings: of the filters.
-            hand_length_mm: wrist to tip of the middle finger along the bones, if it is known.
-        """
+    def __init__(self, settings: SmoothingSettings | None = None) -> None:
+        """Steady one hand."""
         settings = settings or SmoothingSettings()
-        self._keypoints = OneEuro(settings.keypoints)
-        self._directions = OneEuro(settings.bones)
+        self._directions = OneEuro(
+            one_by_one((settings.keypoints, N_JOINTS), (settings.bones, N_BONES))
+        )
         self._distance = OneEuro(settings.distance)
-        self._lengths = BoneLengths(settings.lock_looks, hand_length_mm)
 
-    def __call__(self, pose: HandPose, dt_s: float) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(
+        self, pose: HandPose, lengths_mm: np.ndarray, dt_s: float
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Steady the next estimate of this hand.
 
         Args:
             pose: the estimate of this frame alone.
+            lengths_mm: (20,) that its bones shall have.
             dt_s: time since the last one.
 
         Returns:
             joints_px (21, 2) and joints_mm (21, 3).
         """
-        lengths, doubt = self._lengths.update(pose.bone_lengths_mm), Uncertainty.of(pose)
-        rays = self._steady_rays(pose, doubt, dt_s)
-        hand = self._turned_and_bent(pose, lengths, doubt, dt_s)
+        doubt = Uncertainty.of(pose)
+        directions = self._steady_directions(pose, lengths_mm, doubt, dt_s)
+        rays, hand = directions[_RAYS, :2], joints_from_bones(directions[_BONES], lengths_mm)
         # The look's own distance: scaled to where a hand of the fixed bones would be as large in
         # the picture, it is farther from the truth and trembles more.
-        say = 1 / (doubt.along_mm**2 + _EVEN_SAY_MM**2)
-        depth = float(say @ (pose.joints_mm[:, 2] - hand[:, 2]) / say.sum())
-        depth = max(depth, _nearest(hand))
+        say = 1 / (doubt.along_mm * doubt.along_mm + _EVEN_SAY_MM**2)
+        depth_mm = float(say @ (pose.joints_mm[:, 2] - hand[:, 2]) / say.sum())
+        nearest_mm = _NEAREST_MM - float(hand[:, 2].min())  # all joints are before the camera
         log_depth = self._distance(
-            np.log([[depth]]), dt_s, error=doubt.distance, sureness=doubt.sureness
-        )
-        depth = max(float(np.exp(log_depth[0, 0])), _nearest(hand))
-        joints = hand + _root_on_rays(hand, depth, rays, doubt.across)
-        return pose.camera.pixels_from_rays(rays), joints
-
-    def _steady_rays(self, pose: HandPose, doubt: Uncertainty, dt_s: float) -> np.ndarray:
-        """(21, 2) of the joints."""
-        before = self._keypoints.value
-        after = self._keypoints(
-            pose.rays,
+            np.array([[math.log(max(depth_mm, nearest_mm))]]),
             dt_s,
-            error=doubt.across,
-            unit=doubt.extent,
-            sureness=doubt.sureness * doubt.say,
+            error=doubt.distance,
+            sureness=doubt.sureness,
         )
-        if before is None or (doubt.say == 1).all():
-            return after
-        weight = 1 / doubt.across**2
-        moved = weight @ (after - before) / weight.sum()
-        return self._keypoints.shift((1 - doubt.say)[:, None] * moved)
+        depth_mm = max(math.exp(log_depth[0, 0]), nearest_mm)
+        joints_mm = hand + _root_on_rays(hand, depth_mm, rays, doubt.across)
+        return pose.camera.pixels_from_rays(rays), joints_mm
 
-    def _turned_and_bent(
+    def _steady_directions(
         self, pose: HandPose, lengths_mm: np.ndarray, doubt: Uncertainty, dt_s: float
     ) -> np.ndarray:
-        """(21, 3) joints from the wrist."""
-        bones = pose.joints_mm[BONES[:, 1]] - pose.joints_mm[BONES[:, 0]]
-        directions = bones / np.maximum(pose.bone_lengths_mm, 1e-6)[:, None]
-        tilt = np.minimum(_TILT_SHARE * doubt.along_mm[1:] / lengths_mm, _MOST_TILT)
-        say, before = doubt.say[1:], self._directions.value
-        after = self._directions(directions, dt_s, error=tilt, sureness=doubt.sureness * say)
-        if before is not None and (say < 1).any():
-            turn = _turn(before[_PALM], after[_PALM])
-            after = self._directions.shift((1 - say)[:, None] * (before @ turn.T - before))
-        return joints_from_bones(after, lengths_mm)
+        """(41, 3) of the rays (x/z, y/z, 0) and of the bones."""
+        seen, (unit, error, say) = np.zeros((_N, 3)), np.ones((3, _N))
+        seen[_RAYS, :2] = pose.rays
+        seen[_BONES] = bone_vectors(pose.joints_mm)
+        seen[_BONES] /= np.maximum(pose.bone_lengths_mm, 1e-6)[:, None]
+        unit[_RAYS] = doubt.extent
+        error[_RAYS] = doubt.across
+        error[_BONES] = np.minimum(_TILT_SHARE * doubt.along_mm[1:] / lengths_mm, _MOST_TILT)
+        say[_RAYS], say[_BONES] = doubt.say, doubt.say[1:]
+        before = self._directions.value
+        after = self._directions(seen, dt_s, error=error, unit=unit, sureness=doubt.sureness * say)
+        if before is None:
+            return after
+        # What has no say goes along: rays are shifted, bones turned.
+        along = np.empty_like(after)
+        along[_RAYS] = _mean((after - before)[_RAYS], 1 / (doubt.across * doubt.across))
+        along[_BONES] = before[_BONES] @ _turn(before[_PALM], after[_PALM])
+        return self._directions.shift((1 - say)[:, None] * along)
+
+
+def _mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(D,) of (N, D) values."""
+    return weights @ values / weights.sum()
 
 
 def _turn(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """(3, 3) the rotation that takes directions (N, 3) nearest to others (Kabsch 1976)."""
-    left, _, right = np.linalg.svd(after.T @ before)
-    handed = np.array([1.0, 1.0, np.sign(np.linalg.det(left @ right))])
-    return (left * handed) @ right
+    """(3, 3) that directions (N, 3) times it are their change by a turn, if that is small.
 
-
-def _nearest(hand_mm: np.ndarray) -> float:
-    """The least depth of the wrist at which all joints (21, 3) are before the camera."""
-    return _NEAREST_MM - float(hand_mm[:, 2].min())
+    The turn is the one that takes them nearest to others: the vector of its axis, as long as its
+    angle, solves N w = r, where N is their moment of inertia and r their moment. In closed form, as
+    between two frames no hand turns far, and three numbers do not deserve a library.
+    """
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = (before.T @ after).tolist()
+    a, b, c = yy + zz, xx + zz, xx + yy
+    d, e, f = -(xy + yx) / 2, -(xz + zx) / 2, -(yz + zy) / 2  # N is ((a, d, e), (d, b, f), ...)
+    u, v, w = yz - zy, zx - xz, xy - yx  # r
+    aa, ab, ac = b * c - f * f, e * f - d * c, d * f - e * b
+    bb, bc, cc = a * c - e * e, d * e - a * f, a * b - d * d
+    size = max(a * aa + d * ab + e * ac, 1e-9)
+    x = (aa * u + ab * v + ac * w) / size
+    y = (ab * u + bb * v + bc * w) / size
+    z = (ac * u + bc * v + cc * w) / size
+    return np.array([[0.0, z, -y], [-z, 0.0, x], [y, -x, 0.0]])
 
 
 def _root_on_rays(
     hand_mm: np.ndarray, depth_mm: float, rays: np.ndarray, across: np.ndarray
 ) -> np.ndarray:
     """(3,) the wrist at this depth whose hand (21, 3) lies best on the rays (21, 2)."""
-    weight = 1 / across**2
     gap = rays * (hand_mm[:, 2:] + depth_mm) - hand_mm[:, :2]
-    return np.append(weight @ gap / weight.sum(), depth_mm)
+    x, y = _mean(gap, 1 / (across * across)).tolist()
+    return np.array([x, y, depth_mm])

@@ -8,29 +8,25 @@ from dataclasses import fields
 
 import numpy as np
 
-from knuckle.hand import Joint, Side, extent_px, middle_px
+from knuckle.hand import N_JOINTS, Joint, Side, box_px
 from knuckle.results import HandPose, TrackedHand
 from knuckle.track.association import Whereabouts
+from knuckle.track.decisions import DECISIONS
 from knuckle.track.reach import Reach
-from knuckle.track.uncertainty import BAD_SCORE, GOOD_SCORE
+from knuckle.track.skeleton import BoneLengths
+from knuckle.track.uncertainty import sureness_of
 
 #: Share of the new measurement in the velocity in the picture.
 _VELOCITY_SHARE = 0.7
 #: A hand that closes or turns away looks smaller by at most this (share of the logarithm) a second,
 #: as far as the look at it counts.
 _SHRINKING_PER_S = 4.0
-#: Evidence that there is a hand at all is the sum of its scores over the least one. A hand is
-#: believed from the first value on, dismissed below the second; it can save up to the third.
-_BELIEVED, _DISMISSED, _MOST_EVIDENCE = 0.2, -0.1, 3.0
 #: Time constant of the reported velocity in space.
 _VELOCITY_TIME_S = 0.06
-#: One frame's vote on the side counts at most so much (a logit), all frames together so much.
-_VOTE, _VOTES = 3.0, 20.0
-#: Votes that say for good that a hand is not of the side that it was taken for: three sure looks
-#: more against it than for it.
-_OTHER_SIDE = -3 * _VOTE
 
-Smoother = Callable[[HandPose, float], tuple[np.ndarray, np.ndarray]]
+#: Takes an estimate, the lengths of the hand's bones and the time since the last one; gives
+#: steady keypoints (21, 2) px and joints (21, 3) mm.
+Smoother = Callable[[HandPose, np.ndarray, float], tuple[np.ndarray, np.ndarray]]
 
 
 class Numbers:
@@ -65,6 +61,7 @@ class Track:
         *,
         numbers: Iterator[int],
         smoother: Smoother | None,
+        hand_length_mm: float | None = None,
         least_score: float = 0.5,
         caution: float = 0.0,
         least_votes: float = 0.0,
@@ -76,6 +73,7 @@ class Track:
             time_s: of its frame.
             numbers: the next one becomes ``track_id``.
             smoother: steadies the estimates; None leaves them raw.
+            hand_length_mm: wrist to tip of the middle finger along the bones, if it is known.
             least_score: score of what is as likely a hand as not.
             caution: so much more must each look score until the hand is believed.
             least_votes: so much more must its looks say for its side than against it (the sum of
@@ -88,16 +86,16 @@ class Track:
         self._least_score, self._caution, self._least_votes = least_score, caution, least_votes
         self._evidence = 0.0
         self._smoother = smoother
-        self._reach = Reach()
+        self._reach = Reach(BoneLengths(hand_length_mm=hand_length_mm))
         self._born_s = time_s
         self._seen_s = time_s
         self._lost = False
         self._hidden_by: Track | None = None
         self._votes = 0.0
-        self._joints_px = pose.joints_px
         self._told_px: np.ndarray | None = None
         self._keep_shape(pose.joints_px, least_px=0.0)
         self._velocity_px_s = np.zeros(2)
+        self._centre_px = np.zeros(2)
         self._root_mm = np.zeros(3)
         self._velocity_mm_s = np.zeros(3)
         self._looks = 0
@@ -120,7 +118,7 @@ class Track:
     @property
     def dismissed(self) -> bool:
         """Whether its looks say that it is no hand, or have long said that of its side."""
-        return self._evidence < _DISMISSED or self._votes < _OTHER_SIDE
+        return self._evidence < DECISIONS.dismissed or self._votes < -3 * DECISIONS.vote
 
     @property
     def hidden(self) -> bool:
@@ -130,7 +128,7 @@ class Track:
     def believe(self) -> None:
         """Others are sure that it is a hand, and of this side."""
         if self._track_id is None:
-            self._evidence, self._votes = _MOST_EVIDENCE, _VOTE
+            self._evidence, self._votes = DECISIONS.most_evidence, DECISIONS.vote
             self._track_id = next(self._numbers)
 
     def tell(self, joints_px: np.ndarray) -> None:
@@ -149,11 +147,10 @@ class Track:
         Keypoints that fall together in a bad look would make the next crop smaller, and its look
         worse: a hand would be lost in a spiral.
         """
-        shift = self._velocity_px_s * (time_s - self._seen_s if moving else 0.0)
-        shift *= min(1.0, self._extent_px / max(math.hypot(*shift), 1e-9))
-        if self._told_px is not None:
-            return self._told_px + shift
-        return self._shape_px + (self._middle_px + shift)
+        speed_px_s = math.hypot(*self._velocity_px_s.tolist())
+        ahead_s = min(time_s - self._seen_s, self._extent_px / max(speed_px_s, 1e-9))
+        seen_px = self._seen_px if self._told_px is None else self._told_px
+        return seen_px + ahead_s * self._velocity_px_s if moving else seen_px
 
     def whereabouts(self, time_s: float) -> Whereabouts:
         """Where it may be: where it goes, and, if a hand hides it, where it went or that hand is.
@@ -180,7 +177,7 @@ class Track:
         shown = pose if self._smoother is None else within
         joints_px, joints_mm = shown.joints_px, shown.joints_mm
         if self._smoother is not None:
-            joints_px, joints_mm = self._smoother(within, dt_s)
+            joints_px, joints_mm = self._smoother(within, self._reach.bones.mm, dt_s)
         self._move(within.joints_px, joints_mm[Joint.WRIST], dt_s)
         self._resize(within, dt_s)
         self._weigh(pose)
@@ -197,45 +194,48 @@ class Track:
             track_id=self._track_id,
             age_s=time_s - self._born_s,
             raw=pose,
-            velocity_mm_s=self._velocity_mm_s.copy(),
+            velocity_mm_s=self._velocity_mm_s,
         )
 
     def _move(self, raw_joints_px: np.ndarray, root_mm: np.ndarray, dt_s: float) -> None:
         """Velocities: in the picture, to predict from; in space, to report."""
-        shift_px = (raw_joints_px - self._joints_px).mean(axis=0)
+        centre_px = raw_joints_px.sum(axis=0) / N_JOINTS
+        velocity_px_s = (centre_px - self._centre_px) / dt_s
         velocity_mm_s = (root_mm - self._root_mm) / dt_s
-        if self._looks == 1:  # two looks make the first velocity
-            self._velocity_px_s = shift_px / dt_s
-            self._velocity_mm_s = velocity_mm_s
-        elif self._looks > 1:
-            self._velocity_px_s += _VELOCITY_SHARE * (shift_px / dt_s - self._velocity_px_s)
+        if self._looks > 1:
+            before_px_s, before_mm_s = self._velocity_px_s, self._velocity_mm_s
+            velocity_px_s = before_px_s + _VELOCITY_SHARE * (velocity_px_s - before_px_s)
             share = 1 - math.exp(-dt_s / _VELOCITY_TIME_S)
-            self._velocity_mm_s += share * (velocity_mm_s - self._velocity_mm_s)
+            velocity_mm_s = before_mm_s + share * (velocity_mm_s - before_mm_s)
+        if self._looks > 0:  # two looks make the first velocity
+            self._velocity_px_s, self._velocity_mm_s = velocity_px_s, velocity_mm_s
         self._looks += 1
-        self._joints_px, self._root_mm = raw_joints_px, root_mm
+        self._centre_px, self._root_mm = centre_px, root_mm
 
     def _resize(self, pose: HandPose, dt_s: float) -> None:
-        sureness = min(max((pose.score - BAD_SCORE) / (GOOD_SCORE - BAD_SCORE), 0.0), 1.0)
-        least_px = self._extent_px * math.exp(-_SHRINKING_PER_S * sureness * dt_s)
+        shrinking = _SHRINKING_PER_S * sureness_of(pose.score)
+        least_px = self._extent_px * math.exp(-shrinking * dt_s)
         self._keep_shape(pose.joints_px, least_px)
 
     def _keep_shape(self, joints_px: np.ndarray, least_px: float) -> None:
-        """Note where the hand's middle is, and its joints around that, no smaller than this."""
-        extent = float(extent_px(joints_px))
+        """Note where the joints are, but around their middle no nearer together than this."""
+        x0, y0, x1, y1 = box_px(joints_px)
+        extent = max(x1 - x0, y1 - y0)
         self._extent_px = max(extent, least_px)
-        self._middle_px = middle_px(joints_px)
-        self._shape_px = (joints_px - self._middle_px) * (self._extent_px / max(extent, 1.0))
+        middle_px = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
+        larger = self._extent_px / max(extent, 1.0)
+        self._seen_px = middle_px + larger * (joints_px - middle_px)
 
     def _weigh(self, pose: HandPose) -> None:
         """Let the look speak for or against a hand, and for or against its side."""
         least = self._least_score + (0.0 if self.believed else self._caution)
-        self._evidence = min(self._evidence + pose.score - least, _MOST_EVIDENCE)
+        self._evidence = min(self._evidence + pose.score - least, DECISIONS.most_evidence)
         share = min(max(pose.side_score, 1e-3), 1 - 1e-3)
-        vote = _within(math.log(share / (1 - share)), _VOTE)
-        self._votes = _within(self._votes + vote, _VOTES)
+        vote = _within(math.log(share / (1 - share)), DECISIONS.vote)
+        self._votes = _within(self._votes + vote, DECISIONS.votes)
         # A side is for good: nobody is told of a hand before its looks are for the side it has.
         is_of_side = self._votes > 0 and self._votes >= self._least_votes
-        if self._track_id is None and self._evidence >= _BELIEVED and is_of_side:
+        if self._track_id is None and self._evidence >= DECISIONS.believed and is_of_side:
             self._track_id = next(self._numbers)
 
 

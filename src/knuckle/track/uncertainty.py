@@ -6,19 +6,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from knuckle.hand import extent_px
-from knuckle.median import median
+from knuckle.hand import N_JOINTS, extent_px
 from knuckle.pose.confidence import sigma_of
 from knuckle.results import HandPose
 
 #: A look with the first score hardly counts, one with the second does so fully.
-BAD_SCORE, GOOD_SCORE, _LEAST = 0.3, 0.8, 0.05
+_BAD_SCORE, _GOOD_SCORE, _LEAST = 0.3, 0.8, 0.05
 #: The error, as a share of the extent, of a keypoint that is as likely right as wrong.
 _EVEN_ODDS = float(sigma_of(np.array(0.5)))
 #: What is never sure is not held for ever.
 _LEAST_SAY = 0.02
 #: The lifter claims no error for the wrist, whose place it does not give.
 _LEAST_MM = 0.5
+
+
+def sureness_of(score: float) -> float:
+    """0..1, how far a look with this score counts."""
+    return min(max((score - _BAD_SCORE) / (_GOOD_SCORE - _BAD_SCORE), 0.0), 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,13 +51,14 @@ class Uncertainty:
         """That of a raw estimate, by its scores."""
         extent = max(float(extent_px(pose.rays)), 1e-6)
         share = sigma_of(pose.joint_score)
-        usual = float(median(share))
+        usual = sorted(share.tolist())[N_JOINTS // 2]
+        say = max(_EVEN_ODDS, usual) / share
         return cls(
             extent=extent,
             across=share * extent,
-            along_mm=np.maximum(pose.joint_sigma_mm.astype(np.float64), _LEAST_MM),
+            along_mm=np.maximum(pose.joint_sigma_mm, _LEAST_MM, dtype=np.float64),
             # The scale of the picture is as unsure as its points, and fixes the distance.
             distance=usual,
-            sureness=float(np.interp(pose.score, (BAD_SCORE, GOOD_SCORE), (_LEAST, 1.0))),
-            say=np.clip((max(_EVEN_ODDS, usual) / share) ** 2, _LEAST_SAY, 1.0),
+            sureness=_LEAST + (1 - _LEAST) * sureness_of(pose.score),
+            say=np.minimum(np.maximum(say * say, _LEAST_SAY), 1.0),
         )

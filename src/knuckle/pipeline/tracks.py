@@ -1,0 +1,109 @@
+"""The hands of a video that are known: which are followed, lost or in doubt, and for how long."""
+
+from __future__ import annotations
+
+from knuckle.pipeline import judge
+from knuckle.pipeline.settings import SMOOTHERS, TrackerSettings
+from knuckle.pose import Keypoints
+from knuckle.results import HandPose
+from knuckle.track.association import assign
+from knuckle.track.track import Numbers, Track
+
+
+class Tracks(list[Track]):
+    """All of them, the oldest first."""
+
+    def __init__(self, settings: TrackerSettings, numbers: Numbers) -> None:
+        """None yet; ``numbers`` become the ids of those to come."""
+        super().__init__()
+        self._settings, self._numbers = settings, numbers
+
+    @property
+    def followed(self) -> list[Track]:
+        """Those that the last look found."""
+        return [track for track in self if not track.lost]
+
+    @property
+    def lost(self) -> list[Track]:
+        """The others."""
+        return [track for track in self if track.lost]
+
+    def lately_lost(self, time_s: float) -> list[Track]:
+        """Those of the lost that may still be near."""
+        memory_s = self._settings.memory_s
+        return [track for track in self.lost if track.unseen_s(time_s) <= memory_s]
+
+    @property
+    def least_certain(self) -> float:
+        """Score below which a track may be on something else; lost ones have 0.
+
+        Where one of two hands in contact is lost, the other's track may hold on to a piece of both.
+        """
+        usual = self._settings.doubt_threshold
+        contact = any(track.hidden for track in self)
+        return max(usual, self._settings.score_threshold + judge.CAUTION) if contact else usual
+
+    @property
+    def doubtful(self) -> list[Track]:
+        """Tracks that are lost or hold on to little."""
+        least = self.least_certain
+        return [track for track in self if track.score < least]
+
+    def forget(self, time_s: float) -> None:
+        """Drop tracks that have been hidden for too long, or turned out to be something else."""
+
+        def may_come_back(track: Track) -> bool:
+            # Who comes out from behind a hand is who went there.
+            memory_s = self._settings.memory_s * (judge.HIDDEN_MEMORY if track.hidden else 1.0)
+            return track.believed and track.unseen_s(time_s) <= memory_s
+
+        self[:] = [
+            track
+            for track in self
+            if not track.dismissed and (not track.lost or may_come_back(track))
+        ]
+
+    def begin(
+        self, pose: HandPose, time_s: float, *, caution: float = 0.0, least_votes: float = 0.0
+    ) -> Track:
+        """One more, with its first estimate; see ``Track`` for how readily it is believed."""
+        smooth = self._settings.smooth
+        track = Track(
+            pose,
+            time_s,
+            numbers=self._numbers,
+            smoother=SMOOTHERS[smooth]() if smooth else None,
+            hand_length_mm=self._settings.hand_length_mm,
+            least_score=self._settings.score_threshold,
+            caution=caution,
+            least_votes=least_votes,
+        )
+        self.append(track)
+        return track
+
+    def begin_in_video(self, pose: HandPose, time_s: float, *, expected: bool) -> Track:
+        """One more that was found in a frame.
+
+        Args:
+            pose: its first estimate.
+            time_s: of the frame.
+            expected: a lone hand that came in motion is believed as readily as it looks.
+        """
+        beside_its_like = any(
+            track.side == pose.side and judge.beside(pose.joints_px, track.predict(time_s))
+            for track in self.followed
+        )
+        return self.begin(
+            pose,
+            time_s,
+            caution=0.0 if expected else judge.CAUTION,
+            least_votes=judge.LIKE_VOTES if beside_its_like else 0.0,
+        )
+
+
+def match(found: Keypoints, tracks: list[Track], time_s: float) -> list[int | None]:
+    """For each hand found, the track that it may be, each at most once."""
+    return assign(
+        [(found.side(i), points) for i, points in enumerate(found.points_px)],
+        [track.whereabouts(time_s) for track in tracks],
+    )
