@@ -51,6 +51,10 @@ def accepts(source: str) -> bool:
 def open_source(source: str, options: SourceOptions) -> Source:
     """Open a video file and decode its first frame."""
     path = Path(source)
+    if source == "-" and not path.exists():
+        raise SourceNotFoundError(
+            "- is no file: for a video through a pipe (.mkv or .ts) give /dev/stdin"
+        )
     if not path.exists():
         raise SourceNotFoundError(
             f"{source} does not exist; expected a video file, a folder of images, an image, a "
