@@ -27,13 +27,16 @@ import knuckle.crop
 from clips import number_of, picture, write_images, write_video
 from fakes import CAMERA, FakeTracker
 from knuckle.data.shards import read_shard, write_shard
+from knuckle.errors import InputError
 from knuckle.output import OutputError, RunInfo
 from knuckle.output.overlay import OverlaySink
+from knuckle.pipeline.estimator import check_boxes
 from knuckle.results import Frame
 from knuckle.sample import Sample
 from knuckle.stages import Network
 from knuckle.stages.keypoints import KeypointEstimator
 from knuckle.stages.network import _session_options
+from knuckle.track.clock import Clock
 from knuckle.two_pass import refuse_pipe
 from knuckle.video import SourceError, SourceNotFoundError, SourceUnreadableError, open_source
 from knuckle.video.seek import PicturesByTime
@@ -361,3 +364,63 @@ def test_a_reader_that_has_enough_is_no_trouble(arguments: str) -> None:
         env=os.environ | {"PYTHONPATH": str(SOURCES)},
     )
     assert done.stderr == ""
+
+
+# What callers pass ------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "boxes", [[["a"] * 4], [[1, 2, 3, 4], [1, 2]], [[-1e300] * 2 + [1e300] * 2]]
+)
+def test_boxes_that_are_none(boxes: object) -> None:
+    with pytest.raises(InputError, match=r"box"):
+        check_boxes(boxes)
+
+
+@pytest.mark.parametrize("shape", [(5,), (1, 5), (5, 1)])
+def test_distortion_as_opencv_gives_it(shape: tuple[int, ...]) -> None:
+    given = np.reshape([0.1, 0.01, 0, 0, 0], shape)
+    camera = knuckle.Camera(300, 300, 160, 120, given)
+    camera.check_fits(320, 240)
+    assert camera == knuckle.Camera(300, 300, 160, 120, (0.1, 0.01, 0.0, 0.0, 0.0))
+
+
+@pytest.mark.parametrize("image", [None, [[0]], "clip.mp4"])
+def test_what_is_no_image_is_told_by_a_frame(image: object) -> None:
+    with pytest.raises(TypeError, match="a frame's image must be a NumPy array"):
+        Frame(image, 0.0, 0)
+
+
+@pytest.mark.parametrize("time_s", [np.timedelta64(1, "s"), np.datetime64("2026-11-28")])
+def test_times_of_numpy_are_no_seconds(time_s: object) -> None:
+    with pytest.raises(TypeError, match="time_s must be a number of seconds"):
+        Frame(picture(0), time_s, 0)
+
+
+@pytest.mark.parametrize("since_1970", [1_764_000_000_000, 1_764_000_000_000_000_000])
+def test_times_in_other_units_are_refused_where_nobody_means_them(since_1970: int) -> None:
+    with pytest.raises(InputError, match="nanoseconds by 1e9"):
+        Frame(picture(0), since_1970, 0)
+
+
+def test_steps_in_other_units_are_told_once() -> None:
+    clock = Clock()
+    with pytest.warns(UserWarning, match="time_s in seconds") as caught:
+        for index in range(5):
+            clock.tick(index * 33_333_333)
+    assert len(caught) == 1
+
+
+def test_a_name_that_is_too_long(tmp_path: Path) -> None:
+    with pytest.raises(SourceUnreadableError, match="too long"):
+        open_source(tmp_path / ("a" * 300))
+
+
+@pytest.mark.parametrize("fps", [float("inf"), float("nan"), 0.0, -1.0])
+def test_a_rate_that_is_none(fps: float, tmp_path: Path) -> None:
+    write_images(tmp_path / "frames", 2)
+    with pytest.raises(InputError, match="fps must be a positive number"):
+        open_source(tmp_path / "frames", fps=fps)
+
+
+def test_standard_input_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceNotFoundError, match="/dev/stdin"):
+        open_source("-")

@@ -17,6 +17,11 @@ def without_secrets(source: str) -> str:
     return f"{scheme}://{_up_to(_place(rest), '?#')}" if mark else source
 
 
+def shown(name: str) -> str:
+    """A name of a file as it can be shown anywhere, also one in another alphabet than UTF-8's."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def _place(address: str) -> str:
     """Host, path and query of an address, without user and password."""
     before, at, after = address.rpartition("@")

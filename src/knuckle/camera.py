@@ -62,6 +62,8 @@ class Camera:
     fisheye: bool = False
 
     def __post_init__(self) -> None:
+        if isinstance(self.distortion, np.ndarray | list):  # as OpenCV gives them, (1, 5)
+            object.__setattr__(self, "distortion", tuple(np.ravel(self.distortion).tolist()))
         numbers = (self.fx, self.fy, self.cx, self.cy, *self.distortion)
         strange = [number for number in numbers if not isinstance(number, Real)]
         if strange:
@@ -136,7 +138,7 @@ class Camera:
                     "this very picture (millimetres / width of the sensor x width of the picture)"
                 )
         if self.distortion:
-            unmet = _share_unmet(replace(self, distortion=tuple(self.distortion)), width, height)
+            unmet = _share_unmet(self, width, height)
             if unmet > _MOST_UNMET:
                 raise InputError(
                     f"the distortion {tuple(self.distortion)} turns back inside a picture of "

@@ -1,7 +1,8 @@
 """What a file may claim before it is decoded: a hundred kilobytes can stand for terabytes.
 
 Sizes are read from headers, where they cost nothing. The limits are settings of the process:
-``KNUCKLE_MAX_MEGAPIXELS`` (100) a picture, ``KNUCKLE_MAX_GIGABYTES`` (4) a packed array.
+``KNUCKLE_MAX_MEGAPIXELS`` (100) a picture, ``KNUCKLE_MAX_GIGABYTES`` (4) a packed array,
+or all pictures of an animation that must be decoded at once.
 """
 
 from __future__ import annotations
@@ -53,6 +54,20 @@ def check_size(width: int, height: int, name: str | Path) -> None:
         raise InputError(
             f"{name} claims to be a picture of {width} x {height} pixels, expected at most "
             f"{limit:g} million: make it smaller, or set KNUCKLE_MAX_MEGAPIXELS if it is meant so"
+        )
+
+
+def check_gigabytes(n_bytes: int, name: str | Path, what: str) -> None:
+    """Refuse what would take more memory than it may.
+
+    Raises:
+        InputError: it takes more than the limit.
+    """
+    limit = _limit("KNUCKLE_MAX_GIGABYTES")
+    if n_bytes > limit * 1e9:
+        raise InputError(
+            f"{name} needs {n_bytes / 1e9:,.3g} GB for {what}, expected at most {limit:g}: make it "
+            "smaller, or set KNUCKLE_MAX_GIGABYTES if it is meant so"
         )
 
 

@@ -23,6 +23,8 @@ from knuckle.mask import CropMask
 from knuckle.mesh import HandMesh, hand_mesh
 from knuckle.notebook import drawing_of
 
+#: Nobody counts so many seconds; since 1970 they are 1.8e9, or 1.8e12 milliseconds.
+_LATEST_S = 1e11
 #: Of the arrays of a hand.
 _SHAPES = {
     "joints_px": (N_JOINTS, 2),
@@ -50,6 +52,11 @@ class Frame:
     camera: Camera | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.image, np.ndarray):
+            raise TypeError(
+                f"a frame's image must be a NumPy array (H, W, 3) uint8 RGB, got "
+                f"{type(self.image).__name__}: convert it with numpy.asarray(...)"
+            )
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
             raise InputError(
                 f"a frame's image must be (H, W, 3) uint8 RGB, got {self.image.shape} "
@@ -60,7 +67,7 @@ class Frame:
                 f"a frame's index must be a whole number, got {self.index!r} "
                 f"({type(self.index).__name__}): count frames from 0"
             )
-        if not isinstance(self.time_s, Real):
+        if not isinstance(self.time_s, Real) or isinstance(self.time_s, np.timedelta64):
             raise TypeError(
                 f"a frame's time_s must be a number of seconds, got {self.time_s!r} "
                 f"({type(self.time_s).__name__}): convert it with float(...)"
@@ -69,6 +76,12 @@ class Frame:
             raise InputError(
                 f"a frame's time_s must be a finite number of seconds, got {self.time_s}: give "
                 "the time at which it is shown, or pass the bare image"
+            )
+        if abs(self.time_s) > _LATEST_S:
+            raise InputError(
+                f"a frame's time_s must be in seconds, got {self.time_s:g}, which is "
+                f"{self.time_s / 3.15576e7:,.0f} years: divide milliseconds by 1e3, microseconds "
+                "by 1e6 and nanoseconds by 1e9"
             )
 
     def __repr__(self) -> str:

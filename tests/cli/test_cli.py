@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import signal
 import subprocess
@@ -361,6 +362,9 @@ def test_a_missing_library_names_its_extra(
         ("images/", "images-hands"),
         ("0", "camera-0-hands"),
         ("rtsp://10.0.0.1:554/live?x=1", "live-hands"),
+        (f"{'a' * 251}.mp4", f"{'a' * 200}-hands"),
+        (f"a{'é' * 120}.mp4", f"a{'é' * 99}-hands"),
+        ("in\udcff another alphabet.mp4", "in another alphabet-hands"),
     ],
 )
 def test_results_go_to_a_folder_named_after_the_source(source: str, folder: str) -> None:
@@ -379,6 +383,61 @@ def test_another_recording_of_the_same_name_overwrites_nothing(
     assert default_folder("s2/cam.mp4") == Path("cam-hands-2")
     assert default_folder("s3/cam.mp4") == Path("cam-hands-3")
     assert default_folder("s1/cam.mp4", live=True) == Path("cam-hands-3")
+
+
+class TestTheSourceIsNeverWrittenOver:
+    @pytest.mark.parametrize("known_as", ["itself", "a link", "a hard link"])
+    def test_by_whatever_name(self, known_as: str, capsys: pytest.CaptureFixture[str]) -> None:
+        folder, source = Path("out"), Path("clip.mp4")
+        folder.mkdir()
+        before = write_video(source, 3).read_bytes()
+        if known_as == "itself":
+            source = source.rename(folder / "overlay.mp4")
+        elif known_as == "a link":
+            (folder / "overlay.mp4").symlink_to(source.resolve())
+        else:
+            (folder / "overlay.mp4").hardlink_to(source)
+        assert main(["track", str(source), "--output", "out", "--overlay"]) == 2
+        assert_one_sentence(capsys, r"overlay\.mp4 is the source itself")
+        assert source.read_bytes() == before
+
+    def test_nor_is_the_calibration_of_its_cameras(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (rig := Path("rig.toml")).write_text(
+            "".join(
+                f"[cam_{name}]\nname = '{name}'\nsize = [64, 48]\n"
+                "matrix = [[80.0, 0, 31.5], [0, 80.0, 23.5], [0, 0, 1]]\n"
+                f"distortions = [0.0, 0, 0, 0, 0]\nrotation = [0.0, 0, 0]\n"
+                f"translation = [{x}, 0, 0]\n"
+                for name, x in (("a", 0.0), ("b", -100.0))
+            )
+        )
+        before = rig.read_text()
+        monkeypatch.setattr("knuckle.views.RigTracker", lambda *args, **options: FakeTracker())
+        videos = [str(write_video(Path(f"{name}.mp4"), 3)) for name in "ab"]
+        assert main(["track", *videos, "--rig", "rig.toml", "--unit", "mm", "-o", "."]) == 2
+        assert_one_sentence(capsys, "rig.toml would be written over")
+        assert rig.read_text() == before
+
+
+@pytest.mark.parametrize("name", ["-dash.mp4", "--flag.mp4"])
+def test_what_stands_behind_two_dashes_is_a_name(name: str) -> None:
+    write_video(Path("clip.mp4"), 3).rename(name)
+    assert main(["track", "--output", "out", "--", name]) == 0
+    assert open_recording("out").info.source == f"./{name}"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_a_name_in_another_alphabet_is_read_written_and_told(encoding: str) -> None:
+    write_video(Path("clip.mp4"), 3).rename("kl\u00e4r\udcff.mp4")
+    program = "import sys; from knuckle.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, "track", "kl\u00e4r\udcff.mp4", "-o", "\udcfe"]
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    done = subprocess.run(command, capture_output=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert main(["track", "kl\u00e4r\udcff.mp4", "-o", "\udcfe"]) == 0  # with hands
+    assert main(["plot", "\udcfe"]) == 0
 
 
 def test_two_runs_do_not_write_into_one_folder(tmp_path: Path) -> None:

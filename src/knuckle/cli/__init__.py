@@ -9,6 +9,7 @@ run ends, what it has computed is in its files.
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -71,14 +72,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments == ["--version"]:
         print(f"knuckle {VERSION}")
         return 0
+    _print_whatever_names_hold()
     try:
         with _told_to_whoever_reads():
-            verb = _parsed(arguments)
+            verb = _parsed(_without_dashes(arguments))
     except BrokenPipeError:
         return _reader_gone()
     except KeyboardInterrupt:
         return _interrupted()
     return run_verb(verb)
+
+
+def _without_dashes(arguments: list[str]) -> list[str]:
+    """What stands behind ``--`` are names, whatever they begin with."""
+    if "--" not in arguments:
+        return arguments
+    at = arguments.index("--")
+    names = [f"./{name}" if name.startswith("-") else name for name in arguments[at + 1 :]]
+    return arguments[:at] + names
+
+
+def _print_whatever_names_hold() -> None:
+    """Names of files need not be of an alphabet that a terminal has."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _parsed(arguments: Sequence[str]) -> Verb:

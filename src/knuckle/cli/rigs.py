@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -42,6 +43,11 @@ def track_rig(verb: Track) -> Summary:
         rig, max_hands=verb.max_hands, smooth=not verb.raw, weights_dir=verb.weights
     )
     folder = verb.output or default_folder(verb.source[0])
+    if verb.rig is not None and _is_same(folder / "rig.toml", verb.rig):
+        raise InputError(
+            f"{verb.rig} would be written over by the cameras of this run: expected another folder "
+            "as --output"
+        )
     formats = names_of(verb.format) + ["overlay"] * verb.overlay
     with open_sources(verb.source, fps=verb.fps, offsets_s=offsets_s) as sources:
         record = RigRecord(
@@ -52,6 +58,12 @@ def track_rig(verb: Track) -> Summary:
             summary = run_rig(sources, tracker, record, on_frame=progress.advance)
     _say(tracker.remarks)
     return summary
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    with suppress(OSError):
+        return one.samefile(other)
+    return False
 
 
 def _rig(verb: Track) -> Rig:

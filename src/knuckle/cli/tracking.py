@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from knuckle.pipeline import HandTracker
 
 
+#: Systems take names of 255 bytes.
+_LONGEST_STEM = 200
+
+
 @dataclass(frozen=True)
 class Track:
     """Find the hands in a video and write where every joint is, in pixels and in millimetres."""
@@ -314,10 +318,15 @@ def default_folder(source: str, *, live: bool = False) -> Path:
     another time) gets a number behind it.
     """
     name = source.split("://")[-1].split("?")[0].rstrip("/").split("/")[-1]
-    stem = Path(name).stem if name else "stream"
+    stem = _short(Path(name).stem) if name else "stream"
     own = f"{'camera-' * source.isdecimal()}{stem}-hands"
     names = itertools.chain([own], (f"{own}-{k}" for k in itertools.count(2)))
     return next(folder for folder in map(Path, names) if _is_free_for(source, folder, live))
+
+
+def _short(stem: str) -> str:
+    """A name that leaves room for what is put behind it."""
+    return os.fsdecode(os.fsencode(stem)[:_LONGEST_STEM]).encode(errors="ignore").decode() or stem
 
 
 def _is_free_for(source: str, folder: Path, live: bool) -> bool:

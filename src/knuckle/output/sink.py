@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -37,6 +38,7 @@ class Sink(Closable):
         self.info = info
         self.claim: Claim | None = None
         self._closed = False
+        _check_is_not_the_source(self.path, info)
         try:
             self._open()
         except OSError as error:
@@ -87,6 +89,16 @@ class TableSink(Sink):
         Raises:
             OutputError: it is missing, or was not written by this sink.
         """
+
+
+def _check_is_not_the_source(path: Path, info: RunInfo) -> None:
+    """Refuse to write over what is being read, by whatever name it is known."""
+    with suppress(OSError, ValueError):  # it is no file
+        if path.samefile(info.source):
+            raise OutputError(
+                f"{path} is the source itself: expected another place for the results; give "
+                "another folder as --output"
+            )
 
 
 def missing(path: Path) -> OutputError:

@@ -20,6 +20,8 @@ from knuckle.results import Frame, HandPose
 
 #: The looks at so many boxes are kept at a time, eight at each.
 _BOXES_AT_ONCE = 16
+#: No picture reaches so far.
+_FARTHEST_PX = 1e7
 
 
 class HandEstimator:
@@ -119,16 +121,21 @@ class HandEstimator:
 
 def check_boxes(boxes_xyxy: np.ndarray) -> np.ndarray:
     """Boxes as (N, 4) float, or ``ValueError``."""
-    boxes = np.asarray(boxes_xyxy, dtype=np.float64)
+    try:
+        boxes = np.asarray(boxes_xyxy, dtype=np.float64)
+    except (TypeError, ValueError):  # words, or rows of several lengths
+        raise InputError(
+            f"boxes_xyxy must be numbers of shape (N, 4), got {boxes_xyxy!r:.80}"
+        ) from None
     if boxes.size == 0:
         return boxes.reshape(0, 4)
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise InputError(f"boxes_xyxy must have shape (N, 4), got {boxes.shape}")
-    good = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    good = (np.abs(boxes) < _FARTHEST_PX).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
     if not good.all():
         first = int(np.flatnonzero(~good)[0])
         raise InputError(
-            f"a box is (x0, y0, x1, y1) with x0 < x1 and y0 < y1, got {boxes[first]} at {first}"
+            f"a box is (x0, y0, x1, y1) px with x0 < x1 and y0 < y1, got {boxes[first]} at {first}"
         )
     return boxes
 

@@ -8,6 +8,8 @@ import warnings
 NOMINAL_FPS = 30.0
 #: A frame that is earlier than the one before by more than this, s, is of another video.
 _NEW_VIDEO_S = 0.2
+#: Between two frames of a video; more in other units than seconds.
+_UNLIKELY_S = 1e4
 
 
 class Clock:
@@ -36,17 +38,25 @@ class Clock:
         if given_s is None:
             self._time_s = 0.0 if before is None else before + step_s
             return self._time_s
+        if self._given_s is not None and given_s - self._given_s > _UNLIKELY_S:
+            self._warn(
+                f"expected frames less than {_UNLIKELY_S:g} s apart, got {given_s:g} s after "
+                f"{self._given_s:g} s: no hand is followed so long; give time_s in seconds"
+            )
         self._given_s = given_s
         if before is None or given_s > before:
             self._time_s = given_s
             return given_s
-        if not self._warned:
-            self._warned = True
-            warnings.warn(
-                f"expected frames in the order of their times, got one at {given_s:g} s after one "
-                f"at {before:g} s: it is taken to come 1/{NOMINAL_FPS:g} s later; give every "
-                "frame its own time_s, and call reset() before another video",
-                stacklevel=4,
-            )
+        self._warn(
+            f"expected frames in the order of their times, got one at {given_s:g} s after one at "
+            f"{before:g} s: it is taken to come 1/{NOMINAL_FPS:g} s later; give every frame its "
+            "own time_s, and call reset() before another video"
+        )
         self._time_s = before + step_s
         return self._time_s
+
+    def _warn(self, sentence: str) -> None:
+        """Say it, the first time that something is odd."""
+        if not self._warned:
+            self._warned = True
+            warnings.warn(sentence, stacklevel=5)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
+from numbers import Integral
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote
@@ -87,7 +88,7 @@ def open_source(
     """
     if isinstance(source, os.PathLike):
         source = Path(os.fsdecode(source))
-    if isinstance(source, bool) or not isinstance(source, str | int | Path):
+    if isinstance(source, bool) or not isinstance(source, str | Integral | Path):
         raise SourceNotFoundError(
             "expected the name of a video file, a folder of images, an image or a stream, or the "
             f"index of a camera, got {source!r:.80} ({type(source).__name__})"
@@ -101,8 +102,14 @@ def open_source(
     options = SourceOptions(camera, fps)
     is_path = isinstance(source, Path) and not source.is_absolute()  # /dev/video0 is a camera
     kinds = (kind for key, kind in SOURCES.items() if not (is_path and key in _NO_PATHS))
-    kind = next(kind for kind in kinds if kind.accepts(name))
-    return kind.open_source(name, options)
+    try:
+        kind = next(kind for kind in kinds if kind.accepts(name))
+        return kind.open_source(name, options)
+    except OSError as error:  # a name that the system does not even look up
+        raise SourceUnreadableError(
+            f"{name:.200} cannot be opened ({(error.strerror or str(error)).lower()}): expected a "
+            "video that this user may read; check the path and its permissions"
+        ) from error
 
 
 def local_path(source: str) -> str:

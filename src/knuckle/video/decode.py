@@ -25,6 +25,11 @@ from knuckle.video.source import Losses
 DECODE_ERRORS = (av.error.FFmpegError, OSError)
 #: Titles in other alphabets than UTF-8's are no reason to refuse a video.
 METADATA_ERRORS = "replace"
+#: Formats that say when pictures are decoded and not when they are shown. Where libav derives the
+#: one from the other, pictures that refer to later ones (B-frames) get each other's times.
+_BY_DECODING_TIME = frozenset({"avi"})
+#: No camera has pixels so many times as wide as high: a file that says so is wrong.
+_MOST_ASPECT = 10.0
 #: ``AVFMT_NOTIMESTAMPS``.
 _NO_TIMESTAMPS = 0x80
 #: Frames are nearer in time than this, or there was a pause.
@@ -67,8 +72,13 @@ def pictures(
         av.error.FFmpegError: the container itself broke; everything before has been yielded.
     """
     to_rgb = VideoReformatter()
-    frames = _deinterlaced(_decoded(container, stream, losses), stream)
+    coded = _decoded(container, stream, losses)
+    if container.format.name in _BY_DECODING_TIME:
+        coded = _timed_as_decoded(coded)
+    frames = _deinterlaced(coded, stream)
     shown: Iterator[tuple[VideoFrame, float]]
+    if not rate and not brings_times(container):
+        rate = frame_rate(container, stream)
     if rate:  # parsers of raw streams make times up
         shown = ((frame, index / rate) for index, frame in enumerate(frames))
     else:
@@ -98,6 +108,22 @@ def _deinterlaced(coded: Iterator[VideoFrame], stream: VideoStream) -> Iterator[
     yield from deinterlace(None)
 
 
+def _timed_as_decoded(coded: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
+    """Frames with the times of the packets after which they came out, which are even.
+
+    The last ones come out when there are no more packets.
+    """
+    last, step = 0, 1
+    for frame in coded:
+        if frame.dts is None:
+            frame.pts = last + step
+        else:
+            step = max(frame.dts - last, 1)
+            frame.pts = frame.dts
+        last = frame.pts
+        yield frame
+
+
 def _decoded(
     container: InputContainer, stream: VideoStream, losses: Losses
 ) -> Iterator[VideoFrame]:
@@ -105,6 +131,8 @@ def _decoded(
         for packet in container.demux(stream):  # the last, empty one flushes the decoder
             if packet.is_corrupt:
                 losses.damaged += 1
+                continue
+            if not packet.size and packet.dts is not None:  # the last picture once more
                 continue
             try:
                 yield from packet.decode()
@@ -223,6 +251,8 @@ def _deinterlacing_graph(stream: VideoStream, first: VideoFrame) -> av.filter.Gr
 def _upright(frame: VideoFrame, stream: VideoStream, to_rgb: VideoReformatter) -> np.ndarray:
     """(H, W, 3) uint8 RGB as a player shows it."""
     aspect = float(stream.sample_aspect_ratio or 1)  # width of a pixel over its height
+    if not 1 / _MOST_ASPECT < aspect < _MOST_ASPECT:
+        aspect = 1.0
     rgb = to_rgb.reformat(
         frame,
         width=max(round(frame.width * aspect), 1),
@@ -242,7 +272,10 @@ def _as_displayed(image: np.ndarray, frame: VideoFrame) -> np.ndarray:
     A coded (x, y) is shown at (a x + c y, b x + d y); phones and editors write multiples of 90
     degrees, mirrored or not.
     """
-    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV does not know a kind of data beside it, such as EXIF
+        return np.rot90(image, round(frame.rotation / 90))
     if matrix is None:
         return image
     linear = np.frombuffer(bytes(matrix), np.int32).reshape(3, 3)[:2, :2]

@@ -51,6 +51,10 @@ def accepts(source: str) -> bool:
 def open_source(source: str, options: SourceOptions) -> Source:
     """Open a video file and decode its first frame."""
     path = Path(source)
+    if source == "-" and not path.exists():
+        raise SourceNotFoundError(
+            "- is no file: for a video through a pipe (.mkv or .ts) give /dev/stdin"
+        )
     if not path.exists():
         raise SourceNotFoundError(
             f"{source} does not exist; expected a video file, a folder of images, an image, a "
@@ -84,7 +88,7 @@ def from_container(container: InputContainer, name: str, options: SourceOptions)
     height, width = first.image.shape[:2]
     rate = options.fps or frame_rate(container, stream)
     duration_s = declared_end_s(container, stream)
-    n_frames = stream.frames or round((duration_s or 0.0) * (rate or 0)) or None
+    n_frames = stream.frames or max(round((duration_s or 0.0) * (rate or 0)), 0) or None
     info = SourceInfo(name, (width, height), rate, n_frames, duration_s)
     return Source(info, resumed(first, frames), losses)
 
@@ -118,12 +122,12 @@ def is_cover(stream: VideoStream) -> bool:
     return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
 
 
-def _rank(stream: VideoStream) -> tuple[bool, int, int]:
-    """What a player would choose: what the file says, else the largest, else the first."""
+def _rank(stream: VideoStream) -> tuple[bool, int, int, int]:
+    """What a player would choose: what the file says, the largest, the longest, the first."""
     default = bool(stream.disposition & Disposition.default)
     # Without a decoder a stream has no size.
     area = stream.width * stream.height if stream.codec_context is not None else 0
-    return default, area, -stream.index
+    return default, area, stream.frames, -stream.index
 
 
 def _frames(

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from knuckle.results import Frame
+from knuckle.video.animation import holds_several
 from knuckle.video.errors import (
     SourceBrokenError,
     SourceEmptyError,
@@ -17,7 +18,7 @@ from knuckle.video.errors import (
     SourceUnreadableError,
 )
 from knuckle.video.file import is_video
-from knuckle.video.image import holds_several, is_image, read_image
+from knuckle.video.image import is_image, read_image
 from knuckle.video.source import Losses, Source, SourceInfo, SourceOptions
 
 DEFAULT_FPS = 30.0

@@ -1,4 +1,4 @@
-"""HEIF: the pictures of phones (.heic), whose one picture is a grid of tiles.
+"""HEIF: the pictures of phones (.heic), whose one picture is a grid of tiles, and AVIF.
 
 A file is boxes within boxes (ISO/IEC 23008-12). ``meta`` lists items and their properties; the
 primary item is a coded picture, or a grid that names others row by row. Turning and mirroring are
@@ -23,9 +23,9 @@ from knuckle.limits import check_size
 #: Names that such files have.
 SUFFIXES = (".heic", ".heif", ".hif")
 #: Brands of a still picture, as against those of a sequence, which is a video.
-_STILL = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"mif2")
+_STILL = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"mif2", b"avif")
 #: Coded item -> (decoder, the box with its parameters).
-_CODECS = {b"hvc1": ("hevc", b"hvcC"), b"av01": ("av1", b"av1C")}
+_CODECS = {b"hvc1": ("hevc", b"hvcC"), b"av01": ("libdav1d", b"av1C")}
 _GRID = b"grid"
 #: Side of a tile, px, by the specification.
 _SMALLEST_TILE = 64

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import numpy as np
 
+from knuckle.results import Frame
+from knuckle.video.animation import open_stack
 from knuckle.video.decode import DECODE_ERRORS, open_container, pictures
+from knuckle.video.errors import SourceError
 from knuckle.video.file import video_stream
-from knuckle.video.source import Losses
+from knuckle.video.source import Losses, SourceOptions
 
 #: Further ahead than this, seeking is quicker than decoding on.
 _SEEK_AHEAD_S = 2.0
@@ -85,3 +89,30 @@ class PicturesByTime:
             self._next = next(self._pictures, None)
         except DECODE_ERRORS:
             self._next = None
+
+
+class PicturesInOrder:
+    """A file of pages that gives the picture of a number; going back begins anew."""
+
+    def __init__(self, path: str) -> None:
+        """Open it.
+
+        Raises:
+            SourceError: it holds no pages that can be read.
+        """
+        self._path = path
+        self._frames = open_stack(path, SourceOptions())
+        self._shown: Frame | None = None
+
+    def at(self, index: int) -> np.ndarray | None:
+        """(H, W, 3) uint8 RGB; None where there is none, as of a damaged page."""
+        if self._shown is not None and self._shown.index > index:
+            self._frames.close()
+            self._frames, self._shown = open_stack(self._path, SourceOptions()), None
+        with suppress(SourceError):
+            while self._shown is None or self._shown.index < index:
+                if (following := next(self._frames, None)) is None:
+                    break
+                self._shown = following
+        there = self._shown is not None and self._shown.index == index
+        return self._shown.image if self._shown is not None and there else None

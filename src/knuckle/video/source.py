@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import weakref
 from collections.abc import Generator
@@ -34,8 +35,8 @@ class SourceOptions:
     fps: float | None = None
 
     def __post_init__(self) -> None:
-        if self.fps is not None and not self.fps > 0:
-            raise InputError(f"fps must be positive, got {self.fps}")
+        if self.fps is not None and not 0 < self.fps < math.inf:
+            raise InputError(f"fps must be a positive number, got {self.fps}")
 
 
 @dataclass(frozen=True)

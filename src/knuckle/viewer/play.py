@@ -11,11 +11,12 @@ import numpy as np
 from knuckle.address import without_secrets
 from knuckle.errors import InputError
 from knuckle.output import Recording, hands_of
+from knuckle.video.animation import is_stack
 from knuckle.video.decode import DECODE_ERRORS
 from knuckle.video.errors import SourceError, SourceNotFoundError
 from knuckle.video.folder import images_in
-from knuckle.video.image import is_image, read_image
-from knuckle.video.seek import PicturesByTime
+from knuckle.video.image import accepts, read_image
+from knuckle.video.seek import PicturesByTime, PicturesInOrder
 from knuckle.viewer.stage import Stage, StageSettings
 
 #: Gives the picture (H, W, 3) of a frame, by its row in ``Recording.frames``; None for none.
@@ -77,7 +78,10 @@ def pictures_of(recording: Recording, source: Path) -> Pictures:
     if source.is_dir():
         paths = images_in(source)
         return lambda row: read_image(paths[int(recording.frames["frame"][row])])
-    if is_image(source):
+    if is_stack(source):
+        pages = PicturesInOrder(str(source))
+        return lambda row: pages.at(int(recording.frames["frame"][row]))
+    if accepts(str(source)):
         image = read_image(source)
         return lambda row: image
     try:

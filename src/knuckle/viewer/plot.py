@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from knuckle.address import shown
 from knuckle.draw import FINGER_COLOURS, SIDE_COLOURS
 from knuckle.hand import FINGER_NAMES, Joint
 from knuckle.output import OutputError, Recording
@@ -61,7 +62,8 @@ def plot(recording: Recording, *, longest: int = 4) -> Figure:
         axis.spines[["top", "right"]].set_visible(False)
     source, camera = recording.info.source, recording.info.camera
     assumed = " (assumed)" if camera.assumed else ""
-    figure.suptitle(f"{Path(source).name}: camera{assumed} f = {camera.fx:.0f} px", fontsize=10)
+    name = shown(Path(source).name)
+    figure.suptitle(f"{name}: camera{assumed} f = {camera.fx:.0f} px", fontsize=10)
     return figure
 
 

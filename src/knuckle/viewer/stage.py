@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import viser
 
+from knuckle.address import shown
 from knuckle.camera import Camera
 from knuckle.closable import Closable
 from knuckle.draw import FINGER_COLOURS, SIDE_COLOURS, WRIST_COLOUR
@@ -72,7 +73,7 @@ class Stage(Closable):
 
         Args:
             settings: where.
-            title: of the page.
+            title: of the page, the name of what it shows.
             size: (width, height) of the pictures to come.
             max_hands: so many hands can be shown at a time.
 
@@ -85,7 +86,10 @@ class Stage(Closable):
             redirect_stdout(StringIO()),  # it draws a box with its address even so
         ):
             self.server = viser.ViserServer(
-                host=settings.host, port=settings.port, label=f"Knuckle: {title}", verbose=False
+                host=settings.host,
+                port=settings.port,
+                label=f"Knuckle: {shown(title)}",
+                verbose=False,
             )
         self.url = f"http://{self.server.get_host()}:{self.server.get_port()}"
         self.server.scene.set_up_direction("-y")
