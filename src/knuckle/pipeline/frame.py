@@ -131,22 +131,13 @@ def _around(
     lacking: Sequence[int],
     detections: Detections | None,
 ) -> Iterator[Proposal]:
-    """All ways up: beside hands that lack a partner, and where what was detected is yet no hand.
-
-    The detector names the place of a hand better than which way up it is.
-    """
+    """All ways up beside hands that lack a partner; where there is none, at the likeliest one."""
     if detections is None:
         return
     likeliest = _best_of_alike(looks)[:1] if not hands else []
     for k in lacking or likeliest:
         others = [i for i in hands if i != k]
         yield from propose.turned(stages, looks, k, others, detections)
-    seen = looks.seen
-    for k, each in enumerate(looks.proposals):
-        if each.after is not None or each.hand is None:
-            continue
-        if not any(judge.is_known(each.hand, seen.side(i), seen.points_px[i]) for i in hands):
-            yield from propose.all_ways_up(stages, each.hand, k, each.log_odds)
 
 
 def _best_of_alike(looks: Looks) -> list[int]:

@@ -27,7 +27,7 @@ from knuckle.track.association import reach
 
 #: What a detector's score tells beside a look from close by, as the two mostly err on other things:
 #: log odds per log odds (``benchmarks/hand_odds.py``).
-PER_DETECTED = 0.88
+PER_DETECTED = 0.84
 #: No network is believed to be surer than this of what it says, nor of the opposite.
 SUREST = 0.99
 #: Probability below which nothing is worth another look: of a hand, or of a neighbour beside it.

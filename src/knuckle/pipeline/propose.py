@@ -175,16 +175,9 @@ def turned(
         piece = unexplained(detections, seen.take([i, *others]))
         guesses += [piece] if piece is not None else []
     for guess in guesses:
-        yield from all_ways_up(stages, guess, i)
-
-
-def all_ways_up(
-    stages: Networks, guess: DetectedHand, after: int, log_odds: float = 0.0
-) -> Iterator[Proposal]:
-    """A hand whose place is known better than which way up it is."""
-    for turn in TURNS:
-        crop = stages.crop_of(replace(guess, angle=guess.angle + turn))
-        yield Proposal(crop, "turned", log_odds, after=after)
+        for turn in TURNS:
+            crop = stages.crop_of(replace(guess, angle=guess.angle + turn))
+            yield Proposal(crop, "turned", after=i)
 
 
 def unexplained(detections: Detections, known: Keypoints) -> DetectedHand | None:

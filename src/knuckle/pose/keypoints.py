@@ -17,7 +17,7 @@ _SUREST, _NEARLY_ALL = 0.999, 0.99
 #: Log odds that what was named from afar is a hand, by a look at it: these, and so much for each of
 #: the look's presence and of the share of keypoints found, in log odds too. From photographs with
 #: and without hands (``benchmarks/hand_odds.py``).
-_NAMED, _PER_PRESENCE, _PER_NEAR = -4.2, 0.54, 1.44
+_NAMED, _PER_PRESENCE, _PER_NEAR = -3.5, 0.56, 1.07
 #: A keypoint is found if it lies within this share of the hand's extent.
 _NEAR = 0.1
 
