@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 
 from dot_world import of_mean_proportions, true_hand, turn
 from knuckle.camera import Camera
-from knuckle.hand import bone_lengths
+from knuckle.hand import KNUCKLES, bone_lengths
 from knuckle.pose.confidence import score_of
 from knuckle.results import HandPose
+from knuckle.track import smoothing
 from knuckle.track.one_euro import OneEuroSettings
 from knuckle.track.skeleton import BoneLengths
 from knuckle.track.smoothing import OneEuroSmoother, SmoothingSettings
@@ -196,3 +198,36 @@ def test_a_finger_that_is_never_sure_comes_in_the_end() -> None:
         for points in (straight.joints_px, points_px[-1])
     )
     assert (off < way / 3).all()
+
+
+@given(st.integers(0, 2**31), st.floats(0, 1))
+def test_what_has_no_say_turns_with_the_palm_and_keeps_its_length(seed: int, spread: float) -> None:
+    """However the palm's bones point, all in one line too, and however far they have turned."""
+    rng = np.random.default_rng(seed)
+    palm = rng.normal(0, spread, (4, 3)) + np.array([0, 1, 0])
+    palm /= np.linalg.norm(palm, axis=1, keepdims=True)
+    angle, others = rng.uniform(0, 0.15), rng.normal(0, 1, (20, 3))
+    turn = _turned(rng.normal(0, 1, 3), angle)
+    change = smoothing._turn(palm, palm @ turn)
+    moved = others + others @ change
+    np.testing.assert_allclose(np.linalg.norm(moved, axis=1), np.linalg.norm(others, axis=1))
+    left = np.linalg.norm(palm + palm @ change - palm @ turn, axis=1)
+    assert left.max() < 0.1 * angle + 0.01
+    far = others[:4] / np.linalg.norm(others[:4], axis=1, keepdims=True)
+    wild = others + others @ smoothing._turn(palm, far)
+    np.testing.assert_allclose(np.linalg.norm(wild, axis=1), np.linalg.norm(others, axis=1))
+
+
+def test_fingers_that_are_hidden_for_long_stay_where_a_hand_has_them() -> None:
+    rng, smoother = np.random.default_rng(0), OneEuroSmoother()
+    score = np.where(np.isin(np.arange(21), [0, *KNUCKLES]), 1.0, 0.0)
+    for _ in range(600):
+        pose = hand(roll=float(rng.uniform(-180, 180)))
+        pose = replace(pose, joint_score=score, joint_sigma_mm=np.where(score > 0, 2.0, 60.0))
+        joints_px, joints_mm = smoother(pose, bone_lengths(pose.joints_mm), DT)
+    assert np.linalg.norm(joints_px - joints_px[0], axis=1).max() < 400
+    np.testing.assert_allclose(bone_lengths(joints_mm), bone_lengths(pose.joints_mm))
+
+
+def _turned(axis: np.ndarray, angle: float) -> np.ndarray:
+    return cv2.Rodrigues(axis / np.linalg.norm(axis) * angle)[0]

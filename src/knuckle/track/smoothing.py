@@ -17,6 +17,8 @@ from knuckle.track.uncertainty import Uncertainty
 _TILT_SHARE, _MOST_TILT = 0.5, 0.5
 #: Joints whose depth is this unsure, mm, have half of the most say in the hand's.
 _EVEN_SAY_MM = 5.0
+#: Moment of inertia, a direction, of what directions hardly tell: no turn comes out of noise.
+_LEAST_INERTIA = 0.02
 #: No joint is nearer to the camera.
 _NEAREST_MM = 20.0
 #: What is filtered together: the rays to the joints, then the directions of the bones.
@@ -124,23 +126,27 @@ def _mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _turn(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """(3, 3) that directions (N, 3) times it are their change by a turn, if that is small.
+    """(3, 3) that directions (N, 3) times it are their change by a turn.
 
-    The turn is the one that takes them nearest to others: the vector of its axis, as long as its
-    angle, solves N w = r, where N is their moment of inertia and r their moment. In closed form, as
-    between two frames no hand turns far, and three numbers do not deserve a library.
+    The turn is the one that takes them nearest to others, to first order, as between two frames no
+    hand turns far: the vector of its axis, as long as its angle, solves N w = r, where N is their
+    moment of inertia and r their moment. In closed form, as three numbers do not deserve a library.
+    Directions in one line do not tell of a turn about it: then there is none.
     """
     (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = (before.T @ after).tolist()
-    a, b, c = yy + zz, xx + zz, xx + yy
+    little = _LEAST_INERTIA * len(before)
+    a, b, c = (max(both, 0.0) + little for both in (yy + zz, xx + zz, xx + yy))
     d, e, f = -(xy + yx) / 2, -(xz + zx) / 2, -(yz + zy) / 2  # N is ((a, d, e), (d, b, f), ...)
     u, v, w = yz - zy, zx - xz, xy - yx  # r
     aa, ab, ac = b * c - f * f, e * f - d * c, d * f - e * b
     bb, bc, cc = a * c - e * e, d * e - a * f, a * b - d * d
-    size = max(a * aa + d * ab + e * ac, 1e-9)
+    size = max(a * aa + d * ab + e * ac, little**3)
     x = (aa * u + ab * v + ac * w) / size
     y = (ab * u + bb * v + bc * w) / size
     z = (ac * u + bc * v + cc * w) / size
-    return np.array([[0.0, z, -y], [-z, 0.0, x], [y, -x, 0.0]])
+    angle = max(math.sqrt(x * x + y * y + z * z), 1e-9)
+    cross = np.array([[0.0, z, -y], [-z, 0.0, x], [y, -x, 0.0]])  # Rodrigues: lengths are kept
+    return math.sin(angle) / angle * cross + (1 - math.cos(angle)) / angle**2 * (cross @ cross)
 
 
 def _root_on_rays(
