@@ -35,7 +35,9 @@ def test_every_number_that_the_page_asks_for_is_told(told: dict) -> None:
         names = set(re.findall(r'"(_?[A-Z][A-Z_]+)"', text))
         unknown = {n for n in names if not any(n in told["constants"][m] for m in modules)}
         assert unknown == set(), path.name
-        settings = set(re.findall(r'setting\("(\w+)"\)', text))
-        assert settings <= set(told["tracker"]), path.name
-        asked += len(names) + len(settings)
+        for call, kind in (("setting", "tracker"), ("decision", "decisions")):
+            some = set(re.findall(rf'{call}\("(\w+)"\)', text))
+            assert some <= set(told[kind]), path.name
+            asked += len(some)
+        asked += len(names)
     assert asked > 50

@@ -15,6 +15,7 @@ export type Settings = {
     sides: Side[];
     finger_colours: [number, number, number][];
   };
+  decisions: Values;
   tracker: Values;
 };
 
@@ -48,8 +49,17 @@ export function constants(module: string, name: string): number[] {
 
 /** A setting of the tracker, as it is by default. */
 export function setting(name: string): number {
-  const value = told().tracker[name];
-  if (typeof value !== "number") throw new Error(missing(`tracker.${name}`));
+  return numberOf("tracker", name);
+}
+
+/** A number by which it is decided from frame to frame who is there (src/knuckle/track/decisions.py). */
+export function decision(name: string): number {
+  return numberOf("decisions", name);
+}
+
+function numberOf(kind: "tracker" | "decisions", name: string): number {
+  const value = told()[kind][name];
+  if (typeof value !== "number") throw new Error(missing(`${kind}.${name}`));
   return value;
 }
 

@@ -2,7 +2,7 @@
 
 import { clamp, extentOf, mean, middleOf, type Vec2 } from "./geometry.js";
 import type { HandPose } from "./hands.js";
-import { constant, setting, type Side } from "./told.js";
+import { constant, decision, setting, type Side } from "./told.js";
 
 export type TrackedHand = HandPose & { trackId: number };
 
@@ -30,7 +30,7 @@ export class Track {
 
   /** Whether its looks say that it is no hand, or have long said that of its side. */
   get dismissed(): boolean {
-    return this.evidence < number("_DISMISSED") || this.votes < number("_OTHER_SIDE");
+    return this.evidence < decision("dismissed") || this.votes < -3 * decision("vote");
   }
 
   unseenS(timeS: number): number {
@@ -58,9 +58,8 @@ export class Track {
       mean(pose.jointsPx.map((p) => p[axis])) - mean(joints.map((p) => p[axis]));
     const away = Math.hypot(off(0), off(1)) / extent;
     const grown = Math.abs(Math.log(extentOf(pose.jointsPx) / extent));
-    const where = (name: string) => constant("track.association", name);
-    const reach = where("_REACH") + where("_REACH_PER_S") * this.unseenS(timeS);
-    return away >= reach || grown >= where("_LOG_SIZE") ? undefined : away + grown;
+    const reach = decision("reach") + decision("reach_per_s") * this.unseenS(timeS);
+    return away >= reach || grown >= decision("log_size") ? undefined : away + grown;
   }
 
   lose(): void {
@@ -71,12 +70,12 @@ export class Track {
   see(pose: HandPose, timeS: number, caution: number, nextId: () => number): TrackedHand | undefined {
     const dt = Math.max(timeS - this.seenS, 1e-3);
     this.move(pose.jointsPx, dt);
-    const [bad, good] = ["BAD_SCORE", "GOOD_SCORE"].map((name) => constant("track.uncertainty", name));
+    const [bad, good] = ["_BAD_SCORE", "_GOOD_SCORE"].map((name) => constant("track.uncertainty", name));
     const sureness = clamp((pose.score - bad) / (good - bad), 0, 1);
     const least = this.extent * Math.exp(-number("_SHRINKING_PER_S") * sureness * dt);
     this.extent = Math.max(extentOf(pose.jointsPx), least);
     this.weigh(pose, caution);
-    if (this.id === undefined && this.evidence >= number("_BELIEVED") && this.votes > 0) {
+    if (this.id === undefined && this.evidence >= decision("believed") && this.votes > 0) {
       this.id = nextId();
     }
     [this.seenS, this.lost, this.score] = [timeS, false, pose.score];
@@ -95,11 +94,11 @@ export class Track {
   /** Let the look speak for or against a hand, and for or against its side. */
   private weigh(pose: HandPose, caution: number): void {
     const least = setting("score_threshold") + (this.id === undefined ? caution : 0);
-    this.evidence = Math.min(this.evidence + pose.score - least, number("_MOST_EVIDENCE"));
+    this.evidence = Math.min(this.evidence + pose.score - least, decision("most_evidence"));
     const odds = clamp(pose.sideScore, 1e-3, 1 - 1e-3);
-    const most = number("_VOTE");
+    const most = decision("vote");
     const vote = clamp(Math.log(odds / (1 - odds)), -most, most);
-    this.votes = clamp(this.votes + vote, -number("_VOTES"), number("_VOTES"));
+    this.votes = clamp(this.votes + vote, -decision("votes"), decision("votes"));
   }
 }
 

@@ -21,6 +21,7 @@ from knuckle.draw import FINGER_COLOURS
 from knuckle.pipeline import TrackerSettings
 from knuckle.stages import Network, read_card
 from knuckle.stages.detector import BOX_STEP
+from knuckle.track.decisions import DECISIONS
 
 #: Whose constants the page needs, by the name under which it finds them.
 _TOLD = (
@@ -34,7 +35,6 @@ _TOLD = (
     "pose.keypoints",
     "pose.pair",
     "pose.placement",
-    "track.association",
     "track.track",
     "track.uncertainty",
 )
@@ -64,6 +64,7 @@ def page_settings(weights: dict[str, Path]) -> dict[str, Any]:
             "sides": hand.SIDES,
             "finger_colours": [list(colour) for colour in FINGER_COLOURS],
         },
+        "decisions": _numbers(asdict(DECISIONS)),
         "tracker": _numbers(
             {item.name: getattr(TrackerSettings(), item.name) for item in fields(TrackerSettings)}
         ),
