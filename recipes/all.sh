@@ -49,7 +49,7 @@ $python -m knuckle.train.second_opinion "$data/crops.npz" "$out/keypoints.onnx"
 $python -m knuckle.train.mattes "$data/crops.npz" "$out/keypoints.onnx" "$data/mattes.npz"
 $python -m knuckle.train.decoys "$data/hand_free.npz" "$out/detector.onnx"
 $knuckle train recipes/continue.toml
-$knuckle export runs/continue --out "$out"
+$knuckle export runs/continue --out "$out" --average-with "$out" --share 0.5
 
 # Two hands together follow the finished lifter.
 $knuckle train recipes/pair.toml

@@ -263,7 +263,7 @@ class HandTracker:
             rival = next((k for k in seats if judge.same_hand(seen, i, seen, k, True)), None)
             if rival is None:
                 seats[i] = tracks[i]
-            elif _is_heir(tracks[i], seats[rival]):
+            elif tracks[i].is_heir_of(seats[rival]):
                 seats[rival] = tracks[i]
         still = list(seats.values())
         for i, track in enumerate(tracks):
@@ -399,8 +399,3 @@ class HandTracker:
             )
             alone = False
         return claimed
-
-
-def _is_heir(track: Track, other: Track) -> bool:
-    """Whether a hand that both have been found on is this track's, whoever had the better look."""
-    return track.believed and not other.believed and track.side == other.side

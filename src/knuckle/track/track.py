@@ -125,6 +125,10 @@ class Track:
         """Whether it was lost behind, or in the grip of, a hand that is still being followed."""
         return self._lost and self._hidden_by is not None and not self._hidden_by.lost
 
+    def is_heir_of(self, other: Track) -> bool:
+        """Whether a hand that both are found on is this one's, whoever had the better look."""
+        return self.believed and not other.believed and self.side == other.side
+
     def believe(self) -> None:
         """Others are sure that it is a hand, and of this side."""
         if self._track_id is None:
