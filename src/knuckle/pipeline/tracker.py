@@ -392,10 +392,9 @@ class HandTracker:
         alone = not any(track.believed for track in self._tracks.followed)
         for pose, owner in zip(poses, match(new, lost, time_s), strict=True):
             expected = alone and self._search.came_in_motion(pose.joints_px)
-            claimed.append(
-                self._tracks.begin_in_video(pose, time_s, expected=expected)
-                if owner is None
-                else lost[owner]
-            )
+            if owner is None:
+                claimed.append(self._tracks.begin_in_video(pose, time_s, expected=expected))
+            else:
+                claimed.append(lost[owner])
             alone = False
         return claimed
