@@ -95,7 +95,7 @@ def _open_webp(path: Path, size: tuple[int, int], options: SourceOptions) -> Sou
         _, animation = cv2.imreadanimation(str(path))
         images = [cv2.cvtColor(to_rgb(each), cv2.COLOR_BGR2RGB) for each in animation.frames]
         if images:
-            turned = tiff.orientation_in(_exif_of_webp(path))
+            turned = orientation_of_webp(path)
             images = [np.ascontiguousarray(tiff.upright(each, turned)) for each in images]
             steps_s = [max(int(ms), 1) / 1000 for ms in animation.durations]
             if options.fps is not None:
@@ -117,6 +117,16 @@ def _moving(
     height, width = images[0].shape[:2]
     info = SourceInfo(str(path), (width, height), options.fps, len(images), sum(steps_s))
     return Source(info, frames(), Losses())
+
+
+def is_webp(head: bytes) -> bool:
+    """Whether a file that begins so, with twelve bytes, is a WebP."""
+    return head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+
+
+def orientation_of_webp(path: Path) -> int:
+    """EXIF's orientation of a WebP, 1 to 8; 1 where none is said."""
+    return tiff.orientation_in(_exif_of_webp(path))
 
 
 def _exif_of_webp(path: Path) -> bytes:

@@ -17,7 +17,7 @@ from knuckle.image import warn_of_fewer_bits
 from knuckle.limits import check_picture, check_size
 from knuckle.quiet import quiet_decoders
 from knuckle.results import Frame
-from knuckle.video import animation, heif
+from knuckle.video import animation, heif, tiff
 from knuckle.video.errors import SourceNotFoundError, SourceUnreadableError
 from knuckle.video.source import Losses, Source, SourceInfo, SourceOptions
 
@@ -95,7 +95,7 @@ def read_image(path: Path) -> np.ndarray:
     if heif.is_still(data[:_HEAD_OF_HEIF].tobytes()):
         return _read_heif(data.tobytes(), path)
     with quiet_decoders(), suppress(cv2.error):  # too many pixels for its limits
-        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size and not _of_floats(data) else None
+        bgr = _decoded(data, path) if data.size and not _of_floats(data) else None
     if bgr is None:
         raise SourceUnreadableError(
             f"{path} is not an image that can be read ({data.size} bytes): expected a JPEG, PNG, "
@@ -103,6 +103,17 @@ def read_image(path: Path) -> np.ndarray:
         )
     _check_depth(data, path, bgr)
     return cv2.cvtColor(_over_full_range(data, bgr), cv2.COLOR_BGR2RGB)
+
+
+def _decoded(data: np.ndarray, path: Path) -> np.ndarray | None:
+    """(H, W, 3) BGR, upright."""
+    if not animation.is_webp(data[:_HEAD_OF_HEIF].tobytes()):
+        return cv2.imdecode(data, cv2.IMREAD_COLOR)
+    # Older OpenCV does not know that a WebP may be turned.
+    bgr = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if bgr is None:
+        return None
+    return np.ascontiguousarray(tiff.upright(bgr, animation.orientation_of_webp(path)))
 
 
 def _white(data: np.ndarray) -> int | None:
