@@ -35,8 +35,6 @@ PARTS: dict[str, Sequence[str]] = {
     "Calibration": ("calibration.py", "--plot", "docs/reliability.png"),
     "Masks": ("masks.py",),
     "Two views": ("stereo.py", "{peer}"),
-    "Several views": ("views.py", "{peer}"),
-    "Several views, speed": ("rig_speed.py",),
     "Video": ("video.py", "{peer}"),
     "Killed runs": ("kills.py",),
     "Long video": ("memory.py", "--minutes", "60"),
