@@ -110,9 +110,9 @@ def as_other_side(stages: Networks, looks: Looks, i: int) -> Iterator[Proposal]:
     A hand of the side that a surer one has is mostly of the other; a track's side is in doubt only
     beside such a one.
     """
-    odds = odds_of_side(looks, i)
-    unsure = judge.believed_side(looks.right[i], odds) < judge.SURE_SIDE
-    if odds == judge.SAME_SIDE_ODDS or (unsure and (odds < 1 or looks.proposals[i].by != "track")):
+    likes, followed = _its_likes(looks, i), looks.proposals[i].by == "track"
+    unsure = judge.believed_side(looks.right[i], odds_of_side(looks, i)) < judge.SURE_SIDE
+    if _touches(looks, i, likes) or (unsure and (likes or not followed)):
         yield of_other_side(stages, looks, i)
 
 
@@ -134,8 +134,16 @@ AFTER: tuple[Callable[[Networks, Looks, int], Iterator[Proposal]], ...] = (
 
 def odds_of_side(looks: Looks, i: int) -> float:
     """How much likelier a hand's side is than by its look, as a better one may have that side."""
+    likes = _its_likes(looks, i)
+    if not likes:
+        return 1.0
+    return judge.SAME_SIDE_ODDS if _touches(looks, i, likes) else judge.TWO_OF_A_SIDE_ODDS
+
+
+def _its_likes(looks: Looks, i: int) -> list[int]:
+    """Better looks at other hands of the same side."""
     seen = looks.seen
-    likes = [
+    return [
         k
         for k in range(len(looks))
         if k != i
@@ -144,10 +152,12 @@ def odds_of_side(looks: Looks, i: int) -> float:
         and seen.score[k] > judge.EVEN
         and not judge.same_hand(seen, i, seen, k)
     ]
-    if not likes:
-        return 1.0
-    touching = any(judge.beside(seen.points_px[k], seen.points_px[i]) for k in likes)
-    return judge.SAME_SIDE_ODDS if touching else judge.TWO_OF_A_SIDE_ODDS
+
+
+def _touches(looks: Looks, i: int, others: Sequence[int]) -> bool:
+    """Whether a hand may touch one of others."""
+    points_px = looks.seen.points_px
+    return any(judge.beside(points_px[k], points_px[i]) for k in others)
 
 
 # --- where looks leave a hand unseen -------------------------------------------------------------
