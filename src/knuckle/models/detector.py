@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from knuckle.codec import DetectionCodec
@@ -83,14 +84,23 @@ class Detector(nn.Module):
         assert self.peak.bias is not None
         nn.init.constant_(self.peak.bias, -math.log((1 - _PRIOR) / _PRIOR))
         self.normalise = lite.Normalise(settings.backbone)
+        #: Convolutions up to the answers in bfloat16 while in training mode.
+        self.half_in_training = False
 
     def forward(self, frames: Tensor) -> DetectorOutput:
         """(N, S, S, 3) RGB, 0..255, uint8 or float -> maps."""
+        half = self.training and self.half_in_training
+        with torch.autocast(frames.device.type, torch.bfloat16, enabled=half):
+            x, fine = self._pyramid(frames)
+        x, fine = x.float(), fine.float()
+        return DetectorOutput(self.peak(x), self.geometry(x), self.mask(fine))
+
+    def _pyramid(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Frames -> (N, width, S / 8, S / 8), (N, 32, S / 4, S / 4)."""
         levels = self.backbone(self.normalise(frames))
         top = self.strides[0]
         x = self.merge[str(top)](self.lateral[str(top)](levels[top]))
         for stride in self.strides[1:-1]:
             x = self.merge[str(stride)](self.lateral[str(stride)](levels[stride]) + double(x))
         x = x + self.wide(x)  # stride 8
-        fine = self.fine(self.lateral["4"](levels[4]) + double(x))
-        return DetectorOutput(self.peak(x), self.geometry(x), self.mask(fine))
+        return x, self.fine(self.lateral["4"](levels[4]) + double(x))

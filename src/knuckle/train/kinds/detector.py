@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -50,6 +51,7 @@ class DetectorRecipe(PictureRecipe):
         start_detector: a checkpoint to start from, or ``knuckle`` for the shipped network.
     """
 
+    CAN_BE_HALF: ClassVar[bool] = True
     kind: str = "detector"
     detector: DetectorSettings = field(default_factory=DetectorSettings)
     losses: DetectorLosses = field(default_factory=DetectorLosses)
@@ -64,6 +66,7 @@ class DetectorModule(TrainedModule):
     def __init__(self, recipe: DetectorRecipe) -> None:
         super().__init__(recipe)
         self.detector = Detector(recipe.detector)
+        self.detector.half_in_training = self.half_convolutions
         start_features(self.detector.backbone, recipe.start_backbone, recipe.start_detector)
         freeze(self.detector.backbone, recipe.optimiser.frozen_blocks)
 
