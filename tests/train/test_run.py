@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from test_training_examples import make_sample
 
 from knuckle.data.shards import write_shard
 from knuckle.errors import KnuckleError
@@ -16,7 +17,7 @@ from knuckle.models.keypoints import KeypointSettings
 from knuckle.models.lifter import LifterSettings
 from knuckle.render.backgrounds import Backgrounds
 from knuckle.render.scene import PLAIN, World, render_crops
-from knuckle.train.kind import module_of, training_batches
+from knuckle.train.kind import module_of, training_batches, validation_batches
 from knuckle.train.kinds.keypoints import KeypointRecipe
 from knuckle.train.kinds.lifter import LifterRecipe
 from knuckle.train.recipe import AugmentSettings, OptimiserSettings, Recipe, SourceSettings
@@ -177,3 +178,13 @@ def test_a_checkpoint_runs_no_program(folder):
     torch.save({"state_dict": {}, "x": Program()}, run / "last.ckpt")
     with pytest.raises(KnuckleError, match=r"last\.ckpt is damaged or not .*--fresh"):
         train(LIFTER)
+
+
+def test_sources_of_one_name_are_validated_apart(tmp_path):
+    for folder in ("a/few", "b/few"):
+        write_shard(tmp_path / folder / "few-00000.tar", [make_sample() for _ in range(2)])
+    recipe = KeypointRecipe(
+        name="two",
+        sources=tuple(SourceSettings(shards=str(tmp_path / f)) for f in ("a/few", "b/few")),
+    )
+    assert list(validation_batches(recipe)) == ["few", "b/few"]

@@ -120,7 +120,7 @@ class OptimiserSettings:
         clip: largest norm of the gradient.
         average: decay of the moving average of the weights that is exported.
         frozen_blocks: first backbone blocks left as they were at the start.
-        half: convolutions of the networks that see crops in bfloat16 while they train; processors
+        half: convolutions of the networks that see pictures in bfloat16 while they train; processors
             with AMX do them several times faster. On a GPU they always are.
         only: train only the weights whose names begin so (``keypoints.beside``), or empty: all.
     """
@@ -230,7 +230,7 @@ class Recipe:
     def unread(self) -> Iterator[str]:
         """What is set although nothing would read it, a sentence each."""
         if self.optimiser.half and not self.CAN_BE_HALF:
-            yield f"half = is for networks that see crops, not {self.kind!r}"
+            yield f"half = is for networks that see pictures, not {self.kind!r}"
 
 
 @dataclass(frozen=True, kw_only=True)
