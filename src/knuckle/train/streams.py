@@ -72,22 +72,18 @@ def picture_validation(recipe: PictureRecipe, cutter: Cutter) -> dict[str, DataL
     loaders: dict[str, DataLoader] = {}
     for source in recipe.sources:
         examples = list(_limited(_validation_examples(recipe, source, cutter), _VALIDATED))
-        name = _unlike(_name(source), loaders)
+        name = _name(source, loaders)
         dataset = cast("Dataset[Example]", examples)  # a list has all that a dataset needs
         loaders[name] = DataLoader(dataset, batch_size=recipe.optimiser.batch)
     return loaders
 
 
-def _name(source: SourceSettings) -> Path:
-    """Where a source is, and which of its data sets it stands for."""
-    path = Path(source.shards or source.photographs)
-    return path.with_name("+".join([path.name, *source.datasets]))
-
-
-def _unlike(path: Path, taken: Container[str]) -> str:
-    """The end of a path that is long enough to be no other's: ``a/frames.npz`` beside ``b/``'s."""
-    ends = ("/".join(path.parts[-n:]) for n in range(1, len(path.parts) + 1))
-    return next((end for end in ends if end not in taken), str(path))
+def _name(source: SourceSettings, taken: Container[str]) -> str:
+    """The end of a source's path that is long enough to be no other's, and its data sets."""
+    parts = Path(source.shards or source.photographs).parts
+    ends = ["/".join(parts[-n:]) for n in range(1, len(parts) + 1)]
+    names = ["+".join([end, *source.datasets]) for end in ends]
+    return next((name for name in names if name not in taken), names[-1])
 
 
 class Mixed(IterableDataset):
