@@ -104,7 +104,7 @@ class HandTracker:
         looks, found = self._find(image, time_s, looks, seats, detections)
         seats, new = self._seat(looks, seats, found, time_s)
         if detections is not None and not new:
-            self._search.found_nothing()
+            self._search.found_nothing(time_s)
         hands = looks.averaged([*seats, *new])
         hands = hands.believing(-hands.log_odds)  # only looks count from here on
         hands = look_more(self._stages, image, hands, self.settings.looks)
