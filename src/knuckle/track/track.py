@@ -118,7 +118,7 @@ class Track:
     @property
     def dismissed(self) -> bool:
         """Whether its looks say that it is no hand, or have long said that of its side."""
-        return self._evidence < 0 or self._votes <= -DECISIONS.most_votes
+        return self._evidence < -DECISIONS.doubt or self._votes <= -DECISIONS.most_votes
 
     @property
     def hidden(self) -> bool:
@@ -238,7 +238,7 @@ class Track:
         self._votes = min(max(self._votes + _log_odds(pose.side_score), -most), most)
         # A side is for good: nobody is told of a hand before its looks are for the side it has.
         is_of_side = self._votes > 0 and self._votes >= self._least_votes
-        if self._track_id is None and self._evidence >= 0 and is_of_side:
+        if self._track_id is None and self._evidence >= DECISIONS.doubt and is_of_side:
             self._track_id = next(self._numbers)
 
 
