@@ -87,9 +87,6 @@ SECOND_PER_TELL = np.array([1.9, 6.5])
 
 #: A detection is of its side, and not of the other, from this peak on.
 SURE_DETECTION = 0.65
-#: What is smaller than this share of a hand, and nearer to its middle than the other share, is a
-#: piece of it.
-PIECE, PIECE_REACH = 0.5, 0.75
 #: A look that scores less than this share of the one before may show a hand that has jumped away.
 DROP = 0.65
 #: A hand that is hidden by another may come back for so many times longer than others.
@@ -156,13 +153,6 @@ def may_be(hand: DetectedHand, joints_px: np.ndarray, unseen_s: float) -> bool:
     """Whether a detection lies where a hand (21, 2) may be by now, whatever its side."""
     gap = np.linalg.norm(middle_px(joints_px) - hand.centre_px)
     return bool(gap < reach(unseen_s) * extent_px(joints_px))
-
-
-def is_piece(joints_px: np.ndarray, whole_px: np.ndarray) -> bool:
-    """Whether what was found (21, 2) is a piece of a hand (21, 2) of which not all is seen yet."""
-    gap = np.linalg.norm(middle_px(joints_px) - middle_px(whole_px))
-    extent = extent_px(whole_px)
-    return bool(gap < PIECE_REACH * extent and extent_px(joints_px) < PIECE * extent)
 
 
 # --- two looks -----------------------------------------------------------------------------------

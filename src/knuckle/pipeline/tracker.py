@@ -335,15 +335,7 @@ class HandTracker:
             lambda hand: self._search.is_refuted(hand, time_s),
         )
         self._refute(looks, time_s)
-        lost = [track.predict(time_s, moving=False) for track in self._tracks.lost]
-        # A finger of a hand which has just been lost, and comes back, is none of its own.
-        points_px = looks.seen.points_px
-        found = [
-            i
-            for i in hands[len(known) :]
-            if not any(judge.is_piece(points_px[i], whole_px) for whole_px in lost)
-        ]
-        return looks, found
+        return looks, hands[len(known) :]
 
     def _unsure_seats(self, looks: Looks, seats: Seats) -> list[int]:
         """Looks of tracks that hold on to little."""
