@@ -23,7 +23,7 @@ def test_lost_hands_are_found_again_by_side_place_and_size() -> None:
     assert assign([("left", near)], lost) == [None]
     assert assign([("left", near + 300), ("right", HAND)], lost) == [1, 0]
     middle = HAND.mean(axis=0)
-    assert assign([("right", (HAND - middle) * 4 + middle)], lost) == [None]
+    assert assign([("right", (HAND - middle) * 2.5 + middle)], lost) == [None]
 
 
 def test_the_nearer_of_two_takes_the_lost_one() -> None:

@@ -60,7 +60,7 @@ export class Track {
     const away = Math.hypot(off(0), off(1)) / extent;
     const grown = Math.abs(Math.log(extentOf(pose.jointsPx) / extent));
     const reach = decision("reach") + decision("reach_per_s") * this.unseenS(timeS);
-    return away + grown < reach ? away + grown : undefined;
+    return away >= reach || grown >= decision("log_size") ? undefined : away + grown;
   }
 
   lose(): void {

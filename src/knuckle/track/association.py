@@ -43,16 +43,15 @@ class Whereabouts:
     hidden: bool = False
 
     def gap(self, joints_px: np.ndarray) -> float | None:
-        """How far a hand (21, 2) is from being this one; None if it cannot be.
-
-        In its extents; the logarithm of how much larger or smaller it is counts as well.
-        """
+        """How far a hand (21, 2) is from being this one, in its extents; None if it cannot be."""
         extents = extent_px(self.places_px)  # (P,)
         offset = joints_px.mean(axis=0) - self.places_px.mean(axis=1)
         off = float((np.linalg.norm(offset, axis=-1) / extents).min())
-        gap = off + float(abs(np.log(extent_px(joints_px) / extents[0])))
+        grown = float(abs(np.log(extent_px(joints_px) / extents[0])))
         farthest = reach(self.unseen_s) + (DECISIONS.reach if self.hidden else 0.0)
-        return gap if gap < farthest else None
+        if off >= farthest or (grown >= DECISIONS.log_size and not self.hidden):
+            return None
+        return off + grown
 
 
 def assign(found: Sequence[Sighting], lost: Sequence[Whereabouts]) -> list[int | None]:

@@ -16,6 +16,8 @@ class Decisions:
         reach, reach_per_s: how far from where it was lost a hand may turn up, extents; and so many
             more a second. One that is hidden is where its hider is, but may turn round unseen: then
             the first counts twice.
+        log_size: it may meanwhile look so much larger or smaller, logarithm: else it is a finger of
+            one that comes back.
         known_hand: a detection belongs to a hand, or to what was looked at in vain, whose middle is
             within this share of its extent.
 
@@ -37,6 +39,7 @@ class Decisions:
 
     reach: float = 1.0
     reach_per_s: float = 3.0
+    log_size: float = 0.6
     known_hand: float = 0.5
 
     doubt: float = 0.8
