@@ -48,9 +48,11 @@ LEAST_INSIDE = 0.25
 #: where the side is known from many looks, two that are so sure of theirs show two hands that touch
 #: or cross, even if their outlines have run together.
 SURE_SIDE = 0.85
-#: Two hands in one picture are mostly those of one person, beside each other or not: odds of two of
+#: Hands beside each other are mostly the two of one person: odds of two of one side.
+SAME_SIDE_ODDS = 0.3
+#: Two hands in one picture are mostly those of one person, even far from each other: odds of two of
 #: one side (0.03 in training photographs that show two; theirs are people alone more often).
-SAME_SIDE_ODDS = 0.1
+TWO_OF_A_SIDE_ODDS = 0.1
 #: Where a hand was lost, one of that side is so much likelier.
 AWAITED_ODDS = 5.0
 
@@ -119,7 +121,7 @@ def believed_side(right: np.ndarray | float, odds: np.ndarray | float) -> np.nda
 
 def side_odds_of_second(side: Side, first: Side) -> float:
     """How much likelier a side is for the second hand of a picture than by its looks."""
-    return SAME_SIDE_ODDS if side == first else 1 / SAME_SIDE_ODDS
+    return TWO_OF_A_SIDE_ODDS if side == first else 1 / TWO_OF_A_SIDE_ODDS
 
 
 def crop_gap(crop: Crop, other: Crop) -> float:

@@ -134,7 +134,10 @@ AFTER: tuple[Callable[[Networks, Looks, int], Iterator[Proposal]], ...] = (
 
 def odds_of_side(looks: Looks, i: int) -> float:
     """How much likelier a hand's side is than by its look, as a better one may have that side."""
-    return judge.SAME_SIDE_ODDS if _its_likes(looks, i) else 1.0
+    likes = _its_likes(looks, i)
+    if not likes:
+        return 1.0
+    return judge.SAME_SIDE_ODDS if _touches(looks, i, likes) else judge.TWO_OF_A_SIDE_ODDS
 
 
 def _its_likes(looks: Looks, i: int) -> list[int]:

@@ -24,7 +24,7 @@ class Decisions:
         doubt: by how much the looks at a hand must speak for one until it is told of, and against
             one until it is dropped; log odds, of each look its score's beside the least score's.
         most_votes: what looks say for or against a hand, and for or against its side, adds up to
-            this at most, log odds: three sure looks. As far down, a side is given up. A hand of the
+            this at most, log odds: four sure looks. As far down, a side is given up. A hand of the
             side that the one beside it has is told of only when its side can be no surer, as the
             two are mostly of one person.
 
@@ -43,7 +43,7 @@ class Decisions:
     known_hand: float = 0.5
 
     doubt: float = 0.8
-    most_votes: float = 12.0
+    most_votes: float = 16.0
 
     cells: int = 48
     change: float = 12.0
