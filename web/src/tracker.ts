@@ -82,7 +82,7 @@ export class HandTracker {
     const known = certain.map((track) => ({ track, joints: track.predict(timeS) }));
     const detected = await this.networks.detect(image);
     return detected.filter((hand) => {
-      const isSure = hand.score * hand.sideShare > constant("pipeline.judge", "SURE_DETECTION");
+      const isSure = hand.score * hand.sideShare > constant("pipeline.judge", "SURE_SIDE");
       return !known.some(({ track, joints }) => {
         const [x, y] = middleOf(joints);
         const gap = Math.hypot(x - hand.centre[0], y - hand.centre[1]);

@@ -44,9 +44,9 @@ LEAST_INSIDE = 0.25
 
 # --- which side? ---------------------------------------------------------------------------------
 
-#: A side is believed from this probability on; else the other one is looked at as well. In a video,
-#: where the side is known from many looks, two that are so sure of theirs show two hands that touch
-#: or cross, even if their outlines have run together.
+#: A side is believed from this probability on, by a look or by the detector's peak; else the other
+#: one is looked at as well. In a video, where the side is known from many looks, two that are so
+#: sure of theirs show two hands that touch or cross, even if their outlines have run together.
 SURE_SIDE = 0.85
 #: Hands beside each other are mostly the two of one person: odds of two of one side.
 SAME_SIDE_ODDS = 0.3
@@ -87,8 +87,6 @@ SECOND_PER_TELL = np.array([1.9, 6.5])
 
 # --- is it the hand that was there before? -------------------------------------------------------
 
-#: A detection is of its side, and not of the other, from this peak on.
-SURE_DETECTION = 0.65
 #: A look that scores less than this share of the one before may show a hand that has jumped away.
 DROP = 0.65
 #: A hand that is hidden by another may come back for so many times longer than others.
@@ -147,7 +145,7 @@ def is_known(hand: DetectedHand, side: Side, joints_px: np.ndarray) -> bool:
     side the detector is wavering.
     """
     gap = np.linalg.norm(middle_px(joints_px) - hand.centre_px)
-    other_hand = hand.side != side and hand.score * hand.side_share > SURE_DETECTION
+    other_hand = hand.side != side and hand.score * hand.side_share > SURE_SIDE
     return bool(gap < DECISIONS.known_hand * extent_px(joints_px) and not other_hand)
 
 
