@@ -87,8 +87,6 @@ SECOND_PER_TELL = np.array([1.9, 6.5])
 
 # --- is it the hand that was there before? -------------------------------------------------------
 
-#: A look that scores less than this share of the one before may show a hand that has jumped away.
-DROP = 0.65
 #: A hand that is hidden by another may come back for so many times longer than others.
 HIDDEN_MEMORY = 5.0
 

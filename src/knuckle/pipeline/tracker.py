@@ -339,8 +339,7 @@ class HandTracker:
 
     def _unsure_seats(self, looks: Looks, seats: Seats) -> list[int]:
         """Looks of tracks that hold on to little."""
-        doubt, score = self._tracks.least_certain, looks.seen.score
-        return [i for i, track in seats.items() if score[i] < max(doubt, judge.DROP * track.score)]
+        return [i for i in seats if looks.seen.score[i] < self._tracks.least_certain]
 
     def _refute(self, looks: Looks, time_s: float) -> None:
         """Note which detections and claims have turned out to be no hand."""
