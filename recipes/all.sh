@@ -29,14 +29,14 @@ done
 
 # The detector, what fools it, and the detector again.
 $knuckle train recipes/detector.toml
-$python -m knuckle.train.decoys "$data/hand_free.npz" runs/detector/weights.pt
+$python tools/decoys.py "$data/hand_free.npz" runs/detector/weights.pt
 $knuckle export runs/detector --out "$out"
 $knuckle train recipes/continue_detector.toml
 $knuckle export runs/continue_detector --out "$out"
 
 # The lifter on posed hands, then the keypoint network with it, end to end.
 $knuckle train recipes/lifter.toml
-$python -m knuckle.train.mattes "$data/crops.npz" src/knuckle/weights/keypoints.onnx "$data/mattes.npz"
+$python tools/mattes.py "$data/crops.npz" src/knuckle/weights/keypoints.onnx "$data/mattes.npz"
 $knuckle train recipes/keypoints.toml
 $knuckle export runs/keypoints --out "$out"
 
@@ -45,9 +45,9 @@ $knuckle export runs/keypoints --out "$out"
 $python tools/missed_hands.py "$data/labels.json" "$photographs" "$data/labels_found.json"
 $python tools/hands_by_eye.py add "$data/labels_found.json" recipes/by_eye.json "$data/labels_more.json"
 $knuckle data pack-photographs "$data/labels_more.json" "$photographs" "$data"
-$python -m knuckle.train.second_opinion "$data/crops.npz" "$out/keypoints.onnx"
-$python -m knuckle.train.mattes "$data/crops.npz" "$out/keypoints.onnx" "$data/mattes.npz"
-$python -m knuckle.train.decoys "$data/hand_free.npz" "$out/detector.onnx"
+$python tools/second_opinion.py "$data/crops.npz" "$out/keypoints.onnx"
+$python tools/mattes.py "$data/crops.npz" "$out/keypoints.onnx" "$data/mattes.npz"
+$python tools/decoys.py "$data/hand_free.npz" "$out/detector.onnx"
 $knuckle train recipes/continue.toml
 $knuckle export runs/continue --out "$out" --average-with "$out" --share 0.5
 

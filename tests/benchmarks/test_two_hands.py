@@ -12,9 +12,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import two_hands
 from knuckle.pipeline import EstimatorSettings
 from knuckle.pipeline.stages import Stages
-from knuckle.pose import LiftedJoints
 from knuckle.pose.placement import hand_length_mm
 from knuckle.sample import HandLabel, Sample
+from knuckle.stages.lifter import LiftedJoints
 
 
 @pytest.fixture(scope="module")

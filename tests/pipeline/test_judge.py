@@ -12,7 +12,7 @@ from knuckle.codec import DetectedHand
 from knuckle.crop import Crop
 from knuckle.hand import FINGERS, extent_px, middle_px
 from knuckle.pipeline import judge
-from knuckle.pipeline.judge import beside, is_known, is_piece, same_hand, shared_pixels
+from knuckle.pipeline.judge import beside, is_known, same_hand, shared_pixels
 from knuckle.pose import Keypoints
 
 HAND = true_hand(Camera(600, 600, 320, 240), (0, 60, 500), rotation=turn(20)).joints_px
@@ -114,15 +114,6 @@ def test_beside_is_mutual_and_a_matter_of_distance(far: float, degrees: float, s
     assert beside(HAND, other) == beside(other, HAND)
     if abs(far / max(size, 1) - 1.25) > 0.01:
         assert beside(HAND, other) == (far < judge.BESIDE * max(size, 1))
-
-
-def test_a_finger_where_a_hand_was_is_a_piece_of_it() -> None:
-    middle = middle_px(HAND)
-    small = middle + (HAND - middle) * 0.3
-    assert is_piece(small, HAND) and is_piece(small + np.array([0.5 * extent_px(HAND), 0]), HAND)
-    assert not is_piece(small + np.array([extent_px(HAND), 0]), HAND)
-    assert not is_piece(middle + (HAND - middle) * 0.7, HAND)
-    assert not is_piece(HAND, small)
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.integers(0, 1))

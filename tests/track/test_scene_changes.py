@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from knuckle.track.scene import Change, Scene
+from knuckle.track.scene import Scene
 from knuckle.track.search import SearchSchedule
 
 NONE = np.empty((0, 4))
@@ -26,12 +26,12 @@ def test_a_still_picture_has_no_cuts_and_no_changes(size: tuple[int, int]) -> No
     scene, image = Scene(), picture(1, size)
     rng = np.random.default_rng(0)
     assert not scene.see(image)
-    assert scene.change_since_search(NONE) is Change.FRESH  # nobody has searched yet
+    assert scene.has_news(NONE, 0.0)  # nobody has searched yet
     scene.searched(NONE)
     for _ in range(2):
         noise = rng.normal(0, 3, image.shape) if min(size) > 50 else 0
         assert not scene.see(np.clip(image + noise, 0, 255).astype(np.uint8))
-        assert scene.change_since_search(NONE) is Change.NONE
+        assert not scene.has_news(NONE, 0.0)
 
 
 def test_another_picture_is_a_cut() -> None:
@@ -64,17 +64,17 @@ def test_what_comes_in_is_a_change_unless_it_is_a_known_hand() -> None:
     changed = image.copy()
     changed[200:260, 400:460] ^= 128
     scene.see(changed)
-    assert scene.change_since_search(NONE) is Change.FRESH
+    assert scene.has_news(NONE, 0.0)
     there, elsewhere = np.array([[385.0, 185, 475, 275]]), np.array([[50.0, 50, 140, 140]])
-    assert scene.change_since_search(there) is Change.NONE
-    assert scene.change_since_search(elsewhere) is Change.FRESH
+    assert not scene.has_news(there, 0.0)
+    assert scene.has_news(elsewhere, 0.0)
     outside = np.array([[-500.0, -400, -300, -200], [5000.0, 5000, 6000, 6000]])
-    assert scene.change_since_search(outside) is Change.FRESH
+    assert scene.has_news(outside, 0.0)
     # A slow change adds up since the search, not since the last frame.
     scene.see(changed)
-    assert scene.change_since_search(NONE) is Change.FRESH
+    assert scene.has_news(NONE, 0.0)
     scene.searched(NONE)
-    assert scene.change_since_search(NONE) is Change.NONE
+    assert not scene.has_news(NONE, 0.0)
 
 
 def test_the_background_that_a_known_hand_uncovers_is_no_change() -> None:
@@ -85,62 +85,59 @@ def test_the_background_that_a_known_hand_uncovers_is_no_change() -> None:
         scene.see(image)
         if step == 0:
             scene.searched(box)
-    assert scene.change_since_search(box) is Change.NONE
-    assert scene.change_since_search(NONE) is Change.FRESH
+    assert not scene.has_news(box, 0.0)
+    assert scene.has_news(NONE, 0.0)
 
 
 def test_what_moves_on_and_was_no_hand_is_restless() -> None:
     scene, background = Scene(), picture(1)
 
-    def see(x: int, grey: int) -> Change:
+    def is_news(x: int, grey: int, time_s: float = 0.1) -> bool:
         image = background.copy()
         image[100:160, x : x + 60] = grey
         scene.see(image)
-        change = scene.change_since_search(NONE)
+        news = scene.has_news(NONE, time_s)
         scene.searched(NONE)
-        return change
+        return news
 
-    see(100, 250)
-    assert see(100, 10) is Change.FRESH
-    scene.nothing_found()
-    assert see(110, 250) is Change.RESTLESS  # hardly farther
-    assert see(110, 250) is Change.NONE
-    assert see(400, 250) is Change.FRESH  # elsewhere
-    assert [see(110, 10 + 230 * (i % 2)) for i in range(40)][-1] is Change.FRESH  # long ago
+    is_news(100, 250)
+    assert is_news(100, 10)
+    scene.nothing_found(0.0)
+    assert not is_news(110, 250)  # hardly farther
+    assert not is_news(110, 250)
+    assert is_news(400, 250)  # elsewhere
+    assert is_news(110, 250)  # what it has left behind
+    assert not is_news(110, 10, 0.9)
+    assert is_news(110, 250, 1.1)  # long ago
     assert scene.see(picture(2))
-    assert scene.change_since_search(NONE) is Change.FRESH
+    assert scene.has_news(NONE, 0.0)
 
 
-def searches(schedule: SearchSchedule, frames: int, change: Change, **state: object) -> list[int]:
+def searches(schedule: SearchSchedule, frames: int, news: bool, **state: object) -> list[int]:
     """Frames at which it searches while nothing else changes."""
     found = []
     for i in range(frames):
-        if schedule.due(**state, change=lambda: change):
+        if schedule.due(**state, news=lambda: news):
             schedule.searched()
             found.append(i)
     return found
 
 
-FRESH, RESTLESS = {"change": Change.FRESH}, {"change": Change.RESTLESS}
-
-
 @pytest.mark.parametrize(
     ("followed", "reason", "expected"),
     [
-        (0, FRESH, range(70)),
-        (0, RESTLESS, range(0, 70, 3)),
+        (0, {"news": True}, range(70)),
         (0, {}, range(0, 70, 3)),
-        (1, FRESH, range(0, 70, 3)),
-        (1, RESTLESS, range(0, 70, 9)),
+        (1, {"news": True}, range(0, 70, 3)),
         (1, {}, range(0, 70, 30)),
         (1, {"doubtful": True}, range(0, 70, 3)),
-        (2, FRESH, []),
+        (2, {"news": True}, []),
         (2, {"doubtful": True}, range(0, 70, 3)),
     ],
 )
 def test_searches_are_as_frequent_as_there_is_reason(
     followed: int, reason: dict, expected: Sequence[int]
 ) -> None:
-    quiet = {"slots": 2, "doubtful": False, "change": Change.NONE}
-    found = searches(SearchSchedule(3, 9, 30), 70, followed=followed, **quiet | reason)
+    quiet = {"slots": 2, "doubtful": False, "news": False}
+    found = searches(SearchSchedule(3, 30), 70, followed=followed, **quiet | reason)
     assert found == list(expected)

@@ -98,7 +98,7 @@ def test_nobody_is_told_of_a_hand_before_its_side_is_likelier_than_the_other() -
     _, shown = follow([unlike] * 3 + [like] * 3)
     assert [hand is not None for hand in shown] == [False] * 4 + [True] * 2
     assert all(hand.side_score > 0.5 for hand in shown if hand is not None)
-    _, shown = follow([HAND] * 6, least_votes=12.0)  # four looks that are as sure as can be
+    _, shown = follow([HAND] * 6, least_votes=16.0)  # four looks that are as sure as can be
     assert [hand is not None for hand in shown] == [False] * 3 + [True] * 3
 
 

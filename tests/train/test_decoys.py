@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import cv2
@@ -13,10 +14,13 @@ from knuckle.data.hand_free import pack_hand_free
 from knuckle.data.photographs import HAND_FREE_HELD_BACK, PhotographStore
 from knuckle.hand import N_JOINTS
 from knuckle.sample import HandLabel, Sample
-from knuckle.train.decoys import decoys_of
 from knuckle.train.examples import empty_crop_example, frame_example
 from knuckle.train.recipe import AugmentSettings
 from knuckle.train.weights import finished_detector
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+
+from decoys import decoys_of
 
 WEIGHTS = Path(__file__).parents[2] / "src/knuckle/weights"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import cv2
@@ -12,10 +13,14 @@ import knuckle
 from knuckle.data.photographs import PhotographStore, is_validation
 from knuckle.render.scene import CropSettings, World, render_crops
 from knuckle.sample import Sample
-from knuckle.train.mattes import Mattes, hand_masks, matte_of, recomposed
+from knuckle.train.mattes import Mattes, recomposed
 from knuckle.train.recipe import AugmentSettings, SourceSettings
 from knuckle.train.streams import endless_photographs
 from knuckle.train.weights import finished_keypoints
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+
+from mattes import hand_masks, matte_of
 
 WEIGHTS = Path(knuckle.__file__).parent / "weights"
 PLAIN = CropSettings(contact=0, second_hand=0, occluder=0, distractor=0, body=0, surface=0)

@@ -1,6 +1,8 @@
 """Posed hands and looks: what the lifter learns from is what it will meet."""
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,8 +20,11 @@ from knuckle.train import poses
 from knuckle.train.kind import module_of, training_batches, validation_batches
 from knuckle.train.kinds.keypoints import KeypointRecipe
 from knuckle.train.kinds.lifter import LifterRecipe
-from knuckle.train.looks import KEYS, gather
 from knuckle.train.recipe import AugmentSettings, OptimiserSettings, SourceSettings
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+
+from looks import KEYS, gather
 
 RECIPE = LifterRecipe(
     name="posed",

@@ -1,6 +1,7 @@
 // Maps of the detector to hands, as in src/knuckle/codec.py (DetectionCodec).
 
 import { clamp, type Letterbox, type Vec2 } from "./geometry.js";
+import { logit } from "./look.js";
 import { constant, setting, told, type Side } from "./told.js";
 
 /** One hand as the detector knows it, in pixels of the frame. */
@@ -62,9 +63,7 @@ export function decode(
 
 /** Log odds that a detection is a hand, to be added to those of a look at it. */
 export function detectedOdds({ score }: DetectedHand): number {
-  const surest = constant("pipeline.judge", "SUREST");
-  const inside = clamp(score, 1 - surest, surest);
-  return constant("pipeline.judge", "PER_DETECTED") * Math.log(inside / (1 - inside));
+  return constant("pipeline.judge", "PER_DETECTED") * logit(score);
 }
 
 function highestAround(

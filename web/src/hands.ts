@@ -85,7 +85,7 @@ export class Hands {
     const crops: Crop[] = [];
     if (look.right > 1 - sure) {
       const same = this.cropAround(look.pointsPx, look.side);
-      if (cropGap(look.crop, same) >= constant("pipeline.judge", "AS_GOOD")) crops.push(same);
+      if (cropGap(look.crop, same) >= 1) crops.push(same);
     }
     if (look.right < sure) {
       crops.push(this.cropAround(look.pointsPx, look.side === "left" ? "right" : "left"));
@@ -120,7 +120,7 @@ function scoreOf(sigma: number): number {
   return 1 - Math.exp(-((within / usual) ** constant("pose.confidence", "STEEPNESS")));
 }
 
-/** How far one crop is from another, in spreads of the crops that the network was trained on. */
+/** How far one crop is from another, in spreads: below 1, one is as good as the other. */
 function cropGap(crop: Crop, other: Crop): number {
   const [shift, size, angle] = constants("pipeline.judge", "SPREAD");
   const [dx, dy] = [crop.centre[0] - other.centre[0], crop.centre[1] - other.centre[1]];

@@ -49,8 +49,8 @@ export class Look {
   get score(): number {
     if (this.logOdds === 0) return this.seen;
     const of = (name: string) => constant("pose.keypoints", name);
-    const presence = of("_PER_PRESENCE") * logit(this.said.presence, of("_SUREST"));
-    const near = of("_PER_NEAR") * logit(this.near, of("_NEARLY_ALL"));
+    const presence = of("_PER_PRESENCE") * logit(this.said.presence, of("_SUREST_OF_NAMED"));
+    const near = of("_PER_NEAR") * logit(this.near);
     return 1 / (1 + Math.exp(-(of("_NAMED") + presence + near) - this.logOdds));
   }
 
@@ -147,7 +147,7 @@ function maskCrop(look: Look): Crop {
 }
 
 /** Log odds of a probability, none beyond `surest`. */
-function logit(probability: number, surest: number): number {
+export function logit(probability: number, surest = constant("pose.keypoints", "SUREST")): number {
   const inside = clamp(probability, 1 - surest, surest);
   return Math.log(inside / (1 - inside));
 }

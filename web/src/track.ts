@@ -2,6 +2,7 @@
 
 import { clamp, extentOf, mean, middleOf, type Vec2 } from "./geometry.js";
 import type { HandPose } from "./hands.js";
+import { logit } from "./look.js";
 import { constant, decision, setting, type Side } from "./told.js";
 
 export type TrackedHand = HandPose & { trackId: number };
@@ -30,7 +31,7 @@ export class Track {
 
   /** Whether its looks say that it is no hand, or have long said that of its side. */
   get dismissed(): boolean {
-    return this.evidence < decision("dismissed") || this.votes < -3 * decision("vote");
+    return this.evidence < -decision("doubt") || this.votes <= -decision("most_votes");
   }
 
   unseenS(timeS: number): number {
@@ -75,7 +76,7 @@ export class Track {
     const least = this.extent * Math.exp(-number("_SHRINKING_PER_S") * sureness * dt);
     this.extent = Math.max(extentOf(pose.jointsPx), least);
     this.weigh(pose, caution);
-    if (this.id === undefined && this.evidence >= decision("believed") && this.votes > 0) {
+    if (this.id === undefined && this.evidence >= decision("doubt") && this.votes > 0) {
       this.id = nextId();
     }
     [this.seenS, this.lost, this.score] = [timeS, false, pose.score];
@@ -94,11 +95,9 @@ export class Track {
   /** Let the look speak for or against a hand, and for or against its side. */
   private weigh(pose: HandPose, caution: number): void {
     const least = setting("score_threshold") + (this.id === undefined ? caution : 0);
-    this.evidence = Math.min(this.evidence + pose.score - least, decision("most_evidence"));
-    const odds = clamp(pose.sideScore, 1e-3, 1 - 1e-3);
-    const most = decision("vote");
-    const vote = clamp(Math.log(odds / (1 - odds)), -most, most);
-    this.votes = clamp(this.votes + vote, -decision("votes"), decision("votes"));
+    const most = decision("most_votes");
+    this.evidence = Math.min(this.evidence + logit(pose.score) - logit(least), most);
+    this.votes = clamp(this.votes + logit(pose.sideScore), -most, most);
   }
 }
 

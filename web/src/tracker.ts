@@ -9,7 +9,7 @@ import { Hands, type HandPose } from "./hands.js";
 import { sameHand, withoutDuplicates, type Look } from "./look.js";
 import type { Networks } from "./networks.js";
 import type { Picture } from "./pixels.js";
-import { constant, setting } from "./told.js";
+import { constant, decision, setting } from "./told.js";
 import { Track, type TrackedHand } from "./track.js";
 
 export class HandTracker {
@@ -82,11 +82,11 @@ export class HandTracker {
     const known = certain.map((track) => ({ track, joints: track.predict(timeS) }));
     const detected = await this.networks.detect(image);
     return detected.filter((hand) => {
-      const isSure = hand.score * hand.sideShare > constant("pipeline.judge", "SURE_DETECTION");
+      const isSure = hand.score * hand.sideShare > constant("pipeline.judge", "SURE_SIDE");
       return !known.some(({ track, joints }) => {
         const [x, y] = middleOf(joints);
         const gap = Math.hypot(x - hand.centre[0], y - hand.centre[1]);
-        const near = gap < constant("pipeline.judge", "KNOWN_HAND") * extentOf(joints);
+        const near = gap < decision("known_hand") * extentOf(joints);
         return near && !(hand.side !== track.side && isSure);
       });
     });

@@ -3,7 +3,7 @@
     python -m knuckle.data.hand_free ../shared/data/no_hands runs/data/hand_free.npz
 
 Every picture below the folder is one that somebody has looked at; its first folder is its group,
-some of which are held back (``photographs.HAND_FREE_HELD_BACK``). ``train/decoys.py`` then marks in
+some of which are held back (``photographs.HAND_FREE_HELD_BACK``). ``tools/decoys.py`` then marks in
 them what networks take for hands.
 """
 

@@ -91,7 +91,7 @@ class PhotographStore:
             ``decode`` moves them to where Knuckle does (``data/convention.py``).
         sigma_px: (K, 21) float32, spread of the teacher's answers.
         second_px: (K, 21, 2) float32, where a finished network of ours sees the joints, in our
-            convention (``train/second_opinion.py``); NaN where none was asked.
+            convention (``tools/second_opinion.py``); NaN where none was asked.
         world_mm: (K, 21, 3) float32, hand-centred, x right, y down, z forward: weak depth.
         score: (K,) float32, 0..1, the teacher's agreement with itself.
         ignore_offsets: (N + 1,) int64.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -170,13 +171,8 @@ class _Columns:
     """The arrays of ``Pairs`` while they grow."""
 
     def __init__(self) -> None:
-        names = (
-            "picture side two valid true_px true_mm true_visible found predicted_px predicted_mm "
-            "relative_mm predicted_side predicted_visible intrinsics mask_iou mask_f"
-        )
-        self.hands: dict[str, list] = {name: [] for name in names.split()}
-        names = "keys videos sides_known true_sides predicted_sides"
-        self.pictures: dict[str, list] = {name: [] for name in names.split()}
+        self.hands: defaultdict[str, list] = defaultdict(list)
+        self.pictures: defaultdict[str, list] = defaultdict(list)
         self.scores: list[float] = []
         self.correct: list[bool] = []
 

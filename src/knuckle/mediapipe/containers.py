@@ -56,9 +56,7 @@ def _lines(name: str, value: Any) -> list[str]:
 
 
 @dataclass
-class Landmark(Message):
-    """A point in metres; x right, y down, z away from the camera, from the hand's middle."""
-
+class _Point(Message):
     x: float | None = None
     y: float | None = None
     z: float | None = None
@@ -68,15 +66,13 @@ class Landmark(Message):
 
 
 @dataclass
-class NormalizedLandmark(Message):
-    """A point in shares of the picture: x of its width, y of its height; z in the scale of x."""
+class Landmark(_Point):
+    """A point in metres; x right, y down, z away from the camera, from the hand's middle."""
 
-    x: float | None = None
-    y: float | None = None
-    z: float | None = None
-    visibility: float | None = None
-    presence: float | None = None
-    name: str | None = None
+
+@dataclass
+class NormalizedLandmark(_Point):
+    """A point in shares of the picture: x of its width, y of its height; z in the scale of x."""
 
 
 @dataclass

@@ -101,5 +101,4 @@ def _is_believed(
         lost = looks.proposals[i].track is not None
         return judge.stands_alone(score, right, settings, unlikely=lost)
     tells = judge.tells_of_second(detections, looks.seen, beside, looks.seen, i, worth)
-    named = first.by == "detection" and first is not looks.first(beside)
-    return judge.second_odds(tells, named) >= 0
+    return judge.second_odds(tells) >= 0

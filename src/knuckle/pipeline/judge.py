@@ -21,15 +21,15 @@ from knuckle.detect import Detections
 from knuckle.hand import Side, extent_px, middle_px
 from knuckle.pipeline.settings import EstimatorSettings
 from knuckle.pose import Keypoints
+from knuckle.pose.keypoints import logit
 from knuckle.track.association import reach
+from knuckle.track.decisions import DECISIONS
 
 # --- is it a hand? -------------------------------------------------------------------------------
 
 #: What a detector's score tells beside a look from close by, as the two mostly err on other things:
 #: log odds per log odds (``benchmarks/hand_odds.py``).
 PER_DETECTED = 0.84
-#: No network is believed to be surer than this of what it says, nor of the opposite.
-SUREST = 0.99
 #: Probability below which nothing is worth another look: of a hand, or of a neighbour beside it.
 HOPELESS = 0.12
 #: Where a hand is unlikely (where one was lost, beside one that is followed, where nothing has
@@ -44,12 +44,12 @@ LEAST_INSIDE = 0.25
 
 # --- which side? ---------------------------------------------------------------------------------
 
-#: A side is believed from this probability on; else the other one is looked at as well. In a video,
-#: where the side is known from many looks, two that are so sure of theirs show two hands that touch
-#: or cross, even if their outlines have run together.
+#: A side is believed from this probability on, by a look or by the detector's peak; else the other
+#: one is looked at as well. In a video, where the side is known from many looks, two that are so
+#: sure of theirs show two hands that touch or cross, even if their outlines have run together.
 SURE_SIDE = 0.85
 #: Hands beside each other are mostly the two of one person: odds of two of one side.
-SAME_SIDE_ODDS = 0.5
+SAME_SIDE_ODDS = 0.3
 #: Two hands in one picture are mostly those of one person, even far from each other: odds of two of
 #: one side (0.03 in training photographs that show two; theirs are people alone more often).
 TWO_OF_A_SIDE_ODDS = 0.1
@@ -58,11 +58,10 @@ AWAITED_ODDS = 5.0
 
 # --- where is it exactly? ------------------------------------------------------------------------
 
-#: Standard deviations of the crops that the network was trained on, around the one that the joints
-#: define: of the middle as a share of the size, the logarithm of the size, the angle (radians).
-SPREAD = np.array([0.05, 0.12, 0.25])
-#: Up to so many of them together, one crop is as good as another (294 hands on photographs).
-AS_GOOD = 1.4
+#: Up to so far from each other, one crop is as good as another: the middle as a share of the size,
+#: the logarithm of the size, the angle (radians). 1.4 standard deviations of the crops that the
+#: network was trained on, around the one that the joints define (294 hands on photographs).
+SPREAD = np.array([0.07, 0.168, 0.35])
 #: A look through the crop that joints define is worth so many times as much: its crop fits better.
 EXACT_BONUS = 1.1
 
@@ -82,24 +81,12 @@ SAME_PIXELS = 0.7
 BESIDE = 1.25
 #: Less of a mask than this share of a hand's own is no hand: masks are inexact at edges.
 LEAST_SHARE = 0.12
-#: Log odds that a look beside a hand shows another: so much for each of ``tells_of_second`` (fitted
-#: by ``benchmarks/odds.py``), and so much for one that the detector has named by itself.
-SECOND_PER_TELL, NAMED_ODDS = np.array([1.9, 6.5]), 1.4
+#: Log odds that a look beside a hand shows another, for each of ``tells_of_second`` (fitted by
+#: ``benchmarks/odds.py``).
+SECOND_PER_TELL = np.array([1.9, 6.5])
 
 # --- is it the hand that was there before? -------------------------------------------------------
 
-#: A detection belongs to a hand whose middle is within this share of its extent.
-KNOWN_HAND = 0.5
-#: A detection is of its side, and not of the other, from this peak on.
-SURE_DETECTION = 0.65
-#: What is smaller than this share of a hand, and nearer to its middle than the other share, is a
-#: piece of it.
-PIECE, PIECE_REACH = 0.5, 0.75
-#: A look that scores less than this share of the one before may show a hand that has jumped away.
-DROP = 0.65
-#: Hands beside each other are mostly the two of one person. One of the side that the other has must
-#: be seen as such for so long (sum of logits, 3 for a sure look) until it is believed.
-LIKE_VOTES = 12.0
 #: A hand that is hidden by another may come back for so many times longer than others.
 HIDDEN_MEMORY = 5.0
 
@@ -134,7 +121,7 @@ def side_odds_of_second(side: Side, first: Side) -> float:
 
 
 def crop_gap(crop: Crop, other: Crop) -> float:
-    """How far one crop is from another, in spreads of the crops that the network was trained on."""
+    """How far one crop is from another, in spreads: below 1, one is as good as the other."""
     shift = np.hypot(*np.subtract(crop.centre_px, other.centre_px)) / other.size_px
     log_size = np.log(crop.size_px / other.size_px)
     turn = np.angle(np.exp(1j * (crop.angle - other.angle)))
@@ -143,7 +130,7 @@ def crop_gap(crop: Crop, other: Crop) -> float:
 
 def is_news(crop: Crop, seen: Sequence[Crop]) -> bool:
     """Whether a crop shows something else than others do."""
-    return all(other.mirror != crop.mirror or crop_gap(crop, other) >= AS_GOOD for other in seen)
+    return all(other.mirror != crop.mirror or crop_gap(crop, other) >= 1 for other in seen)
 
 
 # --- a detection and a hand ----------------------------------------------------------------------
@@ -156,21 +143,14 @@ def is_known(hand: DetectedHand, side: Side, joints_px: np.ndarray) -> bool:
     side the detector is wavering.
     """
     gap = np.linalg.norm(middle_px(joints_px) - hand.centre_px)
-    other_hand = hand.side != side and hand.score * hand.side_share > SURE_DETECTION
-    return bool(gap < KNOWN_HAND * extent_px(joints_px) and not other_hand)
+    other_hand = hand.side != side and hand.score * hand.side_share > SURE_SIDE
+    return bool(gap < DECISIONS.known_hand * extent_px(joints_px) and not other_hand)
 
 
 def may_be(hand: DetectedHand, joints_px: np.ndarray, unseen_s: float) -> bool:
     """Whether a detection lies where a hand (21, 2) may be by now, whatever its side."""
     gap = np.linalg.norm(middle_px(joints_px) - hand.centre_px)
     return bool(gap < reach(unseen_s) * extent_px(joints_px))
-
-
-def is_piece(joints_px: np.ndarray, whole_px: np.ndarray) -> bool:
-    """Whether what was found (21, 2) is a piece of a hand (21, 2) of which not all is seen yet."""
-    gap = np.linalg.norm(middle_px(joints_px) - middle_px(whole_px))
-    extent = extent_px(whole_px)
-    return bool(gap < PIECE_REACH * extent and extent_px(joints_px) < PIECE * extent)
 
 
 # --- two looks -----------------------------------------------------------------------------------
@@ -278,9 +258,9 @@ def tells_of_second(
     return np.array([logit(worth), _explained_apart(detections, hands, k, looks, i)])
 
 
-def second_odds(tells: np.ndarray, named: bool = False) -> float:
-    """Log odds of another hand by what tells of it (2,), and whether a detection is its own."""
-    return float(SECOND_PER_TELL @ tells) + (NAMED_ODDS if named else 0.0)
+def second_odds(tells: np.ndarray) -> float:
+    """Log odds of another hand by what tells of it (2,)."""
+    return float(SECOND_PER_TELL @ tells)
 
 
 def _explained_apart(
@@ -297,9 +277,3 @@ def _explained_apart(
     near_px = cells_px[np.linalg.norm(cells_px - middle, axis=-1) < reach]
     first, second = covered(known, k, near_px), covered(looks, i, near_px)
     return float(min((second & ~first).sum(), (first & ~second).sum()) / max(len(near_px), 1))
-
-
-def logit(probability: np.ndarray | float) -> np.ndarray:
-    """Log odds of what networks say, none beyond ``SUREST``."""
-    inside = np.clip(probability, 1 - SUREST, SUREST)
-    return np.asarray(np.log(inside / (1 - inside)))

@@ -104,7 +104,7 @@ class HandTracker:
         looks, found = self._find(image, time_s, looks, seats, detections)
         seats, new = self._seat(looks, seats, found, time_s)
         if detections is not None and not new:
-            self._search.found_nothing()
+            self._search.found_nothing(time_s)
         hands = looks.averaged([*seats, *new])
         hands = hands.believing(-hands.log_odds)  # only looks count from here on
         hands = look_more(self._stages, image, hands, self.settings.looks)
@@ -335,20 +335,11 @@ class HandTracker:
             lambda hand: self._search.is_refuted(hand, time_s),
         )
         self._refute(looks, time_s)
-        lost = [track.predict(time_s, moving=False) for track in self._tracks.lost]
-        # A finger of a hand which has just been lost, and comes back, is none of its own.
-        points_px = looks.seen.points_px
-        found = [
-            i
-            for i in hands[len(known) :]
-            if not any(judge.is_piece(points_px[i], whole_px) for whole_px in lost)
-        ]
-        return looks, found
+        return looks, hands[len(known) :]
 
     def _unsure_seats(self, looks: Looks, seats: Seats) -> list[int]:
         """Looks of tracks that hold on to little."""
-        doubt, score = self._tracks.least_certain, looks.seen.score
-        return [i for i, track in seats.items() if score[i] < max(doubt, judge.DROP * track.score)]
+        return [i for i in seats if looks.seen.score[i] < self._tracks.least_certain]
 
     def _refute(self, looks: Looks, time_s: float) -> None:
         """Note which detections and claims have turned out to be no hand."""

@@ -7,6 +7,7 @@ from knuckle.pipeline.settings import SMOOTHERS, TrackerSettings
 from knuckle.pose import Keypoints
 from knuckle.results import HandPose
 from knuckle.track.association import assign
+from knuckle.track.decisions import DECISIONS
 from knuckle.track.track import Numbers, Track
 
 
@@ -97,7 +98,7 @@ class Tracks(list[Track]):
             pose,
             time_s,
             caution=0.0 if expected else judge.CAUTION,
-            least_votes=judge.LIKE_VOTES if beside_its_like else 0.0,
+            least_votes=DECISIONS.most_votes if beside_its_like else 0.0,
         )
 
 

@@ -1,6 +1,5 @@
 """From a hand's crop to its joints: 2D keypoints, 3D joints, their place in the camera."""
 
 from knuckle.pose.keypoints import Keypoints
-from knuckle.pose.lifter import LiftedJoints
 
-__all__ = ["Keypoints", "LiftedJoints"]
+__all__ = ["Keypoints"]

@@ -12,8 +12,9 @@ from knuckle.codec import DetectedHand, NeighbourCodec
 from knuckle.crop import Crop
 from knuckle.hand import N_JOINTS, Side, extent_px, other_side
 
-#: A look is not believed to be surer than this of a hand, or of its absence, nor of its keypoints.
-_SUREST, _NEARLY_ALL = 0.999, 0.99
+#: No network is believed to be surer than this of what it says, nor of the opposite; a look at what
+#: was named from afar is, of a hand.
+SUREST, _SUREST_OF_NAMED = 0.99, 0.999
 #: Log odds that what was named from afar is a hand, by a look at it: these, and so much for each of
 #: the look's presence and of the share of keypoints found, in log odds too. From photographs with
 #: and without hands (``benchmarks/hand_odds.py``).
@@ -95,8 +96,8 @@ class Keypoints:
         """(N,) 0..1: this is a hand, by the look and by what else is known."""
         if not self.log_odds.any():
             return np.asarray(self.seen, np.float64)
-        told = _NAMED + _PER_PRESENCE * _logit(self.presence, _SUREST)
-        told = told + _PER_NEAR * _logit(self._near, _NEARLY_ALL)
+        told = _NAMED + _PER_PRESENCE * logit(self.presence, _SUREST_OF_NAMED)
+        told = told + _PER_NEAR * logit(self._near)
         believed = 1 / (1 + np.exp(-told - self.log_odds))
         return np.where(self.log_odds == 0, self.seen, believed)
 
@@ -176,7 +177,7 @@ class Keypoints:
 _ARRAYS = tuple(item.name for item in fields(Keypoints) if item.name != "crops")
 
 
-def _logit(probability: np.ndarray, surest: float) -> np.ndarray:
+def logit(probability: np.ndarray | float, surest: float = SUREST) -> np.ndarray:
     """Log odds of probabilities, none beyond ``surest``."""
     inside = np.clip(probability, 1 - surest, surest)
     return np.asarray(np.log(inside / (1 - inside)))

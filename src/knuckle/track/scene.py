@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
-
 import cv2
 import numpy as np
 
 from knuckle.median import median
 from knuckle.track.decisions import DECISIONS
-
-
-class Change(IntEnum):
-    """What has changed in a picture, but for the hands that are known."""
-
-    NONE = 0
-    #: Something moves where something moved before, and that was no hand.
-    RESTLESS = 1
-    #: Something moves where all was still.
-    FRESH = 2
 
 
 class Scene:
@@ -30,19 +18,17 @@ class Scene:
         self._searched: np.ndarray | None = None
         self._known_then = np.empty((0, 4))
         self._moved_then = np.empty((0, 0), bool)
-        self._restless_until = np.empty((0, 0), int)
-        self._frame = 0
+        self._restless_until_s = np.empty((0, 0))
 
     def see(self, image: np.ndarray) -> bool:
         """Take in the next image (H, W, 3); returns whether there was a cut before it."""
-        self._frame += 1
         before, self._last = self._last, _thumbnail(image)
         same_shape, self._shape = self._shape == image.shape, image.shape
         cut = before is not None and not (same_shape and _goes_on(before, self._last))
         if before is None or cut:
             self._searched = None
             self._moved_then = np.ones(self._last.shape, bool)
-            self._restless_until = np.zeros(self._last.shape, int)
+            self._restless_until_s = np.full(self._last.shape, -np.inf)
         return cut
 
     def searched(self, known_boxes: np.ndarray) -> None:
@@ -50,27 +36,22 @@ class Scene:
         self._moved_then = self._moved(known_boxes)
         self._searched, self._known_then = self._last, known_boxes
 
-    def nothing_found(self) -> None:
-        """The search found no new hand: whatever had moved is something else."""
+    def nothing_found(self, time_s: float) -> None:
+        """The search found no new hand: whatever had moved is something else, for a while."""
         if self._moved_then.all():
             return  # the first search: everything was new
         side = 2 * DECISIONS.restless_cells + 1
         moved = cv2.dilate(self._moved_then.astype(np.uint8), np.ones((side, side), np.uint8))
-        self._restless_until[moved > 0] = self._frame + DECISIONS.restless_frames
+        self._restless_until_s[moved > 0] = time_s + DECISIONS.vain_s
 
-    def change_since_search(self, known_boxes: np.ndarray) -> Change:
-        """What has changed since the last search, but for the hands that are known.
+    def has_news(self, known_boxes: np.ndarray, time_s: float) -> bool:
+        """Whether something has moved since the last search, where it was not searched in vain.
 
         Args:
             known_boxes: (N, 4) px, of the hands that are being followed.
+            time_s: of the last image.
         """
-        if self._searched is None:
-            return Change.FRESH
-        moved = self._moved(known_boxes)
-        if not moved.any():
-            return Change.NONE
-        fresh = moved & (self._restless_until < self._frame)
-        return Change.FRESH if fresh.any() else Change.RESTLESS
+        return bool((self._moved(known_boxes) & (self._restless_until_s < time_s)).any())
 
     def moved_in(self, box_xyxy: np.ndarray) -> bool:
         """Whether anything had moved in a box, (4,) px, when the last search was made."""

@@ -11,7 +11,7 @@ import numpy as np
 from knuckle.codec import DetectedHand
 from knuckle.hand import extent_px
 from knuckle.track.decisions import DECISIONS
-from knuckle.track.scene import Change, Scene
+from knuckle.track.scene import Scene
 from knuckle.track.track import Track
 
 
@@ -28,7 +28,7 @@ class Search:
             every: frames between two searches when there is a reason to search.
             idle: frames between two when there is a free slot but no reason at all.
         """
-        self._schedule = SearchSchedule(every, min(DECISIONS.restless_factor * every, idle), idle)
+        self._schedule = SearchSchedule(every, idle)
         self._scene = Scene()
         self._refuted = Refuted()
 
@@ -45,7 +45,7 @@ class Search:
             followed=len(followed),
             slots=slots,
             doubtful=doubtful,
-            change=lambda: self._scene.change_since_search(_boxes(followed, time_s)),
+            news=lambda: self._scene.has_news(_boxes(followed, time_s), time_s),
         )
 
     def searched(self, followed: Sequence[Track], time_s: float) -> None:
@@ -53,9 +53,9 @@ class Search:
         self._schedule.searched()
         self._scene.searched(_boxes(followed, time_s))
 
-    def found_nothing(self) -> None:
+    def found_nothing(self, time_s: float) -> None:
         """The search of this frame has shown no hand that was not known."""
-        self._scene.nothing_found()
+        self._scene.nothing_found(time_s)
 
     def refute(self, hand: DetectedHand, time_s: float) -> None:
         """A look from close by has shown that this is no hand."""
@@ -78,35 +78,30 @@ class SearchSchedule:
 
     Attributes:
         every: frames between two searches when there is a reason to search.
-        restless: frames between two searches when all that moves has moved before.
         idle: frames between two searches when there is a free slot but no reason at all.
     """
 
     every: int = 3
-    restless: int = 9
     idle: int = 30
     _since: float = field(default=math.inf, init=False)  # frames since the last search
 
-    def due(
-        self, *, followed: int, slots: int, doubtful: bool, change: Callable[[], Change]
-    ) -> bool:
+    def due(self, *, followed: int, slots: int, doubtful: bool, news: Callable[[], bool]) -> bool:
         """Whether to search this frame; to be asked once per frame.
 
         Args:
             followed: hands being followed.
             slots: hands to be followed at most.
             doubtful: one of them may no longer be a hand, or one has just been lost.
-            change: says what has changed outside them since the last search.
+            news: says whether something has come outside them since the last search.
         """
         self._since += 1
         if followed == 0:
-            return self._since >= self.every or change() is Change.FRESH
+            return self._since >= self.every or news()
         if doubtful:
             return self._since >= self.every
-        if followed >= slots or self._since < min(self.every, self.idle):
+        if followed >= slots:
             return False
-        pace = {Change.FRESH: self.every, Change.RESTLESS: self.restless, Change.NONE: self.idle}
-        return self._since >= pace[change()]
+        return self._since >= self.idle or (self._since >= self.every and news())
 
     def searched(self) -> None:
         """The whole frame has just been searched."""
@@ -116,9 +111,7 @@ class SearchSchedule:
 class Refuted:
     """Remembers for a while what need not be looked at again: a mouse, a fold, a face."""
 
-    def __init__(self, memory_s: float = DECISIONS.refuted_s) -> None:
-        """Remember each place for so long."""
-        self._memory_s = memory_s
+    def __init__(self) -> None:
         self._places: list[tuple[float, DetectedHand]] = []
 
     def note(self, hand: DetectedHand, time_s: float) -> None:
@@ -127,19 +120,13 @@ class Refuted:
 
     def explains(self, hand: DetectedHand, time_s: float) -> bool:
         """Whether a detection is one of those that were looked at in vain."""
-        self._places = [(s, h) for s, h in self._places if time_s - s <= self._memory_s]
+        self._places = [(s, h) for s, h in self._places if time_s - s <= DECISIONS.vain_s]
         return any(_is_same(hand, refuted) for _, refuted in self._places)
 
 
 def _is_same(hand: DetectedHand, refuted: DetectedHand) -> bool:
-    size = max(hand.size_px, refuted.size_px, 1e-6)
-    gap = np.hypot(*np.subtract(hand.centre_px, refuted.centre_px)) / size
-    grown = abs(np.log(max(hand.size_px, 1e-6) / max(refuted.size_px, 1e-6)))
-    return bool(
-        gap < DECISIONS.same_place
-        and grown < DECISIONS.same_log_size
-        and hand.score < refuted.score + DECISIONS.surer
-    )
+    gap = math.hypot(*np.subtract(hand.centre_px, refuted.centre_px))
+    return gap < DECISIONS.known_hand * max(hand.size_px, refuted.size_px)
 
 
 def _boxes(tracks: Sequence[Track], time_s: float) -> np.ndarray:

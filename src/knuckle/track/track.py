@@ -9,10 +9,10 @@ from dataclasses import fields
 import numpy as np
 
 from knuckle.hand import N_JOINTS, Joint, Side, box_px
+from knuckle.pose.keypoints import SUREST
 from knuckle.results import HandPose, TrackedHand
 from knuckle.track.association import Whereabouts
 from knuckle.track.decisions import DECISIONS
-from knuckle.track.reach import Reach
 from knuckle.track.skeleton import BoneLengths
 from knuckle.track.uncertainty import sureness_of
 
@@ -76,8 +76,8 @@ class Track:
             hand_length_mm: wrist to tip of the middle finger along the bones, if it is known.
             least_score: score of what is as likely a hand as not.
             caution: so much more must each look score until the hand is believed.
-            least_votes: so much more must its looks say for its side than against it (the sum of
-                their logits) until then.
+            least_votes: so much more must its looks say for its side than against it, until then;
+                log odds.
         """
         self._numbers = numbers
         self._track_id: int | None = None
@@ -86,7 +86,7 @@ class Track:
         self._least_score, self._caution, self._least_votes = least_score, caution, least_votes
         self._evidence = 0.0
         self._smoother = smoother
-        self._reach = Reach(BoneLengths(hand_length_mm=hand_length_mm))
+        self._bones = BoneLengths(hand_length_mm=hand_length_mm)
         self._born_s = time_s
         self._seen_s = time_s
         self._lost = False
@@ -118,7 +118,7 @@ class Track:
     @property
     def dismissed(self) -> bool:
         """Whether its looks say that it is no hand, or have long said that of its side."""
-        return self._evidence < DECISIONS.dismissed or self._votes < -3 * DECISIONS.vote
+        return self._evidence < -DECISIONS.doubt or self._votes <= -DECISIONS.most_votes
 
     @property
     def hidden(self) -> bool:
@@ -132,7 +132,7 @@ class Track:
     def believe(self) -> None:
         """Others are sure that it is a hand, and of this side."""
         if self._track_id is None:
-            self._evidence, self._votes = DECISIONS.most_evidence, DECISIONS.vote
+            self._evidence = self._votes = DECISIONS.most_votes
             self._track_id = next(self._numbers)
 
     def tell(self, joints_px: np.ndarray) -> None:
@@ -177,19 +177,18 @@ class Track:
         """The hand was found; returns what is now known about it, once it is believed."""
         dt_s = max(time_s - self._seen_s, 1e-3)
         self._told_px = None
-        within = self._reach(pose)
-        shown = pose if self._smoother is None else within
-        joints_px, joints_mm = shown.joints_px, shown.joints_mm
+        self._bones.learn(pose.bone_lengths_mm)
+        joints_px, joints_mm = pose.joints_px, pose.joints_mm
         if self._smoother is not None:
-            joints_px, joints_mm = self._smoother(within, self._reach.bones.mm, dt_s)
-        self._move(within.joints_px, joints_mm[Joint.WRIST], dt_s)
-        self._resize(within, dt_s)
+            joints_px, joints_mm = self._smoother(pose, self._bones.mm, dt_s)
+        self._move(pose.joints_px, joints_mm[Joint.WRIST], dt_s)
+        self._resize(pose, dt_s)
         self._weigh(pose)
         self._seen_s, self._lost, self.score = time_s, False, pose.score
         if self._track_id is None:
             return None
         return TrackedHand(
-            **_fields_of(shown)
+            **_fields_of(pose)
             | {
                 "joints_px": joints_px,
                 "joints_mm": joints_mm,
@@ -232,19 +231,21 @@ class Track:
 
     def _weigh(self, pose: HandPose) -> None:
         """Let the look speak for or against a hand, and for or against its side."""
+        most = DECISIONS.most_votes
         least = self._least_score + (0.0 if self.believed else self._caution)
-        self._evidence = min(self._evidence + pose.score - least, DECISIONS.most_evidence)
-        share = min(max(pose.side_score, 1e-3), 1 - 1e-3)
-        vote = _within(math.log(share / (1 - share)), DECISIONS.vote)
-        self._votes = _within(self._votes + vote, DECISIONS.votes)
+        vote = _log_odds(pose.score) - _log_odds(least)
+        self._evidence = min(self._evidence + vote, most)
+        self._votes = min(max(self._votes + _log_odds(pose.side_score), -most), most)
         # A side is for good: nobody is told of a hand before its looks are for the side it has.
         is_of_side = self._votes > 0 and self._votes >= self._least_votes
-        if self._track_id is None and self._evidence >= DECISIONS.believed and is_of_side:
+        if self._track_id is None and self._evidence >= DECISIONS.doubt and is_of_side:
             self._track_id = next(self._numbers)
 
 
-def _within(votes: float, most: float) -> float:
-    return min(max(votes, -most), most)
+def _log_odds(probability: float) -> float:
+    """Of what one look says; none is believed to be surer than this."""
+    inside = min(max(probability, 1 - SUREST), SUREST)
+    return math.log(inside / (1 - inside))
 
 
 _POSE_FIELDS = tuple(item.name for item in fields(HandPose))

@@ -137,10 +137,7 @@ def empty_crop_example(
         return _no_hand(sample, _around_decoy(sample, rng, codec.input_size), codec)
     height, width = sample.image.shape[:2]
     taken = [_square(hand) for hand in sample.hands]
-    taken += [
-        ((x0 + x1) / 2, (y0 + y1) / 2, max(x1 - x0, y1 - y0))
-        for x0, y0, x1, y1 in sample.ignore_xyxy
-    ]
+    taken += [_square_of_box(box) for box in sample.ignore_xyxy]
     for _ in range(8):
         size = max(width, height) * float(np.exp(rng.uniform(np.log(0.15), 0.0)))
         x, y = rng.uniform(0, width), rng.uniform(0, height)

@@ -33,7 +33,7 @@ class SourceSettings:
     Attributes:
         shards: folder of tar shards (``data/shards.py``), or empty.
         photographs: store of labelled photographs (``data/photographs.py``), or empty.
-        looks: what a keypoint network said (``train/looks.py``), or empty; for the lifter.
+        looks: what a keypoint network said (``tools/looks.py``), or empty; for the lifter.
         mattes: of a store of crops (``train/mattes.py``), or empty: some of its hands are then put
             before other backgrounds, see ``AugmentSettings.recomposed``.
         datasets: of a store of photographs only those of these data sets; empty: all. So that some

@@ -145,7 +145,7 @@ def endless_photographs(
     if mattes and len(mattes) != len(store):
         raise InputError(
             f"{source.mattes} has {len(mattes)} mattes for {len(store)} photographs in "
-            f"{source.photographs}; make them anew with knuckle.train.mattes"
+            f"{source.photographs}; make them anew with tools/mattes.py"
         )
     while True:
         for i in rng.permutation(pictures):

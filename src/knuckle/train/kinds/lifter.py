@@ -180,13 +180,13 @@ def _varied(looks: Example, rng: np.random.Generator) -> Example:
 
 
 def _read_looks(path: str, part: Part) -> Example:
-    """Looks of one part, axis 0 throughout (``train/looks.py``).
+    """Looks of one part, axis 0 throughout (``tools/looks.py``).
 
     Raises:
         FileNotFoundError: they have not been gathered.
     """
     if not Path(path).exists():
-        raise NotFoundError(f"no looks at {path}; gather them with knuckle.train.looks")
+        raise NotFoundError(f"no looks at {path}; gather them with tools/looks.py")
     with open_npz(Path(path), "looks", "gather them again") as stored:
         keys = [name for name in stored.files if name.startswith(part + "/")]
         return {key.removeprefix(part + "/"): stored[key].astype(np.float32) for key in keys}

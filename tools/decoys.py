@@ -1,6 +1,6 @@
 """What a detector takes for hands where there are none: the hardest examples of "no hand".
 
-    python -m knuckle.train.decoys runs/data/hand_free.npz src/knuckle/weights/detector.onnx
+    python tools/decoys.py runs/data/hand_free.npz src/knuckle/weights/detector.onnx
 
 Marks them in a store of photographs (``Sample.decoys_xyxy``), which is written anew; to be done
 again after each round of training, as each network is fooled by other things. In pictures with

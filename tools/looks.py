@@ -4,7 +4,7 @@ Training end to end pays for the whole keypoint network at every step of the lif
 is finished says the same about the same crop, so it is asked once; the lifter then learns from many
 times as many looks in the same time, mixed with posed hands that cost nothing.
 
-    python -m knuckle.train.looks recipes/continue.toml src/knuckle/weights/keypoints.onnx \
+    python tools/looks.py recipes/continue.toml src/knuckle/weights/keypoints.onnx \
         runs/data/looks.npz --count 16000
 """
 

@@ -5,7 +5,7 @@ known the mean of their answers is nearer to it than either (``benchmarks/RESULT
 So a network that has learnt from the teacher joins it, and the next one learns from both; where
 the two disagree, the label counts less.
 
-    python -m knuckle.train.second_opinion runs/data/crops.npz src/knuckle/weights/keypoints.onnx
+    python tools/second_opinion.py runs/data/crops.npz src/knuckle/weights/keypoints.onnx
 
 Writes the store anew with ``PhotographStore.second_px`` filled; to be done again after each round
 of training that made the network better.
