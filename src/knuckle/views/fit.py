@@ -36,6 +36,8 @@ _COMMON = 0.6
 _MOST_STRAIN = 20.0
 #: 1/mm²: keeps what nothing says anything about where it was.
 _INERTIA = 1e-5
+#: (20, 21) of each bone: 1 for its child, -1 for its parent.
+_ENDS = np.eye(N_JOINTS)[BONES[:, 1]] - np.eye(N_JOINTS)[BONES[:, 0]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,26 +85,22 @@ def fit(
         for i, shape in zip(members, shapes, strict=True)
     ]
     A, b = (np.concatenate(each) for each in zip(*parts, strict=True))
+    known = A.T @ A + _INERTIA * np.eye(A.shape[1])
     x = np.mean(shapes, axis=0) if start_mm is None else start_mm
-    sigma = sight.sigma * np.clip(strain, 1, _MOST_STRAIN)
-    loose = Sight(sight.R, sight.t_mm, sight.rays, sigma)
+    loose = sight.unsure(sight.sigma * np.clip(strain, 1, _MOST_STRAIN))
     bone_sigma = _NEW_BONE * lengths_mm if new else np.full(len(lengths_mm), _BONE_MM)
     for _ in range(_STEPS):
         N, c = _information(loose, used, x)
-        N += A.T @ A
-        c += A.T @ (b - A @ x.ravel())
         H, g = _bone_part(x, lengths_mm, bone_sigma)
-        step = np.linalg.solve(N + H + _INERTIA * np.eye(len(N)), c + g)
+        information = N + H + known
+        step = np.linalg.solve(information, c + g + A.T @ (b - A @ x.ravel()))
         x = x + step.reshape(N_JOINTS, 3)
         if np.abs(step).max() < _STILL_MM:
             break
-    N, _ = _information(loose, used, x)
-    H, _ = _bone_part(x, lengths_mm, bone_sigma)
-    covariance = np.linalg.inv(N + A.T @ A + H + _INERTIA * np.eye(len(N)))
-    joints = _of_exact_bones(x, lengths_mm, covariance)
-    own = np.trace(_blocks(covariance), axis1=-2, axis2=-1)
+    own = np.linalg.inv(information).diagonal().reshape(N_JOINTS, 3).sum(axis=-1)
     common = np.trace(_common_covariance(sight, used, x))
-    return Fit(joints, np.sqrt(np.maximum(own + common, 0)))
+    sigma = np.sqrt(np.maximum(own + common, 0))
+    return Fit(_of_exact_bones(x, lengths_mm, own), sigma)
 
 
 def _information(sight: Sight, used: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -141,30 +139,33 @@ def _shape_rows(
 def _bone_part(
     x: np.ndarray, lengths_mm: np.ndarray, sigma_mm: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(63, 63) and (63,) of the bones that should have their lengths."""
+    """(63, 63) and (63,) of the bones that should have their lengths.
+
+    A bone that is too long also resists being turned, which Gauss and Newton leave out: without it
+    steps overshoot, and swing about short bones whose rays contradict them.
+    """
     parent, child = BONES.T
     bone = x[child] - x[parent]
     length = np.maximum(np.linalg.norm(bone, axis=1), 1e-6)
     along = bone / length[:, None]
-    J = np.zeros((len(BONES), N_JOINTS, 3))
-    J[np.arange(len(BONES)), child] = along
-    J[np.arange(len(BONES)), parent] = -along
-    J = J.reshape(len(BONES), -1) / sigma_mm[:, None]
-    return J.T @ J, J.T @ ((lengths_mm - length) / sigma_mm)
+    weight, over = sigma_mm**-2, length - lengths_mm
+    aside = weight * np.maximum(over, 0) / length
+    pull = (weight * over)[:, None] * along
+    hold = aside[:, None, None] * np.eye(3)
+    hold += (weight - aside)[:, None, None] * along[:, :, None] * along[:, None, :]
+    H = np.zeros((N_JOINTS, 3, N_JOINTS, 3))
+    H[child, :, parent, :] = H[parent, :, child, :] = -hold
+    joint = np.arange(N_JOINTS)
+    H[joint, :, joint, :] = (abs(_ENDS).T @ hold.reshape(-1, 9)).reshape(-1, 3, 3)
+    return H.reshape(3 * N_JOINTS, 3 * N_JOINTS), -(_ENDS.T @ pull).ravel()
 
 
-def _of_exact_bones(x: np.ndarray, lengths_mm: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+def _of_exact_bones(x: np.ndarray, lengths_mm: np.ndarray, variance: np.ndarray) -> np.ndarray:
     """Joints (21, 3) with exactly these bones, where the surest of ``x`` are."""
     bones = x[BONES[:, 1]] - x[BONES[:, 0]]
     exact = joints_from_bones(bones, lengths_mm)
-    weight = 1 / np.maximum(np.trace(_blocks(covariance), axis1=-2, axis2=-1), 1e-6)
+    weight = 1 / np.maximum(variance, 1e-6)
     return exact + weight @ (x - exact) / weight.sum()
-
-
-def _blocks(covariance: np.ndarray) -> np.ndarray:
-    """(21, 3, 3) of each joint from that of all."""
-    whole = covariance.reshape(N_JOINTS, 3, N_JOINTS, 3)
-    return whole[np.arange(N_JOINTS), :, np.arange(N_JOINTS), :]
 
 
 def _common_covariance(sight: Sight, used: np.ndarray, x: np.ndarray) -> np.ndarray:
