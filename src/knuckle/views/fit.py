@@ -20,7 +20,7 @@ from knuckle.views.looks import Looks, shape_in_world
 from knuckle.views.rig import Rig, RigCamera
 from knuckle.views.triangulation import Sight
 
-_STEPS = 5
+_STEPS = 4
 #: What moves no joint by more is as good as there, mm.
 _STILL_MM = 0.1
 #: Bones that are known hold within so many mm, bones of a hand that is new within this share.
