@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from dot_world import blank, paint, true_hand
 from knuckle.camera import Camera, RigidTransform
 from knuckle.hand import Side
 from knuckle.pose.confidence import score_of
@@ -103,3 +104,20 @@ def wrong(hand: TrackedHand, shift_px: Sequence[float]) -> TrackedHand:
     """The same look with all keypoints shifted, and as sure as before."""
     raw = replace(hand.raw, joints_px=hand.raw.joints_px + np.asarray(shift_px, float))
     return replace(hand, joints_px=raw.joints_px, raw=raw)
+
+
+def pictures(rig: Rig, joints_mm: np.ndarray) -> list[np.ndarray]:
+    """What the cameras of a rig see of a hand of dots."""
+    images = []
+    for each in rig.cameras:
+        seen = each.T_camera_from_world(joints_mm)
+        hand = replace(
+            true_hand(each.camera, (0, 0, 600)), joints_mm=seen, joints_px=each.camera.project(seen)
+        )
+        images.append(paint(blank(*SIZE), [hand]))
+    return images
+
+
+def dots(rig: Rig) -> np.ndarray:
+    base = true_hand(rig.cameras[0].camera, (0.0, 0.0, 600.0)).joints_mm
+    return base - base.mean(axis=0)

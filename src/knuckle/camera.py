@@ -24,6 +24,8 @@ ASSUMED_DIAGONAL_FOV_DEG = 65.0
 _UNDISTORT_STEPS = 12
 #: Where a lens squeezes the picture by more than this, Newton's step would go far astray.
 _LEAST_SLOPE = 0.05
+#: A step squares what was missing: after one as small as this nothing is.
+_LAST_STEP = 1e-7
 #: Newton's steps from a fisheye's picture to the angle off its axis; five are exact.
 _FISHEYE_STEPS = 10
 #: A fisheye sees beyond it, but a direction (x/z, y/z) cannot say so.
@@ -216,13 +218,7 @@ class Camera:
             return self._straighten(distorted)
         if not self.distortion:
             return distorted
-        rays = distorted
-        for _ in range(_UNDISTORT_STEPS):
-            step = self._step_to(distorted, rays)
-            rays = np.clip(rays + step, -_WIDEST_RAY, _WIDEST_RAY)
-            if not (np.abs(step) > 1e-12).any():
-                break
-        return rays
+        return self._undistort(distorted)
 
     def unproject(self, points_px: np.ndarray, depth_mm: np.ndarray) -> np.ndarray:
         """Points of the camera frame at a given z: (..., 2) px, (...) mm -> (..., 3) mm."""
@@ -249,41 +245,61 @@ class Camera:
     def _coefficients(self) -> tuple[float, ...]:
         return (*self.distortion, *(0.0,) * (8 - len(self.distortion)))
 
+    def _radial(self, r2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """How many times as far out rays come as they are, by r^2, and how that grows with r^2."""
+        k1, k2, _, _, k3, k4, k5, k6 = self._coefficients
+        radial, growth = 1 + r2 * (k1 + r2 * (k2 + r2 * k3)), k1 + r2 * (2 * k2 + r2 * (3 * k3))
+        if not (k4 or k5 or k6):
+            return radial, growth
+        below = 1 + r2 * (k4 + r2 * (k5 + r2 * k6))
+        radial = radial / below
+        return radial, (growth - radial * (k4 + r2 * (2 * k5 + r2 * (3 * k6)))) / below
+
     def _distort(self, rays: np.ndarray) -> np.ndarray:
         """OpenCV's radial and tangential model, (..., 2) -> (..., 2)."""
-        k1, k2, p1, p2, k3, k4, k5, k6 = self._coefficients
         x, y = rays[..., 0], rays[..., 1]
         r2 = x * x + y * y
-        radial = (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
-        return np.stack(
-            [
-                x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x),
-                y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y,
-            ],
-            axis=-1,
-        )
+        return np.stack(self._distorted(x, y, r2, self._radial(r2)[0]), axis=-1)
 
-    def _step_to(self, distorted: np.ndarray, rays: np.ndarray) -> np.ndarray:
-        """Newton's step (..., 2) from rays (..., 2) towards those of distorted places (..., 2)."""
-        k1, k2, p1, p2, k3, k4, k5, k6 = self._coefficients
-        x, y = rays[..., 0], rays[..., 1]
+    def _distorted(
+        self, x: np.ndarray, y: np.ndarray, r2: np.ndarray, radial: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        p1, p2 = self._coefficients[2:4]
+        # The tangential part is the ray itself times (2 p1 y + 2 p2 x), and (p2, p1) times r^2.
+        aside = radial + (2 * p2) * x + (2 * p1) * y
+        return x * aside + p2 * r2, y * aside + p1 * r2
+
+    def _undistort(self, distorted: np.ndarray) -> np.ndarray:
+        """The inverse of ``_distort``, by Newton's method."""
+        to = x, y = distorted[..., 0], distorted[..., 1]
+        for _ in range(_UNDISTORT_STEPS):
+            step_x, step_y = self._step_to(*to, x, y)
+            x = (x + step_x).clip(-_WIDEST_RAY, _WIDEST_RAY)
+            y = (y + step_y).clip(-_WIDEST_RAY, _WIDEST_RAY)
+            if not (np.maximum(abs(step_x), abs(step_y)) > _LAST_STEP).any():
+                break
+        return np.stack([x, y], axis=-1)
+
+    def _step_to(
+        self, to_x: np.ndarray, to_y: np.ndarray, x: np.ndarray, y: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Newton's step from rays x, y towards those that come out at ``to_x``, ``to_y``."""
+        p1, p2 = self._coefficients[2:4]
         r2 = x * x + y * y
-        above, below = 1 + r2 * (k1 + r2 * (k2 + r2 * k3)), 1 + r2 * (k4 + r2 * (k5 + r2 * k6))
-        radial = above / below
-        growth = (
-            k1 + r2 * (2 * k2 + 3 * r2 * k3) - radial * (k4 + r2 * (2 * k5 + 3 * r2 * k6))
-        ) / below  # of radial with r2
-        xx = radial + 2 * x * x * growth + 2 * p1 * y + 6 * p2 * x
-        yy = radial + 2 * y * y * growth + 6 * p1 * y + 2 * p2 * x
-        xy = 2 * x * y * growth + 2 * p1 * x + 2 * p2 * y  # the matrix is symmetric
-        gap = distorted - self._distort(rays)
+        radial, growth = self._radial(r2)
+        at_x, at_y = self._distorted(x, y, r2, radial)
+        gap_x, gap_y = to_x - at_x, to_y - at_y
+        x_growth, y_growth = 2 * growth * x, 2 * growth * y
+        xx = radial + x * (x_growth + 6 * p2) + (2 * p1) * y
+        yy = radial + y * (y_growth + 6 * p1) + (2 * p2) * x
+        xy = x * (y_growth + 2 * p1) + (2 * p2) * y  # the matrix is symmetric
         slope = xx * yy - xy * xy
+        step_x, step_y = yy * gap_x - xy * gap_y, xx * gap_y - xy * gap_x
         steep = slope > _LEAST_SLOPE
-        slope = np.where(steep, slope, 1.0)
-        newton = np.stack(
-            [yy * gap[..., 0] - xy * gap[..., 1], xx * gap[..., 1] - xy * gap[..., 0]], axis=-1
-        )
-        return np.where(steep[..., None], newton / slope[..., None], gap)
+        if not steep.all():
+            step_x, step_y = np.where(steep, step_x, gap_x), np.where(steep, step_y, gap_y)
+            slope = np.where(steep, slope, 1.0)
+        return step_x / slope, step_y / slope
 
     def _bend(self, rays: np.ndarray) -> np.ndarray:
         """OpenCV's fisheye model: directions -> the place on the sensor, (..., 2) -> (..., 2)."""

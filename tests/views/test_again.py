@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dot_world import blank, paint, true_hand
 from knuckle.hand import extent_px
 from knuckle.pipeline import HandTracker
 from knuckle.results import HandPose, TrackedHand
@@ -19,7 +18,7 @@ from knuckle.views import Rig, RigTracker
 from knuckle.views.again import places, shows
 from knuckle.views.looks import Looks
 from knuckle.views.meeting import Meeting
-from rigs import SIZE, hand_mm, look, wrong
+from rigs import SIZE, dots, hand_mm, look, pictures, wrong
 from rigs import rig as make_rig
 
 SIZES = [SIZE] * 3
@@ -100,29 +99,12 @@ class Shortsighted(HandTracker):
         return None, []
 
 
-def pictures(rig: Rig, joints_mm: np.ndarray) -> list[np.ndarray]:
-    """What the cameras of a rig see of a hand of dots."""
-    images = []
-    for each in rig.cameras:
-        seen = each.T_camera_from_world(joints_mm)
-        hand = replace(
-            true_hand(each.camera, (0, 0, 600)), joints_mm=seen, joints_px=each.camera.project(seen)
-        )
-        images.append(paint(blank(*SIZE), [hand]))
-    return images
-
-
-def dots(rig: Rig) -> np.ndarray:
-    base = true_hand(rig.cameras[0].camera, (0.0, 0.0, 600.0)).joints_mm
-    return base - base.mean(axis=0)
-
-
 @pytest.mark.parametrize("count", [2, 3])
 def test_a_camera_that_misses_a_hand_is_shown_it(dot_weights: Path, count: int) -> None:
     lens = make_rig(2).cameras[1].camera
     rig = make_rig(count, 24.0, lenses=(lens,))
     tracker = RigTracker(rig, weights_dir=dot_weights, max_hands=1, workers=1)
-    tracker._trackers[-1] = Shortsighted(weights_dir=dot_weights, max_hands=1)
+    tracker._cameras.trackers[-1] = Shortsighted(weights_dir=dot_weights, max_hands=1)
     joints = dots(rig)
     found = [tracker(pictures(rig, joints + np.array((4.0 * i, 0, 0)))) for i in range(4)]
     for hands in found:
@@ -146,7 +128,8 @@ def test_a_camera_whose_recording_begins_later_joins_in(dot_weights: Path) -> No
 
 def test_cameras_share_networks_and_nothing_else(dot_weights: Path) -> None:
     rig = make_rig(2, 24.0, lenses=(make_rig(2).cameras[1].camera,))
-    first, second = RigTracker(rig, weights_dir=dot_weights, max_hands=1, workers=1)._trackers
+    tracker = RigTracker(rig, weights_dir=dot_weights, max_hands=1, workers=1)
+    first, second = tracker._cameras.trackers
     assert first._stages is second._stages and first.settings == second.settings
     (hand,) = first(pictures(rig, dots(rig))[0])
     assert hand.joints_px.shape == (21, 2)
@@ -160,7 +143,7 @@ def test_cameras_begin_from_where_all_see_the_hand(dot_weights: Path) -> None:
     joints = dots(rig)
     for _ in range(3):
         (hand,) = tracker(pictures(rig, joints))
-    for each, alone in zip(rig.cameras, tracker._trackers, strict=True):
+    for each, alone in zip(rig.cameras, tracker._cameras.trackers, strict=True):
         (track,) = alone._tracks
         expected = track.predict(tracker._time_s + 1 / 30)
         apart = np.linalg.norm(expected - each.project(hand.raw_mm), axis=1)

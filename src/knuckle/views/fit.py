@@ -2,7 +2,7 @@
 
 Least squares in the 63 coordinates of the joints, a few Gauss-Newton steps: the rays of each joint,
 the shape that each camera saw along its own line of sight, where rays cannot tell, and the bones.
-Everything weighs what its expected error says.
+Everything weighs what its expected error says; a ray that misses by much more than that, less.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from knuckle.hand import BONES, N_JOINTS
+from knuckle.hand import BONES, KNUCKLES, N_JOINTS, Joint
 from knuckle.results import HandPose
 from knuckle.track.skeleton import joints_from_bones
 from knuckle.track.uncertainty import Uncertainty
@@ -20,22 +20,26 @@ from knuckle.views.looks import Looks, shape_in_world
 from knuckle.views.rig import Rig, RigCamera
 from knuckle.views.triangulation import Sight
 
-_STEPS = 5
+_STEPS = 4
 #: What moves no joint by more is as good as there, mm.
 _STILL_MM = 0.1
 #: Bones that are known hold within so many mm, bones of a hand that is new within this share.
 _BONE_MM, _NEW_BONE = 0.7, 0.10
-#: What a single camera says of a joint's depth from the rest of its hand is off by a part that is
-#: common to many joints, and that its sigmas do not tell: they count so many times as long.
-_SHAPE_DOUBT = 2.0
-#: What a single camera says of the whole hand's distance, once its size is known.
-_DISTANCE_DOUBT = 0.06
+#: What a single camera says of depth is mostly off as a whole: by a share of the hand's distance,
+#: once its size is known, and by a tilt about both axes of the picture, tangent of its angle.
+_DISTANCE_DOUBT, _TILT_DOUBT = 0.06, 0.2
+#: Beside that each joint errs by less than its sigma, but as its finger does: sigmas count so many
+#: times as long as if joints erred by themselves.
+_SHAPE_DOUBT = 1.3
 #: All keypoints of a look are off by a common part, this share of what each is off.
-_COMMON = 0.6
-#: Two rays that contradict each other are unsure by as much as they do; at most so many times.
-_MOST_STRAIN = 20.0
+_COMMON = 0.8
+#: Degrees of freedom of Student's t, as which keypoints err: most by less than is expected, some
+#: by many times as much.
+_FREEDOM = 4.0
 #: 1/mm²: keeps what nothing says anything about where it was.
 _INERTIA = 1e-5
+#: (20, 21) of each bone: 1 for its child, -1 for its parent.
+_ENDS = np.eye(N_JOINTS)[BONES[:, 1]] - np.eye(N_JOINTS)[BONES[:, 0]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +61,6 @@ def fit(
     members: Sequence[int],
     sight: Sight,
     used: np.ndarray,
-    strain: np.ndarray,
     lengths_mm: np.ndarray,
     *,
     start_mm: np.ndarray | None = None,
@@ -71,9 +74,8 @@ def fit(
         members: the S of them that show this hand.
         sight: the rays of these.
         used: (S, 21) bool, the rays that count.
-        strain: (21,) how far rays contradict each other, in expected errors.
         lengths_mm: (20,) bones.
-        start_mm: (21, 3) where to begin; by default what the first camera says.
+        start_mm: (21, 3) where to begin; by default the mean of what the cameras say.
         new: the bones are not known well yet.
     """
     size = float(lengths_mm.sum())
@@ -83,26 +85,29 @@ def fit(
         for i, shape in zip(members, shapes, strict=True)
     ]
     A, b = (np.concatenate(each) for each in zip(*parts, strict=True))
+    known = A.T @ A + _INERTIA * np.eye(A.shape[1])
     x = np.mean(shapes, axis=0) if start_mm is None else start_mm
-    sigma = sight.sigma * np.clip(strain, 1, _MOST_STRAIN)
-    loose = Sight(sight.R, sight.t_mm, sight.rays, sigma)
     bone_sigma = _NEW_BONE * lengths_mm if new else np.full(len(lengths_mm), _BONE_MM)
+    doubted = sight if start_mm is None else _doubted(sight, x)
     for _ in range(_STEPS):
-        N, c = _information(loose, used, x)
-        N += A.T @ A
-        c += A.T @ (b - A @ x.ravel())
+        N, c = _information(doubted, used, x)
         H, g = _bone_part(x, lengths_mm, bone_sigma)
-        step = np.linalg.solve(N + H + _INERTIA * np.eye(len(N)), c + g)
+        information = N + H + known
+        step = np.linalg.solve(information, c + g + A.T @ (b - A @ x.ravel()))
         x = x + step.reshape(N_JOINTS, 3)
+        doubted = _doubted(sight, x)
         if np.abs(step).max() < _STILL_MM:
             break
-    N, _ = _information(loose, used, x)
-    H, _ = _bone_part(x, lengths_mm, bone_sigma)
-    covariance = np.linalg.inv(N + A.T @ A + H + _INERTIA * np.eye(len(N)))
-    joints = _of_exact_bones(x, lengths_mm, covariance)
-    own = np.trace(_blocks(covariance), axis1=-2, axis2=-1)
+    own = np.linalg.inv(information).diagonal().reshape(N_JOINTS, 3).sum(axis=-1)
     common = np.trace(_common_covariance(sight, used, x))
-    return Fit(joints, np.sqrt(np.maximum(own + common, 0)))
+    sigma = np.sqrt(np.maximum(own + common, 0))
+    return Fit(_of_exact_bones(x, lengths_mm, own), sigma)
+
+
+def _doubted(sight: Sight, x: np.ndarray) -> Sight:
+    """The rays, each as unsure as its miss of joints (21, 3) makes it: weights of Student's t."""
+    missed = np.nan_to_num(sight.misses(x) / sight.sigma)
+    return sight.unsure(sight.sigma * np.sqrt(1 + missed**2 / _FREEDOM))
 
 
 def _information(sight: Sight, used: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -119,7 +124,10 @@ def _information(sight: Sight, used: np.ndarray, x: np.ndarray) -> tuple[np.ndar
 def _shape_rows(
     rig_camera: RigCamera, shape_mm: np.ndarray, doubt: Uncertainty, hand: HandPose
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(22, 63) and (22,): each joint's depth from the hand's middle, and the middle's own.
+    """(21, 63) and (21,): the depths that a camera says, each of them by what it alone tells.
+
+    Depths of a look err together: the covariance of all is that of the whole hand's distance and
+    tilt, which one camera hardly tells, and of each joint beside that.
 
     Args:
         rig_camera: which camera says so.
@@ -127,44 +135,49 @@ def _shape_rows(
         doubt: how far it may be off.
         hand: as the camera saw it.
     """
-    along = rig_camera.T_camera_from_world.rotation[2]
-    sigma = _SHAPE_DOUBT * np.hypot(doubt.along_mm, np.median(doubt.along_mm))
-    say = sigma**-2 / (sigma**-2).sum()
-    apart = (np.eye(N_JOINTS) - say) / sigma[:, None]  # (21, 21)
+    T = rig_camera.T_camera_from_world
+    sideways = (shape_mm - shape_mm.mean(axis=0)) @ T.rotation[:2].T
     distance = float(hand.joints_mm[:, 2].mean())
-    middle = say[None] / (_DISTANCE_DOUBT * distance)
-    weights = np.concatenate([apart, middle])
-    rows = (weights[:, :, None] * along).reshape(len(weights), -1)
+    together = np.column_stack(
+        [np.full(N_JOINTS, _DISTANCE_DOUBT * distance), _TILT_DOUBT * sideways]
+    )
+    own = _SHAPE_DOUBT * doubt.along_mm
+    own[Joint.WRIST] = own[KNUCKLES].mean()  # depths are told from the wrist, itself as unsure
+    whitening = np.linalg.inv(np.linalg.cholesky(np.diag(own**2) + together @ together.T))
+    rows = (whitening[:, :, None] * T.rotation[2]).reshape(N_JOINTS, -1)
     return rows, rows @ shape_mm.ravel()
 
 
 def _bone_part(
     x: np.ndarray, lengths_mm: np.ndarray, sigma_mm: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(63, 63) and (63,) of the bones that should have their lengths."""
+    """(63, 63) and (63,) of the bones that should have their lengths.
+
+    A bone that is too long also resists being turned, which Gauss and Newton leave out: without it
+    steps overshoot, and swing about short bones whose rays contradict them.
+    """
     parent, child = BONES.T
     bone = x[child] - x[parent]
     length = np.maximum(np.linalg.norm(bone, axis=1), 1e-6)
     along = bone / length[:, None]
-    J = np.zeros((len(BONES), N_JOINTS, 3))
-    J[np.arange(len(BONES)), child] = along
-    J[np.arange(len(BONES)), parent] = -along
-    J = J.reshape(len(BONES), -1) / sigma_mm[:, None]
-    return J.T @ J, J.T @ ((lengths_mm - length) / sigma_mm)
+    weight, over = sigma_mm**-2, length - lengths_mm
+    aside = weight * np.maximum(over, 0) / length
+    pull = (weight * over)[:, None] * along
+    hold = aside[:, None, None] * np.eye(3)
+    hold += (weight - aside)[:, None, None] * along[:, :, None] * along[:, None, :]
+    H = np.zeros((N_JOINTS, 3, N_JOINTS, 3))
+    H[child, :, parent, :] = H[parent, :, child, :] = -hold
+    joint = np.arange(N_JOINTS)
+    H[joint, :, joint, :] = (abs(_ENDS).T @ hold.reshape(-1, 9)).reshape(-1, 3, 3)
+    return H.reshape(3 * N_JOINTS, 3 * N_JOINTS), -(_ENDS.T @ pull).ravel()
 
 
-def _of_exact_bones(x: np.ndarray, lengths_mm: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+def _of_exact_bones(x: np.ndarray, lengths_mm: np.ndarray, variance: np.ndarray) -> np.ndarray:
     """Joints (21, 3) with exactly these bones, where the surest of ``x`` are."""
     bones = x[BONES[:, 1]] - x[BONES[:, 0]]
     exact = joints_from_bones(bones, lengths_mm)
-    weight = 1 / np.maximum(np.trace(_blocks(covariance), axis1=-2, axis2=-1), 1e-6)
+    weight = 1 / np.maximum(variance, 1e-6)
     return exact + weight @ (x - exact) / weight.sum()
-
-
-def _blocks(covariance: np.ndarray) -> np.ndarray:
-    """(21, 3, 3) of each joint from that of all."""
-    whole = covariance.reshape(N_JOINTS, 3, N_JOINTS, 3)
-    return whole[np.arange(N_JOINTS), :, np.arange(N_JOINTS), :]
 
 
 def _common_covariance(sight: Sight, used: np.ndarray, x: np.ndarray) -> np.ndarray:

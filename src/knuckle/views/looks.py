@@ -46,7 +46,7 @@ class Looks:
         rays, sigma = np.zeros((len(hands), N_JOINTS, 2)), np.zeros((len(hands), N_JOINTS))
         doubts = tuple(Uncertainty.of(hand.raw) for hand in hands)
         for i, (hand, doubt) in enumerate(zip(hands, doubts, strict=True)):
-            rays[i] = hand.raw.camera.rays(hand.raw.joints_px)
+            rays[i] = hand.raw.rays
             sigma[i] = np.maximum(doubt.across, _LEAST_SHARE * doubt.extent)
         right = np.array([_right(hand) for hand in hands])
         return cls(hands, camera, rays, sigma, doubts, right)

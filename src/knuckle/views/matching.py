@@ -45,13 +45,13 @@ def group(
     ]
     if not pairs:
         return [[i] for i in range(len(looks))]
-    costs = dict(zip(pairs, pair_costs(rig, looks, pairs, size), strict=True))
+    costs = dict(zip(pairs, pair_costs(rig, looks, pairs, size).tolist(), strict=True))
     for i, k in pairs:
         if i in together and together[i] == together.get(k):
             costs[i, k] -= _TOGETHER
-    groups = [[i] for i in range(len(looks))]
+    groups, cameras = [[i] for i in range(len(looks))], looks.camera.tolist()
     while True:
-        joined = _cheapest(groups, looks, costs)
+        joined = _cheapest(groups, cameras, costs)
         if joined is None:
             return groups
         first, second = joined
@@ -59,16 +59,16 @@ def group(
 
 
 def _cheapest(
-    groups: list[list[int]], looks: Looks, costs: Mapping[tuple[int, int], float]
+    groups: list[list[int]], cameras: Sequence[int], costs: Mapping[tuple[int, int], float]
 ) -> tuple[list[int], list[int]] | None:
     """The two groups that are one most surely; None if no two are."""
     best, chosen = MOST_COST, None
     for first, second in combinations(groups, 2):
-        if set(looks.camera[first]) & set(looks.camera[second]):
+        if {cameras[i] for i in first} & {cameras[k] for k in second}:
             continue
         links = [costs[min(i, k), max(i, k)] for i in first for k in second]
         # One look that is off must not keep two good groups apart, nor one good link join two bad.
-        cost = float(np.mean(links))
+        cost = sum(links) / len(links)
         if cost < best:
             best, chosen = cost, (first, second)
     return chosen

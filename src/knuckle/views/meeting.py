@@ -46,14 +46,12 @@ class Meeting:
 
         Begins where the last fit ended.
         """
-        used = self.points.used
         found = fit(
             self.rig,
             self.looks,
             self.members,
             self.sight,
-            used,
-            np.where(used.sum(axis=0) > 1, self.points.strain, 1.0),
+            self.points.used,
             lengths_mm,
             start_mm=self._last_mm,
             new=new,

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from knuckle.hand import MIDDLE_RAY, N_JOINTS
-from knuckle.pipeline import HandTracker
 from knuckle.pipeline.settings import with_options
 from knuckle.results import Frame, HandPose, TrackedHand
+from knuckle.track.track import Numbers
 from knuckle.views.again import Place, as_seen, places, shows
 from knuckle.views.bones import RigBones
-from knuckle.views.frames import picture_size, with_lens
+from knuckle.views.cameras import Cameras
+from knuckle.views.frames import picture_size
 from knuckle.views.hand import RigHand
 from knuckle.views.looks import Looks
 from knuckle.views.matching import group
@@ -75,23 +73,15 @@ class RigTracker:
             )
         self.rig = rig
         self.settings = with_options(settings or RigSettings(), options)
-        workers = self.settings.workers or min(len(rig), os.cpu_count() or 1)
-        spare = max((os.cpu_count() or 1) // workers, 1)
-        first = HandTracker(
-            max_hands=self.settings.max_hands,
-            weights_dir=self.settings.weights_dir,
-            threads=min(spare, 2),
-        )
-        self._trackers = [first, *(first.beside() for _ in rig.cameras[1:])]
-        self._pool = ThreadPoolExecutor(workers) if workers > 1 else None
-        self._numbers = itertools.count()
+        self._cameras = Cameras(rig, self.settings)
+        self._numbers = Numbers()
         self._bones = self._new_bones()
         self.reset()
 
     @property
     def versions(self) -> dict[str, str]:
         """Version of the weights of each network, by kind. Opens the networks."""
-        return self._trackers[0].versions
+        return self._cameras.trackers[0].versions
 
     @property
     def bone_lengths_mm(self) -> np.ndarray:
@@ -119,8 +109,7 @@ class RigTracker:
         self._time_s: float | None = None
         #: When a camera looked in vain for a hand that another sees.
         self._vain: dict[tuple[int, int, int], float] = {}
-        for tracker in self._trackers:
-            tracker.reset()
+        self._cameras.reset()
 
     def __call__(self, frames: Sequence[Frame | np.ndarray | None]) -> list[RigHand]:
         """Follow the hands to the next instant.
@@ -151,19 +140,7 @@ class RigTracker:
 
     def look(self, frames: Sequence[Frame | np.ndarray | None]) -> list[list[TrackedHand]]:
         """What each camera sees by itself; the first part of a call."""
-        if len(frames) != len(self.rig):
-            raise ValueError(
-                f"expected a frame of each of the {len(self.rig)} cameras "
-                f"{', '.join(self.rig.names)}, got {len(frames)}: give None for one that has none"
-            )
-        jobs = [
-            (tracker, with_lens(frame, rig_camera))
-            for tracker, frame, rig_camera in zip(
-                self._trackers, frames, self.rig.cameras, strict=True
-            )
-        ]
-        run = map if self._pool is None else self._pool.map
-        return list(run(_see, jobs))
+        return self._cameras.see(frames)
 
     def put_together(self, views: Sequence[Sequence[TrackedHand]], time_s: float) -> list[RigHand]:
         """The hands of the rig from those of its cameras; the last part of a call."""
@@ -210,9 +187,7 @@ class RigTracker:
         for place in places(meetings, self._bones.lengths_mm, sizes):
             if self._is_worth_a_look(place, looks, time_s):
                 asked[place.camera].append(place)
-        run = map if self._pool is None else self._pool.map
-        poses = run(_look_at, list(zip(self._trackers, asked, strict=True)))
-        for of_camera, seen in zip(asked, poses, strict=True):
+        for of_camera, seen in zip(asked, self._cameras.look_at(asked), strict=True):
             for place, pose in zip(of_camera, seen, strict=True):
                 if shows(self.rig, looks, place, pose):
                     self._take_in(place, pose, looks, views[place.camera])
@@ -225,13 +200,13 @@ class RigTracker:
         """A second look among those of its camera (``view``), instead of the first one."""
         own = None if place.own is None else looks.hands[place.own]
         if own is None:
-            view.append(self._trackers[place.camera].adopt(pose))
+            view.append(self._cameras.trackers[place.camera].adopt(pose))
             return
         view.remove(own)
         if own.side == pose.side:
             view.append(as_seen(own, pose))
         else:
-            view.append(self._trackers[place.camera].adopt(pose, instead_of=own.track_id))
+            view.append(self._cameras.trackers[place.camera].adopt(pose, instead_of=own.track_id))
 
     def _is_worth_a_look(self, place: Place, looks: Looks, time_s: float) -> bool:
         """Whether a second look may show something, and was not in vain a moment ago."""
@@ -239,7 +214,7 @@ class RigTracker:
             return False
         if place.own is None:
             return True
-        own, tracker = looks.hands[place.own], self._trackers[place.camera]
+        own, tracker = looks.hands[place.own], self._cameras.trackers[place.camera]
         return tracker.would_see_more(own.raw, place.side, place.guesses_px[0])
 
     def _lead(self, hands: Sequence[RigHand]) -> None:
@@ -251,7 +226,7 @@ class RigTracker:
                 view = hand.views[camera]
                 joints_px = self.rig.cameras[camera].project(hand.raw_mm)
                 if view is not None and np.isfinite(joints_px).all():
-                    self._trackers[camera].tell(view.track_id, joints_px)
+                    self._cameras.trackers[camera].tell(view.track_id, joints_px)
 
     def _new_bones(self) -> RigBones:
         lengths = self.settings.bone_lengths_mm
@@ -344,22 +319,6 @@ class RigTracker:
             age_s=time_s - track.began_s,
             velocity_mm_s=track.velocity_mm_s,
         )
-
-
-def _see(job: tuple[HandTracker, Any]) -> list[TrackedHand]:
-    """One camera's own look; nothing where it has no frame."""
-    tracker, frame = job
-    if frame is None:
-        return []
-    return tracker(*frame) if isinstance(frame, tuple) else tracker(frame)
-
-
-def _look_at(job: tuple[HandTracker, list[Place]]) -> list[HandPose]:
-    """One camera's second looks."""
-    tracker, asked = job
-    if not asked:
-        return []  # it may have had no frame yet
-    return tracker.look_at([(place.side, place.guesses_px) for place in asked])
 
 
 def _key(place: Place, looks: Looks) -> tuple[int, int, int]:

@@ -7,7 +7,8 @@ that a sure look from afar and an unsure one from close by get the say that they
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -72,14 +73,28 @@ class Sight:
         Returns:
             information (V, ..., J, 3, 3) and its product with the point (V, ..., J, 3).
         """
+        squares, products = self._linear
+        weight = 1 / (self.sigma * np.maximum(depth_mm, _NEAREST_MM)) ** 2  # 0 where no ray is
+        return weight[..., None, None] * squares, weight[..., None] * products
+
+    def unsure(self, sigma: np.ndarray) -> Sight:
+        """The same rays with other expected errors (V, ..., J)."""
+        other = replace(self, sigma=sigma)
+        other.__dict__["_linear"] = self._linear  # it is of the rays alone
+        return other
+
+    @cached_property
+    def _linear(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of rays of weight 1: information, and its product with the point."""
         rows = self.R[..., None, :2, :] - self.rays[..., None] * self.R[..., None, 2:, :]
         right = self.rays * self.t_mm[..., None, 2:] - self.t_mm[..., None, :2]
-        weight = 1 / (self.sigma * np.maximum(depth_mm, _NEAREST_MM)) ** 2  # 0 where no ray is
         turned = np.swapaxes(rows, -1, -2)  # (V, ..., J, 3, 2)
-        return (
-            weight[..., None, None] * (turned @ rows),
-            weight[..., None] * (turned @ right[..., None])[..., 0],
-        )
+        return turned @ rows, (turned @ right[..., None])[..., 0]
+
+    @cached_property
+    def all_met(self) -> _Solved:
+        """Where all rays meet best."""
+        return _solved(self, np.isfinite(self.sigma))
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,13 +120,10 @@ def meet(sight: Sight, used: np.ndarray | None = None) -> Points:
     Iterative linear least squares of Hartley and Sturm, "Triangulation" (CVIU 68, 1997), in which
     each ray weighs what its expected error says.
     """
-    used = np.isfinite(sight.sigma) & (True if used is None else used)
-    points, N, _ = _solved(sight, used)
-    enough = used.sum(axis=0) >= 2
-    missed = np.where(used, sight.misses(points) / sight.sigma, 0.0)
-    freedom = np.maximum(2 * used.sum(axis=0) - 3, 1)
-    strain = np.sqrt((missed**2).sum(axis=0) / freedom)
-    return Points(np.where(enough[..., None], points, np.nan), N, used, strain)
+    if used is None:
+        return _met(sight, np.isfinite(sight.sigma), sight.all_met)
+    used = np.isfinite(sight.sigma) & used
+    return _met(sight, used, _solved(sight, used))
 
 
 def meet_gated(sight: Sight, gate: float = GATE) -> Points:
@@ -120,20 +132,22 @@ def meet_gated(sight: Sight, gate: float = GATE) -> Points:
     While the rays of a joint contradict each other, the one is left out without which the others
     agree best. Two rays that contradict each other both stay, with a ``strain`` that says so.
     """
-    used = np.isfinite(sight.sigma)
+    used, solved = np.isfinite(sight.sigma), sight.all_met
     for _ in range(len(used) - 2):
-        points, _, parts = _solved(sight, used)
-        missed = np.where(used, sight.misses(points) / sight.sigma, 0.0)
+        missed = np.where(used, sight.misses(solved.mm) / sight.sigma, 0.0)
         in_doubt = (missed.max(axis=0) > gate / np.sqrt(2)) & (used.sum(axis=0) > 2)
         if not in_doubt.any():
             break
-        rest, own = _without_each(sight, used, parts)
+        rest, own = _without_each(sight, used, solved)
         # The strain among the others, and how far the one left out is from where they meet.
         worst = np.argmin(np.where(used, rest, np.inf), axis=0)
         apart = np.take_along_axis(own, worst[None], axis=0)[0]
         leave = in_doubt & (apart > gate)
+        if not leave.any():
+            break
         used = used & ~(leave & (np.arange(len(used)).reshape(-1, *[1] * worst.ndim) == worst))
-    return meet(sight, used)
+        solved = _solved(sight, used)
+    return _met(sight, used, solved)
 
 
 def with_doubt(sight: Sight) -> Sight:
@@ -145,26 +159,39 @@ def with_doubt(sight: Sight) -> Sight:
     """
     for _ in range(len(sight.sigma) - 2):
         used = np.isfinite(sight.sigma)
-        points, _, parts = _solved(sight, used)
-        missed = sight.misses(points) / sight.sigma
+        missed = sight.misses(sight.all_met.mm) / sight.sigma
         halves = [float(median(m[u])) for m, u in zip(missed, used, strict=True) if u.any()]
         if not max(halves, default=0.0) > _MOST_DOUBTLESS:
             break
-        rest, own = _without_each(sight, used, parts)
+        rest, own = _without_each(sight, used, sight.all_met)
         rest, own = median(rest, axis=-1), median(own, axis=-1)
         worst = int(np.argmin(rest))
         if not own[worst] > _MOST_DOUBTLESS:
             break
         sigma = sight.sigma.copy()
         sigma[worst] *= min(own[worst], _MOST_DOUBT)
-        sight = Sight(sight.R, sight.t_mm, sight.rays, sigma)
+        sight = sight.unsure(sigma)
     return sight
 
 
-def _solved(
-    sight: Sight, used: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
-    """Points (..., J, 3), their information, and the parts of each ray in both sums."""
+@dataclass(frozen=True, eq=False)
+class _Solved:
+    """A least squares and what it is made of.
+
+    Attributes:
+        mm: (..., J, 3) the points, also where fewer than two rays tell them.
+        information: (..., J, 3, 3) of all rays.
+        parts: information and its product with the point, (V, ..., J, 3, 3) and (V, ..., J, 3), of
+            each ray.
+    """
+
+    mm: np.ndarray
+    information: np.ndarray
+    parts: tuple[np.ndarray, np.ndarray]
+
+
+def _solved(sight: Sight, used: np.ndarray) -> _Solved:
+    """The points of the rays that are ``used``, their weights by the depths of these points."""
     depth = np.full(used.shape, 1000.0)
     for _ in range(_ROUNDS):
         N, c = sight.normals(depth)
@@ -172,19 +199,27 @@ def _solved(
         total = N.sum(axis=0) + _NOTHING * np.eye(3)
         points = np.linalg.solve(total, c.sum(axis=0)[..., None])[..., 0]
         depth = sight.in_cameras(points)[..., 2]
-    return points, total, (N, c)
+    return _Solved(points, total, (N, c))
 
 
-def _without_each(
-    sight: Sight, used: np.ndarray, parts: tuple[np.ndarray, np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
+def _met(sight: Sight, used: np.ndarray, solved: _Solved) -> Points:
+    """What a least squares of the rays that are ``used`` says."""
+    enough = used.sum(axis=0) >= 2
+    missed = np.where(used, sight.misses(solved.mm) / sight.sigma, 0.0)
+    freedom = np.maximum(2 * used.sum(axis=0) - 3, 1)
+    strain = np.sqrt((missed**2).sum(axis=0) / freedom)
+    mm = np.where(enough[..., None], solved.mm, np.nan)
+    return Points(mm, solved.information, used, strain)
+
+
+def _without_each(sight: Sight, used: np.ndarray, solved: _Solved) -> tuple[np.ndarray, np.ndarray]:
     """What leaving out each ray does, (V, ..., J) twice.
 
     Returns:
         the worst miss among the others, and how far the ray itself is from where they meet, in
         expected errors.
     """
-    N, c = parts
+    N, c = solved.parts
     rest, own = np.full(used.shape, np.inf), np.zeros(used.shape)
     for v in range(len(used)):
         others = used.copy()
