@@ -24,6 +24,10 @@ class NotFoundError(KnuckleError, FileNotFoundError):
     """Something that was named is not there."""
 
 
+class NotWrittenError(KnuckleError, OSError):
+    """Something cannot be written where it should be."""
+
+
 class Stopped(KeyboardInterrupt):
     """A signal stopped the work; the text says what is left of it and how it goes on.
 

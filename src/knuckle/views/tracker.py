@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from knuckle.errors import InputError
 from knuckle.hand import MIDDLE_RAY, N_JOINTS
 from knuckle.pipeline import HandTracker
 from knuckle.pipeline.settings import with_options
@@ -152,7 +153,7 @@ class RigTracker:
     def look(self, frames: Sequence[Frame | np.ndarray | None]) -> list[list[TrackedHand]]:
         """What each camera sees by itself; the first part of a call."""
         if len(frames) != len(self.rig):
-            raise ValueError(
+            raise InputError(
                 f"expected a frame of each of the {len(self.rig)} cameras "
                 f"{', '.join(self.rig.names)}, got {len(frames)}: give None for one that has none"
             )
