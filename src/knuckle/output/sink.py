@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,6 +14,9 @@ from knuckle.output.errors import OutputError
 from knuckle.output.places import Claim
 from knuckle.output.records import Recording, RunInfo
 from knuckle.results import Frame, HandPose
+
+#: Numbers of the system's errors that more space would mend.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Sink(Closable):
@@ -108,4 +112,5 @@ def missing(path: Path) -> OutputError:
 
 def _cannot_write(path: Path, error: OSError) -> OutputError:
     reason = (error.strerror or str(error)).lower()
-    return OutputError(f"cannot write {path} ({reason}): free some space or choose another folder")
+    then = "free some space or " if error.errno in _FULL else ""
+    return OutputError(f"cannot write {path} ({reason}): {then}choose another folder")

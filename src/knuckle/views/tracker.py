@@ -16,6 +16,7 @@ from knuckle.hand import MIDDLE_RAY, N_JOINTS
 from knuckle.pipeline import HandTracker
 from knuckle.pipeline.settings import with_options
 from knuckle.results import Frame, HandPose, TrackedHand
+from knuckle.turn import Turn, in_turn
 from knuckle.views.again import Place, as_seen, places, shows
 from knuckle.views.bones import RigBones
 from knuckle.views.frames import picture_size, with_lens
@@ -75,6 +76,7 @@ class RigTracker:
                 "Rig.load(path)"
             )
         self.rig = rig
+        self._turn = Turn()
         self.settings = with_options(settings or RigSettings(), options)
         workers = self.settings.workers or min(len(rig), os.cpu_count() or 1)
         spare = max((os.cpu_count() or 1) // workers, 1)
@@ -123,6 +125,7 @@ class RigTracker:
         for tracker in self._trackers:
             tracker.reset()
 
+    @in_turn
     def __call__(self, frames: Sequence[Frame | np.ndarray | None]) -> list[RigHand]:
         """Follow the hands to the next instant.
 
