@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
@@ -111,6 +112,6 @@ def missing(path: Path) -> OutputError:
 
 
 def _cannot_write(path: Path, error: OSError) -> OutputError:
-    reason = (error.strerror or str(error)).lower()
+    reason = (os.strerror(error.errno) if error.errno else str(error)).lower()
     then = "free some space or " if error.errno in _FULL else ""
     return OutputError(f"cannot write {path} ({reason}): {then}choose another folder")
