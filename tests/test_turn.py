@@ -58,10 +58,12 @@ def test_a_copy_waits_for_nobody(copied) -> None:
         assert copied(counter).one_more() == 1
 
 
-def test_nor_does_a_forked_process() -> None:
-    counter = Counter()
-    with counter._turn:
-        child = os.fork()
-        if child == 0:
-            os._exit(counter.one_more())
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+if hasattr(os, "fork"):
+
+    def test_nor_does_a_forked_process() -> None:
+        counter = Counter()
+        with counter._turn:
+            child = os.fork()
+            if child == 0:
+                os._exit(counter.one_more())
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
