@@ -50,6 +50,16 @@ def test_a_picture_that_claims_too_much(tmp_path: Path, monkeypatch: pytest.Monk
         check_picture(cv2.imencode(".png", np.zeros((9, 9, 3), np.uint8))[1].tobytes(), "small")
 
 
+def test_a_chunk_that_claims_too_much(tmp_path: Path) -> None:
+    """The decoder would make room for gigabytes first."""
+    png = cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))[1].tobytes()
+    for claimed in (0x8300011B, 0xFFFFFFFF):
+        (tmp_path / "hand.png").write_bytes(png[:33] + struct.pack(">I", claimed) + png[37:])
+        with pytest.raises(SourceError, match=r"hand\.png is damaged"):
+            open_source(tmp_path / "hand.png")
+    check_picture(png[:50], "cut off")
+
+
 def claiming(shape: tuple[int, ...]) -> bytes:
     """The header of an array of float64 without its content."""
     import io

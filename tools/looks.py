@@ -21,6 +21,7 @@ import torch
 import tyro
 from torch import Tensor
 
+from knuckle.errors import InputError
 from knuckle.models.keypoints import KeypointNetwork
 from knuckle.train.kind import training_batches, validation_batches
 from knuckle.train.kinds.keypoints import KeypointRecipe, rays_of
@@ -48,7 +49,7 @@ def gather(recipe: Recipe, weights: Path, count: int, out: Path) -> int:
     """
     shards = tuple(source for source in recipe.sources if source.shards)
     if not isinstance(recipe, KeypointRecipe) or not shards:
-        raise ValueError(f"expected a keypoint recipe with shards, got {recipe.kind!r}")
+        raise InputError(f"expected a keypoint recipe with shards, got {recipe.kind!r}")
     recipe = replace(recipe, sources=shards)
     network = KeypointNetwork(recipe.keypoints)
     network.load_state_dict(part_of(load_weights(weights), "keypoints"))

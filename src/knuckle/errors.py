@@ -7,9 +7,15 @@ built-in ones that callers expect, so ``except ValueError`` goes on to work.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+#: Come from outside, to end a program: from who looks after it, or as its terminal is closed.
+ENDING_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 
 
 class KnuckleError(Exception):
@@ -22,6 +28,10 @@ class InputError(KnuckleError, ValueError):
 
 class NotFoundError(KnuckleError, FileNotFoundError):
     """Something that was named is not there."""
+
+
+class NotWrittenError(KnuckleError, OSError):
+    """Something cannot be written where it should be."""
 
 
 class Stopped(KeyboardInterrupt):

@@ -13,6 +13,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from knuckle.errors import InputError
+
 Side = Literal["left", "right"]
 SIDES: tuple[Side, ...] = get_args(Side)
 
@@ -70,7 +72,7 @@ def other_side(side: Side) -> Side:
 def check_side(side: str) -> Side:
     """Return ``side`` if it is one, else raise ``ValueError``."""
     if side not in SIDES:
-        raise ValueError(f"side must be 'left' or 'right', got {side!r}")
+        raise InputError(f"side must be 'left' or 'right', got {side!r}")
     return side
 
 
@@ -90,7 +92,7 @@ def order_from_names(names: Sequence[str]) -> np.ndarray:
     if sorted(lower) != sorted(JOINT_NAMES):
         missing = sorted(set(JOINT_NAMES) - set(lower))
         unknown = sorted(set(lower) - set(JOINT_NAMES))
-        raise ValueError(
+        raise InputError(
             f"expected the {N_JOINTS} joint names, each once; missing {missing}, unknown {unknown}"
         )
     return np.array([lower.index(name) for name in JOINT_NAMES])

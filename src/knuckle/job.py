@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from knuckle.closable import Closable
+from knuckle.errors import ENDING_SIGNALS
 from knuckle.output import (
     SINKS,
     Claim,
@@ -147,8 +148,8 @@ def run(
 ) -> Summary:
     """Track every frame of a source and write it to every sink.
 
-    SIGINT and SIGTERM stop it after the frame it is working on; a second SIGINT stops it at once.
-    However it ends, the source and the sinks are closed and the files are complete.
+    SIGINT, SIGTERM and SIGHUP stop it after the frame it is working on; a second SIGINT stops it
+    at once. However it ends, the source and the sinks are closed and the files are complete.
 
     Args:
         source: is closed at the end.
@@ -230,7 +231,9 @@ def _stopped_by_signals(source: Source | Together, summary: Summary) -> Iterator
         source.stop()
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a second one is meant
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    # Who starts a program with nohup wants it to outlive its terminal.
+    ending = [n for n in ENDING_SIGNALS if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, *ending)}
     try:
         yield
     finally:

@@ -21,6 +21,7 @@ import numpy as np
 from knuckle.errors import InputError, reading
 
 _DEFAULTS = {"KNUCKLE_MAX_MEGAPIXELS": 100.0, "KNUCKLE_MAX_GIGABYTES": 4.0}
+_PNG = b"\x89PNG\r\n\x1a\n"
 #: JPEG's markers of a frame: what follows them has the size of the picture.
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 #: JPEG's markers that stand alone.
@@ -32,15 +33,18 @@ def check_picture(content: bytes | memoryview, name: str | Path) -> None:
     """Refuse a picture that is too large by what its header says.
 
     Args:
-        content: of the file; its beginning is enough.
+        content: of the file; its beginning is enough, but for a PNG.
         name: of the file.
 
     Raises:
-        InputError: it has more pixels than the limit.
+        InputError: it has more pixels than the limit, or a piece that has no room in it.
     """
     size = picture_size(bytes(content[: 1 << 20]))
-    if size is not None:
-        check_size(*size, name)
+    if size is None:
+        return
+    check_size(*size, name)
+    if content[:8] == _PNG and _largest_chunk(content) > max(len(content), _raw_bytes(*size)):
+        raise InputError(f"{name} is damaged, it claims more than there is: copy or save it again")
 
 
 def check_size(width: int, height: int, name: str | Path) -> None:
@@ -74,7 +78,7 @@ def check_gigabytes(n_bytes: int, name: str | Path, what: str) -> None:
 def picture_size(head: bytes) -> tuple[int, int] | None:
     """(width, height) px that a picture's first bytes claim; None where they do not tell."""
     try:
-        if head[:8] == b"\x89PNG\r\n\x1a\n":
+        if head[:8] == _PNG:
             width, height = struct.unpack(">II", head[16:24])
             return width, height
         if head[:2] == b"\xff\xd8":
@@ -97,6 +101,21 @@ def picture_size(head: bytes) -> tuple[int, int] | None:
         return None
     found = _PNM.match(head)
     return (int(found[1]), int(found[2])) if found else None
+
+
+def _largest_chunk(content: bytes | memoryview) -> int:
+    """Bytes that the largest chunk of a PNG claims; decoders make room before they read it."""
+    at, largest = len(_PNG), 0
+    while at + 8 <= len(content):
+        (length,) = struct.unpack(">I", content[at : at + 4])
+        largest = max(largest, length)
+        at += length + 12
+    return largest
+
+
+def _raw_bytes(width: int, height: int) -> int:
+    """What a PNG holds at most, of four channels of 16 bits: packing makes it hardly larger."""
+    return (width * 8 + 1) * height + (1 << 16)
 
 
 def _jpeg_size(head: bytes) -> tuple[int, int] | None:

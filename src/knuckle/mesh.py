@@ -16,6 +16,7 @@ from importlib import resources
 import numpy as np
 
 from knuckle.bones import aligned, bone_frames, hand_frame
+from knuckle.errors import InputError
 from knuckle.hand import BONES, KNUCKLES, N_BONES, N_JOINTS, Joint, Side, bone_lengths, check_side
 
 #: Bones of the skin: the palm, three for each finger, the forearm, two metacarpals.
@@ -61,7 +62,7 @@ def hand_mesh(joints_mm: np.ndarray, side: Side) -> HandMesh:
     """
     joints = np.asarray(joints_mm, np.float64)
     if joints.shape != (N_JOINTS, 3) or not np.isfinite(joints).all():
-        raise ValueError(f"expected finite joints of shape ({N_JOINTS}, 3), got {joints.shape}")
+        raise InputError(f"expected finite joints of shape ({N_JOINTS}, 3), got {joints.shape}")
     skin = hand_skin()
     if check_side(side) == "right":
         return HandMesh(skin.over(joints), skin.faces)

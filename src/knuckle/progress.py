@@ -56,5 +56,6 @@ def _make_bar(total: int | None) -> bars.Progress:
         columns += [bars.BarColumn(), bars.TaskProgressColumn(), bars.TimeRemainingColumn()]
     else:
         columns += [bars.TimeElapsedColumn()]
+    nobody_looks = sys.stderr is None or not sys.stderr.isatty()
     console = Console(stderr=True)
-    return bars.Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty())
+    return bars.Progress(*columns, console=console, transient=True, disable=nobody_looks)

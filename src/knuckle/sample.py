@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from knuckle.camera import Camera
+from knuckle.errors import InputError
 from knuckle.hand import BONES, N_JOINTS, Side, check_side
 
 #: Value of ``Sample.hand_map`` where nobody knows what the pixel shows.
@@ -49,11 +50,11 @@ class HandLabel:
         for name, expected in shapes.items():
             value = getattr(self, name)
             if value is not None and np.shape(value) != expected:
-                raise ValueError(f"{name} must have shape {expected}, got {np.shape(value)}")
+                raise InputError(f"{name} must have shape {expected}, got {np.shape(value)}")
         for name in ("joints_px", "joints_mm"):
             value = getattr(self, name)
             if value is not None and not np.isfinite(value[self.valid]).all():
-                raise ValueError(f"{name} of the valid joints must be finite")
+                raise InputError(f"{name} of the valid joints must be finite")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -92,12 +93,12 @@ class Sample:
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
-            raise ValueError(
+            raise InputError(
                 f"{self.key}: the image must be (H, W, 3) uint8, got {self.image.shape} "
                 f"{self.image.dtype}"
             )
         if self.hand_map is not None and self.hand_map.shape != self.image.shape[:2]:
-            raise ValueError(
+            raise InputError(
                 f"{self.key}: hand_map must match the image {self.image.shape[:2]}, got "
                 f"{self.hand_map.shape}"
             )

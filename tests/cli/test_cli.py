@@ -21,6 +21,7 @@ from fakes import FakeTracker
 from knuckle.camera import Camera
 from knuckle.cli import VERBS, main
 from knuckle.cli.tracking import default_folder
+from knuckle.errors import ENDING_SIGNALS
 from knuckle.job import open_sinks
 from knuckle.output import SINKS, OutputError, RunInfo, open_recording
 from miniatures import write_folder
@@ -449,3 +450,55 @@ def test_two_runs_do_not_write_into_one_folder(tmp_path: Path) -> None:
     first[1].close()
     for sink in open_sinks(["npz"], tmp_path, info):
         sink.close()
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
+def test_streams_that_the_shell_has_closed(closed: str) -> None:
+    """No file of the results takes their place, and nothing is missed but what would be printed."""
+    write_images(Path("pictures"), 3)
+    program = "import sys; from knuckle.cli import main; sys.exit(main())"
+    command = f'"$0" -c "$1" track pictures -o out {closed}'
+    done = subprocess.run(["sh", "-c", command, sys.executable, program], check=False)
+    assert done.returncode == 0
+    assert len(open_recording("out").frames) == 3
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["track", "--help"]])
+def test_what_is_printed_has_no_room(arguments: list[str]) -> None:
+    program = "import sys; from knuckle.cli import main; sys.exit(main())"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program, *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert re.fullmatch("knuckle: .*no space left on device.*\n", done.stderr)
+
+
+ENDED = """
+import os, signal, sys, time
+from knuckle.cli import run_verb
+class Verb:
+    def run(self):
+        if not os.fork():
+            print(os.getpid(), flush=True)
+        time.sleep(60)
+sys.exit(run_verb(Verb()))
+"""
+
+
+@pytest.mark.parametrize("number", ENDING_SIGNALS)
+def test_a_verb_that_is_ended_from_outside_says_so(number: int) -> None:
+    """What it had open is closed as by Ctrl-C; a worker just ends."""
+    with subprocess.Popen(
+        [sys.executable, "-c", ENDED], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        os.kill(int(child.stdout.readline()), number)
+        child.send_signal(number)
+        _, err = child.communicate(timeout=30)
+    assert child.returncode == 128 + number
+    assert err == "knuckle: ended from outside\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import signal
 import subprocess
 import sys
@@ -15,8 +17,11 @@ from rerun.chunk import RrdReader
 from fakes import INFO, frame, scene
 from files_of_others import COUNTS
 from knuckle.output import SINKS, OutputError, TableSink, open_recording
+from knuckle.output.csv_rows import CsvSink
+from knuckle.output.json_lines import JsonLinesSink
+from knuckle.output.npz import NpzSink
 from knuckle.output.parquet import ParquetSink
-from knuckle.output.records import FRAME, HAND, hand_records
+from knuckle.output.records import FRAME, HAND, RunInfo, hand_records
 from knuckle.output.staged import stage_of
 
 TESTS = Path(__file__).resolve().parent.parent
@@ -193,3 +198,76 @@ def test_a_file_of_another_program(table_type, tmp_path: Path) -> None:
 def test_no_result_in_a_folder(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="holds no result"):
         open_recording(tmp_path)
+
+
+def saying(monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
+    """What is written from here on describes itself otherwise."""
+    plain = json.loads(INFO.to_json())
+    text = json.dumps({**plain, **changes})
+    monkeypatch.setattr(RunInfo, "to_json", lambda info: text)
+
+
+def written_by(table_type, folder: Path) -> Path:
+    with table_type(folder, INFO) as sink:
+        for each in scene(4):
+            sink.write(*each)
+    return sink.path
+
+
+def test_what_a_newer_version_adds_is_left_out(table_type, tmp_path: Path, monkeypatch) -> None:
+    """As long as the format is the same, what is there means the same."""
+    camera = {**json.loads(INFO.to_json())["camera"], "shutter": "rolling"}
+    saying(monkeypatch, knuckle="7.1", mood="fine", camera=camera)
+    recording = open_recording(written_by(table_type, tmp_path))
+    assert recording.info == dataclasses.replace(INFO, knuckle="7.1")
+    assert len(recording.frames) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"format": 2, "knuckle": "7.1"}, "format 2 of Knuckle 7.1, .* install a newer one"),
+        ({"joints": list(INFO.joints)[::-1]}, "expected the joints wrist, "),
+        ({"size": [640]}, "expected the width and height"),
+        ({"fps": "30"}, "expected frames a second"),
+        ({"space": "moon"}, "expected the space camera or world"),
+    ],
+)
+def test_what_means_something_else_is_refused(
+    table_type, changes: dict, told: str, tmp_path: Path, monkeypatch
+) -> None:
+    saying(monkeypatch, **changes)
+    with pytest.raises(OutputError, match=told):
+        open_recording(written_by(table_type, tmp_path))
+
+
+def test_a_file_that_was_cut_off_anywhere(table_type, tmp_path: Path) -> None:
+    """What is read of it was written; else it is named."""
+    path = written_by(table_type, tmp_path)
+    content, whole = path.read_bytes(), open_recording(path)
+    for length in range(0, len(content), len(content) // 40):
+        path.write_bytes(content[:length])
+        try:
+            found = open_recording(path)
+        except OutputError as error:
+            assert str(path) in str(error)
+            continue
+        assert_same(found.hands, whole.hands[: len(found.hands)])
+        assert set(found.frames["frame"]) <= set(whole.frames["frame"])
+
+
+def test_text_that_an_editor_saved_again(tmp_path: Path) -> None:
+    for table_type in (JsonLinesSink, CsvSink):
+        path = written_by(table_type, tmp_path)
+        saved = b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n") + b"\r\n"
+        path.write_bytes(saved)
+        assert len(open_recording(path).frames) == 4
+
+
+def test_hands_of_other_frames_are_not_believed(tmp_path: Path) -> None:
+    path = written_by(NpzSink, tmp_path)
+    fields = dict(np.load(path))
+    fields["frames_n_hands"] = fields["frames_n_hands"] + 1
+    np.savez(path, **fields)
+    with pytest.raises(OutputError, match="its hands are not those of its frames"):
+        open_recording(path)

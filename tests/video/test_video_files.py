@@ -183,6 +183,24 @@ def test_a_video_cut_off_in_the_middle_gives_all_that_is_there(suffix: str, tmp_
     assert [number_of(frame.image) for frame in complete] == [i % 64 for i in range(len(complete))]
 
 
+@pytest.mark.parametrize("suffix", [".ts", ".m2ts", ".gif"])
+@pytest.mark.parametrize("received", [0, 50])
+def test_a_file_without_an_index_tells_by_its_last_piece(
+    suffix: str, received: int, tmp_path: Path
+) -> None:
+    """Also where the first piece is not whole, as of what was received."""
+    make = {"codec": "gif", "pixel_format": "rgb8"} if suffix == ".gif" else {}
+    path = write_video(tmp_path / f"whole{suffix}", 40, **make)
+    whole = path.read_bytes()[0 if suffix == ".gif" else received :]
+    path.write_bytes(whole)
+    with open_source(path) as source:
+        assert len(list(source)) > 25
+    path.write_bytes(whole[: len(whole) * 6 // 10 // 188 * 188 + 100])
+    with pytest.raises(SourceBrokenError, match=r"breaks off after \d+ frames"):  # noqa: SIM117
+        with open_source(path) as source:
+            list(source)
+
+
 def test_a_video_whose_index_was_never_written(shared_data: Path, tmp_path: Path) -> None:
     whole = (shared_data / "stereo_video" / "cam0_test.mp4").read_bytes()  # its index comes last
     cut = tmp_path / "cut.mp4"

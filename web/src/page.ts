@@ -29,6 +29,7 @@ const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "modu
 const ask = (message: Ask, transfer: Transferable[] = []) => worker.postMessage(message, transfer);
 const finished: number[] = []; // when the last frames were, ms
 let busy = true; // until the networks are open
+let newestS: number | undefined; // time of the frame that the worker has not had
 let versions = "";
 
 worker.onmessage = ({ data }: MessageEvent<Answer>) => {
@@ -39,12 +40,14 @@ worker.onmessage = ({ data }: MessageEvent<Answer>) => {
     versions = `keypoints ${data.versions.keypoints}, ${data.threads} thread${data.threads > 1 ? "s" : ""}`;
     [camera.disabled, file.disabled] = [false, false];
     status.textContent = `Ready: ${versions}.`;
-  } else show(data);
+  } else {
+    busy = false;
+    void handOver().then(() => show(data)); // drawn while the worker is at the next one
+  }
 };
 worker.onerror = (event) => (status.textContent = `The networks could not be started: ${event.message}`);
 
 function show(seen: Extract<Answer, { kind: "hands" }>): void {
-  busy = false;
   record.seen++;
   const { width, height } = seen.picture;
   drawPicture(picture, seen.picture, seen.hands, mirror.checked);
@@ -58,15 +61,22 @@ function show(seen: Extract<Answer, { kind: "hands" }>): void {
   if (record.frames.length < record.wanted) record.frames.push({ ...seen, width, height });
 }
 
-/** Hand the newest frame to the worker, if that is idle; frames in between are not waited for. */
-async function next(_now: number, { mediaTime }: { mediaTime: number }): Promise<void> {
-  video.requestVideoFrameCallback(next);
-  if (busy || !video.videoWidth) return;
-  busy = true;
-  const bitmap = await createImageBitmap(video);
-  const timeS = video.srcObject ? performance.now() / 1000 : mediaTime;
+/** A frame is there: the worker gets it now, or when it is done, if no newer one has come then. */
+function arrived(now: number, { mediaTime }: { mediaTime: number }): void {
+  video.requestVideoFrameCallback(arrived);
+  newestS = video.srcObject ? now / 1000 : mediaTime;
+  void handOver();
+}
+
+/** Hand the newest frame to the worker, if that is idle and has not had it. */
+async function handOver(): Promise<void> {
+  if (busy || newestS === undefined || !video.videoWidth) return;
+  const timeS = newestS;
+  [busy, newestS] = [true, undefined];
+  const picture = await createImageBitmap(video).catch(() => undefined);
+  if (!picture) return void (busy = false); // the video has just changed: its next frame is coming
   const withPixels = record.frames.length < record.wanted;
-  ask({ kind: "frame", picture: bitmap, timeS, diagonalDeg: Number(view.value), withPixels }, [bitmap]);
+  ask({ kind: "frame", picture, timeS, diagonalDeg: Number(view.value), withPixels }, [picture]);
 }
 
 function begin(): void {
@@ -99,7 +109,7 @@ function startFile(): void {
 camera.onclick = () => void startCamera();
 file.onchange = startFile;
 maxHands.onchange = () => ask({ kind: "begin", maxHands: Number(maxHands.value) });
-video.requestVideoFrameCallback(next);
+video.requestVideoFrameCallback(arrived);
 
 tell(await (await fetch("settings.json")).json());
 view.value = String(told().constants.camera.ASSUMED_DIAGONAL_FOV_DEG);

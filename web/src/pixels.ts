@@ -3,13 +3,10 @@
 import { apply, type Affine, type Crop, type Letterbox, type Vec2 } from "./geometry.js";
 import { constant, told } from "./told.js";
 
-/** A picture of interleaved bytes or numbers. */
-export type Picture = {
-  data: Uint8ClampedArray | Float32Array;
-  width: number;
-  height: number;
-  channels: number;
-};
+/** A picture of interleaved bytes. Their one type is what makes the loops below fast. */
+export type Picture = { data: Uint8Array; width: number; height: number; channels: number };
+/** The same in fractions, RGB. */
+type Fine = { data: Float32Array; width: number; height: number };
 
 /** The pixels of a crop, written as RGB to a place in `out`; beyond the frame its border goes on. */
 export function cut(image: Picture, crop: Crop, out: Uint8Array, at: number): void {
@@ -17,22 +14,27 @@ export function cut(image: Picture, crop: Crop, out: Uint8Array, at: number): vo
   if (crop.size >= 2 * crop.outSize) [source, map] = halved(image, map, crop.size / crop.outSize, crop.outSize);
   const { data, width, height, channels } = source;
   const [a, b, c, d, e, f] = map;
-  for (let row = 0; row < crop.outSize; row++) {
-    for (let column = 0; column < crop.outSize; column++) {
+  const size = crop.outSize;
+  for (let row = 0; row < size; row++) {
+    for (let column = 0; column < size; column++, at += 3) {
       const x = a * column + b * row + c;
       const y = d * column + e * row + f;
-      const [left, top] = [Math.floor(x), Math.floor(y)];
-      const [u, v] = [x - left, y - top];
+      const left = Math.floor(x);
+      const top = Math.floor(y);
+      const u = x - left;
+      const v = y - top;
       const x0 = left < 0 ? 0 : left >= width ? width - 1 : left;
-      const x1 = left + 1 < 0 ? 0 : left + 1 >= width ? width - 1 : left + 1;
+      const x1 = left < -1 ? 0 : left + 1 >= width ? width - 1 : left + 1;
       const y0 = (top < 0 ? 0 : top >= height ? height - 1 : top) * width;
-      const y1 = (top + 1 < 0 ? 0 : top + 1 >= height ? height - 1 : top + 1) * width;
-      const [p, q] = [(y0 + x0) * channels, (y0 + x1) * channels];
-      const [r, s] = [(y1 + x0) * channels, (y1 + x1) * channels];
+      const y1 = (top < -1 ? 0 : top + 1 >= height ? height - 1 : top + 1) * width;
+      const p = (y0 + x0) * channels;
+      const q = (y0 + x1) * channels;
+      const r = (y1 + x0) * channels;
+      const s = (y1 + x1) * channels;
       for (let k = 0; k < 3; k++) {
         const above = data[p + k] + u * (data[q + k] - data[p + k]);
         const below = data[r + k] + u * (data[s + k] - data[r + k]);
-        out[at++] = above + v * (below - above) + 0.5;
+        out[at + k] = above + v * (below - above) + 0.5;
       }
     }
   }
@@ -43,7 +45,7 @@ export function letterboxed(image: Picture, box: Letterbox): Uint8Array {
   const [width, height] = box.boxSize;
   const [inner, rows] = box.contentSize;
   const shrink = Math.max(...box.frameSize) / box.size;
-  let content: Picture;
+  let content: Fine;
   if (shrink <= 1) content = interpolated(image, inner, rows);
   else {
     const factor = Math.round(shrink / constant("crop", "_SAMPLED_PX"));
@@ -55,7 +57,7 @@ export function letterboxed(image: Picture, box: Letterbox): Uint8Array {
   for (let y = 0; y < rows; y++) {
     let at = ((top + y) * width + left) * 3;
     for (let x = 0; x < inner; x++) {
-      const from = (y * inner + x) * content.channels;
+      const from = (y * inner + x) * 3;
       for (let k = 0; k < 3; k++) out[at++] = content.data[from + k] + 0.5;
     }
   }
@@ -77,8 +79,8 @@ function halved(image: Picture, map: Affine, shrink: number, outSize: number): [
   const [y0, y1] = reach(1, image.height);
   const [columns, rows] = [Math.floor((x1 - x0) / factor), Math.floor((y1 - y0) / factor)];
   if (columns < 1 || rows < 1) return [image, map];
-  let small = part(image, x0, y0, columns * factor, rows * factor);
-  while (small.width > columns) small = halfOf(small);
+  let small = halfOf(image, x0, y0, (columns * factor) / 2, (rows * factor) / 2);
+  while (small.width > columns) small = halfOf(small, 0, 0, small.width / 2, small.height / 2);
   const shift = (factor - 1) / 2;
   const [a, b, c, d, e, f] = map;
   const fromSmall: Affine = [
@@ -88,91 +90,103 @@ function halved(image: Picture, map: Affine, shrink: number, outSize: number): [
   return [small, fromSmall];
 }
 
-function part(image: Picture, x0: number, y0: number, width: number, height: number): Picture {
-  const data = new Uint8ClampedArray(width * height * 3);
-  for (let y = 0; y < height; y++) {
-    let from = ((y0 + y) * image.width + x0) * image.channels;
-    for (let at = y * width * 3; at < (y + 1) * width * 3; at += 3, from += image.channels) {
-      for (let k = 0; k < 3; k++) data[at + k] = image.data[from + k];
-    }
-  }
-  return { data, width, height, channels: 3 };
-}
-
-/** Each pixel the mean of two by two, in whole numbers: keypoints feel the rounding. */
-function halfOf({ data, width, height }: Picture): Picture {
-  const [columns, rows, stride] = [width / 2, height / 2, width * 3];
-  const out = new Uint8ClampedArray(columns * rows * 3);
+/** A part, each pixel the mean of two by two, in whole numbers: keypoints feel the rounding. */
+function halfOf(image: Picture, x0: number, y0: number, columns: number, rows: number): Picture {
+  const { data, channels } = image;
+  const stride = image.width * channels;
+  const out = new Uint8Array(columns * rows * 3);
+  let at = 0;
   for (let y = 0; y < rows; y++) {
-    for (let x = 0; x < columns; x++) {
-      const [at, from] = [(y * columns + x) * 3, (2 * y * width + 2 * x) * 3];
-      for (let k = from; k < from + 3; k++) {
-        out[at + k - from] = (data[k] + data[k + 3] + data[k + stride] + data[k + stride + 3] + 2) >> 2;
-      }
+    let from = (y0 + 2 * y) * stride + x0 * channels;
+    for (let x = 0; x < columns; x++, at += 3, from += 2 * channels) {
+      const right = from + channels;
+      const below = from + stride;
+      const across = below + channels;
+      out[at] = (data[from] + data[right] + data[below] + data[across] + 2) >> 2;
+      out[at + 1] = (data[from + 1] + data[right + 1] + data[below + 1] + data[across + 1] + 2) >> 2;
+      out[at + 2] = (data[from + 2] + data[right + 2] + data[below + 2] + data[across + 2] + 2) >> 2;
     }
   }
   return { data: out, width: columns, height: rows, channels: 3 };
 }
 
 /** Enlarged, or shrunk by less than two, between neighbouring pixels. */
-function interpolated(image: Picture, width: number, height: number): Picture {
+function interpolated(image: Picture, width: number, height: number): Fine {
   return resampled(image, taps(image.width, width, false), taps(image.height, height, false));
 }
 
 /** Shrunk, each pixel the mean of the area that it covers. */
-function averaged(image: Picture, width: number, height: number): Picture {
+function averaged(image: Picture, width: number, height: number): Fine {
   return resampled(image, taps(image.width, width, true), taps(image.height, height, true));
 }
 
 /** The same in whole numbers. */
-function whole(image: Picture): Picture {
-  return { ...image, data: Uint8ClampedArray.from(image.data) };
+function whole({ data, width, height }: Fine): Picture {
+  return { data: new Uint8Array(Uint8ClampedArray.from(data).buffer), width, height, channels: 3 };
 }
 
-/** For each new pixel along an axis, which old ones count, and how much. */
-type Taps = { index: number; weight: number }[][];
+/** For each new pixel along an axis, which old ones count and how much: those of pixel i stand
+ * from `start[i]` on. */
+type Taps = { start: Uint32Array; index: Uint32Array; weight: Float64Array };
 
 function taps(from: number, to: number, area: boolean): Taps {
   const scale = from / to;
-  return Array.from({ length: to }, (_, i) => {
-    if (!area) {
+  const start = new Uint32Array(to + 1);
+  const index: number[] = [];
+  const weight: number[] = [];
+  for (let i = 0; i < to; i++) {
+    if (area) {
+      const [begin, end] = [i * scale, (i + 1) * scale];
+      for (let k = Math.floor(begin); k < Math.ceil(end - 1e-9); k++) {
+        index.push(Math.min(k, from - 1));
+        weight.push((Math.min(end, k + 1) - Math.max(begin, k)) / scale);
+      }
+    } else {
       const x = Math.min(Math.max((i + 0.5) * scale - 0.5, 0), from - 1);
-      const low = Math.min(Math.floor(x), from - 2 < 0 ? 0 : from - 2);
-      const share = x - low;
-      return [
-        { index: low, weight: 1 - share },
-        { index: Math.min(low + 1, from - 1), weight: share },
-      ];
+      const low = Math.min(Math.floor(x), Math.max(from - 2, 0));
+      index.push(low, Math.min(low + 1, from - 1));
+      weight.push(1 - (x - low), x - low);
     }
-    const [start, end] = [i * scale, (i + 1) * scale];
-    const covered = [];
-    for (let k = Math.floor(start); k < Math.ceil(end - 1e-9); k++) {
-      const weight = (Math.min(end, k + 1) - Math.max(start, k)) / scale;
-      covered.push({ index: Math.min(k, from - 1), weight });
-    }
-    return covered;
-  });
+    start[i + 1] = index.length;
+  }
+  return { start, index: Uint32Array.from(index), weight: Float64Array.from(weight) };
 }
 
-function resampled(image: Picture, across: Taps, down: Taps): Picture {
-  const { data, width, height, channels } = image;
-  const [columns, rows] = [across.length, down.length];
-  const rowsOfOld = new Float32Array(columns * height * 3);
-  for (let x = 0; x < columns; x++) {
-    for (const { index, weight } of across[x]) {
-      for (let y = 0; y < height; y++) {
-        const [at, from] = [(y * columns + x) * 3, (y * width + index) * channels];
-        for (let k = 0; k < 3; k++) rowsOfOld[at + k] += weight * data[from + k];
-      }
-    }
-  }
+function resampled(image: Picture, across: Taps, down: Taps): Fine {
+  const { data, width, channels } = image;
+  const [columns, rows] = [across.start.length - 1, down.start.length - 1];
   const out = new Float32Array(columns * rows * 3);
-  const stride = columns * 3;
+  const line = new Float32Array(columns * 3); // of the old picture, with the new columns
+  let inLine = -1;
   for (let y = 0; y < rows; y++) {
-    for (const { index, weight } of down[y]) {
-      const [at, from] = [y * stride, index * stride];
-      for (let i = 0; i < stride; i++) out[at + i] += weight * rowsOfOld[from + i];
+    for (let t = down.start[y]; t < down.start[y + 1]; t++) {
+      if (down.index[t] !== inLine) shrinkLine(data, (inLine = down.index[t]) * width, channels, across, line);
+      const weight = down.weight[t];
+      const at = y * columns * 3;
+      for (let i = 0; i < line.length; i++) out[at + i] += weight * line[i];
     }
   }
-  return { data: out, width: columns, height: rows, channels: 3 };
+  return { data: out, width: columns, height: rows };
+}
+
+/** One line of a picture, which begins at the pixel `first`, with other columns. */
+function shrinkLine(
+  data: Uint8Array,
+  first: number,
+  channels: number,
+  { start, index, weight }: Taps,
+  line: Float32Array,
+): void {
+  for (let x = 0, at = 0; at < line.length; x++, at += 3) {
+    let [r, g, b] = [0, 0, 0];
+    for (let t = start[x]; t < start[x + 1]; t++) {
+      const from = (first + index[t]) * channels;
+      r += weight[t] * data[from];
+      g += weight[t] * data[from + 1];
+      b += weight[t] * data[from + 2];
+    }
+    line[at] = r;
+    line[at + 1] = g;
+    line[at + 2] = b;
+  }
 }

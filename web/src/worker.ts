@@ -46,11 +46,12 @@ async function see({ picture, timeS, diagonalDeg, withPixels }: Ask & { kind: "f
   const context = canvas.getContext("2d", { willReadFrequently: true });
   if (!context) throw new Error("this browser gives no 2D canvas to a worker");
   context.drawImage(picture, 0, 0);
-  const { data } = context.getImageData(0, 0, width, height);
+  const pixels = context.getImageData(0, 0, width, height).data;
   const camera = new Camera(width, height, diagonalDeg);
+  const data = new Uint8Array(pixels.buffer);
   const hands = await tracker.see({ data, width, height, channels: 4 }, timeS, camera);
   const ms = performance.now() - start;
-  say({ kind: "hands", picture, timeS, ms, hands, pixels: withPixels ? data : undefined }, [picture]);
+  say({ kind: "hands", picture, timeS, ms, hands, pixels: withPixels ? pixels : undefined }, [picture]);
 }
 
 async function fetched(place: string): Promise<Response> {

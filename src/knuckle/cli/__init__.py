@@ -13,6 +13,7 @@ import io
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
@@ -25,7 +26,7 @@ from knuckle.cli.tracking import Bench, Convert, Live, Plot, Track, View
 from knuckle.cli.training import Evaluate, Export, Train
 from knuckle.cli.verb import EXIT_ERROR, EXIT_SIGNAL, Verb
 from knuckle.cli.web import Web
-from knuckle.errors import KnuckleError, Stopped
+from knuckle.errors import ENDING_SIGNALS, KnuckleError, NotWrittenError, Stopped
 from knuckle.release import VERSION
 
 #: The extra of ``pip install knuckle[…]`` that brings a library.
@@ -69,15 +70,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if arguments == ["--version"]:
-        print(f"knuckle {VERSION}")
-        return 0
+    _stand_in_for_closed_streams()
     _print_whatever_names_hold()
     try:
         with _told_to_whoever_reads():
+            if arguments == ["--version"]:
+                print(f"knuckle {VERSION}")
+                return 0
             verb = _parsed(_without_dashes(arguments))
     except BrokenPipeError:
         return _reader_gone()
+    except OSError as error:
+        return _fail(_unprinted(error))
     except KeyboardInterrupt:
         return _interrupted()
     return run_verb(verb)
@@ -90,6 +94,16 @@ def _without_dashes(arguments: list[str]) -> list[str]:
     at = arguments.index("--")
     names = [f"./{name}" if name.startswith("-") else name for name in arguments[at + 1 :]]
     return arguments[:at] + names
+
+
+def _stand_in_for_closed_streams() -> None:
+    """What the shell has closed (``2>&-``) leads nowhere.
+
+    Else the next file that is opened would get its number, and what libraries print.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def _print_whatever_names_hold() -> None:
@@ -115,14 +129,26 @@ def _told_to_whoever_reads() -> Iterator[None]:
     try:
         yield
     finally:
-        if sys.stdout is not None:  # closed by the shell
+        try:
             sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise NotWrittenError(_unprinted(error)) from None
+
+
+def _unprinted(error: OSError) -> str:
+    reason = (error.strerror or str(error)).lower()
+    return (
+        f"what is printed here cannot be written ({reason}): send it elsewhere; results are in "
+        "their files"
+    )
 
 
 def run_verb(verb: Verb) -> int:
     """Run a verb; turn what users can put right into one sentence and an exit code."""
     try:
-        with _told_to_whoever_reads():
+        with _told_to_whoever_reads(), _ended_by_signals():
             return verb.run()
     except KnuckleError as error:
         return _fail(str(error))
@@ -144,12 +170,42 @@ def run_verb(verb: Verb) -> int:
         return _interrupted()
 
 
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Whoever ends a verb from outside ends it as Ctrl-C does: files are closed, no worker is left.
+
+    Verbs that know better, as tracking and training do, listen for themselves.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may have handlers
+        return
+    own = os.getpid()
+
+    def end(number: int, _: object) -> None:
+        if os.getpid() == own:
+            raise Stopped(number, "ended from outside")
+        signal.signal(number, signal.SIG_DFL)  # a worker, which has inherited this
+        os.kill(os.getpid(), number)
+
+    numbers = [n for n in ENDING_SIGNALS if signal.getsignal(n) is signal.SIG_DFL]
+    for number in numbers:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def _sentence_of(error: OSError | ValueError) -> str:
     """What went wrong, for people; where it did is worth a look only if nobody foresaw it."""
     if isinstance(error, OSError) and error.strerror:  # told by the system, not by Knuckle
         reason = error.strerror.lower()
-        where = f"cannot read or write {error.filename}" if error.filename else "file trouble"
-        return f"{where} ({reason}): check the path, its permissions and the space on the disk"
+        where = error.filename or "a file, or what is printed here"
+        return (
+            f"cannot read or write {where} ({reason}): check the path, its permissions and the "
+            "space on the disk"
+        )
     return f"{error} (KNUCKLE_TRACEBACK=1 shows where)"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -61,24 +62,24 @@ class Corpus:
             max_hands=self.max_hands,
             weights_dir=self.weights,
         )
-        interrupted = False
+        stopped = 0
         with bar("videos") as show, closing(tracking):
             try:
                 show(0, len(paths))
                 for row in tracking:
                     rows[row.path] = row
                     show(len(rows), len(paths))
-            except KeyboardInterrupt:
-                interrupted = True
+            except KeyboardInterrupt as stop:
+                stopped = getattr(stop, "signal_number", signal.SIGINT)
         done = [rows[str(path)] for path in paths if str(path) in rows]
         table = _write_table(done, output)
-        if interrupted:
+        if stopped:
             print(
-                f"knuckle: interrupted after {len(done)} of {len(paths)} videos: started again, "
+                f"knuckle: stopped after {len(done)} of {len(paths)} videos: started again, "
                 "it goes on there",
                 file=sys.stderr,
             )
-            return EXIT_SIGNAL + 2
+            return EXIT_SIGNAL + stopped
         return _report(done, table)
 
 

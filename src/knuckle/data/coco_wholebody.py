@@ -17,6 +17,7 @@ from knuckle.data.json_stream import (
     BrokenRecordsError,
     JsonStream,
     MissingDataError,
+    fault_of,
 )
 from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record, inside, is_finite
 from knuckle.errors import InputError
@@ -110,15 +111,14 @@ def _read_labels(
                 entry = stream.value()
                 try:
                     if not isinstance(entry, dict):
-                        raise ValueError(f"expected an object, found {entry!r:.40}")
+                        raise InputError(f"expected an object, found {entry!r:.40}")
                     if key == "images":
                         names[int(entry["id"])] = str(entry["file_name"])
                         inside(path.parent, entry["file_name"])
                     else:
                         _add_person(entry, hands, ignored)
                 except (KeyError, ValueError, TypeError, IndexError, OverflowError) as error:
-                    what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-                    broken.append(f"{key}[{number}]: {what}")
+                    broken.append(f"{key}[{number}]: {fault_of(error, 'COCO-WholeBody')}")
     if broken:
         raise BrokenRecordsError(path, broken)
     unknown = set(hands) - set(names)
@@ -138,7 +138,7 @@ def _add_person(
         if person[f"{side}hand_valid"]:
             values = np.ravel(np.asarray(person[f"{side}hand_kpts"], np.float64))
             if not is_finite(values, (3 * N_JOINTS,)):
-                raise ValueError(f"{side}hand_kpts must be {3 * N_JOINTS} finite numbers")
+                raise InputError(f"{side}hand_kpts must be {3 * N_JOINTS} finite numbers")
             points = values.reshape(N_JOINTS, 3)
             valid = points[_ORDER, 2] > 0
             joints_px = np.where(valid[:, None], points[_ORDER, :2], 0.0)

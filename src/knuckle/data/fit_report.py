@@ -16,7 +16,7 @@ from knuckle.camera import Camera
 from knuckle.data.fitted import FittedSet, believed
 from knuckle.data.show import overlay
 from knuckle.draw import SIDE_COLOURS
-from knuckle.errors import InputError
+from knuckle.errors import InputError, NotWrittenError
 from knuckle.hand import (
     ARTICULATIONS,
     BONES,
@@ -284,5 +284,5 @@ def _stacked(tiles: list[np.ndarray]) -> np.ndarray:
 
 def _write(path: Path, image: np.ndarray) -> Path:
     if not cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR)):
-        raise OSError(f"{path} cannot be written; is its folder writable?")
+        raise NotWrittenError(f"{path} cannot be written; is its folder writable?")
     return path

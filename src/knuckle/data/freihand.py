@@ -23,7 +23,7 @@ from knuckle.data.labelled import (
     is_finite,
     read_rgb,
 )
-from knuckle.errors import reading
+from knuckle.errors import InputError, reading
 from knuckle.hand import FINGER_NAMES, N_JOINTS, order_from_names
 from knuckle.sample import HandLabel
 
@@ -49,7 +49,7 @@ class FreiHand(LabelledSet):
 
     def __init__(self, root: Path, split: str = "train") -> None:
         if split not in _FOLDERS:
-            raise ValueError(f"FreiHAND has the splits {', '.join(_FOLDERS)}, asked for {split!r}")
+            raise InputError(f"FreiHAND has the splits {', '.join(_FOLDERS)}, asked for {split!r}")
         self.split = split
         self.folder = Path(root) / _FOLDERS[split]
         self.K = _load(self.folder, "K", (3, 3))

@@ -25,6 +25,7 @@ from knuckle.data.photographs import (
     shrink,
     store_of,
 )
+from knuckle.errors import InputError, NotFoundError
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -38,7 +39,7 @@ def pack_hand_free(root: Path, packing: Packing | None = None) -> PhotographStor
     """
     pictures = list(_pictures(root, packing or Packing(frame_px=400)))
     if not pictures:
-        raise FileNotFoundError(f"no pictures ({', '.join(_SUFFIXES)}) below {root}")
+        raise NotFoundError(f"no pictures ({', '.join(_SUFFIXES)}) below {root}")
     return store_of(pictures)
 
 
@@ -46,7 +47,7 @@ def _pictures(root: Path, packing: Packing) -> Iterator[PackedPicture]:
     for path in sorted(p for p in root.rglob("*") if p.suffix.lower() in _SUFFIXES):
         bgr = cv2.imread(str(path))
         if bgr is None:
-            raise ValueError(f"{path} cannot be read: remove it or repair it")
+            raise InputError(f"{path} cannot be read: remove it or repair it")
         name = path.relative_to(root).with_suffix("")
         record = {
             "dataset": HAND_FREE.rstrip("/"), "hands": [], "uncertain": [], "complete": True,

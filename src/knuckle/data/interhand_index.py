@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from knuckle.data.json_stream import BrokenDataError, JsonStream
-from knuckle.errors import InputError
+from knuckle.data.json_stream import BrokenDataError, JsonStream, fault_of
+from knuckle.errors import InputError, NotWrittenError
 
 #: Raised when the columns change; an older index is made anew.
 _VERSION = 1
@@ -138,16 +138,17 @@ def _read_cameras(
     with JsonStream(path) as stream:
         for capture in stream.members():
             entry = stream.value()
-            for camera in entry.get("campos", {}):
+            for camera in _names(entry, "campos"):
                 where = f"{path}, capture {capture}, camera {camera}"
                 try:
+                    number = _whole("capture", capture)
                     values = {
                         key: _array(entry[key][camera], shape) for key, shape in shapes.items()
                     }
-                except (KeyError, ValueError) as error:
+                except (KeyError, ValueError, TypeError) as error:
                     fault(f"{where}: {_say(error)}")
                     continue
-                names.append((int(capture), str(camera)))
+                names.append((number, str(camera)))
                 for key, value in values.items():
                     table[key].append(value)
     return names, {
@@ -164,15 +165,16 @@ def _read_steps(path: Path, fault: FaultSink) -> dict[str, np.ndarray]:
             for frame in stream.members():
                 entry = stream.value()
                 try:
+                    step = _whole("capture", capture), _whole("frame", frame)
                     world = _array(entry["world_coord"], (N_BOTH, 3))
                     valid = _validity(entry["joint_valid"])
                     if not np.isfinite(world[np.frombuffer(valid, bool)]).all():
                         raise InputError("a valid joint's world_coord is not finite")
-                except (KeyError, ValueError) as error:
+                except (KeyError, ValueError, TypeError) as error:
                     fault(f"{path}, capture {capture}, frame {frame}: {_say(error)}")
                     continue
-                capture_column.append(int(capture))
-                frame_column.append(int(frame))
+                capture_column.append(step[0])
+                frame_column.append(step[1])
                 coordinates.frombytes(world.astype(np.float32).tobytes())
                 validity += valid
     return {
@@ -368,16 +370,22 @@ def _array(values: Any, shape: tuple[int, ...]) -> np.ndarray:
     return found
 
 
+def _say(error: Exception) -> str:
+    return fault_of(error, "InterHand2.6M")
+
+
+def _names(entry: Any, key: str) -> list[str]:
+    """Those under a key of an object; none where there is none."""
+    found = entry.get(key) if isinstance(entry, dict) else None
+    return list(found) if isinstance(found, dict) else []
+
+
 def _validity(values: Any) -> bytes:
     """42 flags, flat or nested as 42 x 1, numbers or booleans -> 42 bytes of 0 and 1."""
     flat = [value[0] if isinstance(value, list) and len(value) == 1 else value for value in values]
     if len(flat) != N_BOTH or any(isinstance(value, list) for value in flat):
         raise InputError(f"joint_valid has {len(flat)} entries, expected {N_BOTH}")
     return bytes(map(bool, flat))
-
-
-def _say(error: Exception) -> str:
-    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
 
 
 # --------------------------------------------------------------------------------------------
@@ -408,7 +416,7 @@ def _save(index: InterHandIndex, folder: Path) -> None:
         partial.rename(folder)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
-        raise OSError(
+        raise NotWrittenError(
             f"the index of the annotations cannot be written to {folder.parent} "
             f"({error.strerror or error}); free some space or choose another folder with cache="
         ) from None

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from knuckle.errors import InputError
+from knuckle.errors import InputError, KnuckleError
 
 _CHUNK = 1 << 20
 #: A syntax error further than this from the end of what was read is one, not a missing rest.
@@ -37,6 +37,20 @@ class BrokenRecordsError(BrokenDataError):
         more = f" (and {len(sentences) - 1} more)" if len(sentences) > 1 else ""
         super().__init__(f"{path}, {sentences[0]}{more}")
         self.path, self.sentences = path, tuple(sentences)
+
+
+def fault_of(error: Exception, whose: str) -> str:
+    """What is wrong with a record, in a few words: those of libraries are about themselves.
+
+    Args:
+        error: raised over it.
+        whose: the data set.
+    """
+    if isinstance(error, KnuckleError):
+        return str(error)
+    if isinstance(error, KeyError):
+        return f"{error} is missing"
+    return f"not as {whose} writes it"
 
 
 class MissingDataError(BrokenDataError):

@@ -20,7 +20,7 @@ from knuckle.camera import Camera
 from knuckle.crop import Crop
 from knuckle.data.labelled import LabelledSet
 from knuckle.data.shards import write_shard
-from knuckle.errors import InputError
+from knuckle.errors import InputError, NotWrittenError
 from knuckle.sample import HandLabel, Sample
 
 #: Called after every shard with (done, of).
@@ -128,7 +128,7 @@ def _pack_shard(dataset: LabelledSet, settings: PackSettings, start: int, path: 
         write_shard(path, samples, quality=settings.quality)
     except OSError as error:
         path.with_suffix(".partial").unlink(missing_ok=True)
-        raise OSError(
+        raise NotWrittenError(
             f"{path} cannot be written ({error.strerror or error}); free some space and run again: "
             "the shards before it are kept"
         ) from None

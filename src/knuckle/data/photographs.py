@@ -164,7 +164,7 @@ class PhotographStore:
         """
         if unknown := set(datasets) - set(self.datasets.tolist()):
             there_are = ", ".join(sorted(set(self.datasets.tolist())))
-            raise ValueError(f"no pictures of {sorted(unknown)}; there are {there_are}")
+            raise InputError(f"no pictures of {sorted(unknown)}; there are {there_are}")
         held_back = np.array([is_validation(str(group)) for group in self.groups], dtype=bool)
         wanted = np.isin(self.datasets, datasets) if datasets else np.ones(len(self), bool)
         return np.flatnonzero(wanted & (held_back if name == "validation" else ~held_back))

@@ -153,7 +153,9 @@ def _read_labels(path: Path) -> dict[int, dict[str, np.ndarray]]:
         raise BrokenDataError(f"{path} cannot be read ({error}); unpack RHD again") from None
     except Exception as error:  # a damaged pickle fails in every way there is
         raise BrokenDataError(f"{path} is damaged; unpack RHD again") from error
-    if not isinstance(labels, dict) or not all(isinstance(v, dict) for v in labels.values()):
+    if not isinstance(labels, dict) or not all(
+        isinstance(number, int) and isinstance(label, dict) for number, label in labels.items()
+    ):
         raise BrokenDataError(f"{path} must hold a label for each picture; unpack RHD again")
     shapes = {"xyz": (42, 3), "uv_vis": (42, 3), "K": (3, 3)}
     broken = [

@@ -14,6 +14,7 @@ import numpy as np
 
 from knuckle.data.labelled import LabelledSet
 from knuckle.draw import SIDE_COLOURS, caption, disc, fixed, sheet, skeleton
+from knuckle.errors import NotWrittenError
 from knuckle.sample import UNKNOWN, Sample
 
 _HIDDEN = (130, 130, 130)
@@ -88,5 +89,5 @@ def write_contact_sheet(
     sheet = contact_sheet(dataset, indices, columns=min(columns, len(indices)))
     path.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
-        raise OSError(f"{path} cannot be written; is its folder writable?")
+        raise NotWrittenError(f"{path} cannot be written; is its folder writable?")
     return path

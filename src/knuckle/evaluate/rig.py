@@ -19,6 +19,7 @@ import numpy as np
 from knuckle import metrics
 from knuckle.data.interhand26m import InterHand26M, Selection
 from knuckle.data.labelled import Record
+from knuckle.errors import InputError
 from knuckle.hand import N_JOINTS, Joint, Side
 from knuckle.results import Frame
 from knuckle.views import Rig, RigCamera, RigTracker
@@ -171,7 +172,7 @@ def evaluate_rig(
         ValueError: fewer than two cameras are named, or none of them has pictures.
     """
     if len(set(views)) < 2:
-        raise ValueError(
+        raise InputError(
             f"expected the names of two or more cameras, as --views 400008,400030; got "
             f"{', '.join(views) or 'none'}"
         )
@@ -248,7 +249,7 @@ def instants(dataset: InterHand26M, views: Sequence[str]) -> Iterator[Instant]:
     names = [columns.cameras[int(columns["camera"][row])] for row in kept]
     missing = sorted(set(views) - set(names))
     if missing:
-        raise ValueError(
+        raise InputError(
             f"{dataset.split} has no pictures of camera {', '.join(missing)}: its cameras are "
             f"{', '.join(sorted(set(names))[:12])}"
         )

@@ -20,6 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from knuckle.errors import InputError
+
 Features = Literal["imagenet", "landmark"]
 
 
@@ -185,7 +187,7 @@ class EfficientNetLite(nn.Module):
         super().__init__()
         shape = ARCHITECTURES[features]
         if not 2 <= stages <= len(shape.stages):
-            raise ValueError(
+            raise InputError(
                 f"a backbone of {features!r} features has 2 to {len(shape.stages)} stages, "
                 f"got {stages}"
             )

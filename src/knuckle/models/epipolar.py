@@ -24,6 +24,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from knuckle.errors import InputError
+
 #: A point that is nearer to a camera has no image, mm.
 _NEAREST_MM = 1.0
 #: Lines that cut less than this of the map, in cells, do not cross it.
@@ -62,14 +64,14 @@ class EpipolarSettings:
 
     def __post_init__(self) -> None:
         if self.samples < 2 or self.channels < 1:
-            raise ValueError(
+            raise InputError(
                 f"expected 2 or more samples and 1 or more channels, got {self.samples} and "
                 f"{self.channels}"
             )
         if self.cells < 0:
-            raise ValueError(f"cells must not be negative, got {self.cells}")
+            raise InputError(f"cells must not be negative, got {self.cells}")
         if self.place not in ("line", "depth", "none"):
-            raise ValueError(f'place must be "line", "depth" or "none", got {self.place!r}')
+            raise InputError(f'place must be "line", "depth" or "none", got {self.place!r}')
 
 
 def pair_geometry(

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from knuckle.errors import InputError
 from knuckle.hand import N_JOINTS, SIDES
 from knuckle.models.efficientnet_lite import EfficientNetLite, Normalise
 from knuckle.models.resnet import ResNet50
@@ -46,7 +47,7 @@ class InterNetSettings:
     def __post_init__(self) -> None:
         doublings = self.map_size * self.stride / self.input_size
         if doublings not in (1, 2, 4, 8, 16):
-            raise ValueError(
+            raise InputError(
                 f"map_size = {self.map_size} must be {self.input_size} / {self.stride} times a "
                 "power of two: transposed convolutions double the features' size"
             )

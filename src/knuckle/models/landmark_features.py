@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from knuckle.errors import InputError, NotFoundError
 from knuckle.models.efficientnet_lite import EfficientNetLite
 
 _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
@@ -36,7 +37,7 @@ def load_landmark_features(backbone: EfficientNetLite, path: str | Path) -> None
     theirs = read_convolutions(path)
     for conv, (weight, bias) in zip(own, theirs, strict=False):
         if tuple(conv.weight.shape) != weight.shape:
-            raise ValueError(
+            raise InputError(
                 f"{path}: expected a convolution of {tuple(conv.weight.shape)}, found "
                 f"{weight.shape}: it is not the hand_landmark_full.tflite of mediapipe 0.10.21"
             )
@@ -45,7 +46,7 @@ def load_landmark_features(backbone: EfficientNetLite, path: str | Path) -> None
             assert conv.bias is not None
             conv.bias.copy_(torch.from_numpy(bias))
     if len(theirs) < len(own):
-        raise ValueError(f"{path}: expected {len(own)} convolutions, found {len(theirs)}")
+        raise InputError(f"{path}: expected {len(own)} convolutions, found {len(theirs)}")
 
 
 def read_convolutions(path: str | Path) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -58,7 +59,7 @@ def read_convolutions(path: str | Path) -> list[tuple[np.ndarray, np.ndarray]]:
     import tflite
 
     if not Path(path).exists():
-        raise FileNotFoundError(
+        raise NotFoundError(
             f"{path} does not exist; the file is in the wheel of mediapipe 0.10.21: "
             "pip download --no-deps mediapipe==0.10.21, and unzip it"
         )

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from knuckle.errors import InputError, NotFoundError
+
 #: (channels inside a block, blocks, stride) of the four layers; a block gives four times as many.
 LAYERS = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))
 _EXPANSION = 4
@@ -98,7 +100,7 @@ class ResNet50(nn.Module):
             if name not in state or state[name].shape != value.shape
         ]
         if missing:
-            raise ValueError(
+            raise InputError(
                 f"{path or 'torchvision'} does not hold a ResNet-50: {len(missing)} of "
                 f"{len(own)} weights are missing or of another shape, {missing[0]} for example"
             )
@@ -107,13 +109,13 @@ class ResNet50(nn.Module):
 
 def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
-        raise FileNotFoundError(
+        raise NotFoundError(
             f"no ImageNet weights at {path}; name torchvision's file of resnet50, or none"
         )
     try:
         state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch has many ways of saying so
-        raise ValueError(f"{path} is no file of torch weights ({error})") from None
+        raise InputError(f"{path} is no file of torch weights ({error})") from None
     return state
 
 

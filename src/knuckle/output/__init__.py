@@ -8,6 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from pkgutil import resolve_name
 
+import numpy as np
+
 from knuckle.errors import reading
 from knuckle.formats import FORMATS
 from knuckle.output.draw import draw_hands
@@ -92,4 +94,8 @@ def _read(sink: type[TableSink], path: Path) -> Recording:
     """What a file holds; of what is no result, a sentence that names it."""
     advice = "track the video again, or give the folder of another run"
     with reading(path, "a result that knuckle track wrote", advice, error=OutputError):
-        return sink.read(path)
+        recording = sink.read(path)
+        frames = np.repeat(recording.frames["frame"], recording.frames["n_hands"])
+        if not np.array_equal(frames, recording.hands["frame"]):
+            raise OutputError(f"{path} is damaged, its hands are not those of its frames: {advice}")
+        return recording

@@ -59,12 +59,20 @@ class CsvSink(TableSink):
         """Everything that ``path`` holds, without a hand that was cut off at its end."""
         if not path.is_file():
             raise missing(path)
-        with path.open(encoding="utf-8", newline="") as file:
-            lines = [line for line in file if line.endswith("\n")]
+        with path.open(encoding="utf-8-sig", newline="") as file:  # editors mark the text
+            lines = [line for line in file if line.endswith("\n") and line.strip()]
         if len(lines) < 2 or not lines[0].startswith("# "):
-            raise OutputError(f"{path} was not written by Knuckle: it lacks the first two lines")
+            raise OutputError(
+                f"{path} was not written by Knuckle, or saved again by another program: expected "
+                "a first line of # and JSON, then the names of the columns; track the video again"
+            )
         info = RunInfo.from_json(lines[0][2:], path)
-        rows = list(csv.reader(lines[2:]))
+        names, *rows = csv.reader(lines[1:])
+        if tuple(names) != COLUMNS:
+            raise OutputError(
+                f"{path} has other columns than the {len(COLUMNS)} that Knuckle writes, "
+                f"{COLUMNS[0]} to {COLUMNS[-1]}: track the video again"
+            )
         frames, hands = [], []
         for index, of_frame in _by_frame(rows):
             complete = [_record(hand) for hand in _by_hand(of_frame) if len(hand) == N_JOINTS]

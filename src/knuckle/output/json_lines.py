@@ -53,8 +53,8 @@ class JsonLinesSink(TableSink):
         """Everything that ``path`` holds, without a last line that was cut off."""
         if not path.is_file():
             raise missing(path)
-        with path.open(encoding="utf-8") as file:
-            lines = [line for line in file if line.endswith("\n")]
+        with path.open(encoding="utf-8-sig") as file:  # editors put a mark before the text
+            lines = [line for line in file if line.endswith("\n") and line.strip()]
         if not lines:
             raise OutputError(f"{path} is empty: expected a first line that describes the run")
         info = RunInfo.from_json(lines[0], path)

@@ -53,8 +53,10 @@ class ParquetSink(StagedTableSink):
 
         try:
             table = pq.read_table(path)
-        except pa.ArrowInvalid as error:
-            raise OutputError(f"{path} is not a parquet file or is damaged: {error}") from None
+        except pa.ArrowInvalid:
+            raise OutputError(
+                f"{path} is not a parquet file or is damaged: track the video again"
+            ) from None
         metadata = (table.schema.metadata or {}).get(_METADATA_KEY, b"")
         info = RunInfo.from_json(metadata.decode(), path)
         rows = table.select(["frame", "time_s", "tracks"]).to_pylist()

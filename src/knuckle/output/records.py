@@ -8,8 +8,8 @@ the text formats write the same fields under the same names, and every reader gi
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -144,22 +144,40 @@ class RunInfo:
         """
         try:
             values = json.loads(text)
-            found = values["format"]
-            if found > FORMAT:
+            if values["format"] > FORMAT:
                 raise OutputError(
-                    f"{source} has format {found}, this Knuckle reads up to {FORMAT}: install a "
-                    "newer one"
+                    f"{source} has format {values['format']} of Knuckle {values.get('knuckle')}, "
+                    f"this one ({VERSION}) reads up to {FORMAT}: install a newer one"
                 )
-            camera = values["camera"]
+            camera = _known(Camera, values["camera"])
             camera["distortion"] = tuple(camera["distortion"])
             values["camera"] = Camera(**camera)
             values["source"] = without_secrets(values["source"])  # older results kept them
             values["size"], values["joints"] = tuple(values["size"]), tuple(values["joints"])
-            return cls(**values)
+            info = cls(**_known(cls, values))
         except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
             raise OutputError(
                 f"{source} was not written by Knuckle: expected its description, found {text!r:.60}"
             ) from None
+        for wrong in info._wrong():
+            raise OutputError(f"{source} was not written by Knuckle, or was changed: {wrong}")
+        return info
+
+    def _wrong(self) -> Iterator[str]:
+        """What is not such as ``of`` gives it."""
+        if self.joints != JOINT_NAMES:
+            yield f"expected the joints {', '.join(JOINT_NAMES)} in this order"
+        if len(self.size) != 2 or not all(isinstance(n, int) and n > 0 for n in self.size):
+            yield f"expected the width and height of its pictures, found {self.size}"
+        if self.fps is not None and not (isinstance(self.fps, int | float) and self.fps > 0):
+            yield f"expected frames a second, found {self.fps!r:.40}"
+        if self.space not in ("camera", "world"):
+            yield f"expected the space camera or world, found {self.space!r:.40}"
+
+
+def _known(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What this version knows of: a newer one says more, and the same of that (see ``FORMAT``)."""
+    return {item.name: values[item.name] for item in fields(kind) if item.name in values}
 
 
 @dataclass(frozen=True, eq=False, repr=False)

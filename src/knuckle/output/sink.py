@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,6 +15,9 @@ from knuckle.output.errors import OutputError
 from knuckle.output.places import Claim
 from knuckle.output.records import Recording, RunInfo
 from knuckle.results import Frame, HandPose
+
+#: Numbers of the system's errors that more space would mend.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Sink(Closable):
@@ -107,5 +112,6 @@ def missing(path: Path) -> OutputError:
 
 
 def _cannot_write(path: Path, error: OSError) -> OutputError:
-    reason = (error.strerror or str(error)).lower()
-    return OutputError(f"cannot write {path} ({reason}): free some space or choose another folder")
+    reason = (os.strerror(error.errno) if error.errno else str(error)).lower()
+    then = "free some space or " if error.errno in _FULL else ""
+    return OutputError(f"cannot write {path} ({reason}): {then}choose another folder")

@@ -25,6 +25,7 @@ from knuckle.track.association import share_inside
 from knuckle.track.clock import Clock
 from knuckle.track.search import Search
 from knuckle.track.track import Numbers, Track
+from knuckle.turn import Turn, in_turn
 
 #: The looks at hands that are followed, by their numbers, and whose hand each shows.
 Seats = dict[int, Track]
@@ -57,7 +58,7 @@ class HandTracker:
         """
         self.settings = with_options(settings or TrackerSettings(), options)
         self._stages = Stages(self.settings)
-        self._numbers, self._clock = Numbers(), Clock()
+        self._numbers, self._clock, self._turn = Numbers(), Clock(), Turn()
         self.reset()
 
     def beside(self) -> HandTracker:
@@ -81,6 +82,7 @@ class HandTracker:
         self._frame: tuple[np.ndarray, float, Camera] | None = None
         self._clock.reset()
 
+    @in_turn
     def __call__(
         self, frame: Frame | np.ndarray, camera: Camera | None = None
     ) -> list[TrackedHand]:
@@ -93,7 +95,7 @@ class HandTracker:
 
         Returns:
             The hands in this frame, in the order of their ids. A frame that is much earlier
-            than the one before it starts a new video: new tracks.
+            than the one before it starts a new video: new tracks. Threads take turns.
         """
         image, time_s, camera = self._read(frame, camera)
         self._frame = image, time_s, camera

@@ -15,6 +15,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from knuckle.errors import InputError, NotFoundError
+
 #: Photographs are kept no longer than this: hands are what needs the pixels.
 LONGEST_SIDE = 512
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
@@ -44,7 +46,7 @@ class Backgrounds:
         )
         for folder in folders:
             if not Path(folder).is_dir():
-                raise FileNotFoundError(
+                raise NotFoundError(
                     f"the folder of backgrounds {folder} does not exist; make it with "
                     "tools/collect_backgrounds.py or leave it out"
                 )
@@ -101,7 +103,7 @@ def _procedural_bank() -> list[np.ndarray]:
 def _read(path: Path) -> np.ndarray:
     bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if bgr is None:
-        raise ValueError(f"{path} is not a picture that can be read; remove it from the folder")
+        raise InputError(f"{path} is not a picture that can be read; remove it from the folder")
     scale = LONGEST_SIDE / max(bgr.shape[:2])
     if scale < 1:
         bgr = cv2.resize(bgr, None, None, scale, scale, cv2.INTER_AREA)

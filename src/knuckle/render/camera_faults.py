@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from knuckle.errors import InputError
+
 Fault = Callable[["CameraFaults", np.ndarray, np.random.Generator], np.ndarray]
 
 
@@ -30,7 +32,7 @@ class CameraFaults:
 
     def __post_init__(self) -> None:
         if not 0 <= self.strength <= 4:
-            raise ValueError(f"strength must lie in 0..4, got {self.strength}")
+            raise InputError(f"strength must lie in 0..4, got {self.strength}")
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """A worse picture of the same thing: (H, W, 3) uint8 RGB -> the same."""

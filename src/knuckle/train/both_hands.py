@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from lightning.pytorch.utilities import rank_zero_only
 
+from knuckle.errors import InputError
 from knuckle.train.answers import Answers, Decoding, RootDepth, Tally
 from knuckle.train.modules import Batch, TrainedModule
 from knuckle.train.recipe import Recipe
@@ -44,7 +45,7 @@ class BothHandsTraining:
 
     def __post_init__(self) -> None:
         if self.drops and not self.epochs:
-            raise ValueError("drops = count epochs: say how many there are, epochs = 20")
+            raise InputError("drops = count epochs: say how many there are, epochs = 20")
 
 
 @dataclass(frozen=True, kw_only=True)

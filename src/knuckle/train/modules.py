@@ -9,6 +9,7 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 
+from knuckle.errors import InputError
 from knuckle.models.efficientnet_lite import EfficientNetLite
 from knuckle.models.landmark_features import load_landmark_features
 from knuckle.train.optimiser import OPTIMISERS
@@ -122,7 +123,7 @@ def start_features(backbone: EfficientNetLite, features: str, start: str) -> Non
     elif features:
         load_landmark_features(backbone, features)
     elif not start:
-        raise ValueError(
+        raise InputError(
             f"a backbone of {backbone.features!r} features starts from "
             "hand_landmark_full.tflite of mediapipe 0.10.21: name it as start_backbone, or name "
             "trained weights as start_keypoints, start_detector or start_both"

@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 
 from knuckle.errors import InputError
 from knuckle.results import Frame
+from knuckle.video import tail
 from knuckle.video.decode import (
     DECODE_ERRORS,
     brings_times,
@@ -151,6 +152,7 @@ def _frames(
         except DECODE_ERRORS:
             # A server that does not say how long a file is seems to break off at its very end.
             broken = end_s is None or time_s + 1.5 * period_s < end_s
+        broken = broken or tail.is_cut(Path(name), container.format.name)
     if index and (broken or _is_cut(time_s + period_s, period_s, end_s, losses)):
         of = f" of {end_s:.2f} s" if end_s else ""
         raise SourceBrokenError(

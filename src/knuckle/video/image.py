@@ -21,8 +21,6 @@ from knuckle.video import animation, heif, tiff
 from knuckle.video.errors import SourceNotFoundError, SourceUnreadableError
 from knuckle.video.source import Losses, Source, SourceInfo, SourceOptions
 
-#: Bytes of a picture in which its size stands.
-_HEAD = 1 << 20
 _HEAD_OF_HEIF, _HEAD_OF_PNM = 12, 4096
 
 IMAGE_SUFFIXES = (
@@ -87,7 +85,7 @@ def read_image(path: Path) -> np.ndarray:
             "image that this user may read; change its permissions"
         ) from None
     try:
-        check_picture(data[:_HEAD].tobytes(), path)
+        check_picture(data.data, path)
         if (pages := animation.pages_of(path)) is not None:
             check_size(*pages.largest, path)
     except InputError as error:

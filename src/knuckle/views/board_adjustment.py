@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from knuckle.camera import RigidTransform
+from knuckle.errors import InputError
 from knuckle.views.adjustment import crosses
 
 #: A corner that misses by more px counts less, the farther the less.
@@ -91,7 +92,7 @@ class BoardAdjustment:
             (looks, board) for looks, board in zip(good, self.boards, strict=True) if len(looks) > 1
         ]
         if not kept:
-            raise ValueError(
+            raise InputError(
                 "what the cameras see of the board contradicts itself: are the videos of one "
                 "instant (leave --together out), the lenses right (--intrinsics), and is the board "
                 "flat and the one described?"

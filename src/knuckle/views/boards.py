@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from knuckle.camera import Camera, RigidTransform
+from knuckle.errors import InputError
 from knuckle.results import Frame
 from knuckle.views.board_adjustment import BoardAdjustment, Look
 from knuckle.views.rig import Rig, RigCamera
@@ -47,17 +48,17 @@ class Charuco:
 
     def __post_init__(self) -> None:
         if min(self.columns, self.rows) < 3:
-            raise ValueError(
+            raise InputError(
                 f"a ChArUco board has 3 x 3 squares or more, got {self.columns} x {self.rows}"
             )
         if not 0 < self.marker_mm < self.square_mm:
-            raise ValueError(
+            raise InputError(
                 f"markers lie within squares: expected 0 < marker < square, got "
                 f"{self.marker_mm:g} and {self.square_mm:g} mm"
             )
         if not hasattr(cv2.aruco, f"DICT_{self.dictionary}"):
             known = sorted(n[5:] for n in dir(cv2.aruco) if n.startswith("DICT_"))
-            raise ValueError(
+            raise InputError(
                 f"{self.dictionary!r} is no dictionary of markers: they are {', '.join(known)}"
             )
 
@@ -210,7 +211,7 @@ def _first_poses(shots: Sequence[Sequence[Look]], names: Sequence[str]) -> list[
         most, (i, k) = max(edges, default=(0, (0, 0)))
         if most < _LEAST_SHARED:
             lonely = ", ".join(name for v, name in enumerate(names) if v not in poses)
-            raise ValueError(
+            raise InputError(
                 f"{lonely} and the other cameras see the board at {most} instants at a time, "
                 f"expected {_LEAST_SHARED} or more: carry it where both see all of it, check that "
                 "the board is the one described and, without --together, that hands are seen too"

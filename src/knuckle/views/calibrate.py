@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from knuckle.camera import Camera, RigidTransform
+from knuckle.errors import InputError
 from knuckle.hand import BONES, MIDDLE_RAY, N_JOINTS, SIDES
 from knuckle.results import TrackedHand
 from knuckle.track.skeleton import MEAN_LENGTHS_MM
@@ -107,7 +108,7 @@ def calibrate_rig(
     seen = [Looks.of(views) for views in instants]
     shapes = _spread(_by_side(looks) for looks in seen)
     if len(shapes) < LEAST_SHAPES:
-        raise ValueError(
+        raise InputError(
             f"expected hands that two cameras see at a time in {LEAST_SHAPES} instants or more, "
             f"found {len(shapes)}: move both hands slowly where all cameras see them, fingers "
             "spread, for ten seconds"
@@ -132,13 +133,13 @@ def calibrate_rig(
     problem.solve()
     fitting = sum(map(len, met)) * len(problem.shapes) / max(len(shapes), 1)
     if len(problem.shapes) < LEAST_SHAPES or fitting < _LEAST_FITTING * of_side:
-        raise ValueError(
+        raise InputError(
             "the hands that the cameras see contradict each other: are the videos of one instant "
             "(leave --together out), and the lenses right (--intrinsics)?"
         )
     strangers = [names[row] for row in problem.strangers()]
     if strangers:
-        raise ValueError(
+        raise InputError(
             f"{' and '.join(strangers)} and the other cameras do not seem to see the same hands: "
             "one sees the left and one the right, or they show other instants (leave --together "
             "out); move both hands, empty, where all cameras see them"
@@ -200,7 +201,7 @@ def _first_poses(shapes: Sequence[Shape], count: int, names: Sequence[str]) -> l
         most, (i, k) = max(edges)
         if most < _LEAST_SHARED:
             lonely = [name for v, name in enumerate(names) if v not in poses]
-            raise ValueError(
+            raise InputError(
                 f"{', '.join(lonely)} and the other cameras see too few hands at a time ({most}): "
                 "move the hands where both see them"
             )

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from knuckle.errors import InputError
 from knuckle.pipeline import HandTracker
 from knuckle.results import Frame, HandPose, TrackedHand
 from knuckle.views.again import Place
@@ -56,7 +57,7 @@ class Cameras:
                 its camera was calibrated at.
         """
         if len(frames) != len(self._rig):
-            raise ValueError(
+            raise InputError(
                 f"expected a frame of each of the {len(self._rig)} cameras "
                 f"{', '.join(self._rig.names)}, got {len(frames)}: give None for one that has none"
             )

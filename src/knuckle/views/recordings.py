@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from knuckle.camera import Camera
+from knuckle.errors import InputError
 from knuckle.results import TrackedHand
 from knuckle.video import open_sources
 from knuckle.views.boards import BoardCalibration, Charuco, calibrate_rig_by_board
@@ -89,7 +90,7 @@ def calibrate_from_boards(
     """
     known = [lens for lens in lenses if lens is not None]
     if len(known) < len(sources):
-        raise ValueError(
+        raise InputError(
             "a board is as good as the lenses that see it: give --intrinsics, as knuckle camera "
             "calibrate writes them"
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from knuckle.camera import Camera, RigidTransform
+from knuckle.errors import InputError
 
 #: Millimetres of the lengths that ``Rig.load(path, unit=…)`` takes by name.
 UNITS_MM = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "inch": 25.4}
@@ -64,7 +65,7 @@ class RigCamera:
             )
         else:
             way = "calibrate it at this size"
-        raise ValueError(
+        raise InputError(
             f"camera {self.name} was calibrated at {width} x {height} px, its pictures are "
             f"{w} x {h}: {way}"
         )
@@ -78,16 +79,16 @@ def _checked(rig_camera: RigCamera) -> RigidTransform:
     """
     name, T = rig_camera.name, rig_camera.T_camera_from_world
     if not (np.isfinite(T.rotation).all() and np.isfinite(T.translation_mm).all()):
-        raise ValueError(f"camera {name}: its rotation and translation must be finite numbers")
+        raise InputError(f"camera {name}: its rotation and translation must be finite numbers")
     left, scale, right = np.linalg.svd(T.rotation)
     if np.abs(scale - 1).max() > _ROUNDED:
-        raise ValueError(
+        raise InputError(
             f"camera {name}: expected a rotation, got a matrix that stretches by "
             f"{scale.min():.3g} to {scale.max():.3g}: was it read by rows where it stands by "
             "columns, or is it a projection matrix?"
         )
     if np.linalg.det(left @ right) < 0:
-        raise ValueError(
+        raise InputError(
             f"camera {name}: its rotation mirrors (determinant -1): expected a right-handed world "
             "and x right, y down, z forward in the camera; flip one axis of the world or of the "
             "camera where the file was written"
@@ -110,12 +111,12 @@ class Rig:
     def __post_init__(self) -> None:
         names = [each.name for each in self.cameras]
         if len(names) < 2:
-            raise ValueError(
+            raise InputError(
                 f"{self.source} has {len(names)} camera{'s' * (not names)}, expected two or more: "
                 "for one, use knuckle track --camera"
             )
         if len(set(names)) < len(names):
-            raise ValueError(f"{self.source}: cameras must differ in name, got {', '.join(names)}")
+            raise InputError(f"{self.source}: cameras must differ in name, got {', '.join(names)}")
 
     def __len__(self) -> int:
         return len(self.cameras)
@@ -157,7 +158,7 @@ class Rig:
         """
         unknown = [name for name in names if name not in self.names]
         if unknown:
-            raise ValueError(
+            raise InputError(
                 f"{self.source} has no camera {', '.join(unknown)}: its cameras are "
                 f"{', '.join(self.names)}"
             )
@@ -185,7 +186,7 @@ class Rig:
             f"{Path(video).name} ({' or '.join(claim) or 'none'})"
             for video, claim in zip(videos, claims, strict=True)
         ]
-        raise ValueError(
+        raise InputError(
             f"{self.source} has the cameras {', '.join(self.names)}, and it is not clear which of "
             f"them took {', '.join(told)}: name the files after the cameras, or say it with "
             "--views NAME,NAME,… in the order of the files"
@@ -200,13 +201,13 @@ class Rig:
         cameras = []
         for each, (width, height) in zip(self.cameras, sizes, strict=True):
             if each.size is None:
-                raise ValueError(
+                raise InputError(
                     f"{self.source} does not say at which size {each.name} was calibrated: scale "
                     "its fx, fy, cx, cy yourself, or leave the rescaling out"
                 )
             scale = width / each.size[0], height / each.size[1]
             if abs(scale[0] / scale[1] - 1) > _ROUNDED:
-                raise ValueError(
+                raise InputError(
                     f"camera {each.name} was calibrated at {each.size[0]} x {each.size[1]} px, "
                     f"{width} x {height} is of another shape: calibrate it at this size"
                 )
@@ -242,7 +243,7 @@ def unit_mm(unit: str | float) -> float:
     except ValueError:
         length = float("nan")
     if not 0 < length < float("inf"):
-        raise ValueError(
+        raise InputError(
             f"a rig's unit is one of {', '.join(UNITS_MM)} or the millimetres of one unit, "
             f"got {unit!r}"
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from knuckle.errors import InputError
 from knuckle.hand import bone_lengths
 from knuckle.results import Frame, TrackedHand
 from knuckle.views.looks import Looks
@@ -71,7 +72,7 @@ def unit_of(rig: Rig, views: Iterable[Sequence[Sequence[TrackedHand]]]) -> Unit:
     usual = rig.scaled(first)
     logs = np.concatenate([[], *(_log_ratios(usual, Looks.of(each)) for each in views)])
     if len(logs) < _LEAST_HANDS:
-        raise ValueError(
+        raise InputError(
             f"expected hands that two cameras see at a time to tell the rig's unit, found "
             f"{len(logs)}: give --unit, or check that the files belong to these cameras"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from knuckle.errors import InputError
 from knuckle.hand import N_JOINTS
 
 
@@ -37,11 +38,11 @@ class RigSettings:
     def __post_init__(self) -> None:
         for name in ("max_hands", "least_views", "lock_looks"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.workers is not None and self.workers < 1:
-            raise ValueError(f"workers must be at least 1, got {self.workers}")
+            raise InputError(f"workers must be at least 1, got {self.workers}")
         if not self.memory_s >= 0:
-            raise ValueError(f"memory_s must not be negative, got {self.memory_s}")
+            raise InputError(f"memory_s must not be negative, got {self.memory_s}")
         lengths = self.bone_lengths_mm
         if lengths is not None and (len(lengths) != N_JOINTS - 1 or min(lengths) <= 0):
-            raise ValueError("bone_lengths_mm must be 20 positive lengths, as hand.BONES has them")
+            raise InputError("bone_lengths_mm must be 20 positive lengths, as hand.BONES has them")

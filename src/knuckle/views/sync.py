@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from knuckle.camera import Camera
+from knuckle.errors import InputError
 from knuckle.hand import SIDES
 from knuckle.pipeline import HandTracker
 from knuckle.results import TrackedHand
@@ -129,7 +130,7 @@ def offsets(motions: Sequence[Motion]) -> list[float]:
     A[-1, 0] = 1.0
     found = np.linalg.lstsq(A, b, rcond=None)[0]
     if np.linalg.matrix_rank(A) < count or np.abs(A @ found - b).max() > _CONTRADICTION_S:
-        raise ValueError(
+        raise InputError(
             "the hands do not tell when the videos began: expected the same hands in all of them, "
             "opening and closing, for some seconds; clap or make fists at the beginning, or trim "
             "the files to one instant"

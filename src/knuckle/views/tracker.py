@@ -12,6 +12,7 @@ from knuckle.hand import MIDDLE_RAY, N_JOINTS
 from knuckle.pipeline.settings import with_options
 from knuckle.results import Frame, HandPose, TrackedHand
 from knuckle.track.track import Numbers
+from knuckle.turn import Turn, in_turn
 from knuckle.views.again import Place, as_seen, places, shows
 from knuckle.views.bones import RigBones
 from knuckle.views.cameras import Cameras
@@ -72,6 +73,7 @@ class RigTracker:
                 "Rig.load(path)"
             )
         self.rig = rig
+        self._turn = Turn()
         self.settings = with_options(settings or RigSettings(), options)
         self._cameras = Cameras(rig, self.settings)
         self._numbers = Numbers()
@@ -111,6 +113,7 @@ class RigTracker:
         self._vain: dict[tuple[int, int, int], float] = {}
         self._cameras.reset()
 
+    @in_turn
     def __call__(self, frames: Sequence[Frame | np.ndarray | None]) -> list[RigHand]:
         """Follow the hands to the next instant.
 

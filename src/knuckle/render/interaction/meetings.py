@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from knuckle.errors import InputError
 from knuckle.render.contact import GIVE_MM
 
 # --- places on a hand ----------------------------------------------------------------------------
@@ -152,8 +153,8 @@ def shares_of(mix: Mapping[str, float] | None) -> np.ndarray:
     mix = {name: meeting.share for name, meeting in MEETINGS.items()} if mix is None else mix
     unknown = sorted(set(mix) - set(MEETINGS))
     if unknown:
-        raise ValueError(f"expected kinds among {list(MEETINGS)}, got {unknown}")
+        raise InputError(f"expected kinds among {list(MEETINGS)}, got {unknown}")
     shares = np.array([mix.get(name, 0.0) for name in MEETINGS], dtype=float)
     if (shares < 0).any() or shares.sum() <= 0:
-        raise ValueError(f"expected shares >= 0 with a positive sum, got {dict(mix)}")
+        raise InputError(f"expected shares >= 0 with a positive sum, got {dict(mix)}")
     return shares / shares.sum()

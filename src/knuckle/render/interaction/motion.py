@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
+from knuckle.errors import InputError
 from knuckle.render.contact import gap_mm, resolve
 from knuckle.render.hand_model import FOREARM_ROW, HandModel, HandParameters
 from knuckle.render.interaction.closing import (
@@ -70,7 +71,7 @@ def interaction_motion(
     """
     time_s = np.asarray(time_s, dtype=np.float64)
     if time_s.ndim != 1 or not len(time_s) or (np.diff(time_s) <= 0).any():
-        raise ValueError(f"expected increasing times (T,), got {time_s.shape}")
+        raise InputError(f"expected increasing times (T,), got {time_s.shape}")
     model = model or HandModel.load()
     mirrored = rng.random() < 0.5
     shapes = [np.atleast_2d(np.asarray(shape, np.float32)) for shape in (right_shape, left_shape)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
+from knuckle.errors import InputError
 from knuckle.render.hand_model import N_POSE_ROWS
 from knuckle.render.poses.sampling import sample_poses
 from knuckle.render.rotations import rotation_from_vector
@@ -53,7 +54,7 @@ def sample_motion(
         ValueError: ``frames`` or ``fps`` is not positive.
     """
     if frames < 1 or fps <= 0:
-        raise ValueError(f"expected frames >= 1 and fps > 0, got {frames} and {fps}")
+        raise InputError(f"expected frames >= 1 and fps > 0, got {frames} and {fps}")
     time_s = np.arange(frames) / fps
     times, keys = _key_times(rng, time_s[-1])
     poses = sample_poses(rng, keys, mix) if draw is None else draw(keys)

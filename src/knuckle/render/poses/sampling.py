@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float32
 
+from knuckle.errors import InputError
 from knuckle.render.hand_model import FLEXION, N_POSE_ROWS, SPREAD
 from knuckle.render.poses.anatomy import (
     CMC,
@@ -71,10 +72,10 @@ def sample_poses(
 def _check_mix(mix: Mapping[str, float]) -> tuple[list[str], np.ndarray]:
     unknown = sorted(set(mix) - set(FAMILIES) - {"blend"})
     if unknown:
-        raise ValueError(f"expected families among {[*FAMILIES, 'blend']}, got {unknown}")
+        raise InputError(f"expected families among {[*FAMILIES, 'blend']}, got {unknown}")
     shares = np.array(list(mix.values()), dtype=float)
     if (shares < 0).any() or shares.sum() <= 0:
-        raise ValueError(f"expected shares >= 0 with a positive sum, got {dict(mix)}")
+        raise InputError(f"expected shares >= 0 with a positive sum, got {dict(mix)}")
     return list(mix), shares / shares.sum()
 
 

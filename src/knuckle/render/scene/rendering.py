@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from knuckle.camera import Camera
+from knuckle.errors import InputError
 from knuckle.hand import Side
 from knuckle.render import textures
 from knuckle.render.backgrounds import Backgrounds
@@ -115,7 +116,7 @@ class Sight:
     ) -> Sight:  # fmt: skip
         """Look at a stage; ``hands`` and ``camera`` as in ``render_stage``."""
         if camera.distortion:
-            raise ValueError(
+            raise InputError(
                 "the renderer draws undistorted pictures; give a camera without distortion"
             )
         buffer = GBuffer.empty(*(n * SUPERSAMPLING for n in shape))

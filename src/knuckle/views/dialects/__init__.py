@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from knuckle.errors import InputError, NotFoundError
 from knuckle.views.dialects import (
     aniposelib,
     bodypose3d,
@@ -52,17 +53,17 @@ _FORMS = (
 def read_rig(path: Path, unit_mm: float | None) -> Rig:
     """Read a calibration in whatever form; see ``Rig.load``."""
     if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist: expected a calibration, {_FORMS}")
+        raise NotFoundError(f"{path} does not exist: expected a calibration, {_FORMS}")
     dialect = next((each for each in DIALECTS.values() if each.accepts(path)), None)
     if dialect is None:
-        raise ValueError(f"{path} is no calibration that can be read: expected {_FORMS}")
+        raise InputError(f"{path} is no calibration that can be read: expected {_FORMS}")
     try:
         found = dialect.read(path)
     except KeyError as error:
-        raise ValueError(f"{path} lacks {error.args[0]!r}: is it complete?") from None
+        raise InputError(f"{path} lacks {error.args[0]!r}: is it complete?") from None
     length = found.unit_mm if unit_mm is None else unit_mm
     if length is None:
-        raise ValueError(
+        raise InputError(
             f"{path} does not say its unit of length (a camera is {found.longest:.3g} from the "
             f"origin): give unit= (--unit) {', '.join(UNITS_MM)}, the millimetres of one unit, "
             "such as a square of the board, or let hands tell it: knuckle track --unit hands"

@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from knuckle.errors import InputError
 from knuckle.views.dialects.parts import Calibration, lens, pose, size
 from knuckle.views.rig import Rig, RigCamera, unit_mm
 
@@ -35,7 +36,7 @@ def tables(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not toml: {error}") from None
+        raise InputError(f"{path} is not toml: {error}") from None
 
 
 def read(path: Path) -> Calibration:
@@ -48,7 +49,7 @@ def read(path: Path) -> Calibration:
         if isinstance(table, dict) and set(table) >= _NEEDED and not table.get("ignore", False)
     }
     if not cameras:
-        raise ValueError(
+        raise InputError(
             f"{path} holds no camera: expected tables with matrix, distortions, rotation and "
             f"translation, found {', '.join(found) or 'nothing'}"
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from knuckle.errors import InputError
 from knuckle.views.dialects.parts import Calibration, lens, pose
 from knuckle.views.rig import RigCamera
 
@@ -29,7 +30,7 @@ def read(path: Path) -> Calibration:
     for file in _lenses(path):
         intrinsics, standing = numbers(file), numbers(file.with_name(f"rot_trans_{file.name}"))
         if len(intrinsics) < 14 or len(standing) < 12:
-            raise ValueError(
+            raise InputError(
                 f"{file.parent} must hold K and 5 coefficients in {file.name}, R and T in "
                 f"rot_trans_{file.name}; found {len(intrinsics)} and {len(standing)} numbers"
             )
@@ -44,7 +45,7 @@ def read(path: Path) -> Calibration:
 def numbers(path: Path) -> np.ndarray:
     """All numbers of a file before the first comment, row by row; headings are skipped."""
     if not path.is_file():
-        raise ValueError(f"{path} does not exist: the files of a camera go together")
+        raise InputError(f"{path} does not exist: the files of a camera go together")
     lines = path.read_text().split("#", 1)[0].splitlines()
     rows = [line.split() for line in lines if line.strip() and not line.rstrip().endswith(":")]
     return np.array([float(number) for row in rows for number in row])

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from knuckle.camera import RigidTransform
+from knuckle.errors import InputError
 from knuckle.views.dialects.parts import Calibration, lens, rotation
 from knuckle.views.rig import RigCamera
 
@@ -43,7 +44,7 @@ def read(path: Path) -> Calibration:
     """The cameras of the only capture."""
     captures = _captures(json.loads(path.read_text()))
     if len(captures) > 1:
-        raise ValueError(
+        raise InputError(
             f"{path} holds the rigs of the captures {', '.join(list(captures)[:8])}: expected one; "
             "write the one that you mean into a file of its own, or use knuckle evaluate rig"
         )

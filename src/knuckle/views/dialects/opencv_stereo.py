@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from knuckle.camera import Camera
+from knuckle.errors import InputError
 from knuckle.views.dialects.parts import Calibration, lens, pose
 from knuckle.views.rig import RigCamera
 
@@ -32,7 +33,7 @@ class Storage:
         try:
             self._file = cv2.FileStorage(str(path), cv2.FILE_STORAGE_READ)
         except (cv2.error, SystemError) as error:
-            raise ValueError(f"{path} is no FileStorage of OpenCV: {error}") from None
+            raise InputError(f"{path} is no FileStorage of OpenCV: {error}") from None
         self.path = path
 
     def matrix(self, *names: str) -> np.ndarray | None:

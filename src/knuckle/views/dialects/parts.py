@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from knuckle.camera import Camera, RigidTransform
+from knuckle.errors import InputError
 from knuckle.views.rig import RigCamera
 
 
@@ -39,7 +40,7 @@ def lens(K: Any, distortion: Any = (), *, fisheye: bool = False, name: str = "")
     """
     matrix = np.asarray(K, dtype=np.float64)
     if matrix.shape != (3, 3):
-        raise ValueError(f"camera {name}: expected a 3 x 3 matrix, got the shape {matrix.shape}")
+        raise InputError(f"camera {name}: expected a 3 x 3 matrix, got the shape {matrix.shape}")
     coefficients = np.asarray(distortion, dtype=np.float64).ravel()
     if fisheye:
         coefficients = coefficients[:4]  # some write a fifth that is not used
@@ -51,7 +52,7 @@ def lens(K: Any, distortion: Any = (), *, fisheye: bool = False, name: str = "")
         fx, fy, cx, cy = (float(matrix[i, j]) for i, j in ((0, 0), (1, 1), (0, 2), (1, 2)))
         return Camera(fx, fy, cx, cy, tuple(coefficients.tolist()), fisheye=fisheye)
     except ValueError as error:
-        raise ValueError(f"camera {name}: {error}") from None
+        raise InputError(f"camera {name}: {error}") from None
 
 
 def rotation(values: Any, name: str = "") -> np.ndarray:
@@ -65,7 +66,7 @@ def rotation(values: Any, name: str = "") -> np.ndarray:
         return cv2.Rodrigues(array.reshape(3, 1))[0]
     if array.shape == (3, 3):
         return array
-    raise ValueError(
+    raise InputError(
         f"camera {name}: expected a rotation as 3 numbers (Rodrigues) or 3 x 3, got {array.shape}"
     )
 
@@ -78,7 +79,7 @@ def pose(R: Any, t: Any, name: str = "") -> RigidTransform:
     """
     translation = np.asarray(t, dtype=np.float64).ravel()
     if translation.shape != (3,):
-        raise ValueError(f"camera {name}: expected a translation of 3 numbers, got {translation}")
+        raise InputError(f"camera {name}: expected a translation of 3 numbers, got {translation}")
     return RigidTransform(rotation(R, name), translation)
 
 
