@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From nothing to networks as they ship: data, every network, export. Some eight hours on two cores;
+# From nothing to networks as they ship: data, every network, export. Some nine hours on two cores;
 # begun again, each step goes on where it was. In a clone, after make test (which makes .venv):
 #
 #     recipes/all.sh ../shared/data
@@ -48,6 +48,8 @@ $knuckle data pack-photographs "$data/labels_more.json" "$photographs" "$data"
 $python tools/second_opinion.py "$data/crops.npz" "$out/keypoints.onnx"
 $python tools/mattes.py "$data/crops.npz" "$out/keypoints.onnx" "$data/mattes.npz"
 $python tools/decoys.py "$data/hand_free.npz" "$out/detector.onnx"
+$knuckle train recipes/continue_detector.toml --runs runs/second
+$knuckle export runs/second/continue_detector --out "$out" --average-with "$out" --share 0.3
 $knuckle train recipes/continue.toml
 $knuckle export runs/continue --out "$out" --average-with "$out" --share 0.5
 

@@ -78,7 +78,7 @@ def test_mattes_are_stored(tmp_path: Path) -> None:
     stored = Mattes.load(tmp_path / "mattes.npz")
     assert len(stored) == 3 and stored.alpha(0) is None and stored.alpha(2) is None
     np.testing.assert_allclose(stored.alpha(1), alpha, atol=1 / 255)
-    with pytest.raises(FileNotFoundError, match=r"knuckle\.train\.mattes"):
+    with pytest.raises(FileNotFoundError, match=r"tools/mattes\.py"):
         Mattes.load(tmp_path / "nothing.npz")
 
 

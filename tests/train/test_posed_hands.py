@@ -116,7 +116,7 @@ def test_a_batch_holds_posed_hands_and_looks_by_their_shares(tmp_path):
 
 def test_looks_that_were_not_gathered_are_asked_for(tmp_path):
     recipe = replace(RECIPE, sources=(SourceSettings(looks=str(tmp_path / "no.npz")),))
-    with pytest.raises(FileNotFoundError, match=r"knuckle\.train\.looks"):
+    with pytest.raises(FileNotFoundError, match=r"tools/looks\.py"):
         next(iter(training_batches(recipe)))
 
 
