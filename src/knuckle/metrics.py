@@ -1,18 +1,31 @@
-"""Errors of joints and of how they move."""
+"""How far an estimate is from the truth: every error measure of the project, each in one place.
+
+Arrays are batched: joints are (..., J, D), validity masks (..., J) bool. A joint that is not valid
+has no truth and is left out of every mean; a mean over no joint at all is NaN. Nothing here knows
+about protocols (which joint is the root, which hands count): those stand in
+``knuckle.evaluate.protocols``.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
 import numpy as np
+
+from knuckle.hand import Side
 
 #: Thresholds of the 3D PCK curve and its area, mm: 0 to 50 as in FreiHAND (Zimmermann 2019).
 PCK_3D_MM = np.linspace(0.0, 50.0, 101)
 #: Thresholds of the 2D PCK curve, px: 0 to 30 as in Zimmermann and Brox 2017.
 PCK_2D_PX = np.linspace(0.0, 30.0, 61)
+#: A predicted hand further off than this share of the true hand's box has not found that hand.
+MATCH_GATE = 0.5
+#: What a wrong side costs against distance when hands lie close, in shares of the box.
+WRONG_SIDE_COST = 0.25
 
 
-# --------------------------------------------------------------------------------------------
-# Joints
-# --------------------------------------------------------------------------------------------
 def masked_mean(
     values: np.ndarray, valid: np.ndarray | None = None, axis: int | tuple[int, ...] | None = -1
 ) -> np.ndarray:
@@ -175,16 +188,7 @@ def box_side(points_px: np.ndarray, valid: np.ndarray | None = None) -> np.ndarr
 def keypoint_error_share(
     predicted_px: np.ndarray, true_px: np.ndarray, valid: np.ndarray | None = None
 ) -> np.ndarray:
-    """2D error as a share of the hand: ``epe`` over the longer side of the true box.
-
-    Args:
-        predicted_px: (..., J, 2).
-        true_px: (..., J, 2).
-        valid: (..., J) bool.
-
-    Returns:
-        (...) share; 0.05 is 5 % of the hand's box.
-    """
+    """2D error as a share of the hand: ``epe`` over the longer side of the true box, (...)."""
     return epe(predicted_px, true_px, valid) / np.maximum(box_side(true_px, valid), 1e-12)
 
 
@@ -220,37 +224,174 @@ def auc(curve: np.ndarray, thresholds: np.ndarray) -> float:
 # --------------------------------------------------------------------------------------------
 # Motion
 # --------------------------------------------------------------------------------------------
-def acceleration_error(predicted: np.ndarray, true: np.ndarray, interval_s: float = 1.0) -> float:
+def acceleration_error(predicted: np.ndarray, true: np.ndarray) -> float:
     """Mean difference of the joints' accelerations, after Kanazawa et al. 2019 (HMMR).
 
-    mean |p''- t''| with x'' = (x[k-1] - 2 x[k] + x[k+1]) / interval^2.
+    mean |p''- t''| with x'' = x[k-1] - 2 x[k] + x[k+1].
 
     Args:
         predicted: (frames, J, D), evenly spaced in time.
         true: (frames, J, D).
-        interval_s: time between frames; with 1 the unit is that of the joints per frame^2.
 
     Returns:
-        unit / s^2; NaN for fewer than three frames.
+        In the unit of the joints per frame^2; NaN for fewer than three frames.
     """
     if len(predicted) < 3:
         return float("nan")
-    off = np.diff(np.asarray(predicted) - np.asarray(true), n=2, axis=0) / interval_s**2
+    off = np.diff(np.asarray(predicted) - np.asarray(true), n=2, axis=0)
     return float(np.linalg.norm(off, axis=-1).mean())
 
 
-def jitter(points: np.ndarray, interval_s: float = 1.0) -> float:
+def jitter(points: np.ndarray) -> float:
     """Mean jerk: how much the joints tremble, whatever the truth. After Yi et al. 2021 (TransPose).
 
-    mean |x'''| with the third difference over interval^3.
-
-    Args:
-        points: (frames, J, D), evenly spaced in time.
-        interval_s: time between frames.
-
-    Returns:
-        unit / s^3; NaN for fewer than four frames.
+    mean |x'''|, the third difference of evenly spaced (frames, J, D), in the unit of the joints per
+    frame^3; NaN for fewer than four frames.
     """
     if len(points) < 4:
         return float("nan")
-    return float(np.linalg.norm(np.diff(points, n=3, axis=0), axis=-1).mean() / interval_s**3)
+    return float(np.linalg.norm(np.diff(points, n=3, axis=0), axis=-1).mean())
+
+
+# --------------------------------------------------------------------------------------------
+# Which hand is which, and hands that were missed
+# --------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Match:
+    """Predicted hand number ``predicted`` is about true hand number ``true``.
+
+    ``distance`` is the mean 2D distance of their joints as a share of the true hand's box.
+    """
+
+    predicted: int
+    true: int
+    distance: float
+
+
+def match_hands(
+    predicted_sides: Sequence[Side],
+    predicted_px: np.ndarray,
+    true_sides: Sequence[Side],
+    true_px: np.ndarray,
+    valid: np.ndarray | None = None,
+) -> list[Match]:
+    """Which predicted hand is about which true one: by place first, by side where hands are close.
+
+    The cost of a pair is its mean 2D distance over the true hand's valid joints, as a share of the
+    true box's longer side, plus ``WRONG_SIDE_COST`` where the sides differ. Pairs further off than
+    ``MATCH_GATE`` never match. Pairs are taken cheapest first (ties: lower indices), each hand at
+    most once. So a hand in the right place with the wrong side counts as found, with a wrong side.
+
+    Args:
+        predicted_sides: (P,) sides.
+        predicted_px: (P, J, 2).
+        true_sides: (T,) sides.
+        true_px: (T, J, 2).
+        valid: (T, J) bool.
+
+    Returns:
+        matches, ordered by the index of the true hand.
+    """
+    pairs = []
+    for t, true_side in enumerate(true_sides):
+        mask = None if valid is None else valid[t]
+        for p, side in enumerate(predicted_sides):
+            distance = float(keypoint_error_share(predicted_px[p], true_px[t], mask))
+            if distance <= MATCH_GATE:  # false for NaN too
+                cost = distance + (WRONG_SIDE_COST if side != true_side else 0.0)
+                pairs.append((cost, t, p, distance))
+    matches: dict[int, Match] = {}
+    taken: set[int] = set()
+    for _, t, p, distance in sorted(pairs):
+        if t not in matches and p not in taken:
+            matches[t] = Match(predicted=p, true=t, distance=distance)
+            taken.add(p)
+    return [matches[t] for t in sorted(matches)]
+
+
+def penalised_mean(errors: np.ndarray, found: np.ndarray, cost: float | np.ndarray) -> float:
+    """Mean error over all true hands, in which a missed hand costs.
+
+    Leaving out hard hands lowers a mean over the found ones; it raises this one.
+
+    Args:
+        errors: (N,) error of each true hand; what stands at a missed one does not matter.
+        found: (N,) bool.
+        cost: what a missed hand counts as, one number or (N,), in the unit of the errors.
+    """
+    return float(masked_mean(np.where(found, errors, cost)))
+
+
+def normalised_error(mean_error: float, true_positives: int, missed: int, spurious: int) -> float:
+    """Mean error of the found hands over the F1 of finding them: NMJE of AGORA (Patel 2021).
+
+    F1 = 2 TP / (2 TP + FN + FP). Infinite where nothing was found.
+    """
+    if true_positives == 0:
+        return float("inf")
+    return mean_error * (2 * true_positives + missed + spurious) / (2 * true_positives)
+
+
+def average_precision(scores: np.ndarray, correct: np.ndarray, n_true: int) -> float:
+    """Area under the precision-recall curve, precision made monotone (Pascal VOC 2010 and COCO).
+
+    Args:
+        scores: (N,) of the predictions; higher is surer.
+        correct: (N,) bool, whether each is a true positive.
+        n_true: how many there were to find.
+
+    Returns:
+        0..1; NaN where there was nothing to find.
+    """
+    if n_true == 0:
+        return float("nan")
+    order = np.argsort(-np.asarray(scores, np.float64), kind="stable")
+    hits = np.cumsum(np.asarray(correct, bool)[order])
+    if hits.size == 0:
+        return 0.0
+    precision = hits / np.arange(1, len(hits) + 1)
+    precision = np.maximum.accumulate(precision[::-1])[::-1]
+    recall = np.concatenate([[0.0], hits / n_true])
+    return float((np.diff(recall) * precision).sum())
+
+
+# --------------------------------------------------------------------------------------------
+# Masks
+# --------------------------------------------------------------------------------------------
+def mask_iou(predicted: np.ndarray, true: np.ndarray, known: np.ndarray | None = None) -> float:
+    """Intersection over union of two (H, W) bool masks; 1 where both are empty.
+
+    ``known`` (H, W) bool leaves out pixels of which nobody knows what they show.
+    """
+    predicted, true = np.asarray(predicted, bool), np.asarray(true, bool)
+    if known is not None:
+        predicted, true = predicted & known, true & known
+    union = np.count_nonzero(predicted | true)
+    return np.count_nonzero(predicted & true) / union if union else 1.0
+
+
+def boundary_f(predicted: np.ndarray, true: np.ndarray, tolerance_px: float = 2.0) -> float:
+    """Boundary F-measure of two (H, W) bool masks, after Csurka 2013 and DAVIS (Perazzi 2016).
+
+    Precision: the share of the predicted outline within ``tolerance_px`` of the true one; recall
+    the other way round; F = 2 P R / (P + R). 1 where both masks are empty, 0 where one is.
+    """
+    outlines = [_outline(np.asarray(mask, bool)) for mask in (predicted, true)]
+    if not outlines[0].any() or not outlines[1].any():
+        return float(not outlines[0].any() and not outlines[1].any())
+    near = [_distance_to(outline) <= tolerance_px for outline in outlines]
+    precision = near[1][outlines[0]].mean()
+    recall = near[0][outlines[1]].mean()
+    return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
+
+
+def _outline(mask: np.ndarray) -> np.ndarray:
+    """Pixels of the mask that touch what is not the mask (4-neighbours; the border is not)."""
+    padded = np.pad(mask, 1, mode="edge")
+    inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    return mask & ~inner
+
+
+def _distance_to(outline: np.ndarray) -> np.ndarray:
+    """Distance of every pixel from the nearest pixel of the outline, px."""
+    return cv2.distanceTransform((~outline).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
