@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from numbers import Integral, Real
 from typing import Any
@@ -242,6 +242,11 @@ class TrackedHand(HandPose):
     raw: HandPose
     velocity_mm_s: np.ndarray
 
+    @classmethod
+    def of(cls, pose: HandPose, **known: Any) -> TrackedHand:
+        """A pose with what is known of its hand: own fields, and others in place of the pose's."""
+        return cls(**{name: getattr(pose, name) for name in _OF_POSE} | known)
+
     def _title(self) -> str:
         return f"hand {self.track_id}, {super()._title()}"
 
@@ -253,6 +258,9 @@ class TrackedHand(HandPose):
             "velocity_mm_s": self.velocity_mm_s.tolist(),
             **super().to_dict(),
         }
+
+
+_OF_POSE = tuple(item.name for item in fields(HandPose))
 
 
 def _without_nan(value: Any) -> Any:

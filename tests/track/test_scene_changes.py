@@ -1,12 +1,9 @@
 """Cuts and changes, from a thumbnail."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 
 from knuckle.track.scene import Scene
-from knuckle.track.search import SearchSchedule
 
 NONE = np.empty((0, 4))
 
@@ -111,33 +108,3 @@ def test_what_moves_on_and_was_no_hand_is_restless() -> None:
     assert is_news(110, 250, 1.1)  # long ago
     assert scene.see(picture(2))
     assert scene.has_news(NONE, 0.0)
-
-
-def searches(schedule: SearchSchedule, frames: int, news: bool, **state: object) -> list[int]:
-    """Frames at which it searches while nothing else changes."""
-    found = []
-    for i in range(frames):
-        if schedule.due(**state, news=lambda: news):
-            schedule.searched()
-            found.append(i)
-    return found
-
-
-@pytest.mark.parametrize(
-    ("followed", "reason", "expected"),
-    [
-        (0, {"news": True}, range(70)),
-        (0, {}, range(0, 70, 3)),
-        (1, {"news": True}, range(0, 70, 3)),
-        (1, {}, range(0, 70, 30)),
-        (1, {"doubtful": True}, range(0, 70, 3)),
-        (2, {"news": True}, []),
-        (2, {"doubtful": True}, range(0, 70, 3)),
-    ],
-)
-def test_searches_are_as_frequent_as_there_is_reason(
-    followed: int, reason: dict, expected: Sequence[int]
-) -> None:
-    quiet = {"slots": 2, "doubtful": False, "news": False}
-    found = searches(SearchSchedule(3, 30), 70, followed=followed, **quiet | reason)
-    assert found == list(expected)

@@ -248,9 +248,8 @@ def hands_of(recording: Recording, frame: int) -> list[HandPose]:
     for record in recording.hands_in(frame):
         pose = pose_from(record, recording.info.camera)
         if record["track_id"] >= 0:
-            fields = {name: getattr(pose, name) for name in pose.__dataclass_fields__}
-            pose = TrackedHand(
-                **fields,
+            pose = TrackedHand.of(
+                pose,
                 track_id=int(record["track_id"]),
                 age_s=0.0,
                 raw=pose,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -78,8 +78,8 @@ class OfflineTrack:
             return None
         look = self._looks[i]
         pose = self._placed(i, self._filled(i) if look is None else look)
-        return TrackedHand(
-            **{item.name: getattr(pose, item.name) for item in fields(HandPose)},
+        return TrackedHand.of(
+            pose,
             track_id=self.track_id,
             age_s=float(self._time_s[i] - self._time_s[0]),
             raw=pose if look is None else look,

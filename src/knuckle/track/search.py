@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -16,9 +15,10 @@ from knuckle.track.track import Track
 
 
 class Search:
-    """Says when to search a frame, and remembers what was looked at in vain.
+    """Says when to search a frame, and remembers for a while what need not be looked at again.
 
-    It is told of every image first (``see``).
+    Searching costs as much as following several hands, so it has to be worth it. ``see`` tells it
+    of every image first.
     """
 
     def __init__(self, every: int, idle: int) -> None:
@@ -28,29 +28,44 @@ class Search:
             every: frames between two searches when there is a reason to search.
             idle: frames between two when there is a free slot but no reason at all.
         """
-        self._schedule = SearchSchedule(every, idle)
+        self._every, self._idle = every, idle
+        self._since = math.inf  # frames since the last search
         self._scene = Scene()
-        self._refuted = Refuted()
+        self._in_vain: list[tuple[float, DetectedHand]] = []  # a mouse, a fold, a face
 
     def see(self, image: np.ndarray) -> bool:
         """Take in the next image; returns whether there was a cut before it."""
         cut = self._scene.see(image)
         if cut:
-            self._refuted = Refuted()
+            self._in_vain = []
         return cut
 
     def is_due(self, followed: Sequence[Track], slots: int, doubtful: bool, time_s: float) -> bool:
-        """Whether to search this frame; see ``SearchSchedule.due``."""
-        return self._schedule.due(
-            followed=len(followed),
-            slots=slots,
-            doubtful=doubtful,
-            news=lambda: self._scene.has_news(_boxes(followed, time_s), time_s),
-        )
+        """Whether to search this frame; to be asked once per frame.
+
+        Args:
+            followed: hands being followed.
+            slots: hands to be followed at most.
+            doubtful: one of them may no longer be a hand, or one has just been lost.
+            time_s: of the frame.
+        """
+        self._since += 1
+        soon = self._since >= self._every
+        if not followed:
+            return soon or self._has_news(followed, time_s)
+        if doubtful:
+            return soon
+        if len(followed) >= slots:
+            return False
+        return self._since >= self._idle or (soon and self._has_news(followed, time_s))
+
+    def _has_news(self, followed: Sequence[Track], time_s: float) -> bool:
+        """Whether something has come outside of the hands since the last search."""
+        return self._scene.has_news(_boxes(followed, time_s), time_s)
 
     def searched(self, followed: Sequence[Track], time_s: float) -> None:
         """The whole frame is being searched, while hands are followed."""
-        self._schedule.searched()
+        self._since = 0
         self._scene.searched(_boxes(followed, time_s))
 
     def found_nothing(self, time_s: float) -> None:
@@ -59,69 +74,19 @@ class Search:
 
     def refute(self, hand: DetectedHand, time_s: float) -> None:
         """A look from close by has shown that this is no hand."""
-        self._refuted.note(hand, time_s)
+        self._in_vain.append((time_s, hand))
 
     def is_refuted(self, hand: DetectedHand, time_s: float) -> bool:
         """Whether it has been looked at in vain, and nothing has moved there since."""
+        self._in_vain = [(s, h) for s, h in self._in_vain if time_s - s <= DECISIONS.vain_s]
         reach = hand.size_px / 2
         box = np.array([*np.subtract(hand.centre_px, reach), *np.add(hand.centre_px, reach)])
-        return self._refuted.explains(hand, time_s) and not self._scene.moved_in(box)
+        known = any(_is_same(hand, other) for _, other in self._in_vain)
+        return known and not self._scene.moved_in(box)
 
     def came_in_motion(self, joints_px: np.ndarray) -> bool:
         """Whether something had moved where these joints (21, 2) are before they were found."""
         return self._scene.moved_in(np.concatenate([joints_px.min(axis=0), joints_px.max(axis=0)]))
-
-
-@dataclass
-class SearchSchedule:
-    """Searching costs as much as following several hands, so it has to be worth it.
-
-    Attributes:
-        every: frames between two searches when there is a reason to search.
-        idle: frames between two searches when there is a free slot but no reason at all.
-    """
-
-    every: int = 3
-    idle: int = 30
-    _since: float = field(default=math.inf, init=False)  # frames since the last search
-
-    def due(self, *, followed: int, slots: int, doubtful: bool, news: Callable[[], bool]) -> bool:
-        """Whether to search this frame; to be asked once per frame.
-
-        Args:
-            followed: hands being followed.
-            slots: hands to be followed at most.
-            doubtful: one of them may no longer be a hand, or one has just been lost.
-            news: says whether something has come outside them since the last search.
-        """
-        self._since += 1
-        if followed == 0:
-            return self._since >= self.every or news()
-        if doubtful:
-            return self._since >= self.every
-        if followed >= slots:
-            return False
-        return self._since >= self.idle or (self._since >= self.every and news())
-
-    def searched(self) -> None:
-        """The whole frame has just been searched."""
-        self._since = 0
-
-
-class Refuted:
-    """Remembers for a while what need not be looked at again: a mouse, a fold, a face."""
-
-    def __init__(self) -> None:
-        self._places: list[tuple[float, DetectedHand]] = []
-
-    def note(self, hand: DetectedHand, time_s: float) -> None:
-        """A closer look has shown that this is no hand."""
-        self._places.append((time_s, hand))
-
-    def explains(self, hand: DetectedHand, time_s: float) -> bool:
-        """Whether a detection is one of those that were looked at in vain."""
-        self._places = [(s, h) for s, h in self._places if time_s - s <= DECISIONS.vain_s]
-        return any(_is_same(hand, refuted) for _, refuted in self._places)
 
 
 def _is_same(hand: DetectedHand, refuted: DetectedHand) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 
 import numpy as np
 
@@ -187,13 +186,11 @@ class Track:
         self._seen_s, self._lost, self.score = time_s, False, pose.score
         if self._track_id is None:
             return None
-        return TrackedHand(
-            **_fields_of(pose)
-            | {
-                "joints_px": joints_px,
-                "joints_mm": joints_mm,
-                "side_score": 1 / (1 + math.exp(-self._votes)),
-            },
+        return TrackedHand.of(
+            pose,
+            joints_px=joints_px,
+            joints_mm=joints_mm,
+            side_score=1 / (1 + math.exp(-self._votes)),
             track_id=self._track_id,
             age_s=time_s - self._born_s,
             raw=pose,
@@ -246,10 +243,3 @@ def _log_odds(probability: float) -> float:
     """Of what one look says; none is believed to be surer than this."""
     inside = min(max(probability, 1 - SUREST), SUREST)
     return math.log(inside / (1 - inside))
-
-
-_POSE_FIELDS = tuple(item.name for item in fields(HandPose))
-
-
-def _fields_of(pose: HandPose) -> dict:
-    return {name: getattr(pose, name) for name in _POSE_FIELDS}

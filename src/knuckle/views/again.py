@@ -9,7 +9,7 @@ in the pictures of the others: there they look at several places.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -105,8 +105,8 @@ def shows(rig: Rig, looks: Looks, place: Place, pose: HandPose) -> bool:
 
 def as_seen(hand: TrackedHand, pose: HandPose) -> TrackedHand:
     """A hand that is followed, as another look at the same frame shows it."""
-    seen = {item.name: getattr(pose, item.name) for item in fields(HandPose)}
-    return replace(hand, **seen, raw=pose)
+    own = {"track_id": hand.track_id, "age_s": hand.age_s, "velocity_mm_s": hand.velocity_mm_s}
+    return TrackedHand.of(pose, raw=pose, **own)
 
 
 def _where(meeting: Meeting, lengths_mm: np.ndarray) -> np.ndarray:
