@@ -22,7 +22,7 @@ from knuckle.errors import KnuckleError
 from knuckle.mediapipe import containers
 from knuckle.mediapipe.answers import normalized
 from knuckle.mediapipe.hand_landmarker import BaseOptions, Delegate, ImageProcessingOptions
-from knuckle.mediapipe.thresholds import thresholds
+from knuckle.mediapipe.thresholds import finder
 from knuckle.pipeline.settings import TrackerSettings
 from knuckle.video import open_source
 
@@ -259,14 +259,17 @@ class TestRunningModes:
 
 class TestThresholds:
     def test_their_defaults_are_ours(self) -> None:
-        ours = TrackerSettings()
-        for name, value in thresholds(detection=0.5, tracking=0.5).of_videos.items():
-            assert value == getattr(ours, name)
+        found = finder(still=False, max_hands=2, detection=0.5, tracking=0.5)
+        assert found.settings == TrackerSettings()
 
     def test_stricter_is_stricter(self) -> None:
-        steps = [thresholds(detection=c, tracking=c).of_videos for c in np.linspace(0, 1, 11)]
+        steps = [
+            dataclasses.asdict(finder(still=False, max_hands=1, detection=c, tracking=c).settings)
+            for c in np.linspace(0, 1, 11)
+        ]
+        names = [name for name in steps[0] if name.endswith("threshold")]
         for before, after in pairwise(steps):
-            assert all(0 <= before[name] <= after[name] <= 1 for name in before)
+            assert all(0 <= before[name] <= after[name] <= 1 for name in names)
 
     def test_what_is_no_share_is_refused(self) -> None:
         with pytest.raises(ValueError, match="tracking confidence must be"):

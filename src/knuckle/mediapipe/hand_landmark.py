@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from knuckle.hand import FINGERS
 
@@ -47,16 +47,7 @@ HAND_RING_FINGER_CONNECTIONS = _chain(3)
 HAND_PINKY_FINGER_CONNECTIONS = _chain(4)
 
 #: 21 pairs, in no order, as ``mp.solutions.hands`` has them.
-HAND_CONNECTIONS = frozenset(
-    (
-        *HAND_PALM_CONNECTIONS,
-        *HAND_THUMB_CONNECTIONS,
-        *HAND_INDEX_FINGER_CONNECTIONS,
-        *HAND_MIDDLE_FINGER_CONNECTIONS,
-        *HAND_RING_FINGER_CONNECTIONS,
-        *HAND_PINKY_FINGER_CONNECTIONS,
-    )
-)
+HAND_CONNECTIONS = frozenset(chain(HAND_PALM_CONNECTIONS, *map(_chain, range(5))))
 
 
 @dataclass
@@ -82,11 +73,4 @@ class HandLandmarksConnections:
     HAND_MIDDLE_FINGER_CONNECTIONS = _connections(HAND_MIDDLE_FINGER_CONNECTIONS)
     HAND_RING_FINGER_CONNECTIONS = _connections(HAND_RING_FINGER_CONNECTIONS)
     HAND_PINKY_FINGER_CONNECTIONS = _connections(HAND_PINKY_FINGER_CONNECTIONS)
-    HAND_CONNECTIONS = (
-        HAND_PALM_CONNECTIONS
-        + HAND_THUMB_CONNECTIONS
-        + HAND_INDEX_FINGER_CONNECTIONS
-        + HAND_MIDDLE_FINGER_CONNECTIONS
-        + HAND_RING_FINGER_CONNECTIONS
-        + HAND_PINKY_FINGER_CONNECTIONS
-    )
+    HAND_CONNECTIONS = HAND_PALM_CONNECTIONS + _connections(tuple(chain(*map(_chain, range(5)))))

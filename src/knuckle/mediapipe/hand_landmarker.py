@@ -18,8 +18,7 @@ from knuckle.errors import InputError
 from knuckle.mediapipe import answers
 from knuckle.mediapipe.containers import Category, Landmark, NormalizedLandmark
 from knuckle.mediapipe.image import Image
-from knuckle.mediapipe.thresholds import thresholds
-from knuckle.pipeline import HandEstimator, HandTracker
+from knuckle.mediapipe.thresholds import finder
 from knuckle.results import Frame, HandPose
 
 
@@ -153,21 +152,14 @@ class HandLandmarker(Closable):
     def __init__(self, options: HandLandmarkerOptions) -> None:
         """Make a task; ``create_from_options`` is its other name."""
         self._options = options
-        found = thresholds(
+        self._find = finder(
+            still=options.running_mode is RunningMode.IMAGE,
+            max_hands=options.num_hands,
             detection=options.min_hand_detection_confidence,
             tracking=options.min_tracking_confidence,
             presence=options.min_hand_presence_confidence,
+            weights_dir=options.base_options.weights_dir(),
         )
-        weights = options.base_options.weights_dir()
-        self._find: HandEstimator | HandTracker
-        if options.running_mode is RunningMode.IMAGE:
-            self._find = HandEstimator(
-                max_hands=options.num_hands, weights_dir=weights, **found.of_images
-            )
-        else:
-            self._find = HandTracker(
-                max_hands=options.num_hands, weights_dir=weights, **found.of_videos
-            )
         self._last_ms: int | None = None
         self._closed = False
         callback = options.result_callback

@@ -1,4 +1,4 @@
-"""MediaPipe's three confidences as Knuckle's thresholds.
+"""MediaPipe's three confidences as Knuckle's thresholds, and what finds hands by them.
 
 Both count from 0 to 1, but half does not mean the same: MediaPipe's defaults give Knuckle's, and
 either side of them the scale is stretched evenly.
@@ -6,44 +6,48 @@ either side of them the scale is stretched evenly.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from knuckle.errors import InputError
-from knuckle.pipeline.settings import TrackerSettings
+from knuckle.pipeline import HandEstimator, HandTracker, TrackerSettings
 
 #: What MediaPipe takes where nothing is said.
 _THEIR_DEFAULT = 0.5
 
 
-@dataclass(frozen=True)
-class Thresholds:
-    """Options of ``HandEstimator`` and of ``HandTracker``."""
-
-    of_images: dict[str, Any]
-    of_videos: dict[str, Any]
-
-
-def thresholds(*, detection: float, tracking: float, presence: float = 0.5) -> Thresholds:
-    """Turn confidences into options.
+def finder(
+    *,
+    still: bool,
+    max_hands: int,
+    detection: float,
+    tracking: float,
+    presence: float = _THEIR_DEFAULT,
+    weights_dir: Path | None = None,
+) -> HandEstimator | HandTracker:
+    """What finds hands in pictures that are ``still``, or follows them through a video.
 
     Raises:
-        ValueError: one is not in 0..1.
+        ValueError: a confidence is not in 0..1.
     """
     for name, value in (("detection", detection), ("tracking", tracking), ("presence", presence)):
         if not 0 <= value <= 1:
             raise InputError(f"the {name} confidence must be in 0..1, got {value}")
     ours = TrackerSettings()
-    found: dict[str, Any] = {
+    options: dict[str, Any] = {
+        "max_hands": max_hands,
+        "weights_dir": weights_dir,
         "score_threshold": _stretched(detection, ours.score_threshold),
         # The detector proposes; with it alone a strict caller would lose small hands.
         "detector_threshold": min(_stretched(detection, ours.detector_threshold), 0.5),
     }
-    followed: dict[str, Any] = {
-        "keep_threshold": _stretched(tracking, ours.keep_threshold),
-        "doubt_threshold": _stretched(presence, ours.doubt_threshold),
-    }
-    return Thresholds(found, found | followed)
+    if still:
+        return HandEstimator(**options)
+    return HandTracker(
+        keep_threshold=_stretched(tracking, ours.keep_threshold),
+        doubt_threshold=_stretched(presence, ours.doubt_threshold),
+        **options,
+    )
 
 
 def _stretched(theirs: float, our_default: float) -> float:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from knuckle.camera import RigidTransform
-from knuckle.hand import BONES, KNUCKLES, MIDDLE_RAY, N_BONES, N_JOINTS, Joint
+from knuckle.hand import BONES, KNUCKLES, MIDDLE_RAY, N_BONES, N_JOINTS, Joint, bone_vectors
 from knuckle.track.skeleton import MEAN_LENGTHS_MM
 from knuckle.views.looks import Looks
 from knuckle.views.triangulation import Sight, meet
@@ -135,7 +135,8 @@ class Adjustment:
         )
         rays, sigma = np.moveaxis(sight.rays, 1, 0), np.moveaxis(sight.sigma, 1, 0)
         left = np.array([s.looks.right[list(s.members)] < 0.5 for s in some])
-        return _Group(rows, numbers, rays, sigma, _upright(rays, left), _met(sight))
+        side_by_side = replace(sight, R=sight.R[:, None], t_mm=sight.t_mm[:, None])
+        return _Group(rows, numbers, rays, sigma, _upright(rays, left), meet(side_by_side).mm)
 
     @property
     def _n_poses(self) -> int:
@@ -240,7 +241,7 @@ class Adjustment:
         for group in self._groups:
             r = np.nan_to_num(self._misses(group) / group.sigma, nan=1e3)
             total += float(np.where(r < _HUBER, r * r, _HUBER * (2 * r - _HUBER)).sum())
-            length = np.linalg.norm(_bones(group.joints), axis=-1)
+            length = np.linalg.norm(bone_vectors(group.joints), axis=-1)
             off = np.log(np.maximum(length, 1e-6) / self.lengths) / self._bone
             total += float((off**2).sum())
         _, _, residual = self._prior()
@@ -303,7 +304,7 @@ class Adjustment:
             shared = (turned @ J_p).sum(axis=0).reshape(-1, 6)  # (42, 6)
             H[offsets.ravel(), block] += shared
             H[block, offsets.ravel()] += shared.T
-        bone = _bones(group.joints)
+        bone = bone_vectors(group.joints)
         length = np.maximum(np.linalg.norm(bone, axis=-1), 1e-6)  # (S, 20)
         along = bone / (length**2 * self._bone)[..., None]
         of_ends = np.zeros((count, N_BONES, N_JOINTS, 3))
@@ -377,16 +378,6 @@ def _upright(rays: np.ndarray, left: np.ndarray) -> np.ndarray:
     across = np.stack([-along[..., 1], along[..., 0]], axis=-1) * np.where(left, -1, 1)[..., None]
     extent = np.ptp(rays, axis=-2).max(axis=-1)
     return extent[..., None, None] * np.stack([across, along], axis=-1)
-
-
-def _met(sight: Sight) -> np.ndarray:
-    """(S, 21, 3) where the rays of hands meet, as they stand side by side in a ``Sight``."""
-    return meet(replace(sight, R=sight.R[:, None], t_mm=sight.t_mm[:, None])).mm
-
-
-def _bones(joints: np.ndarray) -> np.ndarray:
-    """(..., 20, 3) of joints (..., 21, 3)."""
-    return joints[..., BONES[:, 1], :] - joints[..., BONES[:, 0], :]
 
 
 def crosses(points: np.ndarray) -> np.ndarray:

@@ -69,15 +69,15 @@ def places(
     for meeting in meetings:
         rig, looks, members = meeting.rig, meeting.looks, meeting.members
         hands_mm = _where(meeting, lengths_mm)
-        side = _side(looks, members)
+        side: Side = "right" if looks.right[members].mean() >= 0.5 else "left"
         own = {int(looks.camera[i]): i for i in members}
         for camera, size in enumerate(sizes):
             known = own.get(camera)
             if size is None or (known is not None and len(members) == 1):
                 continue
             guesses = rig.cameras[camera].project(hands_mm)  # (G, 21, 2)
-            inside = [_is_inside(guess, size) for guess in guesses]
-            guesses = guesses[inside]
+            # Enough must lie in the picture; what is behind the camera is NaN.
+            guesses = guesses[share_inside(guesses, size[::-1]) >= judge.LEAST_INSIDE]
             if len(guesses):
                 found.append(Place(camera, side, guesses, tuple(members), known))
     return found
@@ -117,15 +117,6 @@ def _where(meeting: Meeting, lengths_mm: np.ndarray) -> np.ndarray:
     here = shape_in_world(rig, looks.camera[i], looks.hands[i].raw, float(lengths_mm.sum()))
     centre = rig.cameras[looks.camera[i]].centre_mm
     return centre + _DISTANCES[:, None, None] * (here - centre)
-
-
-def _side(looks: Looks, members: Sequence[int]) -> Side:
-    return "right" if float(np.mean(looks.right[list(members)])) >= 0.5 else "left"
-
-
-def _is_inside(joints_px: np.ndarray, size: tuple[int, int]) -> bool:
-    """Whether enough of a hand (21, 2) lies in a picture; what is behind the camera is NaN."""
-    return bool(share_inside(joints_px, size[::-1]) >= judge.LEAST_INSIDE)
 
 
 def _gap(joints_px: np.ndarray, others_px: np.ndarray) -> float:

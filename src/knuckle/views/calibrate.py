@@ -18,7 +18,7 @@ import numpy as np
 
 from knuckle.camera import Camera, RigidTransform
 from knuckle.errors import InputError
-from knuckle.hand import BONES, MIDDLE_RAY, N_JOINTS, SIDES
+from knuckle.hand import MIDDLE_RAY, N_JOINTS, SIDES, bone_lengths
 from knuckle.results import TrackedHand
 from knuckle.track.skeleton import MEAN_LENGTHS_MM
 from knuckle.views import matching
@@ -215,7 +215,9 @@ def _first_poses(shapes: Sequence[Shape], count: int, names: Sequence[str]) -> l
 
 def _pair_pose(shapes: Sequence[Shape], i: int, k: int) -> RigidTransform:
     """``T_k_from_i``, whichever of both ways explains the keypoints better."""
-    rays = np.array([[_rays_of(shape, c) for c in (i, k)] for shape in shapes])  # (S, 2, 21, 2)
+    rays = np.array(
+        [[s.looks.rays[_member(s, c)] for c in (i, k)] for s in shapes]
+    )  # (S, 2, 21, 2)
     alone = np.array([[_alone(shape, c) for c in (i, k)] for shape in shapes])  # (S, 2, 21, 3)
     pick = shapes[:: max(len(shapes) // _TRIED, 1)]
     pairs = [Shape(s.looks, (_member(s, i), _member(s, k))) for s in pick]
@@ -229,10 +231,6 @@ def _pair_pose(shapes: Sequence[Shape], i: int, k: int) -> RigidTransform:
 
 def _member(shape: Shape, camera: int) -> int:
     return shape.members[shape.cameras.tolist().index(camera)]
-
-
-def _rays_of(shape: Shape, camera: int) -> np.ndarray:
-    return shape.looks.rays[_member(shape, camera)]
 
 
 def _alone(shape: Shape, camera: int) -> np.ndarray:
@@ -278,6 +276,6 @@ def _by_essential(rays: np.ndarray) -> list[RigidTransform]:
     both = np.moveaxis(rays, 1, 0).reshape(2, -1, 2)
     sight = Sight.of(transforms, both, np.full(both.shape[:2], 0.01))
     met = meet(sight).mm.reshape(len(rays), N_JOINTS, 3)
-    size = np.linalg.norm(met[:, BONES[:, 1]] - met[:, BONES[:, 0]], axis=-1)
-    factor = float(np.median(MEAN_LENGTHS_MM / np.maximum(np.median(size, axis=0), 1e-6)))
+    size = np.maximum(np.median(bone_lengths(met), axis=0), 1e-6)
+    factor = float(np.median(MEAN_LENGTHS_MM / size))
     return [replace(T, translation_mm=T.translation_mm * factor)]

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from knuckle.camera import Camera
 from knuckle.errors import InputError
 from knuckle.pipeline import HandTracker
 from knuckle.results import Frame, HandPose, TrackedHand
 from knuckle.views.again import Place
-from knuckle.views.frames import with_lens
 from knuckle.views.rig import Rig
 from knuckle.views.settings import RigSettings
 
@@ -61,8 +61,11 @@ class Cameras:
                 f"expected a frame of each of the {len(self._rig)} cameras "
                 f"{', '.join(self._rig.names)}, got {len(frames)}: give None for one that has none"
             )
-        straight = list(map(with_lens, frames, self._rig.cameras))
-        return self._side_by_side(_see, zip(self.trackers, straight, strict=True))
+        for frame, rig_camera in zip(frames, self._rig.cameras, strict=True):
+            if (size := picture_size(frame)) is not None:
+                rig_camera.check_size(size)
+        lenses = [each.camera for each in self._rig.cameras]
+        return self._side_by_side(_see, zip(self.trackers, frames, lenses, strict=True))
 
     def look_at(self, asked: Sequence[Sequence[Place]]) -> list[list[HandPose]]:
         """Each camera's second looks at places of the same instant; one for each place."""
@@ -73,7 +76,7 @@ class Cameras:
         return [seen[camera] for camera in range(len(asked))]
 
     def _side_by_side(
-        self, work: Callable[[HandTracker, Any], _Seen], jobs: Iterable[tuple[HandTracker, Any]]
+        self, work: Callable[..., _Seen], jobs: Iterable[tuple[Any, ...]]
     ) -> list[_Seen]:
         """The outcome of each job; where one fails, nobody is still at work afterwards."""
         if self._workers == 1:
@@ -98,11 +101,19 @@ class Cameras:
         return self.__dict__ | {"_pool": None, "_pool_of": None}
 
 
-def _see(tracker: HandTracker, frame: Any) -> list[TrackedHand]:
-    """One camera's own look."""
+def picture_size(frame: Frame | np.ndarray | None) -> tuple[int, int] | None:
+    """(width, height) of a picture; None where there is none."""
     if frame is None:
-        return []
-    return tracker(*frame) if isinstance(frame, tuple) else tracker(frame)
+        return None
+    image = frame.image if isinstance(frame, Frame) else np.asarray(frame)
+    return image.shape[1::-1] if image.ndim > 1 else None  # what is no picture, the tracker tells
+
+
+def _see(
+    tracker: HandTracker, frame: Frame | np.ndarray | None, camera: Camera
+) -> list[TrackedHand]:
+    """One camera's own look, through the rig's lens."""
+    return [] if frame is None else tracker(frame, camera)
 
 
 def _look_at(tracker: HandTracker, places: Sequence[Place]) -> list[HandPose]:

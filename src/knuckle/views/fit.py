@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from knuckle.hand import BONES, KNUCKLES, N_JOINTS, Joint
+from knuckle.hand import BONES, KNUCKLES, N_JOINTS, Joint, bone_vectors
 from knuckle.results import HandPose
 from knuckle.track.skeleton import joints_from_bones
 from knuckle.track.uncertainty import Uncertainty
@@ -174,8 +174,7 @@ def _bone_part(
 
 def _of_exact_bones(x: np.ndarray, lengths_mm: np.ndarray, variance: np.ndarray) -> np.ndarray:
     """Joints (21, 3) with exactly these bones, where the surest of ``x`` are."""
-    bones = x[BONES[:, 1]] - x[BONES[:, 0]]
-    exact = joints_from_bones(bones, lengths_mm)
+    exact = joints_from_bones(bone_vectors(x), lengths_mm)
     weight = 1 / np.maximum(variance, 1e-6)
     return exact + weight @ (x - exact) / weight.sum()
 

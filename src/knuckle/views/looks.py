@@ -48,14 +48,15 @@ class Looks:
         for i, (hand, doubt) in enumerate(zip(hands, doubts, strict=True)):
             rays[i] = hand.raw.rays
             sigma[i] = np.maximum(doubt.across, _LEAST_SHARE * doubt.extent)
-        right = np.array([_right(hand) for hand in hands])
+        right = np.array([right_score(hand) for hand in hands])
         return cls(hands, camera, rays, sigma, doubts, right)
 
     def __len__(self) -> int:
         return len(self.hands)
 
 
-def _right(hand: HandPose) -> float:
+def right_score(hand: HandPose) -> float:
+    """0..1, probability that it is a right hand."""
     return hand.side_score if hand.side == "right" else 1 - hand.side_score
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from knuckle.hand import BONES
+from knuckle.hand import bone_vectors
 from knuckle.track.one_euro import OneEuro, OneEuroSettings
 from knuckle.track.skeleton import joints_from_bones
 
@@ -33,7 +33,7 @@ class Steady:
             lengths_mm: (20,) bones.
             dt_s: since the last frame.
         """
-        bones = (joints_mm[BONES[:, 1]] - joints_mm[BONES[:, 0]]) / lengths_mm[:, None]
+        bones = bone_vectors(joints_mm) / lengths_mm[:, None]
         middle = joints_mm.mean(axis=0, keepdims=True)
         error = float(np.median(sigma_mm))
         place = self._place(middle, dt_s, error=error / 3, unit=_UNIT_MM)

@@ -11,6 +11,7 @@ from knuckle.hand import Joint, Side
 from knuckle.results import HandPose
 from knuckle.views.bones import RigBones
 from knuckle.views.fit import Fit
+from knuckle.views.looks import right_score
 from knuckle.views.steady import Steady
 
 #: Bare images have no time; they are taken to be so many per second.
@@ -79,6 +80,5 @@ class RigTrack:
 
 def _vote(raw: HandPose) -> float:
     """What a look says of the side: above 0 for a right hand."""
-    right = raw.side_score if raw.side == "right" else 1 - raw.side_score
-    right = float(np.clip(right, 1e-3, 1 - 1e-3))
+    right = float(np.clip(right_score(raw), 1e-3, 1 - 1e-3))
     return float(np.clip(np.log(right / (1 - right)), -_VOTE, _VOTE))

@@ -15,8 +15,7 @@ from knuckle.track.track import Numbers
 from knuckle.turn import Turn, in_turn
 from knuckle.views.again import Place, as_seen, places, shows
 from knuckle.views.bones import RigBones
-from knuckle.views.cameras import Cameras
-from knuckle.views.frames import picture_size
+from knuckle.views.cameras import Cameras, picture_size
 from knuckle.views.hand import RigHand
 from knuckle.views.looks import Looks
 from knuckle.views.matching import group

@@ -11,8 +11,8 @@ from knuckle.errors import InputError
 from knuckle.mediapipe import answers
 from knuckle.mediapipe.containers import ClassificationList, LandmarkList, NormalizedLandmarkList
 from knuckle.mediapipe.hand_landmark import HAND_CONNECTIONS, HandLandmark
-from knuckle.mediapipe.thresholds import thresholds
-from knuckle.pipeline import HandEstimator, HandTracker
+from knuckle.mediapipe.thresholds import finder
+from knuckle.pipeline import HandTracker
 from knuckle.results import HandPose
 
 __all__ = ["HAND_CONNECTIONS", "HandLandmark", "Hands", "SolutionOutputs"]
@@ -61,12 +61,12 @@ class Hands(Closable):
         """
         if model_complexity not in (0, 1):
             raise InputError(f"model_complexity must be 0 or 1, got {model_complexity}")
-        found = thresholds(detection=min_detection_confidence, tracking=min_tracking_confidence)
-        self._find: HandEstimator | HandTracker
-        if static_image_mode:
-            self._find = HandEstimator(max_hands=max_num_hands, **found.of_images)
-        else:
-            self._find = HandTracker(max_hands=max_num_hands, **found.of_videos)
+        self._find = finder(
+            still=static_image_mode,
+            max_hands=max_num_hands,
+            detection=min_detection_confidence,
+            tracking=min_tracking_confidence,
+        )
 
     def process(self, image: np.ndarray) -> SolutionOutputs:
         """Find the hands of a picture.

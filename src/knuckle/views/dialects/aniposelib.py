@@ -65,7 +65,7 @@ def camera_of(name: str, table: dict[str, Any]) -> RigCamera:
     fisheye = bool(table.get("fisheye", False))
     return RigCamera(
         name,
-        lens(table["matrix"], table.get("distortions", ()), fisheye=fisheye, name=name),
+        lens(table["matrix"], table.get("distortions"), fisheye=fisheye, name=name),
         pose(table["rotation"], table["translation"], name),
         size(table.get("size")),
     )

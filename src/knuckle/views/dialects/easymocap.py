@@ -39,6 +39,6 @@ def read(path: Path) -> Calibration:
         if K is None or R is None or t is None:
             raise InputError(f"{path}: expected K_{name}, R_{name} or Rot_{name}, and T_{name}")
         size = intrinsic.size(f"size_{name}")
-        camera = lens(K, () if distortion is None else distortion, name=name)
+        camera = lens(K, distortion, name=name)
         cameras.append(RigCamera(name, camera, pose(R, t, name), size))
     return Calibration(tuple(cameras), 1000.0)

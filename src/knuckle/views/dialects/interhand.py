@@ -27,8 +27,7 @@ def accepts(path: Path) -> bool:
         captures = json.loads(path.read_text())
     except (json.JSONDecodeError, UnicodeDecodeError):
         return False
-    found = _captures(captures)
-    return bool(found)
+    return bool(_captures(captures))
 
 
 def _captures(content: Any) -> dict[str, dict[str, Any]]:

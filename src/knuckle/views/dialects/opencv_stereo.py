@@ -10,7 +10,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from knuckle.camera import Camera
 from knuckle.errors import InputError
 from knuckle.views.dialects.parts import Calibration, lens, pose
 from knuckle.views.rig import RigCamera
@@ -79,11 +78,7 @@ def read(path: Path) -> Calibration:
     size = storage.size("imageSize", "image_size", "size")
     poses = {"1": pose(np.eye(3), np.zeros(3)), "2": pose(found["R"], found["T"], "cam_2")}
     cameras = [
-        RigCamera(f"cam_{n}", _lens(found[f"M{n}"], found[f"D{n}"], f"cam_{n}"), poses[n], size)
-        for n in ("1", "2")
+        RigCamera(name, lens(found[f"M{n}"], found[f"D{n}"], name=name), poses[n], size)
+        for n, name in (("1", "cam_1"), ("2", "cam_2"))
     ]
     return Calibration(tuple(cameras), None)
-
-
-def _lens(K: np.ndarray | None, distortion: np.ndarray | None, name: str) -> Camera:
-    return lens(K, () if distortion is None else distortion, name=name)

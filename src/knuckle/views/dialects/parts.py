@@ -32,7 +32,7 @@ class Calibration:
         return max((float(np.linalg.norm(each.centre_mm)) for each in self.cameras), default=0.0)
 
 
-def lens(K: Any, distortion: Any = (), *, fisheye: bool = False, name: str = "") -> Camera:
+def lens(K: Any, distortion: Any = None, *, fisheye: bool = False, name: str = "") -> Camera:
     """A camera from its matrix (3, 3) and OpenCV's coefficients.
 
     Raises:
@@ -41,7 +41,7 @@ def lens(K: Any, distortion: Any = (), *, fisheye: bool = False, name: str = "")
     matrix = np.asarray(K, dtype=np.float64)
     if matrix.shape != (3, 3):
         raise InputError(f"camera {name}: expected a 3 x 3 matrix, got the shape {matrix.shape}")
-    coefficients = np.asarray(distortion, dtype=np.float64).ravel()
+    coefficients = np.asarray(() if distortion is None else distortion, dtype=np.float64).ravel()
     if fisheye:
         coefficients = coefficients[:4]  # some write a fifth that is not used
     elif len(coefficients) > 8 and not coefficients[8:].any():
