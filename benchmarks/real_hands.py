@@ -32,12 +32,8 @@ from board import (
 from knuckle import metrics
 from knuckle.data.interhand26m import InterHand26M, Selection
 from knuckle.data.real_hand_3d import RealHand3D
-from knuckle.evaluate import (
-    PredictedHand,
-    Predictions,
-    write_predictions,
-)
-from knuckle.evaluate import System as Author
+from knuckle.evaluate.predictions import PredictedHand, Predictions, write_predictions
+from knuckle.evaluate.predictions import System as Author
 from knuckle.hand import Joint
 from knuckle.sample import HandLabel, Sample
 from peers.process import MediaPipeSettings

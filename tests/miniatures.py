@@ -16,6 +16,8 @@ import cv2
 import numpy as np
 
 from knuckle.camera import Camera
+from knuckle.data.labelled import LabelledSet
+from knuckle.evaluate.predictions import PredictedHand, Predictions, System
 
 SIDES = ("right", "left")
 #: Dot colours (RGB), one per joint in our order; the right hand is reddish, the left bluish.
@@ -412,3 +414,21 @@ MINIATURES = {
     "real_hand_3d": (write_real_hand_3d, "test"),
     "folder": (write_folder, "train"),
 }
+
+
+def predictions_from_truth(dataset: LabelledSet) -> Predictions:
+    """The labels as if a system had said them: the best that any system can do."""
+    hands = {}
+    for index in range(len(dataset)):
+        record = dataset.record(index)
+        hands[record.key] = [
+            PredictedHand(
+                side=hand.side,
+                joints_px=hand.joints_px,
+                joints_mm=hand.joints_mm,
+                visible=hand.visible,
+            )
+            for hand in record.hands
+            if hand.valid.any()
+        ]
+    return Predictions(System("the labels themselves"), hands)

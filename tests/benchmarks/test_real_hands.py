@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import real_hands
 from knuckle.camera import Camera
-from knuckle.evaluate import read_predictions
+from knuckle.evaluate.predictions import read_predictions
 from knuckle.sample import HandLabel, Sample
 from peers.process import MediaPipe, PeerHand
 

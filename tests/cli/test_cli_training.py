@@ -17,10 +17,10 @@ from knuckle.cli import main
 from knuckle.cli.training import complete_networks
 from knuckle.data import shards
 from knuckle.data.datasets import open_dataset
-from knuckle.evaluate import predictions_from_truth, write_predictions
+from knuckle.evaluate.predictions import write_predictions
 from knuckle.hand import JOINT_NAMES
 from knuckle.stages import read_card
-from miniatures import InterHandScene, write_folder, write_interhand
+from miniatures import InterHandScene, predictions_from_truth, write_folder, write_interhand
 
 CAMERA = Camera(300.0, 310.0, 155.0, 122.0)
 

@@ -21,11 +21,12 @@ from knuckle.data.check import check
 from knuckle.data.datasets import open_dataset
 from knuckle.data.interhand26m import InterHand26M, Selection
 from knuckle.data.labelled import LabelledSet
-from knuckle.evaluate import evaluate, predictions_from_truth
+from knuckle.evaluate.run import evaluate
 from knuckle.hand import Joint
 from knuckle.render.contact import gap_mm, penetration_mm
 from knuckle.render.interaction import MAX_OVERLAP_MM
 from knuckle.render.poses import finger_penetration_mm
+from miniatures import predictions_from_truth
 
 
 @pytest.fixture(scope="module")

@@ -13,21 +13,20 @@ from rich.console import Console
 from knuckle.camera import Camera
 from knuckle.data.datasets import open_dataset
 from knuckle.data.labelled import LabelledSet
-from knuckle.evaluate import (
-    PROTOCOLS,
-    PredictedHand,
-    Predictions,
-    System,
-    evaluate,
-    predict,
-    predictions_from_truth,
-    print_report,
-    publish,
-)
 from knuckle.evaluate.conditions import by_quantile, sharpness
 from knuckle.evaluate.pairs import pair
+from knuckle.evaluate.predictions import PredictedHand, Predictions, System
+from knuckle.evaluate.protocols import PROTOCOLS
+from knuckle.evaluate.report import print_report, publish
+from knuckle.evaluate.run import evaluate, predict
 from knuckle.results import HandPose
-from miniatures import InterHandScene, write_coco_wholebody, write_folder, write_interhand
+from miniatures import (
+    InterHandScene,
+    predictions_from_truth,
+    write_coco_wholebody,
+    write_folder,
+    write_interhand,
+)
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from fakes import open_hand, pose
+from knuckle.bones import quaternions
 from knuckle.hand import FINGERS, Side
-from knuckle.send.vmc import bone_rotations, quaternion, wrist_pose
+from knuckle.send.vmc import bone_rotations, wrist_pose
 
 
 def flat(side: Side, bend_deg: float = 0.0) -> np.ndarray:
@@ -32,7 +33,7 @@ def hand_of(side: Side, joints_mm: np.ndarray):
 def test_quaternions_are_those_of_scipy() -> None:
     for rotation in Rotation.random(50, random_state=1):
         expected = rotation.as_quat(canonical=True)
-        np.testing.assert_allclose(quaternion(rotation.as_matrix()), expected, atol=1e-9)
+        np.testing.assert_allclose(quaternions(rotation.as_matrix()), expected, atol=1e-9)
 
 
 @pytest.mark.parametrize("side", ["left", "right"])

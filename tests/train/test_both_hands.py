@@ -23,7 +23,8 @@ from knuckle.cli.training import network_of_both_hands
 from knuckle.data.capture import write_capture
 from knuckle.data.datasets import open_dataset
 from knuckle.errors import KnuckleError, Stopped
-from knuckle.evaluate import PredictedHand, Predictions, System, evaluate
+from knuckle.evaluate.predictions import PredictedHand, Predictions, System
+from knuckle.evaluate.run import evaluate
 from knuckle.export import export
 from knuckle.hand import SIDES
 from knuckle.models.both import BothOutput, BothSettings

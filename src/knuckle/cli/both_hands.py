@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from knuckle.data.labelled import LabelledSet
 from knuckle.errors import InputError
-from knuckle.evaluate import PredictedHand, Predictions, System, write_predictions
+from knuckle.evaluate.predictions import PredictedHand, Predictions, System, write_predictions
 from knuckle.hand import SIDES
 from knuckle.models.both import BothOutput
 from knuckle.stages import Network, read_card

@@ -16,7 +16,7 @@ from knuckle.errors import InputError, NotFoundError
 if TYPE_CHECKING:
     from knuckle.data.interhand26m import Selection
     from knuckle.data.labelled import LabelledSet
-    from knuckle.evaluate import Predictions
+    from knuckle.evaluate.predictions import Predictions
     from knuckle.train.recipe import Recipe
 
 #: Files of a training run that stand for the run.
@@ -147,13 +147,9 @@ class Evaluate:
     def run(self) -> int:
         """Predict, unless predictions were given; score, print and write."""
         from knuckle.data.datasets import leak_report, open_dataset
-        from knuckle.evaluate import (
-            evaluate,
-            print_report,
-            protocol_named,
-            publish,
-            read_predictions,
-        )
+        from knuckle.evaluate.predictions import read_predictions
+        from knuckle.evaluate.report import print_report, publish
+        from knuckle.evaluate.run import evaluate, protocol_named
         from knuckle.output import make_folder
 
         if self.model == "rig":
@@ -224,7 +220,8 @@ class Evaluate:
                 return predict_both(
                     network, dataset, path, self.decoding, self.root_depth, on_progress=advance
                 )
-        from knuckle.evaluate import System, predict
+        from knuckle.evaluate.predictions import System
+        from knuckle.evaluate.run import predict
         from knuckle.pipeline import HandEstimator
 
         # A folder of that name, as a clone has, is ./knuckle.

@@ -64,10 +64,8 @@ class Protocol:
 
     def errors(self, pairs: Pairs) -> np.ndarray:
         """(H, 21) mm: distance of every joint from the truth, roots aligned."""
-        return joint_errors(self._relative(pairs), self._true_relative(pairs))
-
-    def _true_relative(self, pairs: Pairs) -> np.ndarray:
-        return pairs.true_mm - pairs.true_mm[:, self.root][:, None]
+        true = pairs.true_mm - pairs.true_mm[:, self.root][:, None]
+        return joint_errors(self._relative(pairs), true)
 
     def _relative(self, pairs: Pairs) -> np.ndarray:
         """(H, 21, 3) predicted joints relative to the root; all zero for a missed hand."""
@@ -230,6 +228,7 @@ def score(protocol: Protocol, pairs: Pairs) -> Scores:
     in_3d = not pairs.found.any() or bool(np.isfinite(pairs.relative_mm).any())
     errors = protocol.errors(pairs) if in_3d else np.full(counted.shape, np.nan)
     hands = np.asarray(counted.any(axis=1))
+    same_sides = np.asarray((pairs.true_sides == pairs.predicted_sides).all(axis=1))
     kinds = {"single": ~pairs.two, "two": pairs.two, "all": np.ones(len(pairs), bool)}
     return Scores(
         mpjpe_mm={
@@ -238,16 +237,11 @@ def score(protocol: Protocol, pairs: Pairs) -> Scores:
         },
         per_joint_mm=_per_joint(errors, counted, pairs.side),
         mrrpe_mm=float(masked_mean(protocol.relative_root_errors(pairs))),
-        handedness=float(masked_mean(_same_sides(pairs), pairs.sides_known)),
+        handedness=float(masked_mean(same_sides, pairs.sides_known)),
         found=float(masked_mean(pairs.found, hands)),
         n_hands=int(hands.sum()),
         hand_errors=masked_mean(errors, counted),
     )
-
-
-def _same_sides(pairs: Pairs) -> np.ndarray:
-    """(S,) bool: exactly the hands that are there were said."""
-    return np.asarray(np.all(np.equal(pairs.true_sides, pairs.predicted_sides), axis=1))
 
 
 def _average(

@@ -146,21 +146,3 @@ def true_boxes(record: Record) -> np.ndarray:
     points = [hand.joints_px[hand.valid] for hand in record.hands if hand.valid.any()]
     boxes = [np.concatenate([p.min(axis=0) - 0.5, p.max(axis=0) + 0.5]) for p in points]
     return np.array(boxes).reshape(-1, 4)
-
-
-def predictions_from_truth(dataset: LabelledSet) -> Predictions:
-    """The labels as if a system had said them: the best that any system can do."""
-    hands = {}
-    for index in range(len(dataset)):
-        record = dataset.record(index)
-        hands[record.key] = [
-            PredictedHand(
-                side=hand.side,
-                joints_px=hand.joints_px,
-                joints_mm=hand.joints_mm,
-                visible=hand.visible,
-            )
-            for hand in record.hands
-            if hand.valid.any()
-        ]
-    return Predictions(System("the labels themselves"), hands)

@@ -8,14 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from knuckle.results import Frame, HandPose
-from knuckle.send.sender import Sender
-from knuckle.send.udp import Datagrams
+from knuckle.send.udp import DatagramSender
 from knuckle.send.vmc import bone_rotations, wrist_pose
 
 _IMMEDIATELY = b"#bundle\0" + struct.pack(">Q", 1)
 
 
-class OscSender(Sender):
+class OscSender(DatagramSender):
     """Sends two bundles a hand, and one a frame that says that all is well.
 
     * ``/VMC/Ext/Bone/Pos`` name, position (0: bones keep the avatar's lengths), quaternion: each of
@@ -26,21 +25,14 @@ class OscSender(Sender):
     * ``/VMC/Ext/OK`` 1 and ``/VMC/Ext/T`` seconds: once a frame.
     """
 
-    def __init__(self, host: str, port: int) -> None:
-        self._datagrams = Datagrams(host, port)
-
     def send(self, frame: Frame, hands: Sequence[HandPose]) -> None:
         """Send the surest hand of each side; an avatar has no more."""
         of_side = {hand.side: hand for hand in sorted(hands, key=lambda hand: hand.score)}
         for hand in of_side.values():
-            self._datagrams.send(bundle(_bones_of(hand)))  # apart: a network carries 1,500 bytes
-            self._datagrams.send(bundle(_place_of(hand)))
+            self._tell(bundle(_bones_of(hand)))  # apart: a network carries 1,500 bytes
+            self._tell(bundle(_place_of(hand)))
         alive = [message("/VMC/Ext/OK", 1), message("/VMC/Ext/T", float(frame.time_s))]
-        self._datagrams.send(bundle(alive))
-
-    def close(self) -> None:
-        """Send no more."""
-        self._datagrams.close()
+        self._tell(bundle(alive))
 
 
 def _bones_of(hand: HandPose) -> list[bytes]:

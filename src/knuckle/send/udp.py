@@ -11,8 +11,8 @@ from knuckle.results import Frame, HandPose
 from knuckle.send.sender import Sender
 
 
-class Datagrams:
-    """A socket that sends to one place, whether or not anybody listens there."""
+class DatagramSender(Sender):
+    """Sends to one place, whether or not anybody listens there."""
 
     def __init__(self, host: str, port: int) -> None:
         """Look the place up.
@@ -26,26 +26,19 @@ class Datagrams:
         self._socket = socket.socket(family, kind, protocol)
         self._socket.setblocking(False)
 
-    def send(self, payload: bytes) -> None:
+    def _tell(self, payload: bytes) -> None:
         """Send a datagram; it is lost where nobody listens or the way is full."""
         with suppress(ConnectionRefusedError, BlockingIOError):
             self._socket.sendto(payload, self._place)
 
     def close(self) -> None:
-        """Close the socket."""
+        """Send no more."""
         self._socket.close()
 
 
-class UdpSender(Sender):
+class UdpSender(DatagramSender):
     """Sends a frame as one datagram of JSON, with the fields of ``docs/formats.md``."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._datagrams = Datagrams(host, port)
 
     def send(self, frame: Frame, hands: Sequence[HandPose]) -> None:
         """Send ``{"frame": …, "time_s": …, "n_hands": …, "hands": […]}``."""
-        self._datagrams.send(line_of(frame, hands).encode())
-
-    def close(self) -> None:
-        """Send no more."""
-        self._datagrams.close()
+        self._tell(line_of(frame, hands).encode())

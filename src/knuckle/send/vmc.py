@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from knuckle.hand import BONES, FINGERS, Joint, palm_frame
+from knuckle.bones import quaternions
+from knuckle.hand import FINGERS, Joint, bone_vectors, palm_frame
 from knuckle.results import HandPose
 
 #: Unity's names of the fingers, and of a finger's bones, base to tip.
@@ -31,8 +32,7 @@ def bone_rotations(hand: HandPose) -> dict[str, np.ndarray]:
     direction into its own by the shortest way: no finger twists.
     """
     mirror = np.ones(3) if hand.side == "right" else _MIRROR
-    bones = hand.joints_mm[BONES[:, 1]] - hand.joints_mm[BONES[:, 0]]  # (20, 3)
-    in_palm = bones @ palm_frame(hand.joints_mm, hand.side)
+    in_palm = bone_vectors(hand.joints_mm) @ palm_frame(hand.joints_mm, hand.side)
     in_unity = (in_palm @ _UNITY_FROM_PALM.T) * mirror
     rotations = {}
     for finger, name in enumerate(_FINGERS):
@@ -43,7 +43,7 @@ def bone_rotations(hand: HandPose) -> dict[str, np.ndarray]:
         for k, bone in enumerate(_BONES):
             along = in_unity[FINGERS[finger][first + k] - 1]
             turned = _shortest_turn(parent @ rest, along) @ parent
-            rotations[f"{hand.side.title()}{name}{bone}"] = quaternion(parent.T @ turned)
+            rotations[f"{hand.side.title()}{name}{bone}"] = quaternions(parent.T @ turned)
             parent = turned
     return rotations
 
@@ -56,24 +56,7 @@ def wrist_pose(hand: HandPose) -> tuple[np.ndarray, np.ndarray]:
     mirror = np.ones(3) if hand.side == "right" else _MIRROR
     palm = palm_frame(hand.joints_mm, hand.side) * np.array([[1.0], [-1.0], [1.0]])
     rest = mirror[:, None] * _UNITY_FROM_PALM
-    return hand.joints_mm[Joint.WRIST] * _UNITY_FROM_CAMERA, quaternion(palm @ rest.T)
-
-
-def quaternion(rotation: np.ndarray) -> np.ndarray:
-    """(x, y, z, w) of a rotation (3, 3), w not negative."""
-    # The eigenvector of Bar-Itzhack's matrix (2000): exact also for half turns.
-    r = rotation
-    k = np.array(
-        [
-            [r[0, 0] - r[1, 1] - r[2, 2], 0, 0, 0],
-            [r[0, 1] + r[1, 0], r[1, 1] - r[0, 0] - r[2, 2], 0, 0],
-            [r[0, 2] + r[2, 0], r[1, 2] + r[2, 1], r[2, 2] - r[0, 0] - r[1, 1], 0],
-            [r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1], r.trace()],
-        ]
-    )
-    _, vectors = np.linalg.eigh(k)  # reads the lower triangle
-    found = vectors[:, -1]
-    return found if found[3] >= 0 else -found
+    return hand.joints_mm[Joint.WRIST] * _UNITY_FROM_CAMERA, quaternions(palm @ rest.T)
 
 
 def _shortest_turn(start: np.ndarray, end: np.ndarray) -> np.ndarray:

@@ -14,9 +14,11 @@ from io import StringIO
 
 import cv2
 import numpy as np
+import trimesh
 import viser
 
 from knuckle.address import shown
+from knuckle.bones import bone_frames, quaternions
 from knuckle.camera import Camera
 from knuckle.closable import Closable
 from knuckle.draw import FINGER_COLOURS, SIDE_COLOURS, WRIST_COLOUR
@@ -29,6 +31,8 @@ from knuckle.viewer.gate import Gate, check_can_serve, gated
 
 #: Radii of joints and bones, metres: a little less than a finger is thick.
 JOINT_RADIUS_M, BONE_RADIUS_M = 0.0065, 0.0042
+#: A rod, as ``bones.bone_frames`` turns it.
+_ALONG_Y = np.array([[0.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 _SKIN_COLOUR = (199, 143, 115)
 #: How far behind the farthest joint the picture stands, metres.
 _BEHIND_M = 0.12
@@ -192,10 +196,13 @@ class HandModel:
     def __init__(self, server: viser.ViserServer, index: int) -> None:
         still = np.tile([1.0, 0.0, 0.0, 0.0], (N_JOINTS, 1))
         colours = joint_colours()
-        ball, rod = ball_mesh(), rod_mesh()
+        ball = trimesh.creation.icosphere(subdivisions=2)
+        # Without ends: those are inside the joints' balls.
+        rod = trimesh.creation.cylinder(1.0, segment=_ALONG_Y, sections=12, cap=False)
         self._joints = server.scene.add_batched_meshes_simple(
             f"/hands/{index}/joints",
-            *ball,
+            ball.vertices.astype(np.float32),
+            ball.faces.astype(np.uint32),
             still,
             np.zeros((N_JOINTS, 3)),
             batched_scales=np.full(N_JOINTS, JOINT_RADIUS_M),
@@ -205,7 +212,8 @@ class HandModel:
         )
         self._bones = server.scene.add_batched_meshes_simple(
             f"/hands/{index}/bones",
-            *rod,
+            rod.vertices.astype(np.float32),
+            rod.faces.astype(np.uint32),
             still[:N_BONES],
             np.zeros((N_BONES, 3)),
             batched_scales=np.ones((N_BONES, 3)),
@@ -249,13 +257,12 @@ class HandModel:
         # A joint that is uncertain is small: its ball says how far it can be trusted.
         trust = 0.55 + 0.45 * np.clip(hand.joint_score, 0, 1)
         self._joints.batched_scales = (JOINT_RADIUS_M * trust).astype(np.float32)
-        starts, ends = joints_m[BONES[:, 0]], joints_m[BONES[:, 1]]
-        lengths = np.linalg.norm(ends - starts, axis=1)
-        self._bones.batched_positions = starts
-        self._bones.batched_wxyzs = turns_from_z(ends - starts)
-        self._bones.batched_scales = np.stack(
-            [np.full(N_BONES, BONE_RADIUS_M), np.full(N_BONES, BONE_RADIUS_M), lengths], axis=1
-        )
+        self._bones.batched_positions = joints_m[BONES[:, 0]]
+        turns = quaternions(bone_frames(hand.joints_mm, hand.side))
+        self._bones.batched_wxyzs = np.roll(turns, 1, axis=1)  # viser has w first
+        scales = np.full((N_BONES, 3), BONE_RADIUS_M)
+        scales[:, 1] = hand.bone_lengths_mm / 1000
+        self._bones.batched_scales = scales
         track_id = getattr(hand, "track_id", None)
         self._label.text = hand.side if track_id is None else f"{hand.side} {track_id}"
         self._label.position = tuple(joints_m[Joint.WRIST] + (0.0, 0.015, 0.0))
@@ -341,41 +348,3 @@ def joint_colours(side: Side | None = None) -> np.ndarray:
     fingers = np.repeat(np.array(FINGER_COLOURS), FINGERS.shape[1], axis=0)
     flat = np.concatenate([np.array([wrist]), fingers])
     return np.round(255 * (flat / 255) ** 1.8).astype(np.uint8)
-
-
-def ball_mesh(rings: int = 10, segments: int = 16) -> tuple[np.ndarray, np.ndarray]:
-    """Unit ball: (V, 3) vertices and (F, 3) triangles, seen from outside."""
-    polar = np.linspace(0, np.pi, rings + 1)
-    profile = np.stack([np.sin(polar), np.cos(polar)], axis=1)
-    return _turned(profile, segments)
-
-
-def rod_mesh(segments: int = 12) -> tuple[np.ndarray, np.ndarray]:
-    """Rod of radius 1 from z = 0 to z = 1, without ends: those are inside the joints' balls."""
-    return _turned(np.array([[1.0, 1.0], [1.0, 0.0]]), segments)
-
-
-def _turned(profile: np.ndarray, segments: int) -> tuple[np.ndarray, np.ndarray]:
-    """The surface that (n, 2) radii and heights, from the top down, draw when turned around z."""
-    around = 2 * np.pi * np.arange(segments) / segments
-    circle = np.stack([np.cos(around), np.sin(around)], axis=1)
-    xy = profile[:, None, :1] * circle  # (n, segments, 2)
-    z = np.broadcast_to(profile[:, None, 1:], (*xy.shape[:2], 1))
-    vertices = np.concatenate([xy, z], axis=2).reshape(-1, 3)
-    here = np.arange(len(profile) - 1)[:, None] * segments + np.arange(segments)
-    beside = here - np.arange(segments) + (np.arange(segments) + 1) % segments
-    below, below_beside = here + segments, beside + segments
-    faces = [(here, below, below_beside), (here, below_beside, beside)]
-    triangles = np.concatenate([np.stack(face, axis=-1).reshape(-1, 3) for face in faces])
-    return vertices.astype(np.float32), triangles.astype(np.uint32)
-
-
-def turns_from_z(directions: np.ndarray) -> np.ndarray:
-    """Quaternions (n, 4), w first, that turn z to the given directions (n, 3), the short way."""
-    lengths = np.linalg.norm(directions, axis=1, keepdims=True)
-    unit = directions / np.maximum(lengths, 1e-12)
-    # Half-way quaternion: (1 + cos, z x direction), normalised.
-    quaternion = np.stack([1 + unit[:, 2], -unit[:, 1], unit[:, 0], np.zeros(len(unit))], axis=1)
-    opposite = quaternion[:, 0] < 1e-9
-    quaternion[opposite] = (0.0, 1.0, 0.0, 0.0)  # straight back: any half turn will do
-    return quaternion / np.linalg.norm(quaternion, axis=1, keepdims=True)
