@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from knuckle.hand import BONES, N_BONES, Side, palm_frame
+from knuckle.hand import N_BONES, Side, bone_vectors, carried, palm_frame, unit
 
-#: (20, 5) for each bone, in the order of ``hand.BONES``: which finger, and how far along it.
-FINGER_OF_BONE, STEP_OF_BONE = np.divmod(np.arange(N_BONES), 4)
+#: (20,) how far along its finger each bone is, in the order of ``hand.BONES``.
+STEP_OF_BONE = np.arange(N_BONES) % 4
 
 
 def bone_frames(joints: np.ndarray, side: Side) -> np.ndarray:
@@ -28,16 +28,8 @@ def bone_frames(joints: np.ndarray, side: Side) -> np.ndarray:
         of the side that the palm is on, x = y x z (to the thumb's side of a right hand, to the
         little finger's of a left one).
     """
-    bones = joints[..., BONES[:, 1], :] - joints[..., BONES[:, 0], :]
-    bones = unit(bones).reshape(*bones.shape[:-2], 5, 4, 3)
-    out_of_palm = palm_frame(joints, side)[..., :, 2]
-    inward = np.broadcast_to(out_of_palm[..., None, :], bones[..., 0, :].shape)
-    before = bones[..., 0, :]
-    inwards = np.empty_like(bones)
-    for step in range(4):
-        along = bones[..., step, :]
-        inward = inwards[..., step, :] = _turned_with(inward, before, along)
-        before = along
+    bones = unit(bone_vectors(joints)).reshape(*joints.shape[:-2], 5, 4, 3)
+    inwards = carried(bones, palm_frame(joints, side)[..., None, :, 2])
     frames = np.stack([np.cross(bones, inwards), bones, inwards], axis=-1)
     return frames.reshape(*joints.shape[:-2], N_BONES, 3, 3)
 
@@ -55,7 +47,7 @@ def hand_frame(joints: np.ndarray, side: Side) -> np.ndarray:
 def aligned(frames: np.ndarray, along: np.ndarray) -> np.ndarray:
     """Frames (..., 3, 3) with y along directions (..., 3), z as near to where it was as can be."""
     y = unit(along)
-    z = unit(frames[..., 2] - _dot(frames[..., 2], y) * y)
+    z = unit(frames[..., 2] - (frames[..., 2] * y).sum(-1, keepdims=True) * y)
     return np.stack([np.cross(y, z), y, z], axis=-1)
 
 
@@ -73,20 +65,3 @@ def quaternions(rotations: np.ndarray) -> np.ndarray:
     row = np.take_along_axis(outer, squares.argmax(-1)[..., None, None], axis=-2)[..., 0, :]
     row = unit(row)
     return np.where(row[..., 3:] < 0, -row, row)
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Of length 1; nothing stays nothing."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
-
-
-def _turned_with(inward: np.ndarray, before: np.ndarray, along: np.ndarray) -> np.ndarray:
-    """``inward``, at right angles to the bone before, as the bone that follows turns it."""
-    inward = unit(inward - _dot(inward, before) * before)
-    flexion = np.arctan2(_dot(along, inward), _dot(along, before))
-    inward = np.cos(flexion) * inward - np.sin(flexion) * before
-    return unit(inward - _dot(inward, along) * along)
-
-
-def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return (a * b).sum(-1, keepdims=True)

@@ -138,9 +138,9 @@ def palm_frame(joints_mm: np.ndarray, side: Side) -> np.ndarray:
         is a reflection, so that coordinates in it are those of a right hand.
     """
     wrist = joints_mm[..., Joint.WRIST, :]
-    y = _unit(joints_mm[..., KNUCKLES, :].mean(axis=-2) - wrist)
+    y = unit(joints_mm[..., KNUCKLES, :].mean(axis=-2) - wrist)
     across = joints_mm[..., Joint.INDEX_MCP, :] - joints_mm[..., Joint.LITTLE_MCP, :]
-    x = _unit(across - (across * y).sum(-1, keepdims=True) * y)
+    x = unit(across - (across * y).sum(-1, keepdims=True) * y)
     # With the fingers up and the palm towards you, a right thumb points right.
     z = np.cross(x, y) if side == "right" else np.cross(y, x)
     return np.stack([x, y, z], axis=-1)
@@ -158,9 +158,9 @@ def wrist_axes(joints_mm: np.ndarray, side: Side) -> np.ndarray:
         x out of the palm, y = z x x (to the thumb's side of a right hand).
     """
     wrist = joints_mm[..., Joint.WRIST, :]
-    z = _unit(joints_mm[..., Joint.MIDDLE_MCP, :] - wrist)
+    z = unit(joints_mm[..., Joint.MIDDLE_MCP, :] - wrist)
     aside = joints_mm[..., Joint.INDEX_MCP, :] - joints_mm[..., Joint.MIDDLE_MCP, :]
-    x = _unit(np.cross(aside, z) if check_side(side) == "right" else np.cross(z, aside))
+    x = unit(np.cross(aside, z) if check_side(side) == "right" else np.cross(z, aside))
     return np.stack([x, np.cross(z, x), z], axis=-1)
 
 
@@ -186,31 +186,39 @@ def joint_angles(joints_mm: np.ndarray, side: Side) -> np.ndarray:
     """
     axes = palm_frame(joints_mm, side)
     local = (joints_mm - joints_mm[..., :1, :]) @ axes  # (..., 21, 3) as a right hand
-    bones = _unit(bone_vectors(local))  # (..., 20, 3)
-    bones = bones.reshape(*bones.shape[:-2], 5, 4, 3)
-    angles = np.stack(
-        [_finger_angles(bones[..., finger, :, :]) for finger in range(5)], axis=-3
-    )  # (..., 5, 3, 2)
-    return angles.reshape(*angles.shape[:-3], 15, 2)
+    bones = unit(bone_vectors(local)).reshape(*local.shape[:-2], 5, 4, 3)
+    inward = carried(bones, np.array([0.0, 0.0, 1.0]))[..., :-1, :]
+    along, after = bones[..., :-1, :], bones[..., 1:, :]
+    aside = np.cross(along, inward)  # towards the thumb's side
+    a, s, i = (_dot(after, axis) for axis in (along, aside, inward))  # (..., 5, 3, 1)
+    angles = np.concatenate([np.arctan2(i, a), np.arctan2(s, np.hypot(a, i))], axis=-1)
+    return np.degrees(angles).reshape(*local.shape[:-2], 15, 2)
 
 
-def _finger_angles(bones: np.ndarray) -> np.ndarray:
-    """(..., 4, 3) unit bones of one finger in the palm's frame -> (..., 3, 2) degrees."""
-    inward = np.broadcast_to(np.array([0.0, 0.0, 1.0]), bones[..., 0, :].shape)
-    angles = []
-    for k in range(3):
-        along, after = bones[..., k, :], bones[..., k + 1, :]
-        inward = _unit(inward - (inward * along).sum(-1, keepdims=True) * along)
-        aside = np.cross(along, inward)  # towards the thumb's side
-        a, s, i = ((after * axis).sum(-1) for axis in (along, aside, inward))
-        flexion = np.arctan2(i, a)
-        spread = np.arctan2(s, np.hypot(a, i))
-        angles.append(np.stack([flexion, spread], axis=-1))
-        # Turn the inward axis with the flexion so that the next joint is measured against it.
-        sin, cos = np.sin(flexion)[..., None], np.cos(flexion)[..., None]
-        inward = inward * cos - along * sin
-    return np.degrees(np.stack(angles, axis=-2))
+def carried(bones: np.ndarray, out_of_palm: np.ndarray) -> np.ndarray:
+    """What faces out of the palm, carried along each finger: it turns with the flexion alone.
+
+    Args:
+        bones: (..., 5, 4, 3) of length 1.
+        out_of_palm: (..., 3), for all fingers.
+
+    Returns:
+        (..., 5, 4, 3) directions of length 1, each at right angles to its bone.
+    """
+    inward, before, inwards = out_of_palm, bones[..., 0, :], np.empty_like(bones)
+    for k in range(4):
+        along = bones[..., k, :]
+        flexion = np.arctan2(_dot(along, inward), _dot(along, before)) if k else 0.0
+        inward = inward * np.cos(flexion) - before * np.sin(flexion)
+        inward = inwards[..., k, :] = unit(inward - _dot(inward, along) * along)
+        before = along
+    return inwards
 
 
-def _unit(v: np.ndarray) -> np.ndarray:
-    return v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-12)
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Of length 1; nothing stays nothing."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return (a * b).sum(-1, keepdims=True)

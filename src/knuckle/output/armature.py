@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from knuckle.bones import STEP_OF_BONE, bone_frames, hand_frame
-from knuckle.hand import BONES, FINGER_NAMES, N_BONES, N_JOINTS, Side, bone_lengths
+from knuckle.hand import BONES, FINGER_NAMES, N_BONES, N_JOINTS, Side, bone_lengths, bone_vectors
 from knuckle.mesh import hand_skin
 from knuckle.output.timeline import Motion
 
@@ -67,7 +67,7 @@ class Armature:
     @property
     def offsets_mm(self) -> np.ndarray:
         """(20, 3) from the near to the far end of each bone at rest."""
-        return self.rest_mm[BONES[:, 1]] - self.rest_mm[BONES[:, 0]]
+        return bone_vectors(self.rest_mm)
 
     def joints_mm(self) -> np.ndarray:
         """(T, 21, 3) where the joints come to lie, y up."""
@@ -83,7 +83,7 @@ class Armature:
 def rest_joints(lengths_mm: np.ndarray, side: Side) -> np.ndarray:
     """(21, 3) a flat hand with bones (20,) of these lengths, wrist at 0."""
     flat = hand_skin().joints_mm * ([1, 1, 1] if side == "right" else [-1, 1, 1])
-    along = flat[BONES[:, 1]] - flat[BONES[:, 0]]
+    along = bone_vectors(flat)
     along *= (lengths_mm / np.linalg.norm(along, axis=1))[:, None]
     joints = np.zeros((N_JOINTS, 3))
     for bone in range(N_BONES):

@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from knuckle.hand import ARTICULATIONS, JOINT_NAMES, N_JOINTS
+from knuckle.hand import ARTICULATIONS, N_JOINTS
 from knuckle.output.durable import open_unbuffered, write_whole
 from knuckle.output.errors import OutputError
 from knuckle.output.records import FRAME, HAND, Recording, RunInfo, hand_records
 from knuckle.output.sink import TableSink, missing
+from knuckle.output.tidy import tidy_columns
 from knuckle.results import Frame, HandPose
 
-#: Where in the line of a joint its angles stand, by joint.
-_ARTICULATION = {int(joint): i for i, joint in enumerate(ARTICULATIONS)}
-
-COLUMNS = (
-    *("frame", "time_s", "track_id", "side", "side_score", "score"),
-    *("box_x0_px", "box_y0_px", "box_x1_px", "box_y1_px"),
-    *("joint", "x_px", "y_px", "x_mm", "y_mm", "z_mm"),
-    *("joint_score", "visible", "sigma_mm", "bone_mm", "flexion_deg", "spread_deg"),
-)
+COLUMNS = tuple(tidy_columns(np.zeros(0, HAND)))
 
 
 class CsvSink(TableSink):
@@ -47,8 +40,8 @@ class CsvSink(TableSink):
         rows = csv.writer(text, lineterminator="\n")
         if not hands:
             rows.writerow([frame.index, f"{frame.time_s:.6f}", *[""] * (len(COLUMNS) - 2)])
-        for record in hand_records(frame, hands):
-            rows.writerows(_rows(record))
+        columns = tidy_columns(hand_records(frame, hands))
+        rows.writerows(zip(*(_texts(*column) for column in columns.items()), strict=True))
         write_whole(self._file, text.getvalue().encode())  # a frame at a time
 
     def _close(self) -> None:
@@ -83,31 +76,12 @@ class CsvSink(TableSink):
         return Recording(info, np.array(frames, FRAME), np.array(hands, HAND))
 
 
-def _rows(record: np.ndarray) -> Iterator[list[object]]:
-    """The 21 rows of one hand."""
-    hand = [
-        int(record["frame"]),
-        f"{record['time_s']:.6f}",
-        int(record["track_id"]),
-        str(record["side"]),
-        *_numbers(record["side_score"], record["score"], *record["box_xyxy"]),
-    ]
-    for joint, name in enumerate(JOINT_NAMES):
-        angles = _ARTICULATION.get(joint)
-        yield [
-            *hand,
-            name,
-            *_numbers(*record["joints_px"][joint], *record["joints_mm"][joint]),
-            *_numbers(record["joint_score"][joint]),
-            int(record["visible"][joint]),
-            *_numbers(record["joint_sigma_mm"][joint]),
-            *(_numbers(record["bone_lengths_mm"][joint - 1]) if joint else [""]),
-            *(["", ""] if angles is None else _numbers(*record["joint_angles_deg"][angles])),
-        ]
-
-
-def _numbers(*values: Any) -> list[str]:
-    return [f"{value:.3f}" for value in values]
+def _texts(name: str, values: np.ndarray) -> list[str]:
+    """A column as it is written; nothing where there is no value."""
+    if values.dtype.kind == "f":
+        digits = 6 if name == "time_s" else 3
+        return ["" if math.isnan(value) else f"{value:.{digits}f}" for value in values.tolist()]
+    return [str(int(value)) if name == "visible" else str(value) for value in values.tolist()]
 
 
 def _by_frame(rows: list[list[str]]) -> Iterator[tuple[int, list[list[str]]]]:

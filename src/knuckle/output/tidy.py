@@ -13,9 +13,8 @@ if TYPE_CHECKING:
     from knuckle.output.records import Recording
 
 
-def tidy_columns(recording: Recording) -> dict[str, np.ndarray]:
-    """Column -> (N * 21,), with the names of ``hands.csv``; NaN where there is no value."""
-    hands = recording.hands
+def tidy_columns(hands: np.ndarray) -> dict[str, np.ndarray]:
+    """Column -> (N * 21,) of records (N,) ``HAND``; NaN where there is no value."""
     columns = {
         name: np.repeat(hands[name], N_JOINTS)
         for name in ("frame", "time_s", "track_id", "side", "side_score", "score")
@@ -57,7 +56,7 @@ def to_pandas(recording: Recording) -> Any:
         import pandas
     except ImportError:
         raise OutputError("to_pandas needs pandas: pip install 'knuckle[science]'") from None
-    frame = pandas.DataFrame(tidy_columns(recording))
+    frame = pandas.DataFrame(tidy_columns(recording.hands))
     return frame.astype({"side": "category", "joint": "category"})
 
 
@@ -71,7 +70,7 @@ def to_arrow(recording: Recording) -> Any:
         import pyarrow
     except ImportError:
         raise OutputError("to_arrow needs pyarrow: pip install 'knuckle[parquet]'") from None
-    columns = tidy_columns(recording)
+    columns = tidy_columns(recording.hands)
     arrays = {
         name: pyarrow.array(values.tolist(), pyarrow.string()) if values.dtype.kind == "U" else
         pyarrow.array(values) for name, values in columns.items()

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from knuckle.hand import BONES, N_BONES, N_JOINTS, Joint
+from knuckle.hand import N_BONES, N_JOINTS, Joint, bone_vectors, unit
 from knuckle.results import HandPose
 from knuckle.track.skeleton import PATHS, scale_to
 from knuckle.track.uncertainty import Uncertainty
@@ -158,8 +158,8 @@ class _Hands:
 
     @classmethod
     def of(cls, joints_mm: np.ndarray, lengths_mm: np.ndarray) -> _Hands:
-        bones = joints_mm[:, BONES[:, 1]] - joints_mm[:, BONES[:, 0]]
-        return cls(joints_mm[:, Joint.WRIST], _unit(bones), lengths_mm)
+        bones = bone_vectors(joints_mm)
+        return cls(joints_mm[:, Joint.WRIST], unit(bones), lengths_mm)
 
     @property
     def vectors_mm(self) -> np.ndarray:
@@ -175,14 +175,14 @@ class _Hands:
     def tangents(self) -> np.ndarray:
         """(F, 20, 3, 2) two unit vectors across each bone."""
         thinnest = np.eye(3)[np.abs(self.directions).argmin(axis=-1)]
-        first = _unit(np.cross(self.directions, thinnest))
+        first = unit(np.cross(self.directions, thinnest))
         return np.stack([first, np.cross(self.directions, first)], axis=-1)
 
     def moved(self, step: np.ndarray, tangents: np.ndarray) -> _Hands:
         """After a step (F, 43)."""
         turns = step[:, 3:].reshape(-1, N_BONES, 2)
         turns = turns / np.maximum(np.linalg.norm(turns, axis=-1, keepdims=True) / _MOST_TURN, 1.0)
-        directions = _unit(self.directions + (tangents @ turns[..., None])[..., 0])
+        directions = unit(self.directions + (tangents @ turns[..., None])[..., 0])
         return replace(self, root_mm=self.root_mm + step[:, :3], directions=directions)
 
 
@@ -334,7 +334,3 @@ def _allowed(hands: _Hands, time_s: np.ndarray, settings: OfflineSettings) -> np
     padded = np.pad(speed, ((_AROUND, _AROUND), (0, 0)), mode="edge")
     speed = np.max([padded[i : i + len(speed)] for i in range(2 * _AROUND + 1)], axis=0)
     return np.concatenate([settings.root.at(speed[:, :1]), settings.bones.at(speed[:, 1:])], axis=1)
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)

@@ -12,19 +12,20 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from knuckle.hand import BONES, MIDDLE_RAY, SIDES, Joint
+from knuckle.hand import MIDDLE_RAY, SIDES, Joint
 from knuckle.models.both import BothOutput
 from knuckle.models.internet import InterNetOutput, InterNetSettings, decoded, depth_of, joints_of
 from knuckle.models.pair import place
 from knuckle.render.hand_model import MEAN_HAND_LENGTH_MM
+from knuckle.train.losses import bones_of
 
 Decoding = Literal["argmax", "soft"]
 RootDepth = Literal["true", "own"]
 Batch = dict[str, Tensor]
 
 _LEFT, _RIGHT = SIDES.index("left"), SIDES.index("right")
-#: Distances between which hands are looked for, and the one that the search begins at, mm.
-_NEAREST_MM, _FARTHEST_MM, _FIRST_MM = 100.0, 5000.0, 800.0
+#: Distances between which hands are looked for, mm.
+_NEAREST_MM, _FARTHEST_MM = 100.0, 5000.0
 _ROUNDS = 20
 
 
@@ -135,8 +136,7 @@ def own_depths(rays: Tensor, depth_mm: Tensor, root_mm: Tensor, there_logit: Ten
     for _ in range(_ROUNDS):
         middle = (low + high) / 2
         joints = _along(rays, (middle[..., None] + depth_mm).clamp(min=1.0))
-        bones = joints[..., BONES[:, 1], :] - joints[..., BONES[:, 0], :]
-        too_far = bones.norm(dim=-1)[..., MIDDLE_RAY].sum(dim=-1) > MEAN_HAND_LENGTH_MM
+        too_far = bones_of(joints).norm(dim=-1)[..., MIDDLE_RAY].sum(dim=-1) > MEAN_HAND_LENGTH_MM
         low, high = torch.where(too_far, low, middle), torch.where(too_far, middle, high)
     return agreed_depths((low + high) / 2, root_mm, there_logit)
 

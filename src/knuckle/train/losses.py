@@ -35,4 +35,4 @@ def laplace(error: Tensor, log_scale: Tensor) -> Tensor:
 
 def bones_of(joints: Tensor) -> Tensor:
     """Bones of hands (..., 21, 3) -> (..., 20, 3)."""
-    return joints[:, BONES[:, 1]] - joints[:, BONES[:, 0]]
+    return joints[..., BONES[:, 1], :] - joints[..., BONES[:, 0], :]

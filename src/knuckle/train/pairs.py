@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from knuckle.hand import BONES, KNUCKLES, MIDDLE_RAY, N_JOINTS, Joint, bone_lengths
+from knuckle.hand import BONES, KNUCKLES, MIDDLE_RAY, N_JOINTS, Joint, bone_lengths, unit
 from knuckle.models.lifter import Lifter
 from knuckle.render.hand_model import MEAN_HAND_LENGTH_MM, HandModel
 from knuckle.render.interaction import sample_interactions
@@ -190,17 +190,13 @@ def drawn_apart(rng: np.random.Generator, pairs: np.ndarray, others: np.ndarray)
     strangers = rng.random(n) < _STRANGERS
     pairs[strangers, 1] = _beside(rng, pairs[strangers], others[strangers])
     palms = pairs[:, :, KNUCKLES].mean(axis=2)  # (n, 2, 3)
-    away = _unit(_unit(palms[:, 1] - palms[:, 0]) + rng.normal(0, 0.6, (n, 3)))
+    away = unit(unit(palms[:, 1] - palms[:, 0]) + rng.normal(0, 0.6, (n, 3)))
     pairs[:, 1] += (rng.exponential(_APART_MM, n)[:, None] * away)[:, None]
     for _ in range(8):  # nor do they pass through each other
         gaps = np.linalg.norm(pairs[:, 0, :, None] - pairs[:, 1, None], axis=-1)
         close = gaps.min(axis=(1, 2)) < _CLEAR_MM
         pairs[close, 1] += (20.0 * away[close])[:, None]
     return pairs
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
 
 
 def _beside(rng: np.random.Generator, pairs: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -240,12 +236,7 @@ def _looks_at(rng: np.random.Generator, n: int) -> np.ndarray:
     axis = rng.normal(0, 1, (n, 4))  # a random quaternion is a random turn
     axis /= np.linalg.norm(axis, axis=1, keepdims=True)
     half = np.arccos(np.clip(axis[:, :1], -1, 1))
-    any_turn = rotation_from_vector(
-        2
-        * half
-        * axis[:, 1:]
-        / np.maximum(np.linalg.norm(axis[:, 1:], axis=1, keepdims=True), 1e-9)
-    )
+    any_turn = rotation_from_vector(2 * half * unit(axis[:, 1:]))
     return np.where((faced | own)[:, None, None], usual, any_turn)
 
 

@@ -20,7 +20,7 @@ from knuckle.train.both_hands import BothHandsModule, BothHandsRecipe
 from knuckle.train.captures import training_batches, validation_batches
 from knuckle.train.exportable import Exportable
 from knuckle.train.kind import Kind
-from knuckle.train.losses import weighted_mean
+from knuckle.train.losses import bones_of, weighted_mean
 from knuckle.train.modules import Batch, freeze, start_features
 
 
@@ -134,17 +134,14 @@ def _point_losses(
 def _joint_losses(out: BothOutput, batch: Batch, share: InterHandLosses) -> Batch:
     weight = batch["valid_3d"]
     error = (out.joints_mm - batch["joints_mm"]).abs() / UNIT_MM
-    said, true = (
-        joints[..., BONES[:, 1], :] - joints[..., BONES[:, 0], :]
-        for joints in (out.joints_mm, batch["joints_mm"])
-    )
+    off_bones = bones_of(out.joints_mm) - bones_of(batch["joints_mm"])
     bone_weight = weight[..., BONES[:, 0]] * weight[..., BONES[:, 1]]
     off = error.detach() * UNIT_MM
     spread = (off / out.log_sigma_mm.exp()[..., None]).mean(-1) + out.log_sigma_mm
     root = (out.root_mm - batch["root_view_mm"]).abs() / UNIT_MM
     return {
         "joint": share.joint * weighted_mean(error.mean(-1), weight),
-        "bone": share.bone * weighted_mean((said - true).abs().mean(-1) / UNIT_MM, bone_weight),
+        "bone": share.bone * weighted_mean(off_bones.abs().mean(-1) / UNIT_MM, bone_weight),
         "joint_spread": share.joint_spread * weighted_mean(spread, weight),
         "root": share.root * weighted_mean(root, batch["root_known"]),
     }
