@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -98,23 +97,43 @@ def pair(dataset: LabelledSet, predictions: Predictions, matching: Matching) -> 
     Raises:
         ValueError: there is no true hand, or no prediction is about any of the pictures.
     """
-    columns = _Columns()
+    hands: list[dict[str, Any]] = []
+    pictures: list[dict[str, Any]] = []
+    said_hands: list[tuple[float, bool]] = []
     known = 0
     for index in range(len(dataset)):
         record = dataset.record(index)
         said = predictions.hands.get(record.key, ())
         known += record.key in predictions.hands
         partner = _match(record, said, matching)
-        columns.add_picture(record, said, partner)
-        _add_masks(columns, dataset, index, record, said, partner)
-    if not columns.hands["picture"]:
+        pictures.append(_picture(record, said))
+        masks = _masks(dataset, index, said, partner)
+        for label, hand, overlap in zip(record.hands, partner, masks, strict=True):
+            hands.append({"picture": index, **_hand(record, label, hand), **overlap})
+        right = [
+            p for p, true in zip(partner, record.hands, strict=True) if p and p.side == true.side
+        ]
+        for hand in said:
+            # Where not every hand is labelled, an unmatched one may well be a hand: not counted.
+            if record.complete or any(hand is each for each in partner):
+                said_hands.append((hand.score, any(hand is each for each in right)))
+    if not hands:
         raise InputError(f"{dataset.name}, {dataset.split}: there is no labelled hand to score")
     if not known:
         raise InputError(
             f"none of the {len(dataset)} pictures of {dataset.name}, {dataset.split}, is in the "
             f"predictions: their keys should look like {dataset.record(0).key!r}"
         )
-    return columns.finish()
+    scores, correct = np.array(said_hands, float).reshape(-1, 2).T
+    lists = {name: [row[name] for row in pictures] for name in pictures[0]}
+    return Pairs(
+        keys=lists.pop("keys"),
+        videos=lists.pop("videos"),
+        scores=scores,
+        correct=correct > 0,
+        **{name: np.array(values, bool) for name, values in lists.items()},
+        **{name: np.array([row[name] for row in hands]) for name in hands[0]},
+    )
 
 
 def _match(
@@ -148,14 +167,12 @@ def _points_px(hand: PredictedHand, camera: Camera | None) -> np.ndarray | None:
     return camera.project(hand.joints_mm)
 
 
-def _add_masks(
-    columns: _Columns,
+def _masks(
     dataset: LabelledSet,
     index: int,
-    record: Record,
     said: Sequence[PredictedHand],
     partner: Sequence[PredictedHand | None],
-) -> None:
+) -> Iterator[dict[str, float]]:
     """Overlap of the masks, where the data set and the prediction have one."""
     hand_map = dataset.hand_map(index) if any(h.mask is not None for h in said) else None
     for number, hand in enumerate(partner, start=1):
@@ -163,88 +180,40 @@ def _add_masks(
         if hand_map is not None and hand is not None and hand.mask is not None:
             iou = mask_iou(hand.mask, hand_map == number, known=hand_map != UNKNOWN)
             f = boundary_f(hand.mask, hand_map == number)
-        columns.hands["mask_iou"].append(iou)
-        columns.hands["mask_f"].append(f)
+        yield {"mask_iou": iou, "mask_f": f}
 
 
-class _Columns:
-    """The arrays of ``Pairs`` while they grow."""
+def _picture(record: Record, said: Sequence[PredictedHand]) -> dict[str, Any]:
+    """What ``Pairs`` holds of a picture."""
+    present = {hand.side for hand in said if hand.score >= PRESENT}
+    true = {hand.side for hand in record.hands}
+    return {
+        "keys": record.key,
+        "videos": record.video,
+        "sides_known": record.sides_known,
+        "true_sides": [side in true for side in SIDES],
+        "predicted_sides": [side in present for side in SIDES],
+    }
 
-    def __init__(self) -> None:
-        self.hands: defaultdict[str, list] = defaultdict(list)
-        self.pictures: defaultdict[str, list] = defaultdict(list)
-        self.scores: list[float] = []
-        self.correct: list[bool] = []
 
-    def add_picture(
-        self,
-        record: Record,
-        said: Sequence[PredictedHand],
-        partner: Sequence[PredictedHand | None],
-    ) -> None:
-        """One picture with its true hands and their partners."""
-        number = len(self.pictures["keys"])
-        present = {hand.side for hand in said if hand.score >= PRESENT}
-        true = {hand.side for hand in record.hands}
-        self.pictures["keys"].append(record.key)
-        self.pictures["videos"].append(record.video)
-        self.pictures["sides_known"].append(record.sides_known)
-        self.pictures["true_sides"].append([side in true for side in SIDES])
-        self.pictures["predicted_sides"].append([side in present for side in SIDES])
-        two = len(record.hands) > 1
-        for label, hand in zip(record.hands, partner, strict=True):
-            self._add_hand(number, label, hand, record.camera, two)
-        right = {
-            id(hand)
-            for label, hand in zip(record.hands, partner, strict=True)
-            if hand is not None and hand.side == label.side
-        }
-        # Where not every hand is labelled, an unmatched prediction may well be a hand: not counted.
-        counted = [h for h in said if record.complete or any(h is p for p in partner)]
-        self.scores += [hand.score for hand in counted]
-        self.correct += [id(hand) in right for hand in counted]
-
-    def _add_hand(
-        self,
-        picture: int,
-        label: HandLabel,
-        hand: PredictedHand | None,
-        camera: Camera | None,
-        two: bool,
-    ) -> None:
-        px = None if hand is None else _points_px(hand, camera)
-        fx, fy, cx, cy = (camera.fx, camera.fy, camera.cx, camera.cy) if camera else (np.nan,) * 4
-        row = {
-            "picture": picture,
-            "side": SIDES.index(label.side),
-            "two": two,
-            "valid": label.valid,
-            "true_px": label.joints_px,
-            "true_mm": _or_nan(label.joints_mm, 3),
-            "true_visible": _or_nan(label.visible),
-            "found": hand is not None,
-            "predicted_px": _or_nan(px, 2),
-            "predicted_mm": _or_nan(None if hand is None else hand.joints_mm, 3),
-            "relative_mm": _or_nan(None if hand is None else hand.relative_mm, 3),
-            "predicted_side": -1 if hand is None else SIDES.index(hand.side),
-            "predicted_visible": _or_nan(None if hand is None else hand.visible),
-            "intrinsics": (fx, fy, cx, cy),
-        }
-        for name, value in row.items():
-            self.hands[name].append(value)
-
-    def finish(self) -> Pairs:
-        """The arrays."""
-        arrays = {name: np.array(values) for name, values in self.hands.items()}
-        for name in ("sides_known", "true_sides", "predicted_sides"):
-            arrays[name] = np.array(self.pictures[name], bool)
-        return Pairs(
-            keys=self.pictures["keys"],
-            videos=self.pictures["videos"],
-            scores=np.array(self.scores, float),
-            correct=np.array(self.correct, bool),
-            **arrays,
-        )
+def _hand(record: Record, label: HandLabel, hand: PredictedHand | None) -> dict[str, Any]:
+    """What ``Pairs`` holds of a true hand and its partner."""
+    camera = record.camera
+    return {
+        "side": SIDES.index(label.side),
+        "two": len(record.hands) > 1,
+        "valid": label.valid,
+        "true_px": label.joints_px,
+        "true_mm": _or_nan(label.joints_mm, 3),
+        "true_visible": _or_nan(label.visible),
+        "found": hand is not None,
+        "predicted_px": _or_nan(_points_px(hand, camera) if hand else None, 2),
+        "predicted_mm": _or_nan(hand.joints_mm if hand else None, 3),
+        "relative_mm": _or_nan(hand.relative_mm if hand else None, 3),
+        "predicted_side": -1 if hand is None else SIDES.index(hand.side),
+        "predicted_visible": _or_nan(hand.visible if hand else None),
+        "intrinsics": (camera.fx, camera.fy, camera.cx, camera.cy) if camera else (np.nan,) * 4,
+    }
 
 
 def _or_nan(values: np.ndarray | None, width: int | None = None) -> np.ndarray:

@@ -107,7 +107,8 @@ class BothHands(Pyramid):
         at_joints = [
             weights @ level.float().flatten(2).transpose(1, 2) for level in (p4, double(p8))
         ]
-        token = self.token(torch.cat([*at_joints, _each(context)], dim=-1)).float()
+        of_crop = context[:, None].expand(-1, _BOTH, -1)
+        token = self.token(torch.cat([*at_joints, of_crop], dim=-1)).float()
         log_sigma = token[..., 0]
         there = self.there(context).float()
         rays, described = _seen(points, log_sigma, view_from_crop, self.settings.input_size)
@@ -125,11 +126,6 @@ class BothHands(Pyramid):
             log_maps=log_maps.unflatten(-1, (side, side)),
             rays=rays.unflatten(1, (len(SIDES), N_JOINTS)),
         )
-
-
-def _each(context: Tensor) -> Tensor:
-    """(N, C) -> (N, 42, C)."""
-    return context[:, None].expand(-1, _BOTH, -1)
 
 
 def _seen(

@@ -254,8 +254,8 @@ class EpipolarTransformer(nn.Module):
         mine = flat if some is None else flat.gather(2, some[:, None].expand(-1, channels, -1))
         first = v * torch.arange(n, device=source.device)[:, None, None]
         added, trust = self.look_up(
-            _each(mine, s),
-            _each(cells, s),
+            mine.repeat_interleave(s, dim=0),
+            cells.repeat_interleave(s, dim=0),
             views[(source + first).reshape(-1)],
             turn.reshape(-1, 3, 3),
             shift.reshape(-1, 3),
@@ -316,9 +316,3 @@ class EpipolarTransformer(nn.Module):
         """What is added to cells (N, C, P); nothing where no sample counts."""
         mixed = self.norm(self.mix(added[..., None]))[..., 0] * (trust > 0)
         return mixed + added if self.settings.keep_sum else mixed
-
-
-def _each(values: Tensor, times: int) -> Tensor:
-    """(N, ...) -> (N * times, ...), each so many times in a row."""
-    repeated = values[:, None].expand(-1, times, *values.shape[1:])
-    return repeated.reshape(-1, *values.shape[1:])

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 import numpy as np
-import torch
-from torch import distributed
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from knuckle.camera import Camera
@@ -28,6 +26,7 @@ from knuckle.hand import N_JOINTS, SIDES, Joint
 from knuckle.sample import Sample
 from knuckle.train.both_hands import BothHandsRecipe, BothHandsTraining
 from knuckle.train.recipe import Recipe, SourceSettings
+from knuckle.train.streams import chance, loader_of
 
 Example = dict[str, np.ndarray]
 AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
@@ -283,9 +282,7 @@ class _Endless(IterableDataset):
         return len(self.parts[0])
 
     def __iter__(self) -> Iterator[Example]:
-        # A worker's own, and new in each sitting.
-        rank = distributed.get_rank() if distributed.is_initialized() else 0
-        rng = np.random.default_rng([self.recipe.seed, rank, torch.initial_seed() % 2**31])
+        rng = chance(self.recipe)
         shares = np.array([source.share for source in self.recipe.sources])
         streams = [self._of(part, rng) for part in self.parts]
         while True:
@@ -322,13 +319,7 @@ def training_batches(recipe: BothHandsRecipe) -> DataLoader:
     """
     if not recipe.sources or not all(source.capture for source in recipe.sources):
         raise InputError(f"{recipe.kind} learns from captures: sources with capture = FOLDER")
-    return DataLoader(
-        _Endless(recipe),
-        batch_size=recipe.optimiser.batch,
-        num_workers=recipe.workers,
-        persistent_workers=recipe.workers > 0,
-        prefetch_factor=4 if recipe.workers else None,
-    )
+    return loader_of(_Endless(recipe), recipe, recipe.optimiser.batch)
 
 
 def validation_batches(recipe: BothHandsRecipe) -> dict[str, DataLoader]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator
 from dataclasses import replace
-from itertools import repeat
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Any, cast
 
@@ -71,7 +71,7 @@ def picture_validation(recipe: PictureRecipe, cutter: Cutter) -> dict[str, DataL
     """One loader per source, by name; the pictures are never trained on and never augmented."""
     loaders: dict[str, DataLoader] = {}
     for source in recipe.sources:
-        examples = list(_limited(_validation_examples(recipe, source, cutter), _VALIDATED))
+        examples = list(islice(_validation_examples(recipe, source, cutter), _VALIDATED))
         name = _name(source, loaders)
         dataset = cast("Dataset[Example]", examples)  # a list has all that a dataset needs
         loaders[name] = DataLoader(dataset, batch_size=recipe.optimiser.batch)
@@ -96,11 +96,10 @@ class Mixed(IterableDataset):
         index, count = _which_worker()
         rng = chance(self.recipe)
         sources = self.recipe.sources
+        cut = self.cutter(self.recipe)
         streams = [
-            _examples(
-                _endless(self.recipe, source, rng, index, count), rng, self.cutter(self.recipe)
-            )
-            for source in sources
+            (each for sample in samples for each in cut(sample, rng))
+            for samples in (_endless(self.recipe, s, rng, index, count) for s in sources)
         ]
         shares = np.array([source.share for source in sources])
         augment = self.recipe.augment
@@ -109,11 +108,6 @@ class Mixed(IterableDataset):
         while True:
             i = int(rng.choice(len(streams), p=shares / shares.sum()))
             yield _spoil(next(streams[i]), rng, augment, faults=faults[i]) | next(beside)
-
-
-def _examples(samples: Iterator[Sample], rng: np.random.Generator, cut: Cut) -> Iterator[Example]:
-    for sample in samples:
-        yield from cut(sample, rng)
 
 
 def _endless(
@@ -168,13 +162,10 @@ def shard_paths(folder: str | Path, part: Part) -> list[Path]:
         raise NotFoundError(f"no shards (*.tar) in {folder}; make them with `knuckle data`")
     if len(paths) == 1:
         return paths
-    held_back = {path for path in paths if _number(path) % _VALIDATION_SHARD == 0}
-    return [path for path in paths if (path in held_back) == (part == "validation")]
-
-
-def _number(shard: Path) -> int:
-    """The number at the end of a shard's name: its part stays the same while the folder grows."""
-    return int(shard.stem.rpartition("-")[2])
+    # The number at the end of a shard's name: its part stays the same while the folder grows.
+    held_back = [int(path.stem.rpartition("-")[2]) % _VALIDATION_SHARD == 0 for path in paths]
+    wanted = part == "validation"
+    return [path for path, held in zip(paths, held_back, strict=True) if held == wanted]
 
 
 def _validation_examples(
@@ -190,12 +181,8 @@ def _validation_examples(
     still = AugmentSettings(
         shift=0.02, log_scale=0.05, angle=0.1, turned=0, other_side=0, no_hand=0
     )
-    return _examples(samples, rng, cutter(replace(recipe, augment=still)))
-
-
-def _limited(examples: Iterator[Example], limit: int) -> Iterator[Example]:
-    for _, example in zip(range(limit), examples, strict=False):
-        yield example
+    cut = cutter(replace(recipe, augment=still))
+    return chain.from_iterable(cut(sample, rng) for sample in samples)
 
 
 def _spoil(

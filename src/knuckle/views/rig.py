@@ -178,8 +178,6 @@ class Rig:
         claims = [_claims(Path(video).stem, self.names) for video in videos]
         if all(len(claim) == 1 for claim in claims) and len({c[0] for c in claims}) == len(claims):
             return self.select([claim[0] for claim in claims])
-        if len(videos) == len(self) and not any(claims):
-            return self
         if len(videos) == len(self) and all(len(claim) != 1 for claim in claims):
             return self
         told = [
@@ -217,16 +215,11 @@ class Rig:
 
     def scaled(self, factor: float) -> Rig:
         """The rig whose distances are so many times as long."""
-        cameras = [
-            replace(
-                each,
-                T_camera_from_world=replace(
-                    each.T_camera_from_world,
-                    translation_mm=each.T_camera_from_world.translation_mm * factor,
-                ),
-            )
-            for each in self.cameras
-        ]
+        cameras = []
+        for each in self.cameras:
+            T = each.T_camera_from_world
+            moved = replace(T, translation_mm=T.translation_mm * factor)
+            cameras.append(replace(each, T_camera_from_world=moved))
         return replace(self, cameras=tuple(cameras))
 
 

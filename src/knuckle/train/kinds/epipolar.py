@@ -87,7 +87,8 @@ def batch_of(views: HandViews, looks: np.ndarray, codec: HeatmapCodec, off_mm: n
     R, t = some.R.reshape(n, v, 3, 3), some.t_mm.reshape(n, v, 3)
     rays_from_cells = some.camera_from_crop.reshape(n, v, 3, 3) @ crop_from_cells
     turn, shift = pair_geometry(rays_from_cells, R, t, source)
-    middle = np.average(some.joints_mm, axis=1, weights=_thrice(some.known)).reshape(n, v, 3)
+    known = np.repeat(some.known[..., None], 3, axis=-1)
+    middle = np.average(some.joints_mm, axis=1, weights=known).reshape(n, v, 3)
     depth = (R @ middle[..., None])[..., 2, 0] + t[..., 2] + off_mm
 
     def tensor(values: np.ndarray) -> Tensor:
@@ -105,11 +106,6 @@ def batch_of(views: HandViews, looks: np.ndarray, codec: HeatmapCodec, off_mm: n
         "point_weight": tensor(some.valid).unflatten(0, (n, v)),
         "seen": tensor(some.seen).unflatten(0, (n, v)),
     }
-
-
-def _thrice(known: np.ndarray) -> np.ndarray:
-    """(L, 21) -> (L, 21, 3)."""
-    return np.repeat(known[..., None], 3, axis=-1)
 
 
 def unit_of(views: HandViews) -> Tensor:
