@@ -102,7 +102,5 @@ def test_a_missing_output_is_named(keypoints_file: Path) -> None:
 
 
 def test_weights_come_from_the_package_unless_told(tmp_path: Path) -> None:
-    with weights_folder(tmp_path) as folder:
-        assert folder == tmp_path
-    with weights_folder(None) as folder:
-        assert folder.parts[-2:] == ("knuckle", "weights")
+    assert weights_folder(tmp_path) == tmp_path
+    assert weights_folder(None).parts[-2:] == ("knuckle", "weights")

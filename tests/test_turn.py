@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from knuckle.turn import Turn, in_turn
+from knuckle.turn import Turn
 
 
 class Counter:
@@ -20,18 +20,18 @@ class Counter:
         self._turn = Turn()
         self.count = 0
 
-    @in_turn
     def one_more(self, by: int = 1) -> int:
         """Reads, waits and writes."""
-        seen = self.count
-        time.sleep(0.002)
-        self.count = seen + by
-        return self.count
+        with self._turn:
+            seen = self.count
+            time.sleep(0.002)
+            self.count = seen + by
+            return self.count
 
-    @in_turn
     def fail(self) -> None:
         """Raise."""
-        raise ValueError
+        with self._turn:
+            raise ValueError
 
 
 def test_threads_wait_for_each_other() -> None:

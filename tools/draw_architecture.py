@@ -19,7 +19,7 @@ DOCUMENT = ROOT / "docs" / "architecture.md"
 #: The room whose modules are drawn one by one; of the others, only the rooms.
 ROOM = "pipeline"
 #: Rooms that a frame passes through; the ground floor below them is left out.
-ROOMS = ("detect", "pose", "track")
+ROOMS = ("pose", "stages", "track")
 #: Imported by everybody: drawn, these would hide the rest.
 _EVERYWHERE = ("settings",)
 _BEGIN, _END = "```mermaid\n", "```\n"

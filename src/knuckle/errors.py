@@ -8,7 +8,8 @@ built-in ones that callers expect, so ``except ValueError`` goes on to work.
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,6 +45,18 @@ class Stopped(KeyboardInterrupt):
     def __init__(self, signal_number: int, sentence: str) -> None:
         super().__init__(sentence)
         self.signal_number = signal_number
+
+
+@contextmanager
+def hearing(numbers: Iterable[int], handler: Callable[[int, object], None]) -> Iterator[None]:
+    """Inside, these signals are the handler's; in another than the main thread nobody may hear."""
+    here = threading.current_thread() is threading.main_thread()
+    before = {number: signal.signal(number, handler) for number in numbers if here}
+    try:
+        yield
+    finally:
+        for number, handler_before in before.items():
+            signal.signal(number, handler_before)
 
 
 #: What decoders and parsers raise over a file that is not what it should be. Their texts are about

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from knuckle.closable import Closable
-from knuckle.errors import ENDING_SIGNALS
+from knuckle.errors import ENDING_SIGNALS, hearing
 from knuckle.output import (
     SINKS,
     Claim,
@@ -30,7 +27,7 @@ from knuckle.results import Frame, HandPose
 from knuckle.video import Losses, Source, SourceError, Together
 
 if TYPE_CHECKING:
-    from knuckle.views import RigHand, RigTracker
+    from knuckle.views import RigHand
     from knuckle.views.record import RigRecord
 
 Tracker = Callable[[Frame], Sequence[HandPose]]
@@ -140,19 +137,22 @@ def convert(recording: Recording, names: Sequence[str], folder: Path) -> list[Pa
 
 
 def run(
-    source: Source,
-    tracker: Tracker,
-    sinks: Sequence[Sink],
+    source: Source | Together,
+    tracker: Callable[[Any], Sequence[Any]],
+    sinks: Sequence[Sink | RigRecord],
     *,
-    on_frame: Callable[[Frame, Sequence[HandPose]], None] = lambda frame, hands: None,
+    on_frame: Callable[[Any, Any], None] = lambda frame, hands: None,
 ) -> Summary:
     """Track every frame of a source and write it to every sink.
+
+    Several cameras likewise: each frame is an instant of all sources, the tracker takes those, and
+    the sink is a ``RigRecord``. One of them that breaks off ends alone.
 
     SIGINT, SIGTERM and SIGHUP stop it after the frame it is working on; a second SIGINT stops it
     at once. However it ends, the source and the sinks are closed and the files are complete.
 
     Args:
-        source: is closed at the end.
+        source: is closed at the end; the summary says so where it broke off.
         tracker: frames in order to hands.
         sinks: are closed at the end.
         on_frame: called after each frame was written.
@@ -160,82 +160,30 @@ def run(
     Raises:
         OutputError: a file cannot be written any more; the others are complete.
     """
-    summary = Summary(files=[sink.path for sink in sinks])
-    with _running(source, sinks, summary):
-        for frame in source:
-            hands = tracker(frame)
-            for sink in sinks:
-                sink.write(frame, hands)
-            summary.count(hands)
-            on_frame(frame, hands)
-    return summary
-
-
-def run_rig(
-    sources: Together,
-    tracker: RigTracker,
-    record: RigRecord,
-    *,
-    on_frame: Callable[[object, object], None] = lambda frames, hands: None,
-) -> Summary:
-    """``run`` for several cameras: every instant of all sources, into one record.
-
-    A source that breaks off ends alone; the summary says why when the others are done.
-
-    Args:
-        sources: are closed at the end.
-        tracker: the frames of an instant to hands.
-        record: is closed at the end.
-        on_frame: called after each instant was written.
-
-    Raises:
-        OutputError: a file cannot be written any more; the others are complete.
-    """
-    summary = Summary(files=record.paths)
-    with _running(sources, [record], summary):
-        for frames in sources:
-            hands = tracker(frames)
-            record.write(frames, hands)
-            summary.count(hands)
-            on_frame(frames, hands)
-    return summary
-
-
-@contextmanager
-def _running(
-    source: Source | Together, sinks: Sequence[Closable], summary: Summary
-) -> Iterator[None]:
-    """Close everything at the end, however it comes, and note in the summary how it came."""
+    summary = Summary(files=[path for sink in sinks for path in sink.paths])
     started_s = time.perf_counter()
-    with ExitStack() as stack:
-        for each in (source, *sinks):
-            stack.enter_context(each)
-        stack.enter_context(_stopped_by_signals(source, summary))
-        try:
-            yield
-        except SourceError as error:
-            summary.error = error
-    summary.elapsed_s = time.perf_counter() - started_s
-    summary.losses = source.losses
 
-
-@contextmanager
-def _stopped_by_signals(source: Source | Together, summary: Summary) -> Iterator[None]:
-    """Turn the first signal into a stop after this frame."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may have handlers
-        return
-
-    def stop(number: int, frame: FrameType | None) -> None:
+    def stop(number: int, _: object) -> None:
         summary.signal_number = number
         source.stop()
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a second one is meant
 
     # Who starts a program with nohup wants it to outlive its terminal.
     ending = [n for n in ENDING_SIGNALS if signal.getsignal(n) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, *ending)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with ExitStack() as stack:
+        for each in (source, *sinks):
+            stack.enter_context(each)
+        stack.enter_context(hearing((signal.SIGINT, *ending), stop))
+        try:
+            frame: Any  # of several cameras, a frame of each
+            for frame in source:
+                hands = tracker(frame)
+                for sink in sinks:
+                    sink.write(frame, hands)
+                summary.count(hands)
+                on_frame(frame, hands)
+        except SourceError as error:
+            summary.error = error
+    summary.elapsed_s = time.perf_counter() - started_s
+    summary.losses = source.losses
+    return summary

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import threading
-from collections.abc import Callable
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 class Turn:
@@ -28,23 +22,3 @@ class Turn:
 
     def __reduce__(self) -> tuple[type[Turn], tuple[()]]:
         return Turn, ()
-
-
-class TakesTurns(Protocol):
-    """Whose calls do not overlap."""
-
-    _turn: Turn
-
-
-S = TypeVar("S", bound=TakesTurns)
-
-
-def in_turn(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
-    """A method that waits for those of other threads to end."""
-
-    @functools.wraps(method)
-    def waiting(own: S, /, *args: P.args, **options: P.kwargs) -> T:
-        with own._turn:
-            return method(own, *args, **options)
-
-    return waiting

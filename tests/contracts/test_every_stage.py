@@ -100,9 +100,8 @@ def test_each_output_that_is_not_optional_must_be_there(kind: str, tmp_path: Pat
 
 
 def test_the_shipped_networks_are_those_that_are_needed() -> None:
-    with weights_folder(None) as folder:
-        for kind in needed():
-            assert Network(folder / f"{kind}.onnx", kind).card.kind == kind
+    for kind in needed():
+        assert Network(weights_folder(None) / f"{kind}.onnx", kind).card.kind == kind
 
 
 def test_a_stage_says_what_it_is(kind: str) -> None:

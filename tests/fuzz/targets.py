@@ -103,8 +103,7 @@ def _shard(folder: Path) -> list[Path]:
 
 def _network(folder: Path) -> list[Path]:
     folder.mkdir()
-    with weights_folder(None) as shipped:
-        shutil.copyfile(shipped / "pair.onnx", folder / "pair.onnx")
+    shutil.copyfile(weights_folder(None) / "pair.onnx", folder / "pair.onnx")
     return [folder / "pair.onnx"]
 
 

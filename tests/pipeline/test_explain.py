@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from knuckle.crop import Crop, Letterbox
-from knuckle.detect import Detections
 from knuckle.pipeline import EstimatorSettings
 from knuckle.pipeline.explain import explain
 from knuckle.pipeline.looks import Looks, Proposal
 from knuckle.pose import Keypoints
+from knuckle.stages.detector import Detections
 
 MASK = 32
 SETTINGS = EstimatorSettings()

@@ -11,12 +11,12 @@ from dot_world import true_hand, turn
 from knuckle.camera import Camera
 from knuckle.codec import DetectedHand, NeighbourCodec
 from knuckle.crop import MARGIN, Crop, Letterbox
-from knuckle.detect import Detections
 from knuckle.hand import SIDES, extent_px, other_side
 from knuckle.pipeline import EstimatorSettings, frame, judge, propose
 from knuckle.pipeline.looks import Looks, Proposal
 from knuckle.pose import Keypoints
 from knuckle.results import HandPose
+from knuckle.stages.detector import Detections
 
 CAMERA = Camera(600, 600, 320, 240)
 IMAGE = np.zeros((480, 640, 3), np.uint8)

@@ -12,11 +12,11 @@ from dot_world import GREY, DotNetworks, blank, paint, true_hand, turn
 from knuckle.camera import Camera
 from knuckle.codec import DetectedHand
 from knuckle.crop import MARGIN, Crop
-from knuckle.detect import Detections
 from knuckle.hand import MIDDLE_RAY
 from knuckle.pipeline import HandEstimator, HandTracker
 from knuckle.pose import Keypoints
 from knuckle.results import Frame, HandPose, TrackedHand
+from knuckle.stages.detector import Detections
 
 CAMERA = Camera(300, 300, 160, 120)
 FPS = 30.0

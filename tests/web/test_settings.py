@@ -13,14 +13,12 @@ SOURCES = Path(__file__).parents[2] / "web" / "src"
 
 @pytest.fixture(scope="module")
 def told() -> dict:
-    with weights_folder(None) as folder:
-        kinds = ("detector", "keypoints", "lifter", "pair")
-        return page_settings({kind: folder / f"{kind}.onnx" for kind in kinds})
+    kinds = ("detector", "keypoints", "lifter", "pair")
+    return page_settings({kind: weights_folder(None) / f"{kind}.onnx" for kind in kinds})
 
 
 def test_the_page_is_told_what_holds_here(told: dict) -> None:
-    with weights_folder(None) as folder:
-        card = read_card(folder / "keypoints.onnx")
+    card = read_card(weights_folder(None) / "keypoints.onnx")
     assert told["cards"]["keypoints"]["input_size"] == card.input_size
     assert told["constants"]["crop"]["MARGIN"] == crop.MARGIN
     assert told["tracker"]["max_hands"] == TrackerSettings().max_hands

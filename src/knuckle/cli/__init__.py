@@ -13,9 +13,8 @@ import io
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 import tyro
 
@@ -26,7 +25,7 @@ from knuckle.cli.tracking import Bench, Convert, Live, Plot, Track, View
 from knuckle.cli.training import Evaluate, Export, Train
 from knuckle.cli.verb import EXIT_ERROR, EXIT_SIGNAL, Verb
 from knuckle.cli.web import Web
-from knuckle.errors import ENDING_SIGNALS, KnuckleError, NotWrittenError, Stopped
+from knuckle.errors import ENDING_SIGNALS, KnuckleError, NotWrittenError, Stopped, hearing
 from knuckle.release import VERSION
 
 #: The extra of ``pip install knuckle[…]`` that brings a library.
@@ -170,15 +169,11 @@ def run_verb(verb: Verb) -> int:
         return _interrupted()
 
 
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
+def _ended_by_signals() -> AbstractContextManager[None]:
     """Whoever ends a verb from outside ends it as Ctrl-C does: files are closed, no worker is left.
 
     Verbs that know better, as tracking and training do, listen for themselves.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may have handlers
-        return
     own = os.getpid()
 
     def end(number: int, _: object) -> None:
@@ -187,14 +182,7 @@ def _ended_by_signals() -> Iterator[None]:
         signal.signal(number, signal.SIG_DFL)  # a worker, which has inherited this
         os.kill(os.getpid(), number)
 
-    numbers = [n for n in ENDING_SIGNALS if signal.getsignal(n) is signal.SIG_DFL]
-    for number in numbers:
-        signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            signal.signal(number, signal.SIG_DFL)
+    return hearing((n for n in ENDING_SIGNALS if signal.getsignal(n) is signal.SIG_DFL), end)
 
 
 def _sentence_of(error: OSError | ValueError) -> str:

@@ -22,7 +22,7 @@ _FIRST_S = 20.0
 
 def track_rig(verb: Track) -> Summary:
     """Track what several cameras see, as the flags of ``knuckle track`` say."""
-    from knuckle.job import open_sinks, run_rig
+    from knuckle.job import open_sinks, run
     from knuckle.progress import Progress
     from knuckle.video import open_sources
     from knuckle.views import RigTracker
@@ -55,7 +55,7 @@ def track_rig(verb: Track) -> Summary:
             fps=sources.info.fps, weights=tracker.versions,
         )  # fmt: skip
         with Progress(sources.info) as progress:
-            summary = run_rig(sources, tracker, record, on_frame=progress.advance)
+            summary = run(sources, tracker, [record], on_frame=progress.advance)
     _say(tracker.remarks)
     return summary
 

@@ -296,10 +296,10 @@ def complete_networks(given: Path, folder: Path) -> Path:
             "run; give one of them, or knuckle for the networks in the package"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    with weights_folder(None) as package:
-        of_kind = {kind: package / f"{kind}.onnx" for kind in needed()}
-        of_kind |= {read_card(path).kind: path for path in networks}
-        for kind, path in of_kind.items():
-            if path != folder / f"{kind}.onnx":
-                (folder / f"{kind}.onnx").write_bytes(path.read_bytes())
+    package = weights_folder(None)
+    of_kind = {kind: package / f"{kind}.onnx" for kind in needed()}
+    of_kind |= {read_card(path).kind: path for path in networks}
+    for kind, path in of_kind.items():
+        if path != folder / f"{kind}.onnx":
+            (folder / f"{kind}.onnx").write_bytes(path.read_bytes())
     return folder

@@ -49,6 +49,11 @@ class Sink(Closable):
         except OSError as error:
             raise _cannot_write(self.path, error) from error
 
+    @property
+    def paths(self) -> list[Path]:
+        """The files that it writes."""
+        return [self.path]
+
     def write(self, frame: Frame, hands: Sequence[HandPose]) -> None:
         """Add one frame: all its hands, which may be none.
 

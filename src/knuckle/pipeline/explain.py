@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from knuckle.detect import Detections
 from knuckle.pipeline import judge
 from knuckle.pipeline.looks import Looks
 from knuckle.pipeline.settings import EstimatorSettings
+from knuckle.stages.detector import Detections
 
 
 def explain(

@@ -14,12 +14,13 @@ import numpy as np
 
 from knuckle.codec import DetectedHand
 from knuckle.crop import Crop
-from knuckle.detect import Detections
 from knuckle.pipeline import judge, propose
 from knuckle.pipeline.explain import explain
-from knuckle.pipeline.looks import Looks, Networks, Proposal, averaged
+from knuckle.pipeline.looks import Looks, Proposal, averaged
 from knuckle.pipeline.settings import EstimatorSettings
+from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
+from knuckle.stages.detector import Detections
 
 #: Crops in a round, and looks that are followed up in it, where hands may be missing.
 MOST_CROPS, MOST_FOLLOWED = 8, 3
@@ -31,7 +32,7 @@ _LOOK_SIZE, _LOOK_ANGLE = 0.08, 0.2
 
 
 def hands_of(
-    stages: Networks,
+    stages: Stages,
     image: np.ndarray,
     looks: Looks,
     detections: Detections | None,
@@ -103,7 +104,7 @@ def _without_partner(looks: Looks, hands: Sequence[int]) -> list[int]:
 
 
 def _after(
-    stages: Networks, looks: Looks, hands: Sequence[int], lacking: Sequence[int], followed: set[int]
+    stages: Stages, looks: Looks, hands: Sequence[int], lacking: Sequence[int], followed: set[int]
 ) -> Iterator[Proposal]:
     """What looks propose that were not followed up before: the hands; others if one is missing."""
     missing = not hands or any(propose.claims_neighbour(looks, k) for k in lacking)
@@ -125,7 +126,7 @@ def _after(
 
 
 def _around(
-    stages: Networks,
+    stages: Stages,
     looks: Looks,
     hands: Sequence[int],
     lacking: Sequence[int],
@@ -154,9 +155,7 @@ def _best_of_alike(looks: Looks) -> list[int]:
 # --- hands that are known to be there ------------------------------------------------------------
 
 
-def one_each(
-    stages: Networks, image: np.ndarray, guesses: Sequence[Sequence[Proposal]]
-) -> Keypoints:
+def one_each(stages: Stages, image: np.ndarray, guesses: Sequence[Sequence[Proposal]]) -> Keypoints:
     """One hand for each row of guesses, however unlikely: the likeliest one, looked at again."""
     looks = Looks.at(stages, image, [guess for row in guesses for guess in row])
     owner = np.array([k for k, row in enumerate(guesses) for _ in row], int)
@@ -184,7 +183,7 @@ def _best_of_each(owner: np.ndarray, worth: np.ndarray) -> list[int]:
     return best.tolist()
 
 
-def look_more(stages: Networks, image: np.ndarray, hands: Keypoints, looks: int) -> Keypoints:
+def look_more(stages: Stages, image: np.ndarray, hands: Keypoints, looks: int) -> Keypoints:
     """The same hands, each seen through so many crops in all."""
     n, more = len(hands), looks - 1
     if not n or not more:

@@ -17,11 +17,11 @@ import numpy as np
 
 from knuckle.codec import DetectedHand
 from knuckle.crop import MARGIN, Crop
-from knuckle.detect import Detections
 from knuckle.hand import Side, extent_px, middle_px
 from knuckle.pipeline.settings import EstimatorSettings
 from knuckle.pose import Keypoints
 from knuckle.pose.keypoints import logit
+from knuckle.stages.detector import Detections
 from knuckle.track.association import reach
 from knuckle.track.decisions import DECISIONS
 

@@ -5,32 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 
 from knuckle.codec import DetectedHand
 from knuckle.crop import Crop
-from knuckle.hand import N_JOINTS, Side
+from knuckle.hand import N_JOINTS
 from knuckle.pipeline import judge
+from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
 from knuckle.track.track import Track
 
 #: Joints so near to the border of a crop, as a share of its side, may be cut off.
 RIM = 0.05
-
-
-class Networks(Protocol):
-    """What a frame asks of the networks; ``Stages`` is one."""
-
-    def look(self, image: np.ndarray, crops: list[Crop]) -> Keypoints:
-        """One look at each crop, all in one batch."""
-
-    def crop_of(self, hand: DetectedHand) -> Crop:
-        """The crop of a detected hand."""
-
-    def crop_around(self, joints_px: np.ndarray, side: Side) -> Crop:
-        """The crop of a hand whose joints are known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +68,7 @@ class Looks:
         return cls((), Keypoints.nothing())
 
     @classmethod
-    def at(cls, stages: Networks, image: np.ndarray, proposals: Sequence[Proposal]) -> Looks:
+    def at(cls, stages: Stages, image: np.ndarray, proposals: Sequence[Proposal]) -> Looks:
         """Look at all proposals, in one batch."""
         if not proposals:
             return cls.none()

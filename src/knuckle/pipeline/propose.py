@@ -17,11 +17,12 @@ import numpy as np
 
 from knuckle.codec import DetectedHand
 from knuckle.crop import Crop
-from knuckle.detect import Detections
 from knuckle.hand import Side, extent_px, middle_px, other_side
 from knuckle.pipeline import judge
-from knuckle.pipeline.looks import Looks, Networks, Proposal
+from knuckle.pipeline.looks import Looks, Proposal
+from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
+from knuckle.stages.detector import Detections
 from knuckle.track.association import share_inside
 from knuckle.track.track import Track
 
@@ -29,7 +30,7 @@ from knuckle.track.track import Track
 
 
 def detected(
-    stages: Networks,
+    stages: Stages,
     hands: Sequence[DetectedHand],
     lost: Sequence[Track] = (),
     time_s: float = 0.0,
@@ -46,7 +47,7 @@ def detected(
     return proposals
 
 
-def followed(stages: Networks, tracks: Sequence[Track], time_s: float) -> list[Proposal]:
+def followed(stages: Stages, tracks: Sequence[Track], time_s: float) -> list[Proposal]:
     """Where tracks go."""
     return [
         Proposal(stages.crop_around(track.predict(time_s), track.side), "track", track=track)
@@ -55,7 +56,7 @@ def followed(stages: Networks, tracks: Sequence[Track], time_s: float) -> list[P
 
 
 def awaited(
-    stages: Networks,
+    stages: Stages,
     lost: Sequence[Track],
     time_s: float,
     frame_shape: tuple[int, int],
@@ -74,7 +75,7 @@ def awaited(
     ]
 
 
-def told(stages: Networks, side: Side, guesses_px: np.ndarray) -> list[Proposal]:
+def told(stages: Stages, side: Side, guesses_px: np.ndarray) -> list[Proposal]:
     """Where others say that a hand is, (G, 21, 2) px; a single guess needs no second look."""
     by = "track" if len(guesses_px) == 1 else "told"
     return [Proposal(stages.crop_around(joints_px, side), by) for joints_px in guesses_px]
@@ -83,7 +84,7 @@ def told(stages: Networks, side: Side, guesses_px: np.ndarray) -> list[Proposal]
 # --- after a look --------------------------------------------------------------------------------
 
 
-def exact(stages: Networks, looks: Looks, i: int) -> Iterator[Proposal]:
+def exact(stages: Stages, looks: Looks, i: int) -> Iterator[Proposal]:
     """The crop that the joints define: the network is at its best with it."""
     proposal = looks.proposals[i]
     if proposal.by != "track" and looks.right[i] > 1 - judge.SURE_SIDE:
@@ -97,14 +98,14 @@ def claims_neighbour(looks: Looks, i: int) -> bool:
     return looks.seen.neighbour_of(i).score > (judge.EVEN if followed else judge.HOPELESS)
 
 
-def partner(stages: Networks, looks: Looks, i: int) -> Iterator[Proposal]:
+def partner(stages: Stages, looks: Looks, i: int) -> Iterator[Proposal]:
     """The neighbour that a look shows."""
     if claims_neighbour(looks, i):
         hand = looks.seen.neighbour_of(i)
         yield Proposal(stages.crop_of(hand), "partner", after=i, hand=hand)
 
 
-def as_other_side(stages: Networks, looks: Looks, i: int) -> Iterator[Proposal]:
+def as_other_side(stages: Stages, looks: Looks, i: int) -> Iterator[Proposal]:
     """The same hand as one of the other side, where that is in doubt.
 
     A hand of the side that a surer one has is mostly of the other; a track's side is in doubt only
@@ -116,7 +117,7 @@ def as_other_side(stages: Networks, looks: Looks, i: int) -> Iterator[Proposal]:
         yield of_other_side(stages, looks, i)
 
 
-def of_other_side(stages: Networks, looks: Looks, i: int) -> Proposal:
+def of_other_side(stages: Stages, looks: Looks, i: int) -> Proposal:
     """The hand of look ``i`` as one of the other side."""
     proposal, seen = looks.proposals[i], looks.seen
     crop = stages.crop_around(seen.points_px[i], other_side(seen.side(i)))
@@ -125,7 +126,7 @@ def of_other_side(stages: Networks, looks: Looks, i: int) -> Proposal:
 
 
 #: Who proposes after a look, in the order of what it is worth.
-AFTER: tuple[Callable[[Networks, Looks, int], Iterator[Proposal]], ...] = (
+AFTER: tuple[Callable[[Stages, Looks, int], Iterator[Proposal]], ...] = (
     exact,
     partner,
     as_other_side,
@@ -167,7 +168,7 @@ TURNS = (0.0, np.pi / 2, np.pi, -np.pi / 2)
 
 
 def turned(
-    stages: Networks, looks: Looks, i: int, others: Sequence[int], detections: Detections | None
+    stages: Stages, looks: Looks, i: int, others: Sequence[int], detections: Detections | None
 ) -> Iterator[Proposal]:
     """Another hand beside look ``i``, all ways up: where it is claimed, where the mask goes on.
 

@@ -9,7 +9,6 @@ import numpy as np
 from knuckle.camera import Camera
 from knuckle.codec import DetectedHand
 from knuckle.crop import Crop
-from knuckle.detect import Detections
 from knuckle.errors import NotFoundError
 from knuckle.hand import Side
 from knuckle.mask import CropMask, without_overlap
@@ -18,7 +17,7 @@ from knuckle.pose import Keypoints, confidence, placement
 from knuckle.pose.pair import find_couples, place_couples
 from knuckle.results import HandPose
 from knuckle.stages import Network, weights_folder
-from knuckle.stages.detector import Detector
+from knuckle.stages.detector import Detections, Detector
 from knuckle.stages.keypoints import KeypointEstimator
 from knuckle.stages.lifter import Lifter
 from knuckle.stages.pair import PairStage
@@ -37,12 +36,12 @@ class Stages:
     def __init__(self, settings: EstimatorSettings) -> None:
         self.settings = settings
         self._versions: dict[str, str] = {}
-        with weights_folder(settings.weights_dir) as folder:
-            if not folder.is_dir():
-                raise NotFoundError(
-                    f"the folder of networks {folder} does not exist: expected one that knuckle "
-                    "export wrote; leave it out for the networks of the package"
-                )
+        self._folder = weights_folder(settings.weights_dir)
+        if not self._folder.is_dir():
+            raise NotFoundError(
+                f"the folder of networks {self._folder} does not exist: expected one that knuckle "
+                "export wrote; leave it out for the networks of the package"
+            )
 
     @cached_property
     def detector(self) -> Detector:
@@ -67,15 +66,13 @@ class Stages:
     @cached_property
     def pair_stage(self) -> PairStage | None:
         """What looks at two hands together; a folder of networks need not have it."""
-        with weights_folder(self.settings.weights_dir) as folder:
-            if not (folder / "pair.onnx").is_file():
-                return None
+        if not (self._folder / "pair.onnx").is_file():
+            return None
         return PairStage(self._open("pair", threads=1))
 
     def _open(self, kind: str, threads: int | None = None) -> Network:
-        with weights_folder(self.settings.weights_dir) as folder:
-            path, threads = folder / f"{kind}.onnx", threads or self.settings.threads
-            network = Network(path, kind, threads=threads)
+        path = self._folder / f"{kind}.onnx"
+        network = Network(path, kind, threads=threads or self.settings.threads)
         self._versions[kind] = network.card.version
         return network
 

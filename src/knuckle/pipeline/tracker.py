@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.detect import Detections
 from knuckle.hand import N_JOINTS, Side, extent_px, other_side
 from knuckle.image import to_rgb
 from knuckle.pipeline import judge, propose
@@ -21,11 +20,12 @@ from knuckle.pipeline.stages import Stages
 from knuckle.pipeline.tracks import Tracks, match
 from knuckle.pose import Keypoints
 from knuckle.results import Frame, HandPose, TrackedHand
+from knuckle.stages.detector import Detections
 from knuckle.track.association import share_inside
 from knuckle.track.clock import Clock
 from knuckle.track.search import Search
 from knuckle.track.track import Numbers, Track
-from knuckle.turn import Turn, in_turn
+from knuckle.turn import Turn
 
 #: The looks at hands that are followed, by their numbers, and whose hand each shows.
 Seats = dict[int, Track]
@@ -82,7 +82,6 @@ class HandTracker:
         self._frame: tuple[np.ndarray, float, Camera] | None = None
         self._clock.reset()
 
-    @in_turn
     def __call__(
         self, frame: Frame | np.ndarray, camera: Camera | None = None
     ) -> list[TrackedHand]:
@@ -97,7 +96,10 @@ class HandTracker:
             The hands in this frame, in the order of their ids. A frame that is much earlier
             than the one before it starts a new video: new tracks. Threads take turns.
         """
-        image, time_s, camera = self._read(frame, camera)
+        with self._turn:
+            return self._follow(*self._read(frame, camera))
+
+    def _follow(self, image: np.ndarray, time_s: float, camera: Camera) -> list[TrackedHand]:
         self._frame = image, time_s, camera
         if self._search.see(image):
             self._tracks.clear()  # a cut: whoever was there is gone

@@ -11,8 +11,7 @@ import ctypes
 import os
 import warnings
 import weakref
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -135,13 +134,12 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_leave_sessions_to_the_parent)
 
 
-@contextmanager
-def weights_folder(weights_dir: str | Path | None) -> Iterator[NetworkFile]:
+def weights_folder(weights_dir: str | Path | None) -> NetworkFile:
     """The folder that holds the networks: the given one, or the one inside the package.
 
     That one need not be on the disk: a package is also imported from a zip.
     """
-    yield Path(weights_dir) if weights_dir is not None else resources.files("knuckle") / "weights"
+    return Path(weights_dir) if weights_dir is not None else resources.files("knuckle") / "weights"
 
 
 def read_card(path: NetworkFile) -> ModelCard:

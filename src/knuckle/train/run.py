@@ -13,6 +13,7 @@ import json
 import logging
 import math
 import pickle
+import signal
 import time
 import warnings
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 
-from knuckle.errors import InputError, KnuckleError, reading
+from knuckle.errors import InputError, KnuckleError, hearing, reading
 from knuckle.train.kind import module_of, training_batches, validation_batches
 from knuckle.train.modules import TrainedModule
 from knuckle.train.recipe import Recipe
@@ -107,7 +108,7 @@ def train(
         # take ten times as long.
         torch.set_flush_denormal(True)
         try:
-            with stop.listening():
+            with hearing((signal.SIGINT, signal.SIGTERM), stop.hear):
                 trainer.fit(
                     module.to(memory_format=torch.channels_last),
                     training,
@@ -162,6 +163,7 @@ def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
 
 def _trainer(recipe: Recipe, folder: Path, others: list[L.Callback]) -> L.Trainer:
     """Lightning, validating and checkpointing by the clock, on all GPUs or on the CPU."""
+    sittings = len(list(folder.glob("curves/*")))  # each keeps its own curves
     every = timedelta(minutes=recipe.validate_minutes)
     gpus = torch.cuda.device_count()
     devices = recipe.devices or max(gpus, 1)
@@ -173,7 +175,7 @@ def _trainer(recipe: Recipe, folder: Path, others: list[L.Callback]) -> L.Traine
         use_distributed_sampler=False,  # each process draws its own examples
         precision="32-true",  # networks say where bfloat16 is enough: never where places come out
         gradient_clip_val=recipe.optimiser.clip,
-        logger=CSVLogger(folder, name="curves", version=str(_sittings(folder / "curves"))),
+        logger=CSVLogger(folder, name="curves", version=str(sittings)),
         callbacks=[
             WeightAveraging(avg_fn=moving_average(recipe.optimiser.average)),
             *others,
@@ -196,11 +198,6 @@ def _trainer(recipe: Recipe, folder: Path, others: list[L.Callback]) -> L.Traine
         enable_model_summary=False,
         enable_progress_bar=False,  # the command line has one, over all epochs
     )
-
-
-def _sittings(curves: Path) -> int:
-    """How often the run was started before: each sitting keeps its own curves."""
-    return len(list(curves.iterdir())) if curves.is_dir() else 0
 
 
 def _train_only(module: TrainedModule, prefix: str) -> None:

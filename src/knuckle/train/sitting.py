@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import math
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -83,20 +81,8 @@ class StopBySignal(L.Callback):
         self._saved_step = 0
         self._told = False
 
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Hear signals inside; only the main thread can."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {n: signal.signal(n, self._hear) for n in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _hear(self, number: int, _: object) -> None:
+    def hear(self, number: int, _: object) -> None:
+        """The handler of both signals."""
         self.number = number
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a second one is meant
 

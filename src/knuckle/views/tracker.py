@@ -12,7 +12,7 @@ from knuckle.hand import MIDDLE_RAY, N_JOINTS
 from knuckle.pipeline.settings import with_options
 from knuckle.results import Frame, HandPose, TrackedHand
 from knuckle.track.track import Numbers
-from knuckle.turn import Turn, in_turn
+from knuckle.turn import Turn
 from knuckle.views.again import Place, as_seen, places, shows
 from knuckle.views.bones import RigBones
 from knuckle.views.cameras import Cameras, picture_size
@@ -112,7 +112,6 @@ class RigTracker:
         self._vain: dict[tuple[int, int, int], float] = {}
         self._cameras.reset()
 
-    @in_turn
     def __call__(self, frames: Sequence[Frame | np.ndarray | None]) -> list[RigHand]:
         """Follow the hands to the next instant.
 
@@ -131,14 +130,15 @@ class RigTracker:
             ValueError: there are more or fewer frames than cameras, or one has another size than
                 its camera was calibrated at.
         """
-        views, time_s = self.look(frames), self._now(frames)
-        self._turn_to(time_s)
-        scene = self._scene(views)
-        if self._look_again(scene, views, frames, time_s):
+        with self._turn:
+            views, time_s = self.look(frames), self._now(frames)
+            self._turn_to(time_s)
             scene = self._scene(views)
-        hands = self._hands(scene, time_s)
-        self._lead(hands)
-        return hands
+            if self._look_again(scene, views, frames, time_s):
+                scene = self._scene(views)
+            hands = self._hands(scene, time_s)
+            self._lead(hands)
+            return hands
 
     def look(self, frames: Sequence[Frame | np.ndarray | None]) -> list[list[TrackedHand]]:
         """What each camera sees by itself; the first part of a call."""

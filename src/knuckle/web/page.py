@@ -32,13 +32,13 @@ def page_files(
     Raises:
         FileNotFoundError: the page has not been built, or a network is missing.
     """
-    with _site_folder(site_dir) as site, weights_folder(weights_dir) as folder:
+    with _site_folder(site_dir) as site:
         if not (site / _INDEX).is_file():
             raise NotFoundError(
                 f"the page is not built: expected {site / _INDEX}; run make web in a clone of the "
                 "repository (it needs Node.js with npm), then pip install . takes it along"
             )
-        weights = _weights(folder)
+        weights = _weights(weights_folder(weights_dir))
         pages = {path.name: path for path in sorted(site.iterdir()) if path.is_file()}
         networks = {f"weights/{kind}.onnx": path for kind, path in weights.items()}
         settings = json.dumps(page_settings(weights)).encode()

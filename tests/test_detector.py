@@ -60,8 +60,7 @@ def test_masks_lie_over_their_hands(detector: Detector) -> None:
 
 def test_bars_beside_the_frame_are_left_out() -> None:
     """The detector that ships takes any size, and finds the same hands with hardly any bars."""
-    with weights_folder(None) as folder:
-        network = Network(folder / "detector.onnx", "detector")
+    network = Network(weights_folder(None) / "detector.onnx", "detector")
     assert network.input_shape("image") == (None, None, None, 3)
     with resources.as_file(resources.files("knuckle.demo") / "hands.mp4") as video:
         frame = next(iter(open_source(str(video))))
