@@ -254,30 +254,21 @@ def instants(dataset: InterHand26M, views: Sequence[str]) -> Iterator[Instant]:
             f"{', '.join(sorted(set(names))[:12])}"
         )
     steps: dict[tuple[str, int], dict[str, int]] = {}
+    of_sequences: dict[str, dict[str, int]] = {}
     for index, (row, name) in enumerate(zip(kept, names, strict=True)):
         if name in views:
             sequence = f"{columns['capture'][row]}/{columns.sequences[columns['sequence'][row]]}"
             steps.setdefault((sequence, int(columns["frame"][row])), {})[name] = index
+            of_sequences.setdefault(sequence, {})[name] = index
+    rigs = {sequence: _rig_of(dataset, views, seen) for sequence, seen in of_sequences.items()}
     for (sequence, frame), seen in sorted(steps.items()):
-        if len(seen) < 2:
-            continue
-        rig = _rig_of(dataset, views, steps, sequence)
-        if rig is not None:
+        if len(seen) > 1 and (rig := rigs[sequence]) is not None:
             rows = tuple(seen.get(name) for name in views)
             yield Instant(f"{dataset.split}/{sequence}", frame / _SENSOR_FPS, rows, rig)
 
 
-def _rig_of(
-    dataset: InterHand26M,
-    views: Sequence[str],
-    steps: dict[tuple[str, int], dict[str, int]],
-    sequence: str,
-) -> Rig | None:
-    """The cameras of a sequence; None if one of them never saw it."""
-    seen: dict[str, int] = {}
-    for (of, _), indices in steps.items():
-        if of == sequence:
-            seen |= indices
+def _rig_of(dataset: InterHand26M, views: Sequence[str], seen: dict[str, int]) -> Rig | None:
+    """The cameras of a sequence, by a picture of each; None if one of them never saw it."""
     if set(seen) < set(views):
         return None
     cameras = []
@@ -285,7 +276,7 @@ def _rig_of(
         record: Record = dataset.record(seen[name])
         assert record.camera is not None
         cameras.append(RigCamera(name, record.camera, dataset.pose(seen[name])))
-    return Rig(tuple(cameras), f"the rig of {sequence}")
+    return Rig(tuple(cameras))
 
 
 def truths_of(dataset: InterHand26M, instant: Instant) -> list[Truth]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,6 @@ from knuckle.crop import Crop, CropView
 from knuckle.data.interhand26m import InterHand26M, Selection
 from knuckle.hand import N_JOINTS
 from knuckle.models.keypoints import KeypointNetwork
-from knuckle.sample import HandLabel
 
 #: Crops are as a tracker gives them: off by so much.
 _JITTER = {"shift": 0.05, "log_scale": 0.1, "angle": 0.2}
@@ -115,26 +115,12 @@ class HandViews:
         return [looks for looks in groups if len(looks) >= least]
 
 
-@dataclass(frozen=True, eq=False)
-class _Cut:
-    """A look before the network was asked."""
-
-    hand: int
-    view: int
-    pixels: np.ndarray
-    crop: Crop
-    label: HandLabel
-    camera_from_crop: np.ndarray
-    R: np.ndarray
-    t_mm: np.ndarray
-    joints_mm: np.ndarray
-
-
-def _batches(dataset: InterHand26M, size: int, seed: int) -> Iterator[list[_Cut]]:
+def _batches(dataset: InterHand26M, size: int, seed: int) -> Iterator[list[dict[str, Any]]]:
+    """Looks before the network is asked: ``pixels``, and the fields of ``HandViews`` by name."""
     rng = np.random.default_rng(seed)
     steps = dataset.groups().step
     names: dict[str, int] = {}
-    batch: list[_Cut] = []
+    batch: list[dict[str, Any]] = []
     for index in range(len(dataset)):
         record, T, image = dataset.record(index), dataset.pose(index), None
         assert record.camera is not None and record.video is not None
@@ -146,17 +132,19 @@ def _batches(dataset: InterHand26M, size: int, seed: int) -> Iterator[list[_Cut]
             crop = Crop.from_joints(label.joints_px, label.side, out_size=size)
             crop = crop.jittered(rng, **_JITTER)
             batch.append(
-                _Cut(
-                    hand=2 * int(steps[index]) + (label.side == "left"),
-                    view=view,
-                    pixels=crop.cut(image),
-                    crop=crop,
-                    label=label,
-                    camera_from_crop=CropView.of(crop, record.camera).camera_from_crop,
-                    R=T.rotation,
-                    t_mm=T.translation_mm,
-                    joints_mm=T.inverse()(label.joints_mm),
-                )
+                {
+                    "hand": 2 * int(steps[index]) + (label.side == "left"),
+                    "view": view,
+                    "pixels": crop.cut(image),
+                    "points_px": crop.to_crop(label.joints_px),
+                    "valid": label.valid,
+                    "seen": np.ones(N_JOINTS, bool) if label.visible is None else label.visible,
+                    "camera_from_crop": CropView.of(crop, record.camera).camera_from_crop,
+                    "R": T.rotation,
+                    "t_mm": T.translation_mm,
+                    "joints_mm": T.inverse()(label.joints_mm),
+                    "known": label.valid,
+                }
             )
             if len(batch) == _AT_ONCE:
                 yield batch
@@ -166,24 +154,14 @@ def _batches(dataset: InterHand26M, size: int, seed: int) -> Iterator[list[_Cut]
 
 
 @torch.no_grad()
-def _asked(network: KeypointNetwork, cuts: list[_Cut]) -> HandViews:
-    levels = network.levels(torch.from_numpy(np.stack([cut.pixels for cut in cuts])))
+def _asked(network: KeypointNetwork, cuts: list[dict[str, Any]]) -> HandViews:
+    known = {name: np.array([cut[name] for cut in cuts]) for name in cuts[0]}
+    levels = network.levels(torch.from_numpy(known.pop("pixels")))
     out = network.read(*levels)
-    everything = np.ones(N_JOINTS, bool)
-    seen = [everything if c.label.visible is None else c.label.visible for c in cuts]
     return HandViews(
-        hand=np.array([cut.hand for cut in cuts]),
-        view=np.array([cut.view for cut in cuts]),
         level=levels[0].half().numpy(),
         keypoints_px=out.keypoints_px.numpy(),
         sigma_px=out.log_sigma_px.exp().numpy(),
         features=out.features.half().numpy(),
-        points_px=np.stack([c.crop.to_crop(c.label.joints_px) for c in cuts]),
-        valid=np.stack([cut.label.valid for cut in cuts]),
-        seen=np.stack(seen),
-        camera_from_crop=np.stack([cut.camera_from_crop for cut in cuts]),
-        R=np.stack([cut.R for cut in cuts]),
-        t_mm=np.stack([cut.t_mm for cut in cuts]),
-        joints_mm=np.stack([cut.joints_mm for cut in cuts]),
-        known=np.stack([cut.label.valid for cut in cuts]),
+        **known,
     )

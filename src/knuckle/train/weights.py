@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import TypeVar
@@ -68,31 +69,28 @@ def finished_keypoints(path: Path) -> KeypointNetwork:
     Raises:
         FileNotFoundError: there is no such file.
     """
-    weights = part_of(load_weights(path), "keypoints")
-    settings = (
-        KeypointSettings.of_weights(weights, _input_size(path))
-        if path.suffix == ".onnx"
-        else _settings_of(path, KeypointSettings, "keypoints")
-    )
-    return _finished(KeypointNetwork(settings), weights)
+    return _finished(path, "keypoints", KeypointNetwork, KeypointSettings)
 
 
 def finished_detector(path: Path) -> Detector:
     """A trained detector, to ask; as ``finished_keypoints``."""
-    weights = part_of(load_weights(path), "detector")
-    settings = (
-        DetectorSettings.of_weights(weights, _input_size(path))
-        if path.suffix == ".onnx"
-        else _settings_of(path, DetectorSettings, "detector")
-    )
-    return _finished(Detector(settings), weights)
+    return _finished(path, "detector", Detector, DetectorSettings)
 
 
 _Network = TypeVar("_Network", bound=nn.Module)
-_Settings = TypeVar("_Settings")
+_Settings = TypeVar("_Settings", KeypointSettings, DetectorSettings)
 
 
-def _finished(network: _Network, weights: dict[str, Tensor]) -> _Network:
+def _finished(
+    path: Path, name: str, kind: Callable[[_Settings], _Network], size: type[_Settings]
+) -> _Network:
+    weights = part_of(load_weights(path), name)
+    settings = (
+        size.of_weights(weights, _card(onnx.load(str(path)), path).input_size)
+        if path.suffix == ".onnx"
+        else _settings_of(path, size, name)
+    )
+    network = kind(settings)
     network.load_state_dict(weights)
     return network.eval()
 
@@ -104,10 +102,6 @@ def _settings_of(weights: Path, kind: type[_Settings], name: str) -> _Settings:
     if not isinstance(settings, kind):
         raise InputError(f"{weights} are those of a run that trains {recipe.kind}, not {name}")
     return settings
-
-
-def _input_size(path: Path) -> int:
-    return _card(onnx.load(str(path)), path).input_size
 
 
 def _card(graph: onnx.ModelProto, path: Path) -> ModelCard:
