@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import mode
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,7 +45,7 @@ def plot(recording: Recording, *, longest: int = 4) -> Figure:
     axes = figure.subplots(4, len(ids), sharex=True, sharey="row", squeeze=False)
     for column, track_id in zip(axes.T, ids, strict=True):
         hands = _with_gaps(recording.track(int(track_id)))
-        side = _most_frequent(hands["side"])
+        side = mode(hands["side"].tolist())
         column[0].set_title(f"{side} hand, track {track_id}", color=_hex(SIDE_COLOURS[side]))
         _plot_wrist(column[0], hands)
         _plot_flexion(column[1], hands)
@@ -139,11 +140,6 @@ def _with_gaps(hands: np.ndarray) -> np.ndarray:
         part["joint_angles_deg"] = np.unwrap(part["joint_angles_deg"], axis=0, period=360)
         parts.append(part)
     return np.concatenate(parts)
-
-
-def _most_frequent(sides: np.ndarray) -> str:
-    values, counts = np.unique(sides, return_counts=True)
-    return str(values[np.argmax(counts)])
 
 
 def _hex(colour: tuple[int, int, int]) -> str:

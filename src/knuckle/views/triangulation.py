@@ -224,19 +224,14 @@ def _without_each(sight: Sight, used: np.ndarray, solved: _Solved) -> tuple[np.n
     for v in range(len(used)):
         others = used.copy()
         others[v] = False
-        total = N[_others(v, len(used))].sum(axis=0) + _NOTHING * np.eye(3)
-        right = c[_others(v, len(used))].sum(axis=0)
+        total = np.delete(N, v, axis=0).sum(axis=0) + _NOTHING * np.eye(3)
+        right = np.delete(c, v, axis=0).sum(axis=0)
         points = np.linalg.solve(total, right[..., None])[..., 0]
         missed = sight.misses(points) / sight.sigma
         rest[v] = np.where(others, missed, 0.0).max(axis=0)
         # The point of the others is unsure itself: by what their information says, seen from here.
         own[v] = missed[v] / np.sqrt(1 + _spread(sight, v, points, total) ** 2)
     return np.nan_to_num(rest, nan=np.inf), np.nan_to_num(own, nan=np.inf)
-
-
-def _others(v: int, count: int) -> list[int]:
-    """All indices but one."""
-    return [u for u in range(count) if u != v]
 
 
 def _spread(sight: Sight, v: int, points: np.ndarray, information: np.ndarray) -> np.ndarray:
