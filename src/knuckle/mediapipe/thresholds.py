@@ -7,6 +7,7 @@ either side of them the scale is stretched evenly.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 from knuckle.errors import InputError
@@ -28,9 +29,15 @@ def thresholds(*, detection: float, tracking: float, presence: float = 0.5) -> T
     """Turn confidences into options.
 
     Raises:
+        TypeError: one is not a number.
         ValueError: one is not in 0..1.
     """
     for name, value in (("detection", detection), ("tracking", tracking), ("presence", presence)):
+        if not isinstance(value, Real):
+            raise TypeError(
+                f"the {name} confidence must be a number in 0..1, got {value!r} "
+                f"({type(value).__name__}): convert it with float(...)"
+            )
         if not 0 <= value <= 1:
             raise InputError(f"the {name} confidence must be in 0..1, got {value}")
     ours = TrackerSettings()
@@ -44,6 +51,19 @@ def thresholds(*, detection: float, tracking: float, presence: float = 0.5) -> T
         "doubt_threshold": _stretched(presence, ours.doubt_threshold),
     }
     return Thresholds(found, found | followed)
+
+
+def check_num_hands(name: str, count: int) -> None:
+    """Refuse what cannot be a number of hands, by the ``name`` it has there.
+
+    Raises:
+        TypeError: it is not a whole number.
+        ValueError: there would be no hand.
+    """
+    if not isinstance(count, Integral):
+        raise TypeError(f"{name} must be a whole number, got {count!r} ({type(count).__name__})")
+    if count < 1:
+        raise InputError(f"{name} must be at least 1, got {count}")
 
 
 def _stretched(theirs: float, our_default: float) -> float:

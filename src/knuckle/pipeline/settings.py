@@ -125,12 +125,20 @@ def _check_counts(settings: EstimatorSettings, *names: str) -> None:
 Settings = TypeVar("Settings", bound="DataclassInstance")
 
 
-def with_options(settings: Settings, options: dict[str, Any]) -> Settings:
-    """``settings`` with some fields changed.
+def with_options(
+    kind: type[Settings], settings: Settings | None, options: dict[str, Any]
+) -> Settings:
+    """``settings``, or those of a ``kind`` as it comes, with some fields changed.
 
     Raises:
-        TypeError: there is no such option.
+        TypeError: there is no such option, or these are settings of something else.
     """
+    settings = kind() if settings is None else settings
+    if not isinstance(settings, kind):
+        raise TypeError(
+            f"settings must be {kind.__name__}, got {settings!r:.80}: give options by name, as in "
+            "max_hands=2"
+        )
     known = [item.name for item in fields(settings)]
     unknown = sorted(set(options) - set(known))
     if unknown:

@@ -1,5 +1,6 @@
 """``mp.solutions`` as it was before MediaPipe removed it: the part about hands."""
 
+from knuckle.mediapipe.lacking import lacking as __getattr__
 from knuckle.mediapipe.solutions import drawing_styles, drawing_utils, hands, hands_connections
 
-__all__ = ["drawing_styles", "drawing_utils", "hands", "hands_connections"]
+__all__ = ["__getattr__", "drawing_styles", "drawing_utils", "hands", "hands_connections"]
