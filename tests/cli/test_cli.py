@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -224,6 +225,12 @@ def test_threads_reach_the_networks(verb: list[str], monkeypatch: pytest.MonkeyP
     write_video(Path("clip.mp4"), 2)
     assert main([*verb, "clip.mp4", "--threads", "3"]) == 2
     assert given["threads"] == 3
+
+
+def test_a_warning_is_a_sentence_without_a_place_in_the_program() -> None:
+    main(["--version"])
+    said = warnings.formatwarning(UserWarning("it is so"), UserWarning, "file.py", 3, None)
+    assert said == "knuckle: it is so\n"
 
 
 def test_a_camera_of_another_size_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -303,9 +303,7 @@ def test_more_looks_see_the_same_hands(dot_weights: Path, made: type) -> None:
 def test_unknown_options_are_refused(made: type) -> None:
     with pytest.raises(TypeError, match=r"unknown option max_hand; there are max_hands, detector"):
         made(max_hand=2)
-    with pytest.raises(
-        TypeError, match=r"settings must be \w+Settings, got 2: give .* max_hands=2"
-    ):
+    with pytest.raises(TypeError, match=r"settings must be \w+Settings, got 2: give options"):
         made(2)
 
 
