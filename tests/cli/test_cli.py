@@ -203,6 +203,9 @@ class TestHelp:
         (["bench", "clip.mp4", "--frames", "0"], "at least 1 frame"),
         (["bench", "clip.mp4", "--mediapipe-python", "none"], "there is no none"),
         (["live", "--camera-index", "-1"], "count from 0"),
+        (["track", "clip.mp4", "--unit", "m"], "--unit is for several cameras"),
+        (["track", "clip.mp4", "--sync"], "--sync is for several cameras"),
+        (["camera", "rig", "clip.mp4", "b.mp4", "--hand-length-mm", "18.5"], "must be in 40..400"),
     ],
 )
 def test_bad_numbers_and_names_are_one_sentence(

@@ -12,6 +12,7 @@ import tyro
 
 from knuckle.cli.verb import File, Folder, Number, Source, Sources, load_camera
 from knuckle.errors import InputError
+from knuckle.hand import check_hand_length
 
 if TYPE_CHECKING:
     from knuckle.views.boards import BoardCalibration, Charuco
@@ -38,6 +39,8 @@ class Calibrate:
         from knuckle.video import open_source
         from knuckle.video.calibrate import calibrate
 
+        if self.hand_length_mm is not None:
+            check_hand_length(self.hand_length_mm)
         make_room(self.output)  # before minutes of looking at boards, not after
         with open_source(self.source) as source, Progress(source.info) as progress:
             found = calibrate(map(progress.passing, source), self.columns, self.rows)
@@ -140,6 +143,8 @@ class CalibrateRig:
 
         if len(self.source) < 2:
             raise InputError("expected the videos of two cameras or more, of the same hands")
+        if self.hand_length_mm is not None:
+            check_hand_length(self.hand_length_mm)
         make_room(self.output)  # before minutes of tracking, not after
         files = [Path(name) for name in self.intrinsics.split(",") if name]
         if len(files) not in (0, 1, len(self.source)):
