@@ -39,8 +39,6 @@ class Calibrate:
         from knuckle.video import open_source
         from knuckle.video.calibrate import calibrate
 
-        if self.hand_length_mm is not None:
-            check_hand_length(self.hand_length_mm)
         make_room(self.output)  # before minutes of looking at boards, not after
         with open_source(self.source) as source, Progress(source.info) as progress:
             found = calibrate(map(progress.passing, source), self.columns, self.rows)
