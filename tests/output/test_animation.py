@@ -106,7 +106,9 @@ class TestTimeline:
             return [pose(centre_mm=(300, 0, 500), track_id=7)] if i in (3, 4) else []
 
         scene = [(f, other(f.index) + hands[:1]) for f, hands in moving()]
-        hands = main_hands(self.recording(scene, tmp_path), "right")
+        recording = self.recording(scene, tmp_path)
+        with pytest.warns(UserWarning, match=r"2 of 12 right hands are left out .* coco"):
+            hands = main_hands(recording, "right")
         assert hands["track_id"].tolist() == [0] * 10
 
     def test_uneven_times_become_even(self, tmp_path: Path) -> None:

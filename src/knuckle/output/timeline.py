@@ -5,6 +5,7 @@ Of several hands of a side, at each moment the one is taken whose track is seen 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ from knuckle.output.records import Recording
 #: Between two sightings that are no further apart than this, a hand is taken to move evenly.
 BRIDGED_S = 0.25
 _USUAL_RATE = 30.0
+#: Share of a side's hands that may be left out without a word.
+_LEFT_OUT = 0.05
 #: A nominal rate that is lower than the usual one by more than this has pauses in it.
 _FASTER_THAN_NOMINAL = 1.1
 #: More moments than this for each frame are no rate of a video but a wrong one in its head.
@@ -79,11 +82,22 @@ class Timeline:
 
 
 def main_hands(recording: Recording, side: Side) -> np.ndarray:
-    """(n,) ``HAND``: of each frame that shows a hand of this side, the one seen most often."""
+    """(n,) ``HAND``: of each frame that shows a hand of this side, the one seen most often.
+
+    Warns where that leaves out more than a hand that was mistaken for two now and then.
+    """
     hands = recording.hands[recording.hands["side"] == side]
     _, track, counts = np.unique(hands["track_id"], return_inverse=True, return_counts=True)
     order = np.lexsort((-hands["score"], -counts[track], hands["frame"]))
-    return hands[order[np.unique(hands["frame"][order], return_index=True)[1]]]
+    taken = hands[order[np.unique(hands["frame"][order], return_index=True)[1]]]
+    if len(hands) - len(taken) > _LEFT_OUT * len(hands):
+        warnings.warn(
+            f"{len(hands) - len(taken)} of {len(hands)} {side} hands are left out of files for "
+            "other programs, which hold one of a side at a time: tables (npz, csv, json) and coco "
+            "have them all",
+            stacklevel=2,
+        )
+    return taken
 
 
 def _rate(recording: Recording) -> float:
