@@ -330,7 +330,7 @@ class Camera:
 
 
 def _json_in(path: Path) -> Any:
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8-sig")
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:

@@ -145,6 +145,8 @@ def open_sources(
     """
     if not sources:
         raise InputError("expected two or more sources to open together, got none")
+    if isinstance(sources, str | Path):
+        raise InputError(f"expected a list of two or more sources, got {str(sources)!r:.80} alone")
     with ExitStack() as opened:
         together = Together(
             [opened.enter_context(open_source(each, fps=fps)) for each in sources], offsets_s
