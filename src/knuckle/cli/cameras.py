@@ -12,7 +12,6 @@ import tyro
 
 from knuckle.cli.verb import File, Folder, Number, Source, Sources, load_camera
 from knuckle.errors import InputError
-from knuckle.hand import check_hand_length
 
 if TYPE_CHECKING:
     from knuckle.views.boards import BoardCalibration, Charuco
@@ -136,6 +135,7 @@ class CalibrateRig:
 
     def run(self) -> int:
         """Track each video, calibrate, write and print."""
+        from knuckle.hand import check_hand_length
         from knuckle.output import make_room
         from knuckle.views.recordings import calibrate_from_boards, calibrate_from_videos
 

@@ -52,8 +52,8 @@ class RigCamera:
         Raises:
             ValueError: they are; says whether scaling may help.
         """
-        self.camera.check_fits(*size)
         if self.size is None or self.size == size:
+            self.camera.check_fits(*size)
             return
         (width, height), (w, h) = self.size, size
         if size == self.size[::-1]:
