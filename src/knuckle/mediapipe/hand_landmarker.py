@@ -270,7 +270,8 @@ class HandLandmarker(Closable):
         check_time(timestamp_ms / 1000)
         if self._last_ms is not None and timestamp_ms <= self._last_ms:
             raise InputError(
-                f"timestamps must go up: got {timestamp_ms} ms after {self._last_ms} ms"
+                f"timestamps must go up: got {timestamp_ms} ms after {self._last_ms} ms; where a "
+                "camera does not count, give int(time.monotonic() * 1000)"
             )
         self._last_ms = timestamp_ms
 
