@@ -103,13 +103,13 @@ def frame_rate(container: InputContainer, stream: VideoStream) -> float | None:
         said = stream.codec_context.framerate or stream.guessed_rate
         return float(said) if said else None
     said, usual = stream.average_rate or stream.guessed_rate, _usual_rate(stream)
-    if usual is not None and (not said or usual > _FASTER_THAN_SAID * said):
+    if said and usual and usual > _FASTER_THAN_SAID * said:
         return usual
     return float(said) if said else None
 
 
 def _usual_rate(stream: VideoStream) -> float | None:
-    """Frames a second between pauses, by the container's index; None where it has none.
+    """Frames a second between pauses, by the container's index (of keyframes alone in some).
 
     What a container says is the mean over pauses too (of a recorder that waits for motion, of a
     screen where nothing moves).
