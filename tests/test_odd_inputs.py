@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import warnings
 import zipfile
 from dataclasses import replace
 from functools import partial
@@ -26,6 +27,7 @@ import knuckle
 import knuckle.crop
 from clips import number_of, picture, write_images, write_video
 from fakes import CAMERA, FakeTracker
+from knuckle.camera import Camera
 from knuckle.data.shards import read_shard, write_shard
 from knuckle.errors import InputError
 from knuckle.output import OutputError, RunInfo
@@ -407,6 +409,26 @@ def test_steps_in_other_units_are_told_once() -> None:
         for index in range(5):
             clock.tick(index * 33_333_333)
     assert len(caught) == 1
+
+
+def test_a_camera_of_another_size_is_told_once() -> None:
+    camera = Camera(1400.0, 1400.0, 959.5, 539.5)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for _ in range(3):
+            Camera.given_or_assumed(camera, 640, 480)
+    (told,) = caught
+    assert "640 x 480 pictures: was it calibrated at another size?" in str(told.message)
+
+
+def test_what_is_no_option_of_a_source(tmp_path: Path) -> None:
+    write_images(tmp_path / "frames", 2)
+    with pytest.raises(TypeError, match=r"Camera\.load"):
+        open_source(tmp_path / "frames", camera="camera.json")
+    with pytest.raises(TypeError, match="fps must be a number, got '30'"):
+        open_source(tmp_path / "frames", fps="30")
+    with pytest.raises(SourceNotFoundError, match="an array: that is a picture already"):
+        open_source(np.zeros((4, 4, 3), np.uint8))
 
 
 def test_a_name_that_is_too_long(tmp_path: Path) -> None:

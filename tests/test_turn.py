@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+import subprocess
+import sys
 import threading
 import time
 
@@ -58,7 +60,41 @@ def test_a_copy_waits_for_nobody(copied) -> None:
         assert copied(counter).one_more() == 1
 
 
+@pytest.mark.parametrize("daemon", [True, False])
+def test_python_ends_between_two_calls(daemon: bool) -> None:
+    code = f"""
+import threading, time
+from knuckle.turn import never_cut_off
+
+@never_cut_off
+def slow():
+    begun.set()
+    time.sleep(0.3)
+    print("whole", flush=True)
+
+begun = threading.Event()
+threading.Thread(target=lambda: [slow() for _ in range(3)], daemon={daemon}).start()
+begun.wait()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["whole"] * (1 if daemon else 3)
+
+
 if hasattr(os, "fork"):
+
+    def test_a_fork_in_mid_call_ends_at_once() -> None:
+        code = """
+import os, threading, time
+from knuckle.turn import never_cut_off
+threading.Thread(target=never_cut_off(time.sleep), args=(0.5,)).start()
+child = os.fork()
+if child:
+    begun = time.monotonic()
+    os.waitpid(child, 0)
+    print(time.monotonic() - begun)
+"""
+        run = [sys.executable, "-W", "ignore", "-c", code]
+        assert float(subprocess.run(run, capture_output=True, check=True).stdout) < 5
 
     def test_nor_does_a_forked_process() -> None:
         counter = Counter()

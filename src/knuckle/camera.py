@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from numbers import Real
@@ -37,6 +38,8 @@ _WIDEST_RAY = 3.0
 _LEAST_SPAN_DEG, _MOST_SPAN_DEG = 0.01, 160.0
 #: A pixel whose ray comes back further than this from it has none, px.
 _MOST_OFF_PX = 0.5
+#: Share of a side by which the centre of a lens may be off the middle of its picture.
+_USUAL_OFFSET = 0.15
 #: More of a picture than its very corners, which calibration boards seldom reach, must have rays.
 _MOST_UNMET = 0.02
 
@@ -124,7 +127,7 @@ class Camera:
         return camera
 
     def check_fits(self, width: int, height: int) -> None:
-        """Refuse numbers with which no lens sees a picture of this size.
+        """Refuse numbers with which no lens sees a picture of this size; warn of unusual ones.
 
         Raises:
             ValueError: it would span a tiny fraction of a degree, or nearly a half-space, as where
@@ -147,6 +150,13 @@ class Camera:
                     f"{width} x {height}: no ray meets some of its pixels; calibrate with a board "
                     "that reaches the corners, or undistort the pictures and leave it out"
                 )
+        offset = max(abs((self.cx + 0.5) / width - 0.5), abs((self.cy + 0.5) / height - 0.5))
+        if offset > _USUAL_OFFSET:
+            warnings.warn(
+                f"the camera's centre ({self.cx:.0f}, {self.cy:.0f}) is far from the middle of "
+                f"these {width} x {height} pictures: was it calibrated at another size?",
+                stacklevel=1,  # one place, so that it is said once
+            )
 
     @classmethod
     def load(cls, path: str | Path) -> Camera:
@@ -330,7 +340,7 @@ class Camera:
 
 
 def _json_in(path: Path) -> Any:
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8-sig")
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:

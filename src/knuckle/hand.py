@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
+from numbers import Real
 from typing import Literal, get_args
 
 import numpy as np
@@ -74,6 +75,30 @@ def check_side(side: str) -> Side:
     if side not in SIDES:
         raise InputError(f"side must be 'left' or 'right', got {side!r}")
     return side
+
+
+#: Wrist to the tip of the middle finger, mm: below a newborn's, above the largest that is known.
+_SHORTEST_MM, _LONGEST_MM = 40.0, 400.0
+
+
+def check_hand_length(length_mm: float) -> float:
+    """Return a person's length from wrist to middle fingertip, mm.
+
+    Raises:
+        TypeError: it is no number.
+        ValueError: nobody has such a hand; mostly it is in centimetres.
+    """
+    if not isinstance(length_mm, Real):
+        raise TypeError(
+            f"hand_length_mm must be a number, got {length_mm!r} ({type(length_mm).__name__}): "
+            "convert it with float(...)"
+        )
+    if not _SHORTEST_MM <= length_mm <= _LONGEST_MM:
+        raise InputError(
+            f"hand_length_mm must be in {_SHORTEST_MM:g}..{_LONGEST_MM:g} mm, from the wrist to "
+            f"the tip of the middle finger, got {length_mm:g}: an adult's is about 185"
+        )
+    return length_mm
 
 
 def order_from_names(names: Sequence[str]) -> np.ndarray:

@@ -30,11 +30,7 @@ def to_rgb(image: np.ndarray) -> np.ndarray:
             finite or not in 0..1. A range is never guessed: a dark picture in 0..255 and a bright
             one in 0..1 cannot be told apart.
     """
-    if not isinstance(image, np.ndarray):
-        raise TypeError(
-            f"expected an image as a NumPy array (H, W, 3) uint8 RGB, got {type(image).__name__}; "
-            "use numpy.asarray on a picture object, knuckle.open_source on a path"
-        )
+    check_array(image)
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)):
         raise InputError(
             f"expected an image of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), got "
@@ -46,6 +42,24 @@ def to_rgb(image: np.ndarray) -> np.ndarray:
     if pixels.ndim == 2 or pixels.shape[2] == 1:
         return cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_GRAY2RGB)
     return np.ascontiguousarray(pixels[..., :3])
+
+
+def check_array(image: object) -> None:
+    """Refuse what is no array, and say how it becomes one.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if image is None:
+        raise TypeError(
+            "expected an image as a NumPy array (H, W, 3) uint8 RGB, got None, which is what "
+            "OpenCV gives where it cannot read: check the path or the camera"
+        )
+    if not isinstance(image, np.ndarray):
+        raise TypeError(
+            f"expected an image as a NumPy array (H, W, 3) uint8 RGB, got {type(image).__name__}; "
+            "use numpy.asarray on a picture object, knuckle.open_source on a path"
+        )
 
 
 def _to_uint8(image: np.ndarray) -> np.ndarray:
@@ -62,7 +76,10 @@ def _to_uint8(image: np.ndarray) -> np.ndarray:
                 "image or convert it to uint8"
             )
         return np.round(image * 255).astype(np.uint8)
-    raise InputError(f"expected uint8, uint16 or floating point pixels, got {image.dtype}")
+    raise InputError(
+        f"expected uint8, uint16 or floating point pixels, got {image.dtype}; if they are in "
+        "0..255, pass image.astype(numpy.uint8)"
+    )
 
 
 def warn_of_fewer_bits(brightest: int) -> None:

@@ -67,26 +67,36 @@ class Frame:
                 f"a frame's index must be a whole number, got {self.index!r} "
                 f"({type(self.index).__name__}): count frames from 0"
             )
-        if not isinstance(self.time_s, Real) or isinstance(self.time_s, np.timedelta64):
-            raise TypeError(
-                f"a frame's time_s must be a number of seconds, got {self.time_s!r} "
-                f"({type(self.time_s).__name__}): convert it with float(...)"
-            )
-        if not math.isfinite(self.time_s):
-            raise InputError(
-                f"a frame's time_s must be a finite number of seconds, got {self.time_s}: give "
-                "the time at which it is shown, or pass the bare image"
-            )
-        if abs(self.time_s) > _LATEST_S:
-            raise InputError(
-                f"a frame's time_s must be in seconds, got {self.time_s:g}, which is "
-                f"{self.time_s / 3.15576e7:,.0f} years: divide milliseconds by 1e3, microseconds "
-                "by 1e6 and nanoseconds by 1e9"
-            )
+        check_time(self.time_s)
 
     def __repr__(self) -> str:
         height, width = self.image.shape[:2]
         return f"<frame {self.index} at {self.time_s:.3f} s, {width} x {height}>"
+
+
+def check_time(time_s: float) -> None:
+    """Refuse what cannot be the time of a frame.
+
+    Raises:
+        TypeError: it is no number.
+        ValueError: it is not finite, or in another unit than seconds.
+    """
+    if not isinstance(time_s, Real) or isinstance(time_s, np.timedelta64):
+        raise TypeError(
+            f"a frame's time_s must be a number of seconds, got {time_s!r} "
+            f"({type(time_s).__name__}): convert it with float(...)"
+        )
+    if not math.isfinite(time_s):
+        raise InputError(
+            f"a frame's time_s must be a finite number of seconds, got {time_s}: give "
+            "the time at which it is shown, or pass the bare image"
+        )
+    if abs(time_s) > _LATEST_S:
+        raise InputError(
+            f"a frame's time_s must be in seconds, got {time_s:g}, which is "
+            f"{time_s / 3.15576e7:,.0f} years: divide milliseconds by 1e3, microseconds "
+            "by 1e6 and nanoseconds by 1e9"
+        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)

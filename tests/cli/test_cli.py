@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -202,6 +203,9 @@ class TestHelp:
         (["bench", "clip.mp4", "--frames", "0"], "at least 1 frame"),
         (["bench", "clip.mp4", "--mediapipe-python", "none"], "there is no none"),
         (["live", "--camera-index", "-1"], "count from 0"),
+        (["track", "clip.mp4", "--unit", "m"], "--unit is for several cameras"),
+        (["track", "clip.mp4", "--sync"], "--sync is for several cameras"),
+        (["camera", "rig", "clip.mp4", "b.mp4", "--hand-length-mm", "18.5"], "must be in 40..400"),
     ],
 )
 def test_bad_numbers_and_names_are_one_sentence(
@@ -226,14 +230,20 @@ def test_threads_reach_the_networks(verb: list[str], monkeypatch: pytest.MonkeyP
     assert given["threads"] == 3
 
 
+def test_a_warning_is_a_sentence_without_a_place_in_the_program() -> None:
+    main(["--version"])
+    said = warnings.formatwarning(UserWarning("it is so"), UserWarning, "file.py", 3, None)
+    assert said == "knuckle: it is so\n"
+
+
 def test_a_camera_of_another_size_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     write_video(Path("clip.mp4"), 2)
     Camera(640.0, 640.0, 319.5, 239.5).save("large.json")
     Camera(64.0, 64.0, 33.0, 24.0).save("right.json")
     assert main(["track", "clip.mp4", "--camera", "right.json", "--format", "json"]) == 0
     assert capsys.readouterr().err == ""
-    assert main(["track", "clip.mp4", "--camera", "large.json", "--format", "json"]) == 0
-    assert_one_sentence(capsys, "64 x 48 pictures: was it calibrated at another size")
+    with pytest.warns(UserWarning, match="64 x 48 pictures: was it calibrated at another size"):
+        assert main(["track", "clip.mp4", "--camera", "large.json", "--format", "json"]) == 0
 
 
 @pytest.mark.parametrize("verb", [["track"], ["live", "--source"]])

@@ -1,5 +1,6 @@
 """What every reader in ``DATASETS`` must get right, tried on a miniature of its format."""
 
+import codecs
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from captures import write_capture_with_dots
 from knuckle.data.datasets import DATASETS, open_dataset, recognise
+from knuckle.data.json_stream import BrokenDataError
 from knuckle.data.labelled import LabelledSet
 from knuckle.hand import Joint, bone_lengths, joint_angles
 from miniatures import COLOURS, MINIATURES, Truth
@@ -34,6 +36,31 @@ def test_it_is_recognised_by_its_files(miniature) -> None:
     assert DATASETS[recognise(root)] is type(dataset)
     assert dataset.name == recognise(root)
     assert dataset.split in type(dataset).splits
+
+
+def test_the_folder_around_it_says_where_it_is(miniature, tmp_path: Path) -> None:
+    root, dataset, _ = miniature
+    (tmp_path / "unpacked").symlink_to(root, target_is_directory=True)
+    with pytest.raises(BrokenDataError, match=rf"unpacked is {dataset.name}: give that folder"):
+        recognise(tmp_path)
+
+
+def test_what_editors_do_to_text_is_read(miniature) -> None:
+    """A mark before it, and carriage returns."""
+    root, dataset, _ = miniature
+    texts = {p: p.read_bytes() for p in root.rglob("*") if p.suffix in (".json", ".jsonl", ".txt")}
+    try:
+        for path, content in texts.items():
+            path.write_bytes(codecs.BOM_UTF8 + content.replace(b"\n", b"\r\n"))
+        assert recognise(root) == dataset.name
+        saved = open_dataset(root, dataset.split)
+    finally:
+        for path, content in texts.items():
+            path.write_bytes(content)
+    assert len(saved) == len(dataset)
+    for index in range(len(saved)):
+        for one, other in zip(saved.record(index).hands, dataset.record(index).hands, strict=True):
+            np.testing.assert_array_equal(one.joints_px, other.joints_px)
 
 
 def test_every_picture_has_its_hands(miniature) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -166,3 +167,15 @@ def test_only_its_own_reader_takes_it(name: str, tmp_path: Path) -> None:
     path = WRITERS[name][0](written(name), tmp_path)
     first = next(key for key, dialect in DIALECTS.items() if dialect.accepts(path))
     assert first == name
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_what_editors_do_to_text_is_read(name: str, tmp_path: Path) -> None:
+    """A mark before it, and carriage returns."""
+    path = WRITERS[name][0](written(name), tmp_path)
+    before = Rig.load(path, unit="mm")
+    for each in [path] if path.is_file() else list(path.iterdir()):
+        each.write_bytes(codecs.BOM_UTF8 + each.read_bytes().replace(b"\n", b"\r\n"))
+    for one, other in zip(Rig.load(path, unit="mm").cameras, before.cameras, strict=True):
+        assert one.camera == other.camera
+        np.testing.assert_array_equal(one.centre_mm, other.centre_mm)

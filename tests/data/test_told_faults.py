@@ -51,6 +51,18 @@ def test_interhand26m(
     assert "capture is '{}', expected a whole number" in said
 
 
+def test_interhand26m_with_a_lens_that_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+    def change(labels: dict) -> None:
+        next(iter(next(iter(labels.values()))["focal"].values()))[1] = 0
+
+    said = broken("interhand26m", tmp_path, "*_test_camera.json", change)
+    assert "focal lengths must be positive" in said
+
+
 def test_rhd(tmp_path: Path) -> None:
     def change(labels: dict) -> None:
         labels[b"0"] = labels.pop(0)

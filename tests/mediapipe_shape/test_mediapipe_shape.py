@@ -182,6 +182,37 @@ class TestRunningModes:
         with pytest.raises(ValueError, match="runs on the CPU"):
             mp.HandLandmarkerOptions(BaseOptions(delegate=Delegate.GPU))
 
+    def test_what_only_looks_like_it_is_refused_by_name(self) -> None:
+        options = mp.HandLandmarkerOptions
+        for name, value in (
+            ("running_mode", "VIDEO"),
+            ("base_options", {"model_asset_path": "hand_landmarker.task"}),
+            ("num_hands", 2.0),
+        ):
+            with pytest.raises(TypeError, match=name):
+                options(**{name: value})
+        with pytest.raises(ValueError, match="num_hands must be at least 1"):
+            options(num_hands=0)
+        with pytest.raises(TypeError, match="result_callback must be a function"):
+            options(running_mode=mp.RunningMode.LIVE_STREAM, result_callback=3)
+        with pytest.raises(TypeError, match="detection confidence must be a number"):
+            mp.HandLandmarker(options(min_hand_detection_confidence="0.5"))
+        with pytest.raises(TypeError, match=r"as in vision\.HandLandmarkerOptions"):
+            mp.HandLandmarker.create_from_options(None)
+        with mp.HandLandmarker(options()) as task:
+            for image in (IMAGES[0], "a.png", None):
+                with pytest.raises(TypeError, match=r"as in mp.Image\(.*got [^\n]{,80}$"):
+                    task.detect(image)
+        with pytest.raises(TypeError, match="got None, which is what OpenCV gives"):
+            mp.solutions.hands.Hands().process(None)
+
+    def test_a_refused_time_does_not_count(self) -> None:
+        options = mp.HandLandmarkerOptions(running_mode=mp.RunningMode.VIDEO)
+        with mp.HandLandmarker(options) as task:
+            with pytest.raises(ValueError, match="nanoseconds by 1e9"):
+                task.detect_for_video(self.image, 1_795_901_564_461_389_963)
+            task.detect_for_video(self.image, 0)
+
     def test_time_goes_on_in_a_video(self) -> None:
         options = mp.HandLandmarkerOptions(running_mode=mp.RunningMode.VIDEO)
         with mp.HandLandmarker(options) as task:
@@ -228,6 +259,43 @@ class TestRunningModes:
         with pytest.raises(KeyError, match="mine"):
             task.close()
 
+    def test_a_callback_may_close_the_stream(self) -> None:
+        times, seen, ready = [], threading.Event(), threading.Event()
+
+        def callback(result, image, timestamp_ms) -> None:
+            times.append(timestamp_ms)
+            seen.set()
+            ready.wait(10)
+            task.close()
+
+        options = mp.HandLandmarkerOptions(
+            running_mode=mp.RunningMode.LIVE_STREAM, result_callback=callback
+        )
+        task = mp.HandLandmarker(options)
+        task.detect_async(self.image, 0)
+        assert seen.wait(20)
+        task.detect_async(self.image, 1)  # waits, as the callback closes
+        ready.set()
+        task._live._thread.join(20)
+        assert not task._live._thread.is_alive()
+        assert times == [0, 1]
+        with pytest.raises(ValueError, match="was closed"):
+            task.detect_async(self.image, 2)
+
+    def test_a_program_may_end_in_mid_stream(self) -> None:
+        code = (
+            "import numpy as np, knuckle.mediapipe as mp\n"
+            "options = mp.HandLandmarkerOptions(running_mode=mp.RunningMode.LIVE_STREAM,"
+            "    result_callback=lambda *found: None)\n"
+            "task = mp.HandLandmarker(options)\n"
+            "image = mp.Image(mp.ImageFormat.SRGB, np.zeros((480, 640, 3), np.uint8))\n"
+            "task.detect_async(image, 0)\n"
+            "import time; time.sleep(0.3)\n"
+            "[task.detect_async(image, t) for t in range(1, 5)]\n"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+
     @pytest.mark.parametrize("turns", [1, 2, 3])
     def test_a_turned_picture(self, turns: int) -> None:
         upright, size = IMAGES[0], IMAGES[0].shape[1::-1]
@@ -253,6 +321,8 @@ class TestRunningModes:
         with mp.HandLandmarker(mp.HandLandmarkerOptions()) as task:
             with pytest.raises(ValueError, match="multiple of 90"):
                 task.detect(self.image, ImageProcessingOptions(rotation_degrees=45))
+            with pytest.raises(ValueError, match="multiple of 90"):
+                task.detect(self.image, ImageProcessingOptions(rotation_degrees=90.0))
             with pytest.raises(ValueError, match="region of interest"):
                 task.detect(self.image, ImageProcessingOptions(region_of_interest=(0, 0, 1, 1)))
 
@@ -294,6 +364,19 @@ class TestImages:
             mp.Image(mp.ImageFormat.SRGBA, rgb)
         with pytest.raises(ValueError, match="uint8 RGB"):
             mp.solutions.hands.Hands().process(rgb[..., 0])
+
+    def test_a_camera_may_write_over_its_picture(self) -> None:
+        camera = IMAGES[0].copy()
+        image = mp.Image(mp.ImageFormat.SRGB, camera)
+        camera[:] = 0
+        np.testing.assert_array_equal(image.rgb(), IMAGES[0])
+        assert image[4, 5, 1] == IMAGES[0][4, 5, 1]
+
+    def test_what_is_no_picture(self) -> None:
+        with pytest.raises(TypeError, match="got None"):
+            mp.Image(mp.ImageFormat.SRGB, None)
+        with pytest.raises(TypeError, match=r"one of ImageFormat\.SRGB"):
+            mp.Image("SRGB", IMAGES[0])
 
 
 class TestDrawing:
@@ -387,6 +470,14 @@ def test_parts_have_their_full_names(root: str) -> None:
     code = "import knuckle.mediapipe.stand_in\n" * (root == "mediapipe")
     code += "\n".join(lines).replace("ROOT", root)
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_parts_that_are_not_there_are_told_by_name() -> None:
+    for place in (mp, mp.solutions, mp.tasks.vision, mp.tasks.python):
+        with pytest.raises(AttributeError, match=r"knuckle\.mediapipe has no pose"):
+            place.pose  # noqa: B018
+        assert not hasattr(place, "pose")
+    assert mp.__version__ == "0.10.21"
 
 
 def run(program: str, line: str, *arguments: object) -> list[str]:

@@ -14,6 +14,8 @@ from files_of_others import Bvh, Glb
 from knuckle.hand import BONES, N_JOINTS
 from knuckle.output import SINKS
 from knuckle.output.armature import Armature, bone_names, rest_joints
+from knuckle.output.errors import OutputError
+from knuckle.output.records import Recording
 from knuckle.output.timeline import Motion, Timeline, main_hands
 from knuckle.results import Frame, HandPose
 
@@ -104,7 +106,9 @@ class TestTimeline:
             return [pose(centre_mm=(300, 0, 500), track_id=7)] if i in (3, 4) else []
 
         scene = [(f, other(f.index) + hands[:1]) for f, hands in moving()]
-        hands = main_hands(self.recording(scene, tmp_path), "right")
+        recording = self.recording(scene, tmp_path)
+        with pytest.warns(UserWarning, match=r"2 of 12 right hands are left out .* coco"):
+            hands = main_hands(recording, "right")
         assert hands["track_id"].tolist() == [0] * 10
 
     def test_uneven_times_become_even(self, tmp_path: Path) -> None:
@@ -115,6 +119,27 @@ class TestTimeline:
         timeline = Timeline.of(self.recording(scene, tmp_path))
         assert timeline.rate == INFO.fps
         np.testing.assert_allclose(np.diff(timeline.times_s), 1 / 30)
+
+    @pytest.mark.parametrize("said", [7.0, 30.0, 240.0, None])
+    def test_a_pause_does_not_slow_it_down(self, said: float | None, tmp_path: Path) -> None:
+        """The mean rate of a video counts its pauses."""
+        scene = [
+            (Frame(f.image, f.time_s + 2.0 * (f.index > 5), f.index), hands[:1])
+            for f, hands in moving(10)
+        ]
+        found = self.recording(scene, tmp_path)
+        recording = Recording(replace(found.info, fps=said), found.frames, found.hands)
+        timeline = Timeline.of(recording)
+        assert timeline.rate == pytest.approx(30, abs=0.01)
+        assert timeline.motions["right"].seen.sum() == 10
+
+    def test_hours_of_pause_are_not_made_up(self, tmp_path: Path) -> None:
+        scene = [
+            (Frame(f.image, f.time_s + 36_000.0 * (f.index > 5), f.index), hands[:1])
+            for f, hands in moving(10)
+        ]
+        with pytest.raises(OutputError, match=r"10 frames lie between .* take a table"):
+            Timeline.of(self.recording(scene, tmp_path))
 
 
 class TestBvh:

@@ -18,6 +18,18 @@ SURE = {"joint_score": np.ones(21), "visible": np.ones(21, bool)}
 BARE = DrawStyle(mask=False, label=False)
 
 
+def test_whatever_an_estimator_takes_is_drawn_onto() -> None:
+    frame, hands = next(each for each in fakes.scene(6) if each[1])
+    expected = draw_hands(frame.image, hands)
+    np.testing.assert_array_equal(draw_hands(frame, hands), expected)
+    np.testing.assert_array_equal(draw_hands(frame.image / 255, hands), expected)
+    grey = draw_hands(frame.image[..., 0], hands)
+    assert grey.shape == expected.shape
+    for none in (None, fakes.pose(), [fakes.pose().joints_px]):
+        with pytest.raises(TypeError, match="a list of HandPose"):
+            draw_hands(frame, none)
+
+
 def test_the_picture_that_comes_in_is_left_alone() -> None:
     image = GREY.copy()
     drawn = draw_hands(image, [fakes.pose()])

@@ -303,6 +303,8 @@ def test_more_looks_see_the_same_hands(dot_weights: Path, made: type) -> None:
 def test_unknown_options_are_refused(made: type) -> None:
     with pytest.raises(TypeError, match=r"unknown option max_hand; there are max_hands, detector"):
         made(max_hand=2)
+    with pytest.raises(TypeError, match=r"settings must be \w+Settings, got 2: give options"):
+        made(2)
 
 
 @pytest.mark.parametrize(
@@ -313,7 +315,8 @@ def test_unknown_options_are_refused(made: type) -> None:
         ({"looks": 0}, "looks must be at least 1"),
         ({"detector_threshold": 1.5}, r"detector_threshold must be in 0\.\.1, got 1\.5"),
         ({"score_threshold": -1}, "score_threshold"),
-        ({"hand_length_mm": 0.18}, "hand_length_mm must be in 10..500 mm"),
+        ({"hand_length_mm": 0.18}, r"hand_length_mm must be in 40\.\.400 mm"),
+        ({"hand_length_mm": 18.5}, "got 18.5: an adult's is about 185"),
     ],
 )
 @pytest.mark.parametrize("made", [HandEstimator, HandTracker])

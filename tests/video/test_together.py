@@ -49,6 +49,24 @@ def test_another_length_is_told(tmp_path: Path) -> None:
     assert found[7] == [7, 7] and found[8] == [None, 8] and len(found) == 50
 
 
+def test_clocks_that_begin_elsewhere_are_told(tmp_path: Path) -> None:
+    late = write_video(tmp_path / "b.ts", 8, times=[900_000 + 33 * i for i in range(8)])
+    with open_sources([write(tmp_path, "a.mp4", 8), late]) as sources:
+        (remark,) = sources.remarks
+        assert "the clock of" in remark and "b.ts begins at 90" in remark and "--sync" in remark
+        assert all(numbers(frames).count(None) == 1 for frames in sources)
+
+
+def test_offsets_that_are_no_times_are_refused(tmp_path: Path) -> None:
+    paths = [write(tmp_path, f"{name}.mp4", 2) for name in "ab"]
+    with pytest.raises(ValueError, match="must be a finite number"):
+        open_sources(paths, offsets_s=[0.0, float("nan")])
+    with pytest.raises(TypeError, match="must be a number"):
+        open_sources(paths, offsets_s=["0", 0.0])
+    with pytest.raises(ValueError, match=r"a list of two or more sources, got 'a\.mp4' alone"):
+        open_sources("a.mp4")
+
+
 def test_one_that_is_missing_is_named_and_the_others_are_closed(tmp_path: Path) -> None:
     with pytest.raises(SourceNotFoundError, match=r"nowhere\.mp4 does not exist"):
         open_sources([write(tmp_path, "a.mp4", 3), tmp_path / "nowhere.mp4"])

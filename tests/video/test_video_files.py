@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from fractions import Fraction
 from operator import length_hint
 from pathlib import Path
@@ -100,6 +101,40 @@ def test_variable_frame_rate_keeps_its_times(tmp_path: Path) -> None:
     with open_source(path) as source:
         found = [frame.time_s for frame in source]
     np.testing.assert_allclose(found, np.array(times) / 1000, atol=1e-3)
+
+
+def test_a_pause_does_not_lower_the_rate(tmp_path: Path) -> None:
+    times = [33 * k + 5000 * (k > 8) for k in range(20)]
+    for name in ("a.mp4", "a.mov"):
+        with open_source(write_video(tmp_path / name, 20, times=times)) as source:
+            assert source.fps == pytest.approx(1000 / 33, rel=0.01)
+            assert len(list(source)) == 20
+
+
+def test_a_clock_that_does_not_begin_at_0_is_not_counted_as_length(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "late.ts", 30, times=[5_000_000 + 33 * k for k in range(30)])
+    with open_source(path) as source:
+        assert source.duration_s == pytest.approx(1.0, abs=0.1)
+        assert source.info.n_frames == pytest.approx(30, abs=2)
+        assert next(source).time_s > 4000
+
+
+@pytest.mark.parametrize(("said", "warned"), [("240", True), ("30.1", False), ("fast", False)])
+def test_slow_motion_is_told(said: str, warned: bool, tmp_path: Path) -> None:
+    path = write_video(tmp_path / "plain.mp4", 5)  # at 30 frames a second
+    slow = tmp_path / "slow.mp4"
+    options = {"movflags": "use_metadata_tags"}
+    with av.open(str(path)) as plain, av.open(str(slow), "w", options=options) as container:
+        container.metadata["com.android.capture.fps"] = said
+        stream = container.add_stream_from_template(plain.streams.video[0])
+        for packet in plain.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                container.mux(packet)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        open_source(slow).close()
+    assert ["divide times by 8" in str(each.message) for each in caught] == [True] * warned
 
 
 def test_ntsc_is_not_29_fps(tmp_path: Path) -> None:

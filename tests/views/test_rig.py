@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from knuckle.camera import RigidTransform
+from knuckle.errors import KnuckleError
 from knuckle.views.rig import Rig, unit_mm
 from rigs import rig as make_rig
 
@@ -33,6 +34,23 @@ def test_a_rounded_rotation_becomes_a_true_one() -> None:
     rounded = replace(camera, T_camera_from_world=replace(T, rotation=T.rotation.round(3)))
     R = rounded.T_camera_from_world.rotation
     np.testing.assert_allclose(R @ R.T, np.eye(3), atol=1e-12)
+
+
+def test_cameras_at_one_place_are_no_rig() -> None:
+    cameras = [
+        replace(each, T_camera_from_world=RigidTransform(np.eye(3), np.zeros(3)))
+        for each in make_rig(3).cameras
+    ]
+    with pytest.raises(ValueError, match="all 3 cameras stand at one place"):
+        Rig(tuple(cameras))
+
+
+def test_words_for_numbers_are_told_with_the_file(tmp_path: Path) -> None:
+    make_rig(2).save(tmp_path / "rig.toml")
+    text = (tmp_path / "rig.toml").read_text().replace("rotation = [", "rotation = ['a', ", 1)
+    (tmp_path / "rig.toml").write_text(text)
+    with pytest.raises(KnuckleError, match=r"rig\.toml is damaged or not a calibration"):
+        Rig.load(tmp_path / "rig.toml")
 
 
 def test_one_camera_is_no_rig() -> None:

@@ -95,6 +95,18 @@ def test_wrong_flags_are_told(
     assert says in capsys.readouterr().err
 
 
+def test_the_order_that_is_taken_where_no_name_tells_it_is_told(
+    folder: Path, tmp_path: Path, dot_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, letter in zip(RIG.names, "xy", strict=True):
+        (tmp_path / f"{letter}.mkv").symlink_to(folder / f"{name}.mkv")
+    videos = [str(tmp_path / f"{letter}.mkv") for letter in "xy"]
+    rig, out = str(folder / "rig.toml"), str(tmp_path / "out")
+    how = ["--weights", str(dot_weights), "--format", "json", "-o", out]
+    assert main(["track", *videos, "--rig", rig, *how]) == 0
+    assert "x.mkv for that of cam_0, y.mkv for that of cam_1" in capsys.readouterr().err
+
+
 def test_wrong_sources_are_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = (str(folder / f"{name}.mkv") for name in RIG.names)
     assert main(["track", first, second]) == 2

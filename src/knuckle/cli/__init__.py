@@ -13,6 +13,7 @@ import io
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 
@@ -71,6 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     _stand_in_for_closed_streams()
     _print_whatever_names_hold()
+    warnings.formatwarning = _warning_as_sentence
     try:
         with _told_to_whoever_reads():
             if arguments == ["--version"]:
@@ -110,6 +112,11 @@ def _print_whatever_names_hold() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _warning_as_sentence(message: Warning | str, *place: object, **more: object) -> str:
+    """Where in the program a warning comes from is of no use to whoever typed a command."""
+    return f"knuckle: {message}\n"
 
 
 def _parsed(arguments: Sequence[str]) -> Verb:

@@ -135,11 +135,14 @@ class CalibrateRig:
 
     def run(self) -> int:
         """Track each video, calibrate, write and print."""
+        from knuckle.hand import check_hand_length
         from knuckle.output import make_room
         from knuckle.views.recordings import calibrate_from_boards, calibrate_from_videos
 
         if len(self.source) < 2:
             raise InputError("expected the videos of two cameras or more, of the same hands")
+        if self.hand_length_mm is not None:
+            check_hand_length(self.hand_length_mm)
         make_room(self.output)  # before minutes of tracking, not after
         files = [Path(name) for name in self.intrinsics.split(",") if name]
         if len(files) not in (0, 1, len(self.source)):

@@ -98,7 +98,13 @@ def _rig(verb: Track) -> Rig:
         raise InputError(
             f"a rig needs two sources or more, got {verb.source[0]} alone: give a file per camera"
         )
-    return rig.for_videos([Path(source).name for source in verb.source])
+    names = [Path(source).name for source in verb.source]
+    found = rig.for_videos(names)
+    if found is rig:  # told by their order, which may be any
+        pairs = zip(names, rig.names, strict=True)
+        told = ", ".join(f"{name} for that of {camera}" for name, camera in pairs)
+        _say([f"{told}: so they are taken; if the order is another, say it with --views"])
+    return found
 
 
 def _offsets(verb: Track, rig: Rig) -> list[float]:

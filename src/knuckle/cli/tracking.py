@@ -94,6 +94,12 @@ class Track:
 
             return report(track_rig(self))
         (source_name,) = self.source
+        of_rigs = {
+            "--unit": self.unit, "--views": self.views, "--sync": self.sync,
+            "--rescale": self.rescale,
+        }  # fmt: skip
+        if given := [flag for flag, value in of_rigs.items() if value]:
+            raise InputError(f"{given[0]} is for several cameras: give their calibration as --rig")
         if self.offline:
             refuse_pipe(source_name)
         camera = load_camera(self.camera)

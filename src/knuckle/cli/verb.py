@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Protocol
 
@@ -38,27 +37,15 @@ class Verb(Protocol):
         """Do it; return the exit code."""
 
 
-#: Share of a side by which the centre of a lens may be off the middle of its picture.
-_USUAL_OFFSET = 0.15
-
-
 def check_size(camera: Camera | None, size: tuple[int, int]) -> None:
-    """Say so where intrinsics look like those of pictures of another size (width, height).
+    """See before the work whether intrinsics are of pictures (width, height) of this size.
 
     Raises:
         ValueError: no lens sees pictures of this size so.
     """
     if camera is None:
         return
-    width, height = size
-    camera.check_fits(width, height)
-    offset = max(abs((camera.cx + 0.5) / width - 0.5), abs((camera.cy + 0.5) / height - 0.5))
-    if offset > _USUAL_OFFSET:
-        print(
-            f"knuckle: the camera's centre ({camera.cx:.0f}, {camera.cy:.0f}) is far from the "
-            f"middle of these {width} x {height} pictures: was it calibrated at another size?",
-            file=sys.stderr,
-        )
+    camera.check_fits(*size)
 
 
 def load_camera(path: Path | None) -> Camera | None:

@@ -153,14 +153,34 @@ def recognise(root: Path) -> str:
         BrokenDataError: it is none that Knuckle knows.
     """
     if not root.is_dir():
-        raise BrokenDataError(f"{root} is not a folder; give the folder of a data set")
-    for name, reader in DATASETS.items():
-        if reader.is_at(root):
-            return name
-    raise BrokenDataError(
-        f"{root} is none of the data sets {', '.join(DATASETS)}: none of their label files is "
-        "there; give the folder that holds them"
-    )
+        then = f"unpack it, and {_GIVE}" if root.exists() else "check the path"
+        raise BrokenDataError(f"{root} is not a folder, expected that of a data set: {then}")
+    name = _name_of(root)
+    if name is None:
+        raise BrokenDataError(
+            f"{root} is none of the data sets {', '.join(DATASETS)}: none of their label files is "
+            f"there; {_where_else(root)}"
+        )
+    return name
+
+
+#: What to do where there is nothing to go by.
+_GIVE = "give the folder that holds them"
+_ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"})
+
+
+def _name_of(root: Path) -> str | None:
+    return next((name for name, reader in DATASETS.items() if reader.is_at(root)), None)
+
+
+def _where_else(root: Path) -> str:
+    """What to do about a folder that is no data set, by what lies in it."""
+    entries = sorted(root.iterdir())
+    for inner in entries:
+        if inner.is_dir() and (name := _name_of(inner)):
+            return f"{inner} is {name}: give that folder"
+    packed = next((each.name for each in entries if each.suffix.lower() in _ARCHIVES), None)
+    return _GIVE if packed is None else f"unpack {packed}, and {_GIVE}"
 
 
 def open_dataset(

@@ -163,7 +163,7 @@ def _read_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
         raise MissingDataError(f"{path} does not exist; see knuckle.data.folder for what it holds")
     lines = []
     with reading(path, "UTF-8 text", "write it again", error=BrokenDataError):
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     for number, line in enumerate(text.splitlines(), start=1):
         try:
             entry = json.loads(line) if line.strip() else None

@@ -117,7 +117,7 @@ def _load(folder: Path, part: str, shape: tuple[int, ...]) -> np.ndarray:
     """(N, *shape) from ``<folder>_<part>.json``."""
     path = Path(f"{folder}_{part}.json")
     try:
-        values: Any = json.loads(path.read_text(encoding="utf-8"))
+        values: Any = json.loads(path.read_text(encoding="utf-8-sig"))
         if not isinstance(values, list):
             raise BrokenDataError(f"{path} must be a list of records; unpack FreiHAND again")
     except FileNotFoundError:

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from knuckle.camera import Camera
 from knuckle.data.json_stream import BrokenDataError, JsonStream, fault_of
 from knuckle.errors import InputError, NotWrittenError
 
@@ -145,6 +146,7 @@ def _read_cameras(
                     values = {
                         key: _array(entry[key][camera], shape) for key, shape in shapes.items()
                     }
+                    Camera(*values["focal"].tolist(), *values["princpt"].tolist())  # checks them
                 except (KeyError, ValueError, TypeError) as error:
                     fault(f"{where}: {_say(error)}")
                     continue

@@ -86,7 +86,7 @@ class JsonStream:
             self._file = self.path.open("rb")
         except FileNotFoundError:
             raise MissingDataError(f"{self.path} does not exist") from None
-        self._text = codecs.getincrementaldecoder("utf-8")()
+        self._text = codecs.getincrementaldecoder("utf-8-sig")()  # editors mark the text
         return self
 
     def __exit__(

@@ -56,7 +56,7 @@ class RealHand3D(LabelledSet):
             raise MissingDataError(f"{path} does not exist: give the folder that holds it")
         with reading(path, "a list of labels", "unpack them again", error=BrokenDataError):
             try:
-                self._labels = json.loads(path.read_text(encoding="utf-8"))
+                self._labels = json.loads(path.read_text(encoding="utf-8-sig"))
             except json.JSONDecodeError as error:
                 raise BrokenDataError(
                     f"{path} is not whole JSON: {error}; unpack it again"

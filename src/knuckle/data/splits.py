@@ -266,7 +266,7 @@ def read_split(path: Path, keys: Sequence[str]) -> np.ndarray:
         ValueError: a record is not in the file, or the file is not a split.
     """
     try:
-        parts = json.loads(path.read_text())["parts"]
+        parts = json.loads(path.read_text(encoding="utf-8-sig"))["parts"]
         part_of = {key: PARTS.index(name) for name in PARTS for key in parts[name]}
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise InputError(f"{path} is not a split file ({error!r}); write it again") from None

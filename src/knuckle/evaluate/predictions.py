@@ -197,7 +197,7 @@ def _open(path: Path, mode: Literal["r", "w"]) -> IO[str]:
     """A text file, gzipped if its name says so."""
     if path.suffix == ".gz":
         return io.TextIOWrapper(gzip.GzipFile(path, mode), encoding="utf-8")
-    return path.open(mode, encoding="utf-8")
+    return path.open(mode, encoding="utf-8-sig" if mode == "r" else "utf-8")
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -25,6 +25,7 @@ from knuckle.mediapipe.hand_landmarker import (
     RunningMode,
 )
 from knuckle.mediapipe.image import Image, ImageFormat
+from knuckle.mediapipe.lacking import lacking as __getattr__
 from knuckle.mediapipe.names import answer_to
 
 __all__ = [
@@ -37,8 +38,12 @@ __all__ = [
     "Image",
     "ImageFormat",
     "RunningMode",
+    "__getattr__",
     "solutions",
     "tasks",
 ]
+
+#: Whose answers these are held to; programs ask.
+__version__ = "0.10.21"
 
 answer_to(__name__)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from numbers import Integral
@@ -18,8 +16,8 @@ from knuckle.errors import InputError
 from knuckle.mediapipe import answers
 from knuckle.mediapipe.containers import Category, Landmark, NormalizedLandmark
 from knuckle.mediapipe.image import Image
-from knuckle.mediapipe.thresholds import finder
-from knuckle.results import Frame, HandPose
+from knuckle.mediapipe.thresholds import check_num_hands, finder
+from knuckle.results import Frame, HandPose, check_time
 
 
 class Delegate(Enum):
@@ -80,9 +78,10 @@ class ImageProcessingOptions:
         """
         if self.region_of_interest is not None:
             raise InputError("this task does not support a region of interest: crop the image")
-        if self.rotation_degrees % 90:
+        if not isinstance(self.rotation_degrees, Integral) or self.rotation_degrees % 90:
             raise InputError(
-                f"rotation_degrees must be a multiple of 90, got {self.rotation_degrees}"
+                f"rotation_degrees must be a whole multiple of 90, got {self.rotation_degrees!r}: "
+                "turn the picture yourself by what is left"
             )
         return self.rotation_degrees // 90 % 4
 
@@ -130,6 +129,8 @@ class HandLandmarkerOptions:
     result_callback: Callback | None = None
 
     def __post_init__(self) -> None:
+        _expect_a(BaseOptions, "base_options", self.base_options, "mp.tasks.BaseOptions()")
+        _expect_a(RunningMode, "running_mode", self.running_mode, "vision.RunningMode.VIDEO")
         live = self.running_mode is RunningMode.LIVE_STREAM
         if live and self.result_callback is None:
             raise InputError("LIVE_STREAM needs a result_callback: results come when they are made")
@@ -137,8 +138,21 @@ class HandLandmarkerOptions:
             raise InputError(
                 f"result_callback is for LIVE_STREAM; {self.running_mode.name} returns its results"
             )
+        if self.result_callback is not None and not callable(self.result_callback):
+            raise TypeError(
+                "result_callback must be a function of a result, its image and its time, got "
+                f"{self.result_callback!r:.80}"
+            )
         if self.base_options.delegate is Delegate.GPU:
             raise InputError("Knuckle runs on the CPU: leave delegate out")
+        check_num_hands("num_hands", self.num_hands)
+
+
+def _expect_a(kind: type, name: str, value: object, as_in: str) -> None:
+    """Refuse what only looks like it, such as the name of a mode, or the array of an image."""
+    if not isinstance(value, kind):
+        found = f"{value!r}" if isinstance(value, str | int | None) else type(value).__name__
+        raise TypeError(f"{name} must be as in {as_in}, got {found:.80}")
 
 
 class HandLandmarker(Closable):
@@ -151,6 +165,7 @@ class HandLandmarker(Closable):
 
     def __init__(self, options: HandLandmarkerOptions) -> None:
         """Make a task; ``create_from_options`` is its other name."""
+        _expect_a(HandLandmarkerOptions, "options", options, "vision.HandLandmarkerOptions()")
         self._options = options
         self._find = finder(
             still=options.running_mode is RunningMode.IMAGE,
@@ -183,7 +198,7 @@ class HandLandmarker(Closable):
         Raises:
             ValueError: the running mode is another, or the options are not for hands.
         """
-        self._expect(RunningMode.IMAGE)
+        self._expect(RunningMode.IMAGE, image)
         return self._answer(image, None, image_processing_options)
 
     def detect_for_video(
@@ -197,7 +212,7 @@ class HandLandmarker(Closable):
         Raises:
             ValueError: the running mode is another, or the time is not later than the one before.
         """
-        self._expect(RunningMode.VIDEO)
+        self._expect(RunningMode.VIDEO, image)
         self._advance(timestamp_ms)
         return self._answer(image, timestamp_ms, image_processing_options)
 
@@ -212,7 +227,7 @@ class HandLandmarker(Closable):
         Raises:
             ValueError: the running mode is another, or the time is not later than the one before.
         """
-        self._expect(RunningMode.LIVE_STREAM)
+        self._expect(RunningMode.LIVE_STREAM, image)
         self._advance(timestamp_ms)
         assert self._live is not None
         self._live.put(image, timestamp_ms, image_processing_options)
@@ -228,7 +243,8 @@ class HandLandmarker(Closable):
             if self._live is not None:
                 self._live.close()
 
-    def _expect(self, mode: RunningMode) -> None:
+    def _expect(self, mode: RunningMode, image: Image) -> None:
+        _expect_a(Image, "image", image, "mp.Image(mp.ImageFormat.SRGB, rgb)")
         if self._closed:
             raise InputError("this task was closed: make another")
         if self._options.running_mode is not mode:
@@ -243,9 +259,11 @@ class HandLandmarker(Closable):
                 f"timestamp_ms must be a whole number of milliseconds, got {timestamp_ms!r} "
                 f"({type(timestamp_ms).__name__}): convert it with int(...)"
             )
+        check_time(timestamp_ms / 1000)
         if self._last_ms is not None and timestamp_ms <= self._last_ms:
             raise InputError(
-                f"timestamps must go up: got {timestamp_ms} ms after {self._last_ms} ms"
+                f"timestamps must go up: got {timestamp_ms} ms after {self._last_ms} ms; where a "
+                "camera does not count, give int(time.monotonic() * 1000)"
             )
         self._last_ms = timestamp_ms
 
@@ -276,7 +294,9 @@ class _Live:
         callback: Callback,
     ) -> None:
         self._answer, self._callback = answer, callback
-        self._waiting: queue.Queue = queue.Queue(maxsize=1)
+        self._changed = threading.Condition()
+        self._waiting: tuple[Image, int, ImageProcessingOptions | None] | None = None
+        self._ended = False
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._work, name="hand landmarker", daemon=True)
         self._thread.start()
@@ -284,23 +304,33 @@ class _Live:
     def put(self, image: Image, timestamp_ms: int, options: ImageProcessingOptions | None) -> None:
         """Replace the frame that waits."""
         self._raise()
-        with suppress(queue.Empty):
-            self._waiting.get_nowait()
-        self._waiting.put((image, timestamp_ms, options))
+        with self._changed:
+            self._waiting = image, timestamp_ms, options
+            self._changed.notify()
 
     def close(self) -> None:
-        """Wait for the last frame."""
-        self._waiting.put(None)
-        self._thread.join()
-        self._raise()
+        """Wait for the last frame, unless the callback of one before it asks."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+            self._raise()
 
     def _raise(self) -> None:
         error, self._error = self._error, None
         if error is not None:
             raise error
 
+    def _next(self) -> tuple[Image, int, ImageProcessingOptions | None] | None:
+        """The frame that waits, or the next one; None when there will be none."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting is not None or self._ended)
+            job, self._waiting = self._waiting, None
+            return job
+
     def _work(self) -> None:
-        while (job := self._waiting.get()) is not None:
+        while (job := self._next()) is not None:
             image, timestamp_ms, options = job
             try:
                 result = self._answer(image, timestamp_ms, options)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from knuckle.errors import InputError
-from knuckle.image import to_rgb
+from knuckle.image import check_array, to_rgb
 
 
 class ImageFormat(IntEnum):
@@ -30,20 +30,24 @@ class Image:
     """
 
     def __init__(self, image_format: ImageFormat, data: np.ndarray) -> None:
-        """Hold a picture; it is not copied.
+        """Copy a picture: a camera's next frame is often written over the one before.
 
         Raises:
+            TypeError: ``data`` is no array, or ``image_format`` no ``ImageFormat``.
             ValueError: ``data`` is not uint8 or has not the channels of the format.
         """
+        check_array(data)
+        if image_format not in _CHANNELS:
+            known = ", ".join(f"ImageFormat.{each.name}" for each in _CHANNELS)
+            raise TypeError(f"image_format must be one of {known}, got {image_format!r:.80}")
+        self.image_format, expected = ImageFormat(image_format), _CHANNELS[image_format]
         channels = 1 if data.ndim == 2 else data.shape[-1]
-        expected = _CHANNELS[ImageFormat(image_format)]
         if data.dtype != np.uint8 or data.ndim not in (2, 3) or channels != expected:
             raise InputError(
-                f"expected uint8 with {expected} channels for {ImageFormat(image_format).name}, "
+                f"expected uint8 with {expected} channels for {self.image_format.name}, "
                 f"got {data.shape} {data.dtype}"
             )
-        self.image_format = ImageFormat(image_format)
-        self._data = data
+        self._data = np.array(data, order="C")
 
     @classmethod
     def create_from_file(cls, path: str | Path) -> Image:
@@ -71,6 +75,18 @@ class Image:
     def channels(self) -> int:
         """Numbers a pixel."""
         return _CHANNELS[self.image_format]
+
+    def is_contiguous(self) -> bool:
+        """Always: it was copied so."""
+        return True
+
+    def is_empty(self) -> bool:
+        """Whether it has no pixels."""
+        return self._data.size == 0
+
+    def __getitem__(self, place: tuple[int, ...]) -> int:
+        """The number at a row, a column and a channel."""
+        return int(self._data[place])
 
     def numpy_view(self) -> np.ndarray:
         """The array itself, which may not be written into."""

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from knuckle.mediapipe import containers, hand_landmark, hand_landmarker, solutions, tasks
+from knuckle.mediapipe.lacking import lacking
 
 #: By name after the root, what a program finds there.
 _PARTS: dict[str, Any] = {
@@ -73,4 +74,5 @@ def _module(name: str, content: Any) -> ModuleType:
     module.__path__ = []  # a package: it has parts
     members = content if isinstance(content, dict) else vars(content)
     module.__dict__.update({key: it for key, it in members.items() if not key.startswith("__")})
+    module.__dict__["__getattr__"] = lacking
     return module

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 from knuckle.mediapipe import containers
 from knuckle.mediapipe.hand_landmark import HandLandmark, HandLandmarksConnections
 from knuckle.mediapipe.hand_landmarker import (
@@ -14,11 +12,12 @@ from knuckle.mediapipe.hand_landmarker import (
     ImageProcessingOptions,
     RunningMode,
 )
+from knuckle.mediapipe.lacking import Names
 from knuckle.mediapipe.solutions import drawing_styles, drawing_utils
 
 __all__ = ["BaseOptions", "components", "python", "vision"]
 
-vision = SimpleNamespace(
+vision = Names(
     HandLandmark=HandLandmark,
     HandLandmarker=HandLandmarker,
     HandLandmarkerOptions=HandLandmarkerOptions,
@@ -29,11 +28,11 @@ vision = SimpleNamespace(
     drawing_styles=drawing_styles,
     drawing_utils=drawing_utils,
 )
-components = SimpleNamespace(
-    containers=SimpleNamespace(
+components = Names(
+    containers=Names(
         Category=containers.Category,
         Landmark=containers.Landmark,
         NormalizedLandmark=containers.NormalizedLandmark,
     )
 )
-python = SimpleNamespace(BaseOptions=BaseOptions, vision=vision, components=components)
+python = Names(BaseOptions=BaseOptions, vision=vision, components=components)

@@ -6,6 +6,7 @@ either side of them the scale is stretched evenly.
 
 from __future__ import annotations
 
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,15 @@ def finder(
     """What finds hands in pictures that are ``still``, or follows them through a video.
 
     Raises:
-        ValueError: a confidence is not in 0..1.
+        TypeError: one is not a number.
+        ValueError: one is not in 0..1.
     """
     for name, value in (("detection", detection), ("tracking", tracking), ("presence", presence)):
+        if not isinstance(value, Real):
+            raise TypeError(
+                f"the {name} confidence must be a number in 0..1, got {value!r} "
+                f"({type(value).__name__}): convert it with float(...)"
+            )
         if not 0 <= value <= 1:
             raise InputError(f"the {name} confidence must be in 0..1, got {value}")
     ours = TrackerSettings()
@@ -48,6 +55,19 @@ def finder(
         doubt_threshold=_stretched(presence, ours.doubt_threshold),
         **options,
     )
+
+
+def check_num_hands(name: str, count: int) -> None:
+    """Refuse what cannot be a number of hands, by the ``name`` it has there.
+
+    Raises:
+        TypeError: it is not a whole number.
+        ValueError: there would be no hand.
+    """
+    if not isinstance(count, Integral):
+        raise TypeError(f"{name} must be a whole number, got {count!r} ({type(count).__name__})")
+    if count < 1:
+        raise InputError(f"{name} must be at least 1, got {count}")
 
 
 def _stretched(theirs: float, our_default: float) -> float:

@@ -24,8 +24,9 @@ from knuckle.draw import (
     fixed,
 )
 from knuckle.hand import BONES, FINGERS, N_JOINTS, Joint
+from knuckle.image import to_rgb
 from knuckle.mask import CropMask
-from knuckle.results import HandPose, TrackedHand
+from knuckle.results import Frame, HandPose, TrackedHand
 
 #: Depth over which strokes go from thick to thin, mm around the wrist-to-tip middle.
 _DEPTH_RANGE_MM = 120.0
@@ -51,20 +52,29 @@ class DrawStyle:
 
 
 def draw_hands(
-    image: np.ndarray, hands: Sequence[HandPose], style: DrawStyle | None = None
+    image: np.ndarray | Frame, hands: Sequence[HandPose], style: DrawStyle | None = None
 ) -> np.ndarray:
     """A copy of a picture with hands drawn onto it, the farthest first.
 
     Args:
-        image: (H, W, 3) uint8 RGB.
+        image: (H, W, 3) uint8 RGB, or what else ``HandEstimator`` takes.
         hands: poses whose ``joints_px`` belong to this picture.
         style: see ``DrawStyle``.
 
     Returns:
         (H, W, 3) uint8 RGB.
+
+    Raises:
+        TypeError: the image is not an array, or these are no hands.
+        ValueError: the image is not as described.
     """
     style = style or DrawStyle()
-    canvas = image.copy()
+    canvas = to_rgb(image.image if isinstance(image, Frame) else image).copy()
+    if not (isinstance(hands, Sequence) and all(isinstance(hand, HandPose) for hand in hands)):
+        raise TypeError(
+            "hands must be a list of HandPose, as HandEstimator gives them, got "
+            f"{type(hands).__name__}"
+        )
     drawable = [hand for hand in hands if np.isfinite(hand.joints_px).all()]
     for hand in sorted(drawable, key=lambda hand: -hand.root_mm[2]):
         _draw_hand(canvas, hand, style)

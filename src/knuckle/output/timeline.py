@@ -5,19 +5,27 @@ Of several hands of a side, at each moment the one is taken whose track is seen 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from knuckle.hand import N_JOINTS, SIDES, Side
+from knuckle.output.errors import OutputError
 from knuckle.output.records import Recording
 
 #: Between two sightings that are no further apart than this, a hand is taken to move evenly.
 BRIDGED_S = 0.25
 _USUAL_RATE = 30.0
+#: Share of a side's hands that may be left out without a word.
+_LEFT_OUT = 0.05
+#: A nominal rate that is lower than the usual one by more than this has pauses in it.
+_FASTER_THAN_NOMINAL = 1.1
 #: More moments than this for each frame are no rate of a video but a wrong one in its head.
 _MOST_PER_FRAME = 4
+#: Of a recording that mostly pauses, no more moments are made up: some two hours.
+_MOST_MOMENTS = 200_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +57,21 @@ class Timeline:
 
     @classmethod
     def of(cls, recording: Recording) -> Timeline:
-        """Resample a recording to its nominal frame rate, or else to its usual one."""
+        """Resample a recording to its nominal frame rate, or else to its usual one.
+
+        Raises:
+            OutputError: nearly all of it would be pauses.
+        """
         at_s = recording.frames["time_s"]
         rate = _rate(recording)
         count = round((at_s[-1] - at_s[0]) * rate) + 1 if len(at_s) else 0
+        if count > max(_MOST_MOMENTS, _MOST_PER_FRAME * len(at_s)):
+            raise OutputError(
+                f"{len(at_s)} frames lie between {at_s[0]:.1f} and {at_s[-1]:.1f} s, which are "
+                f"{count:,} moments at {rate:g} a second: expected a recording without such "
+                f"pauses (the longest has {np.diff(at_s).max():.1f} s); cut the video there, or "
+                "take a table (npz, csv, json), which holds times as they are"
+            )
         times_s = at_s[:1].sum() + np.arange(count) / rate
         motions: dict[Side, Motion] = {}
         for side in SIDES:
@@ -63,19 +82,33 @@ class Timeline:
 
 
 def main_hands(recording: Recording, side: Side) -> np.ndarray:
-    """(n,) ``HAND``: of each frame that shows a hand of this side, the one seen most often."""
+    """(n,) ``HAND``: of each frame that shows a hand of this side, the one seen most often.
+
+    Warns where that leaves out more than a hand that was mistaken for two now and then.
+    """
     hands = recording.hands[recording.hands["side"] == side]
     _, track, counts = np.unique(hands["track_id"], return_inverse=True, return_counts=True)
     order = np.lexsort((-hands["score"], -counts[track], hands["frame"]))
-    return hands[order[np.unique(hands["frame"][order], return_index=True)[1]]]
+    taken = hands[order[np.unique(hands["frame"][order], return_index=True)[1]]]
+    if len(hands) - len(taken) > _LEFT_OUT * len(hands):
+        warnings.warn(
+            f"{len(hands) - len(taken)} of {len(hands)} {side} hands are left out of files for "
+            "other programs, which hold one of a side at a time: tables (npz, csv, json) and coco "
+            "have them all",
+            stacklevel=2,
+        )
+    return taken
 
 
 def _rate(recording: Recording) -> float:
     at_s, fps = recording.frames["time_s"], recording.info.fps
     steps_s = np.diff(at_s)
     steps_s = steps_s[steps_s > 0]
-    usual = 1 / float(np.median(steps_s)) if len(steps_s) else _USUAL_RATE
-    if not fps or (len(at_s) and (at_s[-1] - at_s[0]) * fps > _MOST_PER_FRAME * len(at_s)):
+    steady_s = steps_s[steps_s <= 1.5 * np.median(steps_s)] if len(steps_s) else steps_s
+    usual = 1 / float(steady_s.mean()) if len(steady_s) else _USUAL_RATE
+    if not fps or usual > _FASTER_THAN_NOMINAL * fps:
+        return round(usual, 3)
+    if len(at_s) and (at_s[-1] - at_s[0]) * fps > _MOST_PER_FRAME * len(at_s):
         return round(usual, 3)
     return float(fps)
 

@@ -17,6 +17,7 @@ from knuckle.pipeline.settings import EstimatorSettings, with_options
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
 from knuckle.results import Frame, HandPose
+from knuckle.turn import never_cut_off
 
 #: The looks at so many boxes are kept at a time, eight at each.
 _BOXES_AT_ONCE = 16
@@ -47,7 +48,7 @@ class HandEstimator:
             ValueError: an option is out of its range.
             FileNotFoundError: ``weights_dir`` does not exist.
         """
-        self.settings = with_options(settings or EstimatorSettings(), options)
+        self.settings = with_options(EstimatorSettings, settings, options)
         self._stages = Stages(self.settings)
 
     @property
@@ -55,6 +56,7 @@ class HandEstimator:
         """Version of the weights of each network, by kind. Opens the networks."""
         return self._stages.versions()
 
+    @never_cut_off
     def __call__(
         self,
         image: np.ndarray | Frame,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 from knuckle.errors import InputError
+from knuckle.hand import check_hand_length
 from knuckle.track.smoothing import OneEuroSmoother
 from knuckle.track.track import Smoother
 
@@ -48,12 +49,10 @@ class EstimatorSettings:
     threads: int = 2
 
     def __post_init__(self) -> None:
-        _check_counts(self, "max_hands", "looks", "threads")
+        check_counts(self, "max_hands", "looks", "threads")
         _check_shares(self, "detector_threshold", "score_threshold", "partner_threshold")
         if self.hand_length_mm is not None:
-            _check_numbers(self, "hand_length_mm")
-            if not 10 < self.hand_length_mm < 500:
-                raise InputError(f"hand_length_mm must be in 10..500 mm, got {self.hand_length_mm}")
+            check_hand_length(self.hand_length_mm)
 
 
 @dataclass(frozen=True)
@@ -88,13 +87,14 @@ class TrackerSettings(EstimatorSettings):
                 f"smooth must be None or one of {', '.join(SMOOTHERS)}, got {self.smooth!r}"
             )
         _check_shares(self, "keep_threshold", "doubt_threshold")
-        _check_counts(self, "search_every", "idle_search_every")
-        _check_numbers(self, "memory_s")
+        check_counts(self, "search_every", "idle_search_every")
+        check_numbers(self, "memory_s")
         if not self.memory_s >= 0:
             raise InputError(f"memory_s must not be negative, got {self.memory_s}")
 
 
-def _check_numbers(settings: EstimatorSettings, *names: str) -> None:
+def check_numbers(settings: object, *names: str) -> None:
+    """Refuse fields that are no numbers."""
     for name in names:
         value = getattr(settings, name)
         if not isinstance(value, Real):
@@ -105,14 +105,15 @@ def _check_numbers(settings: EstimatorSettings, *names: str) -> None:
 
 
 def _check_shares(settings: EstimatorSettings, *names: str) -> None:
-    _check_numbers(settings, *names)
+    check_numbers(settings, *names)
     for name in names:
         share = getattr(settings, name)
         if not 0 <= share <= 1:
             raise InputError(f"{name} must be in 0..1, got {share}")
 
 
-def _check_counts(settings: EstimatorSettings, *names: str) -> None:
+def check_counts(settings: object, *names: str) -> None:
+    """Refuse fields that do not count from 1."""
     for name in names:
         count = getattr(settings, name)
         if not isinstance(count, Integral):
@@ -125,12 +126,20 @@ def _check_counts(settings: EstimatorSettings, *names: str) -> None:
 Settings = TypeVar("Settings", bound="DataclassInstance")
 
 
-def with_options(settings: Settings, options: dict[str, Any]) -> Settings:
-    """``settings`` with some fields changed.
+def with_options(
+    kind: type[Settings], settings: Settings | None, options: dict[str, Any]
+) -> Settings:
+    """``settings``, or those of a ``kind`` as it comes, with some fields changed.
 
     Raises:
-        TypeError: there is no such option.
+        TypeError: there is no such option, or these are settings of something else.
     """
+    settings = kind() if settings is None else settings
+    if not isinstance(settings, kind):
+        raise TypeError(
+            f"settings must be {kind.__name__}, got {settings!r:.80}: give options by name, as in "
+            "max_hands=2"
+        )
     known = [item.name for item in fields(settings)]
     unknown = sorted(set(options) - set(known))
     if unknown:

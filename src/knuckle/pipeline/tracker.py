@@ -25,7 +25,7 @@ from knuckle.track.association import share_inside
 from knuckle.track.clock import Clock
 from knuckle.track.search import Search
 from knuckle.track.track import Numbers, Track
-from knuckle.turn import Turn
+from knuckle.turn import Turn, never_cut_off
 
 #: The looks at hands that are followed, by their numbers, and whose hand each shows.
 Seats = dict[int, Track]
@@ -56,7 +56,7 @@ class HandTracker:
             ValueError: an option is out of its range.
             FileNotFoundError: ``weights_dir`` does not exist.
         """
-        self.settings = with_options(settings or TrackerSettings(), options)
+        self.settings = with_options(TrackerSettings, settings, options)
         self._stages = Stages(self.settings)
         self._numbers, self._clock, self._turn = Numbers(), Clock(), Turn()
         self.reset()
@@ -82,6 +82,7 @@ class HandTracker:
         self._frame: tuple[np.ndarray, float, Camera] | None = None
         self._clock.reset()
 
+    @never_cut_off
     def __call__(
         self, frame: Frame | np.ndarray, camera: Camera | None = None
     ) -> list[TrackedHand]:

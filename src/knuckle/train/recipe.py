@@ -185,7 +185,7 @@ class Recipe:
         path = Path(path)
         with reading(path, "a recipe", "see docs/training.md and those in recipes/"):
             try:
-                values = tomllib.loads(path.read_text(encoding="utf-8"))
+                values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
             except FileNotFoundError:
                 raise NotFoundError(f"recipe {path} does not exist; see recipes/") from None
             except tomllib.TOMLDecodeError as error:
@@ -205,7 +205,7 @@ class Recipe:
         if not path.exists():
             raise NotFoundError(f"{path.parent} is no training run: it has no {path.name}")
         with reading(path, "the recipe of a run", "give the folder of another run"):
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = json.loads(path.read_text(encoding="utf-8-sig"))
             kind = _type_of(values, str(path))
             foreign = _ONCE_COMMON - {item.name for item in dataclasses.fields(kind)}
             own = {name: value for name, value in values.items() if name not in foreign}

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote
 
+import numpy as np
+
 from knuckle.camera import Camera
 from knuckle.errors import InputError
 from knuckle.video import file, folder, image, stream, webcam
@@ -91,7 +93,7 @@ def open_source(
     if isinstance(source, bool) or not isinstance(source, str | Integral | Path):
         raise SourceNotFoundError(
             "expected the name of a video file, a folder of images, an image or a stream, or the "
-            f"index of a camera, got {source!r:.80} ({type(source).__name__})"
+            f"index of a camera, got {_one_line(source)}"
         )
     name = local_path(str(source))
     if not name:
@@ -110,6 +112,12 @@ def open_source(
             f"{name:.200} cannot be opened ({(error.strerror or str(error)).lower()}): expected a "
             "video that this user may read; check the path and its permissions"
         ) from error
+
+
+def _one_line(source: object) -> str:
+    if isinstance(source, np.ndarray):
+        return "an array: that is a picture already, give it to HandEstimator or HandTracker"
+    return f"{source!r:.80} ({type(source).__name__})".replace("\n", " ")
 
 
 def local_path(source: str) -> str:
@@ -145,6 +153,8 @@ def open_sources(
     """
     if not sources:
         raise InputError("expected two or more sources to open together, got none")
+    if isinstance(sources, str | Path):
+        raise InputError(f"expected a list of two or more sources, got {str(sources)!r:.80} alone")
     with ExitStack() as opened:
         together = Together(
             [opened.enter_context(open_source(each, fps=fps)) for each in sources], offsets_s

@@ -6,6 +6,7 @@ pixels, in 8-bit RGB whatever the codec, depth and colour matrix of the file.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,10 @@ _BY_DECODING_TIME = frozenset({"avi"})
 _MOST_ASPECT = 10.0
 #: ``AVFMT_NOTIMESTAMPS``.
 _NO_TIMESTAMPS = 0x80
+#: A mean rate that is lower than the usual one by more than this has pauses in it.
+_FASTER_THAN_SAID = 1.1
+#: Entries of an index that tell the rate.
+_MOST_LOOKED_AT = 10_000
 #: Frames are nearer in time than this, or there was a pause.
 _LEAP_S = 1.0
 #: So many wrong timestamps in a row are told from a pause.
@@ -96,9 +101,26 @@ def frame_rate(container: InputContainer, stream: VideoStream) -> float | None:
     """Frames a second, as the container says, or the coded stream itself where no times are."""
     if not brings_times(container):
         said = stream.codec_context.framerate or stream.guessed_rate
-    else:
-        said = stream.average_rate or stream.guessed_rate
+        return float(said) if said else None
+    said, usual = stream.average_rate or stream.guessed_rate, _usual_rate(stream)
+    if said and usual and usual > _FASTER_THAN_SAID * said:
+        return usual
     return float(said) if said else None
+
+
+def _usual_rate(stream: VideoStream) -> float | None:
+    """Frames a second between pauses, by the container's index (of keyframes alone in some).
+
+    What a container says is the mean over pauses too (of a recorder that waits for motion, of a
+    screen where nothing moves).
+    """
+    entries = itertools.islice(getattr(stream, "index_entries", None) or (), _MOST_LOOKED_AT)
+    steps = np.diff(np.sort([entry.timestamp for entry in entries]))
+    steps = steps[steps > 0]
+    if not len(steps) or not stream.time_base:
+        return None
+    steady = steps[steps <= 1.5 * np.median(steps)]
+    return float(1 / (steady.mean() * stream.time_base))
 
 
 def _deinterlaced(coded: Iterator[VideoFrame], stream: VideoStream) -> Iterator[VideoFrame]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import warnings
 from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
@@ -37,6 +39,10 @@ VIDEO_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".wmv", ".flv", ".mpg", ".mpeg"),
     *(".mts", ".m2ts", ".ts", ".3gp", ".ogv", ".mxf", ".h264", ".hevc", ".y4m"),
 )
+#: Where Android's cameras say it.
+_RECORDED_RATE = "com.android.capture.fps"
+#: Rates that differ by less are those of one video, rounded.
+_SLOWER = 1.2
 
 
 def is_video(path: Path) -> bool:
@@ -88,10 +94,26 @@ def from_container(container: InputContainer, name: str, options: SourceOptions)
         ) from None
     height, width = first.image.shape[:2]
     rate = options.fps or frame_rate(container, stream)
-    duration_s = declared_end_s(container, stream)
+    _warn_of_slow_motion(container, name, rate)
+    duration_s = _declared_length_s(container, stream)
     n_frames = stream.frames or max(round((duration_s or 0.0) * (rate or 0)), 0) or None
     info = SourceInfo(name, (width, height), rate, n_frames, duration_s)
     return Source(info, resumed(first, frames), losses)
+
+
+def _warn_of_slow_motion(container: InputContainer, name: str, rate: float | None) -> None:
+    """Phones write how fast they recorded beside how fast it plays."""
+    try:
+        recorded = float(container.metadata.get(_RECORDED_RATE, "nan"))
+    except ValueError:
+        return
+    if rate and rate * _SLOWER < recorded < math.inf:
+        warnings.warn(
+            f"{name} plays slower than it was recorded ({recorded:g} frames a second, shown at "
+            f"{rate:.4g}): its times, and all speeds, are those of the player; divide times by "
+            f"{recorded / rate:.3g} for the true ones",
+            stacklevel=4,
+        )
 
 
 def video_stream(container: InputContainer, name: str) -> VideoStream:
@@ -186,17 +208,26 @@ def _is_cut(at_s: float, period_s: float, end_s: float | None, losses: Losses) -
     return end_s - at_s > gap_s
 
 
+def _declared_length_s(container: InputContainer, stream: VideoStream) -> float | None:
+    """From the first frame to the end of the last one: clocks of broadcasters begin anywhere."""
+    end_s = declared_end_s(container, stream)
+    return None if end_s is None else max(end_s - _start_s(stream), 0.0)
+
+
 def declared_end_s(container: InputContainer, stream: VideoStream) -> float | None:
     """When the last frame should end, from the header; None where the header does not say."""
-    start_s = float((stream.start_time or 0) * stream.time_base) if stream.time_base else 0.0
     if stream.duration and stream.time_base:
-        return start_s + float(stream.duration * stream.time_base)
+        return _start_s(stream) + float(stream.duration * stream.time_base)
     if "DURATION" in stream.metadata:  # Matroska: 00:00:04.000000000
         hours, minutes, seconds = stream.metadata["DURATION"].split(":")
         return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
     if container.duration and len(container.streams) == 1:  # else it may be that of the sound
-        return start_s + container.duration / av.time_base
+        return _start_s(stream) + container.duration / av.time_base
     return None
+
+
+def _start_s(stream: VideoStream) -> float:
+    return float((stream.start_time or 0) * stream.time_base) if stream.time_base else 0.0
 
 
 def _why_unreadable(path: Path, error: Exception) -> str:

@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
+from numbers import Real
 from typing import NoReturn
 
 from knuckle.camera import Camera
@@ -35,6 +36,16 @@ class SourceOptions:
     fps: float | None = None
 
     def __post_init__(self) -> None:
+        if self.camera is not None and not isinstance(self.camera, Camera):
+            raise TypeError(
+                f"camera must be a knuckle.Camera or None, got {type(self.camera).__name__}: read "
+                "a file with Camera.load(path)"
+            )
+        if self.fps is not None and not isinstance(self.fps, Real):
+            raise TypeError(
+                f"fps must be a number, got {self.fps!r:.80} ({type(self.fps).__name__}): convert "
+                "it with float(...)"
+            )
         if self.fps is not None and not 0 < self.fps < math.inf:
             raise InputError(f"fps must be a positive number, got {self.fps}")
 

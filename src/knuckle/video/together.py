@@ -8,7 +8,7 @@ from pathlib import Path
 
 from knuckle.closable import Closable
 from knuckle.errors import InputError
-from knuckle.results import Frame
+from knuckle.results import Frame, check_time
 from knuckle.video.errors import SourceError
 from knuckle.video.source import Losses, Source, SourceInfo
 
@@ -18,6 +18,8 @@ _FASTER = 1.2
 _USUAL_FPS = 30.0
 #: Sources that end this much apart, seconds or share of the longest, probably began apart as well.
 _APART_S, _APART = 0.5, 0.02
+#: Clocks that begin this much apart, seconds, are not those of one recording.
+_CLOCKS_APART_S = 1.0
 
 
 class Together(Closable):
@@ -47,6 +49,8 @@ class Together(Closable):
             raise InputError(
                 f"expected an offset for each of {len(self.sources)} sources, got {len(offsets)}"
             )
+        for offset_s in offsets:
+            check_time(offset_s)
         self._readers = [_Reader(s, o) for s, o in zip(self.sources, offsets, strict=True)]
         self._period_s = max(reader.period_s for reader in self._readers)
         self.info = _info_of([source.info for source in self.sources])
@@ -60,6 +64,26 @@ class Together(Closable):
     @property
     def remarks(self) -> list[str]:
         """What looks as if the sources were not of one recording; a sentence each."""
+        return self._clocks_apart() or self._lengths_apart()
+
+    def _clocks_apart(self) -> list[str]:
+        begins = [
+            (reader.time_s, source.info.name)
+            for reader, source in zip(self._readers, self.sources, strict=True)
+            if not source.info.live and reader.head is not None
+        ]
+        if len(begins) < 2:
+            return []
+        (early, first), (late, last) = min(begins), max(begins)
+        if late - early <= _CLOCKS_APART_S:
+            return []
+        return [
+            f"the clock of {last} begins at {late:.1f} s and that of {first} at {early:.1f} s, and "
+            "frames of one instant are those of one time: if the clocks are not the same, --sync "
+            "finds by how much they differ from the hands' motion"
+        ]
+
+    def _lengths_apart(self) -> list[str]:
         ends = [
             (reader.duration_s, source.info.name)
             for reader, source in zip(self._readers, self.sources, strict=True)

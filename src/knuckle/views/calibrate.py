@@ -18,7 +18,7 @@ import numpy as np
 
 from knuckle.camera import Camera, RigidTransform
 from knuckle.errors import InputError
-from knuckle.hand import MIDDLE_RAY, N_JOINTS, SIDES, bone_lengths
+from knuckle.hand import MIDDLE_RAY, N_JOINTS, SIDES, bone_lengths, check_hand_length
 from knuckle.results import TrackedHand
 from knuckle.track.skeleton import MEAN_LENGTHS_MM
 from knuckle.views import matching
@@ -114,7 +114,9 @@ def calibrate_rig(
             "spread, for ten seconds"
         )
     poses = _first_poses(shapes, len(cameras), names)
-    length, doubt = hand_length_mm or _USUAL_MM, SIZE_DOUBT if hand_length_mm is None else 0.005
+    length, doubt = _USUAL_MM, SIZE_DOUBT
+    if hand_length_mm is not None:
+        length, doubt = check_hand_length(hand_length_mm), 0.005
 
     def rig_of(poses: Sequence[RigidTransform]) -> Rig:
         each = zip(names, cameras, poses, sizes, strict=True)

@@ -52,8 +52,8 @@ class RigCamera:
         Raises:
             ValueError: they are; says whether scaling may help.
         """
-        self.camera.check_fits(*size)
         if self.size is None or self.size == size:
+            self.camera.check_fits(*size)
             return
         (width, height), (w, h) = self.size, size
         if size == self.size[::-1]:
@@ -117,6 +117,13 @@ class Rig:
             )
         if len(set(names)) < len(names):
             raise InputError(f"{self.source}: cameras must differ in name, got {', '.join(names)}")
+        centres_mm = [each.centre_mm for each in self.cameras]
+        if not np.ptp(centres_mm, axis=0).any():
+            raise InputError(
+                f"{self.source}: all {len(names)} cameras stand at one place, from which no depth "
+                "can be told: expected the translations of a calibration; calibrate them together "
+                "(knuckle camera rig)"
+            )
 
     def __len__(self) -> int:
         return len(self.cameras)
@@ -148,7 +155,7 @@ class Rig:
         """Write aniposelib's toml, in millimetres; ``load`` reads it back, unit and all."""
         from knuckle.views.dialects.aniposelib import write
 
-        Path(path).write_text(write(self))
+        Path(path).write_text(write(self), encoding="utf-8")
 
     def select(self, names: Sequence[str]) -> Rig:
         """The rig of some of the cameras, in this order.

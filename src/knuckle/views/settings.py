@@ -7,6 +7,7 @@ from pathlib import Path
 
 from knuckle.errors import InputError
 from knuckle.hand import N_JOINTS
+from knuckle.pipeline.settings import check_counts, check_numbers
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,10 @@ class RigSettings:
     workers: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("max_hands", "least_views", "lock_looks"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.workers is not None and self.workers < 1:
-            raise InputError(f"workers must be at least 1, got {self.workers}")
+        check_counts(self, "max_hands", "least_views", "lock_looks")
+        if self.workers is not None:
+            check_counts(self, "workers")
+        check_numbers(self, "memory_s")
         if not self.memory_s >= 0:
             raise InputError(f"memory_s must not be negative, got {self.memory_s}")
         lengths = self.bone_lengths_mm

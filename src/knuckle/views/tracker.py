@@ -73,7 +73,7 @@ class RigTracker:
             )
         self.rig = rig
         self._turn = Turn()
-        self.settings = with_options(settings or RigSettings(), options)
+        self.settings = with_options(RigSettings, settings, options)
         self._cameras = Cameras(rig, self.settings)
         self._numbers = Numbers()
         self._bones = self._new_bones()

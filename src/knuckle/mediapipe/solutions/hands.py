@@ -8,10 +8,11 @@ import numpy as np
 
 from knuckle.closable import Closable
 from knuckle.errors import InputError
+from knuckle.image import check_array
 from knuckle.mediapipe import answers
 from knuckle.mediapipe.containers import ClassificationList, LandmarkList, NormalizedLandmarkList
 from knuckle.mediapipe.hand_landmark import HAND_CONNECTIONS, HandLandmark
-from knuckle.mediapipe.thresholds import finder
+from knuckle.mediapipe.thresholds import check_num_hands, finder
 from knuckle.pipeline import HandTracker
 from knuckle.results import HandPose
 
@@ -61,6 +62,7 @@ class Hands(Closable):
         """
         if model_complexity not in (0, 1):
             raise InputError(f"model_complexity must be 0 or 1, got {model_complexity}")
+        check_num_hands("max_num_hands", max_num_hands)
         self._find = finder(
             still=static_image_mode,
             max_hands=max_num_hands,
@@ -75,8 +77,10 @@ class Hands(Closable):
             image: (H, W, 3) uint8 RGB.
 
         Raises:
-            ValueError: it is not.
+            TypeError: it is no array.
+            ValueError: it is of another shape or type.
         """
+        check_array(image)
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise InputError(
                 f"expected a picture (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}"

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from knuckle.errors import InputError, NotFoundError
+from knuckle.errors import InputError, NotFoundError, reading
 from knuckle.views.dialects import (
     aniposelib,
     bodypose3d,
@@ -57,10 +57,11 @@ def read_rig(path: Path, unit_mm: float | None) -> Rig:
     dialect = next((each for each in DIALECTS.values() if each.accepts(path)), None)
     if dialect is None:
         raise InputError(f"{path} is no calibration that can be read: expected {_FORMS}")
-    try:
-        found = dialect.read(path)
-    except KeyError as error:
-        raise InputError(f"{path} lacks {error.args[0]!r}: is it complete?") from None
+    with reading(path, f"a calibration, {_FORMS}", "write it again with what calibrated"):
+        try:
+            found = dialect.read(path)
+        except KeyError as error:
+            raise InputError(f"{path} lacks {error.args[0]!r}: is it complete?") from None
     length = found.unit_mm if unit_mm is None else unit_mm
     if length is None:
         raise InputError(

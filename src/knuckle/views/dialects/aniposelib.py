@@ -34,7 +34,7 @@ def tables(path: Path) -> dict[str, Any]:
         ValueError: it is none.
     """
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not toml: {error}") from None
 

@@ -46,6 +46,6 @@ def numbers(path: Path) -> np.ndarray:
     """All numbers of a file before the first comment, row by row; headings are skipped."""
     if not path.is_file():
         raise InputError(f"{path} does not exist: the files of a camera go together")
-    lines = path.read_text().split("#", 1)[0].splitlines()
+    lines = path.read_text(encoding="utf-8-sig").split("#", 1)[0].splitlines()
     rows = [line.split() for line in lines if line.strip() and not line.rstrip().endswith(":")]
     return np.array([float(number) for row in rows for number in row])

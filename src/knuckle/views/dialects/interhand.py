@@ -24,7 +24,7 @@ def accepts(path: Path) -> bool:
     if path.suffix != ".json" or not path.is_file():
         return False
     try:
-        captures = json.loads(path.read_text())
+        captures = json.loads(path.read_text(encoding="utf-8-sig"))
     except (json.JSONDecodeError, UnicodeDecodeError):
         return False
     return bool(_captures(captures))
@@ -41,7 +41,7 @@ def _captures(content: Any) -> dict[str, dict[str, Any]]:
 
 def read(path: Path) -> Calibration:
     """The cameras of the only capture."""
-    captures = _captures(json.loads(path.read_text()))
+    captures = _captures(json.loads(path.read_text(encoding="utf-8-sig")))
     if len(captures) > 1:
         raise InputError(
             f"{path} holds the rigs of the captures {', '.join(list(captures)[:8])}: expected one; "

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from knuckle.errors import InputError
+from knuckle.quiet import quiet_opencv
 from knuckle.views.dialects.parts import Calibration, lens, pose
 from knuckle.views.rig import RigCamera
 
@@ -29,10 +30,16 @@ class Storage:
     """Matrices and lists of a FileStorage, by name."""
 
     def __init__(self, path: Path) -> None:
+        flags = cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY
+        text = path.read_text(encoding="utf-8-sig")  # OpenCV stumbles over what editors put before
         try:
-            self._file = cv2.FileStorage(str(path), cv2.FILE_STORAGE_READ)
-        except (cv2.error, SystemError) as error:
-            raise InputError(f"{path} is no FileStorage of OpenCV: {error}") from None
+            with quiet_opencv():
+                self._file = cv2.FileStorage(text, flags)
+        except (cv2.error, SystemError):
+            raise InputError(
+                f"{path} is no FileStorage of OpenCV, which begins with %YAML or <?xml: write it "
+                "again with cv2.FileStorage"
+            ) from None
         self.path = path
 
     def matrix(self, *names: str) -> np.ndarray | None:
