@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 
+import knuckle.views
 from dot_world import blank, paint, true_hand
 from knuckle.camera import Camera
 from knuckle.cli import main
@@ -93,6 +94,18 @@ def test_wrong_flags_are_told(
 ) -> None:
     assert track(folder, *arguments) == 2
     assert says in capsys.readouterr().err
+
+
+def test_threads_are_cameras_at_a_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, object] = {}
+
+    def tracker(rig: Rig, **options: object) -> None:
+        given.update(options)
+        raise ValueError("seen enough")
+
+    monkeypatch.setattr(knuckle.views, "RigTracker", tracker)
+    assert track(folder, "--threads", 1) == 2
+    assert given["workers"] == 1
 
 
 def test_the_order_that_is_taken_where_no_name_tells_it_is_told(

@@ -74,8 +74,9 @@ class Track:
     """Length from the wrist to the tip of the middle finger, if it is known: it sets the scale."""
     fps: Number = None
     """Frame rate of a folder of images, or the one asked of a camera."""
-    threads: int = 2
-    """CPU threads that a network may use; 1 is faster where other programs keep them busy."""
+    threads: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
+    """CPU threads that a network may use, by default 2; 1 is faster where other programs keep them
+    busy. Of a rig, cameras that are looked at at a time, by default one a processor."""
     weights: Folder = None
     """Folder with other networks than those in the package."""
 
@@ -370,6 +371,6 @@ def _tracker(verb: Track | Live | Bench, *, raw: bool = False, **options: Any) -
 
     if raw:
         options["smooth"] = None
-    return HandTracker(
-        max_hands=verb.max_hands, threads=verb.threads, weights_dir=verb.weights, **options
-    )
+    if verb.threads is not None:
+        options["threads"] = verb.threads
+    return HandTracker(max_hands=verb.max_hands, weights_dir=verb.weights, **options)

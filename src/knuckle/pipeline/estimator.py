@@ -133,11 +133,13 @@ def check_boxes(boxes_xyxy: np.ndarray) -> np.ndarray:
         return boxes.reshape(0, 4)
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise InputError(f"boxes_xyxy must have shape (N, 4), got {boxes.shape}")
-    good = (np.abs(boxes) < _FARTHEST_PX).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    sides = boxes[:, 2:] - boxes[:, :2]
+    good = (np.abs(boxes) < _FARTHEST_PX).all(axis=1) & (sides >= 1).all(axis=1)
     if not good.all():
         first = int(np.flatnonzero(~good)[0])
         raise InputError(
-            f"a box is (x0, y0, x1, y1) px with x0 < x1 and y0 < y1, got {boxes[first]} at {first}"
+            "a box is (x0, y0, x1, y1) px with x0 < x1 and y0 < y1, a pixel or more apart, got "
+            f"{boxes[first]} at {first}; multiply shares of the picture by its width and height"
         )
     return boxes
 
