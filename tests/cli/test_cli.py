@@ -490,6 +490,7 @@ def test_what_is_printed_has_no_room(arguments: list[str]) -> None:
 
 ENDED = """
 import os, signal, sys, time
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as without nohup, which these tests may run under
 from knuckle.cli import run_verb
 class Verb:
     def run(self):
