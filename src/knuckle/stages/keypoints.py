@@ -13,7 +13,7 @@ from knuckle.pose import Keypoints
 from knuckle.stages.contract import ANY, Stage, numbers, picture, tensors
 
 #: So many crops are looked at together: more are no faster and only take memory.
-_MOST_AT_ONCE = 16
+_MOST_AT_ONCE = 4
 #: Of networks that do not say with which margin they were trained.
 _MARGIN_UNSAID = 1.5
 
