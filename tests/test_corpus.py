@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import av
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -112,3 +113,16 @@ def test_videos_of_one_name_have_results_of_their_own() -> None:
 
 def test_no_videos_give_a_table_of_the_same_columns(tracked: tuple) -> None:
     assert as_table([]).schema == tracked[1].schema
+
+
+def test_each_video_may_have_a_camera_of_its_own(videos: list[str], tmp_path: Path) -> None:
+    """Millimetres need the lens; a result of another lens is made again."""
+    long, short = knuckle.Camera(1500, 1500, 319.5, 239.5), knuckle.Camera(500, 500, 319.5, 239.5)
+    one = [videos[0]]
+    depths = []
+    for camera in (short, lambda path: {videos[0]: long}[path]):
+        (result,) = Track(tmp_path, camera=camera)(one)["result"].to_pylist()
+        recording = open_recording(result)
+        depths.append(np.median(recording.hands["joints_mm"][:, 0, 2]))
+    assert recording.info.camera == long
+    assert depths[1] == pytest.approx(3 * depths[0], rel=0.1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -45,6 +46,16 @@ def test_numbers_for_other_programs() -> None:
     np.testing.assert_allclose(values["joints_mm"], hand.joints_mm)
     unknown = replace(hand, joint_sigma_mm=np.full(21, np.nan))
     assert json.loads(unknown.to_json())["joint_sigma_mm"] == [None] * 21
+
+
+def test_hands_can_be_kept_by_the_thousand() -> None:
+    """A mask is made from its crop when it is asked for, and the crop is what is large."""
+    with knuckle.open_source(knuckle.demo_clip()) as source:
+        (hand, *_) = knuckle.HandTracker(threads=1)(next(iter(source)))
+    kept = hand.without_mask()
+    assert len(pickle.dumps(kept)) < len(pickle.dumps(hand)) / 10
+    assert kept.crop_mask is None and kept.raw.crop_mask is None
+    assert kept.to_json() == hand.to_json()
 
 
 def test_normalised_coordinates_reach_from_edge_to_edge() -> None:

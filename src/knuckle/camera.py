@@ -76,6 +76,10 @@ class Camera:
                 "fx, fy, cx, cy and the distortion coefficients must be numbers, got "
                 f"{strange[0]!r} ({type(strange[0]).__name__}): convert it with float(...)"
             )
+        # Plain numbers: a float32 of somebody's array could not be written as JSON.
+        for name in ("fx", "fy", "cx", "cy"):
+            object.__setattr__(self, name, float(getattr(self, name)))
+        object.__setattr__(self, "distortion", tuple(map(float, self.distortion)))
         if not all(map(math.isfinite, numbers)):
             raise InputError(f"camera parameters must be finite, got {numbers}")
         if self.fx <= 0 or self.fy <= 0:
@@ -279,13 +283,29 @@ class Camera:
         aside = radial + (2 * p2) * x + (2 * p1) * y
         return x * aside + p2 * r2, y * aside + p1 * r2
 
+    @cached_property
+    def _turn(self) -> tuple[float, float]:
+        """How far out rays go before the model folds back, and where the last of them comes."""
+        radius = np.linspace(0, _WIDEST_RAY, 601)
+        radial, growth = self._radial(radius**2)
+        folded = np.flatnonzero(radial + 2 * radius**2 * growth < _LEAST_SLOPE)
+        last = radius[max(folded[0] - 1, 1)] if len(folded) else _WIDEST_RAY
+        return float(last), float(last * self._radial(last**2)[0])
+
     def _undistort(self, distorted: np.ndarray) -> np.ndarray:
-        """The inverse of ``_distort``, by Newton's method."""
+        """The inverse of ``_distort``, by Newton's method.
+
+        What lies beyond every ray, as keypoints outside the picture may, gets the outermost one
+        in its direction: past its turn the model would answer with a ray from elsewhere.
+        """
+        widest, reach = self._turn
+        beyond = np.linalg.norm(distorted, axis=-1, keepdims=True) / reach
+        distorted = distorted / np.maximum(beyond, 1.0)
         to = x, y = distorted[..., 0], distorted[..., 1]
         for _ in range(_UNDISTORT_STEPS):
             step_x, step_y = self._step_to(*to, x, y)
-            x = (x + step_x).clip(-_WIDEST_RAY, _WIDEST_RAY)
-            y = (y + step_y).clip(-_WIDEST_RAY, _WIDEST_RAY)
+            x = (x + step_x).clip(-widest, widest)
+            y = (y + step_y).clip(-widest, widest)
             if not (np.maximum(abs(step_x), abs(step_y)) > _LAST_STEP).any():
                 break
         return np.stack([x, y], axis=-1)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -108,7 +108,8 @@ class HandPose:
         side_score: 0..1, how sure the side is.
         score: 0..1, how sure it is that this is a hand.
         joints_px: (21, 2) in the frame.
-        joints_mm: (21, 3) in the camera frame.
+        joints_mm: (21, 3) in the camera frame. Of a tracked hand they are smoothed otherwise than
+            ``joints_px``, and project some pixels beside them; those of ``raw`` do less.
         joint_score: (21,) 0..1, how far each keypoint can be trusted.
         visible: (21,) bool, False where something hides the joint (the hand itself included).
         joint_sigma_mm: (21,) expected error of each joint relative to the wrist.
@@ -185,6 +186,10 @@ class HandPose:
             raise InputError("this hand has no mask: it was not segmented")
         return self.crop_mask.in_frame()
 
+    def without_mask(self) -> Self:
+        """The same hand, a twentieth as large: to keep thousands, as ``mask`` needs its crop."""
+        return replace(self, crop_mask=None)
+
     @property
     def root_mm(self) -> np.ndarray:
         """(3,) the wrist in the camera frame."""
@@ -259,6 +264,10 @@ class TrackedHand(HandPose):
 
     def _title(self) -> str:
         return f"hand {self.track_id}, {super()._title()}"
+
+    def without_mask(self) -> Self:
+        """As of a pose; ``raw`` has none either."""
+        return replace(self, crop_mask=None, raw=self.raw.without_mask())
 
     def to_dict(self) -> dict[str, Any]:
         """As of a pose, with the track; ``raw`` is left out."""

@@ -1,5 +1,7 @@
 """Laws of cameras: points to pixels and back, padding, resizing, rigid transforms."""
 
+import dataclasses
+import json
 from pathlib import Path
 
 import cv2
@@ -95,6 +97,26 @@ def test_pixels_that_no_lens_can_see_still_have_a_ray() -> None:
     camera = Camera(300, 300, 160, 120, (-0.28, 0.09, 0.001, -0.0005))
     far = np.array([[-4000.0, 120], [160, 9000], [1e6, -1e6]])
     assert np.isfinite(camera.rays(far)).all()
+
+
+@given(st.floats(-0.45, -0.15), st.floats(0, 2 * np.pi), st.floats(0, 1000), st.floats(0, 1000))
+def test_rays_of_a_lens_that_folds_back_never_come_from_elsewhere(
+    k1: float, direction: float, near: float, far: float
+) -> None:
+    """Further out in the picture is never further in, and no ray is beyond the fold (3 k1 r^2)."""
+    camera = Camera(800, 800, 640, 360, (k1, 0, 0, 0))
+    along = np.array([np.cos(direction), np.sin(direction)])
+    inner, outer = camera.rays((640, 360) + np.sort([near, far])[:, None] * along) @ along
+    assert inner <= outer + 1e-6
+    assert outer <= (-1 / (3 * k1)) ** 0.5 + 1e-6
+
+
+@given(cameras())
+def test_numbers_of_any_array_are_plain_ones(camera: Camera) -> None:
+    rough = np.array([camera.fx, camera.fy, camera.cx, camera.cy], np.float32)
+    lens = tuple(np.array(camera.distortion, np.float32))
+    made = Camera(*rough, lens, fisheye=camera.fisheye)
+    assert json.loads(json.dumps(dataclasses.asdict(made)))["fx"] == float(rough[0])
 
 
 def test_a_fisheye_sees_far_to_the_side() -> None:

@@ -1,6 +1,7 @@
 """Videos of the world of dots: identity, side, velocity and steadiness against exact truth."""
 
 import copy
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -505,6 +506,34 @@ def test_a_known_hand_length_is_that_of_every_tracked_hand(dot_weights: Path) ->
     tracker = HandTracker(weights_dir=dot_weights, hand_length_mm=150.0)
     for hands in run(tracker, film(moving_right, seconds(0.2))):
         assert hands[0].bone_lengths_mm[MIDDLE_RAY].sum() == pytest.approx(150)
+
+
+def test_errors_of_joints_scale_with_a_known_hand_length(dot_weights: Path) -> None:
+    (frame,) = film(moving_right, [0.0])
+    lengths = 150.0, 180.0
+    short, long = (
+        HandEstimator(weights_dir=dot_weights, hand_length_mm=length)(frame.image, CAMERA)[0]
+        for length in lengths
+    )
+    np.testing.assert_allclose(long.joint_sigma_mm, short.joint_sigma_mm * 1.2, rtol=1e-5)
+
+
+def test_another_thread_may_reset_it_at_any_time(tracker: HandTracker) -> None:
+    """As a button of a program with a camera does."""
+    frames, done = film(moving_right, seconds(1.0)), threading.Event()
+
+    def press() -> None:
+        while not done.wait(0.001):
+            tracker.reset()
+
+    button = threading.Thread(target=press)
+    button.start()
+    try:
+        for frame in frames:
+            tracker(frame)
+    finally:
+        done.set()
+        button.join()
 
 
 def test_raw_values_do_not_depend_on_smoothing(dot_weights: Path) -> None:

@@ -145,8 +145,10 @@ def test_sure_keypoints_are_reprojected_closely_and_depth_is_kept(seed: int) -> 
 @given(seeds, st.floats(50, 300))
 def test_a_known_hand_length_sets_the_scale(seed: int, length: float) -> None:
     joints, _ = some_hands(seed)
-    scaled = with_hand_length(joints, length)
+    sigma = np.linalg.norm(joints, axis=-1) / 10
+    scaled, scaled_sigma = with_hand_length(joints, sigma, length)
     np.testing.assert_allclose(hand_length_mm(scaled), length)
+    np.testing.assert_allclose(scaled_sigma, np.linalg.norm(scaled, axis=-1) / 10)
     np.testing.assert_allclose(
         scaled / np.linalg.norm(scaled[:, 9], axis=1)[:, None, None],
         joints / np.linalg.norm(joints[:, 9], axis=1)[:, None, None],

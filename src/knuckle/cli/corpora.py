@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from knuckle.cli.tracking import names_of
-from knuckle.cli.verb import EXIT_ERROR, EXIT_SIGNAL, Folder, Formats, Output
+from knuckle.cli.verb import (
+    EXIT_ERROR,
+    EXIT_SIGNAL,
+    File,
+    Folder,
+    Formats,
+    Number,
+    Output,
+    load_camera,
+)
 from knuckle.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,8 +46,15 @@ class Corpus:
     workers: int = 0
     """Videos at a time; 0 is one a processor."""
     format: Formats = "npz"
+    camera: File = None
+    """Intrinsics of all the videos as JSON: fx, fy, cx, cy, distortion. Without them a view of 65°
+    is assumed."""
     max_hands: int = 2
     """Follow at most so many hands at a time."""
+    raw: bool = False
+    """Write the estimate of each frame alone, without smoothing."""
+    hand_length_mm: Number = None
+    """Length from the wrist to the tip of the middle finger, if it is one person's and known."""
     weights: Folder = None
     """Folder with other networks than those in the package."""
 
@@ -59,8 +75,11 @@ class Corpus:
             output,
             workers=min(self.workers or os.cpu_count() or 1, len(paths)),
             formats=formats,
+            camera=load_camera(self.camera),
             max_hands=self.max_hands,
+            hand_length_mm=self.hand_length_mm,
             weights_dir=self.weights,
+            **({"smooth": None} if self.raw else {}),
         )
         stopped = 0
         with bar("videos") as show, closing(tracking):

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from knuckle.camera import Camera
 from knuckle.job import Summary, open_sinks, run
 from knuckle.output import OutputError, RunInfo
 from knuckle.pipeline import HandTracker
@@ -68,6 +69,7 @@ class Track:
         *,
         threads: int = 1,
         formats: Sequence[str] = _FORMATS,
+        camera: Camera | Callable[[str], Camera | None] | None = None,
         **settings: Any,
     ) -> None:
         """Open nothing yet: networks are opened with the first video, on the machine that has it.
@@ -76,12 +78,15 @@ class Track:
             output: folder for the results, the same for all workers; each video has its own in it.
             threads: CPU threads of each worker: with a worker a core, one.
             formats: what is written of each video.
+            camera: intrinsics of the upright pictures of all videos, or what tells those of a path
+                (an importable function, where workers are processes of their own); without them a
+                field of view is assumed.
             **settings: fields of ``TrackerSettings`` by name.
 
         Raises:
             TypeError, ValueError: as ``HandTracker``.
         """
-        self._output, self._formats = Path(output), list(formats)
+        self._output, self._formats, self._camera = Path(output), list(formats), camera
         self._tracker = HandTracker(threads=threads, **settings)
 
     def __call__(self, paths: Iterable[Any] | pa.Table) -> pa.Table:
@@ -104,19 +109,24 @@ class Track:
         """Track one video, or find that it was."""
         folder = self._output / folder_name(path)
         try:
-            made_with = self._made_with(path)
-            return _done_before(folder, made_with) or self._track(path, folder, made_with)
+            camera = self._camera(path) if callable(self._camera) else self._camera
+            made_with = self._made_with(path, camera)
+            return _done_before(folder, made_with) or self._track(path, camera, folder, made_with)
         except (SourceError, OutputError) as error:
             return VideoRow(path, error=str(error))
         except Exception as error:  # of ten thousand videos one may be strange in an unforeseen way
             return VideoRow(path, error=f"{type(error).__name__}: {error}")
 
-    def _track(self, path: str, folder: Path, made_with: dict[str, Any]) -> VideoRow:
+    def _track(
+        self, path: str, camera: Camera | None, folder: Path, made_with: dict[str, Any]
+    ) -> VideoRow:
         self._tracker.reset(renumber=True)
         (folder / _DONE).unlink(missing_ok=True)
-        with open_source(path) as source:
-            name, size = source.info.name, source.size
-            info = RunInfo.of(name, size, fps=source.fps, weights=self._tracker.versions)
+        with open_source(path, camera=camera) as source:
+            name, size, versions = source.info.name, source.size, self._tracker.versions
+            if camera is not None:
+                camera.check_fits(*size)
+            info = RunInfo.of(name, size, camera=camera, fps=source.fps, weights=versions)
             summary = run(source, self._tracker, open_sinks(self._formats, folder, info))
         row = _row_of(path, summary)
         if summary.signal_number is None:  # else it is to be tracked again
@@ -125,13 +135,14 @@ class Track:
             part.replace(folder / _DONE)
         return row
 
-    def _made_with(self, path: str) -> dict[str, Any]:
+    def _made_with(self, path: str, camera: Camera | None) -> dict[str, Any]:
         """What a result hangs on, besides this version of Knuckle: JSON."""
         settings = {name: str(value) for name, value in asdict(self._tracker.settings).items()}
         stat = Path(path).stat() if Path(path).is_file() else None
         video = [stat.st_size, stat.st_mtime_ns] if stat else None
         return {
             "settings": settings,
+            "camera": str(camera),
             "weights": self._tracker.versions,
             "video": video,
             "formats": self._formats,

@@ -147,12 +147,13 @@ class Stages:
     def placed(self, keypoints: Keypoints, camera: Camera) -> tuple[placement.Evidence, np.ndarray]:
         """The shapes of N > 0 hands, and their wrists (N, 3) in the camera."""
         lifted = self.lifter(keypoints, camera)
-        shape = lifted.joints_root_mm
+        shape, sigma_mm = lifted.joints_root_mm, lifted.sigma_mm
         if self.settings.hand_length_mm is not None:
-            shape = placement.with_hand_length(shape, self.settings.hand_length_mm)
+            length_mm = self.settings.hand_length_mm
+            shape, sigma_mm = placement.with_hand_length(shape, sigma_mm, length_mm)
         evidence = placement.Evidence(
             shape,
-            lifted.sigma_mm,
+            sigma_mm,
             camera.rays(keypoints.points_px),
             keypoints.sigma_px / (camera.fx * camera.fy) ** 0.5,
         )

@@ -59,7 +59,7 @@ class HandTracker:
         self.settings = with_options(TrackerSettings, settings, options)
         self._stages = Stages(self.settings)
         self._numbers, self._clock, self._turn = Numbers(), Clock(), Turn()
-        self.reset()
+        self._begin_anew()
 
     def beside(self) -> HandTracker:
         """Another tracker of these settings, for another camera: both use the same networks."""
@@ -74,6 +74,10 @@ class HandTracker:
 
     def reset(self, *, renumber: bool = False) -> None:
         """Forget everything, as before the first frame; ids go on counting, unless ``renumber``."""
+        with self._turn:
+            self._begin_anew(renumber=renumber)
+
+    def _begin_anew(self, *, renumber: bool = False) -> None:
         if renumber:
             self._numbers = Numbers()
         self._tracks = Tracks(self.settings, self._numbers)
@@ -136,12 +140,13 @@ class HandTracker:
         Raises:
             RuntimeError: there was no frame yet.
         """
-        image, _, camera = self._last_frame()
-        rows = [propose.told(self._stages, side, guesses_px) for side, guesses_px in places]
-        if not rows:
-            return []
-        seen = one_each(self._stages, image, rows)
-        return self._stages.poses(seen, camera, image.shape[:2])
+        with self._turn:
+            image, _, camera = self._last_frame()
+            rows = [propose.told(self._stages, side, guesses_px) for side, guesses_px in places]
+            if not rows:
+                return []
+            seen = one_each(self._stages, image, rows)
+            return self._stages.poses(seen, camera, image.shape[:2])
 
     def would_see_more(self, pose: HandPose, side: Side, joints_px: np.ndarray) -> bool:
         """Whether the crop of joints (21, 2) shows more than the one that a hand was seen through.
@@ -161,19 +166,22 @@ class HandTracker:
         Raises:
             RuntimeError: there was no frame yet.
         """
-        _, time_s, _ = self._last_frame()
-        self._tracks[:] = [t for t in self._tracks if instead_of is None or t.number != instead_of]
-        track = self._tracks.begin(pose, time_s)
-        track.believe()
-        seen = track.see(pose, time_s)
-        assert seen is not None
-        return seen
+        with self._turn:
+            _, time_s, _ = self._last_frame()
+            others = (t for t in self._tracks if instead_of is None or t.number != instead_of)
+            self._tracks[:] = list(others)
+            track = self._tracks.begin(pose, time_s)
+            track.believe()
+            seen = track.see(pose, time_s)
+            assert seen is not None
+            return seen
 
     def tell(self, track_id: int, joints_px: np.ndarray) -> None:
         """Where a hand (21, 2) is in the last frame, px: the next look begins from there."""
-        for track in self._tracks:
-            if track.number == track_id and not track.lost:
-                track.tell(joints_px)
+        with self._turn:
+            for track in self._tracks:
+                if track.number == track_id and not track.lost:
+                    track.tell(joints_px)
 
     def _last_frame(self) -> tuple[np.ndarray, float, Camera]:
         if self._frame is None:
@@ -191,7 +199,7 @@ class HandTracker:
             image, given_s = to_rgb(frame.image), frame.time_s
             camera = frame.camera if camera is None else camera
             if self._clock.is_new_video(given_s):
-                self.reset()
+                self._begin_anew()
         else:
             image = to_rgb(frame)
         height, width = image.shape[:2]

@@ -185,10 +185,12 @@ def hand_length_mm(joints_mm: np.ndarray) -> np.ndarray:
     return bone_lengths(joints_mm)[..., MIDDLE_RAY].sum(axis=-1)
 
 
-def with_hand_length(joints_root_mm: np.ndarray, length_mm: float) -> np.ndarray:
-    """The same shapes, scaled to a known hand length: (N, 21, 3) -> (N, 21, 3)."""
-    lengths = np.maximum(hand_length_mm(joints_root_mm), 1e-6)
-    return joints_root_mm * (length_mm / lengths)[:, None, None]
+def with_hand_length(
+    joints_root_mm: np.ndarray, sigma_mm: np.ndarray, length_mm: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same shapes (N, 21, 3) and their expected errors (N, 21), scaled to a known length."""
+    scale = length_mm / np.maximum(hand_length_mm(joints_root_mm), 1e-6)
+    return joints_root_mm * scale[:, None, None], sigma_mm * scale[:, None]
 
 
 def _solve(lines: np.ndarray, weights: np.ndarray, *, together: bool = False) -> np.ndarray:
