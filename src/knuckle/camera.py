@@ -290,7 +290,7 @@ class Camera:
         radial, growth = self._radial(radius**2)
         folded = np.flatnonzero(radial + 2 * radius**2 * growth < _LEAST_SLOPE)
         last = radius[max(folded[0] - 1, 1)] if len(folded) else _WIDEST_RAY
-        return float(last), float(last * self._radial(last**2)[0])
+        return float(last), float(last * self._radial(np.array(last**2))[0])
 
     def _undistort(self, distorted: np.ndarray) -> np.ndarray:
         """The inverse of ``_distort``, by Newton's method.
