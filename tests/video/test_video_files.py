@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import os
 import warnings
 from fractions import Fraction
@@ -12,6 +14,7 @@ import av
 import numpy as np
 import pytest
 
+import knuckle
 from clips import is_upright, number_of, picture, write_video
 from knuckle.camera import Camera
 from knuckle.video import (
@@ -287,12 +290,26 @@ class Shown:
     def __init__(self, linear: tuple[int, int, int, int], time: float | None = None) -> None:
         a, b, c, d = (65536 * v for v in linear)
         matrix = np.array([[a, b, 0], [c, d, 0], [0, 0, 1 << 30]], np.int32)
-        self.side_data, self.time = {"DISPLAYMATRIX": matrix.tobytes()}, time
+        self.matrix, self.time = matrix.tobytes(), time
 
 
 ORIENTATIONS = [(a, 0, 0, d) for a in (1, -1) for d in (1, -1)] + [
     (0, b, c, 0) for b in (1, -1) for c in (1, -1)
 ]
+
+
+def test_pictures_are_not_left_to_the_garbage_collector() -> None:
+    """Else a long video holds as many as its last collection is ago, each as large as a picture."""
+    gc.collect()
+    gc.disable()
+    try:
+        with open_source(knuckle.demo_clip()) as source:
+            for _ in itertools.islice(source, 60):
+                pass
+            waiting = sum(isinstance(each, av.VideoFrame) for each in gc.get_objects())
+    finally:
+        gc.enable()
+    assert waiting < 20
 
 
 @pytest.mark.parametrize("linear", ORIENTATIONS)
@@ -305,7 +322,7 @@ def test_every_display_matrix_is_followed_mirrors_too(linear: tuple[int, int, in
     shown_x, shown_y = shown_x - shown_x.min(), shown_y - shown_y.min()
     expected = np.empty((shown_y.max() + 1, shown_x.max() + 1), int)
     expected[shown_y, shown_x] = coded
-    np.testing.assert_array_equal(decode._as_displayed(coded, Shown(linear)), expected)
+    np.testing.assert_array_equal(decode._moved(coded, Shown(linear).matrix), expected)
 
 
 def times_of(said: list[float | None]) -> tuple[list[float], Losses]:

@@ -16,6 +16,7 @@ import av.error
 import av.filter
 import numpy as np
 from av.container import InputContainer
+from av.sidedata.sidedata import SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
@@ -289,18 +290,22 @@ def _upright(frame: VideoFrame, stream: VideoStream, to_rgb: VideoReformatter) -
 
 
 def _as_displayed(image: np.ndarray, frame: VideoFrame) -> np.ndarray:
-    """A view of the coded picture, turned and mirrored by the frame's display matrix.
-
-    A coded (x, y) is shown at (a x + c y, b x + d y); phones and editors write multiples of 90
-    degrees, mirrored or not.
-    """
+    """A view of the coded picture, turned and mirrored as its frame says."""
     try:
-        matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+        # Not ``frame.side_data``, which ties the frame into a circle: dozens of pictures would wait
+        # in memory for the garbage collector.
+        matrix: Any = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]
     except ValueError:  # PyAV does not know a kind of data beside it, such as EXIF
         return np.rot90(image, round(frame.rotation / 90))
-    if matrix is None:
-        return image
-    linear = np.frombuffer(bytes(matrix), np.int32).reshape(3, 3)[:2, :2]
+    return image if matrix is None else _moved(image, bytes(matrix))
+
+
+def _moved(image: np.ndarray, matrix: bytes) -> np.ndarray:
+    """A coded (x, y) is shown at (a x + c y, b x + d y).
+
+    Phones and editors write multiples of 90 degrees, mirrored or not.
+    """
+    linear = np.frombuffer(matrix, np.int32).reshape(3, 3)[:2, :2]
     (a, b), (c, d) = linear
     if abs(b) + abs(c) > abs(a) + abs(d):
         image, x, y = image.swapaxes(0, 1), c, b
