@@ -27,7 +27,6 @@ from knuckle.cli.training import Evaluate, Export, Train
 from knuckle.cli.verb import EXIT_ERROR, EXIT_SIGNAL, Verb
 from knuckle.cli.web import Web
 from knuckle.errors import ENDING_SIGNALS, KnuckleError, NotWrittenError, Stopped, hearing
-from knuckle.heap import keep_large_arrays_apart
 from knuckle.release import VERSION
 
 #: The extra of ``pip install knuckle[…]`` that brings a library.
@@ -71,7 +70,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    keep_large_arrays_apart()
     _stand_in_for_closed_streams()
     _print_whatever_names_hold()
     warnings.formatwarning = _warning_as_sentence

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from knuckle.corpus.track import Track, VideoRow
-from knuckle.heap import keep_large_arrays_apart
 
 #: New processes everywhere: a copy of this one would hold its threads' locks.
 _CONTEXT = multiprocessing.get_context("spawn")
@@ -108,7 +107,6 @@ class _Worker:
 
 def _work(connection: Connection, output: str | Path, settings: dict[str, Any]) -> None:
     """In the worker: a path in, a row out, until nobody gives any more."""
-    keep_large_arrays_apart()
     track = Track(output, **settings)
     with suppress(EOFError, OSError):
         while True:
