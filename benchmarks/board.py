@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import tyro
 
 from knuckle.camera import Camera
+from knuckle.errors import KnuckleError
 from knuckle.hand import Side
 from peers.process import MediaPipe, MediaPipeSettings
 
@@ -21,7 +23,7 @@ KNUCKLE, RAW, PEER = "Knuckle", "Knuckle, raw", "MediaPipe full"
 SHARED = Path("../shared/data")
 
 # Flags that mean the same everywhere.
-Data = Annotated[Path, tyro.conf.arg(help="Folder of the real data; shared/data/README.md.")]
+Data = Annotated[Path, tyro.conf.arg(help="Folder of the real data; docs/data.md.")]
 Weights = Annotated[
     Path | None, tyro.conf.arg(help="Folder of other networks than those in the package.")
 ]
@@ -32,6 +34,21 @@ PeerPython = Annotated[
         "Knuckle alone."
     ),
 ]
+
+
+class Benchmark(Protocol):
+    """A frozen dataclass whose fields are its flags."""
+
+    def run(self) -> None:
+        """Measure and print."""
+
+
+def command(benchmark: Callable[..., Benchmark]) -> None:
+    """Run it with the flags of the command line; what is foreseen to go wrong is one sentence."""
+    try:
+        tyro.cli(benchmark).run()
+    except KnuckleError as error:
+        sys.exit(f"{error}; docs/data.md says which folders there are, --data where they lie")
 
 
 class Hand(Protocol):

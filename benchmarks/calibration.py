@@ -26,7 +26,7 @@ from typing import Literal
 
 import numpy as np
 
-from board import Table, Weights
+from board import Table, Weights, command
 from knuckle.camera import Camera
 from knuckle.crop import Crop
 from knuckle.data import shards
@@ -313,6 +313,4 @@ class Calibration:
 
 
 if __name__ == "__main__":
-    import tyro
-
-    tyro.cli(Calibration).run()
+    command(Calibration)

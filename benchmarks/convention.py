@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from board import Table
+from board import Table, command
 from knuckle.data import shards
 from knuckle.hand import BONES, FINGERS, JOINT_NAMES, KNUCKLES, N_JOINTS, PARENTS, TIPS, Joint
 from knuckle.metrics import box_side
@@ -188,6 +188,4 @@ class Convention:
 
 
 if __name__ == "__main__":
-    import tyro
-
-    tyro.cli(Convention).run()
+    command(Convention)

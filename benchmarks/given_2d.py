@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from board import SHARED, Data, Table, Weights
+from board import SHARED, Data, Table, Weights, command
 from knuckle import metrics
 from knuckle.data import shards
 from knuckle.data.real_hand_3d import RealHand3D
@@ -122,6 +122,4 @@ class Given2D:
 
 
 if __name__ == "__main__":
-    import tyro
-
-    tyro.cli(Given2D).run()
+    command(Given2D)

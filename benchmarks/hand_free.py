@@ -30,6 +30,7 @@ from board import (
     PeerPython,
     Table,
     Weights,
+    command,
     knuckle_system,
     mediapipe_system,
 )
@@ -246,6 +247,4 @@ class HandFree:
 
 
 if __name__ == "__main__":
-    import tyro
-
-    tyro.cli(HandFree).run()
+    command(HandFree)

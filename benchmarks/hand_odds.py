@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tyro
 
-from board import SHARED, Data, Table, Weights
+from board import SHARED, Data, Table, Weights, command
 from hand_free import Picture, hand_free, overlap
 from knuckle.data.photographs import is_validation, labelled_photos
 from knuckle.pipeline import EstimatorSettings, judge, propose
@@ -122,4 +121,4 @@ def _odds(tells: np.ndarray, weights: Sequence[float]) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    tyro.cli(HandOdds).run()
+    command(HandOdds)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from board import Table
+from board import Table, command
 from knuckle.output import SINKS, TableSink, open_recording
 from knuckle.video import open_source
 from track_process import TrackProcess
@@ -133,6 +133,4 @@ class Kills:
 
 
 if __name__ == "__main__":
-    import tyro
-
-    tyro.cli(Kills).run()
+    command(Kills)

@@ -16,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from board import Table
+from board import Table, command
 from knuckle import HandEstimator, HandPose, metrics
 from knuckle.sample import Sample
 from stress_scenes import stress_bin
@@ -135,6 +135,4 @@ class Masks:
 
 
 if __name__ == "__main__":
-    import tyro
-
-    tyro.cli(Masks).run()
+    command(Masks)

@@ -20,7 +20,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from board import Table
+from board import Table, command
 from track_process import TrackProcess
 
 FPS = 30
@@ -139,6 +139,4 @@ class Memory:
 
 
 if __name__ == "__main__":
-    import tyro
-
-    tyro.cli(Memory).run()
+    command(Memory)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from board import Table, Weights
+from board import Table, Weights, command
 from knuckle import metrics
 from knuckle.data.shards import read_shard, write_shard
 from knuckle.pipeline import EstimatorSettings, judge, propose
@@ -244,6 +244,4 @@ class Odds:
 
 
 if __name__ == "__main__":
-    import tyro
-
-    tyro.cli(Odds).run()
+    command(Odds)

@@ -26,6 +26,7 @@ from board import (
     System,
     Table,
     Weights,
+    command,
     knuckle_system,
     mediapipe_system,
 )
@@ -239,6 +240,4 @@ class RealHands:
 
 
 if __name__ == "__main__":
-    import tyro
-
-    tyro.cli(RealHands).run()
+    command(RealHands)

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tyro
 
-from board import SHARED, Data, Table
+from board import SHARED, Data, Table, command
 from knuckle import Rig, RigTracker, open_source
 
 TABLE = Table(
@@ -61,4 +60,4 @@ class RigSpeed:
 
 
 if __name__ == "__main__":
-    tyro.cli(RigSpeed).run()
+    command(RigSpeed)

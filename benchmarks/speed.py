@@ -23,7 +23,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from board import KNUCKLE, PEER, PeerPython, Table
+from board import KNUCKLE, PEER, PeerPython, Table, command
 from peers.process import MediaPipe, MediaPipeSettings, PeerTimes
 
 WIDTH, HEIGHT = 1280, 720
@@ -187,6 +187,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
         _child(*sys.argv[2:])
     else:
-        import tyro
-
-        tyro.cli(Speed).run()
+        command(Speed)

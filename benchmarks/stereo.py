@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from board import KNUCKLE, PEER, RAW, PeerPython, Table, Weights
+from board import KNUCKLE, PEER, RAW, PeerPython, Table, Weights, command
 from knuckle import HandTracker, metrics, open_source
 from knuckle.camera import Camera, RigidTransform
 from knuckle.hand import BONES, MIDDLE_RAY, N_JOINTS, Joint, bone_lengths
@@ -418,6 +418,4 @@ class Stereo:
 
 
 if __name__ == "__main__":
-    import tyro
-
-    tyro.cli(Stereo).run()
+    command(Stereo)

@@ -21,7 +21,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from board import KNUCKLE, PEER, Hand, PeerPython, Table, knuckle_system
+from board import KNUCKLE, PEER, Hand, PeerPython, Table, command, knuckle_system
 from knuckle.draw import caption, sheet
 from knuckle.hand import Side
 from knuckle.sample import Sample
@@ -221,6 +221,4 @@ class Stress:
 
 
 if __name__ == "__main__":
-    import tyro
-
-    tyro.cli(Stress).run()
+    command(Stress)

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 import tracks
-from board import KNUCKLE, PEER, RAW, PeerPython, Table, Weights
+from board import KNUCKLE, PEER, RAW, PeerPython, Table, Weights, command
 from knuckle import HandTracker
 from knuckle.hand import Joint
 from peers.process import MediaPipe, MediaPipeSettings
@@ -318,6 +318,4 @@ def _fps(seconds: Sequence[float]) -> float:
 
 
 if __name__ == "__main__":
-    import tyro
-
-    tyro.cli(Video).run()
+    command(Video)

@@ -32,7 +32,7 @@ from knuckle.release import VERSION
 #: The extra of ``pip install knuckle[…]`` that brings a library.
 EXTRAS = {
     **dict.fromkeys(("torch", "lightning", "numba", "jaxtyping", "onnx"), "train"),
-    **dict.fromkeys(("viser", "matplotlib", "websockets"), "viewer"),
+    **dict.fromkeys(("viser", "trimesh", "matplotlib", "websockets"), "viewer"),
     "pyarrow": "parquet",
     **dict.fromkeys(("ezc3d", "pandas"), "science"),
     "rerun": "rerun",
