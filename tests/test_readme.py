@@ -20,6 +20,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 README = REPOSITORY / "README.md"
 PAGES = [
     README,
+    REPOSITORY / "CONTRIBUTING.md",
     # The scripts of closed questions are in the commits that the page names.
     *sorted(page for page in (REPOSITORY / "docs").glob("*.md") if page.name != "closed.md"),
     *sorted((REPOSITORY / "examples").glob("*.md")),
@@ -143,7 +144,11 @@ class TestPaths:
             assert made or (REPOSITORY / path).exists(), f"{page.name} names {path}"
 
     def test_the_tree_is_the_tree(self) -> None:
-        (tree,) = (block for block in blocks(REPOSITORY / "CONTRIBUTING.md", "") if block.startswith("src/knuckle/"))
+        (tree,) = (
+            block
+            for block in blocks(REPOSITORY / "CONTRIBUTING.md", "")
+            if block.startswith("src/knuckle/")
+        )
         named = set()
         for line in tree.splitlines()[1:]:
             folder = REPOSITORY / "src/knuckle" if line.startswith("  ") else REPOSITORY

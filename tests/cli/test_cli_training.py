@@ -131,6 +131,15 @@ def test_an_unknown_protocol_is_refused_before_anything_is_predicted(
     assert "protocol must be one of moon" in capsys.readouterr().err
 
 
+def test_results_of_two_systems_never_meet_in_one_folder(dot_weights: Path) -> None:
+    write_dots(Path("dots"), n_pictures=4)
+    for split in ("all", "70/15/15:test"):
+        assert main(["evaluate", str(dot_weights), "dots", "--split", split, "--no-pictures"]) == 0
+    assert sorted(path.name for path in Path("evaluation").iterdir()) == sorted(
+        [f"{dot_weights.stem}-dots-70_15_15_test", f"{dot_weights.stem}-dots-all"]
+    )
+
+
 def test_evaluate_selects_records_of_interhand_only(capsys: pytest.CaptureFixture[str]) -> None:
     write_interhand(Path("set"), InterHandScene({3: 3}), split="test")
     dataset = open_dataset(Path("set"))

@@ -54,6 +54,11 @@ def test_cameras_are_found_where_they_stand() -> None:
         np.testing.assert_allclose(each.centre_mm, expected.inverse().translation_mm, atol=12)
     assert found.hand_length_mm == pytest.approx(LENGTH_MM, rel=0.02)
     assert "cam_1: 4" in str(found) and "against the others" in str(found)
+    assert "--intrinsics" not in str(found)
+    guessed = calibrate_rig(
+        rig.names, [replace(lens, assumed=True) for lens in lenses], sizes, instants
+    )
+    assert "in none of these ±" in str(guessed) and "--intrinsics" in str(guessed)
 
 
 def beside(hand: TrackedHand, shares: np.ndarray) -> TrackedHand:

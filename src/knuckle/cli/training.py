@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from knuckle.cli.verb import Dataset
+from knuckle.cli.verb import Dataset, Output
 from knuckle.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
@@ -130,8 +131,9 @@ class Evaluate:
     """Networks of both hands (internet, interhand): be told the wrist's depth, or place it."""
     decoding: Literal["soft", "argmax"] = "soft"
     """InterNet: the mean around the highest cell, or that cell, as published."""
-    output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")] = Path("evaluation")
-    """Folder for predictions, numbers, plots and the worst hands."""
+    output: Output = None
+    """Folder for predictions, numbers, plots and the worst hands; by default one in evaluation/,
+    named after what is measured, on what."""
     no_pictures: bool = False
     """Leave out what needs reading the pictures again."""
     annotation: Literal["all", "human", "machine"] = "all"
@@ -152,8 +154,10 @@ class Evaluate:
         from knuckle.evaluate.run import evaluate, protocol_named
         from knuckle.output import make_folder
 
+        if self.output is None:
+            return replace(self, output=self._default_folder()).run()
         if self.model == "rig":
-            return self._run_rig()
+            return self._run_rig(self.output)
         protocol_named(self.protocol)  # before hours of predicting, not after
         if self.split == "both":
             for split in ("test", "70/15/15:test"):
@@ -167,14 +171,14 @@ class Evaluate:
         make_folder(self.output)
         given = Path(self.model)
         is_text = given.is_file() and given.suffix not in (".onnx", *CHECKPOINTS)
-        predictions = read_predictions(given) if is_text else self._predict(dataset)
+        predictions = read_predictions(given) if is_text else self._predict(dataset, self.output)
         evaluation = evaluate(dataset, predictions, self.protocol)
         print_report(evaluation)
         for path in publish(evaluation, self.output, pictures=not self.no_pictures):
             print(f"  {path}")
         return 0
 
-    def _run_rig(self) -> int:
+    def _run_rig(self, output: Path) -> int:
         """Track with several cameras together; print and write the table."""
         from knuckle.data.interhand26m import SPLITS, find_release
         from knuckle.data.json_stream import MissingDataError
@@ -190,13 +194,18 @@ class Evaluate:
 
         wished = SPLITS if self.split == "all" else (self.split,)
         splits = [split for split in wished if is_there(split)] or list(wished)
-        make_folder(self.output)
+        make_folder(output)
         names = [name.strip() for name in self.views.split(",") if name.strip()]
         with bar("time steps") as advance:
             evaluation = evaluate_rig(self.dataset, splits, names, on_progress=advance)
         print(evaluation.table())
-        print(f"  {evaluation.save(self.output)}")
+        print(f"  {evaluation.save(output)}")
         return 0
+
+    def _default_folder(self) -> Path:
+        """One for each system, data set and split, so that no two results meet in one."""
+        said = (Path(self.model).stem, self.dataset.resolve().name, self.split)
+        return Path("evaluation", re.sub(r"[^\w.-]+", "_", "-".join(said)))
 
     def _selection(self) -> Selection | None:
         """Which records count; a data set that has none to select from refuses any wish."""
@@ -209,13 +218,13 @@ class Evaluate:
         base = Selection() if self.clean else Selection.official()
         return replace(base, annotation=self.annotation, hands=self.hands)
 
-    def _predict(self, dataset: LabelledSet) -> Predictions:
+    def _predict(self, dataset: LabelledSet, output: Path) -> Predictions:
         from knuckle.progress import bar
 
         if network := network_of_both_hands(Path(self.model)):
             from knuckle.cli.both_hands import predict_both
 
-            path = self.output / "predictions.jsonl"
+            path = output / "predictions.jsonl"
             with bar("pictures") as advance:
                 return predict_both(
                     network, dataset, path, self.decoding, self.root_depth, on_progress=advance
@@ -228,12 +237,12 @@ class Evaluate:
         weights = (
             None
             if self.model == "knuckle"
-            else complete_networks(Path(self.model), self.output / "weights")
+            else complete_networks(Path(self.model), output / "weights")
         )
         estimator = HandEstimator(weights_dir=weights)
         versions = " ".join(f"{kind} {number}" for kind, number in estimator.versions.items())
         system = System(f"{self.model} ({versions})", self.boxes, self.intrinsics)
-        path = self.output / "predictions.jsonl"
+        path = output / "predictions.jsonl"
         with bar("pictures") as advance:
             return predict(dataset, estimator, system, path, on_progress=advance)
 

@@ -178,8 +178,8 @@ class PredictionWriter:
         known = read_predictions(self.path)
         if known.system != self.system:
             raise InputError(
-                f"{self.path} holds predictions of {known.system}, not of {self.system}; "
-                "write to another file"
+                f"{self.path} holds the answers of {known.system}, not of {self.system}: give "
+                "another folder (-o), or remove it"
             )
         self.done = set(known.hands)
 

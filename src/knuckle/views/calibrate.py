@@ -16,7 +16,7 @@ from itertools import combinations
 import cv2
 import numpy as np
 
-from knuckle.camera import Camera, RigidTransform
+from knuckle.camera import ASSUMED_DIAGONAL_FOV_DEG, Camera, RigidTransform
 from knuckle.errors import InputError
 from knuckle.hand import MIDDLE_RAY, N_JOINTS, SIDES, bone_lengths, check_hand_length
 from knuckle.results import TrackedHand
@@ -82,6 +82,11 @@ class RigCalibration:
             + ("as the length of the hand was given" if self.scale_doubt < SIZE_DOUBT / 2 else
                "give --hand-length-mm (wrist to middle fingertip) to make that less")
         )  # fmt: skip
+        if any(each.camera.assumed for each in self.rig.cameras):
+            lines.append(
+                f"lenses taken to see {ASSUMED_DIAGONAL_FOV_DEG:.0f}°, and what that is off by is in "
+                "none of these ±: measure them (knuckle camera calibrate) and give --intrinsics"
+            )
         return "\n".join(lines)
 
 
