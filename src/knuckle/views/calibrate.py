@@ -84,8 +84,8 @@ class RigCalibration:
         )  # fmt: skip
         if any(each.camera.assumed for each in self.rig.cameras):
             lines.append(
-                f"lenses taken to see {ASSUMED_DIAGONAL_FOV_DEG:.0f}°, and what that is off by is in "
-                "none of these ±: measure them (knuckle camera calibrate) and give --intrinsics"
+                f"lenses taken to see {ASSUMED_DIAGONAL_FOV_DEG:.0f}°, and what that is off by is "
+                "in none of these ±: measure them (knuckle camera calibrate) and give --intrinsics"
             )
         return "\n".join(lines)
 
