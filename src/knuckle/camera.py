@@ -157,9 +157,9 @@ class Camera:
         offset = max(abs((self.cx + 0.5) / width - 0.5), abs((self.cy + 0.5) / height - 0.5))
         if offset > _USUAL_OFFSET:
             warnings.warn(
-                f"the camera's centre ({self.cx:.0f}, {self.cy:.0f}) is far from the middle of "
-                f"these {width} x {height} pictures: was it calibrated at another size?",
-                stacklevel=1,  # one place, so that it is said once
+                "the camera's centre (cx, cy) is far from the middle of these "
+                f"{width} x {height} pictures: was it calibrated at another size?",
+                stacklevel=1,  # one place and one text for cameras of crops, so it is said once
             )
 
     @classmethod

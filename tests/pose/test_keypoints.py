@@ -86,6 +86,20 @@ def test_what_else_is_known_adds_up_and_tells_hands_not_looks(first: float, then
     assert odds[1] - odds[0] == pytest.approx(first + then, abs=1e-3)
 
 
+@given(st.floats(0, 2 * np.pi), st.floats(0.0, 0.4))
+def test_what_is_thin_as_a_line_is_no_hand(angle: float, across: float) -> None:
+    """A bare arm is; whichever way it points."""
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(21, 2))
+    points = (points - points.mean(axis=0)) @ np.linalg.inv(np.linalg.cholesky(np.cov(points.T)).T)
+    turned = (
+        points * (1, across) @ [[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]
+    )
+    assume(abs(across - 0.1) > 1e-3)
+    seen = replace(SEEN, points_crop=(40 * turned + 72)[None]).seen
+    assert (seen > 0).all() == (across > 0.1)
+
+
 def test_a_batch_is_what_its_crops_are_alone(estimator: KeypointEstimator, both: Keypoints) -> None:
     for i, crop in enumerate(both.crops):
         alone = estimator(IMAGE, [crop])

@@ -21,6 +21,9 @@ SUREST, _SUREST_OF_NAMED = 0.99, 0.999
 _NAMED, _PER_PRESENCE, _PER_NEAR = -3.5, 0.56, 1.07
 #: A keypoint is found if it lies within this share of the hand's extent.
 _NEAR = 0.1
+#: Joints spread so much across, as a share of along, from wherever a hand is seen: of 10,000, on
+#: photographs and rendered from everywhere, all but five. On a bare arm they lie in a line.
+_THINNEST = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +85,15 @@ class Keypoints:
         What only looks like a hand from afar gives keypoints all over the crop, and their sigmas
         say so. Errors are Laplacian: one is below e with probability 1 - exp(-e / sigma).
         """
-        return self.presence * self._near
+        return self._present * self._near
+
+    @cached_property
+    def _present(self) -> np.ndarray:
+        """(N,) presence, where the keypoints are not all along one line."""
+        x, y = np.moveaxis(self.points_crop - self.points_crop.mean(axis=1, keepdims=True), -1, 0)
+        xx, yy, xy = ((a * b).sum(axis=1) for a, b in ((x, x), (y, y), (x, y)))
+        middle, half = (xx + yy) / 2, np.hypot((xx - yy) / 2, xy)  # of the spreads across and along
+        return np.where(middle - half < _THINNEST**2 * (middle + half), 0.0, self.presence)
 
     @cached_property
     def _near(self) -> np.ndarray:
@@ -96,7 +107,7 @@ class Keypoints:
         """(N,) 0..1: this is a hand, by the look and by what else is known."""
         if not self.log_odds.any():
             return np.asarray(self.seen, np.float64)
-        told = _NAMED + _PER_PRESENCE * logit(self.presence, _SUREST_OF_NAMED)
+        told = _NAMED + _PER_PRESENCE * logit(self._present, _SUREST_OF_NAMED)
         told = told + _PER_NEAR * logit(self._near)
         believed = 1 / (1 + np.exp(-told - self.log_odds))
         return np.where(self.log_odds == 0, self.seen, believed)
