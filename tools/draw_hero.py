@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -17,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 import knuckle
-from knuckle.mesh import vertex_normals
+from knuckle.mesh import HandMesh, vertex_normals
 
 _SIDE_PX, _STEP = 360, 2
 #: Drawn so many times larger and made smaller, for smooth edges.
@@ -34,9 +35,14 @@ def drawn_hand(hand: knuckle.HandPose, centre_mm: np.ndarray, turn_deg: float) -
     mesh = hand.mesh()
     cos, sin = np.cos(np.radians(turn_deg)), np.sin(np.radians(turn_deg))
     turned = (mesh.vertices_mm - centre_mm) @ np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]]).T
-    size = _SIDE_PX * _FINER
-    points = turned[:, :2] * (size / _SPAN_MM) + size / 2
-    canvas = np.tile(_PAPER, (size, size, 1)).astype(np.uint8)
+    return drawn_skin(replace(mesh, vertices_mm=turned), _SIDE_PX, _SPAN_MM, _PAPER)
+
+
+def drawn_skin(mesh: HandMesh, side_px: int, span_mm: float, paper: np.ndarray) -> np.ndarray:
+    """(S, S, 3) uint8 RGB: a mesh about the origin, seen along z; ``span_mm`` wide and high."""
+    turned, size = mesh.vertices_mm, side_px * _FINER
+    points = turned[:, :2] * (size / span_mm) + size / 2
+    canvas = np.tile(paper, (size, size, 1)).astype(np.uint8)
     corners = turned[mesh.faces]  # (F, 3, 3)
     facing = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])[:, 2] < 0
     normals = vertex_normals(turned, mesh.faces)[mesh.faces].mean(axis=1)
@@ -46,7 +52,7 @@ def drawn_hand(hand: knuckle.HandPose, centre_mm: np.ndarray, turn_deg: float) -
             corners_px = np.round(points[mesh.faces[face]] * 16).astype(np.int32)
             colour = (_SKIN * shade[face]).tolist()
             cv2.fillConvexPoly(canvas, corners_px, colour, cv2.LINE_AA, shift=4)
-    return cv2.resize(canvas, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA)
+    return cv2.resize(canvas, (side_px, side_px), interpolation=cv2.INTER_AREA)
 
 
 def around(hands: Sequence[knuckle.HandPose], shape: tuple[int, ...]) -> tuple[slice, slice]:
