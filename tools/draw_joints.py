@@ -10,8 +10,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-
 from draw_hero import drawn_skin
+
 from knuckle.draw import FINGER_COLOURS, WRIST_COLOUR
 from knuckle.hand import BONES, FINGER_NAMES, FINGERS
 from knuckle.mesh import hand_mesh
@@ -30,7 +30,7 @@ def write(image: np.ndarray, text: str, at: tuple[float, float], scale: float = 
 
 
 def draw_axes(image: np.ndarray, x: int, y: int, length: int = 70) -> None:
-    """x right, y down, z away from whoever looks."""
+    """X right, y down, z away from whoever looks."""
     cv2.arrowedLine(image, (x, y), (x + length, y), _INK, 2, cv2.LINE_AA, tipLength=0.15)
     cv2.arrowedLine(image, (x, y), (x, y + length), _INK, 2, cv2.LINE_AA, tipLength=0.15)
     cv2.circle(image, (x, y), 11, _PAPER.tolist(), -1, cv2.LINE_AA)
@@ -53,8 +53,8 @@ def main() -> None:
     points = joints_mm[:, :2] * (_SIDE_PX / _SPAN_MM) + _SIDE_PX / 2
     colours = [WRIST_COLOUR, *np.repeat(FINGER_COLOURS, FINGERS.shape[1], axis=0).tolist()]
     for parent, child in BONES:
-        ends = (tuple(np.round(points[joint]).astype(int).tolist()) for joint in (parent, child))
-        cv2.line(image, *ends, colours[child], 3, cv2.LINE_AA)
+        start, end = np.round(points[[parent, child]]).astype(int).tolist()
+        cv2.line(image, start, end, colours[child], 3, cv2.LINE_AA)
     for joint, (x, y) in enumerate(points):
         cv2.circle(image, (round(x), round(y)), 13, _INK, -1, cv2.LINE_AA)
         cv2.circle(image, (round(x), round(y)), 12, colours[joint], -1, cv2.LINE_AA)
