@@ -58,14 +58,15 @@ def test_no_backbone_has_more_stages_than_its_shape():
 
 @pytest.mark.parametrize("kernel", [3, 5])
 @pytest.mark.parametrize("stride", [1, 2])
-def test_padding_is_tensorflows(kernel: int, stride: int):
+@pytest.mark.parametrize("size", [(12, 16), (9, 13)])
+def test_padding_is_tensorflows(kernel: int, stride: int, size: tuple[int, int]):
     """Of what has to be added, the smaller half comes before the picture."""
     torch.manual_seed(0)
-    conv = PaddedConv(2, 4, kernel, stride, 2, pad_after=True)
-    x = torch.randn(1, 2, 12, 16)
+    conv = PaddedConv(2, 4, kernel, stride, 2, pad_after=size[0] % 2 == 0)
+    x = torch.randn(1, 2, *size)
     lacking = [max((-(-n // stride) - 1) * stride + kernel - n, 0) for n in x.shape[-2:]]
     (top, left), (bottom, right) = zip(*((n // 2, n - n // 2) for n in lacking), strict=True)
     padded = functional.pad(x, (left, right, top, bottom))
     expected = functional.conv2d(padded, conv.weight, conv.bias, stride, groups=2)
-    assert expected.shape == (1, 4, 12 // stride, 16 // stride)
+    assert expected.shape == (1, 4, -(-size[0] // stride), -(-size[1] // stride))
     torch.testing.assert_close(conv(x), expected)

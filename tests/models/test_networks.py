@@ -52,6 +52,19 @@ def test_keypoint_shapes_follow_the_input(size):
     torch.testing.assert_close(out.log_maps.exp().sum((2, 3)), torch.ones(2, N_JOINTS))
 
 
+@pytest.mark.parametrize("size", [64, 144])
+def test_what_is_seen_at_stride_32_says_nothing_before_it_has_learnt(size):
+    """So that a trained network can be given more blocks."""
+    shallow = KeypointNetwork(KeypointSettings("landmark", size, (16, 16, 16)))
+    deep = KeypointNetwork(KeypointSettings("landmark", size, (16, 16, 16), blocks=13))
+    deep.load_state_dict(deep.state_dict() | shallow.state_dict())
+    crop = torch.randint(0, 256, (1, size, size, 3), dtype=torch.uint8)
+    torch.testing.assert_close(deep(crop).keypoints_px, shallow(crop).keypoints_px)
+    torch.nn.init.normal_(deep.lateral32.weight)
+    assert not torch.allclose(deep(crop).keypoints_px, shallow(crop).keypoints_px, atol=0.01)
+    assert KeypointSettings.of_weights(deep.state_dict(), size).blocks == 13
+
+
 def test_keypoints_are_the_means_of_their_maps():
     settings = KeypointSettings("landmark", 64, (16, 16, 16))
     out = KeypointNetwork(settings)(torch.randint(0, 256, (1, 64, 64, 3), dtype=torch.uint8))

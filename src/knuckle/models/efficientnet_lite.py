@@ -127,10 +127,10 @@ class Normalise(nn.Module):
 
 
 class PaddedConv(nn.Conv2d):
-    """A convolution that keeps a map's size, or halves an even one.
+    """A convolution that keeps a map's size, or halves it; of an odd one the larger half.
 
-    TensorFlow's SAME padding of stride 2 has one pixel less at the left and top. ``export`` folds
-    the padding into the convolution.
+    TensorFlow's SAME padding of stride 2 has one pixel less at the left and top of even maps:
+    ``pad_after``. ``export`` folds the padding into the convolution.
     """
 
     def __init__(
@@ -181,9 +181,17 @@ class EfficientNetLite(nn.Module):
     Args:
         features: the shape it has, and so what it may start from.
         stages: how many of the stages to keep; 5 stops at stride 16.
+        blocks: how many of their blocks to keep; all if not given.
+        input_size: side of its pictures, px, which says whether a map that is halved is even.
     """
 
-    def __init__(self, features: Features = "imagenet", stages: int = 7) -> None:
+    def __init__(
+        self,
+        features: Features = "imagenet",
+        stages: int = 7,
+        blocks: int | None = None,
+        input_size: int = 64,
+    ) -> None:
         super().__init__()
         shape = ARCHITECTURES[features]
         if not 2 <= stages <= len(shape.stages):
@@ -200,12 +208,15 @@ class EfficientNetLite(nn.Module):
         channels, stride = shape.stem, 2
         for stage in shape.stages[:stages]:
             for block in range(stage.blocks):
+                if len(self.blocks) == blocks:
+                    return
                 step, expand = stage.stride if block == 0 else 1, stage.expand_of(block)
+                pad_after = shape.pad_after and (input_size // stride) % 2 == 0
                 self.blocks.append(
-                    InvertedResidual(channels, stage, step, expand, pad_after=shape.pad_after)
+                    InvertedResidual(channels, stage, step, expand, pad_after=pad_after)
                 )
                 channels, stride = stage.channels, stride * step
-            self.taps[stride], self.channels[stride] = len(self.blocks) - 1, channels
+                self.taps[stride], self.channels[stride] = len(self.blocks) - 1, channels
 
     def forward(self, x: Tensor) -> dict[int, Tensor]:
         """(N, 3, H, W) normalised -> {stride: (N, channels[stride], H / stride, W / stride)}."""

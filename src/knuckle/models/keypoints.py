@@ -32,6 +32,7 @@ class KeypointSettings:
         coarse_blocks: further convolutions at stride 16, where the whole hand is seen and a
             block costs a quarter of one at stride 8.
         feature_size: channels of the image features handed to the lifter, per joint.
+        blocks: of the backbone: 11 end at stride 16, two more see the whole hand at stride 32.
     """
 
     backbone: lite.Features = "landmark"
@@ -39,6 +40,7 @@ class KeypointSettings:
     widths: tuple[int, int, int] = (48, 96, 128)
     coarse_blocks: int = 2
     feature_size: int = 32
+    blocks: int = 11
 
     @classmethod
     def of_weights(cls, weights: dict[str, Tensor], input_size: int) -> KeypointSettings:
@@ -51,6 +53,7 @@ class KeypointSettings:
             widths=(w4, w8, w16),
             coarse_blocks=len(blocks),
             feature_size=len(weights["token.3.weight"]) - 2,
+            blocks=len({name.split(".")[2] for name in weights if name.startswith("backbone.b")}),
         )
 
     @property
@@ -78,7 +81,13 @@ class KeypointNetwork(Pyramid):
     """Crops to keypoints, see the module's text."""
 
     def __init__(self, settings: KeypointSettings) -> None:
-        super().__init__(settings.backbone, settings.widths, settings.coarse_blocks)
+        super().__init__(
+            settings.backbone,
+            settings.widths,
+            settings.coarse_blocks,
+            settings.blocks,
+            settings.input_size,
+        )
         self.settings = settings
         w4, w8, w16 = settings.widths
         self.maps = nn.Conv2d(w4, N_JOINTS, 1)

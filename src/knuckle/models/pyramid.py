@@ -16,7 +16,12 @@ class Pyramid(nn.Module):
     """
 
     def __init__(
-        self, backbone: lite.Features, widths: tuple[int, int, int], coarse_blocks: int = 2
+        self,
+        backbone: lite.Features,
+        widths: tuple[int, int, int],
+        coarse_blocks: int = 2,
+        blocks: int = 11,
+        input_size: int = 64,
     ) -> None:
         """Build it.
 
@@ -25,12 +30,13 @@ class Pyramid(nn.Module):
             widths: channels at strides 4, 8 and 16.
             coarse_blocks: further convolutions at stride 16, where the whole hand is seen and a
                 block costs a quarter of one at stride 8.
+            blocks: of the backbone: 11 end at stride 16; what more of them see at stride 32 is
+                added to the map at 16.
+            input_size: side of the crop, px.
         """
         super().__init__()
         w4, w8, w16 = widths
-        # The last stages cost a third of the time and hold two thirds of the weights; without them
-        # more is learnt in the same time.
-        self.backbone = lite.EfficientNetLite(backbone, stages=5)
+        self.backbone = lite.EfficientNetLite(backbone, 6, blocks, input_size)
         channels = self.backbone.channels
         self.lateral = nn.ModuleDict(
             {
@@ -38,6 +44,7 @@ class Pyramid(nn.Module):
                 for stride, width in zip((4, 8, 16), widths, strict=True)
             }
         )
+        self.lateral32 = _beginning_with_nothing(channels[32], w16) if 32 in channels else None
         self.merge16 = Residual(w16)
         self.coarse16 = nn.Sequential(*(Residual(w16) for _ in range(coarse_blocks)))
         self.down16 = nn.Conv2d(w16, w8, 1)
@@ -60,7 +67,10 @@ class Pyramid(nn.Module):
         half = self.training and self.half_in_training
         with torch.autocast(crops.device.type, torch.bfloat16, enabled=half):
             levels = self.backbone(self.normalise(crops))
-            p16 = self.coarse16(self.merge16(self.lateral["16"](levels[16])))
+            p16 = self.lateral["16"](levels[16])
+            if self.lateral32 is not None:
+                p16 = p16 + _to_size(self.lateral32(levels[32]), p16)
+            p16 = self.coarse16(self.merge16(p16))
             p8 = self.merge8(self.lateral["8"](levels[8]) + double(self.down16(p16)))
             p4 = self.merge4(self.lateral["4"](levels[4]) + double(self.down8(p8)))
         # Means of maps need more digits than bfloat16 has.
@@ -79,6 +89,20 @@ class Residual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""
         return torch.relu(x + self.second(torch.relu(self.first(x))))
+
+
+def _beginning_with_nothing(inputs: int, outputs: int) -> nn.Conv2d:
+    """A 1 x 1 convolution that at first says 0: the network begins as the one without it."""
+    conv = nn.Conv2d(inputs, outputs, 1)
+    nn.init.zeros_(conv.weight)
+    assert conv.bias is not None
+    nn.init.zeros_(conv.bias)
+    return conv
+
+
+def _to_size(x: Tensor, like: Tensor) -> Tensor:
+    """A map of half the size, the larger half of an odd one, at the size of another."""
+    return double(x)[..., : like.shape[2], : like.shape[3]]
 
 
 def double(x: Tensor) -> Tensor:
