@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -72,6 +73,40 @@ class Frame:
     def __repr__(self) -> str:
         height, width = self.image.shape[:2]
         return f"<frame {self.index} at {self.time_s:.3f} s, {width} x {height}>"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Instant(Sequence["Frame | None"]):
+    """What several cameras show at one time: a sequence of their frames.
+
+    Attributes:
+        frames: one of each camera, in their order; None where it has none.
+        time_s: on the one clock of all of them. Each frame's own time is that of its camera, whose
+            clock may show something else.
+    """
+
+    frames: tuple[Frame | None, ...]
+    time_s: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "frames", tuple(self.frames))
+        check_time(self.time_s)
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @overload
+    def __getitem__(self, camera: int) -> Frame | None: ...
+
+    @overload
+    def __getitem__(self, camera: slice) -> tuple[Frame | None, ...]: ...
+
+    def __getitem__(self, camera: int | slice) -> Frame | tuple[Frame | None, ...] | None:
+        return self.frames[camera]
+
+    def __repr__(self) -> str:
+        there = sum(frame is not None for frame in self.frames)
+        return f"<instant at {self.time_s:.3f} s, frames of {there} of {len(self)} cameras>"
 
 
 def check_time(time_s: float) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from knuckle.hand import Joint, bone_lengths
-from knuckle.results import TrackedHand
+from knuckle.results import Frame, HandPose, Instant, TrackedHand
 from knuckle.track.skeleton import MEAN_LENGTHS_MM
 from knuckle.views import Rig, RigHand, RigTracker
+from knuckle.views.again import Place
 from knuckle.views.bones import RigBones
 from knuckle.views.triangulation import Points
 from rigs import hand_mm, look, wrong
@@ -172,6 +174,84 @@ def test_ids_outlive_cameras_that_come_and_go() -> None:
     assert alone.sigma_mm.mean() > 2 * found[7][0].sigma_mm.mean()
 
 
+class Fed(RigTracker):
+    """Told what its cameras see of a hand that stands still, where they have a frame."""
+
+    def look(self, frames: Sequence[Frame | np.ndarray | None]) -> Views:
+        views = views_of(self.rig, {"right": hand_mm(np.random.default_rng(0))})
+        return [
+            view if frame is not None else [] for view, frame in zip(views, frames, strict=True)
+        ]
+
+    def _look_again(self, *_: object) -> bool:
+        return False
+
+
+PICTURE = np.zeros((480, 640, 3), np.uint8)
+kept = st.lists(st.booleans(), min_size=20, max_size=20)
+
+
+@settings(max_examples=15, deadline=None)
+@given(kept, st.floats(-5, 5))
+def test_dropped_frames_change_no_identity_whatever_the_clocks(
+    kept: list[bool], apart_s: float
+) -> None:
+    tracker = Fed(make_rig(2), least_views=1, workers=1, max_hands=1)
+    for i, there in enumerate([True, *kept]):
+        first = Frame(PICTURE, i / 30, i) if there else None
+        (hand,) = tracker([first, Frame(PICTURE, i / 30 + apart_s, i)])
+        assert hand.track_id == 0
+        assert hand.age_s == pytest.approx(i / 30, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "time_s",
+    [
+        pytest.param(lambda i: i // 2 / 15, id="equal in pairs"),
+        pytest.param(lambda i: i / 30 - (0.04 if i % 5 == 4 else 0), id="now and then back"),
+        pytest.param(lambda i: 7.0, id="standing still"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:expected frames in the order")
+def test_what_one_camera_forgives_a_rig_forgives(time_s: Callable[[int], float]) -> None:
+    tracker = Fed(make_rig(2), workers=1, max_hands=1)
+    found = [tracker([Frame(PICTURE, time_s(i), i)] * 2) for i in range(20)]
+    assert {hand.track_id for hands in found for hand in hands} == {0}
+    assert np.all(np.diff([hands[0].age_s for hands in found]) > 0)
+
+
+def test_an_instant_says_its_time_and_another_recording_has_other_hands() -> None:
+    tracker = Fed(make_rig(2), workers=1, max_hands=1)
+    frames = (Frame(PICTURE, 3.2, 0), Frame(PICTURE, 99.0, 0))
+    found = [tracker(Instant(frames, at))[0] for at in (1.0, 1.5, 1.6, 0.0, 0.1)]
+    assert [hand.track_id for hand in found] == [0, 0, 0, 1, 1]
+    assert [hand.age_s for hand in found] == pytest.approx([0, 0.5, 0.6, 0, 0.1])
+
+
+def test_looks_in_vain_are_not_remembered_for_ever() -> None:
+    class Blind(Fed):
+        """The last camera sees nothing, and the others give hands a new number each time."""
+
+        def look(self, frames: Sequence[Frame | np.ndarray | None]) -> Views:
+            self.count = getattr(self, "count", 0) + 1
+            views = super().look(frames)
+            return [[replace(h, track_id=self.count) for h in view] for view in views[:2]] + [[]]
+
+        _look_again = RigTracker._look_again
+
+    def in_vain(asked: Sequence[Sequence[Place]]) -> list[list[HandPose]]:
+        pose = replace(tracker.look([PICTURE] * 3)[0][0].raw, score=0.0)
+        return [[pose for _ in of_camera] for of_camera in asked]
+
+    tracker = Blind(make_rig(3), workers=1, max_hands=1)
+    for each in tracker._cameras.trackers:
+        each.would_see_more = lambda *_: True  # type: ignore[method-assign]
+    tracker._cameras.look_at = in_vain  # type: ignore[method-assign]
+    for i in range(40):
+        tracker([Frame(PICTURE, i / 30, i)] * 3)
+        assert len(tracker._vain) <= 3 * 5
+
+
 def test_what_one_camera_sees_alone_does_not_begin_a_hand() -> None:
     rig = make_rig(2)
     hand = look(rig.cameras[0], hand_mm(np.random.default_rng(0)))
@@ -269,8 +349,6 @@ def test_pictures_of_painted_hands_give_the_hand(dot_weights: Path) -> None:
         for each in rig.cameras:
             hand = true_hand(each.camera, (0, 0, 600))
             seen = each.T_camera_from_world(joints)
-            from dataclasses import replace
-
             hand = replace(hand, joints_mm=seen, joints_px=each.camera.project(seen))
             images.append(paint(blank(640, 480), [hand]))
         found = tracker(images)

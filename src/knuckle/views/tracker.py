@@ -10,9 +10,11 @@ import numpy as np
 
 from knuckle.hand import MIDDLE_RAY, N_JOINTS
 from knuckle.pipeline.settings import with_options
-from knuckle.results import Frame, HandPose, TrackedHand
+from knuckle.results import Frame, HandPose, Instant, TrackedHand
+from knuckle.track.clock import Clock
 from knuckle.track.track import Numbers
 from knuckle.turn import Turn
+from knuckle.video.clocks import JointClock
 from knuckle.views.again import Place, as_seen, places, shows
 from knuckle.views.bones import RigBones
 from knuckle.views.cameras import Cameras, picture_size
@@ -22,8 +24,10 @@ from knuckle.views.matching import group
 from knuckle.views.meeting import Meeting
 from knuckle.views.rig import Rig
 from knuckle.views.settings import RigSettings
-from knuckle.views.track import NOMINAL_FPS, RigTrack
+from knuckle.views.track import RigTrack
 
+#: One of each camera, None where it has none.
+Frames = Sequence[Frame | np.ndarray | None]
 #: A hand that comes back is the one that went if it is this near, mm, plus this much a second.
 _NEAR_MM, _FAR_MM_S = 80.0, 1000.0
 #: A child's hand and a very large one, over the mean adult's.
@@ -72,7 +76,7 @@ class RigTracker:
                 "Rig.load(path)"
             )
         self.rig = rig
-        self._turn = Turn()
+        self._turn, self._clock, self._clocks = Turn(), Clock(), JointClock()
         self.settings = with_options(RigSettings, settings, options)
         self._cameras = Cameras(rig, self.settings)
         self._numbers = Numbers()
@@ -106,13 +110,18 @@ class RigTracker:
 
     def reset(self) -> None:
         """Forget all hands; ids go on counting, and the person's bones stay known."""
-        self._tracks: list[RigTrack] = []
-        self._time_s: float | None = None
-        #: When a camera looked in vain for a hand that another sees.
-        self._vain: dict[tuple[int, int, int], float] = {}
+        self._forget_all()
+        self._clocks.reset()
         self._cameras.reset()
 
-    def __call__(self, frames: Sequence[Frame | np.ndarray | None]) -> list[RigHand]:
+    def _forget_all(self) -> None:
+        """As before the first instant; what single cameras follow is theirs to forget."""
+        self._tracks: list[RigTrack] = []
+        #: When a camera looked in vain for a hand that another sees.
+        self._vain: dict[tuple[int, int, int], float] = {}
+        self._clock.reset()
+
+    def __call__(self, frames: Frames) -> list[RigHand]:
         """Follow the hands to the next instant.
 
         Each camera looks by itself first; where it has missed what others see, or looked through
@@ -121,18 +130,23 @@ class RigTracker:
 
         Args:
             frames: one of each camera in the rig's order, a ``Frame`` or a bare (H, W, 3) RGB
-                image; None where a camera has none.
+                image; None where a camera has none. An ``Instant``, as ``open_sources`` gives it,
+                says its time; else it is that of the first camera's frame, and bare images are
+                taken to come 1/30 s after those before. Clocks of cameras may differ.
 
         Returns:
-            The hands, in the order of their ids.
+            The hands, in the order of their ids. An instant that is much earlier than the one
+            before it starts a new recording: new hands.
 
         Raises:
             ValueError: there are more or fewer frames than cameras, or one has another size than
                 its camera was calibrated at.
         """
         with self._turn:
-            views, time_s = self.look(frames), self._now(frames)
-            self._turn_to(time_s)
+            views = self.look(frames)
+            time_s = self._turn_to(
+                frames.time_s if isinstance(frames, Instant) else self._clocks.read(frames)
+            )
             scene = self._scene(views)
             if self._look_again(scene, views, frames, time_s):
                 scene = self._scene(views)
@@ -140,21 +154,23 @@ class RigTracker:
             self._lead(hands)
             return hands
 
-    def look(self, frames: Sequence[Frame | np.ndarray | None]) -> list[list[TrackedHand]]:
+    def look(self, frames: Frames) -> list[list[TrackedHand]]:
         """What each camera sees by itself; the first part of a call."""
         return self._cameras.see(frames)
 
     def put_together(self, views: Sequence[Sequence[TrackedHand]], time_s: float) -> list[RigHand]:
         """The hands of the rig from those of its cameras; the last part of a call."""
-        self._turn_to(time_s)
+        time_s = self._turn_to(time_s)
         return self._hands(self._scene(views), time_s)
 
-    def _turn_to(self, time_s: float) -> None:
-        """Begin an instant: forget whom nobody has seen for long."""
-        if self._time_s is not None and time_s <= self._time_s:
-            self._tracks = []  # a new recording
-        self._time_s = time_s
+    def _turn_to(self, given_s: float | None) -> float:
+        """Begin an instant, and forget what was long ago; returns its time, later than the last."""
+        if given_s is not None and self._clock.is_new_video(given_s):
+            self._forget_all()
+        time_s = self._clock.tick(given_s)
         self._tracks = [t for t in self._tracks if time_s - t.seen_s <= self.settings.memory_s]
+        self._vain = {who: at for who, at in self._vain.items() if time_s - at < _VAIN_S}
+        return time_s
 
     def _scene(self, views: Sequence[Sequence[TrackedHand]]) -> _Scene:
         looks = Looks.of(views)
@@ -172,7 +188,7 @@ class RigTracker:
         self,
         scene: _Scene,
         views: list[list[TrackedHand]],
-        frames: Sequence[Frame | np.ndarray | None],
+        frames: Frames,
         time_s: float,
     ) -> bool:
         """A second look of cameras to whom the others can tell something.
@@ -187,7 +203,7 @@ class RigTracker:
         sizes = [picture_size(frame) for frame in frames]
         asked: list[list[Place]] = [[] for _ in self.rig.cameras]
         for place in places(meetings, self._bones.lengths_mm, sizes):
-            if self._is_worth_a_look(place, looks, time_s):
+            if self._is_worth_a_look(place, looks):
                 asked[place.camera].append(place)
         for of_camera, seen in zip(asked, self._cameras.look_at(asked), strict=True):
             for place, pose in zip(of_camera, seen, strict=True):
@@ -210,9 +226,9 @@ class RigTracker:
         else:
             view.append(self._cameras.trackers[place.camera].adopt(pose, instead_of=own.track_id))
 
-    def _is_worth_a_look(self, place: Place, looks: Looks, time_s: float) -> bool:
+    def _is_worth_a_look(self, place: Place, looks: Looks) -> bool:
         """Whether a second look may show something, and was not in vain a moment ago."""
-        if time_s - self._vain.get(_key(place, looks), -np.inf) < _VAIN_S:
+        if _key(place, looks) in self._vain:
             return False
         if place.own is None:
             return True
@@ -233,12 +249,6 @@ class RigTracker:
     def _new_bones(self) -> RigBones:
         lengths = self.settings.bone_lengths_mm
         return RigBones(self.settings.lock_looks, None if lengths is None else np.array(lengths))
-
-    def _now(self, frames: Sequence[Frame | np.ndarray | None]) -> float:
-        times = [frame.time_s for frame in frames if isinstance(frame, Frame)]
-        if times:
-            return times[0]
-        return 0.0 if self._time_s is None else self._time_s + 1 / NOMINAL_FPS
 
     def _owners(self, looks: Looks) -> dict[int, int]:
         """Look -> number of the track that the camera's own id belonged to."""
