@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 from knuckle.camera import RigidTransform
 from knuckle.hand import BONES, KNUCKLES, MIDDLE_RAY, N_BONES, N_JOINTS, Joint, bone_vectors
 from knuckle.track.skeleton import MEAN_LENGTHS_MM
 from knuckle.views.looks import Looks
+from knuckle.views.motions import crosses, pose_errors, small
 from knuckle.views.triangulation import Sight, meet
 
 #: No joint is nearer to a camera, mm.
@@ -202,17 +202,8 @@ class Adjustment:
         S, _, _ = self._reduced(0.0, known_size=True)
         strains = np.concatenate([self._strains(group) for group in self._groups])
         doubt = _ALIKE * max(float(np.mean(strains**2)), 1.0)
-        covariance = np.linalg.inv(S)[: self._n_poses, : self._n_poses] * doubt
-        turn, shift = np.zeros(len(self.poses)), np.zeros(len(self.poses))
-        for v in range(1, len(self.poses)):
-            block = slice(6 * (v - 1), 6 * v)
-            own = covariance[block, block]
-            turn[v] = np.degrees(np.sqrt(np.trace(own[:3, :3])))
-            R = self.poses[v].rotation  # the centre's error, from those of turn and translation
-            t = self.poses[v].translation_mm
-            J = np.concatenate([R.T @ crosses(t), -R.T], axis=1)
-            shift[v] = np.sqrt(np.trace(J @ own @ J.T))
-        return turn, shift
+        turn, shift = pose_errors(np.linalg.inv(S)[: self._n_poses, : self._n_poses] * doubt)
+        return np.append(0.0, turn), np.append(0.0, shift)
 
     def _seen(self, group: _Group) -> np.ndarray:
         """(S, C, 21, 3) the joints in each camera."""
@@ -359,9 +350,7 @@ class Adjustment:
         step = np.linalg.solve(S, g)
         poses = [self.poses[0]]
         for v in range(1, len(self.poses)):
-            turn, shift = step[6 * (v - 1) : 6 * v - 3], step[6 * v - 3 : 6 * v]
-            T = RigidTransform(cv2.Rodrigues(turn.reshape(3, 1))[0], shift)
-            poses.append(T @ self.poses[v])
+            poses.append(small(step[6 * (v - 1) : 6 * v]) @ self.poses[v])
         self.poses = poses
         bones, offsets = np.split(step[self._n_poses :], [N_BONES])
         self.lengths = self.lengths * np.exp(np.clip(bones, -0.2, 0.2))
@@ -378,11 +367,3 @@ def _upright(rays: np.ndarray, left: np.ndarray) -> np.ndarray:
     across = np.stack([-along[..., 1], along[..., 0]], axis=-1) * np.where(left, -1, 1)[..., None]
     extent = np.ptp(rays, axis=-2).max(axis=-1)
     return extent[..., None, None] * np.stack([across, along], axis=-1)
-
-
-def crosses(points: np.ndarray) -> np.ndarray:
-    """(..., 3, 3) so that each times w is the cross product of a point (..., 3) with w."""
-    x, y, z = np.moveaxis(points, -1, 0)
-    o = np.zeros_like(x)
-    rows = [o, -z, y, z, o, -x, -y, x, o]
-    return np.stack(rows, axis=-1).reshape(*points.shape, 3)
