@@ -277,6 +277,39 @@ def test_a_camera_that_says_the_other_side_is_outvoted() -> None:
     assert [hand.side for hand in found] == ["right"]
 
 
+def of_sides(rig: Rig, right: float) -> Views:
+    """A hand that every camera has for a right one with some probability."""
+    side = "right" if right >= 0.5 else "left"
+    views = views_of(rig, {side: hand_mm(np.random.default_rng(0))})
+    surely = max(right, 1 - right)
+    return [
+        [replace(h, side_score=surely, raw=replace(h.raw, side_score=surely)) for h in view]
+        for view in views
+    ]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.floats(0.01, 0.99), min_size=1, max_size=25))
+def test_a_hand_keeps_its_side_whatever_is_said_later(said: list[float]) -> None:
+    rig = make_rig(2)
+    tracker = RigTracker(rig, workers=1, max_hands=1)
+    sides: dict[int, set[str]] = {}
+    for i, right in enumerate(said):
+        for hand in tracker.put_together(of_sides(rig, right), i / 30):
+            sides.setdefault(hand.track_id, set()).add(hand.side)
+    assert all(len(each) == 1 for each in sides.values())
+
+
+def test_a_side_is_told_when_votes_agree_and_given_up_with_its_hand() -> None:
+    rig = make_rig(2)
+    tracker = RigTracker(rig, workers=1, max_hands=1)
+    said = [0.55, 0.45, 0.45, 0.2] + [0.97] * 20
+    found = [tracker.put_together(of_sides(rig, right), i / 30) for i, right in enumerate(said)]
+    told = [[(hand.track_id, hand.side) for hand in hands] for hands in found]
+    assert told[:3] == [[], [], []] and told[3] == told[6] == [(0, "left")]
+    assert told[-1] == [(1, "right")]
+
+
 def test_a_camera_that_is_off_hardly_moves_the_hand() -> None:
     rig, rng = make_rig(4), np.random.default_rng(0)
     joints = hand_mm(rng)

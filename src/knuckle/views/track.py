@@ -9,6 +9,8 @@ import numpy as np
 
 from knuckle.hand import Joint, Side
 from knuckle.results import HandPose
+from knuckle.track.decisions import DECISIONS
+from knuckle.track.side import SideVotes
 from knuckle.views.bones import RigBones
 from knuckle.views.fit import Fit
 from knuckle.views.looks import right_score
@@ -16,8 +18,6 @@ from knuckle.views.steady import Steady
 
 #: Bare images have no time; they are taken to be so many per second.
 NOMINAL_FPS = 30.0
-#: One frame's vote on the side, and all of them, count at most so much (logits).
-_VOTE, _VOTES = 3.0, 20.0
 #: Time constant of the reported velocity.
 _VELOCITY_TIME_S = 0.06
 
@@ -32,7 +32,8 @@ class RigTrack:
         bones: of its person.
         steady: smooths it.
         ids: camera -> its own id of this hand, when it last saw it.
-        votes: on the side, above 0 for a right hand.
+        sides: what all looks of all cameras say of its side.
+        told: whether its side is decided, as that of one camera's track is: for good.
         seen_s: when it was last seen.
         joints_mm: (21, 3) there; None before the first frame.
         velocity_mm_s: (3,) of the wrist.
@@ -43,25 +44,30 @@ class RigTrack:
     bones: RigBones
     steady: Steady = field(default_factory=Steady)
     ids: dict[int, int] = field(default_factory=dict)
-    votes: float = 0.0
+    sides: SideVotes = field(default_factory=lambda: SideVotes("right"))
+    told: bool = False
     seen_s: float = 0.0
     joints_mm: np.ndarray | None = None
     velocity_mm_s: np.ndarray = field(default_factory=lambda: np.zeros(3))
 
     @property
     def side(self) -> Side:
-        """As most looks so far have it."""
-        return "right" if self.votes >= 0 else "left"
+        """Never changes once it is told."""
+        return self.sides.side
 
     @property
     def side_score(self) -> float:
         """0..1, how sure the side is."""
-        return float(1 / (1 + np.exp(-abs(self.votes))))
+        return self.sides.score
 
     def hear(self, poses: Sequence[HandPose]) -> None:
-        """Take note of what the looks of a frame say of the side."""
-        votes = self.votes + sum(map(_vote, poses))
-        self.votes = float(np.clip(votes, -_VOTES, _VOTES))
+        """Take note of what the looks of an instant say of the side, and tell it if they agree."""
+        for pose in poses:
+            right = right_score(pose)
+            self.sides.hear(right if self.side == "right" else 1 - right)
+        if not self.told:
+            self.sides.reconsider()
+            self.told = self.sides.says_so(DECISIONS.doubt)
 
     def see(self, found: Fit, time_s: float, *, smooth: bool) -> np.ndarray:
         """(21, 3) the joints over time; takes note of where the hand is and how it moves."""
@@ -76,9 +82,3 @@ class RigTrack:
             self.velocity_mm_s = self.velocity_mm_s + share * (moved - self.velocity_mm_s)
         self.joints_mm, self.seen_s = joints_mm, time_s
         return joints_mm
-
-
-def _vote(raw: HandPose) -> float:
-    """What a look says of the side: above 0 for a right hand."""
-    right = float(np.clip(right_score(raw), 1e-3, 1 - 1e-3))
-    return float(np.clip(np.log(right / (1 - right)), -_VOTE, _VOTE))

@@ -168,7 +168,11 @@ class RigTracker:
         if given_s is not None and self._clock.is_new_video(given_s):
             self._forget_all()
         time_s = self._clock.tick(given_s)
-        self._tracks = [t for t in self._tracks if time_s - t.seen_s <= self.settings.memory_s]
+        self._tracks = [
+            track
+            for track in self._tracks
+            if time_s - track.seen_s <= self.settings.memory_s and not track.sides.given_up
+        ]
         self._vain = {who: at for who, at in self._vain.items() if time_s - at < _VAIN_S}
         return time_s
 
@@ -182,7 +186,7 @@ class RigTracker:
         """The hands that are there, in the order of their ids."""
         seated = self._seated(scene, time_s)
         hands = [self._see(track, meeting, time_s) for track, meeting in seated]
-        return sorted(hands, key=lambda hand: hand.track_id)
+        return sorted((hand for hand in hands if hand is not None), key=lambda h: h.track_id)
 
     def _look_again(
         self,
@@ -304,8 +308,8 @@ class RigTracker:
         self._tracks.append(track)
         return track
 
-    def _see(self, track: RigTrack, meeting: Meeting, time_s: float) -> RigHand:
-        """The next look at a hand, by all cameras that see it."""
+    def _see(self, track: RigTrack, meeting: Meeting, time_s: float) -> RigHand | None:
+        """The next look at a hand, by all cameras that see it; None until its side is decided."""
         looks, members, points = meeting.looks, meeting.members, meeting.points
         if len(meeting) > 1:
             track.bones.see(points, time_s)
@@ -318,6 +322,8 @@ class RigTracker:
             track.ids[int(looks.camera[i])] = looks.hands[i].track_id
         track.hear([looks.hands[i].raw for i in members])
         joints_mm = track.see(found, time_s, smooth=self.settings.smooth)
+        if not track.told:
+            return None
         return RigHand(
             side=track.side,
             side_score=track.side_score,
