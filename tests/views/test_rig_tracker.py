@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from knuckle.hand import Joint, bone_lengths
+from knuckle.hand import SIDES, Joint, bone_lengths
 from knuckle.results import Frame, HandPose, Instant, TrackedHand
 from knuckle.track.skeleton import MEAN_LENGTHS_MM
 from knuckle.views import Rig, RigHand, RigTracker
@@ -75,11 +76,31 @@ def test_exact_looks_give_the_exact_hand(seed: int, count: int) -> None:
             np.testing.assert_allclose(again.joints_px, view.joints_px, atol=1.0)
 
 
+def test_a_rig_hand_says_of_itself_what_a_single_view_says() -> None:
+    rig, rng = make_rig(2), np.random.default_rng(0)
+    for side in SIDES:
+        tracker = RigTracker(rig, workers=1, max_hands=1)
+        (hand,) = tracker.put_together(views_of(rig, {side: hand_mm(rng, side=side)}), 0.0)
+        seen, T = hand.seen_from(1, rig.cameras[1]), rig.cameras[1].T_camera_from_world
+        for name in ("bone_lengths_mm", "joint_angles"):
+            np.testing.assert_allclose(getattr(hand, name), getattr(seen, name), atol=1e-6)
+        np.testing.assert_allclose(hand.operator_frame_m(), seen.operator_frame_m(), atol=1e-9)
+        np.testing.assert_allclose(hand.joints_root_mm, hand.joints_mm - hand.root_mm)
+        turned = T.rotation @ hand.T_world_from_wrist_m[:3, :3]
+        np.testing.assert_allclose(turned, seen.T_camera_from_wrist_m[:3, :3], atol=1e-9)
+        skin = T(hand.mesh().vertices_mm)
+        np.testing.assert_allclose(skin, seen.mesh().vertices_mm, atol=1e-6)
+        read = json.loads(hand.to_json())
+        assert read == hand.to_dict() and read["seen_by"] == [0, 1] and read["side"] == side
+        np.testing.assert_allclose(read["joints_mm"], hand.joints_mm)
+        assert repr(hand).startswith(f"RigHand(hand 0, {side}, score 0.95, seen by 0,1, wrist ")
+
+
 def test_more_cameras_see_better_and_sigma_says_so() -> None:
     errors, sigmas = [], []
     for count in (2, 4):
         rig, rng = make_rig(count, 30.0), np.random.default_rng(0)
-        tracker = RigTracker(rig, smooth=False, max_hands=1, workers=1)
+        tracker = RigTracker(rig, smooth=None, max_hands=1, workers=1)
         truth = [hand_mm(rng) for _ in range(30)]
         views = [views_of(rig, {"right": joints}, rng, noise=0.03) for joints in truth]
         found = follow(tracker, views.__getitem__, 30)
@@ -329,11 +350,11 @@ def test_smoothing_steadies_a_still_hand_and_follows_a_fast_one() -> None:
         return views_of(rig, {"right": joints}, np.random.default_rng(i), noise=0.02)
 
     shake = {}
-    for smooth in (False, True):
+    for smooth in (None, "one_euro"):
         found = follow(RigTracker(rig, smooth=smooth, **options), still, 40)
         places = np.array([hands[0].joints_mm for hands in found])
         shake[smooth] = np.linalg.norm(np.diff(places, axis=0), axis=-1).mean()
-    assert shake[True] < 0.6 * shake[False]
+    assert shake["one_euro"] < 0.6 * shake[None]
 
     def fast(i: int) -> Views:
         return views_of(rig, {"right": joints + np.array((i * 1000 / 30 - 400, 0, 0))})

@@ -30,7 +30,7 @@ class RigTrack:
         number: its id.
         began_s: when it was first seen.
         bones: of its person.
-        steady: smooths it.
+        steady: smooths it; None leaves each frame as it is.
         ids: camera -> its own id of this hand, when it last saw it.
         sides: what all looks of all cameras say of its side.
         told: whether its side is decided, as that of one camera's track is: for good.
@@ -42,7 +42,7 @@ class RigTrack:
     number: int
     began_s: float
     bones: RigBones
-    steady: Steady = field(default_factory=Steady)
+    steady: Steady | None = None
     ids: dict[int, int] = field(default_factory=dict)
     sides: SideVotes = field(default_factory=lambda: SideVotes("right"))
     told: bool = False
@@ -69,12 +69,12 @@ class RigTrack:
             self.sides.reconsider()
             self.told = self.sides.says_so(DECISIONS.doubt)
 
-    def see(self, found: Fit, time_s: float, *, smooth: bool) -> np.ndarray:
+    def see(self, found: Fit, time_s: float) -> np.ndarray:
         """(21, 3) the joints over time; takes note of where the hand is and how it moves."""
         dt_s, joints_mm = time_s - self.seen_s, found.joints_mm
         if self.joints_mm is None or dt_s <= 0:
             dt_s = 1 / NOMINAL_FPS
-        if smooth:
+        if self.steady is not None:
             joints_mm = self.steady(joints_mm, found.sigma_mm, self.bones.lengths_mm, dt_s)
         if self.joints_mm is not None:
             moved = (joints_mm[Joint.WRIST] - self.joints_mm[Joint.WRIST]) / dt_s

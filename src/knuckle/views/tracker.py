@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from knuckle.views.looks import Looks
 from knuckle.views.matching import group
 from knuckle.views.meeting import Meeting
 from knuckle.views.rig import Rig
-from knuckle.views.settings import RigSettings
+from knuckle.views.settings import STEADIERS, RigOptions, RigSettings, refuse_of_one_camera
 from knuckle.views.track import RigTrack
 
 #: One of each camera, None where it has none.
@@ -58,7 +58,9 @@ class RigTracker:
         ...         print(hand.track_id, hand.side, hand.root_mm, hand.sigma_mm.mean())
     """
 
-    def __init__(self, rig: Rig, settings: RigSettings | None = None, **options: Any) -> None:
+    def __init__(
+        self, rig: Rig, settings: RigSettings | None = None, **options: Unpack[RigOptions]
+    ) -> None:
         """Make a tracker.
 
         Args:
@@ -77,6 +79,7 @@ class RigTracker:
             )
         self.rig = rig
         self._turn, self._clock, self._clocks = Turn(), Clock(), JointClock()
+        refuse_of_one_camera(options)
         self.settings = with_options(RigSettings, settings, options)
         self._cameras = Cameras(rig, self.settings)
         self._numbers = Numbers()
@@ -304,7 +307,9 @@ class RigTracker:
 
     def _begin(self, time_s: float) -> RigTrack:
         bones = self._bones if self.settings.one_person else self._new_bones()
-        track = RigTrack(next(self._numbers), time_s, bones)
+        smooth = self.settings.smooth
+        steady = STEADIERS[smooth]() if smooth else None
+        track = RigTrack(next(self._numbers), time_s, bones, steady)
         self._tracks.append(track)
         return track
 
@@ -321,7 +326,7 @@ class RigTracker:
             used[looks.camera[i]] = points.used[row]
             track.ids[int(looks.camera[i])] = looks.hands[i].track_id
         track.hear([looks.hands[i].raw for i in members])
-        joints_mm = track.see(found, time_s, smooth=self.settings.smooth)
+        joints_mm = track.see(found, time_s)
         if not track.told:
             return None
         return RigHand(
