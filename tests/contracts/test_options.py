@@ -72,9 +72,7 @@ def test_both_trackers_refuse_a_way_of_smoothing_alike(smooth: object) -> None:
 
 
 def test_what_a_rig_has_no_use_for_is_said_in_a_sentence() -> None:
-    with pytest.raises(
-        TypeError, match="hand_length_mm is for one camera: a rig's own scale"
-    ):
+    with pytest.raises(TypeError, match="hand_length_mm is for one camera: a rig's own scale"):
         RigTracker(make_rig(2), hand_length_mm=180.0)  # type: ignore[call-arg]
     with pytest.raises(ValueError, match=r"score_threshold must be in 0\.\.1, got 2"):
         RigTracker(make_rig(2), score_threshold=2)

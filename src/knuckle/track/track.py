@@ -14,14 +14,13 @@ from knuckle.track.decisions import DECISIONS
 from knuckle.track.side import SideVotes, log_odds
 from knuckle.track.skeleton import BoneLengths
 from knuckle.track.uncertainty import sureness_of
+from knuckle.track.velocity import Velocity
 
 #: Share of the new measurement in the velocity in the picture.
 _VELOCITY_SHARE = 0.7
 #: A hand that closes or turns away looks smaller by at most this (share of the logarithm) a second,
 #: as far as the look at it counts.
 _SHRINKING_PER_S = 4.0
-#: Time constant of the reported velocity in space.
-_VELOCITY_TIME_S = 0.06
 
 #: Takes an estimate, the lengths of the hand's bones and the time since the last one; gives
 #: steady keypoints (21, 2) px and joints (21, 3) mm.
@@ -93,8 +92,7 @@ class Track:
         self._keep_shape(pose.joints_px, least_px=0.0)
         self._velocity_px_s = np.zeros(2)
         self._centre_px = np.zeros(2)
-        self._root_mm = np.zeros(3)
-        self._velocity_mm_s = np.zeros(3)
+        self._velocity = Velocity()
         self._looks = 0
 
     @property
@@ -184,7 +182,8 @@ class Track:
         joints_px, joints_mm = pose.joints_px, pose.joints_mm
         if self._smoother is not None:
             joints_px, joints_mm = self._smoother(pose, self._bones.mm, dt_s)
-        self._move(pose.joints_px, joints_mm[Joint.WRIST], dt_s)
+        self._move(pose.joints_px, dt_s)
+        self._velocity.see(joints_mm[Joint.WRIST], dt_s)
         self._resize(pose, dt_s)
         self._weigh(pose)
         self._seen_s, self._lost, self.score = time_s, False, pose.score
@@ -198,23 +197,20 @@ class Track:
             track_id=self._track_id,
             age_s=time_s - self._born_s,
             raw=pose,
-            velocity_mm_s=self._velocity_mm_s,
+            velocity_mm_s=self._velocity.mm_s,
         )
 
-    def _move(self, raw_joints_px: np.ndarray, root_mm: np.ndarray, dt_s: float) -> None:
-        """Velocities: in the picture, to predict from; in space, to report."""
+    def _move(self, raw_joints_px: np.ndarray, dt_s: float) -> None:
+        """The velocity in the picture, to predict from."""
         centre_px = raw_joints_px.sum(axis=0) / N_JOINTS
         velocity_px_s = (centre_px - self._centre_px) / dt_s
-        velocity_mm_s = (root_mm - self._root_mm) / dt_s
         if self._looks > 1:
-            before_px_s, before_mm_s = self._velocity_px_s, self._velocity_mm_s
+            before_px_s = self._velocity_px_s
             velocity_px_s = before_px_s + _VELOCITY_SHARE * (velocity_px_s - before_px_s)
-            share = 1 - math.exp(-dt_s / _VELOCITY_TIME_S)
-            velocity_mm_s = before_mm_s + share * (velocity_mm_s - before_mm_s)
         if self._looks > 0:  # two looks make the first velocity
-            self._velocity_px_s, self._velocity_mm_s = velocity_px_s, velocity_mm_s
+            self._velocity_px_s = velocity_px_s
         self._looks += 1
-        self._centre_px, self._root_mm = centre_px, root_mm
+        self._centre_px = centre_px
 
     def _resize(self, pose: HandPose, dt_s: float) -> None:
         shrinking = _SHRINKING_PER_S * sureness_of(pose.score)

@@ -15,13 +15,12 @@ import numpy as np
 
 from knuckle.camera import RigidTransform
 from knuckle.hand import BONES, KNUCKLES, MIDDLE_RAY, N_BONES, N_JOINTS, Joint, bone_vectors
+from knuckle.pose.placement import MIN_DEPTH_MM
 from knuckle.track.skeleton import MEAN_LENGTHS_MM
 from knuckle.views.looks import Looks
 from knuckle.views.motions import crosses, pose_errors, small
 from knuckle.views.triangulation import Sight, meet
 
-#: No joint is nearer to a camera, mm.
-_NEAREST_MM = 20.0
 #: A ray that misses by more than this many expected errors counts less, the farther the less.
 _HUBER = 1.5
 #: A hand whose joints miss by more than this, half of them, is two hands, or of two instants.
@@ -214,7 +213,7 @@ class Adjustment:
     def _misses(self, group: _Group) -> np.ndarray:
         """(S, C, 21) how far rays are off the joints; NaN behind a camera."""
         seen = self._seen(group)
-        z = np.where(seen[..., 2] > _NEAREST_MM, seen[..., 2], np.nan)
+        z = np.where(seen[..., 2] > MIN_DEPTH_MM, seen[..., 2], np.nan)
         return np.linalg.norm(seen[..., :2] / z[..., None] - self._rays(group), axis=-1)
 
     def _rays(self, group: _Group) -> np.ndarray:
@@ -259,7 +258,7 @@ class Adjustment:
         """A group's share of the normal equations; what is shared is added to ``H`` and ``g``."""
         n, count = len(g), len(group.joints)
         seen = self._seen(group)
-        z = np.maximum(seen[..., 2], _NEAREST_MM)
+        z = np.maximum(seen[..., 2], MIN_DEPTH_MM)
         rays = seen[..., :2] / z[..., None]
         r = (rays - self._rays(group)) / group.sigma[..., None]
         size = np.linalg.norm(r, axis=-1)

@@ -9,17 +9,14 @@ import numpy as np
 
 from knuckle.hand import Joint, Side
 from knuckle.results import HandPose
+from knuckle.track.clock import NOMINAL_FPS
 from knuckle.track.decisions import DECISIONS
 from knuckle.track.side import SideVotes
+from knuckle.track.velocity import Velocity
 from knuckle.views.bones import RigBones
 from knuckle.views.fit import Fit
 from knuckle.views.looks import right_score
 from knuckle.views.steady import Steady
-
-#: Bare images have no time; they are taken to be so many per second.
-NOMINAL_FPS = 30.0
-#: Time constant of the reported velocity.
-_VELOCITY_TIME_S = 0.06
 
 
 @dataclass(eq=False)
@@ -36,7 +33,7 @@ class RigTrack:
         told: whether its side is decided, as that of one camera's track is: for good.
         seen_s: when it was last seen.
         joints_mm: (21, 3) there; None before the first frame.
-        velocity_mm_s: (3,) of the wrist.
+        velocity: of the wrist.
     """
 
     number: int
@@ -48,7 +45,7 @@ class RigTrack:
     told: bool = False
     seen_s: float = 0.0
     joints_mm: np.ndarray | None = None
-    velocity_mm_s: np.ndarray = field(default_factory=lambda: np.zeros(3))
+    velocity: Velocity = field(default_factory=Velocity)
 
     @property
     def side(self) -> Side:
@@ -71,14 +68,10 @@ class RigTrack:
 
     def see(self, found: Fit, time_s: float) -> np.ndarray:
         """(21, 3) the joints over time; takes note of where the hand is and how it moves."""
-        dt_s, joints_mm = time_s - self.seen_s, found.joints_mm
-        if self.joints_mm is None or dt_s <= 0:
-            dt_s = 1 / NOMINAL_FPS
+        joints_mm = found.joints_mm
+        dt_s = 1 / NOMINAL_FPS if self.joints_mm is None else time_s - self.seen_s
         if self.steady is not None:
             joints_mm = self.steady(joints_mm, found.sigma_mm, self.bones.lengths_mm, dt_s)
-        if self.joints_mm is not None:
-            moved = (joints_mm[Joint.WRIST] - self.joints_mm[Joint.WRIST]) / dt_s
-            share = dt_s / (dt_s + _VELOCITY_TIME_S)
-            self.velocity_mm_s = self.velocity_mm_s + share * (moved - self.velocity_mm_s)
+        self.velocity.see(joints_mm[Joint.WRIST], dt_s)
         self.joints_mm, self.seen_s = joints_mm, time_s
         return joints_mm

@@ -340,7 +340,7 @@ class RigTracker:
             used=used,
             track_id=track.number,
             age_s=time_s - track.began_s,
-            velocity_mm_s=track.velocity_mm_s,
+            velocity_mm_s=track.velocity.mm_s,
         )
 
 

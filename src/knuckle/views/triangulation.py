@@ -14,13 +14,12 @@ import numpy as np
 
 from knuckle.camera import RigidTransform
 from knuckle.median import median
+from knuckle.pose.placement import MIN_DEPTH_MM
 
 #: Rounds of weighting by depth; Hartley and Sturm see convergence in fewer.
 _ROUNDS = 3
 #: Keeps a point finite whose rays are parallel: the information, 1/mm², of knowing nothing.
 _NOTHING = 1e-9
-#: No point is nearer to a camera.
-_NEAREST_MM = 20.0
 #: A ray is believed while it misses the point of the others by no more than this many of the
 #: expected errors (of both). Errors of hidden joints have long tails: 3 would cut into good ones.
 GATE = 4.0
@@ -64,7 +63,7 @@ class Sight:
     def misses(self, points_mm: np.ndarray) -> np.ndarray:
         """(V, ..., J) how far rays are off points (..., J, 3), in rays; NaN behind a camera."""
         seen = self.in_cameras(points_mm)
-        z = np.where(seen[..., 2] > _NEAREST_MM / 2, seen[..., 2], np.nan)
+        z = np.where(seen[..., 2] > MIN_DEPTH_MM / 2, seen[..., 2], np.nan)
         return np.linalg.norm(seen[..., :2] / z[..., None] - self.rays, axis=-1)
 
     def normals(self, depth_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -74,7 +73,7 @@ class Sight:
             information (V, ..., J, 3, 3) and its product with the point (V, ..., J, 3).
         """
         squares, products = self._linear
-        weight = 1 / (self.sigma * np.maximum(depth_mm, _NEAREST_MM)) ** 2  # 0 where no ray is
+        weight = 1 / (self.sigma * np.maximum(depth_mm, MIN_DEPTH_MM)) ** 2  # 0 where no ray is
         return weight[..., None, None] * squares, weight[..., None] * products
 
     def unsure(self, sigma: np.ndarray) -> Sight:
@@ -238,7 +237,7 @@ def _spread(sight: Sight, v: int, points: np.ndarray, information: np.ndarray) -
     """(..., J) expected error of points as a camera sees them, in expected errors of its rays."""
     covariance = np.linalg.inv(information)
     seen = sight.in_cameras(points)[v]
-    z = np.maximum(seen[..., 2], _NEAREST_MM)
+    z = np.maximum(seen[..., 2], MIN_DEPTH_MM)
     rays = seen[..., :2] / z[..., None]
     R = sight.R[v][..., None, :, :]
     J = (R[..., :2, :] - rays[..., None] * R[..., 2:, :]) / z[..., None, None]  # (..., J, 2, 3)
