@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from knuckle.camera import RigidTransform
 from knuckle.views import board_adjustment
 from knuckle.views.board_adjustment import BoardAdjustment, Look
+from knuckle.views.decisions import BY_BOARDS
 from knuckle.views.motions import pose_errors, small
 from rigs import looking_at
 
@@ -69,7 +72,8 @@ def by_a_board(centre_mm: tuple[float, ...], seed: int) -> BoardAdjustment:
 def test_cameras_are_as_far_off_as_is_said(
     centre_mm: tuple[float, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(board_adjustment, "_ALIKE", 1.0)  # these corners err by themselves
+    alone = replace(BY_BOARDS, alike=1.0)  # these corners err by themselves
+    monkeypatch.setattr(board_adjustment, "BY_BOARDS", alone)
     moves, turns, said = [], [], []
     true = looking_at(centre_mm, (0.0, 0.0, 500.0))
     for seed in range(16):

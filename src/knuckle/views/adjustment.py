@@ -17,25 +17,11 @@ from knuckle.camera import RigidTransform
 from knuckle.hand import BONES, KNUCKLES, MIDDLE_RAY, N_BONES, N_JOINTS, Joint, bone_vectors
 from knuckle.pose.placement import MIN_DEPTH_MM
 from knuckle.track.skeleton import MEAN_LENGTHS_MM
+from knuckle.views import huber
+from knuckle.views.decisions import BY_HANDS
 from knuckle.views.looks import Looks
 from knuckle.views.motions import crosses, pose_errors, small
 from knuckle.views.triangulation import Sight, meet
-
-#: A ray that misses by more than this many expected errors counts less, the farther the less.
-_HUBER = 1.5
-#: A hand whose joints miss by more than this, half of them, is two hands, or of two instants.
-_MOST_STRAIN = 4.0
-#: Bones hold within so many mm; people's proportions, and their hands' size, within these shares.
-_BONE_MM, _PROPORTIONS, SIZE_DOUBT = 1.0, 0.05, 0.08
-_STEPS = 25
-#: Seen from one direction, a keypoint lies a little beside its joint, the same way in every look:
-#: by so much, as a share of the hand's extent. No number of looks averages it out.
-_OFFSET = 0.015
-#: A camera whose keypoints would lie farther beside the joints than this sees other hands: the two
-#: of a person that are taken for one, for instance.
-_MOST_OFFSET = 0.032
-#: Looks at one motion err together as well: so many count as one. By the boards of real rigs.
-_ALIKE = 14.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +100,7 @@ class Adjustment:
         self._size_doubt = size_doubt
         self._offsets = np.zeros((len(self.poses), N_JOINTS, 2))
         # As shares of the bones: in millimetres, a smaller world would always fit better.
-        self._bone = _BONE_MM / self._usual
+        self._bone = BY_HANDS.bone_mm / self._usual
         row = {c: row for row, c in enumerate(cameras or range(len(poses)))}
         alike: dict[tuple[int, ...], list[int]] = {}
         for number, shape in enumerate(self.shapes):
@@ -149,7 +135,7 @@ class Adjustment:
     def solve(self) -> float:
         """Go down until it is flat; returns what is left."""
         damping, cost = 1e-3, self._cost()
-        for _ in range(_STEPS):
+        for _ in range(BY_HANDS.steps):
             joints = [group.joints for group in self._groups]
             before = self.poses, self.lengths, self._offsets
             self._move(damping)
@@ -170,7 +156,7 @@ class Adjustment:
 
     def drop_wrong(self) -> bool:
         """Forget hands that do not fit; whether there were any."""
-        fits = [self._strains(group) < _MOST_STRAIN for group in self._groups]
+        fits = [self._strains(group) < BY_HANDS.most_strain for group in self._groups]
         kept = [g.take(good) for g, good in zip(self._groups, fits, strict=True) if good.any()]
         numbers = sorted(int(i) for group in kept for i in group.numbers)
         renumbered = {old: new for new, old in enumerate(numbers)}
@@ -182,7 +168,7 @@ class Adjustment:
     def strangers(self) -> list[int]:
         """Cameras, by their rows, that do not fit: they see other hands than the others do."""
         beside = np.sqrt((self._offsets**2).mean(axis=(1, 2)))
-        return np.flatnonzero(beside > _MOST_OFFSET).tolist()
+        return np.flatnonzero(beside > BY_HANDS.most_offset).tolist()
 
     def miss(self, focal: np.ndarray) -> float:
         """Median distance of a keypoint from its joint's image, px of the straight picture.
@@ -200,7 +186,7 @@ class Adjustment:
         """(V,) degrees and (V,) mm that the poses may be off, at this scale."""
         S, _, _ = self._reduced(0.0, known_size=True)
         strains = np.concatenate([self._strains(group) for group in self._groups])
-        doubt = _ALIKE * max(float(np.mean(strains**2)), 1.0)
+        doubt = BY_HANDS.alike * max(float(np.mean(strains**2)), 1.0)
         turn, shift = pose_errors(np.linalg.inv(S)[: self._n_poses, : self._n_poses] * doubt)
         return np.append(0.0, turn), np.append(0.0, shift)
 
@@ -230,12 +216,16 @@ class Adjustment:
         total = 0.0
         for group in self._groups:
             r = np.nan_to_num(self._misses(group) / group.sigma, nan=1e3)
-            total += float(np.where(r < _HUBER, r * r, _HUBER * (2 * r - _HUBER)).sum())
+            total += huber.cost(r, BY_HANDS.huber)
             length = np.linalg.norm(bone_vectors(group.joints), axis=-1)
             off = np.log(np.maximum(length, 1e-6) / self.lengths) / self._bone
             total += float((off**2).sum())
         _, _, residual = self._prior()
-        return total + float((residual**2).sum()) + float((self._offsets**2).sum()) / _OFFSET**2
+        return (
+            total
+            + float((residual**2).sum())
+            + float((self._offsets**2).sum()) / BY_HANDS.offset**2
+        )
 
     def _prior(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What is known of people: (20, 20) and (20,) normal parts, and the residuals."""
@@ -244,9 +234,9 @@ class Adjustment:
         ray[MIDDLE_RAY] = self.lengths[MIDDLE_RAY] / self.lengths[MIDDLE_RAY].sum()
         size = float(np.log(self.lengths[MIDDLE_RAY].sum() / self._usual[MIDDLE_RAY].sum()))
         J = np.concatenate(
-            [(np.eye(N_BONES) - 1 / N_BONES) / _PROPORTIONS, ray[None] / self._size_doubt]
+            [(np.eye(N_BONES) - 1 / N_BONES) / BY_HANDS.proportions, ray[None] / self._size_doubt]
         )
-        r = np.append((logs - logs.mean()) / _PROPORTIONS, size / self._size_doubt)
+        r = np.append((logs - logs.mean()) / BY_HANDS.proportions, size / self._size_doubt)
         return J.T @ J, -J.T @ r, r
 
     def _places_of_offsets(self, row: int) -> np.ndarray:
@@ -262,7 +252,7 @@ class Adjustment:
         rays = seen[..., :2] / z[..., None]
         r = (rays - self._rays(group)) / group.sigma[..., None]
         size = np.linalg.norm(r, axis=-1)
-        weight = np.sqrt(np.where(size < _HUBER, 1.0, _HUBER / np.maximum(size, 1e-9)))
+        weight = huber.weight(size, BY_HANDS.huber)
         r = r * weight[..., None]
         J_c = np.zeros((*rays.shape, 3))  # (S, C, 21, 2, 3)
         J_c[..., 0, 0] = J_c[..., 1, 1] = 1
@@ -338,8 +328,8 @@ class Adjustment:
         S[bones, bones] += prior + (1e4 * np.eye(N_BONES) if known_size else 0)
         g[bones] += slope
         offsets = np.arange(self._n_poses + N_BONES, n)
-        S[offsets, offsets] += _OFFSET**-2
-        g[offsets] -= self._offsets.ravel() / _OFFSET**2
+        S[offsets, offsets] += BY_HANDS.offset**-2
+        g[offsets] -= self._offsets.ravel() / BY_HANDS.offset**2
         S += np.diag(damping * np.diag(S) + 1e-9)
         return S, g, back
 

@@ -18,6 +18,7 @@ from knuckle.video.clocks import JointClock
 from knuckle.views.again import Place, as_seen, places, shows
 from knuckle.views.bones import RigBones
 from knuckle.views.cameras import Cameras, picture_size
+from knuckle.views.decisions import LOOKING, PEOPLE, RETURNING
 from knuckle.views.hand import RigHand
 from knuckle.views.looks import Looks
 from knuckle.views.matching import group
@@ -28,12 +29,6 @@ from knuckle.views.track import RigTrack
 
 #: One of each camera, None where it has none.
 Frames = Sequence[Frame | np.ndarray | None]
-#: A hand that comes back is the one that went if it is this near, mm, plus this much a second.
-_NEAR_MM, _FAR_MM_S = 80.0, 1000.0
-#: A child's hand and a very large one, over the mean adult's.
-_LEAST_SIZE, _MOST_SIZE = 0.5, 1.45
-#: A camera that looked in vain for a hand which others see looks again after so long, s.
-_VAIN_S = 0.15
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +97,7 @@ class RigTracker:
         size = self._bones.size
         if size is None:
             return []
-        if not _LEAST_SIZE < size < _MOST_SIZE:
+        if not PEOPLE.least_size < size < PEOPLE.most_size:
             length = float(self.bone_lengths_mm[MIDDLE_RAY].sum())
             return [
                 f"the hands come out {length:.3g} mm long, wrist to fingertip, which no hand is: "
@@ -176,7 +171,7 @@ class RigTracker:
             for track in self._tracks
             if time_s - track.seen_s <= self.settings.memory_s and not track.sides.given_up
         ]
-        self._vain = {who: at for who, at in self._vain.items() if time_s - at < _VAIN_S}
+        self._vain = {who: at for who, at in self._vain.items() if time_s - at < LOOKING.vain_s}
         return time_s
 
     def _scene(self, views: Sequence[Sequence[TrackedHand]]) -> _Scene:
@@ -300,7 +295,7 @@ class RigTracker:
         for track in lost:
             if track.joints_mm is None:
                 continue
-            reach = _NEAR_MM + _FAR_MM_S * (time_s - track.seen_s)
+            reach = RETURNING.near_mm + RETURNING.far_mm_s * (time_s - track.seen_s)
             if np.linalg.norm(track.joints_mm.mean(axis=0) - middle) < reach:
                 return track
         return None
