@@ -210,7 +210,8 @@ def _first_poses(shots: Sequence[Sequence[Look]], names: Sequence[str]) -> list[
             raise InputError(
                 f"{lonely} and the other cameras see the board at {most} instants at a time, "
                 f"expected {BY_BOARDS.least_shared} or more: carry it where both see all of it, "
-                "check that the board is the one described and, without --together, that hands are seen too"
+                "check that the board is the one described and, without --together, that hands are "
+                "seen too"
             )
         T = _middle(between[i, k])
         if i in poses:
