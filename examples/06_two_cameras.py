@@ -21,15 +21,14 @@ def main(sources: tuple[str, ...], rig: Path, seconds: float = 10.0) -> None:
     with knuckle.open_sources(sources) as instants:
         for count, frames in enumerate(instants):
             hands = tracker(frames)  # joints_mm: the world of the rig
-            now = next(frame.time_s for frame in frames if frame is not None)
-            if now > seconds:
+            if frames.time_s > seconds:
                 break
             if count % 6:
                 continue
             for hand in hands:
                 names = [cameras.names[v] for v in hand.seen_by]
                 print(
-                    f"{now:5.2f} s  {hand.side} {hand.track_id}: wrist at {hand.root_mm.round(0)} "
+                    f"{frames.time_s:5.2f} s  {hand.side} {hand.track_id}: wrist at {hand.root_mm.round(0)} "
                     f"mm, joints ±{np.median(hand.sigma_mm):.0f} mm, seen by {' and '.join(names)}"
                 )
     print(f"bones add up to {tracker.bone_lengths_mm.sum():.0f} mm")

@@ -18,16 +18,21 @@ from typing import TYPE_CHECKING, Any
 from knuckle.release import VERSION as __version__
 
 if TYPE_CHECKING:
-    from knuckle.camera import Camera
+    from knuckle.camera import Camera, RigidTransform
     from knuckle.demo import demo_clip
     from knuckle.errors import KnuckleError
     from knuckle.hand import Joint
     from knuckle.output import open_recording
     from knuckle.output.draw import draw_hands
-    from knuckle.pipeline import HandEstimator, HandTracker
-    from knuckle.results import Frame, HandPose, TrackedHand
+    from knuckle.pipeline import (
+        EstimatorSettings,
+        HandEstimator,
+        HandTracker,
+        TrackerSettings,
+    )
+    from knuckle.results import Frame, HandPose, Instant, TrackedHand
     from knuckle.video import SourceError, open_source, open_sources
-    from knuckle.views import Rig, RigHand, RigTracker
+    from knuckle.views import Rig, RigCamera, RigHand, RigSettings, RigTracker
 
 # Wheels of ONNX Runtime send usage metrics some seconds after they are loaded, and keep an
 # identifier of the machine, unless they are told before. Who wants that sets it to 0.
@@ -35,17 +40,23 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOME = {
     "Camera": "knuckle.camera",
+    "EstimatorSettings": "knuckle.pipeline",
     "Frame": "knuckle.results",
     "HandEstimator": "knuckle.pipeline",
     "HandPose": "knuckle.results",
     "HandTracker": "knuckle.pipeline",
+    "Instant": "knuckle.results",
     "Joint": "knuckle.hand",
     "KnuckleError": "knuckle.errors",
     "Rig": "knuckle.views",
+    "RigCamera": "knuckle.views",
     "RigHand": "knuckle.views",
+    "RigSettings": "knuckle.views",
     "RigTracker": "knuckle.views",
+    "RigidTransform": "knuckle.camera",
     "SourceError": "knuckle.video",
     "TrackedHand": "knuckle.results",
+    "TrackerSettings": "knuckle.pipeline",
     "demo_clip": "knuckle.demo",
     "draw_hands": "knuckle.output.draw",
     "open_recording": "knuckle.output",
@@ -55,17 +66,23 @@ _HOME = {
 
 __all__ = [
     "Camera",
+    "EstimatorSettings",
     "Frame",
     "HandEstimator",
     "HandPose",
     "HandTracker",
+    "Instant",
     "Joint",
     "KnuckleError",
     "Rig",
+    "RigCamera",
     "RigHand",
+    "RigSettings",
     "RigTracker",
+    "RigidTransform",
     "SourceError",
     "TrackedHand",
+    "TrackerSettings",
     "__version__",
     "demo_clip",
     "draw_hands",
@@ -84,4 +101,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

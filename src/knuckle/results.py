@@ -6,22 +6,21 @@ truth, so metrics, writers and pictures need to know only one.
 
 from __future__ import annotations
 
-import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import numpy as np
 
-from knuckle import hand as _hand
 from knuckle.camera import Camera
 from knuckle.errors import InputError
-from knuckle.hand import N_JOINTS, Joint, Side, check_side
+from knuckle.hand import N_JOINTS, Side, check_side
 from knuckle.mask import CropMask
-from knuckle.mesh import HandMesh, hand_mesh
 from knuckle.notebook import drawing_of
+from knuckle.shape import HandShape
 
 #: Nobody counts so many seconds; since 1970 they are 1.8e9, or 1.8e12 milliseconds.
 _LATEST_S = 1e11
@@ -74,6 +73,40 @@ class Frame:
         return f"<frame {self.index} at {self.time_s:.3f} s, {width} x {height}>"
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Instant(Sequence["Frame | None"]):
+    """What several cameras show at one time: a sequence of their frames.
+
+    Attributes:
+        frames: one of each camera, in their order; None where it has none.
+        time_s: on the one clock of all of them. Each frame's own time is that of its camera, whose
+            clock may show something else.
+    """
+
+    frames: tuple[Frame | None, ...]
+    time_s: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "frames", tuple(self.frames))
+        check_time(self.time_s)
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @overload
+    def __getitem__(self, camera: int) -> Frame | None: ...
+
+    @overload
+    def __getitem__(self, camera: slice) -> tuple[Frame | None, ...]: ...
+
+    def __getitem__(self, camera: int | slice) -> Frame | tuple[Frame | None, ...] | None:
+        return self.frames[camera]
+
+    def __repr__(self) -> str:
+        there = sum(frame is not None for frame in self.frames)
+        return f"<instant at {self.time_s:.3f} s, frames of {there} of {len(self)} cameras>"
+
+
 def check_time(time_s: float) -> None:
     """Refuse what cannot be the time of a frame.
 
@@ -100,7 +133,7 @@ def check_time(time_s: float) -> None:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
-class HandPose:
+class HandPose(HandShape):
     """One hand in one frame, estimated or true.
 
     Attributes:
@@ -166,10 +199,6 @@ class HandPose:
         scores = {"side_score": float(self.side_score), "score": float(self.score)}
         return {"side": self.side, **scores, **numbers, "camera": camera}
 
-    def to_json(self) -> str:
-        """``to_dict`` as one line of JSON; what is not known (NaN) becomes null."""
-        return json.dumps(_without_nan(self.to_dict()))
-
     @cached_property
     def box_xyxy(self) -> np.ndarray:
         """(4,) tightest box around the 21 keypoints, px."""
@@ -190,53 +219,15 @@ class HandPose:
         """The same hand, a twentieth as large: to keep thousands, as ``mask`` needs its crop."""
         return replace(self, crop_mask=None)
 
-    @property
-    def root_mm(self) -> np.ndarray:
-        """(3,) the wrist in the camera frame."""
-        return self.joints_mm[Joint.WRIST]
-
-    @cached_property
-    def joints_root_mm(self) -> np.ndarray:
-        """(21, 3) joints relative to the wrist, axes of the camera frame."""
-        return self.joints_mm - self.root_mm
-
     @cached_property
     def rays(self) -> np.ndarray:
         """(21, 2) directions (x/z, y/z) in the camera frame along which the keypoints are seen."""
         return self.camera.rays(self.joints_px)
 
-    @cached_property
-    def bone_lengths_mm(self) -> np.ndarray:
-        """(20,) length of each bone, in the order of ``hand.BONES``."""
-        return _hand.bone_lengths(self.joints_mm)
-
-    @cached_property
-    def joint_angles(self) -> np.ndarray:
-        """(15, 2) flexion and spread in degrees, see ``hand.joint_angles``."""
-        return _hand.joint_angles(self.joints_mm, self.side)
-
-    @cached_property
+    @property
     def T_camera_from_wrist_m(self) -> np.ndarray:
         """(4, 4) pose of the wrist, metres; see ``hand.wrist_axes`` for its axes."""
-        pose = np.eye(4)
-        pose[:3, :3] = _hand.wrist_axes(self.joints_mm, self.side)
-        pose[:3, 3] = self.root_mm / 1000
-        return pose
-
-    def operator_frame_m(self) -> np.ndarray:
-        """(21, 3) metres in the wrist's own axes: what retargeting to a robot's hand takes.
-
-        It does not change as the hand is moved or turned. dex-retargeting calls these axes MANO's.
-        """
-        return self.joints_root_mm @ self.T_camera_from_wrist_m[:3, :3] / 1000
-
-    def mesh(self) -> HandMesh:
-        """The skin of this hand, laid over its joints; see ``mesh.hand_mesh``.
-
-        Raises:
-            ValueError: the joints are not finite.
-        """
-        return hand_mesh(self.joints_mm, self.side)
+        return self._wrist_m
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -280,11 +271,3 @@ class TrackedHand(HandPose):
 
 
 _OF_POSE = tuple(item.name for item in fields(HandPose))
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

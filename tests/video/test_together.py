@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from clips import number_of, write_video
-from knuckle.results import Frame
-from knuckle.video import SourceNotFoundError, Together, open_sources
+from knuckle.results import Frame, Instant
+from knuckle.video import Losses, SourceInfo, SourceNotFoundError, Together, open_sources
 
 
-def numbers(frames: list[Frame | None]) -> list[int | None]:
+def numbers(frames: Instant) -> list[int | None]:
     return [None if frame is None else number_of(frame.image) for frame in frames]
 
 
@@ -93,3 +97,59 @@ def test_one_that_breaks_off_ends_alone(tmp_path: Path) -> None:
         for frames in sources:
             seen.append(numbers(frames))
     assert [frames[0] for frames in seen][:40] == [i % 64 for i in range(40)]
+
+
+class Recorded:
+    """A source of pictures at the given times of its own clock."""
+
+    losses = Losses()
+
+    def __init__(self, times_s: Iterable[float], live: bool = False) -> None:
+        picture = np.zeros((2, 2, 3), np.uint8)
+        self._frames = iter([Frame(picture, time_s, i) for i, time_s in enumerate(times_s)])
+        self.info = SourceInfo("a camera", (2, 2), 30.0, live=live)
+
+    def __next__(self) -> Frame:
+        return next(self._frames)
+
+
+def instants(*sources: Recorded, offsets_s: list[float] | None = None) -> list[Instant]:
+    return list(Together(sources, offsets_s))  # type: ignore[arg-type]
+
+
+kept = st.lists(st.booleans(), min_size=30, max_size=30)
+
+
+@given(kept, kept, st.floats(-5, 5), st.floats(-0.01, 0.01))
+def test_time_goes_on_evenly_whichever_camera_drops_a_frame(
+    a: list[bool], b: list[bool], offset_s: float, late_s: float
+) -> None:
+    times = np.arange(30) / 30
+    first, second = times[a], times[b] + late_s + offset_s
+    found = instants(Recorded(first), Recorded(second), offsets_s=[0.0, offset_s])
+    for instant in found:
+        for frame, own_s in zip(instant, (0.0, offset_s), strict=True):
+            assert frame is None or abs(frame.time_s - own_s - instant.time_s) < 1 / 30
+        if instant[0] is not None:  # on the first one's clock, and exactly
+            assert instant.time_s == instant[0].time_s
+    at_s = [instant.time_s for instant in found]
+    assert len(at_s) == sum(x or y for x, y in zip(a, b, strict=True))
+    assert (np.diff(at_s) > 0.01).all()
+
+
+@given(st.integers(2, 30), st.integers(2, 30), st.floats(-5, 5))
+def test_live_cameras_that_began_apart_are_on_one_clock(a: int, b: int, apart_s: float) -> None:
+    """Each hands out what it sees now; one of them is unplugged at some time."""
+    times = np.arange(30) / 30
+    found = instants(Recorded(times[:a], live=True), Recorded(times[:b] + apart_s, live=True))
+    np.testing.assert_allclose([instant.time_s for instant in found], times[: max(a, b)], atol=1e-9)
+
+
+def test_an_instant_is_a_sequence_of_frames() -> None:
+    frame = Frame(np.zeros((2, 2, 3), np.uint8), 3.0, 0)
+    instant = Instant((None, frame), 1.5)
+    assert list(instant) == [None, frame] and len(instant) == 2
+    assert instant[1] is frame and instant[:1] == (None,)
+    assert repr(instant) == "<instant at 1.500 s, frames of 1 of 2 cameras>"
+    with pytest.raises(ValueError, match="must be a finite number"):
+        Instant((frame,), float("nan"))

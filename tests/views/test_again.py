@@ -145,7 +145,8 @@ def test_cameras_begin_from_where_all_see_the_hand(dot_weights: Path) -> None:
         (hand,) = tracker(pictures(rig, joints))
     for each, alone in zip(rig.cameras, tracker._cameras.trackers, strict=True):
         (track,) = alone._tracks
-        expected = track.predict(tracker._time_s + 1 / 30)
+        _, time_s, _ = alone._last_frame()
+        expected = track.predict(time_s + 1 / 30)
         apart = np.linalg.norm(expected - each.project(hand.raw_mm), axis=1)
         assert apart.max() < 1.5  # but for its velocity, which is nearly none
 

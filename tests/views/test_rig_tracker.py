@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from knuckle.hand import Joint, bone_lengths
-from knuckle.results import TrackedHand
+from knuckle.hand import SIDES, Joint, bone_lengths
+from knuckle.results import Frame, HandPose, Instant, TrackedHand
 from knuckle.track.skeleton import MEAN_LENGTHS_MM
 from knuckle.views import Rig, RigHand, RigTracker
+from knuckle.views.again import Place
 from knuckle.views.bones import RigBones
 from knuckle.views.triangulation import Points
 from rigs import hand_mm, look, wrong
@@ -73,11 +76,31 @@ def test_exact_looks_give_the_exact_hand(seed: int, count: int) -> None:
             np.testing.assert_allclose(again.joints_px, view.joints_px, atol=1.0)
 
 
+def test_a_rig_hand_says_of_itself_what_a_single_view_says() -> None:
+    rig, rng = make_rig(2), np.random.default_rng(0)
+    for side in SIDES:
+        tracker = RigTracker(rig, workers=1, max_hands=1)
+        (hand,) = tracker.put_together(views_of(rig, {side: hand_mm(rng, side=side)}), 0.0)
+        seen, T = hand.seen_from(1, rig.cameras[1]), rig.cameras[1].T_camera_from_world
+        for name in ("bone_lengths_mm", "joint_angles"):
+            np.testing.assert_allclose(getattr(hand, name), getattr(seen, name), atol=1e-6)
+        np.testing.assert_allclose(hand.operator_frame_m(), seen.operator_frame_m(), atol=1e-9)
+        np.testing.assert_allclose(hand.joints_root_mm, hand.joints_mm - hand.root_mm)
+        turned = T.rotation @ hand.T_world_from_wrist_m[:3, :3]
+        np.testing.assert_allclose(turned, seen.T_camera_from_wrist_m[:3, :3], atol=1e-9)
+        skin = T(hand.mesh().vertices_mm)
+        np.testing.assert_allclose(skin, seen.mesh().vertices_mm, atol=1e-6)
+        read = json.loads(hand.to_json())
+        assert read == hand.to_dict() and read["seen_by"] == [0, 1] and read["side"] == side
+        np.testing.assert_allclose(read["joints_mm"], hand.joints_mm)
+        assert repr(hand).startswith(f"RigHand(hand 0, {side}, score 0.95, seen by 0,1, wrist ")
+
+
 def test_more_cameras_see_better_and_sigma_says_so() -> None:
     errors, sigmas = [], []
     for count in (2, 4):
         rig, rng = make_rig(count, 30.0), np.random.default_rng(0)
-        tracker = RigTracker(rig, smooth=False, max_hands=1, workers=1)
+        tracker = RigTracker(rig, smooth=None, max_hands=1, workers=1)
         truth = [hand_mm(rng) for _ in range(30)]
         views = [views_of(rig, {"right": joints}, rng, noise=0.03) for joints in truth]
         found = follow(tracker, views.__getitem__, 30)
@@ -172,6 +195,84 @@ def test_ids_outlive_cameras_that_come_and_go() -> None:
     assert alone.sigma_mm.mean() > 2 * found[7][0].sigma_mm.mean()
 
 
+class Fed(RigTracker):
+    """Told what its cameras see of a hand that stands still, where they have a frame."""
+
+    def look(self, frames: Sequence[Frame | np.ndarray | None]) -> Views:
+        views = views_of(self.rig, {"right": hand_mm(np.random.default_rng(0))})
+        return [
+            view if frame is not None else [] for view, frame in zip(views, frames, strict=True)
+        ]
+
+    def _look_again(self, *_: object) -> bool:
+        return False
+
+
+PICTURE = np.zeros((480, 640, 3), np.uint8)
+kept = st.lists(st.booleans(), min_size=20, max_size=20)
+
+
+@settings(max_examples=15, deadline=None)
+@given(kept, st.floats(-5, 5))
+def test_dropped_frames_change_no_identity_whatever_the_clocks(
+    kept: list[bool], apart_s: float
+) -> None:
+    tracker = Fed(make_rig(2), least_views=1, workers=1, max_hands=1)
+    for i, there in enumerate([True, *kept]):
+        first = Frame(PICTURE, i / 30, i) if there else None
+        (hand,) = tracker([first, Frame(PICTURE, i / 30 + apart_s, i)])
+        assert hand.track_id == 0
+        assert hand.age_s == pytest.approx(i / 30, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "time_s",
+    [
+        pytest.param(lambda i: i // 2 / 15, id="equal in pairs"),
+        pytest.param(lambda i: i / 30 - (0.04 if i % 5 == 4 else 0), id="now and then back"),
+        pytest.param(lambda i: 7.0, id="standing still"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:expected frames in the order")
+def test_what_one_camera_forgives_a_rig_forgives(time_s: Callable[[int], float]) -> None:
+    tracker = Fed(make_rig(2), workers=1, max_hands=1)
+    found = [tracker([Frame(PICTURE, time_s(i), i)] * 2) for i in range(20)]
+    assert {hand.track_id for hands in found for hand in hands} == {0}
+    assert np.all(np.diff([hands[0].age_s for hands in found]) > 0)
+
+
+def test_an_instant_says_its_time_and_another_recording_has_other_hands() -> None:
+    tracker = Fed(make_rig(2), workers=1, max_hands=1)
+    frames = (Frame(PICTURE, 3.2, 0), Frame(PICTURE, 99.0, 0))
+    found = [tracker(Instant(frames, at))[0] for at in (1.0, 1.5, 1.6, 0.0, 0.1)]
+    assert [hand.track_id for hand in found] == [0, 0, 0, 1, 1]
+    assert [hand.age_s for hand in found] == pytest.approx([0, 0.5, 0.6, 0, 0.1])
+
+
+def test_looks_in_vain_are_not_remembered_for_ever() -> None:
+    class Blind(Fed):
+        """The last camera sees nothing, and the others give hands a new number each time."""
+
+        def look(self, frames: Sequence[Frame | np.ndarray | None]) -> Views:
+            self.count = getattr(self, "count", 0) + 1
+            views = super().look(frames)
+            return [[replace(h, track_id=self.count) for h in view] for view in views[:2]] + [[]]
+
+        _look_again = RigTracker._look_again
+
+    def in_vain(asked: Sequence[Sequence[Place]]) -> list[list[HandPose]]:
+        pose = replace(tracker.look([PICTURE] * 3)[0][0].raw, score=0.0)
+        return [[pose for _ in of_camera] for of_camera in asked]
+
+    tracker = Blind(make_rig(3), workers=1, max_hands=1)
+    for each in tracker._cameras.trackers:
+        each.would_see_more = lambda *_: True  # type: ignore[method-assign]
+    tracker._cameras.look_at = in_vain  # type: ignore[method-assign]
+    for i in range(40):
+        tracker([Frame(PICTURE, i / 30, i)] * 3)
+        assert len(tracker._vain) <= 3 * 5
+
+
 def test_what_one_camera_sees_alone_does_not_begin_a_hand() -> None:
     rig = make_rig(2)
     hand = look(rig.cameras[0], hand_mm(np.random.default_rng(0)))
@@ -197,6 +298,39 @@ def test_a_camera_that_says_the_other_side_is_outvoted() -> None:
     assert [hand.side for hand in found] == ["right"]
 
 
+def of_sides(rig: Rig, right: float) -> Views:
+    """A hand that every camera has for a right one with some probability."""
+    side = "right" if right >= 0.5 else "left"
+    views = views_of(rig, {side: hand_mm(np.random.default_rng(0))})
+    surely = max(right, 1 - right)
+    return [
+        [replace(h, side_score=surely, raw=replace(h.raw, side_score=surely)) for h in view]
+        for view in views
+    ]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.floats(0.01, 0.99), min_size=1, max_size=25))
+def test_a_hand_keeps_its_side_whatever_is_said_later(said: list[float]) -> None:
+    rig = make_rig(2)
+    tracker = RigTracker(rig, workers=1, max_hands=1)
+    sides: dict[int, set[str]] = {}
+    for i, right in enumerate(said):
+        for hand in tracker.put_together(of_sides(rig, right), i / 30):
+            sides.setdefault(hand.track_id, set()).add(hand.side)
+    assert all(len(each) == 1 for each in sides.values())
+
+
+def test_a_side_is_told_when_votes_agree_and_given_up_with_its_hand() -> None:
+    rig = make_rig(2)
+    tracker = RigTracker(rig, workers=1, max_hands=1)
+    said = [0.55, 0.45, 0.45, 0.2] + [0.97] * 20
+    found = [tracker.put_together(of_sides(rig, right), i / 30) for i, right in enumerate(said)]
+    told = [[(hand.track_id, hand.side) for hand in hands] for hands in found]
+    assert told[:3] == [[], [], []] and told[3] == told[6] == [(0, "left")]
+    assert told[-1] == [(1, "right")]
+
+
 def test_a_camera_that_is_off_hardly_moves_the_hand() -> None:
     rig, rng = make_rig(4), np.random.default_rng(0)
     joints = hand_mm(rng)
@@ -216,11 +350,11 @@ def test_smoothing_steadies_a_still_hand_and_follows_a_fast_one() -> None:
         return views_of(rig, {"right": joints}, np.random.default_rng(i), noise=0.02)
 
     shake = {}
-    for smooth in (False, True):
+    for smooth in (None, "one_euro"):
         found = follow(RigTracker(rig, smooth=smooth, **options), still, 40)
         places = np.array([hands[0].joints_mm for hands in found])
         shake[smooth] = np.linalg.norm(np.diff(places, axis=0), axis=-1).mean()
-    assert shake[True] < 0.6 * shake[False]
+    assert shake["one_euro"] < 0.6 * shake[None]
 
     def fast(i: int) -> Views:
         return views_of(rig, {"right": joints + np.array((i * 1000 / 30 - 400, 0, 0))})
@@ -269,8 +403,6 @@ def test_pictures_of_painted_hands_give_the_hand(dot_weights: Path) -> None:
         for each in rig.cameras:
             hand = true_hand(each.camera, (0, 0, 600))
             seen = each.T_camera_from_world(joints)
-            from dataclasses import replace
-
             hand = replace(hand, joints_mm=seen, joints_px=each.camera.project(seen))
             images.append(paint(blank(640, 480), [hand]))
         found = tracker(images)

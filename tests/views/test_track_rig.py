@@ -13,7 +13,10 @@ import knuckle.views
 from dot_world import blank, paint, true_hand
 from knuckle.camera import Camera
 from knuckle.cli import main
+from knuckle.job import open_sinks
 from knuckle.output import open_recording
+from knuckle.results import Frame, Instant
+from knuckle.views.record import RigRecord
 from knuckle.views.rig import Rig
 from rigs import rig as make_rig
 
@@ -77,6 +80,20 @@ def test_every_format_of_the_world_and_of_every_camera(
         np.testing.assert_allclose(
             recording.hands["joints_px"], RIG.cameras[number].camera.project(seen), atol=0.2
         )
+
+
+def test_the_world_has_one_clock_and_each_camera_its_own(tmp_path: Path) -> None:
+    picture = np.zeros((480, 640, 3), np.uint8)
+    first = [Frame(picture, i / 30, i) for i in range(4)]
+    second = [Frame(picture, 3.2 + i / 30, i) for i in range(4)]
+    record = RigRecord(tmp_path, RIG, ["a", "b"], [(640, 480)] * 2, ["csv", "npz"], open_sinks)
+    with record:
+        for i, frame in enumerate(first):
+            record.write(Instant((None if i == 2 else frame, second[i]), i / 30), [])
+    times = open_recording(tmp_path / "hands.npz").frames["time_s"]
+    np.testing.assert_allclose(times, np.arange(4) / 30)
+    own = open_recording(tmp_path / RIG.names[1] / "hands.npz").frames["time_s"]
+    np.testing.assert_allclose(own, 3.2 + np.arange(4) / 30)
 
 
 @pytest.mark.parametrize(

@@ -40,8 +40,8 @@ def track_rig(verb: Track) -> Summary:
     if verb.unit == "hands":
         rig = _of_the_hands(verb, rig, offsets_s)
     tracker = RigTracker(
-        rig, max_hands=verb.max_hands, smooth=not verb.raw, weights_dir=verb.weights,
-        workers=verb.threads,
+        rig, max_hands=verb.max_hands, smooth=None if verb.raw else "one_euro",
+        weights_dir=verb.weights, workers=verb.threads,
     )  # fmt: skip
     folder = verb.output or default_folder(verb.source[0])
     if verb.rig is not None and _is_same(folder / "rig.toml", verb.rig):

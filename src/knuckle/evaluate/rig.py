@@ -199,7 +199,7 @@ class _Run:
             n: RigTracker(
                 first.rig.select(first.rig.names[:n]),
                 max_hands=2,
-                smooth=False,
+                smooth=None,
                 weights_dir=weights_dir,
             )
             for n in counts

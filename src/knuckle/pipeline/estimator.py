@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from knuckle.hand import SIDES, Side
 from knuckle.image import to_rgb
 from knuckle.pipeline import frame, propose
 from knuckle.pipeline.looks import Looks, Proposal
-from knuckle.pipeline.settings import EstimatorSettings, with_options
+from knuckle.pipeline.settings import EstimatorOptions, EstimatorSettings, with_options
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
 from knuckle.results import Frame, HandPose
@@ -36,7 +36,9 @@ class HandEstimator:
         ...     print(hand.side, hand.joints_mm)
     """
 
-    def __init__(self, settings: EstimatorSettings | None = None, **options: Any) -> None:
+    def __init__(
+        self, settings: EstimatorSettings | None = None, **options: Unpack[EstimatorOptions]
+    ) -> None:
         """Make an estimator.
 
         Args:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -50,7 +50,7 @@ class EstimatorSettings:
 
     def __post_init__(self) -> None:
         check_counts(self, "max_hands", "looks", "threads")
-        _check_shares(self, "detector_threshold", "score_threshold", "partner_threshold")
+        check_shares(self, "detector_threshold", "score_threshold", "partner_threshold")
         if self.hand_length_mm is not None:
             check_hand_length(self.hand_length_mm)
 
@@ -82,15 +82,36 @@ class TrackerSettings(EstimatorSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.smooth is not None and self.smooth not in SMOOTHERS:
-            raise InputError(
-                f"smooth must be None or one of {', '.join(SMOOTHERS)}, got {self.smooth!r}"
-            )
-        _check_shares(self, "keep_threshold", "doubt_threshold")
+        check_smooth(self.smooth, SMOOTHERS)
+        check_shares(self, "keep_threshold", "doubt_threshold")
         check_counts(self, "search_every", "idle_search_every")
         check_numbers(self, "memory_s")
         if not self.memory_s >= 0:
             raise InputError(f"memory_s must not be negative, got {self.memory_s}")
+
+
+class EstimatorOptions(TypedDict, total=False):
+    """The fields of ``EstimatorSettings``, for whoever checks calls before they run."""
+
+    max_hands: int
+    detector_threshold: float
+    score_threshold: float
+    partner_threshold: float
+    looks: int
+    hand_length_mm: float | None
+    weights_dir: str | Path | None
+    threads: int
+
+
+class TrackerOptions(EstimatorOptions, total=False):
+    """The fields of ``TrackerSettings``, likewise."""
+
+    smooth: str | None
+    keep_threshold: float
+    doubt_threshold: float
+    search_every: int
+    idle_search_every: int
+    memory_s: float
 
 
 def check_numbers(settings: object, *names: str) -> None:
@@ -104,7 +125,14 @@ def check_numbers(settings: object, *names: str) -> None:
             )
 
 
-def _check_shares(settings: EstimatorSettings, *names: str) -> None:
+def check_smooth(smooth: object, known: Collection[str]) -> None:
+    """Refuse what is neither None nor a way of steadying hands."""
+    if smooth is not None and smooth not in known:
+        raise InputError(f"smooth must be None or one of {', '.join(known)}, got {smooth!r}")
+
+
+def check_shares(settings: object, *names: str) -> None:
+    """Refuse fields that are not in 0..1."""
     check_numbers(settings, *names)
     for name in names:
         share = getattr(settings, name)
@@ -127,7 +155,7 @@ Settings = TypeVar("Settings", bound="DataclassInstance")
 
 
 def with_options(
-    kind: type[Settings], settings: Settings | None, options: dict[str, Any]
+    kind: type[Settings], settings: Settings | None, options: Mapping[str, object]
 ) -> Settings:
     """``settings``, or those of a ``kind`` as it comes, with some fields changed.
 
@@ -144,4 +172,5 @@ def with_options(
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise TypeError(f"unknown option {', '.join(unknown)}; there are {', '.join(known)}")
-    return replace(settings, **options)
+    changed: dict[str, Any] = dict(options)
+    return replace(settings, **changed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from knuckle.image import to_rgb
 from knuckle.pipeline import judge, propose
 from knuckle.pipeline.frame import hands_of, look_more, one_each
 from knuckle.pipeline.looks import Looks
-from knuckle.pipeline.settings import TrackerSettings, with_options
+from knuckle.pipeline.settings import TrackerOptions, TrackerSettings, with_options
 from knuckle.pipeline.stages import Stages
 from knuckle.pipeline.tracks import Tracks, match
 from knuckle.pose import Keypoints
@@ -44,7 +44,9 @@ class HandTracker:
         ...         print(hand.track_id, hand.side, hand.root_mm)
     """
 
-    def __init__(self, settings: TrackerSettings | None = None, **options: Any) -> None:
+    def __init__(
+        self, settings: TrackerSettings | None = None, **options: Unpack[TrackerOptions]
+    ) -> None:
         """Make a tracker.
 
         Args:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from knuckle.hand import BONES, KNUCKLES, N_BONES, N_JOINTS, bone_vectors
+from knuckle.pose.placement import MIN_DEPTH_MM
 from knuckle.results import HandPose
 from knuckle.track.one_euro import OneEuro, OneEuroSettings, one_by_one
 from knuckle.track.skeleton import joints_from_bones
@@ -19,8 +20,6 @@ _TILT_SHARE, _MOST_TILT = 0.5, 0.5
 _EVEN_SAY_MM = 5.0
 #: Moment of inertia, a direction, of what directions hardly tell: no turn comes out of noise.
 _LEAST_INERTIA = 0.02
-#: No joint is nearer to the camera.
-_NEAREST_MM = 20.0
 #: What is filtered together: the rays to the joints, then the directions of the bones.
 _N = N_JOINTS + N_BONES
 _RAYS, _BONES = slice(0, N_JOINTS), slice(N_JOINTS, _N)
@@ -86,7 +85,7 @@ class OneEuroSmoother:
         # the picture, it is farther from the truth and trembles more.
         say = 1 / (doubt.along_mm * doubt.along_mm + _EVEN_SAY_MM**2)
         depth_mm = float(say @ (pose.joints_mm[:, 2] - hand[:, 2]) / say.sum())
-        nearest_mm = _NEAREST_MM - float(hand[:, 2].min())  # all joints are before the camera
+        nearest_mm = MIN_DEPTH_MM - float(hand[:, 2].min())  # all joints are before the camera
         log_depth = self._distance(
             np.array([[math.log(max(depth_mm, nearest_mm))]]),
             dt_s,

@@ -8,20 +8,19 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from knuckle.hand import N_JOINTS, Joint, Side, box_px
-from knuckle.pose.keypoints import SUREST
 from knuckle.results import HandPose, TrackedHand
 from knuckle.track.association import Whereabouts
 from knuckle.track.decisions import DECISIONS
+from knuckle.track.side import SideVotes, log_odds
 from knuckle.track.skeleton import BoneLengths
 from knuckle.track.uncertainty import sureness_of
+from knuckle.track.velocity import Velocity
 
 #: Share of the new measurement in the velocity in the picture.
 _VELOCITY_SHARE = 0.7
 #: A hand that closes or turns away looks smaller by at most this (share of the logarithm) a second,
 #: as far as the look at it counts.
 _SHRINKING_PER_S = 4.0
-#: Time constant of the reported velocity in space.
-_VELOCITY_TIME_S = 0.06
 
 #: Takes an estimate, the lengths of the hand's bones and the time since the last one; gives
 #: steady keypoints (21, 2) px and joints (21, 3) mm.
@@ -49,7 +48,6 @@ class Track:
     cannot change what is found.
 
     Attributes:
-        side: never changes.
         score: of the last look, 0..1; 0 while the hand is lost.
     """
 
@@ -80,7 +78,7 @@ class Track:
         """
         self._numbers = numbers
         self._track_id: int | None = None
-        self.side: Side = pose.side
+        self._side = SideVotes(pose.side)
         self.score = pose.score
         self._least_score, self._caution, self._least_votes = least_score, caution, least_votes
         self._evidence = 0.0
@@ -90,14 +88,17 @@ class Track:
         self._seen_s = time_s
         self._lost = False
         self._hidden_by: Track | None = None
-        self._votes = 0.0
         self._told_px: np.ndarray | None = None
         self._keep_shape(pose.joints_px, least_px=0.0)
         self._velocity_px_s = np.zeros(2)
         self._centre_px = np.zeros(2)
-        self._root_mm = np.zeros(3)
-        self._velocity_mm_s = np.zeros(3)
+        self._velocity = Velocity()
         self._looks = 0
+
+    @property
+    def side(self) -> Side:
+        """It never changes."""
+        return self._side.side
 
     @property
     def lost(self) -> bool:
@@ -117,7 +118,7 @@ class Track:
     @property
     def dismissed(self) -> bool:
         """Whether its looks say that it is no hand, or have long said that of its side."""
-        return self._evidence < -DECISIONS.doubt or self._votes <= -DECISIONS.most_votes
+        return self._evidence < -DECISIONS.doubt or self._side.given_up
 
     @property
     def hidden(self) -> bool:
@@ -131,7 +132,8 @@ class Track:
     def believe(self) -> None:
         """Others are sure that it is a hand, and of this side."""
         if self._track_id is None:
-            self._evidence = self._votes = DECISIONS.most_votes
+            self._evidence = DECISIONS.most_votes
+            self._side.be_sure()
             self._track_id = next(self._numbers)
 
     def tell(self, joints_px: np.ndarray) -> None:
@@ -180,7 +182,8 @@ class Track:
         joints_px, joints_mm = pose.joints_px, pose.joints_mm
         if self._smoother is not None:
             joints_px, joints_mm = self._smoother(pose, self._bones.mm, dt_s)
-        self._move(pose.joints_px, joints_mm[Joint.WRIST], dt_s)
+        self._move(pose.joints_px, dt_s)
+        self._velocity.see(joints_mm[Joint.WRIST], dt_s)
         self._resize(pose, dt_s)
         self._weigh(pose)
         self._seen_s, self._lost, self.score = time_s, False, pose.score
@@ -190,27 +193,24 @@ class Track:
             pose,
             joints_px=joints_px,
             joints_mm=joints_mm,
-            side_score=1 / (1 + math.exp(-self._votes)),
+            side_score=self._side.score,
             track_id=self._track_id,
             age_s=time_s - self._born_s,
             raw=pose,
-            velocity_mm_s=self._velocity_mm_s,
+            velocity_mm_s=self._velocity.mm_s,
         )
 
-    def _move(self, raw_joints_px: np.ndarray, root_mm: np.ndarray, dt_s: float) -> None:
-        """Velocities: in the picture, to predict from; in space, to report."""
+    def _move(self, raw_joints_px: np.ndarray, dt_s: float) -> None:
+        """The velocity in the picture, to predict from."""
         centre_px = raw_joints_px.sum(axis=0) / N_JOINTS
         velocity_px_s = (centre_px - self._centre_px) / dt_s
-        velocity_mm_s = (root_mm - self._root_mm) / dt_s
         if self._looks > 1:
-            before_px_s, before_mm_s = self._velocity_px_s, self._velocity_mm_s
+            before_px_s = self._velocity_px_s
             velocity_px_s = before_px_s + _VELOCITY_SHARE * (velocity_px_s - before_px_s)
-            share = 1 - math.exp(-dt_s / _VELOCITY_TIME_S)
-            velocity_mm_s = before_mm_s + share * (velocity_mm_s - before_mm_s)
         if self._looks > 0:  # two looks make the first velocity
-            self._velocity_px_s, self._velocity_mm_s = velocity_px_s, velocity_mm_s
+            self._velocity_px_s = velocity_px_s
         self._looks += 1
-        self._centre_px, self._root_mm = centre_px, root_mm
+        self._centre_px = centre_px
 
     def _resize(self, pose: HandPose, dt_s: float) -> None:
         shrinking = _SHRINKING_PER_S * sureness_of(pose.score)
@@ -230,16 +230,10 @@ class Track:
         """Let the look speak for or against a hand, and for or against its side."""
         most = DECISIONS.most_votes
         least = self._least_score + (0.0 if self.believed else self._caution)
-        vote = _log_odds(pose.score) - _log_odds(least)
+        vote = log_odds(pose.score) - log_odds(least)
         self._evidence = min(self._evidence + vote, most)
-        self._votes = min(max(self._votes + _log_odds(pose.side_score), -most), most)
+        self._side.hear(pose.side_score)
         # A side is for good: nobody is told of a hand before its looks are for the side it has.
-        is_of_side = self._votes > 0 and self._votes >= self._least_votes
+        is_of_side = self._side.says_so(self._least_votes)
         if self._track_id is None and self._evidence >= DECISIONS.doubt and is_of_side:
             self._track_id = next(self._numbers)
-
-
-def _log_odds(probability: float) -> float:
-    """Of what one look says; none is believed to be surer than this."""
-    inside = min(max(probability, 1 - SUREST), SUREST)
-    return math.log(inside / (1 - inside))

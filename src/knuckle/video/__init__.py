@@ -144,8 +144,8 @@ def open_sources(
         offsets_s: of each source, its own time at the instant that the others call 0.
 
     Returns:
-        A ``Together``: iterate over it for lists with one ``Frame`` of each, None where a source
-        has none at that instant.
+        A ``Together``: iterate over it for instants, each of which has one ``Frame`` of each
+        source, None where a source has none, and the time of all.
 
     Raises:
         SourceError: one of them is missing, unreadable or empty.

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from knuckle.closable import Closable
 from knuckle.errors import InputError
-from knuckle.results import Frame, check_time
+from knuckle.results import Frame, Instant, check_time
+from knuckle.video.clocks import JointClock
 from knuckle.video.errors import SourceError
 from knuckle.video.source import Losses, Source, SourceInfo
 
@@ -23,10 +24,12 @@ _CLOCKS_APART_S = 1.0
 
 
 class Together(Closable):
-    """Iterates over instants: a list with one frame of each source, None where one has none.
+    """Iterates over instants: one frame of each source, None where one has none, and one time.
 
-    Frames belong together by their times, after each source's offset was taken off. A source that
-    ends or breaks off is None from then on; the others go on, and what broke is raised at the end.
+    Frames belong together by their times, after each source's offset was taken off. That is the
+    clock of all: an instant has the time on it of its first frame. Live sources hand out what they
+    see now; their clocks are set by the instants that they share. A source that ends or breaks off
+    is None from then on; the others go on, and what broke is raised at the end.
 
     Attributes:
         sources: those that are read.
@@ -99,26 +102,33 @@ class Together(Closable):
             "same instant, --sync finds by how much from the hands' motion"
         ]
 
-    def __iter__(self) -> Iterator[list[Frame | None]]:
-        if any(source.info.live for source in self.sources):
-            while any(reader.head is not None for reader in self._readers):
-                yield [reader.take() for reader in self._readers]
-        else:
-            yield from self._by_time()
+    def __iter__(self) -> Iterator[Instant]:
+        live = any(source.info.live for source in self.sources)
+        yield from self._as_it_comes() if live else self._by_time()
         errors = [reader.error for reader in self._readers if reader.error is not None]
         if errors:
             raise errors[0]
 
-    def _by_time(self) -> Iterator[list[Frame | None]]:
-        now_s = -math.inf
+    def _as_it_comes(self) -> Iterator[Instant]:
+        clock = JointClock()
+        while any(reader.head is not None for reader in self._readers):
+            frames = [reader.take() for reader in self._readers]
+            time_s = clock.read(frames)
+            assert time_s is not None
+            yield Instant(tuple(frames), time_s)
+
+    def _by_time(self) -> Iterator[Instant]:
+        now_s = time_s = -math.inf
         while heads := [reader for reader in self._readers if reader.head is not None]:
             slow = [r for r in heads if r.period_s * _FASTER >= self._period_s]
             # Once the slow ones have ended, the others go on at their pace.
             earliest_s = min(reader.time_s for reader in slow or heads)
             now_s = earliest_s if slow else max(earliest_s, now_s + self._period_s)
-            instant = [r.take_at(now_s, self._period_s / 2) for r in self._readers]
-            if any(frame is not None for frame in instant):
-                yield instant
+            taken = [reader.take_at(now_s, self._period_s / 2) for reader in self._readers]
+            first_s = next((at_s for at_s, _ in filter(None, taken)), None)
+            if first_s is not None:
+                time_s = max(first_s, time_s)
+                yield Instant(tuple(each and each[1] for each in taken), time_s)
 
     def stop(self) -> None:
         """End the iteration at the next instant; safe in signal handlers and other threads."""
@@ -168,13 +178,17 @@ class _Reader:
         self._read = frame is None
         return frame
 
-    def take_at(self, now_s: float, within_s: float) -> Frame | None:
-        """The frame of an instant, if there is one; what lies before it is given up."""
+    def take_at(self, now_s: float, within_s: float) -> tuple[float, Frame] | None:
+        """The frame of an instant, if there is one, and its time on the clock of all.
+
+        What lies before it is given up.
+        """
         while self.head is not None and self.time_s < now_s - self.period_s / 2:
             self.take()
         if self.head is None or abs(self.time_s - now_s) > within_s:
             return None
-        return self.take()
+        time_s, frame = self.time_s, self.take()
+        return None if frame is None else (time_s, frame)
 
 
 def _info_of(infos: Sequence[SourceInfo]) -> SourceInfo:

@@ -11,32 +11,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 from knuckle.camera import RigidTransform
 from knuckle.hand import BONES, KNUCKLES, MIDDLE_RAY, N_BONES, N_JOINTS, Joint, bone_vectors
+from knuckle.pose.placement import MIN_DEPTH_MM
 from knuckle.track.skeleton import MEAN_LENGTHS_MM
+from knuckle.views import huber
+from knuckle.views.decisions import BY_HANDS
 from knuckle.views.looks import Looks
+from knuckle.views.motions import crosses, pose_errors, small
 from knuckle.views.triangulation import Sight, meet
-
-#: No joint is nearer to a camera, mm.
-_NEAREST_MM = 20.0
-#: A ray that misses by more than this many expected errors counts less, the farther the less.
-_HUBER = 1.5
-#: A hand whose joints miss by more than this, half of them, is two hands, or of two instants.
-_MOST_STRAIN = 4.0
-#: Bones hold within so many mm; people's proportions, and their hands' size, within these shares.
-_BONE_MM, _PROPORTIONS, SIZE_DOUBT = 1.0, 0.05, 0.08
-_STEPS = 25
-#: Seen from one direction, a keypoint lies a little beside its joint, the same way in every look:
-#: by so much, as a share of the hand's extent. No number of looks averages it out.
-_OFFSET = 0.015
-#: A camera whose keypoints would lie farther beside the joints than this sees other hands: the two
-#: of a person that are taken for one, for instance.
-_MOST_OFFSET = 0.032
-#: Looks at one motion err together as well: so many count as one. By the boards of real rigs.
-_ALIKE = 14.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +100,7 @@ class Adjustment:
         self._size_doubt = size_doubt
         self._offsets = np.zeros((len(self.poses), N_JOINTS, 2))
         # As shares of the bones: in millimetres, a smaller world would always fit better.
-        self._bone = _BONE_MM / self._usual
+        self._bone = BY_HANDS.bone_mm / self._usual
         row = {c: row for row, c in enumerate(cameras or range(len(poses)))}
         alike: dict[tuple[int, ...], list[int]] = {}
         for number, shape in enumerate(self.shapes):
@@ -150,7 +135,7 @@ class Adjustment:
     def solve(self) -> float:
         """Go down until it is flat; returns what is left."""
         damping, cost = 1e-3, self._cost()
-        for _ in range(_STEPS):
+        for _ in range(BY_HANDS.steps):
             joints = [group.joints for group in self._groups]
             before = self.poses, self.lengths, self._offsets
             self._move(damping)
@@ -171,7 +156,7 @@ class Adjustment:
 
     def drop_wrong(self) -> bool:
         """Forget hands that do not fit; whether there were any."""
-        fits = [self._strains(group) < _MOST_STRAIN for group in self._groups]
+        fits = [self._strains(group) < BY_HANDS.most_strain for group in self._groups]
         kept = [g.take(good) for g, good in zip(self._groups, fits, strict=True) if good.any()]
         numbers = sorted(int(i) for group in kept for i in group.numbers)
         renumbered = {old: new for new, old in enumerate(numbers)}
@@ -183,7 +168,7 @@ class Adjustment:
     def strangers(self) -> list[int]:
         """Cameras, by their rows, that do not fit: they see other hands than the others do."""
         beside = np.sqrt((self._offsets**2).mean(axis=(1, 2)))
-        return np.flatnonzero(beside > _MOST_OFFSET).tolist()
+        return np.flatnonzero(beside > BY_HANDS.most_offset).tolist()
 
     def miss(self, focal: np.ndarray) -> float:
         """Median distance of a keypoint from its joint's image, px of the straight picture.
@@ -201,18 +186,9 @@ class Adjustment:
         """(V,) degrees and (V,) mm that the poses may be off, at this scale."""
         S, _, _ = self._reduced(0.0, known_size=True)
         strains = np.concatenate([self._strains(group) for group in self._groups])
-        doubt = _ALIKE * max(float(np.mean(strains**2)), 1.0)
-        covariance = np.linalg.inv(S)[: self._n_poses, : self._n_poses] * doubt
-        turn, shift = np.zeros(len(self.poses)), np.zeros(len(self.poses))
-        for v in range(1, len(self.poses)):
-            block = slice(6 * (v - 1), 6 * v)
-            own = covariance[block, block]
-            turn[v] = np.degrees(np.sqrt(np.trace(own[:3, :3])))
-            R = self.poses[v].rotation  # the centre's error, from those of turn and translation
-            t = self.poses[v].translation_mm
-            J = np.concatenate([R.T @ crosses(t), -R.T], axis=1)
-            shift[v] = np.sqrt(np.trace(J @ own @ J.T))
-        return turn, shift
+        doubt = BY_HANDS.alike * max(float(np.mean(strains**2)), 1.0)
+        turn, shift = pose_errors(np.linalg.inv(S)[: self._n_poses, : self._n_poses] * doubt)
+        return np.append(0.0, turn), np.append(0.0, shift)
 
     def _seen(self, group: _Group) -> np.ndarray:
         """(S, C, 21, 3) the joints in each camera."""
@@ -223,7 +199,7 @@ class Adjustment:
     def _misses(self, group: _Group) -> np.ndarray:
         """(S, C, 21) how far rays are off the joints; NaN behind a camera."""
         seen = self._seen(group)
-        z = np.where(seen[..., 2] > _NEAREST_MM, seen[..., 2], np.nan)
+        z = np.where(seen[..., 2] > MIN_DEPTH_MM, seen[..., 2], np.nan)
         return np.linalg.norm(seen[..., :2] / z[..., None] - self._rays(group), axis=-1)
 
     def _rays(self, group: _Group) -> np.ndarray:
@@ -240,12 +216,16 @@ class Adjustment:
         total = 0.0
         for group in self._groups:
             r = np.nan_to_num(self._misses(group) / group.sigma, nan=1e3)
-            total += float(np.where(r < _HUBER, r * r, _HUBER * (2 * r - _HUBER)).sum())
+            total += huber.cost(r, BY_HANDS.huber)
             length = np.linalg.norm(bone_vectors(group.joints), axis=-1)
             off = np.log(np.maximum(length, 1e-6) / self.lengths) / self._bone
             total += float((off**2).sum())
         _, _, residual = self._prior()
-        return total + float((residual**2).sum()) + float((self._offsets**2).sum()) / _OFFSET**2
+        return (
+            total
+            + float((residual**2).sum())
+            + float((self._offsets**2).sum()) / BY_HANDS.offset**2
+        )
 
     def _prior(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What is known of people: (20, 20) and (20,) normal parts, and the residuals."""
@@ -254,9 +234,9 @@ class Adjustment:
         ray[MIDDLE_RAY] = self.lengths[MIDDLE_RAY] / self.lengths[MIDDLE_RAY].sum()
         size = float(np.log(self.lengths[MIDDLE_RAY].sum() / self._usual[MIDDLE_RAY].sum()))
         J = np.concatenate(
-            [(np.eye(N_BONES) - 1 / N_BONES) / _PROPORTIONS, ray[None] / self._size_doubt]
+            [(np.eye(N_BONES) - 1 / N_BONES) / BY_HANDS.proportions, ray[None] / self._size_doubt]
         )
-        r = np.append((logs - logs.mean()) / _PROPORTIONS, size / self._size_doubt)
+        r = np.append((logs - logs.mean()) / BY_HANDS.proportions, size / self._size_doubt)
         return J.T @ J, -J.T @ r, r
 
     def _places_of_offsets(self, row: int) -> np.ndarray:
@@ -268,11 +248,11 @@ class Adjustment:
         """A group's share of the normal equations; what is shared is added to ``H`` and ``g``."""
         n, count = len(g), len(group.joints)
         seen = self._seen(group)
-        z = np.maximum(seen[..., 2], _NEAREST_MM)
+        z = np.maximum(seen[..., 2], MIN_DEPTH_MM)
         rays = seen[..., :2] / z[..., None]
         r = (rays - self._rays(group)) / group.sigma[..., None]
         size = np.linalg.norm(r, axis=-1)
-        weight = np.sqrt(np.where(size < _HUBER, 1.0, _HUBER / np.maximum(size, 1e-9)))
+        weight = huber.weight(size, BY_HANDS.huber)
         r = r * weight[..., None]
         J_c = np.zeros((*rays.shape, 3))  # (S, C, 21, 2, 3)
         J_c[..., 0, 0] = J_c[..., 1, 1] = 1
@@ -348,8 +328,8 @@ class Adjustment:
         S[bones, bones] += prior + (1e4 * np.eye(N_BONES) if known_size else 0)
         g[bones] += slope
         offsets = np.arange(self._n_poses + N_BONES, n)
-        S[offsets, offsets] += _OFFSET**-2
-        g[offsets] -= self._offsets.ravel() / _OFFSET**2
+        S[offsets, offsets] += BY_HANDS.offset**-2
+        g[offsets] -= self._offsets.ravel() / BY_HANDS.offset**2
         S += np.diag(damping * np.diag(S) + 1e-9)
         return S, g, back
 
@@ -359,9 +339,7 @@ class Adjustment:
         step = np.linalg.solve(S, g)
         poses = [self.poses[0]]
         for v in range(1, len(self.poses)):
-            turn, shift = step[6 * (v - 1) : 6 * v - 3], step[6 * v - 3 : 6 * v]
-            T = RigidTransform(cv2.Rodrigues(turn.reshape(3, 1))[0], shift)
-            poses.append(T @ self.poses[v])
+            poses.append(small(step[6 * (v - 1) : 6 * v]) @ self.poses[v])
         self.poses = poses
         bones, offsets = np.split(step[self._n_poses :], [N_BONES])
         self.lengths = self.lengths * np.exp(np.clip(bones, -0.2, 0.2))
@@ -378,11 +356,3 @@ def _upright(rays: np.ndarray, left: np.ndarray) -> np.ndarray:
     across = np.stack([-along[..., 1], along[..., 0]], axis=-1) * np.where(left, -1, 1)[..., None]
     extent = np.ptp(rays, axis=-2).max(axis=-1)
     return extent[..., None, None] * np.stack([across, along], axis=-1)
-
-
-def crosses(points: np.ndarray) -> np.ndarray:
-    """(..., 3, 3) so that each times w is the cross product of a point (..., 3) with w."""
-    x, y, z = np.moveaxis(points, -1, 0)
-    o = np.zeros_like(x)
-    rows = [o, -z, y, z, o, -x, -y, x, o]
-    return np.stack(rows, axis=-1).reshape(*points.shape, 3)

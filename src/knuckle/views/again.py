@@ -17,18 +17,14 @@ from knuckle.hand import Side, extent_px
 from knuckle.pipeline import judge
 from knuckle.results import HandPose, TrackedHand
 from knuckle.track.association import share_inside
+from knuckle.views.decisions import LOOKING, MATCHING
 from knuckle.views.looks import Looks, shape_in_world
-from knuckle.views.matching import MOST_COST, pair_costs
+from knuckle.views.matching import pair_costs
 from knuckle.views.meeting import Meeting
 from knuckle.views.rig import Rig
 
 #: How far a hand may be that one camera alone sees, over what that camera says.
-_DISTANCES = np.exp(np.linspace(-0.24, 0.24, 5))
-#: A look shows the hand that it should if its joints lie so near to where they should be, on
-#: average, as a share of the hand's extent; and if it is not surely of the other side.
-_NEAR, _LEAST_RIGHT = 0.3, 0.2
-#: Score of a look at a hand that the camera sees anyhow, and of one that it has missed.
-_LEAST_SCORE, _LEAST_OF_MISSED = 0.3, 0.5
+_DISTANCES = np.exp(np.linspace(-LOOKING.reach, LOOKING.reach, LOOKING.guesses))
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +83,10 @@ def shows(rig: Rig, looks: Looks, place: Place, pose: HandPose) -> bool:
     """Whether a look at a place shows the hand that is expected there, and not its neighbour."""
     missed = place.own is None
     right = pose.side_score
-    if pose.score < (_LEAST_OF_MISSED if missed else _LEAST_SCORE) or right < _LEAST_RIGHT:
+    if (
+        pose.score < (LOOKING.least_of_missed if missed else LOOKING.least_score)
+        or right < LOOKING.least_right
+    ):
         return False
     others = [
         i for i in range(len(looks)) if looks.camera[i] == place.camera and i not in place.members
@@ -95,12 +94,12 @@ def shows(rig: Rig, looks: Looks, place: Place, pose: HandPose) -> bool:
     if any(_gap(pose.joints_px, looks.hands[i].raw.joints_px) < judge.SAME_JOINTS for i in others):
         return False
     if len(place.guesses_px) == 1:
-        return _gap(pose.joints_px, place.guesses_px[0]) < _NEAR
+        return _gap(pose.joints_px, place.guesses_px[0]) < LOOKING.near
     (i,) = place.members
     views: list[list[TrackedHand]] = [[] for _ in rig.cameras]
     views[looks.camera[i]] = [looks.hands[i]]
     views[place.camera] = [as_seen(looks.hands[i], pose)]
-    return bool(pair_costs(rig, Looks.of(views), [(0, 1)])[0] < MOST_COST)
+    return bool(pair_costs(rig, Looks.of(views), [(0, 1)])[0] < MATCHING.most_cost)
 
 
 def as_seen(hand: TrackedHand, pose: HandPose) -> TrackedHand:

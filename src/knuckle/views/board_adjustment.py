@@ -5,21 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 
 from knuckle.camera import RigidTransform
 from knuckle.errors import InputError
-from knuckle.views.adjustment import crosses
-
-#: A corner that misses by more px counts less, the farther the less.
-_HUBER_PX = 1.0
-#: A look that misses by more px, half of its corners, is left out.
-_WRONG_PX = 4.0
-_STEPS = 30
-#: Corners of one look err together, as lens and board are not quite as described: so many count
-#: as one.
-_ALIKE = 10.0
+from knuckle.views import huber
+from knuckle.views.decisions import BY_BOARDS
+from knuckle.views.motions import crosses, pose_errors, small
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,13 +72,13 @@ class BoardAdjustment:
     def cost(self) -> float:
         """Huber's, px²."""
         r = np.concatenate([off for _, _, off in self.misses()])
-        return float(np.where(r < _HUBER_PX, r * r, _HUBER_PX * (2 * r - _HUBER_PX)).sum())
+        return huber.cost(r, BY_BOARDS.huber_px)
 
     def drop_wrong(self) -> None:
         """Leave out looks that do not fit, and shots that are then seen once."""
         good: list[list[Look]] = [[] for _ in self.shots]
         for s, look, off in self.misses():
-            if np.median(off) < _WRONG_PX:
+            if np.median(off) < BY_BOARDS.wrong_px:
                 good[s].append(look)
         kept = [
             (looks, board) for looks, board in zip(good, self.boards, strict=True) if len(looks) > 1
@@ -102,7 +94,7 @@ class BoardAdjustment:
     def solve(self) -> None:
         """Go down until it is flat."""
         damping, cost = 1e-3, self.cost()
-        for _ in range(_STEPS):
+        for _ in range(BY_BOARDS.steps):
             before = self.poses, self.boards
             self.poses, self.boards = self._moved(damping)
             after = self.cost()
@@ -141,7 +133,7 @@ class BoardAdjustment:
         rays = seen[:, :2] / z
         off = (rays - look.rays) * self.focal[look.camera]
         size = np.linalg.norm(off, axis=1)
-        weight = np.sqrt(np.where(size < _HUBER_PX, 1.0, _HUBER_PX / np.maximum(size, 1e-9)))
+        weight = huber.weight(size, BY_BOARDS.huber_px)
         J = np.zeros((len(world), 2, 3))
         J[:, 0, 0] = J[:, 1, 1] = 1
         J[:, :, 2] = -rays
@@ -167,9 +159,9 @@ class BoardAdjustment:
     def _moved(self, damping: float) -> tuple[list[RigidTransform], list[RigidTransform]]:
         H, g, back = self._reduced(damping)
         step = np.append(np.zeros(6), np.linalg.solve(H, g))
-        poses = [_small(step[6 * v : 6 * v + 6]) @ T for v, T in enumerate(self.poses)]
+        poses = [small(step[6 * v : 6 * v + 6]) @ T for v, T in enumerate(self.poses)]
         boards = [
-            _small(solved[:, -1] - solved[:, :-1] @ step) @ T
+            small(solved[:, -1] - solved[:, :-1] @ step) @ T
             for solved, T in zip(back, self.boards, strict=True)
         ]
         return poses, boards
@@ -178,19 +170,6 @@ class BoardAdjustment:
         """(V,) degrees and (V,) mm that the poses may be off."""
         H, _, _ = self._reduced(0.0)
         r = np.concatenate([off for _, _, off in self.misses()])
-        covariance = np.linalg.inv(H) * _ALIKE * max(float(np.median(r)) ** 2, 1e-4)
-        turn, shift = np.zeros(len(self.poses)), np.zeros(len(self.poses))
-        for v in range(1, len(self.poses)):
-            block = slice(6 * v - 6, 6 * v)
-            own, T = covariance[block, block], self.poses[v]
-            turn[v] = np.degrees(np.sqrt(np.trace(own[:3, :3])))
-            J = np.concatenate(
-                [T.rotation.T @ crosses(T.translation_mm[None])[0], -T.rotation.T], axis=1
-            )
-            shift[v] = np.sqrt(np.trace(J @ own @ J.T))
-        return turn, shift
-
-
-def _small(step: np.ndarray) -> RigidTransform:
-    """A motion by (6,) a turn, radians, and a shift, mm."""
-    return RigidTransform(cv2.Rodrigues(step[:3].reshape(3, 1))[0], step[3:])
+        doubt = BY_BOARDS.alike * max(float(np.median(r)) ** 2, 1e-4)
+        turn, shift = pose_errors(np.linalg.inv(H) * doubt)
+        return np.append(0.0, turn), np.append(0.0, shift)

@@ -19,14 +19,8 @@ from knuckle.camera import Camera, RigidTransform
 from knuckle.errors import InputError
 from knuckle.results import Frame
 from knuckle.views.board_adjustment import BoardAdjustment, Look
+from knuckle.views.decisions import BY_BOARDS
 from knuckle.views.rig import Rig, RigCamera
-
-#: Fewer corners do not fix a pose.
-_LEAST_CORNERS = 6
-#: A pair of cameras needs so many looks at a time to be joined.
-_LEAST_SHARED = 3
-#: So many looks are enough, spread over the recording.
-_MOST_LOOKS = 120
 
 
 @dataclass(frozen=True)
@@ -92,7 +86,7 @@ class Charuco:
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         for seen in (grey, 255 - grey):
             corners, numbers, _, _ = self._detector.detectBoard(seen)
-            if numbers is not None and len(numbers) >= _LEAST_CORNERS:
+            if numbers is not None and len(numbers) >= BY_BOARDS.least_corners:
                 return np.ravel(numbers), corners.reshape(-1, 2).astype(float)
         return None
 
@@ -137,7 +131,7 @@ def look_at(board: Charuco, camera: Camera, number: int, image: np.ndarray) -> L
     numbers, px = found
     points, rays = board.points_mm[numbers], camera.rays(px)
     there = np.isfinite(rays).all(axis=1)
-    if there.sum() < _LEAST_CORNERS:
+    if there.sum() < BY_BOARDS.least_corners:
         return None
     points, rays = points[there], rays[there]
     solved, turn, shift = cv2.solvePnP(
@@ -178,7 +172,9 @@ def calibrate_rig_by_board(
         for frames in instants
     ]
     shared = [looks for looks in seen if len(looks) >= 2]
-    keep = np.unique(np.linspace(0, max(len(shared) - 1, 0), _MOST_LOOKS).round().astype(int))
+    keep = np.unique(
+        np.linspace(0, max(len(shared) - 1, 0), BY_BOARDS.most_looks).round().astype(int)
+    )
     shared = [shared[i] for i in keep] if shared else []
     focal = np.array([np.sqrt(camera.fx * camera.fy) for camera in cameras])
     problem = BoardAdjustment(shared, _first_poses(shared, names), focal)
@@ -209,12 +205,13 @@ def _first_poses(shots: Sequence[Sequence[Look]], names: Sequence[str]) -> list[
             (len(of), pair) for pair, of in between.items() if len(set(pair) & set(poses)) == 1
         ]
         most, (i, k) = max(edges, default=(0, (0, 0)))
-        if most < _LEAST_SHARED:
+        if most < BY_BOARDS.least_shared:
             lonely = ", ".join(name for v, name in enumerate(names) if v not in poses)
             raise InputError(
                 f"{lonely} and the other cameras see the board at {most} instants at a time, "
-                f"expected {_LEAST_SHARED} or more: carry it where both see all of it, check that "
-                "the board is the one described and, without --together, that hands are seen too"
+                f"expected {BY_BOARDS.least_shared} or more: carry it where both see all of it, "
+                "check that the board is the one described and, without --together, that hands are "
+                "seen too"
             )
         T = _middle(between[i, k])
         if i in poses:

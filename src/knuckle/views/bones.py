@@ -7,27 +7,8 @@ import numpy as np
 from knuckle.hand import BONES, N_BONES, N_JOINTS
 from knuckle.median import median
 from knuckle.track.skeleton import MEAN_LENGTHS_MM
+from knuckle.views.decisions import MEASURING, MEETING, PEOPLE
 from knuckle.views.triangulation import Points
-
-#: How people's hands differ (standard deviations of logarithms): in size, a finger from the rest of
-#: its hand, a bone from the rest of its finger.
-_SIZE, _FINGER, _BONE = 0.08, 0.03, 0.03
-#: Keypoints lie beside joints, the same way in every look: by so many mm along a finger.
-_BESIDE_MM = 4.0
-#: A bone that is seen worse is told longer than it is, on average: its look tells nothing.
-_MOST_UNSURE = 0.25
-#: Rays that contradict each other are unsure by as much as they do; at most so many times.
-_MOST_STRAIN = 20.0
-#: Looks at one pose err alike: those within so many seconds are as good as one.
-_ALIKE_S = 0.25
-#: More looks are never taken for as good as one.
-_MOST_ALIKE = 10.0
-#: Lengths that are as sure as this may be locked (standard deviation of logarithms).
-_SURE = 0.025
-#: So many looks tell the size, whatever people's usually is.
-_TELLING = 5
-#: 1/mm²: keeps finite what no ray tells.
-_NOTHING = 1e-9
 
 
 class RigBones:
@@ -44,7 +25,7 @@ class RigBones:
         self._looks = looks
         usual = MEAN_LENGTHS_MM if lengths_mm is None else np.asarray(lengths_mm, float)
         self._usual = np.log(usual)
-        people, beside = _of_people(), _BESIDE_MM**2 * _of_ends()
+        people, beside = _of_people(), MEASURING.beside_mm**2 * _of_ends()
         self._own = people @ np.linalg.inv(people + beside)
         self._mean, self._covariance = self._usual, people + beside
         self._seen, self._as_one = 0, 1.0
@@ -59,7 +40,7 @@ class RigBones:
     @property
     def new(self) -> bool:
         """Whether too little was seen to rely on the hands' size."""
-        return not self.locked and self._seen < _TELLING
+        return not self.locked and self._seen < MEASURING.telling
 
     @property
     def size(self) -> float | None:
@@ -71,7 +52,7 @@ class RigBones:
         if self.locked:
             return
         logs, covariance = _measured(points)
-        good = np.isfinite(logs) & (np.diag(covariance) < _MOST_UNSURE**2)
+        good = np.isfinite(logs) & (np.diag(covariance) < MEASURING.most_unsure**2)
         if not good.any():
             return
         told, noise = good.nonzero()[0], covariance[np.ix_(good, good)]
@@ -87,13 +68,15 @@ class RigBones:
         self._seen_s = time_s
         self._seen += 1
         doubt = np.diag(self._own @ self._covariance @ self._own.T)
-        self.locked = self._seen >= self._looks and bool((doubt < _SURE**2).all())
+        self.locked = self._seen >= self._looks and bool((doubt < MEASURING.sure**2).all())
 
     def _alike(self, time_s: float) -> float:
         """So many looks are as good as one: those at one instant are of different hands."""
         if self._seen_s is None or time_s == self._seen_s:
             return self._as_one
-        self._as_one = float(np.clip(_ALIKE_S / abs(time_s - self._seen_s), 1.0, _MOST_ALIKE))
+        self._as_one = float(
+            np.clip(MEASURING.alike_s / abs(time_s - self._seen_s), 1.0, MEASURING.most_alike)
+        )
         return self._as_one
 
 
@@ -101,7 +84,7 @@ def _of_people() -> np.ndarray:
     """(20, 20) covariance of the logarithms of people's bones."""
     finger = np.arange(N_BONES) // 4
     same = finger[:, None] == finger[None]
-    return _SIZE**2 + _FINGER**2 * same + _BONE**2 * np.eye(N_BONES)
+    return PEOPLE.size**2 + MEASURING.finger**2 * same + MEASURING.bone**2 * np.eye(N_BONES)
 
 
 def _of_ends() -> np.ndarray:
@@ -118,8 +101,8 @@ def _measured(points: Points) -> tuple[np.ndarray, np.ndarray]:
     A bone is the surer the longer it is taken to be. That makes up for keypoints which lie the
     nearer together the less sure they are: weighed by expected lengths, hands came out too small.
     """
-    own = np.linalg.inv(points.information + _NOTHING * np.eye(3))
-    own = own * np.clip(points.strain, 1, _MOST_STRAIN)[:, None, None] ** 2
+    own = np.linalg.inv(points.information + MEETING.nothing * np.eye(3))
+    own = own * np.clip(points.strain, 1, MEASURING.most_strain)[:, None, None] ** 2
     parent, child = BONES.T
     bone = points.mm[child] - points.mm[parent]
     length = np.maximum(np.linalg.norm(bone, axis=1), 1e-6)

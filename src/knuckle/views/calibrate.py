@@ -22,22 +22,14 @@ from knuckle.hand import MIDDLE_RAY, N_JOINTS, SIDES, bone_lengths, check_hand_l
 from knuckle.results import TrackedHand
 from knuckle.track.skeleton import MEAN_LENGTHS_MM
 from knuckle.views import matching
-from knuckle.views.adjustment import SIZE_DOUBT, Adjustment, Shape
+from knuckle.views.adjustment import Adjustment, Shape
+from knuckle.views.decisions import BY_HANDS, PEOPLE
 from knuckle.views.looks import Looks
 from knuckle.views.rig import Rig, RigCamera
 from knuckle.views.triangulation import Sight, meet
 
-#: So many looks at hands are enough, spread over the recording; and so few are too few.
-MOST_SHAPES, LEAST_SHAPES = 80, 12
-#: A pair of cameras needs so many hands in common to be joined.
-_LEAST_SHARED = 8
 #: Wrist to middle fingertip of the mean adult.
 _USUAL_MM = float(MEAN_LENGTHS_MM[MIDDLE_RAY].sum())
-_ROUNDS = 2
-#: Of the hands that two cameras see on one side, so many must fit the poses.
-_LEAST_FITTING = 0.6
-#: Hands from which the ways to begin are compared.
-_TRIED = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +71,7 @@ class RigCalibration:
         lines.append(
             f"hands {self.hand_length_mm:.0f} mm long; all distances together ± "
             f"{100 * self.scale_doubt:.0f}%: "
-            + ("as the length of the hand was given" if self.scale_doubt < SIZE_DOUBT / 2 else
+            + ("as the length of the hand was given" if self.scale_doubt < PEOPLE.size / 2 else
                "give --hand-length-mm (wrist to middle fingertip) to make that less")
         )  # fmt: skip
         if any(each.camera.assumed for each in self.rig.cameras):
@@ -112,16 +104,16 @@ def calibrate_rig(
     """
     seen = [Looks.of(views) for views in instants]
     shapes = _spread(_by_side(looks) for looks in seen)
-    if len(shapes) < LEAST_SHAPES:
+    if len(shapes) < BY_HANDS.least_shapes:
         raise InputError(
-            f"expected hands that two cameras see at a time in {LEAST_SHAPES} instants or more, "
-            f"found {len(shapes)}: move both hands slowly where all cameras see them, fingers "
-            "spread, for ten seconds"
+            f"expected hands that two cameras see at a time in {BY_HANDS.least_shapes} "
+            f"instants or more, found {len(shapes)}: move both hands slowly where all cameras see "
+            "them, fingers spread, for ten seconds"
         )
     poses = _first_poses(shapes, len(cameras), names)
-    length, doubt = _USUAL_MM, SIZE_DOUBT
+    length, doubt = _USUAL_MM, PEOPLE.size
     if hand_length_mm is not None:
-        length, doubt = check_hand_length(hand_length_mm), 0.005
+        length, doubt = check_hand_length(hand_length_mm), BY_HANDS.known_length
 
     def rig_of(poses: Sequence[RigidTransform]) -> Rig:
         each = zip(names, cameras, poses, sizes, strict=True)
@@ -129,7 +121,7 @@ def calibrate_rig(
 
     problem = Adjustment(shapes, poses, length, doubt)
     of_side = sum(len(_by_side(looks)) for looks in seen)
-    for _ in range(_ROUNDS):
+    for _ in range(BY_HANDS.rounds):
         problem.solve()
         # Now that the poses are nearly right, they say which looks are of one hand; sides err.
         met = [_by_place(rig_of(problem.poses), looks) for looks in seen]
@@ -139,7 +131,7 @@ def calibrate_rig(
         problem.drop_wrong()
     problem.solve()
     fitting = sum(map(len, met)) * len(problem.shapes) / max(len(shapes), 1)
-    if len(problem.shapes) < LEAST_SHAPES or fitting < _LEAST_FITTING * of_side:
+    if len(problem.shapes) < BY_HANDS.least_shapes or fitting < BY_HANDS.least_fitting * of_side:
         raise InputError(
             "the hands that the cameras see contradict each other: are the videos of one instant "
             "(leave --together out), and the lenses right (--intrinsics)?"
@@ -159,15 +151,15 @@ def calibrate_rig(
         miss_px=problem.miss(focal),
         turn_deg=turn,
         shift_mm=shift,
-        scale_doubt=SIZE_DOUBT if hand_length_mm is None else 0.02,
+        scale_doubt=PEOPLE.size if hand_length_mm is None else BY_HANDS.known_scale,
         hand_length_mm=float(problem.lengths[MIDDLE_RAY].sum()),
     )
 
 
 def _spread(shapes: Iterable[list[Shape]]) -> list[Shape]:
-    """At most ``MOST_SHAPES`` of the hands of all instants, evenly over time."""
+    """At most ``BY_HANDS.most_shapes`` of the hands of all instants, evenly over time."""
     found = [shape for of_instant in shapes for shape in of_instant]
-    keep = np.unique(np.linspace(0, len(found) - 1, MOST_SHAPES).round().astype(int))
+    keep = np.unique(np.linspace(0, len(found) - 1, BY_HANDS.most_shapes).round().astype(int))
     return [found[i] for i in keep] if found else []
 
 
@@ -206,7 +198,7 @@ def _first_poses(shapes: Sequence[Shape], count: int, names: Sequence[str]) -> l
     while len(poses) < count:
         edges = [(len(of), pair) for pair, of in shared.items() if len(set(pair) & set(poses)) == 1]
         most, (i, k) = max(edges)
-        if most < _LEAST_SHARED:
+        if most < BY_HANDS.least_shared:
             lonely = [name for v, name in enumerate(names) if v not in poses]
             raise InputError(
                 f"{', '.join(lonely)} and the other cameras see too few hands at a time ({most}): "
@@ -226,12 +218,12 @@ def _pair_pose(shapes: Sequence[Shape], i: int, k: int) -> RigidTransform:
         [[s.looks.rays[_member(s, c)] for c in (i, k)] for s in shapes]
     )  # (S, 2, 21, 2)
     alone = np.array([[_alone(shape, c) for c in (i, k)] for shape in shapes])  # (S, 2, 21, 3)
-    pick = shapes[:: max(len(shapes) // _TRIED, 1)]
+    pick = shapes[:: max(len(shapes) // BY_HANDS.tried, 1)]
     pairs = [Shape(s.looks, (_member(s, i), _member(s, k))) for s in pick]
     first = RigidTransform(np.eye(3), np.zeros(3))
     tried = []
     for T in [_by_shapes(alone), *_by_essential(rays)]:
-        adjusted = Adjustment(pairs, [first, T], _USUAL_MM, SIZE_DOUBT, cameras=(i, k))
+        adjusted = Adjustment(pairs, [first, T], _USUAL_MM, PEOPLE.size, cameras=(i, k))
         tried.append((adjusted.solve(), adjusted.poses[1]))
     return min(tried, key=lambda each: each[0])[1]
 

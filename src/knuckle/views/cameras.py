@@ -37,6 +37,7 @@ class Cameras:
         self._workers = settings.workers or min(len(rig), processors)
         first = HandTracker(
             max_hands=settings.max_hands,
+            score_threshold=settings.score_threshold,
             weights_dir=settings.weights_dir,
             threads=min(max(processors // self._workers, 1), 2),
         )

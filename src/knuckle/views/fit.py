@@ -16,28 +16,11 @@ from knuckle.hand import BONES, KNUCKLES, N_JOINTS, Joint, bone_vectors
 from knuckle.results import HandPose
 from knuckle.track.skeleton import joints_from_bones
 from knuckle.track.uncertainty import Uncertainty
+from knuckle.views.decisions import FITTING
 from knuckle.views.looks import Looks, shape_in_world
 from knuckle.views.rig import Rig, RigCamera
 from knuckle.views.triangulation import Sight
 
-_STEPS = 4
-#: What moves no joint by more is as good as there, mm.
-_STILL_MM = 0.1
-#: Bones that are known hold within so many mm, bones of a hand that is new within this share.
-_BONE_MM, _NEW_BONE = 0.7, 0.10
-#: What a single camera says of depth is mostly off as a whole: by a share of the hand's distance,
-#: once its size is known, and by a tilt about both axes of the picture, tangent of its angle.
-_DISTANCE_DOUBT, _TILT_DOUBT = 0.06, 0.2
-#: Beside that each joint errs by less than its sigma, but as its finger does: sigmas count so many
-#: times as long as if joints erred by themselves.
-_SHAPE_DOUBT = 1.3
-#: All keypoints of a look are off by a common part, this share of what each is off.
-_COMMON = 0.8
-#: Degrees of freedom of Student's t, as which keypoints err: most by less than is expected, some
-#: by many times as much.
-_FREEDOM = 4.0
-#: 1/mm²: keeps what nothing says anything about where it was.
-_INERTIA = 1e-5
 #: (20, 21) of each bone: 1 for its child, -1 for its parent.
 _ENDS = np.eye(N_JOINTS)[BONES[:, 1]] - np.eye(N_JOINTS)[BONES[:, 0]]
 
@@ -85,18 +68,18 @@ def fit(
         for i, shape in zip(members, shapes, strict=True)
     ]
     A, b = (np.concatenate(each) for each in zip(*parts, strict=True))
-    known = A.T @ A + _INERTIA * np.eye(A.shape[1])
+    known = A.T @ A + FITTING.inertia * np.eye(A.shape[1])
     x = np.mean(shapes, axis=0) if start_mm is None else start_mm
-    bone_sigma = _NEW_BONE * lengths_mm if new else np.full(len(lengths_mm), _BONE_MM)
+    bone_sigma = FITTING.new_bone * lengths_mm if new else np.full(len(lengths_mm), FITTING.bone_mm)
     doubted = sight if start_mm is None else _doubted(sight, x)
-    for _ in range(_STEPS):
+    for _ in range(FITTING.steps):
         N, c = _information(doubted, used, x)
         H, g = _bone_part(x, lengths_mm, bone_sigma)
         information = N + H + known
         step = np.linalg.solve(information, c + g + A.T @ (b - A @ x.ravel()))
         x = x + step.reshape(N_JOINTS, 3)
         doubted = _doubted(sight, x)
-        if np.abs(step).max() < _STILL_MM:
+        if np.abs(step).max() < FITTING.still_mm:
             break
     own = np.linalg.inv(information).diagonal().reshape(N_JOINTS, 3).sum(axis=-1)
     common = np.trace(_common_covariance(sight, used, x))
@@ -107,7 +90,7 @@ def fit(
 def _doubted(sight: Sight, x: np.ndarray) -> Sight:
     """The rays, each as unsure as its miss of joints (21, 3) makes it: weights of Student's t."""
     missed = np.nan_to_num(sight.misses(x) / sight.sigma)
-    return sight.unsure(sight.sigma * np.sqrt(1 + missed**2 / _FREEDOM))
+    return sight.unsure(sight.sigma * np.sqrt(1 + missed**2 / FITTING.freedom))
 
 
 def _information(sight: Sight, used: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -139,9 +122,9 @@ def _shape_rows(
     sideways = (shape_mm - shape_mm.mean(axis=0)) @ T.rotation[:2].T
     distance = float(hand.joints_mm[:, 2].mean())
     together = np.column_stack(
-        [np.full(N_JOINTS, _DISTANCE_DOUBT * distance), _TILT_DOUBT * sideways]
+        [np.full(N_JOINTS, FITTING.distance_doubt * distance), FITTING.tilt_doubt * sideways]
     )
-    own = _SHAPE_DOUBT * doubt.along_mm
+    own = FITTING.shape_doubt * doubt.along_mm
     own[Joint.WRIST] = own[KNUCKLES].mean()  # depths are told from the wrist, itself as unsure
     whitening = np.linalg.inv(np.linalg.cholesky(np.diag(own**2) + together @ together.T))
     rows = (whitening[:, :, None] * T.rotation[2]).reshape(N_JOINTS, -1)
@@ -184,4 +167,4 @@ def _common_covariance(sight: Sight, used: np.ndarray, x: np.ndarray) -> np.ndar
     N, _ = sight.normals(sight.in_cameras(x)[..., 2])
     each = (N * used[..., None, None]).sum(axis=1)  # (S, 3, 3)
     count = np.maximum(used.sum(axis=1), 1)[:, None, None]
-    return np.linalg.inv((each / count).sum(axis=0) / _COMMON**2 + 1e-4 * np.eye(3))
+    return np.linalg.inv((each / count).sum(axis=0) / FITTING.common**2 + 1e-4 * np.eye(3))

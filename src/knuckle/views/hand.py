@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from knuckle import hand as _hand
 from knuckle.hand import Joint, Side
 from knuckle.results import HandPose, TrackedHand
+from knuckle.shape import HandShape
 from knuckle.views.rig import RigCamera
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class RigHand:
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
+class RigHand(HandShape):
     """A hand in the rig's world.
 
     Attributes:
@@ -50,19 +49,31 @@ class RigHand:
         return tuple(v for v, view in enumerate(self.views) if view is not None)
 
     @property
-    def root_mm(self) -> np.ndarray:
-        """(3,) the wrist in the world."""
-        return self.joints_mm[Joint.WRIST]
+    def T_world_from_wrist_m(self) -> np.ndarray:
+        """(4, 4) pose of the wrist in the world, metres; see ``hand.wrist_axes`` for its axes."""
+        return self._wrist_m
 
-    @cached_property
-    def bone_lengths_mm(self) -> np.ndarray:
-        """(20,) length of each bone, in the order of ``hand.BONES``."""
-        return _hand.bone_lengths(self.joints_mm)
+    def __repr__(self) -> str:
+        """One line: who, how sure, where."""
+        x, y, z = (f"{value:.0f}" for value in self.root_mm)
+        seen = ",".join(map(str, self.seen_by))
+        return (
+            f"RigHand(hand {self.track_id}, {self.side}, score {self.score:.2f}, seen by {seen}, "
+            f"wrist {x},{y},{z} mm)"
+        )
 
-    @cached_property
-    def joint_angles(self) -> np.ndarray:
-        """(15, 2) flexion and spread in degrees, see ``hand.joint_angles``."""
-        return _hand.joint_angles(self.joints_mm, self.side)
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers and lists under the names of the attributes; of views, which saw it."""
+        arrays = ("joints_mm", "sigma_mm", "raw_mm", "used", "velocity_mm_s")
+        return {
+            "track_id": int(self.track_id),
+            "age_s": float(self.age_s),
+            "side": self.side,
+            "side_score": float(self.side_score),
+            "score": float(self.score),
+            **{name: getattr(self, name).tolist() for name in arrays},
+            "seen_by": list(self.seen_by),
+        }
 
     def in_world(self, first: RigCamera) -> TrackedHand:
         """The hand as a record of the world: ``joints_mm`` there, ``joints_px`` of a camera.

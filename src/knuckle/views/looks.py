@@ -11,11 +11,8 @@ from knuckle.hand import N_JOINTS, bone_lengths
 from knuckle.results import HandPose, TrackedHand
 from knuckle.track.skeleton import MEAN_LENGTHS_MM
 from knuckle.track.uncertainty import Uncertainty
+from knuckle.views.decisions import LOOKING
 from knuckle.views.rig import Rig
-
-#: No keypoint is surer than this share of the hand's extent: the networks' joints and people's lie
-#: a little apart, the same way in every frame, and no score knows of it.
-_LEAST_SHARE = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +44,7 @@ class Looks:
         doubts = tuple(Uncertainty.of(hand.raw) for hand in hands)
         for i, (hand, doubt) in enumerate(zip(hands, doubts, strict=True)):
             rays[i] = hand.raw.rays
-            sigma[i] = np.maximum(doubt.across, _LEAST_SHARE * doubt.extent)
+            sigma[i] = np.maximum(doubt.across, LOOKING.least_share * doubt.extent)
         right = np.array([right_score(hand) for hand in hands])
         return cls(hands, camera, rays, sigma, doubts, right)
 

@@ -12,18 +12,10 @@ from itertools import combinations
 
 import numpy as np
 
+from knuckle.views.decisions import MATCHING
 from knuckle.views.looks import Looks, size_ratio
 from knuckle.views.rig import Rig
 from knuckle.views.triangulation import Sight, meet
-
-#: Above this cost two hands are not one. A pair of looks at one hand costs 1 to 3.
-MOST_COST = 6.0
-#: Logarithm of a hand's size over the usual one, as people differ and as rays shake: one unit.
-_SIZE_SPREAD = 0.18
-#: What it costs that both cameras are sure of different sides.
-_SIDE_COST = 8.0
-#: Hands that were one in the last frame cost less by this.
-_TOGETHER = 2.0
 
 
 def group(
@@ -48,7 +40,7 @@ def group(
     costs = dict(zip(pairs, pair_costs(rig, looks, pairs, size).tolist(), strict=True))
     for i, k in pairs:
         if i in together and together[i] == together.get(k):
-            costs[i, k] -= _TOGETHER
+            costs[i, k] -= MATCHING.together
     groups, cameras = [[i] for i in range(len(looks))], looks.camera.tolist()
     while True:
         joined = _cheapest(groups, cameras, costs)
@@ -62,7 +54,7 @@ def _cheapest(
     groups: list[list[int]], cameras: Sequence[int], costs: Mapping[tuple[int, int], float]
 ) -> tuple[list[int], list[int]] | None:
     """The two groups that are one most surely; None if no two are."""
-    best, chosen = MOST_COST, None
+    best, chosen = MATCHING.most_cost, None
     for first, second in combinations(groups, 2):
         if {cameras[i] for i in first} & {cameras[k] for k in second}:
             continue
@@ -88,8 +80,8 @@ def pair_costs(
     # Half of the joints must fit well: hidden ones may be anywhere.
     missed = np.median(points.strain, axis=-1)
     known = 1.0 if size is None else size
-    larger = np.log(np.maximum(size_ratio(points.mm), 1e-3) / known) / _SIZE_SPREAD
+    larger = np.log(np.maximum(size_ratio(points.mm), 1e-3) / known) / MATCHING.size_spread
     right = looks.right[index]
     other_side = np.abs(right[0] - right[1])
-    cost = missed + np.square(larger) + _SIDE_COST * other_side**2
+    cost = missed + np.square(larger) + MATCHING.side_cost * other_side**2
     return np.where(before & np.isfinite(cost), cost, np.inf)

@@ -17,7 +17,7 @@ from knuckle.closable import Closable
 from knuckle.output import RunInfo, Sink, make_folder
 from knuckle.output.errors import OutputError
 from knuckle.output.records import UNITS
-from knuckle.results import Frame
+from knuckle.results import Instant
 from knuckle.views.hand import RigHand
 from knuckle.views.rig import Rig
 
@@ -87,19 +87,19 @@ class RigRecord(Closable):
             self._opened = opened.pop_all()
         self.paths = [sink.path for sink in (*self._world, *chain.from_iterable(self._views))]
 
-    def write(self, frames: Sequence[Frame | None], hands: Sequence[RigHand]) -> None:
-        """Add one instant.
+    def write(self, instant: Instant, hands: Sequence[RigHand]) -> None:
+        """Add one instant: the world's hands at its time, each camera's at that of its frame.
 
         Raises:
             OutputError: the disk is full, or a file was taken away.
         """
-        first = next(frame for frame in frames if frame is not None)
-        instant = replace(first, index=self._count)
+        first = next(frame for frame in instant if frame is not None)
+        of_world = replace(first, time_s=instant.time_s, index=self._count)
         self._count += 1
         in_world = [hand.in_world(self._rig.cameras[0]) for hand in hands]
         for sink in self._world:
-            sink.write(instant, in_world)
-        for number, (frame, sinks) in enumerate(zip(frames, self._views, strict=True)):
+            sink.write(of_world, in_world)
+        for number, (frame, sinks) in enumerate(zip(instant, self._views, strict=True)):
             if frame is None:
                 continue
             seen = [hand.seen_from(number, self._rig.cameras[number]) for hand in hands]

@@ -12,19 +12,11 @@ import numpy as np
 from knuckle.errors import InputError
 from knuckle.hand import bone_lengths
 from knuckle.results import Frame, TrackedHand
+from knuckle.views.decisions import PEOPLE, SCALING
 from knuckle.views.looks import Looks
 from knuckle.views.rig import Rig
 from knuckle.views.tracker import RigTracker
 from knuckle.views.triangulation import Sight, meet
-
-#: Fewer hands say nothing.
-_LEAST_HANDS = 10
-#: Rays that miss each other by more than this many expected errors are of different hands.
-_MOST_STRAIN = 2.5
-#: People's hands differ by so much in size, and networks do not see it (standard deviation).
-_PEOPLE = 0.08
-#: Before the unit is known, cameras are taken to stand this far from each other.
-_USUAL_DISTANCE_MM = 700.0
 
 
 @dataclass(frozen=True)
@@ -68,17 +60,17 @@ def unit_of(rig: Rig, views: Iterable[Sequence[Sequence[TrackedHand]]]) -> Unit:
     apart = [
         float(np.linalg.norm(a.centre_mm - b.centre_mm)) for a, b in combinations(rig.cameras, 2)
     ]
-    first = _USUAL_DISTANCE_MM / max(np.median(apart), 1e-12)
+    first = SCALING.usual_distance_mm / max(np.median(apart), 1e-12)
     usual = rig.scaled(first)
     logs = np.concatenate([[], *(_log_ratios(usual, Looks.of(each)) for each in views)])
-    if len(logs) < _LEAST_HANDS:
+    if len(logs) < SCALING.least_hands:
         raise InputError(
             f"expected hands that two cameras see at a time to tell the rig's unit, found "
             f"{len(logs)}: give --unit, or check that the files belong to these cameras"
         )
     middle = float(np.median(logs))
     spread = 1.48 * float(np.median(np.abs(logs - middle)))
-    doubt = float(np.hypot(_PEOPLE, spread / np.sqrt(len(logs))))
+    doubt = float(np.hypot(PEOPLE.size, spread / np.sqrt(len(logs))))
     return Unit(first * float(np.exp(middle)), doubt, len(logs))
 
 
@@ -93,7 +85,7 @@ def _log_ratios(rig: Rig, looks: Looks) -> np.ndarray:
         sight = Sight.of(transforms, looks.rays[pair], looks.sigma[pair])
         points = meet(sight)
         before = (sight.in_cameras(points.mm)[..., 2] > 0).all()
-        if not before or np.median(points.strain) > _MOST_STRAIN:
+        if not before or np.median(points.strain) > SCALING.most_strain:
             continue
         alone = np.mean([looks.hands[j].raw.bone_lengths_mm for j in pair], axis=0)
         met = bone_lengths(points.mm)

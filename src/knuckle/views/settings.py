@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from knuckle.errors import InputError
 from knuckle.hand import N_JOINTS
-from knuckle.pipeline.settings import check_counts, check_numbers
+from knuckle.pipeline.settings import (
+    TrackerSettings,
+    check_counts,
+    check_numbers,
+    check_shares,
+    check_smooth,
+)
+from knuckle.views.steady import Steady
+
+#: Ways of steadying a rig's hands, by the name that ``RigTracker(smooth=…)`` takes: those of
+#: ``HandTracker``.
+STEADIERS: dict[str, Callable[[], Steady]] = {"one_euro": Steady}
+#: What a rig has no use for, though a single camera has.
+_OF_ONE_CAMERA = {
+    "hand_length_mm": "a rig's own scale tells how long the hands before it are: leave it out, or "
+    "give all bones as bone_lengths_mm",
+    "threads": "a rig looks through several cameras at a time: say how many with workers",
+}
 
 
 @dataclass(frozen=True)
@@ -16,7 +35,8 @@ class RigSettings:
 
     Attributes:
         max_hands: at most so many hands at a time, in each camera as well.
-        smooth: steady the hands over about 50 ms; off, each frame stands alone.
+        score_threshold: least score of a hand that is new, in each camera, 0..1.
+        smooth: a name in ``STEADIERS``, over about 50 ms, or None: then each frame stands alone.
         one_person: all hands are of one size, which is then known from both.
         least_views: so many cameras must see a hand for it to begin. It goes on with one.
         bone_lengths_mm: (20,) in the order of ``hand.BONES``, if they are known.
@@ -27,7 +47,8 @@ class RigSettings:
     """
 
     max_hands: int = 2
-    smooth: bool = True
+    score_threshold: float = TrackerSettings.score_threshold
+    smooth: str | None = "one_euro"
     one_person: bool = True
     least_views: int = 2
     bone_lengths_mm: tuple[float, ...] | None = None
@@ -40,9 +61,37 @@ class RigSettings:
         check_counts(self, "max_hands", "least_views", "lock_looks")
         if self.workers is not None:
             check_counts(self, "workers")
+        check_shares(self, "score_threshold")
+        check_smooth(self.smooth, STEADIERS)
         check_numbers(self, "memory_s")
         if not self.memory_s >= 0:
             raise InputError(f"memory_s must not be negative, got {self.memory_s}")
         lengths = self.bone_lengths_mm
         if lengths is not None and (len(lengths) != N_JOINTS - 1 or min(lengths) <= 0):
             raise InputError("bone_lengths_mm must be 20 positive lengths, as hand.BONES has them")
+
+
+class RigOptions(TypedDict, total=False):
+    """The fields of ``RigSettings``, for whoever checks calls before they run."""
+
+    max_hands: int
+    score_threshold: float
+    smooth: str | None
+    one_person: bool
+    least_views: int
+    bone_lengths_mm: tuple[float, ...] | None
+    lock_looks: int
+    memory_s: float
+    weights_dir: str | Path | None
+    workers: int | None
+
+
+def refuse_of_one_camera(options: Mapping[str, object]) -> None:
+    """Refuse options of a single camera's tracker that mean nothing to a rig.
+
+    Raises:
+        TypeError: there is one; says what to do instead.
+    """
+    for name, why in _OF_ONE_CAMERA.items():
+        if name in options:
+            raise TypeError(f"{name} is for one camera: {why}")

@@ -19,21 +19,7 @@ from knuckle.hand import SIDES
 from knuckle.pipeline import HandTracker
 from knuckle.results import TrackedHand
 from knuckle.video import open_source
-
-#: Motions are compared on a grid this fine, s.
-_GRID_S = 1 / 120
-#: Longest shift that is looked for, s, as a share of the shorter video at most.
-_MOST_S, _MOST_SHARE = 10.0, 0.6
-#: Bends are compared over at least so long, s.
-_LEAST_S = 1.5
-#: Bends that agree less than this do not tell when they were.
-_LEAST_LIKENESS = 0.55
-#: A second shift, farther off than this, s, that fits nearly as well makes the first doubtful.
-_PEAK_S, _DOUBTFUL = 0.4, 0.92
-#: Offsets between three videos that contradict each other by more, s, are none.
-_CONTRADICTION_S = 0.1
-#: What changes more slowly than over this long, s, says little about when it was.
-_SLOW_S = 1.0
+from knuckle.views.decisions import SYNCING
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +115,7 @@ def offsets(motions: Sequence[Motion]) -> list[float]:
         A[row, k], A[row, i], b[row] = weight, -weight, weight * lag
     A[-1, 0] = 1.0
     found = np.linalg.lstsq(A, b, rcond=None)[0]
-    if np.linalg.matrix_rank(A) < count or np.abs(A @ found - b).max() > _CONTRADICTION_S:
+    if np.linalg.matrix_rank(A) < count or np.abs(A @ found - b).max() > SYNCING.contradiction_s:
         raise InputError(
             "the hands do not tell when the videos began: expected the same hands in all of them, "
             "opening and closing, for some seconds; clap or make fists at the beginning, or trim "
@@ -144,25 +130,28 @@ def _lag(first: Motion, second: Motion) -> tuple[float, float]:
     if a is None or b is None:
         return 0.0, 0.0
     (start_a, A), (start_b, B) = a, b
-    most = round(min(_MOST_S, _MOST_SHARE * min(len(A), len(B)) * _GRID_S) / _GRID_S)
+    most = round(
+        min(SYNCING.most_s, SYNCING.most_share * min(len(A), len(B)) * SYNCING.grid_s)
+        / SYNCING.grid_s
+    )
     shifts = np.arange(-most, most + 1)
     likeness = np.array([_likeness(A, B, int(shift)) for shift in shifts])
     best = int(np.argmax(likeness))
-    if likeness[best] < _LEAST_LIKENESS:
+    if likeness[best] < SYNCING.least_likeness:
         return 0.0, 0.0
-    far = np.abs(shifts - shifts[best]) * _GRID_S > _PEAK_S
-    if far.any() and likeness[far].max() > _DOUBTFUL * likeness[best]:
+    far = np.abs(shifts - shifts[best]) * SYNCING.grid_s > SYNCING.peak_s
+    if far.any() and likeness[far].max() > SYNCING.doubtful * likeness[best]:
         return 0.0, 0.0
     shift = shifts[best] + _peak(likeness, best)
-    return float(shift * _GRID_S + start_b - start_a), float(likeness[best])
+    return float(shift * SYNCING.grid_s + start_b - start_a), float(likeness[best])
 
 
 def _on_grid(motion: Motion) -> tuple[float, np.ndarray] | None:
     """When it begins, and (T, 30) bends without what changes slowly, NaN where unknown."""
     times, bends = motion.times_s, motion.bends
-    if len(times) < 3 or times[-1] - times[0] < _LEAST_S:
+    if len(times) < 3 or times[-1] - times[0] < SYNCING.least_s:
         return None
-    grid = np.arange(times[0], times[-1], _GRID_S)
+    grid = np.arange(times[0], times[-1], SYNCING.grid_s)
     gap_s = 2.5 * float(np.median(np.diff(times)))
     out = np.full((len(grid), bends.shape[1]), np.nan)
     for side in range(len(SIDES)):
@@ -179,8 +168,8 @@ def _on_grid(motion: Motion) -> tuple[float, np.ndarray] | None:
 
 
 def _slow(values: np.ndarray) -> np.ndarray:
-    """The running mean over ``_SLOW_S``."""
-    width = max(round(_SLOW_S / _GRID_S) | 1, 3)
+    """The running mean over ``SYNCING.slow_s``."""
+    width = max(round(SYNCING.slow_s / SYNCING.grid_s) | 1, 3)
     padded = np.pad(values, width // 2, mode="edge")
     return np.convolve(padded, np.full(width, 1 / width), mode="valid")
 
@@ -192,7 +181,7 @@ def _likeness(A: np.ndarray, B: np.ndarray, shift: int) -> float:
     length = min(len(a), len(b))
     a, b = a[:length], b[:length]
     both = np.isfinite(a) & np.isfinite(b)
-    if both.any(axis=1).sum() * _GRID_S < _LEAST_S:
+    if both.any(axis=1).sum() * SYNCING.grid_s < SYNCING.least_s:
         return -1.0
     a, b = np.where(both, a, 0.0), np.where(both, b, 0.0)
     size = np.sqrt((a * a).sum() * (b * b).sum())

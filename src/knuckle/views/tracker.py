@@ -4,32 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 
 from knuckle.hand import MIDDLE_RAY, N_JOINTS
 from knuckle.pipeline.settings import with_options
-from knuckle.results import Frame, HandPose, TrackedHand
+from knuckle.results import Frame, HandPose, Instant, TrackedHand
+from knuckle.track.clock import Clock
 from knuckle.track.track import Numbers
 from knuckle.turn import Turn
+from knuckle.video.clocks import JointClock
 from knuckle.views.again import Place, as_seen, places, shows
 from knuckle.views.bones import RigBones
 from knuckle.views.cameras import Cameras, picture_size
+from knuckle.views.decisions import LOOKING, PEOPLE, RETURNING
 from knuckle.views.hand import RigHand
 from knuckle.views.looks import Looks
 from knuckle.views.matching import group
 from knuckle.views.meeting import Meeting
 from knuckle.views.rig import Rig
-from knuckle.views.settings import RigSettings
-from knuckle.views.track import NOMINAL_FPS, RigTrack
+from knuckle.views.settings import STEADIERS, RigOptions, RigSettings, refuse_of_one_camera
+from knuckle.views.track import RigTrack
 
-#: A hand that comes back is the one that went if it is this near, mm, plus this much a second.
-_NEAR_MM, _FAR_MM_S = 80.0, 1000.0
-#: A child's hand and a very large one, over the mean adult's.
-_LEAST_SIZE, _MOST_SIZE = 0.5, 1.45
-#: A camera that looked in vain for a hand which others see looks again after so long, s.
-_VAIN_S = 0.15
+#: One of each camera, None where it has none.
+Frames = Sequence[Frame | np.ndarray | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +53,9 @@ class RigTracker:
         ...         print(hand.track_id, hand.side, hand.root_mm, hand.sigma_mm.mean())
     """
 
-    def __init__(self, rig: Rig, settings: RigSettings | None = None, **options: Any) -> None:
+    def __init__(
+        self, rig: Rig, settings: RigSettings | None = None, **options: Unpack[RigOptions]
+    ) -> None:
         """Make a tracker.
 
         Args:
@@ -72,7 +73,8 @@ class RigTracker:
                 "Rig.load(path)"
             )
         self.rig = rig
-        self._turn = Turn()
+        self._turn, self._clock, self._clocks = Turn(), Clock(), JointClock()
+        refuse_of_one_camera(options)
         self.settings = with_options(RigSettings, settings, options)
         self._cameras = Cameras(rig, self.settings)
         self._numbers = Numbers()
@@ -95,7 +97,7 @@ class RigTracker:
         size = self._bones.size
         if size is None:
             return []
-        if not _LEAST_SIZE < size < _MOST_SIZE:
+        if not PEOPLE.least_size < size < PEOPLE.most_size:
             length = float(self.bone_lengths_mm[MIDDLE_RAY].sum())
             return [
                 f"the hands come out {length:.3g} mm long, wrist to fingertip, which no hand is: "
@@ -106,13 +108,18 @@ class RigTracker:
 
     def reset(self) -> None:
         """Forget all hands; ids go on counting, and the person's bones stay known."""
-        self._tracks: list[RigTrack] = []
-        self._time_s: float | None = None
-        #: When a camera looked in vain for a hand that another sees.
-        self._vain: dict[tuple[int, int, int], float] = {}
+        self._forget_all()
+        self._clocks.reset()
         self._cameras.reset()
 
-    def __call__(self, frames: Sequence[Frame | np.ndarray | None]) -> list[RigHand]:
+    def _forget_all(self) -> None:
+        """As before the first instant; what single cameras follow is theirs to forget."""
+        self._tracks: list[RigTrack] = []
+        #: When a camera looked in vain for a hand that another sees.
+        self._vain: dict[tuple[int, int, int], float] = {}
+        self._clock.reset()
+
+    def __call__(self, frames: Frames) -> list[RigHand]:
         """Follow the hands to the next instant.
 
         Each camera looks by itself first; where it has missed what others see, or looked through
@@ -121,18 +128,23 @@ class RigTracker:
 
         Args:
             frames: one of each camera in the rig's order, a ``Frame`` or a bare (H, W, 3) RGB
-                image; None where a camera has none.
+                image; None where a camera has none. An ``Instant``, as ``open_sources`` gives it,
+                says its time; else it is that of the first camera's frame, and bare images are
+                taken to come 1/30 s after those before. Clocks of cameras may differ.
 
         Returns:
-            The hands, in the order of their ids.
+            The hands, in the order of their ids. An instant that is much earlier than the one
+            before it starts a new recording: new hands.
 
         Raises:
             ValueError: there are more or fewer frames than cameras, or one has another size than
                 its camera was calibrated at.
         """
         with self._turn:
-            views, time_s = self.look(frames), self._now(frames)
-            self._turn_to(time_s)
+            views = self.look(frames)
+            time_s = self._turn_to(
+                frames.time_s if isinstance(frames, Instant) else self._clocks.read(frames)
+            )
             scene = self._scene(views)
             if self._look_again(scene, views, frames, time_s):
                 scene = self._scene(views)
@@ -140,21 +152,27 @@ class RigTracker:
             self._lead(hands)
             return hands
 
-    def look(self, frames: Sequence[Frame | np.ndarray | None]) -> list[list[TrackedHand]]:
+    def look(self, frames: Frames) -> list[list[TrackedHand]]:
         """What each camera sees by itself; the first part of a call."""
         return self._cameras.see(frames)
 
     def put_together(self, views: Sequence[Sequence[TrackedHand]], time_s: float) -> list[RigHand]:
         """The hands of the rig from those of its cameras; the last part of a call."""
-        self._turn_to(time_s)
+        time_s = self._turn_to(time_s)
         return self._hands(self._scene(views), time_s)
 
-    def _turn_to(self, time_s: float) -> None:
-        """Begin an instant: forget whom nobody has seen for long."""
-        if self._time_s is not None and time_s <= self._time_s:
-            self._tracks = []  # a new recording
-        self._time_s = time_s
-        self._tracks = [t for t in self._tracks if time_s - t.seen_s <= self.settings.memory_s]
+    def _turn_to(self, given_s: float | None) -> float:
+        """Begin an instant, and forget what was long ago; returns its time, later than the last."""
+        if given_s is not None and self._clock.is_new_video(given_s):
+            self._forget_all()
+        time_s = self._clock.tick(given_s)
+        self._tracks = [
+            track
+            for track in self._tracks
+            if time_s - track.seen_s <= self.settings.memory_s and not track.sides.given_up
+        ]
+        self._vain = {who: at for who, at in self._vain.items() if time_s - at < LOOKING.vain_s}
+        return time_s
 
     def _scene(self, views: Sequence[Sequence[TrackedHand]]) -> _Scene:
         looks = Looks.of(views)
@@ -166,13 +184,13 @@ class RigTracker:
         """The hands that are there, in the order of their ids."""
         seated = self._seated(scene, time_s)
         hands = [self._see(track, meeting, time_s) for track, meeting in seated]
-        return sorted(hands, key=lambda hand: hand.track_id)
+        return sorted((hand for hand in hands if hand is not None), key=lambda h: h.track_id)
 
     def _look_again(
         self,
         scene: _Scene,
         views: list[list[TrackedHand]],
-        frames: Sequence[Frame | np.ndarray | None],
+        frames: Frames,
         time_s: float,
     ) -> bool:
         """A second look of cameras to whom the others can tell something.
@@ -187,7 +205,7 @@ class RigTracker:
         sizes = [picture_size(frame) for frame in frames]
         asked: list[list[Place]] = [[] for _ in self.rig.cameras]
         for place in places(meetings, self._bones.lengths_mm, sizes):
-            if self._is_worth_a_look(place, looks, time_s):
+            if self._is_worth_a_look(place, looks):
                 asked[place.camera].append(place)
         for of_camera, seen in zip(asked, self._cameras.look_at(asked), strict=True):
             for place, pose in zip(of_camera, seen, strict=True):
@@ -210,9 +228,9 @@ class RigTracker:
         else:
             view.append(self._cameras.trackers[place.camera].adopt(pose, instead_of=own.track_id))
 
-    def _is_worth_a_look(self, place: Place, looks: Looks, time_s: float) -> bool:
+    def _is_worth_a_look(self, place: Place, looks: Looks) -> bool:
         """Whether a second look may show something, and was not in vain a moment ago."""
-        if time_s - self._vain.get(_key(place, looks), -np.inf) < _VAIN_S:
+        if _key(place, looks) in self._vain:
             return False
         if place.own is None:
             return True
@@ -233,12 +251,6 @@ class RigTracker:
     def _new_bones(self) -> RigBones:
         lengths = self.settings.bone_lengths_mm
         return RigBones(self.settings.lock_looks, None if lengths is None else np.array(lengths))
-
-    def _now(self, frames: Sequence[Frame | np.ndarray | None]) -> float:
-        times = [frame.time_s for frame in frames if isinstance(frame, Frame)]
-        if times:
-            return times[0]
-        return 0.0 if self._time_s is None else self._time_s + 1 / NOMINAL_FPS
 
     def _owners(self, looks: Looks) -> dict[int, int]:
         """Look -> number of the track that the camera's own id belonged to."""
@@ -283,19 +295,21 @@ class RigTracker:
         for track in lost:
             if track.joints_mm is None:
                 continue
-            reach = _NEAR_MM + _FAR_MM_S * (time_s - track.seen_s)
+            reach = RETURNING.near_mm + RETURNING.far_mm_s * (time_s - track.seen_s)
             if np.linalg.norm(track.joints_mm.mean(axis=0) - middle) < reach:
                 return track
         return None
 
     def _begin(self, time_s: float) -> RigTrack:
         bones = self._bones if self.settings.one_person else self._new_bones()
-        track = RigTrack(next(self._numbers), time_s, bones)
+        smooth = self.settings.smooth
+        steady = STEADIERS[smooth]() if smooth else None
+        track = RigTrack(next(self._numbers), time_s, bones, steady)
         self._tracks.append(track)
         return track
 
-    def _see(self, track: RigTrack, meeting: Meeting, time_s: float) -> RigHand:
-        """The next look at a hand, by all cameras that see it."""
+    def _see(self, track: RigTrack, meeting: Meeting, time_s: float) -> RigHand | None:
+        """The next look at a hand, by all cameras that see it; None until its side is decided."""
         looks, members, points = meeting.looks, meeting.members, meeting.points
         if len(meeting) > 1:
             track.bones.see(points, time_s)
@@ -307,7 +321,9 @@ class RigTracker:
             used[looks.camera[i]] = points.used[row]
             track.ids[int(looks.camera[i])] = looks.hands[i].track_id
         track.hear([looks.hands[i].raw for i in members])
-        joints_mm = track.see(found, time_s, smooth=self.settings.smooth)
+        joints_mm = track.see(found, time_s)
+        if not track.told:
+            return None
         return RigHand(
             side=track.side,
             side_score=track.side_score,
@@ -319,7 +335,7 @@ class RigTracker:
             used=used,
             track_id=track.number,
             age_s=time_s - track.began_s,
-            velocity_mm_s=track.velocity_mm_s,
+            velocity_mm_s=track.velocity.mm_s,
         )
 
 

@@ -14,20 +14,8 @@ import numpy as np
 
 from knuckle.camera import RigidTransform
 from knuckle.median import median
-
-#: Rounds of weighting by depth; Hartley and Sturm see convergence in fewer.
-_ROUNDS = 3
-#: Keeps a point finite whose rays are parallel: the information, 1/mm², of knowing nothing.
-_NOTHING = 1e-9
-#: No point is nearer to a camera.
-_NEAREST_MM = 20.0
-#: A ray is believed while it misses the point of the others by no more than this many of the
-#: expected errors (of both). Errors of hidden joints have long tails: 3 would cut into good ones.
-GATE = 4.0
-#: Half of a hand's joints miss by less than this many expected errors if a camera is right.
-_MOST_DOUBTLESS = 1.5
-#: A camera that is wrong about a hand is at most so many times as unsure as it says.
-_MOST_DOUBT = 10.0
+from knuckle.pose.placement import MIN_DEPTH_MM
+from knuckle.views.decisions import MEETING
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +52,7 @@ class Sight:
     def misses(self, points_mm: np.ndarray) -> np.ndarray:
         """(V, ..., J) how far rays are off points (..., J, 3), in rays; NaN behind a camera."""
         seen = self.in_cameras(points_mm)
-        z = np.where(seen[..., 2] > _NEAREST_MM / 2, seen[..., 2], np.nan)
+        z = np.where(seen[..., 2] > MIN_DEPTH_MM / 2, seen[..., 2], np.nan)
         return np.linalg.norm(seen[..., :2] / z[..., None] - self.rays, axis=-1)
 
     def normals(self, depth_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -74,7 +62,7 @@ class Sight:
             information (V, ..., J, 3, 3) and its product with the point (V, ..., J, 3).
         """
         squares, products = self._linear
-        weight = 1 / (self.sigma * np.maximum(depth_mm, _NEAREST_MM)) ** 2  # 0 where no ray is
+        weight = 1 / (self.sigma * np.maximum(depth_mm, MIN_DEPTH_MM)) ** 2  # 0 where no ray is
         return weight[..., None, None] * squares, weight[..., None] * products
 
     def unsure(self, sigma: np.ndarray) -> Sight:
@@ -126,7 +114,7 @@ def meet(sight: Sight, used: np.ndarray | None = None) -> Points:
     return _met(sight, used, _solved(sight, used))
 
 
-def meet_gated(sight: Sight, gate: float = GATE) -> Points:
+def meet_gated(sight: Sight, gate: float = MEETING.gate) -> Points:
     """The points in which rays meet that agree.
 
     While the rays of a joint contradict each other, the one is left out without which the others
@@ -161,15 +149,15 @@ def with_doubt(sight: Sight) -> Sight:
         used = np.isfinite(sight.sigma)
         missed = sight.misses(sight.all_met.mm) / sight.sigma
         halves = [float(median(m[u])) for m, u in zip(missed, used, strict=True) if u.any()]
-        if not max(halves, default=0.0) > _MOST_DOUBTLESS:
+        if not max(halves, default=0.0) > MEETING.most_doubtless:
             break
         rest, own = _without_each(sight, used, sight.all_met)
         rest, own = median(rest, axis=-1), median(own, axis=-1)
         worst = int(np.argmin(rest))
-        if not own[worst] > _MOST_DOUBTLESS:
+        if not own[worst] > MEETING.most_doubtless:
             break
         sigma = sight.sigma.copy()
-        sigma[worst] *= min(own[worst], _MOST_DOUBT)
+        sigma[worst] *= min(own[worst], MEETING.most_doubt)
         sight = sight.unsure(sigma)
     return sight
 
@@ -193,10 +181,10 @@ class _Solved:
 def _solved(sight: Sight, used: np.ndarray) -> _Solved:
     """The points of the rays that are ``used``, their weights by the depths of these points."""
     depth = np.full(used.shape, 1000.0)
-    for _ in range(_ROUNDS):
+    for _ in range(MEETING.rounds):
         N, c = sight.normals(depth)
         N, c = N * used[..., None, None], c * used[..., None]
-        total = N.sum(axis=0) + _NOTHING * np.eye(3)
+        total = N.sum(axis=0) + MEETING.nothing * np.eye(3)
         points = np.linalg.solve(total, c.sum(axis=0)[..., None])[..., 0]
         depth = sight.in_cameras(points)[..., 2]
     return _Solved(points, total, (N, c))
@@ -224,7 +212,7 @@ def _without_each(sight: Sight, used: np.ndarray, solved: _Solved) -> tuple[np.n
     for v in range(len(used)):
         others = used.copy()
         others[v] = False
-        total = np.delete(N, v, axis=0).sum(axis=0) + _NOTHING * np.eye(3)
+        total = np.delete(N, v, axis=0).sum(axis=0) + MEETING.nothing * np.eye(3)
         right = np.delete(c, v, axis=0).sum(axis=0)
         points = np.linalg.solve(total, right[..., None])[..., 0]
         missed = sight.misses(points) / sight.sigma
@@ -238,7 +226,7 @@ def _spread(sight: Sight, v: int, points: np.ndarray, information: np.ndarray) -
     """(..., J) expected error of points as a camera sees them, in expected errors of its rays."""
     covariance = np.linalg.inv(information)
     seen = sight.in_cameras(points)[v]
-    z = np.maximum(seen[..., 2], _NEAREST_MM)
+    z = np.maximum(seen[..., 2], MIN_DEPTH_MM)
     rays = seen[..., :2] / z[..., None]
     R = sight.R[v][..., None, :, :]
     J = (R[..., :2, :] - rays[..., None] * R[..., 2:, :]) / z[..., None, None]  # (..., J, 2, 3)
