@@ -65,6 +65,8 @@ class CropMask:
 
 def without_overlap(masks: Sequence[CropMask]) -> list[CropMask]:
     """The masks of all hands of a frame such that no two of them share a pixel."""
+    if len(masks) < 2:
+        return list(masks)
     return [
         replace(
             mask,

@@ -161,7 +161,7 @@ class Keypoints:
         Args:
             log_odds: (N,) what something else says of each, which is independent of the looks.
         """
-        return replace(self, log_odds=self.log_odds + log_odds) if log_odds.any() else self
+        return replace(self, log_odds=self.log_odds + log_odds) if any(log_odds) else self
 
     @classmethod
     def concatenate(cls, *parts: Keypoints) -> Keypoints:

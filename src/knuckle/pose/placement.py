@@ -25,8 +25,10 @@ _ACROSS = 0.5
 #: A residual of so many standard deviations halves a joint's weight (Cauchy's weights).
 _HALF_TRUST = 3.0
 _STEPS = 3
-#: (2, 210) all pairs of joints.
-_PAIRS = np.array(np.triu_indices(N_JOINTS, 1))
+#: (21, 210) for each pair of joints, how the first differs from the second.
+_DIFFERENCES = np.subtract(*(np.eye(N_JOINTS)[:, joint] for joint in np.triu_indices(N_JOINTS, 1)))
+#: ... and the sum of both.
+_SUMS = np.abs(_DIFFERENCES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,15 +226,14 @@ def _robust(variance: np.ndarray, residual2: np.ndarray) -> np.ndarray:
 
 def _median_solution(evidence: Evidence) -> np.ndarray:
     """The solution in ``place`` by medians: unmoved by a few wild keypoints, (N, 3)."""
-    ends = evidence.lines[:, :4, _PAIRS]  # (N, 4, 2, 210)
-    u, v, a, b = (ends[:, :, 0] - ends[:, :, 1]).swapaxes(0, 1)  # (N, 210) each
+    u, v, a, b = (evidence.lines[:, :4] @ _DIFFERENCES).swapaxes(0, 1)  # (N, 210) each
     ray_gap2 = np.maximum(u * u + v * v, 1e-18)
     depths = -(u * a + v * b) / ray_gap2
     # Near pairs fix the depth badly, and so do unsure ones; a wild one must not look sure by far.
     reach2 = np.minimum(ray_gap2, median(ray_gap2, axis=1)[:, None])
-    variance = (evidence.sigma_rays * evidence.sigma_rays)[:, _PAIRS].sum(axis=1)
+    variance = evidence.sigma_rays**2 @ _SUMS
     sureness = np.sqrt(reach2 / variance)
-    return _at_depth(evidence, _weighted_median(depths, sureness))
+    return _at_depth(evidence, np.array(list(map(_weighted_median, depths, sureness))))
 
 
 def _at_depth(evidence: Evidence, depth: np.ndarray) -> np.ndarray:
@@ -264,9 +265,8 @@ def _spread(points: np.ndarray) -> np.ndarray:
     return np.sqrt((off * off).sum(axis=1) / N_JOINTS).sum(axis=1)
 
 
-def _weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(N, M) -> (N,)."""
-    order, row = np.argsort(values, axis=1), np.arange(len(values))
-    total = np.cumsum(weights[row[:, None], order], axis=1)
-    middle = (total >= total[:, -1:] / 2).argmax(axis=1)
-    return values[row, order[row, middle]]
+def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
+    """That of (M,) values."""
+    order = values.argsort()
+    total = weights[order].cumsum()
+    return float(values[order[total.searchsorted(total[-1] / 2)]])

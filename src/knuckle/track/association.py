@@ -22,8 +22,8 @@ def reach(unseen_s: float) -> float:
 def share_inside(joints_px: np.ndarray, frame_shape: tuple[int, int]) -> np.ndarray:
     """Share of the joints that lie inside a frame of (H, W): (..., 21, 2) -> (...)."""
     middle = np.array([frame_shape[1] - 1, frame_shape[0] - 1]) / 2
-    off = np.abs(joints_px - middle) / (middle + 0.5)  # 1 at the border
-    return (off.max(axis=-1) < 1).sum(axis=-1) / N_JOINTS
+    inside = np.abs(joints_px - middle) < middle + 0.5
+    return inside.all(axis=-1).sum(axis=-1) / N_JOINTS
 
 
 @dataclass(frozen=True, eq=False)

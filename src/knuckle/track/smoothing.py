@@ -24,6 +24,9 @@ _NEAREST_MM = 20.0
 #: What is filtered together: the rays to the joints, then the directions of the bones.
 _N = N_JOINTS + N_BONES
 _RAYS, _BONES = slice(0, N_JOINTS), slice(N_JOINTS, _N)
+#: The joint of each ray and at the end of each bone.
+_ENDS = np.concatenate([np.arange(N_JOINTS), BONES[:, 1]])
+_IS_RAY = np.arange(_N) < N_JOINTS
 #: Of these, the bones of the palm: with them, the hand turns.
 _PALM = N_JOINTS + np.array([bone for bone, (_, end) in enumerate(BONES) if end in KNUCKLES])
 
@@ -101,14 +104,13 @@ class OneEuroSmoother:
         self, pose: HandPose, lengths_mm: np.ndarray, doubt: Uncertainty, dt_s: float
     ) -> np.ndarray:
         """(41, 3) of the rays (x/z, y/z, 0) and of the bones."""
-        seen, (unit, error, say) = np.zeros((_N, 3)), np.ones((3, _N))
+        seen = np.zeros((_N, 3))
         seen[_RAYS, :2] = pose.rays
-        seen[_BONES] = bone_vectors(pose.joints_mm)
-        seen[_BONES] /= np.maximum(pose.bone_lengths_mm, 1e-6)[:, None]
-        unit[_RAYS] = doubt.extent
-        error[_RAYS] = doubt.across
-        error[_BONES] = np.minimum(_TILT_SHARE * doubt.along_mm[1:] / lengths_mm, _MOST_TILT)
-        say[_RAYS], say[_BONES] = doubt.say, doubt.say[1:]
+        lengths = np.maximum(pose.bone_lengths_mm, 1e-6)[:, None]
+        np.divide(bone_vectors(pose.joints_mm), lengths, out=seen[_BONES])
+        tilt = np.minimum(_TILT_SHARE * doubt.along_mm[1:] / lengths_mm, _MOST_TILT)
+        error, say = np.concatenate([doubt.across, tilt]), doubt.say[_ENDS]
+        unit = np.where(_IS_RAY, doubt.extent, 1.0)
         before = self._directions.value
         after = self._directions(seen, dt_s, error=error, unit=unit, sureness=doubt.sureness * say)
         if before is None:
