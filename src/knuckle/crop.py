@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import ClassVar
 
 import cv2
@@ -302,6 +302,7 @@ class CropView:
     rays_per_px: float
 
     @classmethod
+    @lru_cache(maxsize=8)  # of a frame, the lifter and the pair network ask for the same ones
     def of(cls, crop: Crop, camera: Camera) -> CropView:
         """The view of a crop through a camera.
 

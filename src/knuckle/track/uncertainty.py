@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from knuckle.hand import N_JOINTS, extent_px
+from knuckle.hand import N_JOINTS, box_px
 from knuckle.pose.confidence import sigma_of
 from knuckle.results import HandPose
 
@@ -49,7 +49,8 @@ class Uncertainty:
     @classmethod
     def of(cls, pose: HandPose) -> Uncertainty:
         """That of a raw estimate, by its scores."""
-        extent = max(float(extent_px(pose.rays)), 1e-6)
+        x0, y0, x1, y1 = box_px(pose.rays)
+        extent = max(x1 - x0, y1 - y0, 1e-6)
         share = sigma_of(pose.joint_score)
         usual = sorted(share.tolist())[N_JOINTS // 2]
         say = max(_EVEN_ODDS, usual) / share
