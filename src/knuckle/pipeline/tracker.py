@@ -264,9 +264,9 @@ class HandTracker:
             seen.trust[i] * math.exp(-track.jump(seen.points_px[i], time_s))
             for i, track in enumerate(tracks)
         ]
-        inside = share_inside(seen.points_px, frame_shape) >= judge.LEAST_INSIDE
         for i in sorted(range(len(tracks)), key=lambda k: -worth[k]):
-            if seen.score[i] < self.settings.keep_threshold or not inside[i]:
+            inside = share_inside(seen.points_px[i], frame_shape)
+            if seen.score[i] < self.settings.keep_threshold or inside < judge.LEAST_INSIDE:
                 continue
             rival = next((k for k in seats if judge.same_hand(seen, i, seen, k, True)), None)
             if rival is None:

@@ -147,8 +147,14 @@ def _turn(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     y = (ab * u + bb * v + bc * w) / size
     z = (ac * u + bc * v + cc * w) / size
     angle = max(math.sqrt(x * x + y * y + z * z), 1e-9)
-    cross = np.array([[0.0, z, -y], [-z, 0.0, x], [y, -x, 0.0]])  # Rodrigues: lengths are kept
-    return math.sin(angle) / angle * cross + (1 - math.cos(angle)) / angle**2 * (cross @ cross)
+    s, t = math.sin(angle) / angle, (1 - math.cos(angle)) / angle**2
+    return np.array(  # Rodrigues: lengths are kept
+        [
+            [-t * (y * y + z * z), t * x * y + s * z, t * x * z - s * y],
+            [t * x * y - s * z, -t * (x * x + z * z), t * y * z + s * x],
+            [t * x * z + s * y, t * y * z - s * x, -t * (x * x + y * y)],
+        ]
+    )
 
 
 def _root_on_rays(
