@@ -257,13 +257,10 @@ def _in_front(roots: Roots, evidence: Evidence) -> Roots:
 
 def weak_perspective_depth(joints: np.ndarray, rays: np.ndarray) -> np.ndarray:
     """The depth (N,) at which joints (N, 21, 3) would spread as far as rays (N, 21, 2) do."""
-    return _spread(joints[..., :2]) / np.maximum(_spread(rays), 1e-9)
-
-
-def _spread(points: np.ndarray) -> np.ndarray:
-    """(N,) standard deviations along both axes of points (N, 21, 2), together."""
-    off = points - points.sum(axis=1, keepdims=True) / N_JOINTS
-    return np.sqrt((off * off).sum(axis=1) / N_JOINTS).sum(axis=1)
+    both = np.concatenate([joints[..., :2], rays], axis=-1)  # (N, 21, 4)
+    off = both - both.sum(axis=1, keepdims=True) / N_JOINTS
+    x, y, u, v = np.sqrt((off * off).sum(axis=1)).T
+    return (x + y) / np.maximum(u + v, 1e-9)
 
 
 def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:

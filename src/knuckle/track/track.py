@@ -93,10 +93,8 @@ class Track:
         self._votes = 0.0
         self._told_px: np.ndarray | None = None
         self._keep_shape(pose.joints_px, least_px=0.0)
-        self._velocity_px_s = np.zeros(2)
-        self._centre_px = np.zeros(2)
-        self._root_mm = np.zeros(3)
-        self._velocity_mm_s = np.zeros(3)
+        # In the picture, px, to predict from; in space, mm, to report.
+        self._place, self._velocity_s = np.zeros(5), np.zeros(5)
         self._looks = 0
 
     @property
@@ -150,10 +148,11 @@ class Track:
         Keypoints that fall together in a bad look would make the next crop smaller, and its look
         worse: a hand would be lost in a spiral.
         """
-        speed_px_s = math.hypot(*self._velocity_px_s.tolist())
+        velocity_px_s = self._velocity_s[:2]
+        speed_px_s = math.hypot(*velocity_px_s.tolist())
         ahead_s = min(time_s - self._seen_s, self._extent_px / max(speed_px_s, 1e-9))
         seen_px = self._seen_px if self._told_px is None else self._told_px
-        return seen_px + ahead_s * self._velocity_px_s if moving else seen_px
+        return seen_px + ahead_s * velocity_px_s if moving else seen_px
 
     def jump(self, joints_px: np.ndarray, time_s: float) -> float:
         """How far joints (21, 2) are, on average, from where its own should be, in its extents."""
@@ -201,23 +200,21 @@ class Track:
             track_id=self._track_id,
             age_s=time_s - self._born_s,
             raw=pose,
-            velocity_mm_s=self._velocity_mm_s,
+            velocity_mm_s=self._velocity_s[2:],
         )
 
     def _move(self, raw_joints_px: np.ndarray, root_mm: np.ndarray, dt_s: float) -> None:
-        """Velocities: in the picture, to predict from; in space, to report."""
-        centre_px = raw_joints_px.sum(axis=0) / N_JOINTS
-        velocity_px_s = (centre_px - self._centre_px) / dt_s
-        velocity_mm_s = (root_mm - self._root_mm) / dt_s
+        """Where the middle of the joints is, px, and the wrist, mm, and how fast they move."""
+        place = np.concatenate([raw_joints_px.sum(axis=0) / N_JOINTS, root_mm])
+        velocity_s = (place - self._place) / dt_s
         if self._looks > 1:
-            before_px_s, before_mm_s = self._velocity_px_s, self._velocity_mm_s
-            velocity_px_s = before_px_s + _VELOCITY_SHARE * (velocity_px_s - before_px_s)
-            share = 1 - math.exp(-dt_s / _VELOCITY_TIME_S)
-            velocity_mm_s = before_mm_s + share * (velocity_mm_s - before_mm_s)
+            in_space = 1 - math.exp(-dt_s / _VELOCITY_TIME_S)
+            share = np.array([_VELOCITY_SHARE] * 2 + [in_space] * 3)
+            velocity_s = self._velocity_s + share * (velocity_s - self._velocity_s)
         if self._looks > 0:  # two looks make the first velocity
-            self._velocity_px_s, self._velocity_mm_s = velocity_px_s, velocity_mm_s
+            self._velocity_s = velocity_s
         self._looks += 1
-        self._centre_px, self._root_mm = centre_px, root_mm
+        self._place = place
 
     def _resize(self, pose: HandPose, dt_s: float) -> None:
         shrinking = _SHRINKING_PER_S * sureness_of(pose.score)
