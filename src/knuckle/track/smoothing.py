@@ -91,12 +91,12 @@ class OneEuroSmoother:
         depth_mm = float(say @ (pose.joints_mm[:, 2] - hand[:, 2]) / say.sum())
         nearest_mm = _NEAREST_MM - float(hand[:, 2].min())  # all joints are before the camera
         log_depth = self._distance(
-            np.array([[math.log(max(depth_mm, nearest_mm))]]),
+            np.array(math.log(max(depth_mm, nearest_mm))),
             dt_s,
             error=doubt.distance,
             sureness=doubt.sureness,
         )
-        depth_mm = max(math.exp(log_depth[0, 0]), nearest_mm)
+        depth_mm = max(math.exp(log_depth), nearest_mm)
         joints_mm = hand + _root_on_rays(hand, depth_mm, rays, doubt.across)
         return pose.camera.pixels_from_rays(rays), joints_mm
 
