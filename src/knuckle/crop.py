@@ -308,9 +308,10 @@ class CropView:
 
         Lens distortion is taken as constant over the crop: the map is exact in its middle.
         """
-        middle = (crop.out_size - 1) / 2
-        probes = camera.rays(crop.to_frame(middle + _PROBES))
-        (fx, fy), *beside = probes.tolist()  # forward is (fx, fy, 1), and its steps have no depth
+        (cx, cy), ((a, b), (c, d)) = crop.centre_px, crop._linear
+        probes_px = np.array([[cx, cy], [cx + a, cy + c], [cx + b, cy + d]])
+        # Forward is (fx, fy, 1), and the steps from there have no depth.
+        (fx, fy), *beside = camera.rays(probes_px).tolist()
         (rx, ry), (dx, dy) = ((x - fx, y - fy) for x, y in beside)  # right, and down
         distance2 = fx * fx + fy * fy + 1
         distance = math.sqrt(distance2)
@@ -319,6 +320,7 @@ class CropView:
         y = _unit(dx - along * z[0], dy - along * z[1], -along * z[2])
         x = _cross(z, y) if crop.mirror else _cross(y, z)
         camera_from_view = np.array([x, y, z]).T
+        middle = (crop.out_size - 1) / 2
         rays_from_crop = np.array(
             [[rx, dx, fx - middle * (rx + dx)], [ry, dy, fy - middle * (ry + dy)], [0.0, 0.0, 1.0]]
         )
@@ -359,9 +361,8 @@ def _unit(x: float, y: float, z: float) -> _Vector:
     return x / length, y / length, z / length
 
 
-#: (2, 4) corners of a square, and (3, 2) a place and those beside and below it.
+#: (2, 4) corners of a square.
 _CORNERS = np.array([[0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 1.0, 1.0]])
-_PROBES = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
 _KNUCKLES: list[int] = KNUCKLES.tolist()
 
 
