@@ -202,17 +202,7 @@ class Adjustment:
         S, _, _ = self._reduced(0.0, known_size=True)
         strains = np.concatenate([self._strains(group) for group in self._groups])
         doubt = _ALIKE * max(float(np.mean(strains**2)), 1.0)
-        covariance = np.linalg.inv(S)[: self._n_poses, : self._n_poses] * doubt
-        turn, shift = np.zeros(len(self.poses)), np.zeros(len(self.poses))
-        for v in range(1, len(self.poses)):
-            block = slice(6 * (v - 1), 6 * v)
-            own = covariance[block, block]
-            turn[v] = np.degrees(np.sqrt(np.trace(own[:3, :3])))
-            R = self.poses[v].rotation  # the centre's error, from those of turn and translation
-            t = self.poses[v].translation_mm
-            J = np.concatenate([R.T @ crosses(t), -R.T], axis=1)
-            shift[v] = np.sqrt(np.trace(J @ own @ J.T))
-        return turn, shift
+        return pose_errors(self.poses, np.linalg.inv(S) * doubt)
 
     def _seen(self, group: _Group) -> np.ndarray:
         """(S, C, 21, 3) the joints in each camera."""
@@ -359,9 +349,7 @@ class Adjustment:
         step = np.linalg.solve(S, g)
         poses = [self.poses[0]]
         for v in range(1, len(self.poses)):
-            turn, shift = step[6 * (v - 1) : 6 * v - 3], step[6 * v - 3 : 6 * v]
-            T = RigidTransform(cv2.Rodrigues(turn.reshape(3, 1))[0], shift)
-            poses.append(T @ self.poses[v])
+            poses.append(small_motion(step[6 * (v - 1) : 6 * v]) @ self.poses[v])
         self.poses = poses
         bones, offsets = np.split(step[self._n_poses :], [N_BONES])
         self.lengths = self.lengths * np.exp(np.clip(bones, -0.2, 0.2))
@@ -378,6 +366,28 @@ def _upright(rays: np.ndarray, left: np.ndarray) -> np.ndarray:
     across = np.stack([-along[..., 1], along[..., 0]], axis=-1) * np.where(left, -1, 1)[..., None]
     extent = np.ptp(rays, axis=-2).max(axis=-1)
     return extent[..., None, None] * np.stack([across, along], axis=-1)
+
+
+def small_motion(step: np.ndarray) -> RigidTransform:
+    """A motion by (6,) a turn, radians, and a shift, mm."""
+    return RigidTransform(cv2.Rodrigues(step[:3].reshape(3, 1))[0], step[3:])
+
+
+def pose_errors(
+    poses: Sequence[RigidTransform], covariance: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(V,) degrees and (V,) mm that poses may be off, by the covariance of their small motions.
+
+    The first pose is fixed; those of the others come first in the covariance, six each.
+    """
+    turn, shift = np.zeros(len(poses)), np.zeros(len(poses))
+    for v in range(1, len(poses)):
+        block, R, t = slice(6 * v - 6, 6 * v), poses[v].rotation, poses[v].translation_mm
+        own = covariance[block, block]
+        turn[v] = np.degrees(np.sqrt(np.trace(own[:3, :3])))
+        J = np.concatenate([R.T @ crosses(t), -R.T], axis=1)  # from both to the centre's error
+        shift[v] = np.sqrt(np.trace(J @ own @ J.T))
+    return turn, shift
 
 
 def crosses(points: np.ndarray) -> np.ndarray:

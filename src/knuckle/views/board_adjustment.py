@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 
 from knuckle.camera import RigidTransform
 from knuckle.errors import InputError
-from knuckle.views.adjustment import crosses
+from knuckle.views.adjustment import crosses, pose_errors, small_motion
 
 #: A corner that misses by more px counts less, the farther the less.
 _HUBER_PX = 1.0
@@ -167,9 +166,9 @@ class BoardAdjustment:
     def _moved(self, damping: float) -> tuple[list[RigidTransform], list[RigidTransform]]:
         H, g, back = self._reduced(damping)
         step = np.append(np.zeros(6), np.linalg.solve(H, g))
-        poses = [_small(step[6 * v : 6 * v + 6]) @ T for v, T in enumerate(self.poses)]
+        poses = [small_motion(step[6 * v : 6 * v + 6]) @ T for v, T in enumerate(self.poses)]
         boards = [
-            _small(solved[:, -1] - solved[:, :-1] @ step) @ T
+            small_motion(solved[:, -1] - solved[:, :-1] @ step) @ T
             for solved, T in zip(back, self.boards, strict=True)
         ]
         return poses, boards
@@ -178,19 +177,5 @@ class BoardAdjustment:
         """(V,) degrees and (V,) mm that the poses may be off."""
         H, _, _ = self._reduced(0.0)
         r = np.concatenate([off for _, _, off in self.misses()])
-        covariance = np.linalg.inv(H) * _ALIKE * max(float(np.median(r)) ** 2, 1e-4)
-        turn, shift = np.zeros(len(self.poses)), np.zeros(len(self.poses))
-        for v in range(1, len(self.poses)):
-            block = slice(6 * v - 6, 6 * v)
-            own, T = covariance[block, block], self.poses[v]
-            turn[v] = np.degrees(np.sqrt(np.trace(own[:3, :3])))
-            J = np.concatenate(
-                [T.rotation.T @ crosses(T.translation_mm[None])[0], -T.rotation.T], axis=1
-            )
-            shift[v] = np.sqrt(np.trace(J @ own @ J.T))
-        return turn, shift
-
-
-def _small(step: np.ndarray) -> RigidTransform:
-    """A motion by (6,) a turn, radians, and a shift, mm."""
-    return RigidTransform(cv2.Rodrigues(step[:3].reshape(3, 1))[0], step[3:])
+        doubt = _ALIKE * max(float(np.median(r)) ** 2, 1e-4)
+        return pose_errors(self.poses, np.linalg.inv(H) * doubt)
