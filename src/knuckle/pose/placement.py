@@ -82,8 +82,8 @@ class Evidence:
     def terms(self) -> np.ndarray:
         """(N, 10, 21) what each joint says of the wrist at t, see ``place``.
 
-        u, v, a, b; 1, u² + v², u a + v b; then what times 1, t_z and t_z² is its variance, with
-        the constant part of its squared residual.
+        u, v, a, b; 1, u² + v², u a + v b; then what makes its variance, times ``_HALF_TRUST``²,
+        with 1 (and with it a² + b² of the squared residual), with t_z and with t_z².
         """
         terms = np.ones((len(self.rays), 10, N_JOINTS))
         shape, rays = self.joints_root_mm.swapaxes(1, 2), self.rays.swapaxes(1, 2)
@@ -205,7 +205,7 @@ def with_hand_length(joints_root_mm: np.ndarray, length_mm: float) -> np.ndarray
 
 def _solve(evidence: Evidence, roots: Roots, *, together: bool = False) -> Roots:
     """The next solution in ``place`` after ``roots``; ``together`` at one depth for all."""
-    # Variance and squared residual of a joint are together linear in its terms.
+    # Variance (times _HALF_TRUST²) and squared residual of a joint are linear in its terms.
     known = [
         (-2 * x * z, -2 * y * z, -2 * x, -2 * y, x * x + y * y, z * z, 2 * z, 1.0, z, z * z)
         for x, y, z in roots
