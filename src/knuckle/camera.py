@@ -222,12 +222,12 @@ class Camera:
             rays = self._bend(rays)
         elif self.distortion:
             rays = self._distort(rays)
-        return rays * (self.fx, self.fy) + (self.cx, self.cy)
+        return rays * self._focal_px + self._centre_px
 
     def rays(self, points_px: np.ndarray) -> np.ndarray:
         """Directions (x/z, y/z) that meet the given pixels: (..., 2) px -> (..., 2)."""
         points_px = np.asarray(points_px, dtype=np.float64)
-        distorted = (points_px - (self.cx, self.cy)) / (self.fx, self.fy)
+        distorted = (points_px - self._centre_px) / self._focal_px
         if self.fisheye:
             return self._straighten(distorted)
         if not self.distortion:
@@ -254,6 +254,14 @@ class Camera:
             cx=(self.cx + 0.5) * scale_x - 0.5,
             cy=(self.cy + 0.5) * scale_y - 0.5,
         )
+
+    @cached_property
+    def _focal_px(self) -> np.ndarray:
+        return np.array([self.fx, self.fy])
+
+    @cached_property
+    def _centre_px(self) -> np.ndarray:
+        return np.array([self.cx, self.cy])
 
     @cached_property
     def _coefficients(self) -> tuple[float, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import ClassVar
 
 import cv2
@@ -302,14 +302,16 @@ class CropView:
     rays_per_px: float
 
     @classmethod
+    @lru_cache(maxsize=8)  # of a frame, the lifter and the pair network ask for the same ones
     def of(cls, crop: Crop, camera: Camera) -> CropView:
         """The view of a crop through a camera.
 
         Lens distortion is taken as constant over the crop: the map is exact in its middle.
         """
-        middle = (crop.out_size - 1) / 2
-        probes = camera.rays(crop.to_frame(middle + _PROBES))
-        (fx, fy), *beside = probes.tolist()  # forward is (fx, fy, 1), and its steps have no depth
+        (cx, cy), ((a, b), (c, d)) = crop.centre_px, crop._linear
+        probes_px = np.array([[cx, cy], [cx + a, cy + c], [cx + b, cy + d]])
+        # Forward is (fx, fy, 1), and the steps from there have no depth.
+        (fx, fy), *beside = camera.rays(probes_px).tolist()
         (rx, ry), (dx, dy) = ((x - fx, y - fy) for x, y in beside)  # right, and down
         distance2 = fx * fx + fy * fy + 1
         distance = math.sqrt(distance2)
@@ -318,6 +320,7 @@ class CropView:
         y = _unit(dx - along * z[0], dy - along * z[1], -along * z[2])
         x = _cross(z, y) if crop.mirror else _cross(y, z)
         camera_from_view = np.array([x, y, z]).T
+        middle = (crop.out_size - 1) / 2
         rays_from_crop = np.array(
             [[rx, dx, fx - middle * (rx + dx)], [ry, dy, fy - middle * (ry + dy)], [0.0, 0.0, 1.0]]
         )
@@ -358,9 +361,8 @@ def _unit(x: float, y: float, z: float) -> _Vector:
     return x / length, y / length, z / length
 
 
-#: (2, 4) corners of a square, and (3, 2) a place and those beside and below it.
+#: (2, 4) corners of a square.
 _CORNERS = np.array([[0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 1.0, 1.0]])
-_PROBES = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
 _KNUCKLES: list[int] = KNUCKLES.tolist()
 
 

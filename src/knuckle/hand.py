@@ -125,7 +125,7 @@ def order_from_names(names: Sequence[str]) -> np.ndarray:
 
 def bone_vectors(joints: np.ndarray) -> np.ndarray:
     """Each bone as a vector, from its parent to its child: (..., 21, D) -> (..., 20, D)."""
-    return joints[..., 1:, :] - joints[..., PARENTS[1:], :]
+    return joints[..., 1:, :] - joints.take(BONES[:, 0], axis=-2)
 
 
 def bone_lengths(joints: np.ndarray) -> np.ndarray:

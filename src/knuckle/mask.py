@@ -65,14 +65,12 @@ class CropMask:
 
 def without_overlap(masks: Sequence[CropMask]) -> list[CropMask]:
     """The masks of all hands of a frame such that no two of them share a pixel."""
-    return [
-        replace(
-            mask,
-            before=tuple(other for other in masks[:i] if _meet(mask.crop, other.crop)),
-            after=tuple(other for other in masks[i + 1 :] if _meet(mask.crop, other.crop)),
-        )
-        for i, mask in enumerate(masks)
-    ]
+    apart = []
+    for i, mask in enumerate(masks):
+        before = tuple(other for other in masks[:i] if _meet(mask.crop, other.crop))
+        after = tuple(other for other in masks[i + 1 :] if _meet(mask.crop, other.crop))
+        apart.append(replace(mask, before=before, after=after) if before or after else mask)
+    return apart
 
 
 def _meet(a: Crop, b: Crop) -> bool:

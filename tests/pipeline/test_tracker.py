@@ -14,7 +14,7 @@ from knuckle.camera import Camera
 from knuckle.codec import DetectedHand
 from knuckle.crop import MARGIN, Crop
 from knuckle.hand import MIDDLE_RAY
-from knuckle.pipeline import HandEstimator, HandTracker
+from knuckle.pipeline import HandEstimator, HandTracker, propose
 from knuckle.pose import Keypoints
 from knuckle.results import Frame, HandPose, TrackedHand
 from knuckle.stages.detector import Detections
@@ -180,6 +180,7 @@ def test_a_neighbour_that_a_crop_shows_is_followed(
 
     monkeypatch.setattr(tracker._stages, "detect", only_first)
     monkeypatch.setattr(Keypoints, "neighbour_of", neighbour_of)
+    monkeypatch.setattr(propose, "claims_neighbour", lambda looks, i: True)
     tracks = run(tracker, film(meeting, seconds(0.4)))
     assert all(len(hands) == 2 for hands in tracks[4:])
 

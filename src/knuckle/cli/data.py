@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
 from knuckle.cli.verb import EXIT_ERROR, Dataset
+
+
+@dataclass(frozen=True)
+class OfDataset:
+    """What every look at a data set takes."""
+
+    dataset: Dataset
+    """Folder of a data set, as it is unpacked; recognised by its files."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfSplit(OfDataset):
+    """What every look at a part of it takes."""
+
+    split: str = "all"
+    """One of its splits, all, or 70/15/15:train, :val, :test (dealt out anew without leaks)."""
 
 
 @dataclass(frozen=True)
@@ -72,15 +88,8 @@ class Synth:
         from knuckle.output import make_folder
         from knuckle.progress import bar
 
-        settings = CaptureSettings(
-            frames=self.frames,
-            cameras=self.cameras,
-            fps=self.fps,
-            subjects=self.subjects,
-            seed=self.seed,
-            vary=self.vary,
-            depth=self.depth,
-        )
+        wished = {item.name: getattr(self, item.name) for item in fields(CaptureSettings)}
+        settings = CaptureSettings(**wished)
         make_folder(self.out)
         with bar("pictures") as advance:
             write_capture(self.out, settings, workers=self.workers, on_progress=advance)
@@ -89,17 +98,13 @@ class Synth:
 
 
 @dataclass(frozen=True)
-class Pack:
+class Pack(OfSplit):
     """Pack a data set into shards, which training reads many times faster than single files."""
 
-    dataset: Dataset
-    """Folder of a data set, as it is unpacked; recognised by its files."""
     out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
     """Folder for the shards; those that are there already are kept."""
     what: Literal["crops", "frames"] = "crops"
     """A square around each hand, or whole pictures."""
-    split: str = "all"
-    """One of its splits, all, or 70/15/15:train, :val, :test (dealt out anew without leaks)."""
     size_px: int = 224
     """Side of a packed crop."""
     fit_masks: bool = False
@@ -130,16 +135,12 @@ class Pack:
 
 
 @dataclass(frozen=True)
-class Fit:
+class Fit(OfSplit):
     """Fit the parametric hand to the 3D joints of a data set, and say how well it fits."""
 
-    dataset: Dataset
-    """Folder of a data set, as it is unpacked; recognised by its files."""
     output: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """Folder for fits.npz (pose, shape, place, joint angles, bone lengths), residuals.csv, and the
     pictures over.jpg (on the data set's own) and drawn.jpg (hands alone)."""
-    split: str = "all"
-    """One of its splits, all, or 70/15/15:train, :val, :test."""
     pictures: int = 12
     """How many to draw, spread evenly over the data set."""
 
@@ -184,11 +185,8 @@ class PackPhotographs:
 
 
 @dataclass(frozen=True)
-class Check:
+class Check(OfDataset):
     """Find every fault of a data set: labels that contradict each other, pictures that are gone."""
-
-    dataset: Dataset
-    """Folder of a data set, as it is unpacked; recognised by its files."""
 
     def run(self) -> int:
         """Check; the exit code says whether there is a fault."""
@@ -204,13 +202,9 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Stats:
+class Stats(OfSplit):
     """Say what a data set holds, what was left out of it and why."""
 
-    dataset: Dataset
-    """Folder of a data set, as it is unpacked; recognised by its files."""
-    split: str = "all"
-    """One of its splits, all, or 70/15/15:train, :val, :test."""
     read: bool = False
     """Also read every picture, for their sizes."""
     plausibility: bool = False
@@ -233,11 +227,9 @@ class Stats:
 
 
 @dataclass(frozen=True)
-class Split:
+class Split(OfDataset):
     """Divide a data set into 70/15/15 by people, captures or sequences, and write who is where."""
 
-    dataset: Dataset
-    """Folder of a data set, as it is unpacked; recognised by its files."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = Path("split.json")
     """The file to write: the shares, and the keys of each part."""
 
@@ -252,15 +244,11 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Show:
+class Show(OfSplit):
     """Write a sheet of pictures with their labels drawn onto them, to look at before trusting."""
 
-    dataset: Dataset
-    """Folder of a data set, as it is unpacked; recognised by its files."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = Path("sheet.jpg")
     """The picture to write."""
-    split: str = "all"
-    """One of its splits, all, or 70/15/15:train, :val, :test."""
     count: int = 16
     """How many pictures, spread evenly over the data set."""
 

@@ -76,7 +76,7 @@ def _plot_joints(figure: Figure, evaluation: Evaluation) -> None:
         axes.bar(at + 0.4 * s - 0.2, errors, 0.4, label=side, color=("#5b8def", "#ef7d5b")[s])
     axes.set_xticks(at, [name.replace("_", " ") for name in JOINT_NAMES], rotation=60, fontsize=7)
     axes.set(ylabel=f"error, mm ({evaluation.protocol.name})")
-    axes.legend()
+    axes.legend(loc="upper left")  # a search for the best place warns where it is slow
     axes.grid(axis="y", alpha=0.3)
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from knuckle.pipeline import judge
 from knuckle.pipeline.looks import Looks
 from knuckle.pipeline.settings import EstimatorSettings
@@ -39,8 +37,8 @@ def explain(
     seen, hands, beside = looks.seen, list(known), dict[int, int]()
     left = [
         i
-        for i in np.flatnonzero(seen.score >= judge.least_score(settings)).tolist()
-        if looks.proposals[i].by != "track"
+        for i, proposal in enumerate(looks.proposals)
+        if proposal.by != "track" and seen.score[i] >= judge.least_score(settings)
     ]
     if not left:  # as in most frames of a video
         return hands

@@ -10,6 +10,7 @@ natural logarithms. ``python benchmarks/odds.py`` fits the odds anew.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from knuckle.codec import DetectedHand
 from knuckle.crop import MARGIN, Crop
-from knuckle.hand import Side, extent_px, middle_px
+from knuckle.hand import N_JOINTS, Side, extent_px, middle_px
 from knuckle.pipeline.settings import EstimatorSettings
 from knuckle.pose import Keypoints
 from knuckle.pose.keypoints import logit
@@ -184,8 +185,8 @@ def same_joints(a: Keypoints, i: int, b: Keypoints, k: int) -> bool:
 
 def _joints_gap(a: Keypoints, i: int, b: Keypoints, k: int) -> float:
     """Mean distance of the joints of two looks, in extents of the larger hand."""
-    gap = np.linalg.norm(a.points_px[i] - b.points_px[k], axis=-1).mean()
-    return float(gap / max(a.extents_px[i], b.extents_px[k], 1e-9))
+    gaps = map(math.dist, a.points_px[i].tolist(), b.points_px[k].tolist())
+    return float(sum(gaps) / N_JOINTS / max(a.extents_px[i], b.extents_px[k], 1e-9))
 
 
 def beside(joints_px: np.ndarray, others_px: np.ndarray) -> np.ndarray:

@@ -95,7 +95,7 @@ def exact(stages: Stages, looks: Looks, i: int) -> Iterator[Proposal]:
 def claims_neighbour(looks: Looks, i: int) -> bool:
     """Whether a look shows a neighbour; in a video, where frames are many, it must be surer."""
     followed = looks.proposals[i].track is not None
-    return looks.seen.neighbour_of(i).score > (judge.EVEN if followed else judge.HOPELESS)
+    return bool(looks.seen.neighbour[i, 0] > (judge.EVEN if followed else judge.HOPELESS))
 
 
 def partner(stages: Stages, looks: Looks, i: int) -> Iterator[Proposal]:
@@ -112,8 +112,10 @@ def as_other_side(stages: Stages, looks: Looks, i: int) -> Iterator[Proposal]:
     beside such a one.
     """
     likes, followed = _its_likes(looks, i), looks.proposals[i].by == "track"
+    if followed and not likes:
+        return
     unsure = judge.believed_side(looks.right[i], odds_of_side(looks, i)) < judge.SURE_SIDE
-    if _touches(looks, i, likes) or (unsure and (likes or not followed)):
+    if unsure or _touches(looks, i, likes):
         yield of_other_side(stages, looks, i)
 
 

@@ -10,7 +10,7 @@ from typing import Unpack
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.hand import N_JOINTS, Side, extent_px, other_side
+from knuckle.hand import Side, other_side
 from knuckle.image import to_rgb
 from knuckle.pipeline import judge, propose
 from knuckle.pipeline.frame import hands_of, look_more, one_each
@@ -225,7 +225,7 @@ class HandTracker:
             detections, named = self._detected(image, time_s)
             proposals += named
         looks = Looks.at(stages, image, proposals)  # one batch for all
-        seats = self._keep(looks.take(range(len(tracks))), time_s, frame_shape)
+        seats = self._keep(tracks, looks, time_s, frame_shape)
         looks, seats = self._let_go(image, looks, seats, time_s)
         if len(seats) < len(tracks) and detections is None:
             detections, named = self._detected(image, time_s)
@@ -261,19 +261,22 @@ class HandTracker:
             replace(each, by="search", log_odds=min(each.log_odds, 0.0)) for each in named
         ]
 
-    def _keep(self, looks: Looks, time_s: float, frame_shape: tuple[int, int]) -> Seats:
-        """The tracks that are still on a hand, each on one of its own; the others are lost."""
-        seen = looks.seen
-        tracks = [each.track for each in looks.proposals if each.track is not None]
-        expected = np.array([track.predict(time_s) for track in tracks]).reshape(-1, 21, 2)
+    def _keep(
+        self, tracks: list[Track], looks: Looks, time_s: float, frame_shape: tuple[int, int]
+    ) -> Seats:
+        """The tracks that are still on a hand, each on one of its own; the others are lost.
+
+        The first looks are those at the tracks.
+        """
+        seen, seats = looks.seen, Seats()
         # Of two tracks on one hand, the one whose side it is, and that came less far, stays.
-        came = ((seen.points_px - expected).sum(axis=1) / N_JOINTS).tolist()
-        jumps = [math.hypot(*way) for way in came] / np.maximum(extent_px(expected), 1.0)
-        best_first = np.argsort(-seen.trust * np.exp(-jumps), kind="stable")
-        inside = share_inside(seen.points_px, frame_shape) >= judge.LEAST_INSIDE
-        seats: Seats = {}
-        for i in best_first.tolist():
-            if seen.score[i] < self.settings.keep_threshold or not inside[i]:
+        worth = [
+            seen.trust[i] * math.exp(-track.jump(seen.points_px[i], time_s))
+            for i, track in enumerate(tracks)
+        ]
+        for i in sorted(range(len(tracks)), key=lambda k: -worth[k]):
+            inside = share_inside(seen.points_px[i], frame_shape)
+            if seen.score[i] < self.settings.keep_threshold or inside < judge.LEAST_INSIDE:
                 continue
             rival = next((k for k in seats if judge.same_hand(seen, i, seen, k, True)), None)
             if rival is None:
@@ -281,9 +284,10 @@ class HandTracker:
             elif tracks[i].is_heir_of(seats[rival]):
                 seats[rival] = tracks[i]
         still = list(seats.values())
-        for i, track in enumerate(tracks):
+        for track in tracks:
             if track not in still:
-                others = (t for k, t in seats.items() if judge.touch(expected[i], expected[k]))
+                here = track.predict(time_s)
+                others = (t for t in still if judge.touch(here, t.predict(time_s)))
                 track.lose(hidden_by=next(others, None))
         return dict(sorted(seats.items()))
 
@@ -303,6 +307,8 @@ class HandTracker:
         astray = [
             i for i, t in seats.items() if right[i] < (other_hand if t.believed else judge.EVEN)
         ]
+        if not astray:  # as in most frames
+            return looks, seats
         bereft = [t for t in self._tracks.lost if t.believed] + [seats[i] for i in astray]
         sides = {track.side for track in bereft if track.believed}
         astray = [i for i in astray if not seats[i].believed or other_side(seats[i].side) in sides]

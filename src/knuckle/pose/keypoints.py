@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -10,7 +11,7 @@ import numpy as np
 
 from knuckle.codec import DetectedHand, NeighbourCodec
 from knuckle.crop import Crop
-from knuckle.hand import N_JOINTS, Side, extent_px, other_side
+from knuckle.hand import N_JOINTS, Side, box_px, extent_px, other_side
 
 #: No network is believed to be surer than this of what it says, nor of the opposite; a look at what
 #: was named from afar is, of a hand.
@@ -98,9 +99,12 @@ class Keypoints:
     @cached_property
     def _near(self) -> np.ndarray:
         """(N,) share of the keypoints that are within ``_NEAR`` of where they should be."""
-        extent = extent_px(self.points_crop)[:, None]
-        near = 1 - np.exp(-_NEAR * extent / self.sigma_crop)
-        return np.asarray(near.sum(axis=-1) / N_JOINTS)
+        shares = []
+        for points, sigma in zip(self.points_crop, self.sigma_crop.tolist(), strict=True):
+            x0, y0, x1, y1 = box_px(points)
+            reach = _NEAR * max(x1 - x0, y1 - y0)
+            shares.append(1 - sum(math.exp(-reach / s) for s in sigma) / N_JOINTS)
+        return np.array(shares, np.float32)
 
     @cached_property
     def score(self) -> np.ndarray:
@@ -172,7 +176,7 @@ class Keypoints:
         Args:
             log_odds: (N,) what something else says of each, which is independent of the looks.
         """
-        return replace(self, log_odds=self.log_odds + log_odds) if log_odds.any() else self
+        return replace(self, log_odds=self.log_odds + log_odds) if any(log_odds) else self
 
     @classmethod
     def concatenate(cls, *parts: Keypoints) -> Keypoints:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from knuckle.hand import extent_px
 from knuckle.pose import placement
 from knuckle.pose.keypoints import Keypoints
 from knuckle.pose.placement import Evidence
@@ -48,7 +47,7 @@ def find_couples(keypoints: Keypoints, evidence: Evidence) -> list[Couple]:
     """Hands that belong together, each at most once, the nearest ones first."""
     sides = [keypoints.side(i) for i in range(len(keypoints))]
     found = [
-        Couple(right, left, _picture_nearness(keypoints.points_px[[right, left]]))
+        Couple(right, left, _picture_nearness(keypoints, right, left))
         for right, side in enumerate(sides)
         for left, other in enumerate(sides)
         if (side, other) == ("right", "left")
@@ -68,10 +67,10 @@ def find_couples(keypoints: Keypoints, evidence: Evidence) -> list[Couple]:
     return couples
 
 
-def _picture_nearness(pair_px: np.ndarray) -> float:
-    """0..1 of two hands (2, 21, 2): 1 where they touch or overlap in the picture."""
-    gap = pair_px[0][:, None] - pair_px[1]  # (21, 21, 2)
-    extent = max(*extent_px(pair_px).tolist(), 1.0)
+def _picture_nearness(keypoints: Keypoints, i: int, k: int) -> float:
+    """0..1 of two hands: 1 where they touch or overlap in the picture."""
+    gap = keypoints.points_px[i][:, None] - keypoints.points_px[k]  # (21, 21, 2)
+    extent = max(keypoints.extents_px[i], keypoints.extents_px[k], 1.0)
     return _falling(math.sqrt((gap * gap).sum(axis=-1).min()) / extent, _NEAR, _FAR)
 
 

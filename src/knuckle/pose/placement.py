@@ -25,8 +25,12 @@ _ACROSS = 0.5
 #: A residual of so many standard deviations halves a joint's weight (Cauchy's weights).
 _HALF_TRUST = 3.0
 _STEPS = 3
-#: (2, 210) all pairs of joints.
-_PAIRS = np.array(np.triu_indices(N_JOINTS, 1))
+#: Of N hands, x, y and z of the wrist, mm: too few for NumPy, which Python's numbers outrun.
+Roots = list[tuple[float, float, float]]
+#: (21, 210) for each pair of joints, how the first differs from the second.
+_DIFFERENCES = np.subtract(*(np.eye(N_JOINTS)[:, joint] for joint in np.triu_indices(N_JOINTS, 1)))
+#: ... and the sum of both.
+_SUMS = np.abs(_DIFFERENCES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,15 +63,15 @@ class Evidence:
                 raise ValueError(f"{name} must have shape {shape}, got {got}")
 
     @cached_property
-    def sigma_across_mm(self) -> np.ndarray:
-        """(N, 21) expected errors across the line of sight, of joints beside the whole hand.
+    def variance_across_mm2(self) -> np.ndarray:
+        """(N, 21) of the joints' places across the line of sight, beside the whole hand.
 
         Beside the whole hand, the wrist is no surer than the rest.
         """
         sigma = _ACROSS * np.maximum(self.sigma_mm, 1e-3, dtype=np.float64)
-        rest = sigma[:, 1:]
-        sigma[:, Joint.WRIST] = np.sqrt((rest * rest).sum(axis=1) / (N_JOINTS - 1))
-        return sigma
+        variance = sigma * sigma
+        variance[:, Joint.WRIST] = variance[:, 1:].sum(axis=1) / (N_JOINTS - 1)
+        return variance
 
     @cached_property
     def nearest_mm(self) -> np.ndarray:
@@ -75,13 +79,22 @@ class Evidence:
         return MIN_DEPTH_MM - self.joints_root_mm[..., 2].min(axis=1)
 
     @cached_property
-    def lines(self) -> np.ndarray:
-        """(N, 5, 21) what each joint says of the wrist: u, v, a, b of ``place``, and 1."""
-        lines = np.ones((len(self.rays), 5, N_JOINTS))
+    def terms(self) -> np.ndarray:
+        """(N, 10, 21) what each joint says of the wrist at t, see ``place``.
+
+        u, v, a, b; 1, u² + v², u a + v b; then what makes its variance, times ``_HALF_TRUST``²,
+        with 1 (and with it a² + b² of the squared residual), with t_z and with t_z².
+        """
+        terms = np.ones((len(self.rays), 10, N_JOINTS))
         shape, rays = self.joints_root_mm.swapaxes(1, 2), self.rays.swapaxes(1, 2)
-        lines[:, :2] = rays
-        lines[:, 2:4] = rays * shape[:, 2:] - shape[:, :2]
-        return lines
+        depth, variance = shape[:, 2], (_HALF_TRUST * self.sigma_rays) ** 2
+        offsets = rays * shape[:, 2:] - shape[:, :2]
+        terms[:, :2], terms[:, 2:4] = rays, offsets
+        terms[:, 5], terms[:, 6] = (rays * rays).sum(axis=1), (rays * offsets).sum(axis=1)
+        terms[:, 7] = depth * depth * variance + (offsets * offsets).sum(axis=1)
+        terms[:, 7] += _HALF_TRUST**2 * self.variance_across_mm2
+        terms[:, 8], terms[:, 9] = 2 * depth * variance, variance
+        return terms
 
     def take(self, indices: Sequence[int]) -> Evidence:
         """The hands with these indices, in this order."""
@@ -118,11 +131,10 @@ def place(evidence: Evidence) -> np.ndarray:
     Returns:
         (N, 3) mm; every joint of every hand is in front of the camera.
     """
-    root = _median_solution(evidence)
+    roots = _median_solution(evidence)
     for _ in range(_STEPS):
-        root = _in_front(root, evidence)
-        root = _solve(evidence.lines, _weights(root, evidence))
-    return _in_front(root, evidence)
+        roots = _solve(evidence, _in_front(roots, evidence))
+    return np.array(_in_front(roots, evidence))
 
 
 def place_together(evidence: Evidence, roots_mm: np.ndarray, behind_mm: float) -> np.ndarray:
@@ -142,13 +154,13 @@ def place_together(evidence: Evidence, roots_mm: np.ndarray, behind_mm: float) -
     """
     behind = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, behind_mm]])
     deeper = replace(evidence, joints_root_mm=evidence.joints_root_mm + behind[:, None])
-    root = roots_mm - behind  # at the depth of the first wrist
+    roots = (roots_mm - behind).tolist()  # at the depth of the first wrist
     for _ in range(_STEPS):
         # At first the hands disagree about the depth; each is judged by its own.
-        root = _solve(deeper.lines, _weights(root, deeper), together=True)
-    if not deeper.nearest_mm.max() <= root[0, 2] <= MAX_DEPTH_MM:
+        roots = _solve(deeper, roots, together=True)
+    if not deeper.nearest_mm.max() <= roots[0][2] <= MAX_DEPTH_MM:
         return roots_mm
-    return root + behind
+    return np.array(roots) + behind
 
 
 def fuse(evidence: Evidence, root_mm: np.ndarray) -> np.ndarray:
@@ -169,10 +181,10 @@ def fuse(evidence: Evidence, root_mm: np.ndarray) -> np.ndarray:
     """
     placed = evidence.joints_root_mm + root_mm[:, None]
     gap = evidence.rays * placed[..., 2:] - placed[..., :2]
-    lifted_variance = evidence.sigma_across_mm**2
+    lifted_variance = evidence.variance_across_mm2
     ray_variance = (evidence.sigma_rays * placed[..., 2]) ** 2
-    residual2 = (gap * gap).sum(axis=-1)
-    share = lifted_variance / _robust(lifted_variance + ray_variance, residual2)  # of the ray
+    doubt = (gap * gap).sum(axis=-1) / _HALF_TRUST**2
+    share = lifted_variance / (lifted_variance + ray_variance + doubt)  # of the ray
     placed[..., :2] += share[..., None] * gap
     return placed
 
@@ -193,82 +205,68 @@ def with_hand_length(
     return joints_root_mm * scale[:, None, None], sigma_mm * scale[:, None]
 
 
-def _solve(lines: np.ndarray, weights: np.ndarray, *, together: bool = False) -> np.ndarray:
-    """The least-squares solution in ``place``: (N, 3); ``together`` at one depth for all."""
-    moments = (weights[:, None] * lines) @ lines.swapaxes(1, 2)  # (N, 5, 5)
+def _solve(evidence: Evidence, roots: Roots, *, together: bool = False) -> Roots:
+    """The next solution in ``place`` after ``roots``; ``together`` at one depth for all."""
+    # Variance (times _HALF_TRUST²) and squared residual of a joint are linear in its terms.
+    known = [
+        (-2 * x * z, -2 * y * z, -2 * x, -2 * y, x * x + y * y, z * z, 2 * z, 1.0, z, z * z)
+        for x, y, z in roots
+    ]
+    weights = 1 / (np.array(known)[:, None] @ evidence.terms)  # (N, 1, 21)
+    moments = (weights @ evidence.terms[:, :7].swapaxes(1, 2))[:, 0].tolist()
     spread, agreement, means = [], [], []
-    for (uu, _, ua, _, u), (_, vv, _, vb, v), (*_, a), (*_, b), (*_, total) in moments.tolist():
-        spread.append(uu + vv - (u * u + v * v) / total)
-        agreement.append(ua + vb - (u * a + v * b) / total)
+    for u, v, a, b, total, squares, products in moments:
+        spread.append(squares - (u * u + v * v) / total)
+        agreement.append(products - (u * a + v * b) / total)
         means.append((u / total, v / total, a / total, b / total))
     if together:
         spread, agreement = ([sum(each)] * len(means) for each in (spread, agreement))
-    roots = []
+    solved = []
     for (u, v, a, b), fixed, agreed in zip(means, spread, agreement, strict=True):
         z = -agreed / max(fixed, 1e-18)
-        roots.append((a + u * z, b + v * z, z))
-    return np.array(roots)
+        solved.append((a + u * z, b + v * z, z))
+    return solved
 
 
-def _weights(root: np.ndarray, evidence: Evidence) -> np.ndarray:
-    """(N, 21) of the joints, with the wrist at ``root`` (N, 3): by variance, and as they agree."""
-    depth, rays, offsets = root[:, 2:], evidence.lines[:, :2], evidence.lines[:, 2:4]
-    gap = root[:, :2, None] - rays * depth[..., None] - offsets  # (N, 2, 21)
-    joint_depth = np.maximum(depth + evidence.joints_root_mm[..., 2], MIN_DEPTH_MM)
-    across, ray = evidence.sigma_across_mm, joint_depth * evidence.sigma_rays
-    return 1 / _robust(ray * ray + across * across, (gap * gap).sum(axis=1))
-
-
-def _robust(variance: np.ndarray, residual2: np.ndarray) -> np.ndarray:
-    """What stands for the variance of a joint that is so far off (squared): more (Cauchy)."""
-    return variance + residual2 / _HALF_TRUST**2
-
-
-def _median_solution(evidence: Evidence) -> np.ndarray:
-    """The solution in ``place`` by medians: unmoved by a few wild keypoints, (N, 3)."""
-    ends = evidence.lines[:, :4, _PAIRS]  # (N, 4, 2, 210)
-    u, v, a, b = (ends[:, :, 0] - ends[:, :, 1]).swapaxes(0, 1)  # (N, 210) each
+def _median_solution(evidence: Evidence) -> Roots:
+    """The solution in ``place`` by medians: unmoved by a few wild keypoints."""
+    u, v, a, b = (evidence.terms[:, :4] @ _DIFFERENCES).swapaxes(0, 1)  # (N, 210) each
     ray_gap2 = np.maximum(u * u + v * v, 1e-18)
     depths = -(u * a + v * b) / ray_gap2
     # Near pairs fix the depth badly, and so do unsure ones; a wild one must not look sure by far.
     reach2 = np.minimum(ray_gap2, median(ray_gap2, axis=1)[:, None])
-    variance = (evidence.sigma_rays * evidence.sigma_rays)[:, _PAIRS].sum(axis=1)
-    sureness = np.sqrt(reach2 / variance)
-    return _at_depth(evidence, _weighted_median(depths, sureness))
+    sureness = np.sqrt(reach2 / (evidence.terms[:, 9] @ _SUMS))
+    return _at_depth(evidence, list(map(_weighted_median, depths, sureness)))
 
 
-def _at_depth(evidence: Evidence, depth: np.ndarray) -> np.ndarray:
-    """The wrist at a given depth (N,), by the median over the joints: (N, 3)."""
-    rays, offsets = evidence.lines[:, :2], evidence.lines[:, 2:4]
-    xy = median(offsets + rays * depth[:, None, None], axis=2)
-    return np.concatenate([xy, depth[:, None]], axis=1)
+def _at_depth(evidence: Evidence, depths: Sequence[float]) -> Roots:
+    """The wrists at given depths, by the median over the joints."""
+    rays, offsets = evidence.terms[:, :2], evidence.terms[:, 2:4]
+    places = median(offsets + rays * np.array(depths)[:, None, None], axis=2).tolist()
+    return [(x, y, z) for (x, y), z in zip(places, depths, strict=True)]
 
 
-def _in_front(root: np.ndarray, evidence: Evidence) -> np.ndarray:
-    """``root``, but where it is behind the camera, or out of sight, that of weak perspective."""
-    depths, nearest = root[:, 2].tolist(), evidence.nearest_mm.tolist()
-    good = [near <= z <= MAX_DEPTH_MM for near, z in zip(nearest, depths, strict=True)]
+def _in_front(roots: Roots, evidence: Evidence) -> Roots:
+    """``roots``, but where one is behind the camera, or out of sight, that of weak perspective."""
+    nearest = evidence.nearest_mm.tolist()
+    good = [near <= z <= MAX_DEPTH_MM for near, (*_, z) in zip(nearest, roots, strict=True)]
     if all(good):
-        return root
-    depth = weak_perspective_depth(evidence.joints_root_mm, evidence.rays)
-    seen = _at_depth(evidence, np.clip(depth, evidence.nearest_mm, MAX_DEPTH_MM))
-    return np.where(np.array(good)[:, None], root, seen)
+        return roots
+    depths = weak_perspective_depth(evidence.joints_root_mm, evidence.rays)
+    seen = _at_depth(evidence, np.clip(depths, evidence.nearest_mm, MAX_DEPTH_MM).tolist())
+    return [own if fine else other for own, fine, other in zip(roots, good, seen, strict=True)]
 
 
 def weak_perspective_depth(joints: np.ndarray, rays: np.ndarray) -> np.ndarray:
     """The depth (N,) at which joints (N, 21, 3) would spread as far as rays (N, 21, 2) do."""
-    return _spread(joints[..., :2]) / np.maximum(_spread(rays), 1e-9)
+    both = np.concatenate([joints[..., :2], rays], axis=-1)  # (N, 21, 4)
+    off = both - both.sum(axis=1, keepdims=True) / N_JOINTS
+    x, y, u, v = np.sqrt((off * off).sum(axis=1)).T
+    return (x + y) / np.maximum(u + v, 1e-9)
 
 
-def _spread(points: np.ndarray) -> np.ndarray:
-    """(N,) standard deviations along both axes of points (N, 21, 2), together."""
-    off = points - points.sum(axis=1, keepdims=True) / N_JOINTS
-    return np.sqrt((off * off).sum(axis=1) / N_JOINTS).sum(axis=1)
-
-
-def _weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(N, M) -> (N,)."""
-    order, row = np.argsort(values, axis=1), np.arange(len(values))
-    total = np.cumsum(weights[row[:, None], order], axis=1)
-    middle = (total >= total[:, -1:] / 2).argmax(axis=1)
-    return values[row, order[row, middle]]
+def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
+    """That of (M,) values."""
+    order = values.argsort()
+    total = weights[order].cumsum()
+    return float(values[order[total.searchsorted(total[-1] / 2)]])

@@ -40,14 +40,13 @@ class Lifter(Stage):
     def __call__(self, keypoints: Keypoints, camera: Camera) -> LiftedJoints:
         """Lift all hands of a frame as one batch."""
         views = [CropView.of(crop, camera) for crop in keypoints.crops]
-        rays = np.empty(keypoints.points_crop.shape, np.float32)
-        sigma = np.empty(keypoints.sigma_crop.shape, np.float32)
-        for i, view in enumerate(views):
-            rays[i] = view.rays(keypoints.points_crop[i])
-            sigma[i] = keypoints.sigma_crop[i] * view.rays_per_px
-        lifted = self._network(rays=rays, sigma=sigma, features=keypoints.features)
-        joints_mm = np.empty((len(views), N_JOINTS, 3))
-        for i, view in enumerate(views):
-            seen_mm = lifted["joints_mm"][i]
-            joints_mm[i] = view.to_camera(seen_mm - seen_mm[0])
-        return LiftedJoints(joints_mm, lifted["sigma_mm"])
+        rays = [view.rays(seen) for view, seen in zip(views, keypoints.points_crop, strict=True)]
+        per_px = np.array([[view.rays_per_px] for view in views], np.float32)
+        lifted = self._network(
+            rays=np.array(rays, np.float32),
+            sigma=keypoints.sigma_crop * per_px,
+            features=keypoints.features,
+        )
+        shapes_mm = lifted["joints_mm"] - lifted["joints_mm"][:, :1]
+        joints_mm = [view.to_camera(mm) for view, mm in zip(views, shapes_mm, strict=True)]
+        return LiftedJoints(np.array(joints_mm), lifted["sigma_mm"])

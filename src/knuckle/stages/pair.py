@@ -85,10 +85,7 @@ def _question(
 
 def _agreed(views: Sequence[CropView], apart_mm: np.ndarray, sigma_mm: np.ndarray) -> np.ndarray:
     """(3,) from the right wrist to the left one: what both hands say (2, 3), by their certainty."""
-    total, weighted = np.zeros((3, 3)), np.zeros(3)
-    for view, apart, sigma, sign in zip(views, apart_mm, sigma_mm, (1.0, -1.0), strict=True):
-        turn = view.camera_from_view
-        certainty = turn / sigma**2 @ turn.T  # inverse covariance, camera frame
-        total += certainty
-        weighted += certainty @ view.to_camera(sign * apart)
-    return np.linalg.solve(total, weighted)
+    turns = np.array([view.camera_from_view for view in views])
+    certainty = turns / sigma_mm[:, None] ** 2 @ turns.swapaxes(1, 2)  # inverse covariances, camera
+    said_mm = turns @ (apart_mm * [[1.0], [-1.0]])[..., None]
+    return np.linalg.solve(certainty.sum(axis=0), (certainty @ said_mm).sum(axis=0))[:, 0]

@@ -19,11 +19,11 @@ def reach(unseen_s: float) -> float:
     return DECISIONS.reach + DECISIONS.reach_per_s * unseen_s
 
 
-def share_inside(joints_px: np.ndarray, frame_shape: tuple[int, int]) -> np.ndarray:
-    """Share of the joints that lie inside a frame of (H, W): (..., 21, 2) -> (...)."""
-    middle = np.array([frame_shape[1] - 1, frame_shape[0] - 1]) / 2
-    off = np.abs(joints_px - middle) / (middle + 0.5)  # 1 at the border
-    return (off.max(axis=-1) < 1).sum(axis=-1) / N_JOINTS
+def share_inside(joints_px: np.ndarray, frame_shape: tuple[int, int]) -> float:
+    """Share of the joints (21, 2) that lie inside a frame of (H, W)."""
+    bottom, right = frame_shape[0] - 0.5, frame_shape[1] - 0.5
+    inside = [-0.5 < x < right and -0.5 < y < bottom for x, y in joints_px.tolist()]
+    return sum(inside) / N_JOINTS
 
 
 @dataclass(frozen=True, eq=False)

@@ -75,7 +75,7 @@ class OneEuro:
         """Filter the next value.
 
         Args:
-            value: (P, D).
+            value: (P, D), or one number.
             dt_s: time since the last one; any positive length (variable frame rate).
             error: (P,) or one number, expected error of the value. Noise of this size does not
                 open the filter, so a doubtful point is filtered harder, but follows.
@@ -84,7 +84,7 @@ class OneEuro:
             sureness: (P,) or one number, 0..1; a bad look moves the filter less.
 
         Returns:
-            (P, D).
+            Like the value.
         """
         if self._value is None or self._velocity is None:
             self._value, self._velocity = value, np.zeros_like(value)
@@ -96,7 +96,7 @@ class OneEuro:
         noise_speed = settings.noise_rate_hz * error / unit
         opening = settings.beta * speed * speed / np.maximum(speed + noise_speed, 1e-9)
         share = sureness * _share(settings.min_cutoff_hz + opening, dt_s)
-        self._value = self._value + share[:, None] * off
+        self._value = self._value + (share * off.T).T
         return self._value
 
 

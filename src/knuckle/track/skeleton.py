@@ -52,20 +52,20 @@ class BoneLengths:
             hand_length_mm: wrist to tip of the middle finger along the bones, if it is known.
         """
         self.mm, self.learnt = MEAN_LENGTHS_MM, 0
-        self._logs = np.empty((looks, N_BONES))
+        self._logs = np.empty((N_BONES, looks))
         self._hand_length_mm = hand_length_mm
 
     @property
     def locked(self) -> bool:
         """Whether the lengths will change no more."""
-        return self.learnt == len(self._logs)
+        return self.learnt == self._logs.shape[1]
 
     def learn(self, lengths_mm: np.ndarray) -> None:
         """Take a look's (20,) lengths into account."""
         if self.locked:
             return
-        self._logs[self.learnt] = np.log(np.maximum(lengths_mm, 1e-3))
-        agreed_mm = np.exp(median(self._logs[: self.learnt + 1]))
+        self._logs[:, self.learnt] = np.log(np.maximum(lengths_mm, 1e-3))
+        agreed_mm = np.exp(median(self._logs[:, : self.learnt + 1], axis=1))
         to_mean = _TO_MEAN / (1 + self.learnt / _HALVED_AFTER)
         self.mm = lengths_from(agreed_mm, self._hand_length_mm, to_mean)
         self.learnt += 1

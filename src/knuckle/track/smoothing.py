@@ -23,6 +23,9 @@ _LEAST_INERTIA = 0.02
 #: What is filtered together: the rays to the joints, then the directions of the bones.
 _N = N_JOINTS + N_BONES
 _RAYS, _BONES = slice(0, N_JOINTS), slice(N_JOINTS, _N)
+#: The joint of each ray and at the end of each bone.
+_ENDS = np.concatenate([np.arange(N_JOINTS), BONES[:, 1]])
+_IS_RAY = np.arange(_N) < N_JOINTS
 #: Of these, the bones of the palm: with them, the hand turns.
 _PALM = N_JOINTS + np.array([bone for bone, (_, end) in enumerate(BONES) if end in KNUCKLES])
 
@@ -87,12 +90,12 @@ class OneEuroSmoother:
         depth_mm = float(say @ (pose.joints_mm[:, 2] - hand[:, 2]) / say.sum())
         nearest_mm = MIN_DEPTH_MM - float(hand[:, 2].min())  # all joints are before the camera
         log_depth = self._distance(
-            np.array([[math.log(max(depth_mm, nearest_mm))]]),
+            np.array(math.log(max(depth_mm, nearest_mm))),
             dt_s,
             error=doubt.distance,
             sureness=doubt.sureness,
         )
-        depth_mm = max(math.exp(log_depth[0, 0]), nearest_mm)
+        depth_mm = max(math.exp(log_depth), nearest_mm)
         joints_mm = hand + _root_on_rays(hand, depth_mm, rays, doubt.across)
         return pose.camera.pixels_from_rays(rays), joints_mm
 
@@ -100,14 +103,13 @@ class OneEuroSmoother:
         self, pose: HandPose, lengths_mm: np.ndarray, doubt: Uncertainty, dt_s: float
     ) -> np.ndarray:
         """(41, 3) of the rays (x/z, y/z, 0) and of the bones."""
-        seen, (unit, error, say) = np.zeros((_N, 3)), np.ones((3, _N))
+        seen = np.zeros((_N, 3))
         seen[_RAYS, :2] = pose.rays
-        seen[_BONES] = bone_vectors(pose.joints_mm)
-        seen[_BONES] /= np.maximum(pose.bone_lengths_mm, 1e-6)[:, None]
-        unit[_RAYS] = doubt.extent
-        error[_RAYS] = doubt.across
-        error[_BONES] = np.minimum(_TILT_SHARE * doubt.along_mm[1:] / lengths_mm, _MOST_TILT)
-        say[_RAYS], say[_BONES] = doubt.say, doubt.say[1:]
+        lengths = np.maximum(pose.bone_lengths_mm, 1e-6)[:, None]
+        np.divide(bone_vectors(pose.joints_mm), lengths, out=seen[_BONES])
+        tilt = np.minimum(_TILT_SHARE * doubt.along_mm[1:] / lengths_mm, _MOST_TILT)
+        error, say = np.concatenate([doubt.across, tilt]), doubt.say[_ENDS]
+        unit = np.where(_IS_RAY, doubt.extent, 1.0)
         before = self._directions.value
         after = self._directions(seen, dt_s, error=error, unit=unit, sureness=doubt.sureness * say)
         if before is None:
@@ -144,8 +146,14 @@ def _turn(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     y = (ab * u + bb * v + bc * w) / size
     z = (ac * u + bc * v + cc * w) / size
     angle = max(math.sqrt(x * x + y * y + z * z), 1e-9)
-    cross = np.array([[0.0, z, -y], [-z, 0.0, x], [y, -x, 0.0]])  # Rodrigues: lengths are kept
-    return math.sin(angle) / angle * cross + (1 - math.cos(angle)) / angle**2 * (cross @ cross)
+    s, t = math.sin(angle) / angle, (1 - math.cos(angle)) / angle**2
+    return np.array(  # Rodrigues: lengths are kept
+        [
+            [-t * (y * y + z * z), t * x * y + s * z, t * x * z - s * y],
+            [t * x * y - s * z, -t * (x * x + z * z), t * y * z + s * x],
+            [t * x * z + s * y, t * y * z - s * x, -t * (x * x + y * y)],
+        ]
+    )
 
 
 def _root_on_rays(

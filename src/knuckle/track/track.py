@@ -152,10 +152,18 @@ class Track:
         Keypoints that fall together in a bad look would make the next crop smaller, and its look
         worse: a hand would be lost in a spiral.
         """
-        speed_px_s = math.hypot(*self._velocity_px_s.tolist())
+        velocity_px_s = self._velocity_px_s
+        speed_px_s = math.hypot(*velocity_px_s.tolist())
         ahead_s = min(time_s - self._seen_s, self._extent_px / max(speed_px_s, 1e-9))
         seen_px = self._seen_px if self._told_px is None else self._told_px
-        return seen_px + ahead_s * self._velocity_px_s if moving else seen_px
+        return seen_px + ahead_s * velocity_px_s if moving else seen_px
+
+    def jump(self, joints_px: np.ndarray, time_s: float) -> float:
+        """How far joints (21, 2) are, on average, from where its own should be, in its extents."""
+        expected_px = self.predict(time_s)
+        way_px = (joints_px - expected_px).sum(axis=0) / N_JOINTS
+        x0, y0, x1, y1 = box_px(expected_px)
+        return math.hypot(*way_px.tolist()) / max(x1 - x0, y1 - y0, 1.0)
 
     def whereabouts(self, time_s: float) -> Whereabouts:
         """Where it may be: where it goes, and, if a hand hides it, where it went or that hand is.

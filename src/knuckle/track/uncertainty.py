@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from knuckle.hand import N_JOINTS, extent_px
+from knuckle.hand import N_JOINTS, box_px
 from knuckle.pose.confidence import sigma_of
 from knuckle.results import HandPose
 
 #: A look with the first score hardly counts, one with the second does so fully.
 _BAD_SCORE, _GOOD_SCORE, _LEAST = 0.3, 0.8, 0.05
 #: The error, as a share of the extent, of a keypoint that is as likely right as wrong.
-_EVEN_ODDS = float(sigma_of(np.array(0.5)))
+_EVEN_ODDS = sigma_of(0.5)
 #: What is never sure is not held for ever.
 _LEAST_SAY = 0.02
 #: The lifter claims no error for the wrist, whose place it does not give.
@@ -49,16 +49,17 @@ class Uncertainty:
     @classmethod
     def of(cls, pose: HandPose) -> Uncertainty:
         """That of a raw estimate, by its scores."""
-        extent = max(float(extent_px(pose.rays)), 1e-6)
-        share = sigma_of(pose.joint_score)
-        usual = sorted(share.tolist())[N_JOINTS // 2]
-        say = max(_EVEN_ODDS, usual) / share
+        x0, y0, x1, y1 = box_px(pose.rays)
+        extent = max(x1 - x0, y1 - y0, 1e-6)
+        shares = [sigma_of(score) for score in pose.joint_score.tolist()]
+        usual = sorted(shares)[N_JOINTS // 2]
+        even = max(_EVEN_ODDS, usual)
         return cls(
             extent=extent,
-            across=share * extent,
+            across=np.array(shares) * extent,
             along_mm=np.maximum(pose.joint_sigma_mm, _LEAST_MM, dtype=np.float64),
             # The scale of the picture is as unsure as its points, and fixes the distance.
             distance=usual,
             sureness=_LEAST + (1 - _LEAST) * sureness_of(pose.score),
-            say=np.minimum(np.maximum(say * say, _LEAST_SAY), 1.0),
+            say=np.array([min(max((even / share) ** 2, _LEAST_SAY), 1.0) for share in shares]),
         )

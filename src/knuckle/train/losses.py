@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from knuckle.codec import HeatmapCodec
 from knuckle.hand import BONES
 
 
@@ -25,6 +26,20 @@ def mask_loss(logit: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     overlap = 2 * (p * target).sum() + 1
     dice = 1 - overlap / (p.sum() + (target * weight).sum() + 1)
     return weighted_mean(cross, weight) + dice * (weight.sum() > 0)
+
+
+def map_loss(log_maps: Tensor, points: Tensor, codec: HeatmapCodec) -> Tensor:
+    """Cross-entropy of maps (..., M, M) with those that ``codec`` makes of points (..., 2)."""
+    cells = torch.as_tensor(codec.cell_centres_px, dtype=points.dtype, device=points.device)
+    gap = points.detach().clamp(cells[0], cells[-1])[..., None] - cells
+    line = (-0.5 * (gap / codec.sigma_px).square()).softmax(dim=-1)  # (..., 2, M)
+    target = line[..., 1, :, None] * line[..., 0, None, :]
+    return -(target * log_maps).sum(dim=(-2, -1))
+
+
+def inside(points: Tensor, size: int) -> Tensor:
+    """1 where points (..., 2) lie in a crop of this side, px, else 0: (...)."""
+    return ((points > -0.5) & (points < size - 0.5)).all(dim=-1).float()
 
 
 def laplace(error: Tensor, log_scale: Tensor) -> Tensor:

@@ -73,9 +73,10 @@ def places(
                 continue
             guesses = rig.cameras[camera].project(hands_mm)  # (G, 21, 2)
             # Enough must lie in the picture; what is behind the camera is NaN.
-            guesses = guesses[share_inside(guesses, size[::-1]) >= judge.LEAST_INSIDE]
-            if len(guesses):
-                found.append(Place(camera, side, guesses, tuple(members), known))
+            shares = [share_inside(guess, size[::-1]) for guess in guesses]
+            likely = guesses[np.array(shares) >= judge.LEAST_INSIDE]
+            if len(likely):
+                found.append(Place(camera, side, likely, tuple(members), known))
     return found
 
 

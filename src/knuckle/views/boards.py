@@ -110,16 +110,11 @@ class BoardCalibration:
 
     def __str__(self) -> str:
         """Lines for people."""
-        first = self.rig.cameras[0]
         lines = [
             f"{len(self.rig)} cameras from the board at {self.instants} instants, corners "
-            f"{self.miss_px:.2f} px off (median); the world is the frame of {first.name}"
+            f"{self.miss_px:.2f} px off (median); the world is the frame of {self.rig.names[0]}",
+            *self.rig.told(self.turn_deg, self.shift_mm),
         ]
-        for each, turn, shift in zip(
-            self.rig.cameras[1:], self.turn_deg[1:], self.shift_mm[1:], strict=True
-        ):
-            away = float(np.linalg.norm(each.centre_mm - first.centre_mm))
-            lines.append(f"  {each.name}: {away:.0f} mm away, ± {shift:.1f} mm and ± {turn:.2f}°")
         return "\n".join(lines)
 
 

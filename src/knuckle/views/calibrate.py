@@ -55,25 +55,19 @@ class RigCalibration:
 
     def __str__(self) -> str:
         """Lines for people."""
-        first = self.rig.cameras[0]
+        given = self.scale_doubt < PEOPLE.size / 2
+        how = (
+            "as the length of the hand was given"
+            if given
+            else "give --hand-length-mm (wrist to middle fingertip) to make that less"
+        )
         lines = [
             f"{len(self.rig)} cameras from {self.shapes} looks at hands, keypoints "
-            f"{self.miss_px:.1f} px off (median); the world is the frame of {first.name}"
-        ]
-        for each, turn, shift in zip(
-            self.rig.cameras[1:], self.turn_deg[1:], self.shift_mm[1:], strict=True
-        ):
-            away = float(np.linalg.norm(each.centre_mm - first.centre_mm))
-            lines.append(
-                f"  {each.name}: {away:.0f} mm away, ± {shift:.0f} mm and ± {turn:.2f}° against "
-                "the others"
-            )
-        lines.append(
+            f"{self.miss_px:.1f} px off (median); the world is the frame of {self.rig.names[0]}",
+            *self.rig.told(self.turn_deg, self.shift_mm),
             f"hands {self.hand_length_mm:.0f} mm long; all distances together ± "
-            f"{100 * self.scale_doubt:.0f}%: "
-            + ("as the length of the hand was given" if self.scale_doubt < PEOPLE.size / 2 else
-               "give --hand-length-mm (wrist to middle fingertip) to make that less")
-        )  # fmt: skip
+            f"{100 * self.scale_doubt:.0f}%: {how}",
+        ]
         if any(each.camera.assumed for each in self.rig.cameras):
             lines.append(
                 f"lenses taken to see {ASSUMED_DIAGONAL_FOV_DEG:.0f}°, and what that is off by is "

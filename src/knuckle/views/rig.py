@@ -220,6 +220,16 @@ class Rig:
             cameras.append(replace(each, camera=camera, size=(width, height)))
         return replace(self, cameras=tuple(cameras))
 
+    def told(self, turn_deg: np.ndarray, shift_mm: np.ndarray) -> list[str]:
+        """A line for each camera but the first: where it is, with (V,) errors of its pose."""
+        first, *others = self.cameras
+        errors = zip(others, turn_deg[1:], shift_mm[1:], strict=True)
+        return [
+            f"  {each.name}: {np.linalg.norm(each.centre_mm - first.centre_mm):.0f} mm away, "
+            f"± {shift:.1f} mm and ± {turn:.2f}° against the others"
+            for each, turn, shift in errors
+        ]
+
     def scaled(self, factor: float) -> Rig:
         """The rig whose distances are so many times as long."""
         cameras = []

@@ -23,7 +23,7 @@ from knuckle.models.several_views import Fusion, Glance, Lines, SeveralViews, Vi
 from knuckle.train.exportable import Exportable
 from knuckle.train.hand_views import HandViews
 from knuckle.train.kind import Kind
-from knuckle.train.losses import weighted_mean
+from knuckle.train.losses import inside, laplace, map_loss, weighted_mean
 from knuckle.train.modules import Batch, TrainedModule
 from knuckle.train.recipe import Recipe
 from knuckle.train.weights import part_of, weights_named
@@ -126,16 +126,11 @@ def fusion_losses(
     """The terms of the keypoint network that concern its maps."""
     points, weight = batch["points_px"], batch["point_weight"]
     error = (out.keypoints_px - points).abs()
-    cells = torch.as_tensor(codec.cell_centres_px, dtype=points.dtype)
-    gap = points[..., None] - cells
-    line = (-0.5 * (gap / codec.sigma_px).square()).softmax(dim=-1)  # (N, V, 21, 2, M)
-    target = line[..., 1, :, None] * line[..., 0, None, :]
-    cross = -(target * out.log_maps).sum(dim=(-2, -1))
-    inside = ((points > -0.5) & (points < codec.input_size - 0.5)).all(dim=-1).float()
-    spread = (error.detach() / out.log_sigma_px.exp()[..., None]).mean(-1) + out.log_sigma_px
+    cross = map_loss(out.log_maps, points, codec)
+    spread = laplace(error.detach(), out.log_sigma_px)
     return {
         "point": share.point * weighted_mean(error.mean(-1).clamp(max=40.0), weight),
-        "map": share.map * weighted_mean(cross, weight * inside),
+        "map": share.map * weighted_mean(cross, weight * inside(points, codec.input_size)),
         "spread": share.spread * weighted_mean(spread, weight),
     }
 

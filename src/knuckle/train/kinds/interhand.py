@@ -20,7 +20,7 @@ from knuckle.train.both_hands import BothHandsModule, BothHandsRecipe
 from knuckle.train.captures import training_batches, validation_batches
 from knuckle.train.exportable import Exportable
 from knuckle.train.kind import Kind
-from knuckle.train.losses import bones_of, weighted_mean
+from knuckle.train.losses import bones_of, inside, laplace, map_loss, weighted_mean
 from knuckle.train.modules import Batch, freeze, start_features
 
 
@@ -114,20 +114,15 @@ class InterHandModule(BothHandsModule):
 def _point_losses(
     out: BothOutput, batch: Batch, codec: HeatmapCodec, share: InterHandLosses
 ) -> Batch:
-    points, weight = batch["points_px"], batch["valid"]
-    inside = ((points > -0.5) & (points < codec.input_size - 0.5)).all(dim=-1).float()
+    points = batch["points_px"]
+    weight = batch["valid"] * inside(points, codec.input_size)
     error = (out.keypoints_px - points).abs()
-    gap = points.flatten(1, 2)[..., None] - torch.as_tensor(
-        codec.cell_centres_px, dtype=points.dtype, device=points.device
-    )
-    line = (-0.5 * (gap / codec.sigma_px).square()).softmax(dim=-1)  # (N, 42, 2, S / 4)
-    marginal = (line[:, :, 1, :, None] * line[:, :, 0, None, :]).detach()
-    cross = -(marginal * out.log_maps).sum(dim=(2, 3)).unflatten(1, weight.shape[1:])
-    spread = (error.detach() / out.log_sigma_px.exp()[..., None]).mean(-1) + out.log_sigma_px
+    cross = map_loss(out.log_maps.unflatten(1, weight.shape[1:]), points, codec)
+    spread = laplace(error.detach(), out.log_sigma_px)
     return {
-        "point": share.point * weighted_mean(error.mean(-1).clamp(max=60.0), weight * inside),
-        "map": share.map * weighted_mean(cross, weight * inside),
-        "spread": share.spread * weighted_mean(spread, weight * inside),
+        "point": share.point * weighted_mean(error.mean(-1).clamp(max=60.0), weight),
+        "map": share.map * weighted_mean(cross, weight),
+        "spread": share.spread * weighted_mean(spread, weight),
     }
 
 
@@ -136,8 +131,7 @@ def _joint_losses(out: BothOutput, batch: Batch, share: InterHandLosses) -> Batc
     error = (out.joints_mm - batch["joints_mm"]).abs() / UNIT_MM
     off_bones = bones_of(out.joints_mm) - bones_of(batch["joints_mm"])
     bone_weight = weight[..., BONES[:, 0]] * weight[..., BONES[:, 1]]
-    off = error.detach() * UNIT_MM
-    spread = (off / out.log_sigma_mm.exp()[..., None]).mean(-1) + out.log_sigma_mm
+    spread = laplace(error.detach() * UNIT_MM, out.log_sigma_mm)
     root = (out.root_mm - batch["root_view_mm"]).abs() / UNIT_MM
     return {
         "joint": share.joint * weighted_mean(error.mean(-1), weight),

@@ -25,7 +25,7 @@ from knuckle.train.exportable import Exportable
 from knuckle.train.kind import Kind
 from knuckle.train.kinds import lifter
 from knuckle.train.kinds.lifter import LifterLosses, PosedHands, PosedRecipe, lifter_losses
-from knuckle.train.losses import bones_of, laplace, mask_loss, weighted_mean
+from knuckle.train.losses import bones_of, laplace, map_loss, mask_loss, weighted_mean
 from knuckle.train.modules import Batch, TrainedModule, freeze, start_features
 from knuckle.train.recipe import PictureRecipe
 from knuckle.train.streams import Cut, picture_training, picture_validation
@@ -191,8 +191,7 @@ def keypoint_losses(
     """Terms of the keypoint network, by name, already weighted."""
     error = (out.keypoints_px - batch["points_px"]).abs()  # (N, 21, 2)
     weight = batch["point_weight"]
-    log_target = _target_maps(batch["points_px"], codec)
-    cross = -(log_target * out.log_maps).sum(dim=(2, 3))
+    cross = map_loss(out.log_maps, batch["points_px"], codec)
     binary = functional.binary_cross_entropy_with_logits
     visible = binary(out.visible_logit, batch["visible"], reduction="none")
     present = binary(out.presence_logit, batch["present"])
@@ -251,12 +250,6 @@ def bone_depth_losses(out: LifterOutput, batch: Batch, share: KeypointLosses) ->
     bones = functional.normalize(bones_of(out.joints_mm), dim=-1)
     error = (bones[..., 2] - batch["bone_depth"]).abs()  # (N, 20)
     return {"bone_depth": share.bone_depth * weighted_mean(error, batch["bone_depth_weight"])}
-
-
-def _target_maps(points_px: Tensor, codec: HeatmapCodec) -> Tensor:
-    """``HeatmapCodec.encode`` for a batch on the device of the batch."""
-    maps = codec.encode(points_px.detach().cpu().numpy())
-    return torch.from_numpy(maps).to(points_px)
 
 
 def crops(recipe: KeypointRecipe) -> Cut:
