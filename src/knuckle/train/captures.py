@@ -192,9 +192,9 @@ def example_of(
         (2, 21, 3) from it in the view's axes, ``valid`` (2, 21) and ``valid_3d`` (2, 21) 0 or 1,
         ``there`` (2,); ``there_known``; ``root_mm`` the left wrist's depth from the right one's,
         along the camera's axis, ``root_view_mm`` along the view's, ``root_known``; and what leads
-        back: ``view_from_crop`` and ``camera_from_view`` (3, 3), ``frame_from_crop`` (3, 3),
-        ``intrinsics`` (fx, fy, cx, cy), ``roots_mm`` (2, 3) the wrists, ``true_mm`` (2, 21, 3)
-        from the wrist, both in the camera frame.
+        back: ``view_from_crop`` and ``camera_from_view`` (3, 3), ``rays_per_px``,
+        ``frame_from_crop`` (3, 3), ``intrinsics`` (fx, fy, cx, cy), ``roots_mm`` (2, 3) the wrists,
+        ``true_mm`` (2, 21, 3) from the wrist, both in the camera frame.
     """
     camera = record.camera
     if camera is None:
@@ -235,6 +235,7 @@ def example_of(
         "root_view_mm": np.array(view.to_view(apart)[2], np.float32),
         "root_known": np.array(both, np.float32),
         "view_from_crop": view.view_from_crop.astype(np.float32),
+        "rays_per_px": np.array(view.rays_per_px, np.float32),
         "camera_from_view": view.camera_from_view.astype(np.float32),
         "frame_from_crop": crop.frame_from_crop.astype(np.float32),
         "intrinsics": np.array([camera.fx, camera.fy, camera.cx, camera.cy], np.float32),

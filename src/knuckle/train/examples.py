@@ -90,6 +90,7 @@ def crop_example(
     camera = sample.camera or Camera.assume(sample.image.shape[1], sample.image.shape[0])
     view = CropView.of(crop, camera)
     example["view_from_crop"] = view.view_from_crop.astype(np.float32)
+    example["rays_per_px"] = np.array(view.rays_per_px, np.float32)
     if hand.joints_mm is not None and right:
         joints = np.where(known, view.to_view(hand.joints_mm - hand.joints_mm[Joint.WRIST]), 0.0)
         example["joints_mm"] = joints.astype(np.float32)
@@ -263,6 +264,7 @@ def _nothing(codec: HeatmapCodec) -> Example:
         "bone_depth": np.zeros(len(BONES), np.float32),
         "bone_depth_weight": np.zeros(len(BONES), np.float32),
         "view_from_crop": np.eye(3, dtype=np.float32),
+        "rays_per_px": np.array(1.0, np.float32),
         "mask": np.zeros((half, half), np.float32),
         "mask_weight": np.zeros((half, half), np.float32),
         "present": np.array(0.0, np.float32),

@@ -25,7 +25,7 @@ from knuckle.train.exportable import Exportable
 from knuckle.train.kind import Kind
 from knuckle.train.kinds import lifter
 from knuckle.train.kinds.lifter import LifterLosses, PosedHands, PosedRecipe, lifter_losses
-from knuckle.train.losses import bones_of, laplace, mask_loss, weighted_mean
+from knuckle.train.losses import bones_of, laplace, mask_loss, ray_sigma, weighted_mean
 from knuckle.train.modules import Batch, TrainedModule, freeze, start_features
 from knuckle.train.recipe import PictureRecipe
 from knuckle.train.streams import Cut, picture_training, picture_validation
@@ -124,7 +124,7 @@ class KeypointModule(TrainedModule):
         if self.training:
             seeing = torch.rand(len(features), 1, 1, device=features.device) >= _BLIND
             features = features * seeing
-        rays, sigma = rays_of(out, batch["view_from_crop"])
+        rays, sigma = rays_of(out, batch)
         return out, self.lifter(rays, sigma.detach(), features)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
@@ -173,16 +173,20 @@ class KeypointModule(TrainedModule):
         }
 
 
-def rays_of(out: KeypointOutput, view_from_crop: Tensor) -> tuple[Tensor, Tensor]:
+def rays_of(out: KeypointOutput, batch: Batch) -> tuple[Tensor, Tensor]:
     """Keypoints as directions in the crop's view: (N, 21, 2), and their sigma: (N, 21).
 
     The same map as ``CropView.rays``, in torch so that gradients pass.
+
+    Args:
+        out: what was said about N crops.
+        batch: their ``view_from_crop`` and ``rays_per_px``.
     """
+    view_from_crop = batch["view_from_crop"]
     xyz = (
         out.keypoints_px @ view_from_crop[:, :, :2].transpose(1, 2) + view_from_crop[:, None, :, 2]
     )
-    per_px = view_from_crop[:, :2, 0].norm(dim=-1) / view_from_crop[:, 2, 2].abs()
-    return xyz[..., :2] / xyz[..., 2:], out.log_sigma_px.exp() * per_px[:, None]
+    return xyz[..., :2] / xyz[..., 2:], ray_sigma(out.log_sigma_px, batch)
 
 
 def _extent(points: Tensor, weight: Tensor) -> Tensor:
