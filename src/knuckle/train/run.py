@@ -3,7 +3,8 @@
 A run lives in ``runs/<name>``: ``last.ckpt`` (everything, to resume), ``weights.pt`` (the averaged
 weights in half precision, to export or start from), ``curves/0/metrics.csv`` (every loss; a folder
 a sitting), ``scores.jsonl`` (validation errors), ``samples/`` (pictures of what the network sees
-and says). Starting it again goes on where it was.
+and says). Starting it again goes on where it was; what a fresh one finds there it moves to
+``earlier/``.
 """
 
 from __future__ import annotations
