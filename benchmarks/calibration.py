@@ -37,7 +37,7 @@ from knuckle.pipeline import EstimatorSettings
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import confidence
 from knuckle.sample import Sample
-from knuckle.train.streams import shard_paths
+from knuckle.train.streams import all_shards, is_held_back
 
 #: How inexact a tracker's crop is: shift and log of the scale as shares, angle in radians.
 _SHIFT, _LOG_SCALE, _ANGLE = 0.03, 0.06, 0.08
@@ -171,7 +171,7 @@ def presence_without_hand(stages: Stages, samples: Iterable[Sample]) -> np.ndarr
 
 def rendered(folder: Path, limit: int) -> list[Sample]:
     """Close-ups of held-back shards, evenly from all of them."""
-    paths = shard_paths(folder, "validation")
+    paths = [path for path in all_shards(folder) if is_held_back(path)]
     each = -(-limit // len(paths))
     return [sample for path in paths for sample in islice(shards.read_shard(path), each)]
 

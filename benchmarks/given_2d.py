@@ -19,13 +19,12 @@ import numpy as np
 
 from board import SHARED, Data, Table, Weights, command
 from knuckle import metrics
-from knuckle.data import shards
 from knuckle.data.real_hand_3d import RealHand3D
 from knuckle.hand import BONES, FINGERS, Joint
 from knuckle.pipeline import EstimatorSettings
 from knuckle.pipeline.stages import Stages
 from knuckle.sample import Sample
-from knuckle.train.streams import shard_paths
+from knuckle.train.streams import held_out
 
 #: How sure the lifter is told to be of true keypoints, px of its crop: as sure as it ever is.
 _SIGMA_PX = 0.5
@@ -109,10 +108,9 @@ class Given2D:
     def run(self) -> None:
         """Print the table."""
         stages = Stages(EstimatorSettings(weights_dir=self.weights))
-        held_out = shard_paths(self.renders, "validation")
         sets: dict[str, list[Sample]] = {
             "real_hand_3d": list(RealHand3D(self.data / "real_hand_3d")),
-            "plain renders": list(islice(shards.read(held_out), self.count)),
+            "plain renders": list(islice(held_out(self.renders), self.count)),
         }
         print(TABLE.head)
         for name, samples in sets.items():

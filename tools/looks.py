@@ -73,14 +73,15 @@ def _looks(
     """Looks at the hands of each batch whose joints are known in 3D."""
     for batch in batches:
         known = batch["joint_weight"].sum(dim=1) > 0
-        found = network(batch["image"][known])
-        rays, sigma = rays_of(found, batch["view_from_crop"][known])
+        batch = {name: value[known] for name, value in batch.items()}
+        found = network(batch["image"])
+        rays, sigma = rays_of(found, batch)
         yield {
             "rays": rays.numpy(),
             "sigma": sigma.numpy(),
             "features": found.features.half().numpy(),
-            "joints_mm": batch["joints_mm"][known].numpy(),
-            "joint_weight": batch["joint_weight"][known].numpy(),
+            "joints_mm": batch["joints_mm"].numpy(),
+            "joint_weight": batch["joint_weight"].numpy(),
         }
 
 

@@ -50,7 +50,13 @@ class Crop:
 
     @classmethod
     def from_joints(
-        cls, joints_px: np.ndarray, side: Side, *, out_size: int = 128, margin: float = MARGIN
+        cls,
+        joints_px: np.ndarray,
+        side: Side,
+        *,
+        valid: np.ndarray | None = None,
+        out_size: int = 128,
+        margin: float = MARGIN,
     ) -> Crop:
         """The crop of a hand whose joints are known.
 
@@ -60,14 +66,23 @@ class Crop:
         Args:
             joints_px: (21, 2) in the frame.
             side: a left hand is mirrored.
+            valid: (21,) bool, which joints are known, or None where all are; what stands in the
+                place of the others is not looked at.
             out_size: side of the crop in crop pixels.
             margin: see ``MARGIN``.
+
+        Raises:
+            ValueError: a joint that counts is not finite, or it is not known which way is up
+                (see ``knows_up``).
         """
+        if valid is not None and not knows_up(valid):
+            raise ValueError("which way a hand is up needs its wrist and all of its knuckles")
         points = joints_px.tolist()
         (x0, y0), knuckles = points[Joint.WRIST], [points[k] for k in _KNUCKLES]
         x, y = (sum(values) / len(knuckles) for values in zip(*knuckles, strict=True))
         angle = math.atan2(x - x0, y0 - y)
-        return cls.around(joints_px, side, angle, out_size=out_size, margin=margin)
+        known = joints_px if valid is None else joints_px[valid]
+        return cls.around(known, side, angle, out_size=out_size, margin=margin)
 
     @classmethod
     def around(
@@ -190,6 +205,11 @@ class Crop:
             size_px=self.size_px * float(np.exp(rng.normal(0, log_scale))),
             angle=self.angle + float(rng.normal(0, angle)),
         )
+
+
+def knows_up(valid: np.ndarray) -> bool:
+    """Whether the joints that say which way a hand is up are among the known ones, (21,) bool."""
+    return bool(valid[Joint.WRIST] and valid[KNUCKLES].all())
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ def test_the_other_hand_is_seen_in_the_axes_of_the_own_one(drawn, rows):
 def test_the_mirrored_pair_asks_the_same_questions(drawn):
     lifter = Lifter(LifterSettings(feature_size=4, width=16, whole_width=64))
     flip = np.diag(MIRROR).astype(np.float32)
-    mirrored = pairs.Pairs(
+    mirrored = pairs.HandPairs(
         rays=drawn.rays[:, ::-1].copy(),
         sigma=drawn.sigma[:, ::-1].copy(),
         joints_mm=(drawn.joints_mm * MIRROR.astype(np.float32))[:, ::-1].copy(),

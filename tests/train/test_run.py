@@ -67,6 +67,8 @@ def test_a_sitting_that_is_cut_short_is_saved_and_goes_on():
     path = train(long, pause_minutes=0.01)
     first = torch.load(path.with_name("last.ckpt"), weights_only=False)
     assert first["minutes"] == pytest.approx(0.01, abs=0.01)
+    mean, now = first["state_dict"], first["current_model_state"]
+    assert any(not torch.equal(mean[name], value) for name, value in now.items())
     train(long)
     then = torch.load(path.with_name("last.ckpt"), weights_only=False)
     assert then["minutes"] == pytest.approx(0.05, abs=0.005)
@@ -81,8 +83,16 @@ def test_an_interrupted_run_keeps_what_it_learnt():
     train(still)
     for name, value in load_weights(path).items():
         torch.testing.assert_close(value, learnt[name], **same)
+    old, scores = path.read_bytes(), path.with_name("scores.jsonl").read_text()
     train(still, fresh=True)
     anew = load_weights(path)
+    # What was there is kept whole, and does not judge the new run.
+    aside = path.parent / "earlier/0"
+    assert (aside / "weights.pt").read_bytes() == old
+    assert (aside / "scores.jsonl").read_text() == scores
+    assert {"last.ckpt", "recipe.json", "curves"} <= {each.name for each in aside.iterdir()}
+    assert len(path.with_name("scores.jsonl").read_text().splitlines()) == 1
+    assert [each.name for each in path.parent.glob("curves/*")] == ["0"]
     assert any(not torch.allclose(anew[name], value, **same) for name, value in learnt.items())
 
 
@@ -182,7 +192,9 @@ def test_a_checkpoint_runs_no_program(folder):
 
 def test_sources_of_one_name_are_validated_apart(tmp_path):
     for folder in ("a/few", "b/few"):
-        write_shard(tmp_path / folder / "few-00000.tar", [make_sample() for _ in range(2)])
+        keys = [f"k{i}" for i in range(60)]  # one in twenty is held back
+        samples = [replace(make_sample(), key=key) for key in keys]
+        write_shard(tmp_path / folder / "few-00000.tar", samples)
     recipe = KeypointRecipe(
         name="two",
         sources=tuple(SourceSettings(shards=str(tmp_path / f)) for f in ("a/few", "b/few")),

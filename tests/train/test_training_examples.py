@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from knuckle.camera import Camera
 from knuckle.codec import DetectionCodec, HeatmapCodec
-from knuckle.hand import bone_lengths
+from knuckle.crop import MARGIN, Crop, knows_up
+from knuckle.data.pack import PackSettings, crops_of
+from knuckle.hand import Joint, bone_lengths
 from knuckle.sample import UNKNOWN, HandLabel, Sample
 from knuckle.train.examples import (
     crop_example,
@@ -18,6 +20,7 @@ from knuckle.train.examples import (
     paint_over,
     stretched,
 )
+from knuckle.train.kinds.keypoints import KeypointRecipe, crops
 from knuckle.train.recipe import AugmentSettings
 
 CODEC = HeatmapCodec(64, 16)
@@ -214,3 +217,81 @@ def test_a_photograph_that_is_stretched_or_of_the_wrong_side_tells_no_depth():
     assert 8 < sum(weight.all() for weight in told) < 32
     wrong = crop_example(photograph, 0, rng, replace(STILL, other_side=1.0), CODEC)
     assert not wrong["bone_depth_weight"].any()
+
+
+def with_unlabelled(sample, valid, nonsense):
+    """The sample with something else in the place of the joints that nobody labelled."""
+    hand = sample.hands[0]
+    hidden = ~valid[:, None]
+    label = replace(
+        hand,
+        valid=valid,
+        joints_px=np.where(hidden, nonsense, hand.joints_px),
+        joints_mm=np.where(hidden, nonsense, hand.joints_mm),
+        sigma_px=np.where(valid, 1.0, nonsense),
+    )
+    return replace(sample, hands=(label,))
+
+
+_LABELLED = st.lists(st.booleans(), min_size=21, max_size=21).map(np.array)
+
+
+@settings(max_examples=30, deadline=None)
+@given(_LABELLED | st.integers(0, 20).map(lambda k: np.arange(21) != k), st.integers(0, 100))
+@pytest.mark.parametrize("nonsense", [np.nan, 0.0, 1e4])
+def test_what_stands_in_place_of_unlabelled_joints_changes_nothing(nonsense, valid, seed):
+    """Data sets put zeros there, or NaN, or a guess."""
+    sample = make_sample(seed=seed)
+    jitter = replace(STILL, shift=0.1, log_scale=0.2, angle=0.5)
+    recipe = KeypointRecipe(name="k", augment=jitter)
+    detector = DetectionCodec(128, 16)
+    told = []
+    for there in (7.0, nonsense):
+        one = with_unlabelled(sample, valid, there)
+        rng = np.random.default_rng(seed)
+        told.append([*crops(recipe)(one, rng), frame_example(one, rng, jitter, detector)])
+    assert len(told[0]) == len(told[1])
+    for before, after in zip(*told, strict=True):
+        for name, value in before.items():
+            np.testing.assert_array_equal(value, after[name], err_msg=name)
+            assert np.isfinite(value).all(), name
+
+
+@pytest.mark.parametrize("joint", range(21))
+def test_a_joint_that_nobody_labelled_does_not_turn_the_crop(joint):
+    """The crop of a hand is that of the whole hand, but for its size, or there is none."""
+    sample = make_sample()
+    hand = sample.hands[0]
+    whole = Crop.from_joints(hand.joints_px, hand.side)
+    valid = np.arange(21) != joint
+    label = with_unlabelled(sample, valid, 0.0).hands[0]
+    if not knows_up(valid):
+        with pytest.raises(ValueError, match="which way a hand is up"):
+            Crop.from_joints(label.joints_px, label.side, valid=valid)
+        return
+    crop = Crop.from_joints(label.joints_px, label.side, valid=valid)
+    assert crop.angle == pytest.approx(whole.angle)
+    assert 0.6 * whole.size_px < crop.size_px <= whole.size_px * (1 + 1e-9)
+
+
+def test_a_packed_hand_without_its_wrist_is_no_example_and_one_without_a_tip_is():
+    """The whole way: packed, read again, cut for the networks."""
+    recipe = KeypointRecipe(name="k", augment=STILL)
+    sample = make_sample()
+    for joint, used in ((Joint.LITTLE_TIP, True), (Joint.WRIST, False)):
+        label = with_unlabelled(sample, np.arange(21) != joint, np.nan).hands[0]
+        (packed,) = crops_of(replace(sample, hands=(label,)), PackSettings(size_px=96))
+        examples = list(crops(recipe)(packed, np.random.default_rng(0)))
+        assert len(examples) == int(used)
+        for example in examples:
+            points = example["points_px"][label.valid]
+            fills = np.ptp(points, axis=0).max() / recipe.keypoints.input_size
+            assert fills == pytest.approx(1 / MARGIN, abs=0.02)
+
+
+def test_a_neighbour_of_which_nobody_knows_the_angle_is_neither_there_nor_not():
+    sample = make_sample()
+    other = with_unlabelled(make_sample(seed=1), np.arange(21) != Joint.WRIST, 0.0).hands[0]
+    both = replace(sample, hands=(sample.hands[0], other))
+    example = crop_example(both, 0, np.random.default_rng(0), STILL, CODEC)
+    assert example["neighbour_weight"] == 0 and example["has_neighbour"] == 0

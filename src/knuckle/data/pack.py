@@ -159,7 +159,9 @@ def crops_of(sample: Sample, settings: PackSettings) -> Iterator[Sample]:
         )
         order = [number, *(k for k in range(len(sample.hands)) if k != number)]
         cut = _cut(_only_labelled(_ordered(sample, order)), crop)
-        yield replace(cut, key=f"{sample.key}_{hand.side}{number}")
+        # Both hands of a picture are of one group, even where the data set names none.
+        group = sample.group or sample.key
+        yield replace(cut, key=f"{sample.key}_{hand.side}{number}", group=group)
 
 
 def _ordered(sample: Sample, order: list[int]) -> Sample:

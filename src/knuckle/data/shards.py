@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import unquote
@@ -25,6 +25,8 @@ from knuckle.limits import check_picture
 from knuckle.sample import HandLabel, Sample
 
 JPEG_QUALITY = 92
+#: Asked with the key and the group of a sample, before its picture is decoded.
+Wanted = Callable[[str, str], bool]
 #: Digits after the point that are kept of each array of a label; and those that hold yes or no.
 _DIGITS = {"joints_px": 2, "joints_mm": 2, "sigma_px": 3, "bone_depth": 4}
 _BOOLEAN = ("valid", "visible")
@@ -46,8 +48,12 @@ def write_shard(path: Path, samples: Iterable[Sample], *, quality: int = JPEG_QU
     return count
 
 
-def read_shard(path: Path) -> Iterator[Sample]:
-    """The samples of one shard, in order.
+def _all(key: str, group: str) -> bool:
+    return True
+
+
+def read_shard(path: Path, wanted: Wanted = _all) -> Iterator[Sample]:
+    """The samples of one shard that are wanted, in order.
 
     Raises:
         ValueError: the file is not a shard, or a sample in it is broken.
@@ -64,20 +70,33 @@ def read_shard(path: Path) -> Iterator[Sample]:
             key, _, kind = info.name.partition(".")
             members[kind] = stream.read()
             if kind == "json":  # always the last member of a sample
-                yield decode(unquote(key), members)
+                key = unquote(key)
+                if wanted is _all or wanted(key, json.loads(members["json"])["group"]):
+                    yield decode(key, members)
                 members = {}
 
 
 def read(
-    paths: Sequence[Path], rng: np.random.Generator | None = None, *, shuffle: int = 0
+    paths: Sequence[Path],
+    rng: np.random.Generator | None = None,
+    *,
+    shuffle: int = 0,
+    wanted: Callable[[Path], Wanted] = lambda path: _all,
 ) -> Iterator[Sample]:
-    """Samples of many shards; with ``rng``, shards and a window of ``shuffle`` samples mixed."""
+    """Samples of many shards; with ``rng``, shards and a window of ``shuffle`` samples mixed.
+
+    Args:
+        paths: the shards.
+        rng: source of randomness.
+        shuffle: size of the window.
+        wanted: of each shard, which of its samples.
+    """
     paths = list(paths)
     if rng is not None:
         paths = [paths[i] for i in rng.permutation(len(paths))]
     window: list[Sample] = []
     for path in paths:
-        for sample in read_shard(path):
+        for sample in read_shard(path, wanted(path)):
             if rng is None or shuffle == 0:
                 yield sample
                 continue

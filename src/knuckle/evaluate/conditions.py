@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from knuckle.data.labelled import LabelledSet
-from knuckle.evaluate.pairs import Pairs
+from knuckle.evaluate.pairs import ScoredHands
 from knuckle.metrics import masked_mean
 
 #: Pictures that are read to measure sharpness, spread evenly over the data set: reading is slow.
@@ -15,7 +15,7 @@ MOST_PICTURES = 2000
 _PATCH = 64
 
 
-def sharpness(dataset: LabelledSet, pairs: Pairs, most: int = MOST_PICTURES) -> np.ndarray:
+def sharpness(dataset: LabelledSet, pairs: ScoredHands, most: int = MOST_PICTURES) -> np.ndarray:
     """(H,) how sharp each hand is pictured; NaN where its picture was not read.
 
     The standard deviation of the Laplacian over the hand's box (Pertuz et al. 2013, LAP4), divided

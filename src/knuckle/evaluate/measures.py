@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from knuckle import metrics
-from knuckle.evaluate.pairs import Pairs, error_share
+from knuckle.evaluate.pairs import ScoredHands, error_share
 from knuckle.hand import Joint
 
 
@@ -32,7 +32,7 @@ class Measures:
     columns: dict[str, np.ndarray]
 
 
-def measure(pairs: Pairs) -> Measures:
+def measure(pairs: ScoredHands) -> Measures:
     """Measure pairs that were matched by place."""
     columns = _columns(pairs)
     errors_3d, counted_3d = _errors_3d(pairs)
@@ -58,7 +58,7 @@ def measure(pairs: Pairs) -> Measures:
     return Measures(numbers, pck_3d, pck_2d, columns)
 
 
-def _columns(pairs: Pairs) -> dict[str, np.ndarray]:
+def _columns(pairs: ScoredHands) -> dict[str, np.ndarray]:
     """(H,) values of every true hand; NaN where it was missed or is not known."""
     share = error_share(pairs)
     root_valid = pairs.valid[:, Joint.WRIST]
@@ -87,7 +87,7 @@ def _columns(pairs: Pairs) -> dict[str, np.ndarray]:
     }
 
 
-def _errors_3d(pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
+def _errors_3d(pairs: ScoredHands) -> tuple[np.ndarray, np.ndarray]:
     """(H, 21) wrist-aligned errors, infinite for missed hands, and which of them count."""
     relative_true = pairs.true_mm - pairs.true_mm[:, :1]
     errors = metrics.joint_errors(pairs.relative_mm, relative_true)
@@ -96,7 +96,7 @@ def _errors_3d(pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
     return np.where(pairs.found[:, None], errors, np.inf), counted & (said | ~pairs.found)[:, None]
 
 
-def _finding(pairs: Pairs) -> dict[str, float]:
+def _finding(pairs: ScoredHands) -> dict[str, float]:
     """Whether the hands were found, and their sides known."""
     found = int(pairs.found.sum())
     missed = len(pairs) - found
@@ -112,7 +112,7 @@ def _finding(pairs: Pairs) -> dict[str, float]:
     }
 
 
-def _accuracy_3d(pairs: Pairs, columns: dict[str, np.ndarray]) -> dict[str, float]:
+def _accuracy_3d(pairs: ScoredHands, columns: dict[str, np.ndarray]) -> dict[str, float]:
     """Errors of the found hands, and of all hands with a price on the missed ones."""
     with_truth = pairs.has_3d & pairs.valid[:, Joint.WRIST]
     relative_true = np.where(with_truth[:, None, None], pairs.true_mm - pairs.true_mm[:, :1], 0.0)
@@ -136,13 +136,13 @@ def _accuracy_3d(pairs: Pairs, columns: dict[str, np.ndarray]) -> dict[str, floa
     }
 
 
-def _pck_of_box(pairs: Pairs, errors_2d: np.ndarray, counted: np.ndarray) -> float:
+def _pck_of_box(pairs: ScoredHands, errors_2d: np.ndarray, counted: np.ndarray) -> float:
     """Share of keypoints within 20 % of the box's longer side (mmpose's PCK@0.2 of hands)."""
     side = metrics.box_side(pairs.true_px, pairs.valid)
     return float(metrics.pck(errors_2d / side[:, None], np.array([0.2]), counted)[0])
 
 
-def _visibility(pairs: Pairs) -> dict[str, float]:
+def _visibility(pairs: ScoredHands) -> dict[str, float]:
     """How well hidden joints are told from visible ones: accuracy, and F1 of "hidden"."""
     known = pairs.valid & np.isfinite(pairs.true_visible) & np.isfinite(pairs.predicted_visible)
     if not known.any():
@@ -157,7 +157,7 @@ def _visibility(pairs: Pairs) -> dict[str, float]:
     }
 
 
-def _motion(pairs: Pairs) -> dict[str, float]:
+def _motion(pairs: ScoredHands) -> dict[str, float]:
     """Acceleration error and jitter over runs of evenly spaced frames of one hand, per frame."""
     weights, acceleration, jitter, true_jitter = [], [], [], []
     for run in _runs(pairs):
@@ -177,7 +177,7 @@ def _motion(pairs: Pairs) -> dict[str, float]:
     }
 
 
-def _runs(pairs: Pairs, shortest: int = 4) -> list[np.ndarray]:
+def _runs(pairs: ScoredHands, shortest: int = 4) -> list[np.ndarray]:
     """Rows of one side of one video, in order, found in every frame, the frames evenly spaced."""
     usable = pairs.found & pairs.valid.all(axis=1) & np.isfinite(pairs.predicted_mm[:, 0, 0])
     by_hand: dict[tuple[str, int], list[tuple[int, int]]] = {}
@@ -196,7 +196,7 @@ def _runs(pairs: Pairs, shortest: int = 4) -> list[np.ndarray]:
     return runs
 
 
-def _overlap_with_other(pairs: Pairs) -> np.ndarray:
+def _overlap_with_other(pairs: ScoredHands) -> np.ndarray:
     """(H,) share of the hand's box that the other hands' boxes cover at most; 0 if alone."""
     low = np.where(pairs.valid[..., None], pairs.true_px, np.inf).min(axis=1)
     high = np.where(pairs.valid[..., None], pairs.true_px, -np.inf).max(axis=1)

@@ -25,7 +25,7 @@ PRESENT = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
+class ScoredHands:
     """H true hands in S pictures, and what was predicted for each.
 
     Where nothing is known, numbers are NaN: a prediction for a missed hand, 3D without labels.
@@ -85,7 +85,7 @@ class Pairs:
         return np.isfinite(self.true_mm[:, Joint.WRIST, 0])
 
 
-def pair(dataset: LabelledSet, predictions: Predictions, matching: Matching) -> Pairs:
+def pair(dataset: LabelledSet, predictions: Predictions, matching: Matching) -> ScoredHands:
     """Match what was predicted with what is true, picture by picture.
 
     Args:
@@ -126,7 +126,7 @@ def pair(dataset: LabelledSet, predictions: Predictions, matching: Matching) -> 
         )
     scores, correct = np.array(said_hands, float).reshape(-1, 2).T
     lists = {name: [row[name] for row in pictures] for name in pictures[0]}
-    return Pairs(
+    return ScoredHands(
         keys=lists.pop("keys"),
         videos=lists.pop("videos"),
         scores=scores,
@@ -184,7 +184,7 @@ def _masks(
 
 
 def _picture(record: Record, said: Sequence[PredictedHand]) -> dict[str, Any]:
-    """What ``Pairs`` holds of a picture."""
+    """What ``ScoredHands`` holds of a picture."""
     present = {hand.side for hand in said if hand.score >= PRESENT}
     true = {hand.side for hand in record.hands}
     return {
@@ -197,7 +197,7 @@ def _picture(record: Record, said: Sequence[PredictedHand]) -> dict[str, Any]:
 
 
 def _hand(record: Record, label: HandLabel, hand: PredictedHand | None) -> dict[str, Any]:
-    """What ``Pairs`` holds of a true hand and its partner."""
+    """What ``ScoredHands`` holds of a true hand and its partner."""
     camera = record.camera
     return {
         "side": SIDES.index(label.side),
@@ -221,6 +221,6 @@ def _or_nan(values: np.ndarray | None, width: int | None = None) -> np.ndarray:
     return np.full(shape, np.nan) if values is None else np.asarray(values, float)
 
 
-def error_share(pairs: Pairs) -> np.ndarray:
+def error_share(pairs: ScoredHands) -> np.ndarray:
     """(H,) mean 2D error over the longer side of the true box; NaN for a missed hand."""
     return keypoint_error_share(pairs.predicted_px, pairs.true_px, pairs.valid)

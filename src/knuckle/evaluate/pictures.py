@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from knuckle.draw import caption, sheet, skeleton
-from knuckle.evaluate.pairs import Pairs
+from knuckle.evaluate.pairs import ScoredHands
 from knuckle.evaluate.run import Evaluation
 from knuckle.hand import JOINT_NAMES, SIDES
 from knuckle.metrics import PCK_2D_PX, PCK_3D_MM
@@ -115,7 +115,7 @@ def write_worst(evaluation: Evaluation, folder: Path, most: int = 50, columns: i
     return path
 
 
-def _tile(evaluation: Evaluation, pairs: Pairs, row: int, text: str) -> np.ndarray:
+def _tile(evaluation: Evaluation, pairs: ScoredHands, row: int, text: str) -> np.ndarray:
     """(220, 220, 3) RGB: the hand and its surroundings, with both skeletons."""
     image = evaluation.dataset.image(int(pairs.picture[row]))
     valid = pairs.valid[row]

@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 
 from knuckle.errors import InputError
-from knuckle.evaluate.pairs import Matching, Pairs
+from knuckle.evaluate.pairs import Matching, ScoredHands
 from knuckle.hand import JOINT_NAMES, N_JOINTS, SIDES, Joint
 from knuckle.metrics import joint_errors, masked_mean, mrrpe
 
@@ -52,7 +52,7 @@ class Protocol:
     mean: Literal["joint", "pooled", "side", "hand"]
     matching: Matching
 
-    def counted(self, pairs: Pairs) -> np.ndarray:
+    def counted(self, pairs: ScoredHands) -> np.ndarray:
         """(H, 21) bool: the joints that count: valid ones of hands with 3D and a valid root."""
         counted = pairs.valid & pairs.has_3d[:, None] & pairs.valid[:, self.root][:, None]
         if self.scale_bone is not None:
@@ -62,12 +62,12 @@ class Protocol:
             counted = counted & pairs.two[:, None]
         return counted
 
-    def errors(self, pairs: Pairs) -> np.ndarray:
+    def errors(self, pairs: ScoredHands) -> np.ndarray:
         """(H, 21) mm: distance of every joint from the truth, roots aligned."""
         true = pairs.true_mm - pairs.true_mm[:, self.root][:, None]
         return joint_errors(self._relative(pairs), true)
 
-    def _relative(self, pairs: Pairs) -> np.ndarray:
+    def _relative(self, pairs: ScoredHands) -> np.ndarray:
         """(H, 21, 3) predicted joints relative to the root; all zero for a missed hand."""
         joints = pairs.relative_mm
         if self.root_depth == "true":
@@ -84,13 +84,13 @@ class Protocol:
             )
         return np.where(pairs.found[:, None, None], relative, 0.0)
 
-    def _with_true_depth(self, pairs: Pairs) -> np.ndarray:
+    def _with_true_depth(self, pairs: ScoredHands) -> np.ndarray:
         """(H, 21, 3) camera frame: keypoints unprojected at the true root's depth."""
         depth = pairs.relative_mm[..., 2] - pairs.relative_mm[:, self.root, 2][:, None]
         depth = depth + pairs.true_mm[:, self.root, 2][:, None]
         return _unproject(pairs.predicted_px, depth, pairs.intrinsics[:, None])
 
-    def relative_root_errors(self, pairs: Pairs) -> np.ndarray:
+    def relative_root_errors(self, pairs: ScoredHands) -> np.ndarray:
         """(N,) mm: MRRPE of every picture of two hands whose roots are both valid."""
         left, right = _two_hands(pairs, self.root)
         if self.root_depth == "own":
@@ -105,7 +105,7 @@ class Protocol:
         )
 
     def _offset_with_true_depth(
-        self, pairs: Pairs, left: np.ndarray, right: np.ndarray
+        self, pairs: ScoredHands, left: np.ndarray, right: np.ndarray
     ) -> np.ndarray:
         """Left root from right root, when the right root is told its true depth."""
         own = pairs.predicted_mm[:, self.root, 2]
@@ -213,7 +213,7 @@ class Scores:
         }
 
 
-def score(protocol: Protocol, pairs: Pairs) -> Scores:
+def score(protocol: Protocol, pairs: ScoredHands) -> Scores:
     """Apply a protocol.
 
     Args:
@@ -270,7 +270,7 @@ def _per_joint(errors: np.ndarray, counted: np.ndarray, side: np.ndarray) -> np.
     return means
 
 
-def _two_hands(pairs: Pairs, root: Joint) -> tuple[np.ndarray, np.ndarray]:
+def _two_hands(pairs: ScoredHands, root: Joint) -> tuple[np.ndarray, np.ndarray]:
     """Rows of the left and of the right hand of every picture with both, roots valid, 3D known."""
     usable = pairs.valid[:, root] & pairs.has_3d
     left = np.flatnonzero(usable & (pairs.side == _LEFT))

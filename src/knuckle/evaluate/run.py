@@ -12,7 +12,7 @@ from knuckle.camera import Camera
 from knuckle.data.labelled import LabelledSet, Record
 from knuckle.errors import InputError
 from knuckle.evaluate.measures import Measures, measure
-from knuckle.evaluate.pairs import Pairs, pair
+from knuckle.evaluate.pairs import ScoredHands, pair
 from knuckle.evaluate.predictions import (
     PredictedHand,
     Predictions,
@@ -46,10 +46,10 @@ class Evaluation:
     protocol: Protocol
     system: System
     dataset: LabelledSet
-    pairs: Pairs
+    pairs: ScoredHands
     scores: Scores
     measures: Measures
-    placed: Pairs
+    placed: ScoredHands
 
 
 def protocol_named(name: str) -> Protocol:

@@ -17,7 +17,7 @@ from knuckle.models.both import BothOutput
 from knuckle.models.internet import InterNetOutput, InterNetSettings, decoded, depth_of, joints_of
 from knuckle.models.pair import place
 from knuckle.render.hand_model import MEAN_HAND_LENGTH_MM
-from knuckle.train.losses import bones_of
+from knuckle.train.losses import bones_of, ray_sigma
 
 Decoding = Literal["argmax", "soft"]
 RootDepth = Literal["true", "own"]
@@ -82,9 +82,7 @@ def decoded_answers(
 
 def both_answers(out: BothOutput, batch: Batch, root_depth: RootDepth) -> Answers:
     """Our joints, put where their keypoints were seen and turned to the camera's axes."""
-    view_from_crop = batch["view_from_crop"]
-    per_px = view_from_crop[:, :2, 0].norm(dim=-1) / view_from_crop[:, 2, 2].abs()
-    sigma = out.log_sigma_px.exp() * per_px[:, None, None]
+    sigma = ray_sigma(out.log_sigma_px, batch)
     turn = batch["camera_from_view"]
     if root_depth == "true":
         ahead = torch.cat([out.rays[:, :, 0], torch.ones_like(out.rays[:, :, 0, :1])], dim=-1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -26,7 +27,7 @@ from knuckle.hand import N_JOINTS, SIDES, Joint
 from knuckle.sample import Sample
 from knuckle.train.both_hands import BothHandsRecipe, BothHandsTraining
 from knuckle.train.recipe import Recipe, SourceSettings
-from knuckle.train.streams import chance, loader_of
+from knuckle.train.streams import chance, dealt, loader_of
 
 Example = dict[str, np.ndarray]
 AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
@@ -192,9 +193,9 @@ def example_of(
         (2, 21, 3) from it in the view's axes, ``valid`` (2, 21) and ``valid_3d`` (2, 21) 0 or 1,
         ``there`` (2,); ``there_known``; ``root_mm`` the left wrist's depth from the right one's,
         along the camera's axis, ``root_view_mm`` along the view's, ``root_known``; and what leads
-        back: ``view_from_crop`` and ``camera_from_view`` (3, 3), ``frame_from_crop`` (3, 3),
-        ``intrinsics`` (fx, fy, cx, cy), ``roots_mm`` (2, 3) the wrists, ``true_mm`` (2, 21, 3)
-        from the wrist, both in the camera frame.
+        back: ``view_from_crop`` and ``camera_from_view`` (3, 3), ``rays_per_px``,
+        ``frame_from_crop`` (3, 3), ``intrinsics`` (fx, fy, cx, cy), ``roots_mm`` (2, 3) the wrists,
+        ``true_mm`` (2, 21, 3) from the wrist, both in the camera frame.
     """
     camera = record.camera
     if camera is None:
@@ -235,6 +236,7 @@ def example_of(
         "root_view_mm": np.array(view.to_view(apart)[2], np.float32),
         "root_known": np.array(both, np.float32),
         "view_from_crop": view.view_from_crop.astype(np.float32),
+        "rays_per_px": np.array(view.rays_per_px, np.float32),
         "camera_from_view": view.camera_from_view.astype(np.float32),
         "frame_from_crop": crop.frame_from_crop.astype(np.float32),
         "intrinsics": np.array([camera.fx, camera.fy, camera.cx, camera.cy], np.float32),
@@ -269,7 +271,10 @@ class Still(Dataset):
 
 
 class _Endless(IterableDataset):
-    """Crops of all captures, drawn by their shares, each in an order of its own."""
+    """Crops of all captures, drawn by their shares, each in an order of its own.
+
+    Of each capture, all workers together show every picture once before any comes again.
+    """
 
     def __init__(self, recipe: BothHandsRecipe) -> None:
         self.recipe, self.out_size = recipe, recipe.crop_size
@@ -278,37 +283,46 @@ class _Endless(IterableDataset):
 
     @property
     def pictures(self) -> int:
-        """How many there are: the first source's, one pass over which is an epoch."""
-        return len(self.parts[0])
+        """How many are drawn while the first source's are shown once: that is an epoch."""
+        shares = [source.share for source in self.recipe.sources]
+        return round(len(self.parts[0]) * sum(shares) / shares[0])
 
     def __iter__(self) -> Iterator[Example]:
         rng = chance(self.recipe)
         shares = np.array([source.share for source in self.recipe.sources])
-        streams = [self._of(part, rng) for part in self.parts]
+        streams = [self._of(number, rng) for number in range(len(self.parts))]
         while True:
             yield next(streams[rng.choice(len(streams), p=shares / shares.sum())])
 
-    def _of(self, dataset: LabelledSet, rng: np.random.Generator) -> Iterator[Example]:
-        settings = self.recipe.both_hands
-        while True:
+    def _of(self, number: int, rng: np.random.Generator) -> Iterator[Example]:
+        dataset = self.parts[number]
+        for rows in dealt(self.recipe, len(dataset), number):
             given = 0
-            for row in rng.permutation(len(dataset)):
-                record = dataset.record(int(row))
-                crop = crop_of(record, self.out_size)
-                if crop is None or not _is_usable(record):
-                    continue
-                image = dataset.image(int(row))
-                bare = Sample(image=image, hands=record.hands, key=record.key)
-                if settings.clean and dataset.flaw(bare) is not None:
-                    continue
-                gains = rng.uniform(1 - settings.colour, 1 + settings.colour, 3)
-                given += 1
-                yield example_of(image, record, varied(crop, rng, settings), gains)
+            # Where nothing in its own share can be shown, whatever there is.
+            for row in chain(rows, (row for row in range(len(dataset)) if not given)):
+                example = self._example(dataset, int(row), rng)
+                if example is not None:
+                    given += 1
+                    yield example
             if not given:
                 raise InputError(
                     f"no picture of {dataset.name}, {dataset.split}, has a hand with 3D joints "
                     "and a camera"
                 )
+
+    def _example(self, dataset: LabelledSet, row: int, rng: np.random.Generator) -> Example | None:
+        """A picture, varied; None if there is nothing to learn from it."""
+        settings = self.recipe.both_hands
+        record = dataset.record(row)
+        crop = crop_of(record, self.out_size)
+        if crop is None or not _is_usable(record):
+            return None
+        image = dataset.image(row)
+        bare = Sample(image=image, hands=record.hands, key=record.key)
+        if settings.clean and dataset.flaw(bare) is not None:
+            return None
+        gains = rng.uniform(1 - settings.colour, 1 + settings.colour, 3)
+        return example_of(image, record, varied(crop, rng, settings), gains)
 
 
 def training_batches(recipe: BothHandsRecipe) -> DataLoader:

@@ -13,7 +13,7 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.codec import DetectedHand, DetectionCodec, HeatmapCodec, NeighbourCodec
-from knuckle.crop import MARGIN, Crop, CropView, Letterbox
+from knuckle.crop import MARGIN, Crop, CropView, Letterbox, knows_up
 from knuckle.hand import BONES, N_JOINTS, Joint, other_side
 from knuckle.sample import UNKNOWN, HandLabel, Sample
 from knuckle.train.recipe import AugmentSettings
@@ -39,6 +39,8 @@ _SMALLEST_PX = 12.0
 _NEIGHBOUR_JOINTS = 6
 #: Share of the parts of frames that are cut around a hand.
 _WITH_HAND = 0.85
+#: Of a hand that is learnt from, more than this share of the joints is labelled and in the picture.
+LEAST_SHARE = 0.6
 #: Side of the detector's square, see ``codec.DetectedHand``.
 _TIGHT = 1.0
 
@@ -50,20 +52,25 @@ def crop_example(
     augment: AugmentSettings,
     codec: HeatmapCodec,
 ) -> Example:
-    """A jittered crop around ``sample.hands[target]`` and everything known about it."""
+    """A jittered crop around ``sample.hands[target]`` and everything known about it.
+
+    Raises:
+        ValueError: which way the hand is up is not known (``crop.knows_up``).
+    """
     only_2d = sample.hands[target].joints_mm is None and sample.hand_map is None
     if augment.stretch > 0 and only_2d and rng.random() < _STRETCHED:
         sample = stretched(sample, rng, augment.stretch)
     hand = sample.hands[target]
-    crop = Crop.from_joints(hand.joints_px, hand.side, out_size=codec.input_size)
+    crop = Crop.from_joints(hand.joints_px, hand.side, valid=hand.valid, out_size=codec.input_size)
     crop = crop.jittered(rng, shift=augment.shift, log_scale=augment.log_scale, angle=augment.angle)
     if rng.random() < augment.turned:
         crop = replace(crop, angle=crop.angle + float(rng.uniform(-np.pi, np.pi)))
     right = rng.random() >= augment.other_side
     if not right:
         crop = replace(crop, mirror=not crop.mirror)
-    points = crop.to_crop(hand.joints_px)
+    known = hand.valid[:, None]
     example = _nothing(codec)
+    points = np.where(known, crop.to_crop(hand.joints_px), example["points_px"])
     example |= {
         "image": crop.cut(sample.image),
         "points_px": points.astype(np.float32),
@@ -73,7 +80,7 @@ def crop_example(
         "right": np.array(right, np.float32),
         "side_weight": np.array(1.0, np.float32),
     }
-    example["inside"] = _inside(points, crop).astype(np.float32)
+    example["inside"] = (hand.valid & _inside(points, crop)).astype(np.float32)
     example |= _neighbour(sample, target, crop)
     if hand.visible is not None:
         example["visible"] = hand.visible.astype(np.float32)
@@ -83,8 +90,9 @@ def crop_example(
     camera = sample.camera or Camera.assume(sample.image.shape[1], sample.image.shape[0])
     view = CropView.of(crop, camera)
     example["view_from_crop"] = view.view_from_crop.astype(np.float32)
-    if hand.joints_mm is not None and hand.valid[0] and right:
-        joints = view.to_view(hand.joints_mm - hand.joints_mm[0])
+    example["rays_per_px"] = np.array(view.rays_per_px, np.float32)
+    if hand.joints_mm is not None and right:
+        joints = np.where(known, view.to_view(hand.joints_mm - hand.joints_mm[Joint.WRIST]), 0.0)
         example["joints_mm"] = joints.astype(np.float32)
         example["joint_weight"] = hand.valid.astype(np.float32)
     elif hand.bone_depth is not None and right:
@@ -136,7 +144,7 @@ def empty_crop_example(
     if len(sample.decoys_xyxy) and rng.random() < _DECOY:
         return _no_hand(sample, _around_decoy(sample, rng, codec.input_size), codec)
     height, width = sample.image.shape[:2]
-    taken = [_square(hand) for hand in sample.hands]
+    taken = _squares(sample)
     taken += [_square_of_box(box) for box in sample.ignore_xyxy]
     for _ in range(8):
         size = max(width, height) * float(np.exp(rng.uniform(np.log(0.15), 0.0)))
@@ -186,25 +194,20 @@ def frame_example(
         codec = replace(
             codec, input_size=augment.window, map_size=round(augment.window / codec.stride)
         )
-    turned = [(hand, crop.to_crop(hand.joints_px)) for hand in sample.hands]
-    hands = [_detected(hand, points, crop.mirror) for hand, points in turned]
-    inside = [
-        np.mean(np.all((points > 0) & (points < codec.input_size - 1), axis=-1))
-        for _, points in turned
-    ]
-    clear = [
-        share > 0.6 and hand.size_px >= _SMALLEST_PX
-        for hand, share in zip(hands, inside, strict=True)
-    ]
-    kept = [hand for hand, is_clear in zip(hands, clear, strict=True) if is_clear]
+    kept, unsure = [], []
+    # Hands cut by the border, tiny or hardly labelled, and places that nobody labelled, are neither
+    # yes nor no.
+    for hand in sample.hands:
+        points = crop.to_crop(hand.joints_px)
+        inside = hand.valid & np.all((points > 0) & (points < codec.input_size - 1), axis=-1)
+        clear = inside.mean() > LEAST_SHARE and knows_up(hand.valid)
+        detected = _detected(hand, points, crop.mirror) if clear else None
+        if detected is not None and detected.size_px >= _SMALLEST_PX:
+            kept.append(detected)
+        elif hand.valid.any():
+            unsure.append(_square(points[hand.valid]))
     maps, weight = codec.encode(kept)
     peak_weight = np.ones((2, codec.map_size, codec.map_size), np.float32)
-    # Hands cut by the border or tiny, and places that nobody labelled, are neither yes nor no.
-    unsure = [
-        (*hand.centre_px, hand.size_px)
-        for hand, is_clear in zip(hands, clear, strict=True)
-        if not is_clear
-    ]
     for x0, y0, x1, y1 in sample.ignore_xyxy:
         centre = crop.to_crop(np.array([(x0 + x1) / 2, (y0 + y1) / 2]))
         scale = crop.out_size / crop.size_px
@@ -261,6 +264,7 @@ def _nothing(codec: HeatmapCodec) -> Example:
         "bone_depth": np.zeros(len(BONES), np.float32),
         "bone_depth_weight": np.zeros(len(BONES), np.float32),
         "view_from_crop": np.eye(3, dtype=np.float32),
+        "rays_per_px": np.array(1.0, np.float32),
         "mask": np.zeros((half, half), np.float32),
         "mask_weight": np.zeros((half, half), np.float32),
         "present": np.array(0.0, np.float32),
@@ -285,9 +289,10 @@ def _neighbour(sample: Sample, target: int, crop: Crop) -> Example:
         seen = other.valid & _inside(points, crop)
         seen &= True if other.visible is None else other.visible
         if seen.sum() > most:
-            most, square = int(seen.sum()), _detected(other, points, crop.mirror)
+            most = int(seen.sum())
+            square = _detected(other, points, crop.mirror) if knows_up(other.valid) else None
     if square is None:
-        return {"neighbour_weight": np.array(sample.complete, np.float32)}
+        return {"neighbour_weight": np.array(sample.complete and not most, np.float32)}
     return {
         "neighbour": NeighbourCodec(crop.out_size).encode(square).astype(np.float32),
         "has_neighbour": np.array(1.0, np.float32),
@@ -299,8 +304,9 @@ def _trust(hand: HandLabel) -> np.ndarray:
     """(21,) weight of each 2D label: 1 if exact, half where it may be off by ``_HALF_TRUST``."""
     if hand.sigma_px is None:
         return hand.valid.astype(np.float64)
-    size = max(float(np.ptp(hand.joints_px, axis=0).max()), 1.0)
-    return hand.valid * _SAME_DEFINITION / (1 + (hand.sigma_px / (size * _HALF_TRUST)) ** 2)
+    size = max(float(np.ptp(hand.joints_px[hand.valid], axis=0).max()), 1.0)
+    trust = _SAME_DEFINITION / (1 + (hand.sigma_px / (size * _HALF_TRUST)) ** 2)
+    return np.where(hand.valid, trust, 0.0)
 
 
 def _crop_mask(hand_map: np.ndarray, value: int, crop: Crop) -> tuple[np.ndarray, np.ndarray]:
@@ -311,12 +317,16 @@ def _crop_mask(hand_map: np.ndarray, value: int, crop: Crop) -> tuple[np.ndarray
     return mask, (unknown < 0.5).astype(np.float32)
 
 
-def _square(hand: HandLabel) -> tuple[float, float, float]:
-    """Middle and side of the square around the valid joints."""
-    points = hand.joints_px[hand.valid]
+def _squares(sample: Sample) -> list[tuple[float, float, float]]:
+    """The squares around the labelled joints of all hands."""
+    return [_square(hand.joints_px[hand.valid]) for hand in sample.hands if hand.valid.any()]
+
+
+def _square(points: np.ndarray) -> tuple[float, float, float]:
+    """Middle and side, at least 1, of the square around points (N, 2)."""
     low, high = points.min(axis=0), points.max(axis=0)
     x, y = (low + high) / 2
-    return float(x), float(y), float((high - low).max())
+    return float(x), float(y), max(float((high - low).max()), 1.0)
 
 
 def _square_of_box(box_xyxy: np.ndarray) -> tuple[float, float, float]:
@@ -330,7 +340,7 @@ def _frame_window(sample: Sample, rng: np.random.Generator, size: int) -> Crop:
     height, width = sample.image.shape[:2]
     x, y, side = (width - 1) / 2, (height - 1) / 2, float(max(width, height))
     kind = rng.random()
-    squares = [_square(hand) for hand in sample.hands]
+    squares = _squares(sample)
     squares += [_square_of_box(box) for box in sample.decoys_xyxy]
     if kind < 0.4 and squares:
         hx, hy, hand = squares[int(rng.integers(len(squares)))]
@@ -349,8 +359,9 @@ def _part_with_hand(frame: Crop, sample: Sample, rng: np.random.Generator, size:
     A hand that would not fit is made smaller.
     """
     side = frame.size_px * size / frame.out_size
-    if sample.hands and rng.random() < _WITH_HAND:
-        x, y, hand = _square(sample.hands[int(rng.integers(len(sample.hands)))])
+    squares = _squares(sample)
+    if squares and rng.random() < _WITH_HAND:
+        x, y, hand = squares[int(rng.integers(len(squares)))]
         side = max(side, hand / float(rng.uniform(0.4, 0.75)))
         room = max(side - hand, 0.2 * side) / 2
     else:
@@ -360,11 +371,11 @@ def _part_with_hand(frame: Crop, sample: Sample, rng: np.random.Generator, size:
 
 
 def _detected(hand: HandLabel, points: np.ndarray, mirrored: bool) -> DetectedHand:
-    """A hand as the detector should report it in the window."""
+    """A hand, which way it is up known, as the detector should report it in the window."""
     side = hand.side
     if mirrored:
         side = other_side(side)
-    tight = Crop.from_joints(points, side, margin=_TIGHT)
+    tight = Crop.from_joints(points, side, valid=hand.valid, margin=_TIGHT)
     return DetectedHand(tight.centre_px, tight.size_px, tight.angle, side)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from knuckle.crop import Crop, CropView
+from knuckle.crop import Crop, CropView, knows_up
 from knuckle.data.interhand26m import InterHand26M, Selection
 from knuckle.hand import N_JOINTS
 from knuckle.models.keypoints import KeypointNetwork
@@ -126,23 +126,25 @@ def _batches(dataset: InterHand26M, size: int, seed: int) -> Iterator[list[dict[
         assert record.camera is not None and record.video is not None
         view = names.setdefault(record.video[0].rsplit("/", 1)[1], len(names))
         for label in record.hands:
-            if label.joints_mm is None or label.valid.sum() < _LEAST_JOINTS:
+            enough = label.valid.sum() >= _LEAST_JOINTS and knows_up(label.valid)
+            if label.joints_mm is None or not enough:
                 continue
             image = dataset.image(index) if image is None else image
-            crop = Crop.from_joints(label.joints_px, label.side, out_size=size)
+            known = label.valid[:, None]
+            crop = Crop.from_joints(label.joints_px, label.side, valid=label.valid, out_size=size)
             crop = crop.jittered(rng, **_JITTER)
             batch.append(
                 {
                     "hand": 2 * int(steps[index]) + (label.side == "left"),
                     "view": view,
                     "pixels": crop.cut(image),
-                    "points_px": crop.to_crop(label.joints_px),
+                    "points_px": np.where(known, crop.to_crop(label.joints_px), 0.0),
                     "valid": label.valid,
                     "seen": np.ones(N_JOINTS, bool) if label.visible is None else label.visible,
                     "camera_from_crop": CropView.of(crop, record.camera).camera_from_crop,
                     "R": T.rotation,
                     "t_mm": T.translation_mm,
-                    "joints_mm": T.inverse()(label.joints_mm),
+                    "joints_mm": np.where(known, T.inverse()(label.joints_mm), 0.0),
                     "known": label.valid,
                 }
             )

@@ -48,6 +48,17 @@ def laplace(error: Tensor, log_scale: Tensor) -> Tensor:
     return error.mean(-1) * torch.exp(-log_scale) + log_scale
 
 
+def ray_sigma(log_sigma_px: Tensor, batch: dict[str, Tensor]) -> Tensor:
+    """Expected errors of keypoints as lengths in ray units, as ``stages.lifter`` has them.
+
+    Args:
+        log_sigma_px: (N, ...) of N crops.
+        batch: ``rays_per_px`` (N,) of ``crop.CropView``.
+    """
+    per_px = batch["rays_per_px"]
+    return log_sigma_px.exp() * per_px.view(-1, *[1] * (log_sigma_px.dim() - 1))
+
+
 def bones_of(joints: Tensor) -> Tensor:
     """Bones of hands (..., 21, 3) -> (..., 20, 3)."""
     return joints[..., BONES[:, 1], :] - joints[..., BONES[:, 0], :]

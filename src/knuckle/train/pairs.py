@@ -67,7 +67,7 @@ def _touching(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
+class HandPairs:
     """N pairs: a right and a left hand each.
 
     Attributes:
@@ -85,7 +85,7 @@ class Pairs:
 
 def sample_pairs(
     rng: np.random.Generator, n: int, bank: PairBank, noise: poses.KeypointNoise
-) -> Pairs:
+) -> HandPairs:
     """N pairs of hands that touch or are near each other.
 
     Args:
@@ -100,7 +100,7 @@ def sample_pairs(
     return see(rng, before_camera(rng, posed), noise)
 
 
-def see(rng: np.random.Generator, joints_mm: np.ndarray, noise: poses.KeypointNoise) -> Pairs:
+def see(rng: np.random.Generator, joints_mm: np.ndarray, noise: poses.KeypointNoise) -> HandPairs:
     """Pairs (N, 2, 21, 3) in the camera as a keypoint network sees them."""
     n = len(joints_mm)
     as_right = joints_mm.copy()
@@ -111,7 +111,7 @@ def see(rng: np.random.Generator, joints_mm: np.ndarray, noise: poses.KeypointNo
     scatter = scatter_of(rng, rays.reshape(n, 2, N_JOINTS, 2), joints_mm).reshape(2 * n, N_JOINTS)
     rays, sigma = noise(rng, rays, scatter)
     turns[:, 1] = _MIRROR[:, None] * turns[:, 1]
-    return Pairs(
+    return HandPairs(
         rays=rays.reshape(n, 2, N_JOINTS, 2).astype(np.float32),
         sigma=sigma.reshape(n, 2, N_JOINTS).astype(np.float32),
         joints_mm=joints_mm.astype(np.float32),
@@ -147,7 +147,7 @@ def scatter_of(rng: np.random.Generator, points: np.ndarray, joints_mm: np.ndarr
 
 
 @torch.no_grad()
-def lifted_pairs(lifter: Lifter, pairs: Pairs) -> Example:
+def lifted_pairs(lifter: Lifter, pairs: HandPairs) -> Example:
     """Pairs as the pair stage meets them: every hand lifted, then seen from either hand's view.
 
     Returns:

@@ -3,7 +3,8 @@
 A run lives in ``runs/<name>``: ``last.ckpt`` (everything, to resume), ``weights.pt`` (the averaged
 weights in half precision, to export or start from), ``curves/0/metrics.csv`` (every loss; a folder
 a sitting), ``scores.jsonl`` (validation errors), ``samples/`` (pictures of what the network sees
-and says). Starting it again goes on where it was.
+and says). Starting it again goes on where it was; what a fresh one finds there it moves to
+``earlier/``.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import logging
 import math
 import pickle
 import signal
-import time
 import warnings
 from collections.abc import Callable
 from datetime import timedelta
@@ -35,6 +35,7 @@ from knuckle.train.sitting import (
     NEVER,
     OnProgress,
     PauseAfter,
+    SaveAtEnd,
     SaveWeights,
     SayProgress,
     StopBySignal,
@@ -46,6 +47,8 @@ from knuckle.train.weights import differing, part_of, weights_named, what_fits
 
 #: A run that is killed loses at most this much.
 _CHECKPOINT_EVERY = timedelta(minutes=2)
+#: What a run leaves behind.
+_LEFT = ("weights.pt", "scores.jsonl", "last.ckpt", "recipe.json", "curves", "samples")
 #: What Lightning warns of although it is meant so.
 _EXPECTED = (
     "Checkpoint directory .* exists and is not empty",  # the run's own folder
@@ -67,7 +70,7 @@ def train(
     Args:
         recipe: what to train.
         runs: folder of all runs.
-        fresh: begin anew even if there is a checkpoint.
+        fresh: begin anew even if there is a checkpoint; what is there is put aside.
         pause_minutes: stop after so long, measured and saved; the same recipe goes on from there.
         on_progress: see ``OnProgress``.
 
@@ -81,17 +84,20 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
-    L.seed_everything(recipe.seed, workers=True, verbose=False)
-    module = module_of(recipe)
-    training, loaders = training_batches(recipe), validation_batches(recipe)
     checkpoint = folder / "last.ckpt"
     resume = checkpoint if checkpoint.exists() and not fresh else None
+    # Another seed in each sitting, or the pictures of the first would come again; from the step
+    # and not from the clock, so that all processes have the same.
+    steps = _steps_of(resume) if resume else 0
+    L.seed_everything((recipe.seed + steps) % 2**31, workers=True, verbose=False)
+    module = module_of(recipe)
+    training, loaders = training_batches(recipe), validation_batches(recipe)
     if not resume:
         module.begin()
     _start_from(module, recipe)
     _train_only(module, recipe.optimiser.only)
-    if resume:
-        L.seed_everything(int(time.time()) % 2**31, workers=True, verbose=False)
+    if not resume and is_first_process():  # what it started from may be the run itself
+        put_aside(folder)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # devices, tips of the day
     stop = StopBySignal(checkpoint)
     others = [stop, PauseAfter(pause_minutes), SayProgress(on_progress)]
@@ -102,8 +108,6 @@ def train(
     with warnings.catch_warnings():
         for said in _EXPECTED:
             warnings.filterwarnings("ignore", message=said)
-        if resume:
-            _check_checkpoint(resume)
         # The momentum of units that have died fades into denormal numbers, on which Muon's products
         # take ten times as long.
         torch.set_flush_denormal(True)
@@ -126,7 +130,6 @@ def train(
             raise _plain(error) from None
         finally:
             torch.set_flush_denormal(False)
-    trainer.save_checkpoint(checkpoint)
     return folder / "weights.pt"
 
 
@@ -138,14 +141,34 @@ def _plain(error: KnuckleError) -> KnuckleError:
     return type(error)(text)
 
 
-def _check_checkpoint(path: Path) -> None:
-    """Refuse a checkpoint that is damaged, or that would run a program when it is read."""
+def put_aside(folder: Path) -> None:
+    """Move what an earlier run left into ``earlier/N``: its scores must not judge the new one.
+
+    It is whole there, with its recipe, and can be exported or started from.
+    """
+    left = [folder / name for name in _LEFT if (folder / name).exists()]
+    if not left:
+        return
+    aside = folder / "earlier" / str(len(list(folder.glob("earlier/*"))))
+    aside.mkdir(parents=True)
+    for path in left:
+        path.rename(aside / path.name)
+    print(f"{folder} begins anew; what was there is in {aside}", flush=True)
+
+
+def _steps_of(path: Path) -> int:
+    """Steps of a checkpoint.
+
+    Raises:
+        ValueError: it is damaged, or would run a program when it is read.
+    """
     advice = "begin anew with --fresh"
     broken = (pickle.UnpicklingError, RuntimeError)
     with reading(path, "the checkpoint of a run: numbers and weights", advice, also=broken):
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         if "state_dict" not in state:
             raise InputError(f"{path} holds no weights: {advice}")
+        return int(state["global_step"])
 
 
 def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
@@ -177,6 +200,7 @@ def _trainer(recipe: Recipe, folder: Path, others: list[L.Callback]) -> L.Traine
         gradient_clip_val=recipe.optimiser.clip,
         logger=CSVLogger(folder, name="curves", version=str(sittings)),
         callbacks=[
+            SaveAtEnd(folder / "last.ckpt"),  # first: averaging ends with its mean in the network
             WeightAveraging(avg_fn=moving_average(recipe.optimiser.average)),
             *others,
             ValidateByClock(every),

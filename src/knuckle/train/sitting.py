@@ -122,6 +122,21 @@ class StopBySignal(L.Callback):
         return Stopped(self.number or signal.SIGINT, f"{folder}: {left}")
 
 
+class SaveAtEnd(L.Callback):
+    """Save at the end of a sitting what training goes on from: the weights, and their mean beside.
+
+    Args:
+        checkpoint: where.
+    """
+
+    def __init__(self, checkpoint: Path) -> None:
+        self.checkpoint = checkpoint
+
+    def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Save, before the mean takes the place of the weights."""
+        trainer.save_checkpoint(self.checkpoint)
+
+
 class SayProgress(L.Callback):
     """Tell after each step how much of the recipe's time or epochs is done."""
 

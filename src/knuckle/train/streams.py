@@ -1,14 +1,20 @@
 """Endless streams of training examples from labelled pictures, and the finite ones of validation.
 
 Each worker process draws from its own slice of the shards with its own random numbers, so a run
-is reproducible for a given recipe and number of workers.
+is reproducible for a given recipe and number of workers. Where there are fewer shards than workers,
+all read all of them.
+
+A twentieth is never trained on. Samples of real data sets are held back by their group (person,
+sequence, moment: ``Sample.group``), which is never on both sides; samples without a group, or which
+are a group of their own as rendered ones are, by the number of their shard.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator
 from dataclasses import replace
-from itertools import chain, islice, repeat
+from functools import partial
+from itertools import chain, count, islice, repeat
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +25,7 @@ from torch import distributed
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
 from knuckle.data import shards
-from knuckle.data.photographs import Part, PhotographStore
+from knuckle.data.photographs import Part, PhotographStore, is_validation
 from knuckle.errors import InputError, NotFoundError
 from knuckle.render.backgrounds import Backgrounds
 from knuckle.render.camera_faults import CameraFaults
@@ -34,6 +40,8 @@ _VALIDATION_SHARD = 25
 _VALIDATED = 512
 #: Samples mixed with each other while shards are read.
 _SHUFFLE = 500
+#: So many samples in a row that give no example are no accident.
+_FRUITLESS = 20_000
 
 #: Turns samples into examples; may yield several or none per sample.
 Cut = Callable[[Sample, np.random.Generator], Iterator[Example]]
@@ -45,10 +53,13 @@ Beside = Callable[[np.random.Generator], Iterator[Example]]
 
 def loader_of(dataset: IterableDataset, recipe: Recipe, batch: int | None = None) -> DataLoader:
     """Batches of a dataset, made by the recipe's workers; ``batch`` None: it makes them itself."""
+    # Workers are seeded from it: all training processes must agree, whatever else they have drawn.
+    seed = torch.Generator().manual_seed(torch.initial_seed())
     return DataLoader(
         dataset,
         batch_size=batch,
         num_workers=recipe.workers,
+        generator=seed,
         persistent_workers=recipe.workers > 0,
         prefetch_factor=4 if recipe.workers else None,
         worker_init_fn=_one_thread,
@@ -98,8 +109,8 @@ class Mixed(IterableDataset):
         sources = self.recipe.sources
         cut = self.cutter(self.recipe)
         streams = [
-            (each for sample in samples for each in cut(sample, rng))
-            for samples in (_endless(self.recipe, s, rng, index, count) for s in sources)
+            _examples(_endless(self.recipe, s, rng, index, count), cut, rng, _told(s))
+            for s in sources
         ]
         shares = np.array([source.share for source in sources])
         augment = self.recipe.augment
@@ -110,6 +121,31 @@ class Mixed(IterableDataset):
             yield _spoil(next(streams[i]), rng, augment, faults=faults[i]) | next(beside)
 
 
+def _examples(
+    samples: Iterator[Sample], cut: Cut, rng: np.random.Generator, source: str
+) -> Iterator[Example]:
+    """The examples of a source.
+
+    Raises:
+        ValueError: very many samples in a row give none.
+    """
+    fruitless = 0
+    for sample in samples:
+        fruitless += 1
+        for example in cut(sample, rng):
+            fruitless = 0
+            yield example
+        if fruitless >= _FRUITLESS:
+            raise InputError(
+                f"{fruitless} samples of {source} in a row gave nothing to learn from: are its "
+                "hands labelled, most of their joints in the picture? See `knuckle data show`"
+            )
+
+
+def _told(source: SourceSettings) -> str:
+    return source.shards or source.photographs
+
+
 def _endless(
     recipe: PictureRecipe, source: SourceSettings, rng: np.random.Generator, index: int, count: int
 ) -> Iterator[Sample]:
@@ -118,8 +154,18 @@ def _endless(
         yield from endless_photographs(source, recipe.augment, rng)
     while True:
         # Looked up again each time round: a folder that is still being rendered grows.
-        paths = shard_paths(source.shards, "train")[index::count]
-        yield from shards.read(paths, rng, shuffle=_SHUFFLE)
+        paths = all_shards(source.shards)
+        given = False
+        # Its own slice; where that is empty or all held back, whatever there is.
+        for slice_ in (paths[index::count], paths):
+            wanted = partial(is_of, "train", alone=len(paths) == 1)
+            for sample in shards.read(slice_, rng, shuffle=_SHUFFLE, wanted=wanted):
+                given = True
+                yield sample
+            if given:
+                break
+        if not given:
+            raise InputError(_nothing_in(source.shards, "train"))
 
 
 def endless_photographs(
@@ -151,8 +197,8 @@ def endless_photographs(
             yield sample
 
 
-def shard_paths(folder: str | Path, part: Part) -> list[Path]:
-    """Shards of a folder that belong to a part.
+def all_shards(folder: str | Path) -> list[Path]:
+    """Shards of a folder, in order.
 
     Raises:
         FileNotFoundError: there are none.
@@ -160,12 +206,58 @@ def shard_paths(folder: str | Path, part: Part) -> list[Path]:
     paths = sorted(Path(folder).glob("*.tar"))
     if not paths:
         raise NotFoundError(f"no shards (*.tar) in {folder}; make them with `knuckle data`")
-    if len(paths) == 1:
-        return paths
-    # The number at the end of a shard's name: its part stays the same while the folder grows.
-    held_back = [int(path.stem.rpartition("-")[2]) % _VALIDATION_SHARD == 0 for path in paths]
-    wanted = part == "validation"
-    return [path for path, held in zip(paths, held_back, strict=True) if held == wanted]
+    return paths
+
+
+def held_out(folder: str | Path) -> Iterator[Sample]:
+    """The samples of a folder's shards that are never trained on, in order.
+
+    Raises:
+        FileNotFoundError: there are no shards.
+        ValueError: nothing in them is held back.
+    """
+    # Those that are held back whole come first: most often nobody reads on.
+    paths = sorted(all_shards(folder), key=lambda path: not is_held_back(path))
+    wanted = partial(is_of, "validation", alone=len(paths) == 1)
+    given = False
+    for sample in shards.read(paths, wanted=wanted):
+        given = True
+        yield sample
+    if not given:
+        raise InputError(_nothing_in(folder, "validation"))
+
+
+def is_of(part: Part, path: Path, *, alone: bool) -> shards.Wanted:
+    """Which samples of a shard belong to a part.
+
+    Args:
+        part: train or validation.
+        path: of the shard. Its number decides where nothing else may: its part then stays the same
+            while the folder grows.
+        alone: whether there is no other shard; then the keys decide.
+    """
+
+    def wanted(key: str, group: str) -> bool:
+        if alone or group not in ("", key):
+            held = is_validation(group or key)
+        else:
+            held = is_held_back(path)
+        return held == (part == "validation")
+
+    return wanted
+
+
+def is_held_back(path: Path) -> bool:
+    """Whether a shard's number holds back those of its samples that have no group in common."""
+    number = path.stem.rpartition("-")[2]
+    return number.isdecimal() and int(number) % _VALIDATION_SHARD == 0
+
+
+def _nothing_in(folder: str | Path, part: Part) -> str:
+    return (
+        f"the shards in {folder} have no sample for {part}: one group in twenty is held back, by "
+        f"its name, of rendered ones one shard in {_VALIDATION_SHARD}; make more (`knuckle data`)"
+    )
 
 
 def _validation_examples(
@@ -177,7 +269,7 @@ def _validation_examples(
         store = PhotographStore.load(source.photographs)
         samples = (store.decode(int(i)) for i in store.part("validation", source.datasets))
     else:
-        samples = shards.read(shard_paths(source.shards, "validation"))
+        samples = held_out(source.shards)
     still = AugmentSettings(
         shift=0.02, log_scale=0.05, angle=0.1, turned=0, other_side=0, no_hand=0
     )
@@ -195,6 +287,26 @@ def _spoil(
     if rng.random() < 0.8:
         image = CameraFaults(strength=faults * float(rng.random()))(image, rng)
     return example | {"image": np.ascontiguousarray(image)}
+
+
+def dealt(recipe: Recipe, n: int, source: int) -> Iterator[np.ndarray]:
+    """Pass after pass over the rows of a source, this worker's share of each.
+
+    All workers of all training processes draw the same order and deal it out among themselves, so
+    that a pass of all together shows every row once.
+
+    Args:
+        recipe: its seed goes into the order.
+        n: how many rows there are.
+        source: its number: sources have orders of their own.
+    """
+    index, workers = _which_worker()
+    worker = get_worker_info()
+    salt = (torch.initial_seed() - (worker.id if worker else 0)) % 2**31  # the same in all workers
+    for number in count():
+        order = np.random.default_rng([recipe.seed, salt, source, number]).permutation(n)
+        # Fewer rows than workers: somebody must show them twice.
+        yield order[index::workers] if workers <= n else order[[index % n]]
 
 
 def chance(recipe: Recipe, seed: int | None = None) -> np.random.Generator:

@@ -13,19 +13,26 @@ from torch import Tensor
 from torch.nn import functional
 
 from knuckle.codec import HeatmapCodec
-from knuckle.crop import MARGIN
+from knuckle.crop import MARGIN, knows_up
 from knuckle.hand import Joint
 from knuckle.modelcard import ModelCard
 from knuckle.models import efficientnet_lite as lite
 from knuckle.models.keypoints import KeypointNetwork, KeypointOutput, KeypointSettings
 from knuckle.models.lifter import Lifter, LifterOutput
 from knuckle.sample import Sample
-from knuckle.train.examples import Example, crop_example, empty_crop_example
+from knuckle.train.examples import LEAST_SHARE, Example, crop_example, empty_crop_example
 from knuckle.train.exportable import Exportable
 from knuckle.train.kind import Kind
 from knuckle.train.kinds import lifter
 from knuckle.train.kinds.lifter import LifterLosses, PosedHands, PosedRecipe, lifter_losses
-from knuckle.train.losses import bones_of, laplace, map_loss, mask_loss, weighted_mean
+from knuckle.train.losses import (
+    bones_of,
+    laplace,
+    map_loss,
+    mask_loss,
+    ray_sigma,
+    weighted_mean,
+)
 from knuckle.train.modules import Batch, TrainedModule, freeze, start_features
 from knuckle.train.recipe import PictureRecipe
 from knuckle.train.streams import Cut, picture_training, picture_validation
@@ -124,7 +131,7 @@ class KeypointModule(TrainedModule):
         if self.training:
             seeing = torch.rand(len(features), 1, 1, device=features.device) >= _BLIND
             features = features * seeing
-        rays, sigma = rays_of(out, batch["view_from_crop"])
+        rays, sigma = rays_of(out, batch)
         return out, self.lifter(rays, sigma.detach(), features)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
@@ -153,8 +160,8 @@ class KeypointModule(TrainedModule):
         """Error in 2D as a share of the crop's content, in 3D in mm, and the wrong answers."""
         out, lifted = self(batch)
         error = (out.keypoints_px - batch["points_px"]).norm(dim=-1)
-        extent = (batch["points_px"].amax(1) - batch["points_px"].amin(1)).amax(-1).clamp(min=1)
         weight = (batch["point_weight"] > 0).float()
+        extent = _extent(batch["points_px"], weight)
         away = (lifted.joints_mm - batch["joints_mm"]).norm(dim=-1)
         wrong_presence = (out.presence_logit > 0).float() != batch["present"]
         wrong_side = ((out.right_logit > 0).float() != batch["right"]).float()
@@ -173,16 +180,28 @@ class KeypointModule(TrainedModule):
         }
 
 
-def rays_of(out: KeypointOutput, view_from_crop: Tensor) -> tuple[Tensor, Tensor]:
+def rays_of(out: KeypointOutput, batch: Batch) -> tuple[Tensor, Tensor]:
     """Keypoints as directions in the crop's view: (N, 21, 2), and their sigma: (N, 21).
 
     The same map as ``CropView.rays``, in torch so that gradients pass.
+
+    Args:
+        out: what was said about N crops.
+        batch: their ``view_from_crop`` and ``rays_per_px``.
     """
+    view_from_crop = batch["view_from_crop"]
     xyz = (
         out.keypoints_px @ view_from_crop[:, :, :2].transpose(1, 2) + view_from_crop[:, None, :, 2]
     )
-    per_px = view_from_crop[:, :2, 0].norm(dim=-1) / view_from_crop[:, 2, 2].abs()
-    return xyz[..., :2] / xyz[..., 2:], out.log_sigma_px.exp() * per_px[:, None]
+    return xyz[..., :2] / xyz[..., 2:], ray_sigma(out.log_sigma_px, batch)
+
+
+def _extent(points: Tensor, weight: Tensor) -> Tensor:
+    """(N,) longer side of the box around the points (N, 21, 2) that have weight, at least 1."""
+    known = weight[..., None] > 0
+    low = points.masked_fill(~known, torch.inf).amin(1)
+    high = points.masked_fill(~known, -torch.inf).amax(1)
+    return (high - low).amax(-1).clamp(min=1)
 
 
 def keypoint_losses(
@@ -271,12 +290,18 @@ def crops(recipe: KeypointRecipe) -> Cut:
 
 
 def _is_usable(sample: Sample, target: int) -> bool:
-    """Whether enough of the hand is in the picture to learn from its crop."""
+    """Whether enough of the hand is labelled and in the picture to learn from its crop.
+
+    A hand of which nobody knows which way it is up is left out: its crop would be another one than
+    inference cuts.
+    """
     hand = sample.hands[target]
+    if not knows_up(hand.valid):
+        return False
     height, width = sample.image.shape[:2]
     inside = np.all((hand.joints_px > -0.5) & (hand.joints_px < (width, height)), axis=-1)
     seen = hand.visible is None or hand.visible[hand.valid].mean() > 0.2
-    return bool(inside[hand.valid].mean() > 0.6 and seen)
+    return bool((hand.valid & inside).mean() > LEAST_SHARE and seen)
 
 
 def _endless_posed(recipe: KeypointRecipe, rng: np.random.Generator) -> Iterator[Example]:

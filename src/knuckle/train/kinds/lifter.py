@@ -95,9 +95,10 @@ class LifterModule(TrainedModule):
         return lifter_losses(out, batch, self.recipe.losses)
 
     def scores(self, batch: Batch) -> dict[str, Tensor]:
-        """Wrist-relative error in mm."""
+        """Wrist-relative error in mm of the joints that are known."""
         out = self.lifter(batch["rays"], batch["sigma"], batch["features"])
-        return {"mm": (out.joints_mm - batch["joints_mm"]).norm(dim=-1).mean()}
+        away = (out.joints_mm - batch["joints_mm"]).norm(dim=-1)
+        return {"mm": weighted_mean(away, batch["joint_weight"])}
 
 
 def lifter_losses(out: LifterOutput, batch: Batch, share: LifterLosses) -> Batch:
