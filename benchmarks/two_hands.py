@@ -202,8 +202,10 @@ def one_size(stages: Stages, look: Look) -> np.ndarray:
     evidence = _evidence(stages, look)
     lengths = placement.hand_length_mm(evidence.joints_root_mm)
     common = float(np.exp(np.log(lengths).mean()))
-    joints = placement.with_hand_length(evidence.joints_root_mm, common)
-    evidence = replace(evidence, joints_root_mm=joints)
+    joints, sigma_mm = placement.with_hand_length(
+        evidence.joints_root_mm, evidence.sigma_mm, common
+    )
+    evidence = replace(evidence, joints_root_mm=joints, sigma_mm=sigma_mm)
     return placement.fuse(evidence, placement.place(evidence))
 
 

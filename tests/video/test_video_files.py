@@ -306,7 +306,7 @@ def test_pictures_are_not_left_to_the_garbage_collector() -> None:
         with open_source(knuckle.demo_clip()) as source:
             for _ in itertools.islice(source, 60):
                 pass
-            waiting = sum(isinstance(each, av.VideoFrame) for each in gc.get_objects())
+            waiting = sum(type(each) is av.VideoFrame for each in gc.get_objects())
     finally:
         gc.enable()
     assert waiting < 20

@@ -108,9 +108,10 @@ class RigTracker:
 
     def reset(self) -> None:
         """Forget all hands; ids go on counting, and the person's bones stay known."""
-        self._forget_all()
-        self._clocks.reset()
-        self._cameras.reset()
+        with self._turn:
+            self._forget_all()
+            self._clocks.reset()
+            self._cameras.reset()
 
     def _forget_all(self) -> None:
         """As before the first instant; what single cameras follow is theirs to forget."""
