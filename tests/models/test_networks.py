@@ -55,7 +55,7 @@ def test_keypoint_shapes_follow_the_input(size):
 @pytest.mark.parametrize("size", [64, 144])
 def test_what_is_seen_at_stride_32_says_nothing_before_it_has_learnt(size):
     """So that a trained network can be given more blocks."""
-    shallow = KeypointNetwork(KeypointSettings("landmark", size, (16, 16, 16)))
+    shallow = KeypointNetwork(KeypointSettings("landmark", size, (16, 16, 16), blocks=11))
     deep = KeypointNetwork(KeypointSettings("landmark", size, (16, 16, 16), blocks=13))
     deep.load_state_dict(deep.state_dict() | shallow.state_dict())
     crop = torch.randint(0, 256, (1, size, size, 3), dtype=torch.uint8)

@@ -40,7 +40,7 @@ class KeypointSettings:
     widths: tuple[int, int, int] = (48, 96, 128)
     coarse_blocks: int = 2
     feature_size: int = 32
-    blocks: int = 11
+    blocks: int = 13
 
     @classmethod
     def of_weights(cls, weights: dict[str, Tensor], input_size: int) -> KeypointSettings:
