@@ -33,11 +33,11 @@ import torch
 from torch import Tensor, nn
 
 import knuckle
-from knuckle.camera import RigidTransform
 from knuckle.hand import N_JOINTS
 from knuckle.models.epipolar import EpipolarSettings, cells_of, samples_on_line
 from knuckle.models.keypoints import KeypointNetwork
 from knuckle.models.several_views import Fusion, ViewsOutput
+from knuckle.rigid import RigidTransform
 from knuckle.train.hand_views import HandViews
 from knuckle.train.kinds.epipolar import EpipolarLosses, batch_of, fusion_losses, said, unit_of
 from knuckle.train.losses import weighted_mean

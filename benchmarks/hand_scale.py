@@ -17,12 +17,12 @@ import cv2
 import numpy as np
 
 from knuckle import Camera, Frame, HandEstimator
-from knuckle.camera import RigidTransform
 from knuckle.hand_scale import HEIGHT_MM, measure_hand
 from knuckle.pose.placement import hand_length_mm
 from knuckle.render.hand_model import HandModel, HandParameters, sample_shapes
 from knuckle.render.looks import place, sample_look
 from knuckle.render.scene import World, render_scene, sample_lights
+from knuckle.rigid import RigidTransform
 from knuckle.video.reference import SHEETS, Sheet
 
 CAMERA = Camera.from_fov(1280, 720, 65.0)

@@ -25,9 +25,10 @@ import numpy as np
 
 from board import KNUCKLE, PEER, RAW, PeerPython, Table, Weights, command
 from knuckle import HandTracker, metrics, open_source
-from knuckle.camera import Camera, RigidTransform
+from knuckle.camera import Camera
 from knuckle.hand import BONES, MIDDLE_RAY, N_JOINTS, Joint, bone_lengths
 from knuckle.results import Frame
+from knuckle.rigid import RigidTransform
 from peers.process import MediaPipe, MediaPipeSettings
 
 #: Two rays that miss the point between them by more than this, in either view, have not met.

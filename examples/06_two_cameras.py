@@ -26,10 +26,11 @@ def main(sources: tuple[str, ...], rig: Path, seconds: float = 10.0) -> None:
             if count % 6:
                 continue
             for hand in hands:
-                names = [cameras.names[v] for v in hand.seen_by]
+                seen_by = " and ".join(cameras.names[v] for v in hand.seen_by)
                 print(
-                    f"{frames.time_s:5.2f} s  {hand.side} {hand.track_id}: wrist at {hand.root_mm.round(0)} "
-                    f"mm, joints ±{np.median(hand.sigma_mm):.0f} mm, seen by {' and '.join(names)}"
+                    f"{frames.time_s:5.2f} s  {hand.side} {hand.track_id}: "
+                    f"wrist at {hand.root_mm.round(0)} mm, "
+                    f"joints ±{np.median(hand.sigma_mm):.0f} mm, seen by {seen_by}"
                 )
     print(f"bones add up to {tracker.bone_lengths_mm.sum():.0f} mm")
 

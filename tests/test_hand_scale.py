@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 import knuckle.pipeline
 from dot_world import right_hand_mm
-from knuckle.camera import Camera, RigidTransform
+from knuckle.camera import Camera
 from knuckle.cli import main
 from knuckle.hand import FINGERS
 from knuckle.hand_scale import HEIGHT_MM, measure_hand
 from knuckle.pose.placement import hand_length_mm
 from knuckle.results import Frame, HandPose
+from knuckle.rigid import RigidTransform
 from knuckle.video.reference import SHEETS, Board, Reference, Sheet, find_plane
 
 CAMERA = Camera.from_fov(1280, 720, 65.0)

@@ -19,8 +19,8 @@ import tyro
 from rich.progress import track
 
 from knuckle.codec import DetectedHand
-from knuckle.crop import Letterbox
 from knuckle.data.photographs import PhotographStore
+from knuckle.letterbox import Letterbox
 from knuckle.models.detector import Detector
 from knuckle.sample import Sample
 from knuckle.train.weights import finished_detector

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from knuckle.release import VERSION as __version__
 
 if TYPE_CHECKING:
-    from knuckle.camera import Camera, RigidTransform
+    from knuckle.camera import Camera
     from knuckle.demo import demo_clip
     from knuckle.errors import KnuckleError
     from knuckle.hand import Joint
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         TrackerSettings,
     )
     from knuckle.results import Frame, HandPose, Instant, TrackedHand
+    from knuckle.rigid import RigidTransform
     from knuckle.video import SourceError, open_source, open_sources
     from knuckle.views import Rig, RigCamera, RigHand, RigSettings, RigTracker
 
@@ -53,7 +54,7 @@ _HOME = {
     "RigHand": "knuckle.views",
     "RigSettings": "knuckle.views",
     "RigTracker": "knuckle.views",
-    "RigidTransform": "knuckle.camera",
+    "RigidTransform": "knuckle.rigid",
     "SourceError": "knuckle.video",
     "TrackedHand": "knuckle.results",
     "TrackerSettings": "knuckle.pipeline",

@@ -10,8 +10,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import stereo
-from knuckle.camera import Camera, RigidTransform
+from knuckle.camera import Camera
 from knuckle.hand import bone_lengths
+from knuckle.rigid import RigidTransform
 
 LENS = Camera(900.0, 910.0, 355.0, 350.0, (-0.02, 1.4, -0.003, -0.003, -6.0))
 HAND = np.random.default_rng(0).uniform(-60, 60, (21, 3))

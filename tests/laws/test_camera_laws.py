@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dot_world import turn
-from knuckle.camera import Camera, RigidTransform
+from knuckle.camera import Camera
+from knuckle.rigid import RigidTransform
 
 seeds = st.integers(0, 2**32 - 1)
 focals = st.floats(100, 3000)

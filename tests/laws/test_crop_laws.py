@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from dot_world import turn
 from knuckle.camera import Camera
-from knuckle.crop import Crop, CropView, Letterbox
+from knuckle.crop import Crop, CropView
+from knuckle.letterbox import Letterbox
 
 FRAME = (240, 320)
 sizes = st.floats(20, 600)

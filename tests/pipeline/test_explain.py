@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from knuckle.crop import Crop, Letterbox
+from knuckle.crop import Crop
+from knuckle.letterbox import Letterbox
 from knuckle.pipeline import EstimatorSettings
 from knuckle.pipeline.explain import explain
 from knuckle.pipeline.looks import Looks, Proposal

@@ -10,8 +10,9 @@ import pytest
 from dot_world import true_hand, turn
 from knuckle.camera import Camera
 from knuckle.codec import DetectedHand, NeighbourCodec
-from knuckle.crop import MARGIN, Crop, Letterbox
+from knuckle.crop import MARGIN, Crop
 from knuckle.hand import SIDES, extent_px, other_side
+from knuckle.letterbox import Letterbox
 from knuckle.pipeline import EstimatorSettings, frame, judge, propose
 from knuckle.pipeline.looks import Looks, Proposal
 from knuckle.pose import Keypoints

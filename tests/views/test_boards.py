@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from knuckle.camera import RigidTransform
 from knuckle.cli import main
 from knuckle.results import Frame
+from knuckle.rigid import RigidTransform
 from knuckle.views.boards import Charuco, calibrate_rig_by_board
 from knuckle.views.rig import Rig, RigCamera
 from rigs import LENSES, SIZE

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knuckle.camera import RigidTransform
+from knuckle.rigid import RigidTransform
 from knuckle.views import board_adjustment
 from knuckle.views.board_adjustment import BoardAdjustment, Look
 from knuckle.views.decisions import BY_BOARDS

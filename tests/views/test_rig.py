@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from knuckle.camera import RigidTransform
 from knuckle.errors import KnuckleError
+from knuckle.rigid import RigidTransform
 from knuckle.views.rig import Rig, unit_mm
 from rigs import rig as make_rig
 

@@ -21,6 +21,7 @@ export class Look {
   /** 0..1: it shows a hand, and its keypoints are to be found. */
   readonly seen: number;
   private readonly near: number;
+  private readonly present: number;
 
   /** `logOdds` that this is a hand, by what else is known of it. */
   constructor(
@@ -33,7 +34,8 @@ export class Look {
     this.sigmaPx = said.sigma.map((s) => s * scale);
     const reach = constant("pose.keypoints", "_NEAR") * extentOf(said.points);
     this.near = mean(said.sigma.map((s) => 1 - Math.exp(-reach / s)));
-    this.seen = said.presence * this.near;
+    this.present = isThin(said.points) ? 0 : said.presence;
+    this.seen = this.present * this.near;
   }
 
   get right(): number {
@@ -49,7 +51,7 @@ export class Look {
   get score(): number {
     if (this.logOdds === 0) return this.seen;
     const of = (name: string) => constant("pose.keypoints", name);
-    const presence = of("_PER_PRESENCE") * logit(this.said.presence, of("_SUREST_OF_NAMED"));
+    const presence = of("_PER_PRESENCE") * logit(this.present, of("_SUREST_OF_NAMED"));
     const near = of("_PER_NEAR") * logit(this.near);
     return 1 / (1 + Math.exp(-(of("_NAMED") + presence + near) - this.logOdds));
   }
@@ -147,6 +149,15 @@ function maskCrop(look: Look): Crop {
 }
 
 /** Log odds of a probability, none beyond `surest`. */
+/** Whether keypoints lie along a line, as on a bare arm. */
+function isThin(points: Vec2[]): boolean {
+  const [x, y] = [mean(points.map((p) => p[0])), mean(points.map((p) => p[1]))];
+  const about = (f: (dx: number, dy: number) => number) => mean(points.map((p) => f(p[0] - x, p[1] - y)));
+  const [xx, yy, xy] = [about((dx) => dx * dx), about((_, dy) => dy * dy), about((dx, dy) => dx * dy)];
+  const [middle, half] = [(xx + yy) / 2, Math.hypot((xx - yy) / 2, xy)];
+  return middle - half < constant("pose.keypoints", "_THINNEST") ** 2 * (middle + half);
+}
+
 export function logit(probability: number, surest = constant("pose.keypoints", "SUREST")): number {
   const inside = clamp(probability, 1 - surest, surest);
   return Math.log(inside / (1 - inside));

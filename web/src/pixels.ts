@@ -48,7 +48,7 @@ export function letterboxed(image: Picture, box: Letterbox): Uint8Array {
   let content: Fine;
   if (shrink <= 1) content = interpolated(image, inner, rows);
   else {
-    const factor = Math.round(shrink / constant("crop", "_SAMPLED_PX"));
+    const factor = Math.round(shrink / constant("letterbox", "_SAMPLED_PX"));
     const nearer = factor > 1 ? whole(interpolated(image, inner * factor, rows * factor)) : image;
     content = averaged(nearer, inner, rows);
   }

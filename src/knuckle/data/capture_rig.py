@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from knuckle.camera import Camera, RigidTransform
+from knuckle.camera import Camera
 from knuckle.errors import InputError
 from knuckle.render.stage import Lights
+from knuckle.rigid import RigidTransform
 
 #: Where the hands are.
 CENTRE_MM = np.array([0.0, -40.0, 1050.0])

@@ -16,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from knuckle.camera import Camera, RigidTransform
+from knuckle.camera import Camera
 from knuckle.data.labelled import Groups, LabelledSet, Record
 from knuckle.hand import N_JOINTS, Side
 from knuckle.metrics import masked_mean
@@ -29,6 +29,7 @@ from knuckle.render.fitting import (
     rigid_between,
 )
 from knuckle.render.layers import HandLayers, draw_layers
+from knuckle.rigid import RigidTransform
 from knuckle.sample import UNKNOWN, HandLabel, Sample
 
 #: Views of one moment whose labels differ by more than this (mm, on average) are not of one moment.

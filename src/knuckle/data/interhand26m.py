@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 
-from knuckle.camera import Camera, RigidTransform
+from knuckle.camera import Camera
 from knuckle.data.interhand_extras import Extras
 from knuckle.data.interhand_index import (
     HAND_TYPES,
@@ -29,6 +29,7 @@ from knuckle.data.json_stream import BrokenDataError, MissingDataError
 from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record, inside
 from knuckle.errors import InputError
 from knuckle.hand import BONES, N_JOINTS, Side, bone_lengths, order_from_names
+from knuckle.rigid import RigidTransform
 from knuckle.sample import HandLabel, Sample
 
 SPLITS = ("train", "val", "test")

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from knuckle.camera import RigidTransform
 from knuckle.render.raster import vertex_normals
+from knuckle.rigid import RigidTransform
 
 TEXTURE_SIZE = 128
 SKIN, CLOTH = 0, 1

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from knuckle.codec import DetectedHand, DetectionCodec
-from knuckle.crop import Letterbox
 from knuckle.hand import SIDES
+from knuckle.letterbox import Letterbox
 from knuckle.stages.contract import ANY, Stage, numbers, picture, tensors
 
 if TYPE_CHECKING:

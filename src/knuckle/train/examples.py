@@ -13,8 +13,9 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.codec import DetectedHand, DetectionCodec, HeatmapCodec, NeighbourCodec
-from knuckle.crop import MARGIN, Crop, CropView, Letterbox, knows_up
+from knuckle.crop import MARGIN, Crop, CropView, knows_up
 from knuckle.hand import BONES, N_JOINTS, Joint, other_side
+from knuckle.letterbox import Letterbox
 from knuckle.sample import UNKNOWN, HandLabel, Sample
 from knuckle.train.recipe import AugmentSettings
 

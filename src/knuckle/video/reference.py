@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from knuckle.camera import Camera, RigidTransform
+from knuckle.camera import Camera
+from knuckle.rigid import RigidTransform
 from knuckle.video.calibrate import find_board
 
 #: A contour is a quadrilateral if it deviates from one by less than this share of its length.

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from knuckle.camera import RigidTransform
 from knuckle.errors import InputError
+from knuckle.rigid import RigidTransform
 from knuckle.views import huber
 from knuckle.views.decisions import BY_BOARDS
 from knuckle.views.motions import crosses, pose_errors, small

@@ -15,9 +15,10 @@ from itertools import combinations
 import cv2
 import numpy as np
 
-from knuckle.camera import Camera, RigidTransform
+from knuckle.camera import Camera
 from knuckle.errors import InputError
 from knuckle.results import Frame
+from knuckle.rigid import RigidTransform
 from knuckle.views.board_adjustment import BoardAdjustment, Look
 from knuckle.views.decisions import BY_BOARDS
 from knuckle.views.rig import Rig, RigCamera

@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from knuckle.camera import RigidTransform
+from knuckle.rigid import RigidTransform
 
 
 def small(step: np.ndarray) -> RigidTransform:

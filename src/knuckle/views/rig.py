@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from knuckle.camera import Camera, RigidTransform
+from knuckle.camera import Camera
 from knuckle.errors import InputError
+from knuckle.rigid import RigidTransform
 
 #: Millimetres of the lengths that ``Rig.load(path, unit=…)`` takes by name.
 UNITS_MM = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "inch": 25.4}

@@ -12,9 +12,9 @@ from functools import cached_property
 
 import numpy as np
 
-from knuckle.camera import RigidTransform
 from knuckle.median import median
 from knuckle.pose.placement import MIN_DEPTH_MM
+from knuckle.rigid import RigidTransform
 from knuckle.views.decisions import MEETING
 
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from knuckle import hand
 from knuckle.codec import DetectionCodec
-from knuckle.crop import Letterbox
 from knuckle.draw import FINGER_COLOURS
+from knuckle.letterbox import Letterbox
 from knuckle.pipeline import TrackerSettings
 from knuckle.stages import Network, read_card
 from knuckle.stages.detector import BOX_STEP
@@ -28,6 +28,7 @@ _TOLD = (
     "camera",
     "codec",
     "crop",
+    "letterbox",
     "pipeline.judge",
     "pipeline.looks",
     "pipeline.stages",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from jaxtyping import Bool, Float
 
-from knuckle.camera import Camera, RigidTransform
+from knuckle.camera import Camera
 from knuckle.hand import BONES, N_JOINTS, Side
 from knuckle.render.fitting.descent import Found, glance, minimise
 from knuckle.render.fitting.labels import Labels, batches_of, checked, mirrors, sides_of
@@ -16,6 +16,7 @@ from knuckle.render.fitting.likelihood import FitSettings
 from knuckle.render.fitting.starts import start_from_points
 from knuckle.render.hand_model import N_POSE_ROWS, HandParameters
 from knuckle.render.hand_slopes import FREE_ANGLES, hand_chain
+from knuckle.rigid import RigidTransform
 
 
 @dataclass(frozen=True, eq=False)

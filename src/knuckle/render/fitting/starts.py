@@ -6,7 +6,6 @@ from functools import cache
 
 import numpy as np
 
-from knuckle.camera import RigidTransform
 from knuckle.hand import KNUCKLES, Joint, joint_angles
 from knuckle.render.fitting.labels import Labels
 from knuckle.render.fitting.likelihood import pose_prior
@@ -14,6 +13,7 @@ from knuckle.render.fitting.state import State
 from knuckle.render.hand_model import FINGER_ROWS, FLEXION, N_POSE_ROWS, SPREAD
 from knuckle.render.hand_slopes import FREE_ANGLES, hand_chain
 from knuckle.render.rotations import rotation_from_vector
+from knuckle.rigid import RigidTransform
 
 #: The bones between these joints hardly move against each other: they place the hand.
 _PALM = np.array([Joint.WRIST, Joint.THUMB_CMC, *KNUCKLES])

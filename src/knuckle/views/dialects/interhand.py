@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from knuckle.camera import RigidTransform
 from knuckle.errors import InputError
+from knuckle.rigid import RigidTransform
 from knuckle.views.dialects.parts import Calibration, lens, rotation
 from knuckle.views.rig import RigCamera
 

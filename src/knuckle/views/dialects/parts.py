@@ -9,8 +9,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from knuckle.camera import Camera, RigidTransform
+from knuckle.camera import Camera
 from knuckle.errors import InputError
+from knuckle.rigid import RigidTransform
 from knuckle.views.rig import RigCamera
 
 
