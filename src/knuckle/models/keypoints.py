@@ -18,7 +18,7 @@ from torch.nn import functional
 from knuckle.codec import HeatmapCodec, NeighbourCodec
 from knuckle.hand import N_JOINTS
 from knuckle.models import efficientnet_lite as lite
-from knuckle.models.pyramid import Pyramid, double
+from knuckle.models.pyramid import Pyramid
 
 
 @dataclass(frozen=True)
@@ -110,15 +110,15 @@ class KeypointNetwork(Pyramid):
 
     def read(self, p4: Tensor, p8: Tensor, p16: Tensor) -> KeypointOutput:
         """What crops show, from their ``levels``."""
-        log_maps = self.maps(p4).flatten(2).log_softmax(dim=-1)  # (N, 21, cells)
-        weights = log_maps.exp()
         side = self.settings.codec.map_size
-        maps = weights.unflatten(-1, (side, side))
+        log_maps = _rows(self.maps(p4), side).log_softmax(dim=-1)  # (N, 21, cells)
+        maps = log_maps.exp().reshape(-1, N_JOINTS, side, side)
         keypoints = torch.stack([maps.sum(2) @ self.cells, maps.sum(3) @ self.cells], dim=-1)
 
         context = torch.relu(self.context(p16.mean(dim=(2, 3))))  # (N, 128)
         everywhere = context[:, None].expand(-1, N_JOINTS, -1)
-        at_joints = torch.cat([_pool(weights, p4), _pool(weights, double(p8)), everywhere], dim=-1)
+        halved = 4.0 * functional.avg_pool2d(maps, 2)
+        at_joints = torch.cat([_pool(maps, p4), _pool(halved, p8), everywhere], dim=-1)
         token = self.token(at_joints)  # (N, 21, F + 2)
         whole = self.whole(context)
         beside = self.beside(p16)
@@ -133,7 +133,7 @@ class KeypointNetwork(Pyramid):
             features=token[..., 2:],
             neighbour_logit=beside[:, 0],
             neighbour=beside[:, 1:],
-            log_maps=log_maps.unflatten(-1, (side, side)),
+            log_maps=log_maps.reshape(maps.shape),
         )
 
 
@@ -156,13 +156,19 @@ class Beside(nn.Module):
 
     def forward(self, level: Tensor) -> Tensor:
         """(N, C, M, M) -> (N, 6): logit that there is one, and ``NeighbourCodec``'s values."""
-        votes = self.votes(level).flatten(2)  # (N, 7, cells)
+        votes = _rows(self.votes(level), level.shape[-1])  # (N, 7, cells)
         trust = votes[:, 0].softmax(dim=-1)
         said = (votes[:, 1:] * trust[:, None]).sum(dim=-1)
         from_where = trust @ self.middles.T  # (N, 2)
         return said + functional.pad(from_where, (1, NeighbourCodec.N_VALUES - 2))
 
 
-def _pool(weights: Tensor, level: Tensor) -> Tensor:
-    """Mean of a feature map under each joint's map: (N, 21, cells), (N, C, H, W) -> (N, 21, C)."""
-    return weights @ level.flatten(2).transpose(1, 2)
+def _pool(maps: Tensor, level: Tensor) -> Tensor:
+    """Mean of features under each joint's map: (N, 21, M, M), (N, C, M, M) -> (N, 21, C)."""
+    side = level.shape[-1]
+    return _rows(maps, side) @ _rows(level, side).transpose(1, 2)
+
+
+def _rows(maps: Tensor, side: int) -> Tensor:
+    """(N, C, M, M) -> (N, C, M * M): a size that is known needs no nodes in an exported file."""
+    return maps.reshape(-1, maps.shape[1], side * side)
