@@ -11,10 +11,12 @@ photographs=$1 out=src/knuckle/weights
 data=runs/data knuckle=.venv/bin/knuckle python=.venv/bin/python peers=.venv-peers/bin/python
 mkdir -p "$data"
 
-# Photographs: a teacher's labels, pictures without a hand, and the features to start from.
+# Photographs: the teacher's labels (recipes/labels.json.xz; to ask it again, an hour on two cores:
+# .venv-peers/bin/python tools/teacher.py "$photographs" labels.json --pass quick), pictures without
+# a hand, and the features to start from.
 make .venv-peers/done
-$peers tools/teacher.py "$photographs" "$data/labels.json" --pass quick
-$knuckle data pack-photographs "$data/labels.json" "$photographs" "$data"
+labels=recipes/labels.json.xz
+$knuckle data pack-photographs "$labels" "$photographs" "$data"
 $python -m knuckle.data.hand_free "$photographs/no_hands" "$data/hand_free.npz"
 $python -m knuckle.data.shown "$data/crops.npz" "$data/shown.npz"
 cp "$($peers -c 'import mediapipe, pathlib; print(pathlib.Path(mediapipe.__file__).parent)')"/modules/hand_landmark/hand_landmark_full.tflite runs/
@@ -42,7 +44,7 @@ $knuckle export runs/keypoints --out "$out"
 
 # A second round: what that network or only eyes find is labelled too, and where the
 # teacher's joints are, it has a say.
-$python tools/missed_hands.py "$data/labels.json" "$photographs" "$data/labels_found.json"
+$python tools/missed_hands.py "$labels" "$photographs" "$data/labels_found.json"
 $python tools/hands_by_eye.py add "$data/labels_found.json" recipes/by_eye.json "$data/labels_more.json"
 $knuckle data pack-photographs "$data/labels_more.json" "$photographs" "$data"
 $python tools/second_opinion.py "$data/crops.npz" "$out/keypoints.onnx"

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import json
 import re
 import subprocess
 import tarfile
@@ -27,6 +26,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
+from knuckle.data.photographs import read_labels
 
 LONGEST_SIDE = 512
 #: Debian packages, and which of their files are photographs of the world.
@@ -125,7 +126,7 @@ def scikit_image(folder: Path) -> Iterator[Picture]:
 def without_hands(root: Path, labels: Path, tries: int = 12) -> Iterator[Picture]:
     """Windows of labelled photographs that keep clear of every hand and every doubtful place."""
     rng = np.random.default_rng(0)
-    for record in json.loads(labels.read_text())["records"]:
+    for record in read_labels(labels)["records"]:
         if record["dataset"] not in ("photos_finger_count", "photos_gesture_room"):
             continue
         boxes = [_around(np.array(hand["joints_px"])) for hand in record["hands"]]

@@ -26,7 +26,7 @@ from rich.progress import track
 from knuckle import draw
 from knuckle.codec import DetectedHand
 from knuckle.data.convention import teachers_joints
-from knuckle.data.photographs import LabelledPhoto, labelled_photos
+from knuckle.data.photographs import LabelledPhoto, labelled_photos, read_labels
 from knuckle.hand import FINGERS, SIDES, Joint, Side, extent_px
 from knuckle.pipeline import EstimatorSettings, judge, propose
 from knuckle.pipeline.frame import hands_of
@@ -116,7 +116,7 @@ class Propose:
         self.out.mkdir(parents=True, exist_ok=True)
         records = [
             record
-            for record in json.loads(self.labels.read_text())["records"]
+            for record in read_labels(self.labels)["records"]
             if record["dataset"] in self.datasets and not record["hands"]
         ]
         asked = self.out / "asked.json"
@@ -171,7 +171,7 @@ class Add:
 
     def run(self) -> None:
         """Write the labels with them."""
-        labels = json.loads(self.labels.read_text())
+        labels = read_labels(self.labels)
         listed = json.loads(self.chosen.read_text())
         chosen = {_picture(r): list(map(label_of, r["hands"])) for r in listed}
         labels["records"] = [

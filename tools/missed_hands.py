@@ -1,6 +1,6 @@
 r"""Labels for hands that the teacher of the photographs misses and our own networks find.
 
-    python tools/missed_hands.py runs/data/labels.json ../shared/data runs/data/labels_more.json
+    python tools/missed_hands.py recipes/labels.json.xz ../shared/data runs/data/labels_more.json
 
 MediaPipe, the teacher, misses hands seen from the edge, fists, hands that hold or hang; the places
 stay "uncertain", so that nothing is learnt there. A network that has learnt from the rest finds
@@ -22,7 +22,7 @@ from rich.progress import track
 
 from knuckle import HandEstimator, HandPose
 from knuckle.data.convention import teachers_joints
-from knuckle.data.photographs import labelled_photos
+from knuckle.data.photographs import labelled_photos, read_labels
 
 #: What scores less in the picture or in its mirror image is not named.
 _LEAST_SCORE = 0.85
@@ -136,7 +136,7 @@ class MissedHands:
 
     def run(self) -> None:
         """Ask about every picture in which the teacher had doubts or saw nothing."""
-        labels = json.loads(self.labels.read_text())
+        labels = read_labels(self.labels)
         asked = [
             record
             for record in labels["records"]

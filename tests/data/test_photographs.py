@@ -1,4 +1,6 @@
 import json
+import lzma
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -7,6 +9,9 @@ import pytest
 from knuckle.data import photographs
 from knuckle.data.convention import own_joints
 from knuckle.data.photographs import Packing, PhotographStore
+
+#: What the teacher says of the photographs.
+LABELS = Path(__file__).resolve().parents[2] / "recipes" / "labels.json.xz"
 
 #: Places of 21 dots, apart enough to be found again after JPEG.
 DOTS = np.array([[x, y] for y in (0, 30, 60) for x in range(0, 210, 30)], dtype=float)
@@ -162,3 +167,23 @@ def test_a_file_that_is_no_store_is_refused_with_the_way_out(tmp_path):
     np.savez(tmp_path / "x.npz", jpeg=np.zeros(3))
     with pytest.raises(ValueError, match=r"not a store of photographs.*pack it again"):
         PhotographStore.load(tmp_path / "x.npz")
+
+
+def test_packed_labels_are_read_as_plain_ones(tmp_path):
+    labels = {"records": [record("photos_finger_count", "a.jpg", [DOTS])]}
+    plain, packed = tmp_path / "labels.json", tmp_path / "labels.json.xz"
+    plain.write_text(json.dumps(labels))
+    packed.write_bytes(lzma.compress(plain.read_bytes()))
+    assert photographs.read_labels(packed) == photographs.read_labels(plain) == labels
+
+
+def test_the_labels_of_the_project_fit_the_photographs(shared_data):
+    """Every labelled file is there, and of each set one picture has the size that was labelled."""
+    records = photographs.read_labels(LABELS)["records"]
+    assert sum(len(record["hands"]) for record in records) > 9000
+    first = {record["dataset"]: record for record in reversed(records) if record["frame"] is None}
+    for record in records:
+        assert (shared_data / record["dataset"] / record["file"]).exists()
+    for record in first.values():
+        image = cv2.imread(str(shared_data / record["dataset"] / record["file"]))
+        assert image.shape == (record["height"], record["width"], 3)

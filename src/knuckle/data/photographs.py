@@ -7,7 +7,7 @@ file each, that are read at once and decoded picture by picture:
 - ``frames.npz``: whole pictures with all their hands, for the detector;
 - ``handless.npz``: faces and pieces of background, to teach what is no hand.
 
-    python -m knuckle.data.photographs --labels labels.json --root ../shared/data --out DIR
+    knuckle data pack-photographs recipes/labels.json.xz ../shared/data DIR
 
 The labels are a network's answers, not the truth: ``sigma_px`` says how far they disagree among
 themselves, ``ignore_xyxy`` where the teacher saw something that it would not name.
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
@@ -271,7 +272,7 @@ def pack(labels: Path, root: Path, out: Path, packing: Packing | None = None) ->
     """Write the three stores for the photographs that the teacher labelled.
 
     Args:
-        labels: the JSON that ``tools/teacher.py`` wrote.
+        labels: what ``tools/teacher.py`` wrote, see ``read_labels``.
         root: the folder that holds the photographs' folders.
         out: folder to write to.
         packing: sizes and qualities.
@@ -290,9 +291,15 @@ def pack(labels: Path, root: Path, out: Path, packing: Packing | None = None) ->
         store_of(pictures).save(out / f"{name}.npz")
 
 
+def read_labels(path: Path) -> dict[str, Any]:
+    """A file of labels as ``tools/teacher.py`` describes it, plain JSON or packed with xz."""
+    packed = path.read_bytes()
+    return json.loads(lzma.decompress(packed) if path.suffix == ".xz" else packed)
+
+
 def labelled_photos(labels: Path, root: Path) -> Iterator[LabelledPhoto]:
     """The photographs of a label file with their records, videos decoded once."""
-    records: list[dict[str, Any]] = json.loads(labels.read_text())["records"]
+    records: list[dict[str, Any]] = read_labels(labels)["records"]
     person_of = _people_of_sign_digits(records)
     by_file: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for record in sorted(records, key=lambda r: (r["dataset"], r["file"], r["frame"] or 0)):
@@ -533,27 +540,3 @@ def _people_of_sign_digits(records: Iterable[dict[str, Any]]) -> dict[str, int]:
         person += digit <= last_digit
         person_of[file], last_digit = person, digit
     return person_of
-
-
-@dataclass(frozen=True)
-class PackPhotographs:
-    """Pack teacher-labelled photographs for training."""
-
-    labels: Path
-    """The JSON file that tools/teacher.py wrote."""
-    root: Path
-    """The folder that holds the photographs' folders."""
-    out: Path
-    """Folder to write crops.npz, frames.npz and handless.npz to."""
-
-
-def main() -> None:
-    """Command line of this file."""
-    import tyro
-
-    options = tyro.cli(PackPhotographs)
-    pack(options.labels, options.root, options.out)
-
-
-if __name__ == "__main__":
-    main()
