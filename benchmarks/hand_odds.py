@@ -83,8 +83,8 @@ class HandOdds:
     """Fit what a named place's looks are worth, on photographs."""
 
     data: Data = SHARED
-    labels: Path = Path("runs/data/labels.json")
-    """The teacher's labels (tools/teacher.py)."""
+    labels: Path = Path("recipes/labels.json.xz")
+    """The teacher's labels of the photographs."""
     weights: Weights = None
 
     def run(self) -> None:

@@ -683,10 +683,16 @@ class Photo:
 
 def photographs(root: Path, photo_set: PhotoSet, done: set) -> Iterator[Photo]:
     """The photographs of one set that are not done yet, in an order without runs of one scene."""
-    files = sorted((root / photo_set.folder).glob(photo_set.pattern))
+    folder = root / photo_set.folder
+    others = [root / each.folder for each in PHOTO_SETS if folder in (root / each.folder).parents]
+    files = [
+        path
+        for path in sorted(folder.glob(photo_set.pattern))
+        if not any(path.is_relative_to(other) for other in others)
+    ]
     order = np.random.default_rng(0).permutation(len(files))
     for path in (files[i] for i in order):
-        name = path.relative_to(root / photo_set.folder).as_posix()
+        name = path.relative_to(folder).as_posix()
         if path.suffix == ".mp4":
             yield from _frames(path, photo_set, done)
         elif (photo_set.folder, name, None) not in done:

@@ -178,8 +178,9 @@ def test_packed_labels_are_read_as_plain_ones(tmp_path):
 
 
 def test_the_labels_of_the_project_fit_the_photographs(shared_data):
-    """Every labelled file is there, and of each set one picture has the size that was labelled."""
+    """Every labelled file is there once, and a picture of each set as large as was labelled."""
     records = photographs.read_labels(LABELS)["records"]
+    assert len({(f"{r['dataset']}/{r['file']}", r["frame"]) for r in records}) == len(records)
     assert sum(len(record["hands"]) for record in records) > 9000
     first = {record["dataset"]: record for record in reversed(records) if record["frame"] is None}
     for record in records:
