@@ -1,7 +1,7 @@
 """The keypoint network: a crop becomes 21 keypoints, their trust, the hand's mask, and features.
 
-The first five stages of a backbone (``efficientnet_lite``), a small top-down pyramid (Lin et al.
-2017) of plain convolutions up to stride 4, one probability map per joint whose mean is the keypoint
+The first blocks of a backbone (``efficientnet_lite``), a small top-down pyramid (Lin et al. 2017)
+of plain convolutions up to stride 4, one probability map per joint whose mean is the keypoint
 (integral regression, Sun et al. 2018). The same maps pool image features at the joints for the
 lifter.
 """
