@@ -56,8 +56,8 @@ class CsvSink(TableSink):
             raise missing(path)
         with path.open(encoding="utf-8-sig", newline="") as file:  # editors mark the text
             lines = [line for line in file if line.endswith("\n") and line.strip()]
-        names, *rows = csv.reader(lines) if lines else [[]]
-        if tuple(names) != COLUMNS:
+        header, *rows = csv.reader(lines or ["\n"])
+        if tuple(header) != COLUMNS:
             raise OutputError(
                 f"{path} has other columns than the {len(COLUMNS)} that Knuckle writes, "
                 f"{COLUMNS[0]} to {COLUMNS[-1]}: track the video again"
