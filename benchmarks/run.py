@@ -3,8 +3,9 @@
     python benchmarks/run.py [--only "Real hands"] [--mediapipe-python .venv-peers/bin/python]
 
 Each part is a script of its own in this folder; this one runs them on the same two processors, one
-after the other, and puts their tables under the command, the machine and the date. With ``--only``
-the other parts of the page stay as they are.
+after the other, and puts their tables under the command, the machine and the date. What is written
+by hand stays: what stands before the first part, parts that no script of this list prints, and
+every ``### `` within a part. With ``--only`` the other parts of the page stay as they are.
 """
 
 from __future__ import annotations
@@ -56,13 +57,6 @@ PARTS: dict[str, Sequence[str]] = {
     "Opening InterHand2.6M": ("interhand_index.py",),
 }
 
-_INTRODUCTION = """\
-# Results
-
-Written by `make benchmark`. Every table stands under the command that printed it; peers are
-measured in the same run, on the same machine, on the same pixels. A missed hand counts as an error.
-"""
-
 
 def main() -> int:
     """Run the parts asked for and write the page; the exit code is 1 if a part failed."""
@@ -70,17 +64,16 @@ def main() -> int:
     parser.add_argument("--only", choices=PARTS, action="append", help="this part, not all")
     parser.add_argument("--mediapipe-python", type=Path, help="python with mediapipe==0.10.21")
     options = parser.parse_args()
-    sections = _sections(PAGE.read_text() if PAGE.exists() else "")
+    head, sections = sections_of(PAGE.read_text())
     failed = []
     for title in options.only or PARTS:
         text, ok = _measure(title, options.mediapipe_python)
         print(text)
         if ok:
-            sections[title] = text
+            sections[title] = text + by_hand(sections.get(title, ""))
         else:
             failed.append(title)
-    order = dict.fromkeys([*PARTS, *sections])  # those that stand there by hand come last
-    PAGE.write_text("\n".join([_INTRODUCTION, *(sections[t] for t in order if t in sections)]))
+    PAGE.write_text("\n".join([head, *sections.values()]))
     if failed:
         print(f"failed: {', '.join(failed)}; their old tables stay", file=sys.stderr)
     return bool(failed)
@@ -97,7 +90,15 @@ def _measure(title: str, peer: Path | None) -> tuple[str, bool]:
     if done.returncode:
         return f"{title}: {done.stderr.strip()}", False
     shown = " ".join(["python", f"benchmarks/{arguments[0]}", *arguments[1:]])
-    return f"## {title}\n\n    {shown}\n\n{_where()}\n\n{done.stdout.strip()}\n", True
+    return f"## {title}\n\n    {shown}\n\n{_where()}\n\n{as_markdown(done.stdout)}\n", True
+
+
+def as_markdown(printed: str) -> str:
+    """What a script printed: tables stand alone, those that are drawn with lines as they are."""
+    printed = "\n".join(line.rstrip() for line in printed.strip().splitlines())
+    if "┃" in printed:
+        return f"```text\n{printed}\n```"
+    return re.sub(r"([^\n|])\n\|", r"\1\n\n|", printed)
 
 
 def _where() -> str:
@@ -114,10 +115,18 @@ def _processor() -> str:
     return names[0].strip() if names else platform.machine()
 
 
-def _sections(page: str) -> dict[str, str]:
-    """The parts of a page by title."""
-    parts = re.split(r"^(?=## )", page, flags=re.MULTILINE)[1:]
-    return {part.splitlines()[0].removeprefix("## ").strip(): f"{part.strip()}\n" for part in parts}
+def sections_of(page: str) -> tuple[str, dict[str, str]]:
+    """What stands before the first part, and the parts by title, in their order."""
+    head, *parts = re.split(r"^(?=## )", page, flags=re.MULTILINE)
+    titles = [part.splitlines()[0].removeprefix("## ").strip() for part in parts]
+    texts = [f"{part.strip()}\n" for part in parts]
+    return f"{head.strip()}\n", dict(zip(titles, texts, strict=True))
+
+
+def by_hand(section: str) -> str:
+    """What was written by hand below the tables of a part: from its first ``### `` on."""
+    start = section.find("\n### ")
+    return section[start:] if start >= 0 else ""
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """Strokes go where the joints are, and only where there are joints."""
 
+import cv2
 import numpy as np
 import pytest
 
-from knuckle.draw import caption, fixed, sheet, skeleton
+from knuckle.draw import SIDE_COLOURS, caption, fixed, sheet, skeleton
 from knuckle.hand import BONES
 
 JOINTS = np.random.default_rng(0).uniform(20, 180, (21, 2))
@@ -58,3 +59,38 @@ def test_captions_can_be_read_on_any_ground(paper: int):
     image = np.full((40, 200, 3), paper, np.uint8)
     caption(image, "hand", (5, 25))
     assert image.max() > 200 and image.min() < 100
+
+
+#: What people without red, green or blue cones see of linear RGB (Machado and others, 2009).
+SEEN = [
+    np.eye(3),
+    [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+    [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+    [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]],
+]
+#: From the palest to the darkest, and between.
+SKINS = [
+    (246, 237, 228),
+    (236, 196, 170),
+    (226, 170, 140),
+    (198, 134, 100),
+    (130, 92, 67),
+    (41, 36, 32),
+]
+
+
+def seen_lab(colours: np.ndarray, by: np.ndarray) -> np.ndarray:
+    """(N, 3) sRGB 0..255 as CIE Lab, as some people see them."""
+    linear = (np.asarray(colours, float) / 255) ** 2.2
+    seen = np.clip(linear @ np.transpose(by), 0, 1) ** (1 / 2.2)
+    return cv2.cvtColor(seen[None].astype(np.float32), cv2.COLOR_RGB2LAB)[0]
+
+
+@pytest.mark.parametrize("by", SEEN, ids=["all", "no red", "no green", "no blue"])
+def test_sides_are_told_apart_on_any_skin_by_anyone(by):
+    sides, skins = np.array([*SIDE_COLOURS.values()], float), np.array(SKINS, float)
+    left, right = seen_lab(sides, by)
+    assert np.linalg.norm(left - right) > 60  # 2 is the least that people see, 100 black on white
+    for side in sides:
+        tinted = seen_lab(0.72 * skins + 0.28 * side, by)
+        assert np.linalg.norm(tinted - seen_lab(skins, by), axis=1).min() > 9

@@ -13,13 +13,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from knuckle.draw import SIDE_COLOURS
 from knuckle.hand import BONES
 from knuckle.render.scene import World, render_crops, render_frames
 from knuckle.sample import Sample
 
 SHEET = Path(__file__).parents[1] / "docs/rendered_samples.jpg"
 COLUMNS = 8
-SIDE_COLOURS = {"right": (255, 196, 0), "left": (0, 208, 255)}
 
 
 def labelled(sample: Sample) -> np.ndarray:

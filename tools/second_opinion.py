@@ -1,7 +1,7 @@
 r"""A second opinion on the teacher's labels: where a finished network of ours sees the same joints.
 
 Two networks that learnt from other pictures err on other things: on photographs whose truth is
-known the mean of their answers is nearer to it than either (``benchmarks/RESULTS.md``, "Labels").
+known the mean of their answers is nearer to it than either.
 So a network that has learnt from the teacher joins it, and the next one learns from both; where
 the two disagree, the label counts less.
 

@@ -24,7 +24,8 @@ FINGER_COLOURS: tuple[Colour, ...] = (
     (196, 120, 255),
 )
 WRIST_COLOUR: Colour = (245, 245, 245)
-SIDE_COLOURS: dict[str, Colour] = {"left": (38, 198, 218), "right": (255, 138, 64)}
+#: Lime and magenta: no skin has them, and whatever colours one confuses, one is the lighter.
+SIDE_COLOURS: dict[str, Colour] = {"left": (130, 235, 50), "right": (255, 60, 220)}
 EDGE_COLOUR: Colour = (18, 18, 22)
 
 #: Fixed-point bits of OpenCV's coordinates: strokes move with the joints, not from pixel to pixel.

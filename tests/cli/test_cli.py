@@ -8,8 +8,9 @@ import re
 import signal
 import subprocess
 import sys
+import typing
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
@@ -168,6 +169,14 @@ def test_ctrl_c_leaves_valid_files_and_code_130(tmp_path: Path) -> None:
         assert len(open_recording(tmp_path / "out" / name).frames) == n_frames
 
 
+def _all_words() -> Iterator[list[str]]:
+    """Every verb, or every action of one that has several, as it is typed."""
+    for name, verb in VERBS.items():
+        actions = typing.get_type_hints(verb, include_extras=True).get("action")
+        for action in typing.get_args(actions) or [None]:
+            yield [name] if action is None else [name, action.__metadata__[0].name]
+
+
 class TestHelp:
     def test_every_verb_explains_every_flag(self, capsys: pytest.CaptureFixture[str]) -> None:
         for verb in VERBS:
@@ -175,6 +184,24 @@ class TestHelp:
                 main([verb, "--help"])
             assert ended.value.code == 0
             assert f"usage: knuckle {verb}" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("words", list(_all_words()), ids=" ".join)
+    def test_help_is_plain(
+        self,
+        words: list[str],
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", "400")  # nothing is wrapped but what is written so
+        with pytest.raises(SystemExit):
+            main([*words, "--help"])
+        said = capsys.readouterr().out
+        # Of values that stand for "nothing", and of types, users know nothing.
+        assert not re.findall(r"\(default: (?:None|True|False|''|inf|)\)", said)
+        assert not re.findall(r"\{None\S*|\b(?:STR|PATH)\b", said)
+        explained = re.findall(r"^│ (?:-\S.*?)?  +(\S.*?) +│$", said, re.MULTILINE)
+        told = [line for line in explained if line != "show this help message and exit"]
+        assert all(line[-1] in ".)" for line in told)
 
     def test_help_imports_no_library_that_is_slow(self) -> None:
         script = (

@@ -90,7 +90,8 @@ def test_a_folder_is_read_back_whichever_format_it_holds(table_type, tmp_path: P
 def test_nothing_else_is_left_behind(sink_type, tmp_path: Path) -> None:
     with sink_type(tmp_path, INFO) as sink:
         sink.write(*scene(3)[2])
-    assert [path.name for path in tmp_path.iterdir()] == [sink_type.filename]
+    beside = {"hands.csv.json"} if sink_type is CsvSink else set()
+    assert {path.name for path in tmp_path.iterdir()} == {sink_type.filename} | beside
 
 
 def test_zero_frames_are_valid(sink_type, tmp_path: Path) -> None:
@@ -262,6 +263,14 @@ def test_text_that_an_editor_saved_again(tmp_path: Path) -> None:
         saved = b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n") + b"\r\n"
         path.write_bytes(saved)
         assert len(open_recording(path).frames) == 4
+
+
+def test_a_csv_begins_with_its_header_and_says_what_it_lacks(tmp_path: Path) -> None:
+    path = written_by(CsvSink, tmp_path)
+    assert path.read_text().startswith("frame,time_s,track_id,side,")
+    (tmp_path / "hands.csv.json").unlink()
+    with pytest.raises(OutputError, match=r"hands\.csv stands alone: expected hands\.csv\.json"):
+        open_recording(path)
 
 
 def test_hands_of_other_frames_are_not_believed(tmp_path: Path) -> None:

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from knuckle.cli.verb import File, Folder, Number, Source, Sources, load_camera
+from knuckle.cli.verb import (
+    File,
+    Folder,
+    Number,
+    Source,
+    Sources,
+    Switch,
+    load_camera,
+    optional,
+)
 from knuckle.errors import InputError
 
 if TYPE_CHECKING:
@@ -76,7 +85,7 @@ class Scale:
     thing: Literal["card", "a4", "a5", "letter", "board"] = "card"
     """A bank card, a sheet of paper, or a checkerboard (see below)."""
     camera: File = None
-    """Intrinsics as JSON; seen from straight above, the assumed ones do as well."""
+    """Intrinsics as JSON. Seen from straight above, the assumed ones do as well."""
     columns: int = 9
     """Board: inner corners in a row."""
     rows: int = 6
@@ -84,7 +93,7 @@ class Scale:
     square_mm: float = 25.0
     """Board: side of a square."""
     weights: Folder = None
-    """Folder with other networks than those in the package."""
+    """Folder with networks to use in place of those in the package."""
 
     def run(self) -> int:
         """Measure and print."""
@@ -108,30 +117,30 @@ class CalibrateRig:
     """Find where several cameras stand from videos of hands, or a board, that move before them."""
 
     source: Sources
-    """A video of each camera: both hands, fingers spread, opening and closing, slowly and all over
-    the place, where all cameras see them; or a ChArUco board that is carried likewise."""
-    intrinsics: Annotated[str, tyro.conf.arg(metavar="FILE,FILE")] = ""
+    """A video of each camera, of the same hands or of a ChArUco board.
+    Hands: both, fingers spread, opening and closing, moved slowly through all that they see."""
+    intrinsics: Annotated[str, optional("FILE,FILE")] = ""
     """Of each camera in this order, as JSON (knuckle camera calibrate); one file stands for all.
-    Without, a field of view of 65° is assumed, and the poses are as rough as that."""
+    By default a field of view of 65° is assumed, and the poses are as rough as that."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = Path("rig.toml")
     """Where to write the rig, as aniposelib's toml; knuckle track --rig takes it."""
     hand_length_mm: Number = None
     """Wrist to tip of the middle finger of the person, along the bones: sets the scale."""
-    charuco: Annotated[str, tyro.conf.arg(metavar="COLUMNSxROWS")] = ""
-    """The squares of a printed ChArUco board that is carried through the videos, 5x7 for example:
-    it gives the poses in place of the hands, and better."""
+    charuco: Annotated[str, optional("COLUMNSxROWS")] = ""
+    """The squares of a printed ChArUco board that is carried through the videos, such as 5x7.
+    It gives better poses than hands do."""
     square_mm: float = 30.0
     """Board: side of a square."""
     marker_mm: Number = None
-    """Board: side of a marker within, by default three quarters of the square's."""
-    dictionary: str = "4X4_50"
-    """Board: of its markers, as OpenCV calls it."""
-    together: bool = False
-    """The videos began at the same instant; otherwise that is found from the hands' motion."""
+    """Board: side of a marker; by default three quarters of the square's."""
+    dictionary: Annotated[str, tyro.conf.arg(metavar="NAME")] = "4X4_50"
+    """Board: the dictionary of its markers, as OpenCV calls it."""
+    together: Switch = False
+    """The videos began at the same time. By default the offsets come from the hands' motion."""
     max_hands: int = 2
-    """Follow at most so many hands in each."""
+    """Follow at most this many hands in each video."""
     weights: Folder = None
-    """Folder with other networks than those in the package."""
+    """Folder with networks to use in place of those in the package."""
 
     def run(self) -> int:
         """Track each video, calibrate, write and print."""

@@ -24,6 +24,7 @@ from knuckle.cli.verb import (
     Formats,
     Number,
     Output,
+    Switch,
     load_camera,
 )
 from knuckle.errors import InputError
@@ -44,19 +45,19 @@ class Corpus:
     output: Output = None
     """Folder for the results, one in it for each video; by default here, named after the videos."""
     workers: int = 0
-    """Videos at a time; 0 is one a processor."""
+    """Videos at a time; 0 means one for each processor."""
     format: Formats = "npz"
     camera: File = None
-    """Intrinsics of all the videos as JSON: fx, fy, cx, cy, distortion. Without them a view of 65°
-    is assumed."""
+    """Intrinsics of all the videos as JSON: fx, fy, cx, cy, distortion.
+    By default a view of 65° is assumed."""
     max_hands: int = 2
-    """Follow at most so many hands at a time."""
-    raw: bool = False
+    """Follow at most this many hands at a time."""
+    raw: Switch = False
     """Write the estimate of each frame alone, without smoothing."""
     hand_length_mm: Number = None
-    """Length from the wrist to the tip of the middle finger, if it is one person's and known."""
+    """Length from the wrist to the tip of the middle finger, if known and one person's."""
     weights: Folder = None
-    """Folder with other networks than those in the package."""
+    """Folder with networks to use in place of those in the package."""
 
     def run(self) -> int:
         """Track, with progress; say what went wrong, and where the table of all videos is."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
-from knuckle.cli.verb import EXIT_ERROR, Dataset
+from knuckle.cli.verb import EXIT_ERROR, Dataset, SplitName, Switch, optional
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class OfDataset:
 class OfSplit(OfDataset):
     """What every look at a part of it takes."""
 
-    split: str = "all"
+    split: SplitName = "all"
     """One of its splits, all, or 70/15/15:train, :val, :test (dealt out anew without leaks)."""
 
 
@@ -32,7 +32,9 @@ class Render:
     """Render a training set: shards of pictures with everything known about their hands."""
 
     kind: Annotated[Literal["crops", "plain", "touching", "frames"], tyro.conf.Positional]
-    """Close-ups of one hand, of all kinds or in ordinary light (plain), or a detector's frames."""
+    """What to render.
+    crops: close-ups of one hand, of all kinds; plain: the same in ordinary light.
+    touching: the same of hands that touch another; frames: whole pictures, for the detector."""
     out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """Folder for the shards; a run that was interrupted goes on with those that are missing."""
     count: int
@@ -41,10 +43,10 @@ class Render:
     """Another seed gives other pictures."""
     workers: int = 1
     """Processes that render."""
-    backgrounds: tuple[Path, ...] = ()
-    """Folders of photographs, beside the few that ship."""
+    backgrounds: Annotated[tuple[Path, ...], optional("FOLDER [FOLDER …]")] = ()
+    """Folders of photographs, beside the few in the package."""
     first: int = 0
-    """Number of the first picture, to add to a set that exists: a multiple of 1000."""
+    """Number of the first picture, a multiple of 1000: to add to a set that exists."""
 
     def run(self) -> int:
         """Render."""
@@ -65,7 +67,7 @@ class Synth:
     out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """Folder for it; a run that was interrupted goes on with what is missing."""
     frames: int
-    """How many pictures in all: a time step that 16 cameras see gives 16."""
+    """How many pictures in all: 16 cameras take 16 at each time step."""
     cameras: int = 16
     """Calibrated cameras on a dome around the hands, up to 140."""
     fps: Literal[5, 30] = 5
@@ -76,10 +78,10 @@ class Synth:
     """Another seed gives another capture."""
     workers: int = 1
     """Processes that render; their number changes nothing but the time."""
-    vary: bool = False
+    vary: Switch = False
     """Any background, light and gloves in place of a dark studio and bare hands."""
-    depth: bool = True
-    """Depth maps, which take more room than all the rest."""
+    no_depth: Switch = False
+    """Leave out the depth maps, which take more room than all the rest."""
 
     def run(self) -> int:
         """Render, write the annotations, and say what came out."""
@@ -88,8 +90,15 @@ class Synth:
         from knuckle.output import make_folder
         from knuckle.progress import bar
 
-        wished = {item.name: getattr(self, item.name) for item in fields(CaptureSettings)}
-        settings = CaptureSettings(**wished)
+        settings = CaptureSettings(
+            self.frames,
+            self.cameras,
+            self.fps,
+            self.subjects,
+            self.seed,
+            vary=self.vary,
+            depth=not self.no_depth,
+        )
         make_folder(self.out)
         with bar("pictures") as advance:
             write_capture(self.out, settings, workers=self.workers, on_progress=advance)
@@ -107,11 +116,10 @@ class Pack(OfSplit):
     """A square around each hand, or whole pictures."""
     size_px: int = 224
     """Side of a packed crop."""
-    fit_masks: bool = False
-    """Work out the masks and the visibility that are not labelled from the 3D joints, by fitting
-    the parametric hand to them."""
+    fit_masks: Switch = False
+    """Where masks and visibility are not labelled, fit the parametric hand to the 3D joints."""
     processes: int = 1
-    """How many pack at the same time."""
+    """Processes that pack."""
 
     def run(self) -> int:
         """Pack."""
@@ -139,8 +147,8 @@ class Fit(OfSplit):
     """Fit the parametric hand to the 3D joints of a data set, and say how well it fits."""
 
     output: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
-    """Folder for fits.npz (pose, shape, place, joint angles, bone lengths), residuals.csv, and the
-    pictures over.jpg (on the data set's own) and drawn.jpg (hands alone)."""
+    """Folder for fits.npz (pose, shape, place, joint angles, bone lengths) and residuals.csv.
+    Also for pictures: over.jpg (on those of the data set) and drawn.jpg (hands alone)."""
     pictures: int = 12
     """How many to draw, spread evenly over the data set."""
 
@@ -205,9 +213,9 @@ class Check(OfDataset):
 class Stats(OfSplit):
     """Say what a data set holds, what was left out of it and why."""
 
-    read: bool = False
+    read: Switch = False
     """Also read every picture, for their sizes."""
-    plausibility: bool = False
+    plausibility: Switch = False
     """Also measure whether people could have done this: angles, bones, hands in hands."""
 
     def run(self) -> int:

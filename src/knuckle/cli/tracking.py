@@ -16,6 +16,7 @@ import tyro
 from knuckle.cli.verb import (
     EXIT_ERROR,
     EXIT_SIGNAL,
+    Address,
     File,
     Folder,
     Formats,
@@ -24,8 +25,10 @@ from knuckle.cli.verb import (
     Result,
     Source,
     Sources,
+    Switch,
     check_size,
     load_camera,
+    optional,
 )
 from knuckle.errors import InputError, NotFoundError
 from knuckle.formats import USUAL
@@ -44,41 +47,41 @@ class Track:
     """Find the hands in a video and write where every joint is, in pixels and in millimetres."""
 
     source: Sources
-    """A video file, a folder of images, an image, the index of a camera, or the URL of a stream;
-    several of the same scene with --rig."""
+    """A video file, a folder of images, an image, the index of a camera, or the URL of a stream.
+    With --rig: several of the same scene."""
     output: Output = None
     """Folder for the results; by default one here that is named after the source."""
     rig: File = None
     """Calibration of several cameras: a toml of aniposelib, Pose2Sim or caliscope, and others."""
-    unit: Annotated[str | None, tyro.conf.arg(metavar="UNIT")] = None
-    """Rig: its unit of length, if the file does not say it: m, mm, cm, inch, a number of mm, or
-    hands, to tell it from the size of the hands."""
-    views: Annotated[str, tyro.conf.arg(metavar="NAME,NAME")] = ""
+    unit: Annotated[str | None, optional("UNIT")] = None
+    """Rig: the unit of length, if its file does not say: m, mm, cm, inch, or a number of mm.
+    "hands" takes it from the size of the hands."""
+    views: Annotated[str, optional("NAME,NAME")] = ""
     """Rig: which of its cameras took the sources, in order; by default told by their names."""
-    sync: bool = False
-    """Rig: the videos began at different instants: find by how much from the hands' motion."""
-    rescale: bool = False
-    """Rig: the videos are its pictures made smaller or larger."""
+    sync: Switch = False
+    """Rig: the videos began at different times. By how much is found from the hands' motion."""
+    rescale: Switch = False
+    """Rig: the videos are smaller or larger than the pictures it was calibrated with."""
     format: Formats = USUAL
-    overlay: bool = False
+    overlay: Switch = False
     """Also write the video with the hands drawn onto it."""
     camera: File = None
-    """Intrinsics as JSON: fx, fy, cx, cy, distortion. Without them a view of 65° is assumed."""
+    """Intrinsics as JSON: fx, fy, cx, cy, distortion. By default a view of 65° is assumed."""
     max_hands: int = 2
-    """Follow at most so many hands at a time."""
-    raw: bool = False
+    """Follow at most this many hands at a time."""
+    raw: Switch = False
     """Write the estimate of each frame alone, without smoothing."""
-    offline: bool = False
-    """Smooth with what comes before and after, when all is seen; fills short gaps."""
+    offline: Switch = False
+    """Smooth in both directions of time, after the last frame; fills short gaps."""
     hand_length_mm: Number = None
-    """Length from the wrist to the tip of the middle finger, if it is known: it sets the scale."""
+    """Length from the wrist to the tip of the middle finger, if known: it sets the scale."""
     fps: Number = None
     """Frame rate of a folder of images, or the one asked of a camera."""
-    threads: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
-    """CPU threads that a network may use, by default 2; 1 is faster where other programs keep them
-    busy. Of a rig, cameras that are looked at at a time, by default one a processor."""
+    threads: Annotated[int | None, optional("INT")] = None
+    """CPU threads for each network; by default 2. 1 is faster on a busy machine.
+    Rig: cameras processed at a time; by default one for each processor."""
     weights: Folder = None
-    """Folder with other networks than those in the package."""
+    """Folder with networks to use in place of those in the package."""
 
     def run(self) -> int:
         """Track, with progress, and say what was found and where it is."""
@@ -131,17 +134,17 @@ class Bench:
     source: Source
     """A video file, or anything else that knuckle track takes."""
     max_hands: int = 2
-    """Follow at most so many hands at a time."""
-    overlay: bool = False
+    """Follow at most this many hands at a time."""
+    overlay: Switch = False
     """Draw and encode the overlay video as well (it is thrown away)."""
     frames: int = 1000
-    """Stop after so many frames."""
+    """Stop after this many frames."""
     threads: int = 2
-    """CPU threads that a network may use; 1 is faster where other programs keep them busy."""
+    """CPU threads for each network. 1 is faster on a busy machine."""
     weights: Folder = None
-    """Folder with other networks than those in the package."""
+    """Folder with networks to use in place of those in the package."""
     mediapipe_python: File = None
-    """Python of an environment with mediapipe 0.10.21; found by itself if it is in this one."""
+    """Python of an environment with mediapipe 0.10.21; by default this one, if it has it."""
 
     def run(self) -> int:
         """Measure and print."""
@@ -180,7 +183,7 @@ class Plot:
 
     result: Result
     """Folder or file that knuckle track wrote."""
-    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = None
+    output: Annotated[Path | None, optional("FILE", aliases=["-o"])] = None
     """Picture to write (.png, .svg or .pdf); by default plot.png beside the result."""
 
     def run(self) -> int:
@@ -202,8 +205,8 @@ class Convert:
 
     result: Result
     """Folder or file that knuckle track wrote."""
-    format: str = "glb"
-    """What to write, separated by commas; see knuckle track."""
+    format: Annotated[str, tyro.conf.arg(metavar="NAME,NAME")] = "glb"
+    """What knuckle track --format takes, but for overlay and lerobot, which need the video."""
     output: Output = None
     """Folder for the files; by default that of the result."""
 
@@ -225,29 +228,30 @@ class Live:
 
     camera_index: int = 0
     """Which camera of this machine."""
-    source: Annotated[str | None, tyro.conf.arg(metavar="SOURCE")] = None
+    source: Annotated[str | None, optional("SOURCE")] = None
     """Instead of a camera: a device, the URL of a stream, or a video."""
     record: Folder = None
     """Also write the results into this folder."""
     format: Formats = USUAL
-    send: str = ""
-    """Also tell other programs: addresses separated by commas, as osc://127.0.0.1:39539 (VMC and
-    OSC), udp://127.0.0.1:9000 (JSON), ws://127.0.0.1:9001 (a WebSocket that is served there) or
-    lsl://NAME (a stream of the Lab Streaming Layer)."""
-    rerun: bool = False
-    """Also show all of it in the Rerun viewer, which is started if none is open."""
+    send: Annotated[str, optional("ADDRESS,ADDRESS")] = ""
+    """Also send the hands to other programs; addresses separated by commas.
+    osc://127.0.0.1:39539 for VMC and OSC, udp://127.0.0.1:9000 for JSON.
+    ws://127.0.0.1:9001 for a WebSocket that is served there.
+    lsl://NAME for a stream of the Lab Streaming Layer."""
+    rerun: Switch = False
+    """Also show all of it in the Rerun viewer; one is started if none is open."""
     camera: File = None
-    """Intrinsics as JSON: fx, fy, cx, cy, distortion. Without them a view of 65° is assumed."""
+    """Intrinsics as JSON: fx, fy, cx, cy, distortion. By default a view of 65° is assumed."""
     max_hands: int = 2
-    """Follow at most so many hands at a time."""
-    raw: bool = False
+    """Follow at most this many hands at a time."""
+    raw: Switch = False
     """Show the estimate of each frame alone, without smoothing."""
     threads: int = 2
-    """CPU threads that a network may use; 1 is faster where other programs keep them busy."""
+    """CPU threads for each network. 1 is faster on a busy machine."""
     weights: Folder = None
-    """Folder with other networks than those in the package."""
-    host: str = "127.0.0.1"
-    """Serve on this address; by default nobody but this machine can see the page."""
+    """Folder with networks to use in place of those in the package."""
+    host: Address = "127.0.0.1"
+    """Serve on this address. The default one can only be reached from this machine."""
     port: int = 8080
     """Serve on this port, or on the next free one."""
 
@@ -301,8 +305,8 @@ class View:
     """Folder or file that knuckle track wrote."""
     video: File = None
     """Where the video is now; by default where it was."""
-    host: str = "127.0.0.1"
-    """Serve on this address; by default nobody but this machine can see the page."""
+    host: Address = "127.0.0.1"
+    """Serve on this address. The default one can only be reached from this machine."""
     port: int = 8080
     """Serve on this port, or on the next free one."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from knuckle.cli.verb import Dataset, Output
+from knuckle.cli.verb import Dataset, Folder, Number, Output, SplitName, Switch, optional
 from knuckle.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
@@ -30,18 +30,18 @@ class Train:
 
     recipe: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
     """A TOML file; those of the shipped networks are in recipes/."""
-    runs: Path = Path("runs")
+    runs: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = Path("runs")
     """Folder of all runs."""
-    fresh: bool = False
-    """Begin anew even if the run has begun before."""
-    data: Annotated[Path | None, tyro.conf.arg(metavar="DATASET")] = None
+    fresh: Switch = False
+    """Start again from the beginning, even if the run has begun before."""
+    data: Annotated[Path | None, optional("DATASET")] = None
     """Folder of a data set, such as InterHand2.6M, in place of the recipe's first capture."""
-    split: Literal["official", "70/15/15"] | None = None
-    """Train on the makers' own train split, or on 70 % of whole people dealt out anew."""
-    minutes: float | None = None
-    """Train for so long, in place of the recipe's time or epochs."""
-    pause_after: Annotated[float, tyro.conf.arg(metavar="MINUTES")] = math.inf
-    """End this sitting after so many minutes; the same command goes on where it was."""
+    split: Annotated[Literal["official", "70/15/15"] | None, optional("{official,70/15/15}")] = None
+    """Train on its own train split, or on 70 % of its people; by default what the recipe says."""
+    minutes: Number = None
+    """Train for this many minutes, in place of the recipe's time or epochs."""
+    pause_after: Annotated[float, optional("MINUTES")] = math.inf
+    """Pause after this many minutes; the same command then goes on where it was."""
 
     def run(self) -> int:
         """Train until the recipe's time is spent."""
@@ -84,14 +84,14 @@ class Export:
 
     checkpoint: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Folder of a training run (runs/NAME)."""
-    out: Path = Path("weights")
+    out: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = Path("weights")
     """Folder for the ONNX files; knuckle track --weights takes it."""
-    full: bool = False
+    full: Switch = False
     """Store weights in single precision instead of half: twice the size."""
-    average_with: Path | None = None
-    """Folder of the ONNX files that the run started from: the mean of both is often better."""
+    average_with: Folder = None
+    """Folder of the ONNX files that the run started from; the mean of both is often better."""
     share: float = 0.3
-    """Of those earlier weights in the mean."""
+    """Share of those earlier weights in the mean, 0 to 1."""
 
     def run(self) -> int:
         """Export and say where the files are."""
@@ -113,16 +113,16 @@ class Evaluate:
     """Measure a system against a data set, under a named protocol."""
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """A file of predictions; or networks: a folder of them, one ONNX file, a training run or its
-    checkpoint, or "knuckle" for those in the package, which also stand in for what is missing; or
-    "rig" for several cameras together (see --views)."""
+    """A file of predictions, or networks: a folder, an ONNX file, a training run or its checkpoint.
+    "knuckle": the networks in the package, which also stand in for what is missing in a folder.
+    "rig": several cameras together (see --views)."""
     dataset: Dataset
     """Folder of a data set, as it is unpacked; recognised by its files."""
-    split: str = "all"
-    """One of its splits, all, or 70/15/15:train, :val, :test (dealt out anew without leaks); both:
-    the makers' test split and 70/15/15:test, one after the other."""
-    protocol: str = "knuckle"
-    """How to score: knuckle, moon, mmpose or intaghand; docs/ say what each means."""
+    split: SplitName = "all"
+    """One of its splits, all, or 70/15/15:train, :val, :test (dealt out anew without leaks).
+    "both": its test split and 70/15/15:test, one after the other."""
+    protocol: Annotated[str, tyro.conf.arg(metavar="NAME")] = "knuckle"
+    """How to score: knuckle, moon, mmpose or intaghand (docs/predictions.md)."""
     boxes: Literal["own", "true"] = "own"
     """Find the hands by itself, or be given the true boxes."""
     intrinsics: Literal["given", "assumed"] = "given"
@@ -132,18 +132,17 @@ class Evaluate:
     decoding: Literal["soft", "argmax"] = "soft"
     """InterNet: the mean around the highest cell, or that cell, as published."""
     output: Output = None
-    """Folder for predictions, numbers, plots and the worst hands; by default one in evaluation/,
-    named after what is measured, on what."""
-    no_pictures: bool = False
+    """Folder for predictions, numbers, plots and the worst hands.
+    By default one in evaluation/, named after model, data set and split."""
+    no_pictures: Switch = False
     """Leave out what needs reading the pictures again."""
     annotation: Literal["all", "human", "machine"] = "all"
     """InterHand2.6M: labels made by people, by a network, or all (H, M, H+M in the papers)."""
     hands: Literal["all", "single", "two"] = "all"
     """InterHand2.6M: only pictures of one hand, or of two."""
-    clean: bool = False
+    clean: Switch = False
     """InterHand2.6M: leave out its known flaws. The papers leave them in."""
-
-    views: str = ""
+    views: Annotated[str, optional("NAME,NAME")] = ""
     """rig: names of InterHand2.6M's cameras, separated by commas; the first n make a rig of n."""
 
     def run(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import tyro
 
@@ -15,19 +15,33 @@ if TYPE_CHECKING:
 EXIT_ERROR = 2
 EXIT_SIGNAL = 128  # plus the signal's number, as shells do
 
+
+def optional(metavar: str, **more: Any) -> object:
+    """How an argument shows that may be left out: the help says what then is, not ``None``."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint="", **more)
+
+
 Source = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
 Sources = Annotated[
-    tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE [SOURCE …]")
+    tuple[str, ...],
+    tyro.conf.Positional,
+    tyro.conf.arg(metavar="SOURCE [SOURCE …]", help_behavior_hint="(required)"),
 ]
 Result = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RESULT")]
 Dataset = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
-Output = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")]
-File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
-Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
+Output = Annotated[Path | None, optional("FOLDER", aliases=["-o"])]
+File = Annotated[Path | None, optional("FILE")]
+Folder = Annotated[Path | None, optional("FOLDER")]
+Number = Annotated[float | None, optional("NUMBER")]
+Switch = Annotated[bool, tyro.conf.arg(help_behavior_hint="")]
 Formats = Annotated[
-    str, tyro.conf.arg(help=f"Separated by commas: {', '.join(FORMATS)} (docs/formats.md).")
+    str,
+    tyro.conf.arg(
+        metavar="NAME,NAME", help=f"Separated by commas: {', '.join(FORMATS)} (docs/formats.md)."
+    ),
 ]
-Number = Annotated[float | None, tyro.conf.arg(metavar="NUMBER")]
+Address = Annotated[str, tyro.conf.arg(metavar="ADDRESS")]
+SplitName = Annotated[str, tyro.conf.arg(metavar="SPLIT")]
 
 
 class Verb(Protocol):

@@ -20,7 +20,7 @@ class Web:
     site: Folder = None
     """Folder of a built page, as make web writes it; by default the one in the package."""
     weights: Folder = None
-    """Folder with other networks than those in the package."""
+    """Folder with networks to use in place of those in the package."""
 
     def run(self) -> int:
         """Serve until interrupted, or write the folder."""

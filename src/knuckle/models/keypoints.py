@@ -1,7 +1,7 @@
 """The keypoint network: a crop becomes 21 keypoints, their trust, the hand's mask, and features.
 
-The first five stages of a backbone (``efficientnet_lite``), a small top-down pyramid (Lin et al.
-2017) of plain convolutions up to stride 4, one probability map per joint whose mean is the keypoint
+The first blocks of a backbone (``efficientnet_lite``), a small top-down pyramid (Lin et al. 2017)
+of plain convolutions up to stride 4, one probability map per joint whose mean is the keypoint
 (integral regression, Sun et al. 2018). The same maps pool image features at the joints for the
 lifter.
 """
@@ -80,6 +80,8 @@ class KeypointOutput(NamedTuple):
 class KeypointNetwork(Pyramid):
     """Crops to keypoints, see the module's text."""
 
+    cells: Tensor
+
     def __init__(self, settings: KeypointSettings) -> None:
         super().__init__(
             settings.backbone,
@@ -142,6 +144,8 @@ class Beside(nn.Module):
 
     In its place, one dense layer over all cells learnt little, and nearly all of its units died.
     """
+
+    middles: Tensor
 
     def __init__(self, channels: int, map_size: int) -> None:
         super().__init__()

@@ -22,18 +22,20 @@ COLUMNS = tuple(tidy_columns(np.zeros(0, HAND)))
 
 
 class CsvSink(TableSink):
-    """A comment line (``# `` and JSON) that describes the run, a header, 21 rows per hand.
+    """A header, then 21 rows per hand: what every program takes for a table.
 
-    ``bone_mm`` is the bone that ends in the joint (none for the wrist), the angles are those at
-    the joint (none for wrist and tips). A frame without hands has one row with frame and time
-    alone, so that the file tells a frame without hands from one that was not looked at.
+    What describes the run is in ``hands.csv.json`` beside it. ``bone_mm`` is the bone that ends in
+    the joint (none for the wrist), the angles are those at the joint (none for wrist and tips). A
+    frame without hands has one row with frame and time alone, so that the file tells a frame
+    without hands from one that was not looked at.
     """
 
     filename = "hands.csv"
 
     def _open(self) -> None:
         self._file = open_unbuffered(self.path)
-        write_whole(self._file, f"# {self.info.to_json()}\n{','.join(COLUMNS)}\n".encode())
+        write_whole(self._file, f"{','.join(COLUMNS)}\n".encode())
+        info_path(self.path).write_text(f"{self.info.to_json()}\n", encoding="utf-8")
 
     def _write(self, frame: Frame, hands: Sequence[HandPose]) -> None:
         text = io.StringIO()
@@ -54,18 +56,19 @@ class CsvSink(TableSink):
             raise missing(path)
         with path.open(encoding="utf-8-sig", newline="") as file:  # editors mark the text
             lines = [line for line in file if line.endswith("\n") and line.strip()]
-        if len(lines) < 2 or not lines[0].startswith("# "):
-            raise OutputError(
-                f"{path} was not written by Knuckle, or saved again by another program: expected "
-                "a first line of # and JSON, then the names of the columns; track the video again"
-            )
-        info = RunInfo.from_json(lines[0][2:], path)
-        names, *rows = csv.reader(lines[1:])
-        if tuple(names) != COLUMNS:
+        header, *rows = csv.reader(lines or ["\n"])
+        if tuple(header) != COLUMNS:
             raise OutputError(
                 f"{path} has other columns than the {len(COLUMNS)} that Knuckle writes, "
                 f"{COLUMNS[0]} to {COLUMNS[-1]}: track the video again"
             )
+        beside = info_path(path)
+        if not beside.is_file():
+            raise OutputError(
+                f"{path} stands alone: expected {beside.name} beside it, which says what it was "
+                "made from; copy both, or track the video again"
+            )
+        info = RunInfo.from_json(beside.read_text(encoding="utf-8-sig"), beside)
         frames, hands = [], []
         for index, of_frame in _by_frame(rows):
             complete = [_record(hand) for hand in _by_hand(of_frame) if len(hand) == N_JOINTS]
@@ -74,6 +77,11 @@ class CsvSink(TableSink):
             frames.append((index, float(of_frame[0][1]), len(complete)))
             hands += complete
         return Recording(info, np.array(frames, FRAME), np.array(hands, HAND))
+
+
+def info_path(path: Path) -> Path:
+    """Where what describes the run of a table is: ``hands.csv.json`` of ``hands.csv``."""
+    return path.with_name(f"{path.name}.json")
 
 
 def _texts(name: str, values: np.ndarray) -> list[str]:

@@ -84,7 +84,7 @@ def draw_hands(
 def _draw_hand(canvas: np.ndarray, hand: HandPose, style: DrawStyle) -> None:
     thickness = _thickness(hand, canvas.shape, style)
     if style.mask and hand.crop_mask is not None:
-        _tint(canvas, hand, hand.crop_mask, style.mask_opacity)
+        _tint(canvas, hand, hand.crop_mask, thickness, style.mask_opacity)
     _draw_skeleton(canvas, hand, thickness, style)
     if style.label:
         _draw_label(canvas, hand, thickness)
@@ -171,7 +171,9 @@ def _colour_of(joint: int) -> Colour:
     return FINGER_COLOURS[(joint - 1) // FINGERS.shape[1]]
 
 
-def _tint(canvas: np.ndarray, hand: HandPose, mask: CropMask, opacity: float) -> None:
+def _tint(
+    canvas: np.ndarray, hand: HandPose, mask: CropMask, thickness: float, opacity: float
+) -> None:
     """Colour the pixels that show the hand, and draw their outline."""
     # Flesh reaches a little beyond the outermost joints.
     view, origin = _region(canvas, hand, 0.25 * float(np.ptp(hand.joints_px, axis=0).max()))
@@ -181,8 +183,16 @@ def _tint(canvas: np.ndarray, hand: HandPose, mask: CropMask, opacity: float) ->
     tinted, colour = view.copy(), SIDE_COLOURS[hand.side]
     cv2.fillPoly(tinted, outlines, colour, cv2.LINE_AA, SHIFT)
     cv2.addWeighted(tinted, opacity, view, 1 - opacity, 0.0, dst=tinted)
-    cv2.polylines(tinted, outlines, True, colour, 1, cv2.LINE_AA, SHIFT)
+    _edged_lines(tinted, outlines, True, colour, max(round(thickness * 0.4), 1))
     view[:] = tinted
+
+
+def _edged_lines(
+    canvas: np.ndarray, lines: list[np.ndarray], closed: bool, colour: Colour, width: int
+) -> None:
+    """Lines in fixed point with a dark edge."""
+    for each, wide in ((EDGE_COLOUR, width + 2), (colour, width)):
+        cv2.polylines(canvas, lines, closed, each, wide, cv2.LINE_AA, SHIFT)
 
 
 def mask_outlines(mask: CropMask, fineness: int = 4) -> list[np.ndarray]:
@@ -214,8 +224,7 @@ def _draw_label(canvas: np.ndarray, hand: HandPose, thickness: float) -> None:
     for x, y, right, down in ((x0, y0, 1, 1), (x1, y0, -1, 1), (x0, y1, 1, -1), (x1, y1, -1, -1)):
         corner = np.array([(x + arm * right, y), (x, y), (x, y + arm * down)])
         path = np.array(fixed(corner), np.int32)
-        cv2.polylines(canvas, [path], False, EDGE_COLOUR, width + 2, cv2.LINE_AA, SHIFT)
-        cv2.polylines(canvas, [path], False, colour, width, cv2.LINE_AA, SHIFT)
+        _edged_lines(canvas, [path], False, colour, width)
     _plate(canvas, _label(hand), low, colour, scale=float(np.clip(thickness / 6, 0.5, 1.2)))
 
 
