@@ -80,7 +80,7 @@ def _light_of_a_code(codes: np.ndarray, transfer: int) -> np.ndarray:
 
 
 def _squeezed(light: np.ndarray) -> np.ndarray:
-    """(N, 3) linear light with its brightest at 1, the hue kept (after Reinhard, from a knee on)."""
+    """(N, 3) linear light with its brightest at 1, the hue kept (as Reinhard, from a knee)."""
     brightest = np.maximum(light.max(axis=1, keepdims=True), 1e-9)
     over = np.maximum(brightest - _KNEE, 0) / (1 - _KNEE)
     most = (_PEAK / _WHITE - _KNEE) / (1 - _KNEE)
