@@ -7,7 +7,7 @@ import pytest
 
 from knuckle.data import rendered
 from knuckle.data.capture_plan import CaptureSettings
-from knuckle.data.rendered import SETS, SHARD_SIZE, Job, in_processes, write_crops, write_frames
+from knuckle.data.rendered import SETS, Job, in_processes, write_crops, write_frames
 from knuckle.data.shards import read_shard
 from knuckle.errors import InputError
 
@@ -76,7 +76,7 @@ def test_workers_have_none_of_the_threads_that_stayed_in_the_parent():
 
 
 def test_numbers_below_0_are_told(tmp_path: Path) -> None:
-    for wrong in ({"seed": -1}, {"first": -SHARD_SIZE}):
+    for wrong in ({"seed": -1}, {"first": -rendered.SHARD_SIZE}):
         with pytest.raises(InputError, match="of 0 or more"):
             write_crops(Job(tmp_path, 1, **wrong))
     with pytest.raises(InputError, match="a seed of 0 or more"):
