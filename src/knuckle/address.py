@@ -1,9 +1,17 @@
-"""Names of sources as they may be shown and kept: addresses carry secrets."""
+"""Names of files and sources: what they stand for, and how they may be shown and kept."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 #: Stands for a host where it cannot be told from a password.
 HIDDEN = "hidden"
+
+
+def at_home(path: str | os.PathLike[str]) -> Path:
+    """A path as a person gives it: ``~`` is the home folder where no shell has said so before."""
+    return Path(os.path.expanduser(path))
 
 
 def without_secrets(source: str) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from knuckle.address import at_home
 from knuckle.errors import InputError, NotFoundError, reading
 
 #: Diagonal field of view that is taken when nothing is known: a typical webcam or phone video.
@@ -171,7 +172,7 @@ class Camera:
         Raises:
             FileNotFoundError, ValueError: it is missing, or holds no camera.
         """
-        path = Path(path)
+        path = at_home(path)
         what = "JSON with fx, fy, cx, cy and, if it has any, distortion (and fisheye)"
         then = "knuckle camera calibrate writes such a file"
         with reading(path, f"a camera file, {what}", then):
@@ -181,10 +182,7 @@ class Camera:
             needed = {"fx", "fy", "cx", "cy"}
             known = needed | {"distortion", "fisheye"}
             if not isinstance(values, dict) or not needed <= set(values) <= known:
-                raise InputError(
-                    f"camera file {path} must be an object with fx, fy, cx, cy and, if it has any, "
-                    f"distortion (and fisheye); got {values!r:.80}"
-                )
+                raise InputError(f"camera file {path} must be {what}; {_odd_names(values, needed)}")
             try:
                 fx, fy, cx, cy = (float(values[key]) for key in ("fx", "fy", "cx", "cy"))
                 distortion = tuple(float(k) for k in values.get("distortion", ()))
@@ -198,7 +196,7 @@ class Camera:
         """Write the JSON that ``load`` reads."""
         values = {"fx": self.fx, "fy": self.fy, "cx": self.cx, "cy": self.cy}
         lens = {"distortion": list(self.distortion)} | ({"fisheye": True} if self.fisheye else {})
-        Path(path).write_text(json.dumps({**values, **lens}) + "\n")
+        at_home(path).write_text(json.dumps({**values, **lens}) + "\n")
 
     @cached_property
     def matrix(self) -> np.ndarray:
@@ -365,6 +363,16 @@ class Camera:
         k1, k2, k3, k4 = self.distortion or (0.0,) * 4
         a2 = angle * angle
         return angle * (1 + a2 * (k1 + a2 * (k2 + a2 * (k3 + a2 * k4))))
+
+
+def _odd_names(values: Any, needed: set[str]) -> str:
+    """What is wrong with the names in a camera file, in a few words."""
+    if not isinstance(values, dict):
+        return f"got {values!r:.80}"
+    if lacking := sorted(needed - set(values)):
+        return f"it lacks {', '.join(lacking)}"
+    odd = sorted(set(values) - needed - {"distortion", "fisheye"})
+    return f"{', '.join(odd[:3])}{' …' if len(odd) > 3 else ''} means nothing there"
 
 
 def _json_in(path: Path) -> Any:

@@ -1,12 +1,15 @@
 import itertools
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from knuckle.data import rendered
+from knuckle.data.capture_plan import CaptureSettings
 from knuckle.data.rendered import SETS, Job, in_processes, write_crops, write_frames
 from knuckle.data.shards import read_shard
+from knuckle.errors import InputError
 
 
 @pytest.fixture(autouse=True)
@@ -70,3 +73,11 @@ def test_workers_have_none_of_the_threads_that_stayed_in_the_parent():
         assert cv2.getNumThreads() == 2
     finally:
         cv2.setNumThreads(threads)
+
+
+def test_numbers_below_0_are_told(tmp_path: Path) -> None:
+    for wrong in ({"seed": -1}, {"first": -rendered.SHARD_SIZE}):
+        with pytest.raises(InputError, match="of 0 or more"):
+            write_crops(Job(tmp_path, 1, **wrong))
+    with pytest.raises(InputError, match="a seed of 0 or more"):
+        CaptureSettings(frames=1, seed=-1)

@@ -8,10 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from knuckle.data import shards
 from knuckle.data.datasets import DATASETS
 from knuckle.data.json_stream import BrokenDataError
+from knuckle.errors import InputError
+from knuckle.sample import Sample
 from miniatures import MINIATURES
 
 
@@ -68,3 +72,12 @@ def test_rhd(tmp_path: Path) -> None:
         labels[b"0"] = labels.pop(0)
 
     assert "a label for each picture" in broken("rhd", tmp_path, "*.pickle", change)
+
+
+def test_a_picture_in_a_shard_that_is_cut_off_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    sample = Sample(image=np.zeros((64, 64, 3), np.uint8), hands=(), key="a", group="a")
+    members = {name.partition(".")[2]: data for name, data in shards._members(sample, 92)}
+    members["jpg"] = members["jpg"][:-20]
+    with pytest.raises(InputError, match="sample a: its image is cut off"):
+        shards.decode("a", members)
+    assert capfd.readouterr().err == ""

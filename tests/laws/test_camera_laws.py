@@ -156,9 +156,9 @@ def test_saved_cameras_are_read_back(
     ("text", "says"),
     [
         ("not json", "is not JSON"),
-        ("[1, 2]", "must be an object"),
-        ('{"fx": 1, "fy": 1, "cx": 0}', "must be an object"),
-        ('{"fx": 1, "fy": 1, "cx": 0, "cy": 0, "f": 2}', "must be an object"),
+        ("[1, 2]", r"got \[1, 2\]"),
+        ('{"fx": 1, "fy": 1, "cx": 0}', "it lacks cy$"),
+        ('{"fx": 1, "fy": 1, "cx": 0, "cy": 0, "f": 2}', "f means nothing there$"),
         ('{"fx": -1, "fy": 1, "cx": 0, "cy": 0}', "must be positive"),
         ('{"fx": 1, "fy": 1, "cx": 0, "cy": 0, "distortion": [1]}', "distortion coefficients"),
         (

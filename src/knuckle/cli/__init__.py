@@ -19,6 +19,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 
 import tyro
 
+from knuckle.address import at_home
 from knuckle.cli.cameras import CameraVerb
 from knuckle.cli.corpora import Corpus
 from knuckle.cli.data import Data
@@ -78,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if arguments == ["--version"]:
                 print(f"knuckle {VERSION}")
                 return 0
-            verb = _parsed(_without_dashes(arguments))
+            verb = _parsed([_at_home(each) for each in _without_dashes(arguments)])
     except BrokenPipeError:
         return _reader_gone()
     except OSError as error:
@@ -95,6 +96,14 @@ def _without_dashes(arguments: list[str]) -> list[str]:
     at = arguments.index("--")
     names = [f"./{name}" if name.startswith("-") else name for name in arguments[at + 1 :]]
     return arguments[:at] + names
+
+
+def _at_home(argument: str) -> str:
+    """Shells leave ``~`` as it stands behind ``=`` and in quotes."""
+    flag, equals, value = (
+        argument.partition("=") if argument.startswith("--") else ("", "", argument)
+    )
+    return f"{flag}{equals}{at_home(value)}" if value.startswith("~") else argument
 
 
 def _stand_in_for_closed_streams() -> None:

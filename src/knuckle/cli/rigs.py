@@ -39,6 +39,8 @@ def track_rig(verb: Track) -> Summary:
     offsets_s = _offsets(verb, rig) if verb.sync else None
     if verb.unit == "hands":
         rig = _of_the_hands(verb, rig, offsets_s)
+    if verb.threads is not None and verb.threads < 1:
+        raise InputError(f"--threads must be at least 1, got {verb.threads}")
     tracker = RigTracker(
         rig, max_hands=verb.max_hands, smooth=None if verb.raw else "one_euro",
         weights_dir=verb.weights, workers=verb.threads,

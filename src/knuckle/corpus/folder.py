@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from knuckle.address import at_home
 from knuckle.errors import InputError, NotFoundError
 from knuckle.video.file import VIDEO_SUFFIXES, is_video
 
@@ -23,10 +24,10 @@ def videos_in(folder: str | Path, *, without: str | Path | None = None) -> list[
         NotFoundError: there is no such folder.
         InputError: there is no video in it.
     """
-    folder = Path(folder)
+    folder = at_home(folder)
     if not folder.is_dir():
         raise NotFoundError(f"there is no folder {folder}: expected one with videos in it")
-    left_out = None if without is None else Path(without).absolute()
+    left_out = None if without is None else at_home(without).absolute()
     found = []
     for root, folders, names in os.walk(folder.absolute()):
         here = Path(root)

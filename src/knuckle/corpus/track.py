@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from knuckle.address import at_home
 from knuckle.camera import Camera
 from knuckle.job import Summary, open_sinks, run
 from knuckle.output import OutputError, RunInfo
@@ -86,7 +87,7 @@ class Track:
         Raises:
             TypeError, ValueError: as ``HandTracker``.
         """
-        self._output, self._formats, self._camera = Path(output), list(formats), camera
+        self._output, self._formats, self._camera = at_home(output), list(formats), camera
         self._tracker = HandTracker(threads=threads, **settings)
 
     def __call__(self, paths: Iterable[Any] | pa.Table) -> pa.Table:

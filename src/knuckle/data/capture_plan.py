@@ -57,6 +57,8 @@ class CaptureSettings:
             )
         if self.fps not in _LONGEST:
             raise InputError(f"InterHand2.6M comes with 5 or 30 frames a second, got {self.fps}")
+        if self.seed < 0:
+            raise InputError(f"expected a seed of 0 or more, got {self.seed}")
         if not 1 <= self.cameras <= MOST_CAMERAS:
             raise InputError(f"expected 1 to {MOST_CAMERAS} cameras, got {self.cameras}")
 

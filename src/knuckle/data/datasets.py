@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from knuckle.address import at_home
 from knuckle.data.coco_wholebody import CocoWholeBody
 from knuckle.data.folder import Folder
 from knuckle.data.freihand import FreiHand
@@ -203,6 +204,7 @@ def open_dataset(
         BrokenDataError: a file is missing or broken; says which, and what to do.
         ValueError: there is no such split.
     """
+    root = at_home(root)
     reader = _reader(name or recognise(root), selection)
     if split.startswith("70/15/15:"):
         whole, dealt = open_divided(root, name, selection=selection)

@@ -110,6 +110,8 @@ def _write(job: Job, kind: str, renderer: Renderer) -> list[Path]:
             f"expected count and workers of at least 1 and first a multiple of {SHARD_SIZE}, got "
             f"count={job.count}, workers={job.workers}, first={job.first}"
         )
+    if min(job.seed, job.first) < 0:
+        raise InputError(f"expected seed and first of 0 or more, got {job.seed} and {job.first}")
     job.out.mkdir(parents=True, exist_ok=True)
     starts = range(job.first, job.first + job.count, SHARD_SIZE)
     paths = [job.out / f"{kind}-{job.seed:03d}-{start // SHARD_SIZE:05d}.tar" for start in starts]

@@ -25,6 +25,7 @@ from knuckle.limits import check_picture
 from knuckle.sample import HandLabel, Sample
 
 JPEG_QUALITY = 92
+_JPEG_END = b"\xff\xd9"
 #: Asked with the key and the group of a sample, before its picture is decoded.
 Wanted = Callable[[str, str], bool]
 #: Digits after the point that are kept of each array of a label; and those that hold yes or no.
@@ -142,6 +143,8 @@ def decode(key: str, members: dict[str, bytes]) -> Sample:
     labels = json.loads(members["json"])
     for kind in ("jpg", "map.png"):
         check_picture(members.get(kind, b""), f"{key}.{kind}")
+    if not members["jpg"].rstrip(b"\0").endswith(_JPEG_END):  # a decoder would fill it up with grey
+        raise InputError(f"sample {key}: its image is cut off; pack it again")
     bgr = cv2.imdecode(np.frombuffer(members["jpg"], np.uint8), cv2.IMREAD_COLOR)
     if bgr is None:
         raise InputError(f"sample {key}: its image cannot be decoded")

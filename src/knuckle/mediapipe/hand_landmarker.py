@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from knuckle.address import at_home
 from knuckle.closable import Closable
 from knuckle.errors import InputError
 from knuckle.mediapipe import answers
@@ -46,8 +47,8 @@ class BaseOptions:
 
     def weights_dir(self) -> Path | None:
         """Folder of other networks, if one was given."""
-        path = self.model_asset_path
-        return Path(path) if path is not None and Path(path).is_dir() else None
+        path = None if self.model_asset_path is None else at_home(self.model_asset_path)
+        return path if path is not None and path.is_dir() else None
 
 
 class RunningMode(Enum):

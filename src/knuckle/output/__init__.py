@@ -10,6 +10,7 @@ from pkgutil import resolve_name
 
 import numpy as np
 
+from knuckle.address import at_home
 from knuckle.errors import reading
 from knuckle.formats import FORMATS
 from knuckle.output.draw import draw_hands
@@ -58,7 +59,7 @@ def open_recording(path: str | Path) -> Recording:
     Raises:
         OutputError: there is none.
     """
-    path = Path(path)
+    path = at_home(path)
     tables = {sink.filename: sink for sink in SINKS.values() if issubclass(sink, TableSink)}
     if not path.is_dir() or path.name.endswith(".part"):
         path = path.with_name(path.name.removesuffix(".part"))

@@ -45,6 +45,7 @@ import numba
 import numpy as np
 from jaxtyping import Float, Float32, Int32
 
+from knuckle.errors import InputError
 from knuckle.hand import Side, check_side
 
 N_POSE_ROWS = 17
@@ -90,22 +91,22 @@ class HandParameters:
     def __post_init__(self) -> None:
         pose = np.asarray(self.pose_deg, dtype=np.float32)
         if pose.ndim != 3 or pose.shape[1:] != (N_POSE_ROWS, 3):
-            raise ValueError(f"expected pose_deg of shape (N, {N_POSE_ROWS}, 3), got {pose.shape}")
+            raise InputError(f"expected pose_deg of shape (N, {N_POSE_ROWS}, 3), got {pose.shape}")
         n = len(pose)
         shape = np.asarray(self.shape, dtype=np.float32)
         if shape.ndim != 2 or len(shape) != n:
-            raise ValueError(f"expected shape of shape ({n}, S), got {shape.shape}")
+            raise InputError(f"expected shape of shape ({n}, S), got {shape.shape}")
         arrays = {"pose_deg": pose, "shape": shape}
         for name, tail in (("R_camera_from_hand", (3, 3)), ("root_mm", (3,))):
             array = np.asarray(getattr(self, name), dtype=np.float32)
             if array.shape != (n, *tail):
-                raise ValueError(f"expected {name} of shape {(n, *tail)}, got {array.shape}")
+                raise InputError(f"expected {name} of shape {(n, *tail)}, got {array.shape}")
             arrays[name] = array
         for name, array in arrays.items():
             object.__setattr__(self, name, array)
         sides = (self.side,) if isinstance(self.side, str) else tuple(self.side)
         if not isinstance(self.side, str) and len(sides) != n:
-            raise ValueError(f"expected one side or {n} sides, got {len(sides)}")
+            raise InputError(f"expected one side or {n} sides, got {len(sides)}")
         for side in sides:
             check_side(side)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from knuckle.errors import InputError
 from knuckle.render.raster import vertex_normals
 from knuckle.rigid import RigidTransform
 
@@ -127,7 +128,7 @@ class Lights:
     def seen_from(self, R_camera_from_here: np.ndarray) -> Lights:
         """The same lights in a turned frame."""
         if self.catcher is not None:
-            raise ValueError("a plane that catches shadows cannot be turned; set catcher=None")
+            raise InputError("a plane that catches shadows cannot be turned; set catcher=None")
         gradient = R_camera_from_here @ self.ambient[1:]
         return replace(
             self,

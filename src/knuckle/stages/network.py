@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from knuckle.address import at_home
 from knuckle.errors import InputError, NotFoundError
 from knuckle.modelcard import OWN_LICENSE, ModelCard
 from knuckle.stages.contract import TensorSpec
@@ -139,7 +140,9 @@ def weights_folder(weights_dir: str | Path | None) -> NetworkFile:
 
     That one need not be on the disk: a package is also imported from a zip.
     """
-    return Path(weights_dir) if weights_dir is not None else resources.files("knuckle") / "weights"
+    return (
+        at_home(weights_dir) if weights_dir is not None else resources.files("knuckle") / "weights"
+    )
 
 
 def read_card(path: NetworkFile) -> ModelCard:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from knuckle.address import at_home
 from knuckle.errors import InputError, NotFoundError, reading
 
 #: What all recipes once had in common: runs of that time keep settings that are not of their kind.
@@ -182,7 +183,7 @@ class Recipe:
             FileNotFoundError: there is no such file.
             ValueError: it is not TOML, an option is unknown, or a value has the wrong type.
         """
-        path = Path(path)
+        path = at_home(path)
         with reading(path, "a recipe", "see docs/training.md and those in recipes/"):
             try:
                 values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -288,6 +289,8 @@ def _value(expected: Any, value: Any, where: str) -> Any:
         return value
     if expected is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if expected is str and isinstance(value, str) and value.startswith("~"):
+        return str(at_home(value))
     if not isinstance(value, expected):
         raise InputError(f"{where} must be {expected.__name__}, got {value!r}")
     return value

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
+from knuckle.address import at_home
 from knuckle.camera import Camera
 from knuckle.errors import InputError
 from knuckle.video import file, folder, image, stream, webcam
@@ -121,10 +122,10 @@ def _one_line(source: object) -> str:
 
 
 def local_path(source: str) -> str:
-    """The path that a ``file:`` URL stands for, as of ``Path.as_uri``; anything else as it is."""
+    """The path that ``~`` or a ``file:`` URL stands for; anything else as it is."""
     scheme, _, rest = source.partition(":")
     if scheme.lower() != "file" or not rest.startswith("/"):
-        return source
+        return str(at_home(source)) if source.startswith("~") else source
     path = rest.removeprefix("//").removeprefix("localhost")
     # People also write a path behind file:// as it stands.
     return path if Path(path).exists() else unquote(path)

@@ -1,7 +1,7 @@
 """PyAV at work: from packets to upright RGB images with their times.
 
 What a player would show is what comes out: turned as the metadata says, deinterlaced, with square
-pixels, in 8-bit RGB whatever the codec, depth and colour matrix of the file.
+pixels, in 8-bit RGB whatever the codec, depth and colours of the file.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
+from knuckle.video.hdr import as_on_a_screen
 from knuckle.video.source import Losses
 
 #: Errors of libav that mean "these bytes are wrong", as against a bug in the caller.
@@ -286,7 +287,7 @@ def _upright(frame: VideoFrame, stream: VideoStream, to_rgb: VideoReformatter) -
         interpolation="FAST_BILINEAR",
         threads=1,
     ).to_ndarray()
-    return np.ascontiguousarray(_as_displayed(rgb, frame))
+    return np.ascontiguousarray(_as_displayed(as_on_a_screen(rgb, frame), frame))
 
 
 def _as_displayed(image: np.ndarray, frame: VideoFrame) -> np.ndarray:

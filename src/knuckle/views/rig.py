@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from knuckle.address import at_home
 from knuckle.camera import Camera
 from knuckle.errors import InputError
 from knuckle.rigid import RigidTransform
@@ -150,13 +151,13 @@ class Rig:
         """
         from knuckle.views.dialects import read_rig  # which know this class
 
-        return read_rig(Path(path), None if unit is None else unit_mm(unit))
+        return read_rig(at_home(path), None if unit is None else unit_mm(unit))
 
     def save(self, path: str | Path) -> None:
         """Write aniposelib's toml, in millimetres; ``load`` reads it back, unit and all."""
         from knuckle.views.dialects.aniposelib import write
 
-        Path(path).write_text(write(self), encoding="utf-8")
+        at_home(path).write_text(write(self), encoding="utf-8")
 
     def select(self, names: Sequence[str]) -> Rig:
         """The rig of some of the cameras, in this order.

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
+from knuckle.address import at_home
 from knuckle.errors import NotFoundError
 from knuckle.stages import NetworkFile, needed, weights_folder
 from knuckle.web.settings import page_settings
@@ -59,7 +60,7 @@ def lay_out(
     Returns:
         The folder.
     """
-    folder = Path(folder)
+    folder = at_home(folder)
     with page_files(weights_dir, site_dir) as files:
         for place, content in files.items():
             path = folder / place

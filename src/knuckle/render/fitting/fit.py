@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from knuckle.camera import Camera
+from knuckle.errors import InputError
 from knuckle.hand import BONES, N_JOINTS, Side
 from knuckle.render.fitting.descent import Found, glance, minimise
 from knuckle.render.fitting.labels import Labels, batches_of, checked, mirrors, sides_of
@@ -144,10 +145,10 @@ def fit_hands_2d(
     n = len(points)
     cameras = [camera] * n if isinstance(camera, Camera) else list(camera)
     if len(cameras) != n:
-        raise ValueError(f"expected one camera or {n} cameras, got {len(cameras)}")
+        raise InputError(f"expected one camera or {n} cameras, got {len(cameras)}")
     sigma = np.broadcast_to(np.asarray(sigma_px, np.float64), valid.shape)
     if not (sigma[valid] > 0).all():
-        raise ValueError("sigma_px of the labelled joints must be positive")
+        raise InputError("sigma_px of the labelled joints must be positive")
     sides = sides_of(side, n)
     rays = np.array([c.rays(p) for c, p in zip(cameras, points, strict=True)])
     rays = rays.reshape(points.shape) * mirrors(sides)[:, None, :2]
@@ -156,7 +157,7 @@ def fit_hands_2d(
     lean, lean_weight = None, None
     if bone_depth is not None:
         if bone_depth.shape != (n, len(BONES)) or not bone_depth_sigma > 0:
-            raise ValueError(
+            raise InputError(
                 f"expected bone_depth of shape {(n, len(BONES))} with a positive sigma, got "
                 f"{bone_depth.shape} with {bone_depth_sigma!r}"
             )

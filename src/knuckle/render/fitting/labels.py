@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from knuckle.errors import InputError
 from knuckle.hand import BONES, N_JOINTS, Side, check_side
 
 #: A hand with fewer labelled joints is not fitted.
@@ -103,12 +104,12 @@ def checked(
     """Labels as float64 with 0 where there is none, and which there are."""
     points = np.asarray(points, np.float64)
     if points.ndim != 3 or points.shape[1:] != (N_JOINTS, dimensions):
-        raise ValueError(f"expected joints of shape (N, 21, {dimensions}), got {points.shape}")
+        raise InputError(f"expected joints of shape (N, 21, {dimensions}), got {points.shape}")
     valid = np.ones(points.shape[:2], bool) if valid is None else np.asarray(valid, bool)
     if valid.shape != points.shape[:2]:
-        raise ValueError(f"expected valid of shape {points.shape[:2]}, got {valid.shape}")
+        raise InputError(f"expected valid of shape {points.shape[:2]}, got {valid.shape}")
     if not np.isfinite(points[valid]).all():
-        raise ValueError("labelled joints must be finite; mark the others as not valid")
+        raise InputError("labelled joints must be finite; mark the others as not valid")
     return np.where(valid[..., None], points, 0.0), valid
 
 
@@ -116,7 +117,7 @@ def sides_of(side: Side | Sequence[Side], n: int) -> tuple[Side, ...]:
     """The side of each of N hands."""
     sides = (side,) * n if isinstance(side, str) else tuple(side)
     if len(sides) != n:
-        raise ValueError(f"expected one side or {n} sides, got {len(sides)}")
+        raise InputError(f"expected one side or {n} sides, got {len(sides)}")
     return tuple(check_side(s) for s in sides)
 
 

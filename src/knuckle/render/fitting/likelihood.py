@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 
+from knuckle.errors import InputError
 from knuckle.render.hand_model import N_POSE_ROWS
 from knuckle.render.hand_slopes import FREE_ANGLES, N_FREE
 from knuckle.render.poses import constrain, sample_poses
@@ -36,7 +37,7 @@ class FitSettings:
     def __post_init__(self) -> None:
         for field in fields(self):
             if not getattr(self, field.name) > 0:
-                raise ValueError(
+                raise InputError(
                     f"{field.name} must be positive, got {getattr(self, field.name)!r}"
                 )
 
