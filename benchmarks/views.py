@@ -27,9 +27,12 @@ import cv2
 import numpy as np
 
 from knuckle import Rig, RigTracker, metrics, open_source
+from knuckle.errors import InputError
 from knuckle.hand import BONES, SIDES, bone_lengths
 from knuckle.results import Frame
 from knuckle.views.calibrate import calibrate_rig
+from knuckle.views.recordings import side_by_side
+from knuckle.views.sync import Followed, offsets
 from knuckle.views.triangulation import Sight, meet
 from peers.process import MediaPipe, MediaPipeSettings
 
@@ -137,10 +140,23 @@ def compare(
     looks = [tracker.look(instant) for instant in zip(*frames, strict=True)]
     sizes = [(view[0].image.shape[1], view[0].image.shape[0]) for view in frames]
     board = rig.select([rig.names[c] for c in subsets[0]])
-    some_looks = [[instant[c] for c in subsets[0]] for instant in looks]
-    print("\n| camera | hand, mm | rotation | direction | distance |\n|---|---|---|---|---|")
-    for length in (None, hand_length_mm):
-        print(calibration(board, [sizes[c] for c in subsets[0]], some_looks, length), flush=True)
+    some_sizes = [sizes[c] for c in subsets[0]]
+    seen = [
+        Followed(
+            board.names[at],
+            some_sizes[at],
+            board.cameras[at].camera,
+            np.array([frame.time_s for frame in frames[c]]),
+            [instant[c] for instant in looks],
+        )
+        for at, c in enumerate(subsets[0])
+    ]
+    print("\n| camera | clocks | hand, mm | rotation | direction | distance |")
+    print("|---|---|---|---|---|---|")
+    for told, clocks in clocks_of(seen).items():
+        some_looks = side_by_side(seen, clocks)
+        for length in (None, hand_length_mm):
+            print(calibration(board, some_sizes, some_looks, length, told), flush=True)
     of_peer = None if peer is None else [peer.track([f.image for f in view]) for view in frames]
     for cameras in subsets:
         some = rig.select([rig.names[c] for c in cameras])
@@ -207,8 +223,22 @@ def board_squares(rig: Rig, videos: Sequence[Path]) -> np.ndarray:
     return np.array([np.linalg.norm(a - b) for a, b in sides])
 
 
+def clocks_of(seen: Sequence[Followed]) -> dict[str, list[float]]:
+    """Frames taken as they are numbered, and by the clocks that hands tell, if they do."""
+    clocks = {"as numbered": [0.0] * len(seen)}
+    try:
+        told = offsets([each.motion for each in seen])
+    except InputError:
+        return clocks
+    return clocks | {", ".join(f"{1000 * clock:+.0f} ms" for clock in told[1:]): told}
+
+
 def calibration(
-    rig: Rig, sizes: Sequence[tuple[int, int]], looks: Sequence, hand_length_mm: float | None
+    rig: Rig,
+    sizes: Sequence[tuple[int, int]],
+    looks: Sequence,
+    hand_length_mm: float | None,
+    clocks: str,
 ) -> str:
     """Lines of a table: the poses that hands alone give, against the board's."""
     lenses = [each.camera for each in rig.cameras]
@@ -222,7 +252,7 @@ def calibration(
         lengths = np.linalg.norm(a), np.linalg.norm(b)
         apart = np.degrees(np.arccos(np.clip(a @ b / np.prod(lengths), -1, 1)))
         lines.append(
-            f"| {each.name} from {rig.names[0]} | {hand_length_mm or 'not given'} | "
+            f"| {each.name} from {rig.names[0]} | {clocks} | {hand_length_mm or 'not given'} | "
             f"{np.degrees(np.arccos(turned)):.1f}° | {apart:.1f}° | "
             f"{100 * (lengths[1] / lengths[0] - 1):+.1f} % |"
         )

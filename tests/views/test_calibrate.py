@@ -13,9 +13,10 @@ from knuckle.track.skeleton import MEAN_LENGTHS_MM
 from knuckle.views import adjustment
 from knuckle.views.calibrate import RigCalibration, calibrate_rig
 from knuckle.views.decisions import BY_HANDS
+from knuckle.views.recordings import side_by_side
 from knuckle.views.rig import Rig
 from knuckle.views.scale import unit_of
-from knuckle.views.sync import Motion, offsets
+from knuckle.views.sync import Followed, Motion, offsets
 from rigs import SIZE, hand_mm, look
 from rigs import rig as make_rig
 
@@ -90,7 +91,7 @@ def move_of(rig: Rig, found: Rig) -> float:
 
 
 def test_what_keypoints_lie_beside_joints_is_allowed_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    alone = replace(BY_HANDS, alike=1.0)  # these looks err by themselves
+    alone = replace(BY_HANDS, as_one=1.0)  # these looks err by themselves
     monkeypatch.setattr(adjustment, "BY_HANDS", alone)
     rig, rng = make_rig(2), np.random.default_rng(1)
     lenses, sizes = [each.camera for each in rig.cameras], [SIZE] * 2
@@ -109,6 +110,34 @@ def test_what_keypoints_lie_beside_joints_is_allowed_for(monkeypatch: pytest.Mon
     assert 0.2 < moved / allowed.shift_mm[1] < 1.7
     monkeypatch.setattr(adjustment, "BY_HANDS", replace(alone, offset=1e-5))
     assert turned < 0.8 * turn_of(rig, found().rig)
+
+
+def test_what_shutters_see_between_each_other_is_taken_between_frames() -> None:
+    rig, still = make_rig(2), hand_mm(np.random.default_rng(0))
+
+    def followed(number: int, times_s: np.ndarray, ids: list[int]) -> Followed:
+        each = rig.cameras[number]
+        seen = [look(each, still, track_id=i, noise=0.0) for i in ids]
+        drift = [np.array([90.0, -30.0]) * time for time in times_s]  # px
+        hands = [
+            [replace(h, raw=replace(h.raw, joints_px=h.raw.joints_px + d))]
+            for h, d in zip(seen, drift, strict=True)
+        ]
+        return Followed(each.name, SIZE, each.camera, times_s, hands)
+
+    times = np.arange(6) / 30
+    first = followed(0, times, [0] * 6)
+    later = followed(1, times + 0.4 / 30, [0, 0, 0, 0, 7, 7])  # another hand from there on
+    views = side_by_side([first, later], [0.0, 0.0])
+    at_rest = look(rig.cameras[1], still, noise=0.0).raw.joints_px
+    for now, (_, (hand,)) in list(zip(times, views, strict=True))[1:4]:
+        np.testing.assert_allclose(hand.raw.joints_px, at_rest + np.array([90.0, -30.0]) * now)
+    for row in (0, 4):  # nothing before it, another hand before it: as it is
+        np.testing.assert_array_equal(
+            views[row][1][0].raw.joints_px, later.hands[row][0].raw.joints_px
+        )
+    assert views[2][0][0] is first.hands[2][0]
+    assert side_by_side([first, later], [0.0, 0.4 / 30])[2][1][0] is later.hands[2][0]
 
 
 def test_cameras_that_see_other_hands_are_told() -> None:

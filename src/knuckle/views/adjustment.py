@@ -186,7 +186,7 @@ class Adjustment:
         """(V,) degrees and (V,) mm that the poses may be off, at this scale."""
         S, _, _ = self._reduced(0.0, known_size=True)
         strains = np.concatenate([self._strains(group) for group in self._groups])
-        doubt = BY_HANDS.alike * max(float(np.mean(strains**2)), 1.0)
+        doubt = BY_HANDS.as_one * max(float(np.mean(strains**2)), 1.0)
         turn, shift = pose_errors(np.linalg.inv(S)[: self._n_poses, : self._n_poses] * doubt)
         return np.append(0.0, turn), np.append(0.0, shift)
 

@@ -187,8 +187,8 @@ class ByHands:
             out.
         most_offset: a camera whose keypoints would lie farther beside the joints than this sees
             other hands: the two of a person that are taken for one, for instance.
-        alike: looks at one motion err together as well: so many count as one. By the boards of real
-            rigs.
+        as_one: looks at one motion err together as well: so many count as one. By the boards of
+            real rigs.
         known_length, known_scale: a length of the hand that was given is as sure as this to begin
             with, and all distances that follow from it are as sure as that.
     """
@@ -206,7 +206,7 @@ class ByHands:
     steps: int = 25
     offset: float = 0.015
     most_offset: float = 0.032
-    alike: float = 14.0
+    as_one: float = 14.0
     known_length: float = 0.005
     known_scale: float = 0.02
 
@@ -222,7 +222,7 @@ class ByBoards:
         huber_px: a corner that misses by more px counts less, the farther the less.
         wrong_px: a look that misses by more px, half of its corners, is left out.
         steps: of Levenberg and Marquardt at most.
-        alike: corners of one look err together, as lens and board are not quite as described: so
+        as_one: corners of one look err together, as lens and board are not quite as described: so
             many count as one.
     """
 
@@ -232,7 +232,7 @@ class ByBoards:
     huber_px: float = 1.0
     wrong_px: float = 4.0
     steps: int = 30
-    alike: float = 10.0
+    as_one: float = 10.0
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.errors import InputError
-from knuckle.results import TrackedHand
+from knuckle.results import HandPose, TrackedHand
 from knuckle.video import open_sources
 from knuckle.views.boards import BoardCalibration, Charuco, calibrate_rig_by_board
 from knuckle.views.calibrate import RigCalibration, calibrate_rig
@@ -18,6 +19,8 @@ from knuckle.views.sync import Followed, follow, offsets
 
 #: A minute of hands says all there is to say.
 _FIRST_S = 60.0
+#: Two clocks nearer than this share of a frame are the same.
+_SAME = 0.01
 
 
 def calibrate_from_videos(
@@ -115,7 +118,9 @@ def side_by_side(
 ) -> list[list[list[TrackedHand]]]:
     """Per frame of the first video the hands of all at that instant.
 
-    A video has no hands at an instant from which its nearest frame is more than half a frame away.
+    Shutters of cameras do not open together: what another video shows is taken between its two
+    frames about that instant, where both have the hand. It has no hands at an instant from which
+    its nearest frame is more than half a frame away.
     """
     clocks = [each.times_s - offset for each, offset in zip(seen, offsets_s, strict=True)]
     periods = [float(np.median(np.diff(clock))) if len(clock) > 1 else 1 / 30 for clock in clocks]
@@ -125,9 +130,33 @@ def side_by_side(
         for each, clock, period in zip(seen, clocks, periods, strict=True):
             near = int(np.argmin(np.abs(clock - now))) if len(clock) else -1
             there = near >= 0 and abs(clock[near] - now) <= 0.51 * period
-            views.append(each.hands[near] if there else [])
+            views.append(_at(now, near, clock, each.hands, period) if there else [])
         instants.append(views)
     return instants
+
+
+def _at(
+    now: float,
+    near: int,
+    clock: np.ndarray,
+    hands: Sequence[Sequence[TrackedHand]],
+    period: float,
+) -> list[TrackedHand]:
+    """The hands of the nearest frame, keypoints as far on their way to the next as ``now`` is."""
+    other = near + (1 if now > clock[near] else -1)
+    if not 0 <= other < len(clock) or not 0 < abs(clock[other] - clock[near]) < 1.5 * period:
+        return list(hands[near])
+    share = float((now - clock[near]) / (clock[other] - clock[near]))
+    then = {hand.track_id: hand.raw for hand in hands[other]}
+    return [_on_its_way(hand, then.get(hand.track_id), share) for hand in hands[near]]
+
+
+def _on_its_way(hand: TrackedHand, then: HandPose | None, share: float) -> TrackedHand:
+    """The hand with its raw keypoints by a share moved to where they are in another frame."""
+    if then is None or share < _SAME:
+        return hand
+    moved = hand.raw.joints_px + share * (then.joints_px - hand.raw.joints_px)
+    return replace(hand, raw=replace(hand.raw, joints_px=moved))
 
 
 def _names(sources: Sequence[str]) -> list[str]:
