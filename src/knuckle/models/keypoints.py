@@ -80,6 +80,8 @@ class KeypointOutput(NamedTuple):
 class KeypointNetwork(Pyramid):
     """Crops to keypoints, see the module's text."""
 
+    cells: Tensor
+
     def __init__(self, settings: KeypointSettings) -> None:
         super().__init__(
             settings.backbone,
@@ -137,6 +139,8 @@ class Beside(nn.Module):
 
     In its place, one dense layer over all cells learnt little, and nearly all of its units died.
     """
+
+    middles: Tensor
 
     def __init__(self, channels: int, map_size: int) -> None:
         super().__init__()

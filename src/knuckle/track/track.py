@@ -18,8 +18,6 @@ from knuckle.track.velocity import Velocity
 
 #: Share of the new measurement in the velocity in the picture.
 _VELOCITY_SHARE = 0.7
-#: Time constant over which the velocity through space is steadied, as it is told, s.
-_TOLD_OVER_S = 0.06
 #: A hand that closes or turns away looks smaller by at most this (share of the logarithm) a second,
 #: as far as the look at it counts.
 _SHRINKING_PER_S = 4.0
@@ -92,7 +90,10 @@ class Track:
         self._hidden_by: Track | None = None
         self._told_px: np.ndarray | None = None
         self._keep_shape(pose.joints_px, least_px=0.0)
-        self._in_picture, self._in_space = Velocity(2), Velocity(3)
+        self._velocity_px_s = np.zeros(2)
+        self._centre_px = np.zeros(2)
+        self._velocity = Velocity()
+        self._looks = 0
 
     @property
     def side(self) -> Side:
@@ -151,7 +152,7 @@ class Track:
         Keypoints that fall together in a bad look would make the next crop smaller, and its look
         worse: a hand would be lost in a spiral.
         """
-        velocity_px_s = self._in_picture.per_s
+        velocity_px_s = self._velocity_px_s
         speed_px_s = math.hypot(*velocity_px_s.tolist())
         ahead_s = min(time_s - self._seen_s, self._extent_px / max(speed_px_s, 1e-9))
         seen_px = self._seen_px if self._told_px is None else self._told_px
@@ -189,8 +190,8 @@ class Track:
         joints_px, joints_mm = pose.joints_px, pose.joints_mm
         if self._smoother is not None:
             joints_px, joints_mm = self._smoother(pose, self._bones.mm, dt_s)
-        self._in_picture.see(pose.joints_px.sum(axis=0) / N_JOINTS, dt_s, _VELOCITY_SHARE)
-        self._in_space.see(joints_mm[Joint.WRIST], dt_s, 1 - math.exp(-dt_s / _TOLD_OVER_S))
+        self._move(pose.joints_px, dt_s)
+        self._velocity.see(joints_mm[Joint.WRIST], dt_s)
         shrinking = _SHRINKING_PER_S * sureness_of(pose.score)
         self._keep_shape(pose.joints_px, self._extent_px * math.exp(-shrinking * dt_s))
         self._weigh(pose)
@@ -205,8 +206,20 @@ class Track:
             track_id=self._track_id,
             age_s=time_s - self._born_s,
             raw=pose,
-            velocity_mm_s=self._in_space.per_s,
+            velocity_mm_s=self._velocity.mm_s,
         )
+
+    def _move(self, raw_joints_px: np.ndarray, dt_s: float) -> None:
+        """The velocity in the picture, to predict from."""
+        centre_px = raw_joints_px.sum(axis=0) / N_JOINTS
+        velocity_px_s = (centre_px - self._centre_px) / dt_s
+        if self._looks > 1:
+            before_px_s = self._velocity_px_s
+            velocity_px_s = before_px_s + _VELOCITY_SHARE * (velocity_px_s - before_px_s)
+        if self._looks > 0:  # two looks make the first velocity
+            self._velocity_px_s = velocity_px_s
+        self._looks += 1
+        self._centre_px = centre_px
 
     def _keep_shape(self, joints_px: np.ndarray, least_px: float) -> None:
         """Note where the joints are, but around their middle no nearer together than this."""

@@ -1,27 +1,34 @@
-"""How fast a place moves, from look to look."""
+"""How fast a hand moves through space, as it is told."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+
+#: Time constant over which it is steadied, s.
+_TIME_S = 0.06
 
 
 class Velocity:
-    """Of a place of D coordinates, steadied.
+    """Of one place, from look to look.
 
     Attributes:
-        per_s: (D,) in the unit of the place; two looks make the first one.
+        mm_s: (3,); two looks make the first one.
     """
 
-    def __init__(self, dimensions: int) -> None:
-        self.per_s = self._place = np.zeros(dimensions)
+    def __init__(self) -> None:
+        self.mm_s = np.zeros(3)
+        self._place_mm = np.zeros(3)
         self._looks = 0
 
-    def see(self, place: np.ndarray, dt_s: float, share: float) -> None:
-        """Where it is now (D,), so long after the last look; ``share`` of it is news."""
-        moved_per_s = (place - self._place) / dt_s
+    def see(self, place_mm: np.ndarray, dt_s: float) -> None:
+        """Where it is now (3,), so long after the last look."""
+        moved_mm_s = (place_mm - self._place_mm) / dt_s
         if self._looks > 1:
-            moved_per_s = self.per_s + share * (moved_per_s - self.per_s)
+            share = 1 - math.exp(-dt_s / _TIME_S)
+            moved_mm_s = self.mm_s + share * (moved_mm_s - self.mm_s)
         if self._looks > 0:
-            self.per_s = moved_per_s
+            self.mm_s = moved_mm_s
         self._looks += 1
-        self._place = place
+        self._place_mm = place_mm
