@@ -64,8 +64,8 @@ def rows(stages: Stages, samples: Iterable[Sample], *, true_2d: bool) -> np.ndar
                 sigma_crop=np.full_like(keypoints.sigma_crop, _SIGMA_PX),
                 features=np.zeros_like(keypoints.features),
             )
-        lifted_mm = stages.lifter(keypoints, sample.camera).joints_root_mm[0]
-        measured.append(_measures(lifted_mm, hand.joints_mm))
+        lifted_mm, _ = stages.lifter(keypoints, sample.camera)
+        measured.append(_measures(lifted_mm[0], hand.joints_mm))
     return np.array(measured)
 
 

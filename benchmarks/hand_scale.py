@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 
 from knuckle import Camera, Frame, HandEstimator
+from knuckle.hand import hand_length
 from knuckle.hand_scale import HEIGHT_MM, measure_hand
-from knuckle.pose.placement import hand_length_mm
 from knuckle.render.hand_model import HandModel, HandParameters, sample_shapes
 from knuckle.render.looks import place, sample_look
 from knuckle.render.scene import World, render_scene, sample_lights
@@ -73,7 +73,7 @@ def film(rng: np.random.Generator, world: World, frames: int) -> tuple[list[Fram
             root_mm=view(np.array([[-40.0, 70.0, -HEIGHT_MM[0]]])),
         )
         hand = place(model, params)[0]
-        length = float(hand_length_mm(hand.joints_mm))
+        length = float(hand_length(hand.joints_mm))
         background = table_with(CARD, view, np.array(tones))
         lights = sample_lights(rng, background, view.rotation)
         sample = render_scene([hand], [look], CAMERA, background, lights, world, key=str(i))
@@ -95,7 +95,7 @@ def main() -> None:
         frames, length = film(rng, world, options.frames)
         seen.append(frames[0].image)
         guesses = [
-            float(hand_length_mm(hand.joints_mm))
+            float(hand_length(hand.joints_mm))
             for frame in frames
             for hand in estimator(frame.image, CAMERA)
         ]

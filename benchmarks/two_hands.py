@@ -36,7 +36,7 @@ from knuckle.crop import Crop
 from knuckle.data.capture import write_capture
 from knuckle.data.capture_plan import CaptureSettings
 from knuckle.data.datasets import open_dataset
-from knuckle.hand import N_JOINTS, SIDES, Side
+from knuckle.hand import N_JOINTS, SIDES, Side, hand_length
 from knuckle.pipeline import EstimatorSettings
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints, placement
@@ -184,11 +184,11 @@ Way = Callable[[Stages, Look], np.ndarray]
 
 
 def _evidence(stages: Stages, look: Look) -> placement.Evidence:
-    lifted = stages.lifter(look.keypoints, look.camera)
+    joints_mm, sigma_mm = stages.lifter(look.keypoints, look.camera)
     focal = (look.camera.fx * look.camera.fy) ** 0.5
     rays = look.camera.rays(look.keypoints.points_px)
     sigma_rays = look.keypoints.sigma_px / focal
-    return placement.Evidence(lifted.joints_root_mm, lifted.sigma_mm, rays, sigma_rays)
+    return placement.Evidence(joints_mm, sigma_mm, rays, sigma_rays)
 
 
 def each_alone(stages: Stages, look: Look) -> np.ndarray:
@@ -200,7 +200,7 @@ def each_alone(stages: Stages, look: Look) -> np.ndarray:
 def one_size(stages: Stages, look: Look) -> np.ndarray:
     """One person has hands of one size: the geometric mean of both."""
     evidence = _evidence(stages, look)
-    lengths = placement.hand_length_mm(evidence.joints_root_mm)
+    lengths = hand_length(evidence.joints_root_mm)
     common = float(np.exp(np.log(lengths).mean()))
     joints, sigma_mm = placement.with_hand_length(
         evidence.joints_root_mm, evidence.sigma_mm, common

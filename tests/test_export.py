@@ -18,8 +18,7 @@ from knuckle.models.lifter import LifterSettings
 from knuckle.models.pair import PairSettings
 from knuckle.stages import STAGES
 from knuckle.stages.contract import Stage, numbers, tensors
-from knuckle.train.exportable import Exportable
-from knuckle.train.kind import kind_named, module_of
+from knuckle.train.kind import Exportable, kind_named, module_of
 from knuckle.train.recipe import OptimiserSettings
 from knuckle.train.weights import averaged, load_weights, part_of
 

@@ -17,9 +17,8 @@ import knuckle.pipeline
 from dot_world import right_hand_mm
 from knuckle.camera import Camera
 from knuckle.cli import main
-from knuckle.hand import FINGERS
+from knuckle.hand import FINGERS, hand_length
 from knuckle.hand_scale import HEIGHT_MM, measure_hand
-from knuckle.pose.placement import hand_length_mm
 from knuckle.results import Frame, HandPose
 from knuckle.rigid import RigidTransform
 from knuckle.video.reference import SHEETS, Board, Reference, Sheet, find_plane
@@ -136,7 +135,7 @@ class TestMeasuring:
 
     def test_a_flat_hand_beside_a_card(self) -> None:
         found = measure_hand(self.frames(6), lambda *_: [self.pose()], SHEETS["card"])
-        true = float(hand_length_mm(flat_hand(self.VIEW, self.HAND, self.CORNER)))
+        true = float(hand_length(flat_hand(self.VIEW, self.HAND, self.CORNER)))
         assert found.n_frames == 6
         assert found.length_mm == pytest.approx(true, rel=0.015)
         assert 0.03 < found.sigma_mm / found.length_mm < 0.05

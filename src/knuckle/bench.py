@@ -108,7 +108,9 @@ def measure(source: Source, tracker: HandTracker, *, overlay: bool, limit: int) 
     with tempfile.TemporaryDirectory() as folder, source:
         info = RunInfo.of(source.info.name, source.size, fps=source.fps, weights=tracker.versions)
         sink = OverlaySink(Path(folder), info) if overlay else None
-        _watch_stages(tracker, watch)
+        for method, stage in STAGES.items():
+            # The pipeline hides its stages from users; a stopwatch is no user.
+            watch.watch(tracker._stages, method, stage)
         while len(watch.frames) < limit:
             watch.next_frame()
             frame_started_s = time.perf_counter()
@@ -139,12 +141,6 @@ def measure(source: Source, tracker: HandTracker, *, overlay: bool, limit: int) 
         growth_mb=memory[-1] - memory[len(memory) // 4],
         error=error,
     )
-
-
-def _watch_stages(tracker: HandTracker, watch: Stopwatch) -> None:
-    # The pipeline hides its stages from users; a stopwatch is no user.
-    for method, stage in STAGES.items():
-        watch.watch(tracker._stages, method, stage)
 
 
 def resident_mb() -> float:

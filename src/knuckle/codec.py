@@ -1,4 +1,4 @@
-"""Targets of the networks: encode and decode of each in one class.
+"""Targets of the networks: what their maps and numbers mean, each in one class.
 
 Coordinates here are pixels of the network's input (crop or letterboxed frame); ``crop.py`` carries
 them to the frame.
@@ -18,6 +18,8 @@ from knuckle.hand import SIDES, Side
 @dataclass(frozen=True)
 class HeatmapCodec:
     """Keypoints as one probability map each; the point is the map's mean (soft-argmax).
+
+    Networks read their own maps so (``models``), ``train.losses.map_loss`` makes the target.
 
     Attributes:
         input_size: side of the crop, px.
@@ -39,33 +41,6 @@ class HeatmapCodec:
     def cell_centres_px(self) -> np.ndarray:
         """(map_size,) where the middle of each cell lies, crop px."""
         return (np.arange(self.map_size) + 0.5) * self.stride - 0.5
-
-    def encode(self, points_px: np.ndarray) -> np.ndarray:
-        """(..., 2) crop px -> (..., map_size, map_size) maps [y, x], each with sum 1.
-
-        A point outside the crop gives the map of the nearest point on its border.
-        """
-        first, last = self.cell_centres_px[0], self.cell_centres_px[-1]
-        points_px = np.clip(points_px, first, last)
-        gap = points_px[..., None] - self.cell_centres_px  # (..., 2, map_size)
-        bell = np.exp(-0.5 * (gap / self.sigma_px) ** 2)
-        bell /= bell.sum(axis=-1, keepdims=True)
-        return bell[..., 1, :, None] * bell[..., 0, None, :]
-
-    def decode(self, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Maps with sum 1 -> points and the spread around them.
-
-        Args:
-            maps: (..., map_size, map_size) [y, x].
-
-        Returns:
-            (..., 2) crop px and (...,) standard deviation per axis, crop px.
-        """
-        cells = self.cell_centres_px
-        along_x, along_y = maps.sum(axis=-2), maps.sum(axis=-1)
-        x, y = along_x @ cells, along_y @ cells
-        variance = (along_x @ cells**2 - x**2 + along_y @ cells**2 - y**2) / 2
-        return np.stack([x, y], axis=-1), np.sqrt(np.maximum(variance, 0.0))
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,7 @@ from torch import Tensor, nn
 
 from knuckle.errors import InputError
 from knuckle.stages import STAGES
-from knuckle.train.exportable import Exportable
-from knuckle.train.kind import kind_named
+from knuckle.train.kind import Exportable, kind_named
 from knuckle.train.recipe import Recipe
 from knuckle.train.weights import HALF_SUFFIX, averaged, load_weights, part_of
 

@@ -134,6 +134,14 @@ def bone_lengths(joints: np.ndarray) -> np.ndarray:
     return np.sqrt((vectors * vectors).sum(axis=-1))
 
 
+def hand_length(joints: np.ndarray) -> np.ndarray:
+    """Length along the bones from the wrist to the middle fingertip: (..., 21, 3) -> (...).
+
+    That of the stretched hand, whatever its pose.
+    """
+    return bone_lengths(joints)[..., MIDDLE_RAY].sum(axis=-1)
+
+
 def extent_px(joints_px: np.ndarray) -> np.ndarray:
     """Longer side of the box around the joints in a picture: (..., 21, 2) -> (...)."""
     return (joints_px.max(axis=-2) - joints_px.min(axis=-2)).max(axis=-1)

@@ -10,11 +10,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import two_hands
+from knuckle.hand import hand_length
 from knuckle.pipeline import EstimatorSettings
 from knuckle.pipeline.stages import Stages
-from knuckle.pose.placement import hand_length_mm
 from knuckle.sample import HandLabel, Sample
-from knuckle.stages.lifter import LiftedJoints
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +35,7 @@ class TrueLifter:
 
     def __call__(self, keypoints, camera):
         joints = self._true[id(keypoints)]
-        return LiftedJoints((joints - joints[:, :1]) * self._times, np.full((2, 21), 0.1))
+        return (joints - joints[:, :1]) * self._times, np.full((2, 21), 0.1)
 
 
 def exact(looks):
@@ -81,8 +80,8 @@ def test_one_size_makes_both_hands_equally_long(looks, monkeypatch):
     monkeypatch.setitem(stages.__dict__, "lifter", TrueLifter(looks, times=(0.8, 1.25)))
     found = two_hands.one_size(stages, looks[0])
     alone = two_hands.each_alone(stages, looks[0])
-    spread = np.abs(np.diff(np.log(hand_length_mm(found))))
-    assert spread < 0.25 * np.abs(np.diff(np.log(hand_length_mm(alone))))
+    spread = np.abs(np.diff(np.log(hand_length(found))))
+    assert spread < 0.25 * np.abs(np.diff(np.log(hand_length(alone))))
 
 
 def test_only_pictures_of_a_right_and_a_left_hand_count(looks):

@@ -154,8 +154,7 @@ KIND_FILE = '''
     from torch.utils.data import DataLoader, IterableDataset
 
     from knuckle.modelcard import ModelCard
-    from knuckle.train.exportable import Exportable
-    from knuckle.train.kind import Kind
+    from knuckle.train.kind import Exportable, Kind
     from knuckle.train.modules import TrainedModule
     from knuckle.train.recipe import Recipe
     from knuckle.train.streams import loader_of

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from knuckle.codec import DetectedHand, DetectionCodec, HeatmapCodec
 
-inside = st.floats(20, 107)
 middles = st.tuples(st.floats(30, 226), st.floats(30, 226))
 detected_hands = st.builds(
     DetectedHand,
@@ -18,31 +17,6 @@ detected_hands = st.builds(
     angle=st.floats(-3.1, 3.1),
     side=st.sampled_from(["left", "right"]),
 )
-
-
-@given(inside, inside, st.sampled_from([(128, 32, 3.0), (128, 64, 2.0), (160, 40, 3.0)]))
-def test_keypoints_come_back(x: float, y: float, sizes: tuple[int, int, float]) -> None:
-    codec = HeatmapCodec(*sizes)
-    maps = codec.encode(np.array([[x, y], [y, x]]))
-    np.testing.assert_allclose(maps.sum(axis=(-1, -2)), 1)
-    points, spread = codec.decode(maps)
-    np.testing.assert_allclose(points, [[x, y], [y, x]], atol=0.02)
-    np.testing.assert_allclose(spread, codec.sigma_px, rtol=0.05)
-
-
-@given(st.floats(-500, 600), st.floats(-500, 600))
-def test_points_outside_go_to_the_border(x: float, y: float) -> None:
-    codec = HeatmapCodec()
-    point, _ = codec.decode(codec.encode(np.array([x, y])))
-    assert (point >= 0).all() and (point <= codec.input_size - 1).all()
-
-
-def test_spread_says_how_sure_a_map_is() -> None:
-    codec = HeatmapCodec()
-    flat = np.full((32, 32), 1 / 32**2)
-    point, spread = codec.decode(flat)
-    np.testing.assert_allclose(point, (128 - 1) / 2)
-    assert spread == pytest.approx(128 / np.sqrt(12), rel=0.01)
 
 
 def test_cells_are_centred_as_an_image_is_resized() -> None:

@@ -44,6 +44,23 @@ def images_of_ray(cell: tuple[int, int], depths: np.ndarray) -> np.ndarray:
     return SOURCE.project(T_SOURCE(T_REFERENCE.inverse()(points)))
 
 
+def fused(
+    net: EpipolarTransformer, reference: torch.Tensor, source: torch.Tensor, *lines: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The reference (1, C, H, W) of two views with what the source adds, and its trust."""
+    turn, shift, depth = lines
+    level, trust = net(
+        torch.stack([reference, source], dim=1),
+        torch.tensor([[[1], [0]]]),
+        turn.expand(1, 2, 1, 3, 3),
+        shift.expand(1, 2, 1, 3),
+        depth.expand(1, 2),
+        torch.ones(1, 2, 1),
+        torch.ones(1, 2, *SIZE),
+    )
+    return level[:, 0], trust[:, 0]
+
+
 CELLS_OF_MAP = cells_of(SIZE, torch.zeros(1))
 CELLS = [(0, 0), (7, 5), (12, 7), (3, 9)]
 
@@ -83,7 +100,8 @@ def test_a_line_that_misses_the_map_adds_nothing() -> None:
     assert crosses.max() == 0
     net = EpipolarTransformer(EpipolarSettings(4, samples=8)).eval()
     maps = torch.randn(1, 4, *SIZE)
-    out, trust = net(maps, torch.randn(1, 4, *SIZE), turns, shifts, torch.tensor([500.0]))
+    other = torch.randn(1, 4, *SIZE)
+    out, trust = fused(net, maps, other, turns, shifts, torch.tensor([500.0]))
     torch.testing.assert_close(out, maps)
     assert trust.max() == 0
 
@@ -111,18 +129,18 @@ def test_it_begins_as_nothing_or_as_the_sum() -> None:
     maps = torch.randn(2, 1, 6, *SIZE)
     more = (*geometry(), torch.tensor([500.0]))
     plain = EpipolarTransformer(EpipolarSettings(6, keep_sum=False)).eval()
-    torch.testing.assert_close(plain(maps[0], maps[1], *more)[0], maps[0])
+    torch.testing.assert_close(fused(plain, *maps, *more)[0], maps[0])
     paper = EpipolarTransformer(EpipolarSettings(6)).eval()
     added, _ = paper.look_up(maps[0].flatten(2), CELLS_OF_MAP, maps[1], *more)
     expected = maps[0] + added.reshape(maps[0].shape)
-    torch.testing.assert_close(paper(maps[0], maps[1], *more)[0], expected)
+    torch.testing.assert_close(fused(paper, *maps, *more)[0], expected)
 
 
 def test_gradients_flow_into_both_views() -> None:
     reference = torch.randn(1, 4, *SIZE, requires_grad=True)
     source = torch.randn(1, 4, *SIZE, requires_grad=True)
     net = EpipolarTransformer(EpipolarSettings(4, samples=16))
-    net(reference, source, *geometry(), torch.tensor([500.0]))[0].square().sum().backward()
+    fused(net, reference, source, *geometry(), torch.tensor([500.0]))[0].square().sum().backward()
     assert reference.grad is not None and source.grad is not None
     assert source.grad.abs().sum() > 0 and net.norm.weight.grad is not None
 
@@ -131,16 +149,16 @@ def test_two_equal_sources_are_one_and_an_absent_one_is_none() -> None:
     maps, (turn, shift) = torch.randn(2, 1, 4, *SIZE), geometry()
     net = EpipolarTransformer(EpipolarSettings(4, samples=16)).eval()
     torch.nn.init.normal_(net.norm.weight)
-    one, _ = net(maps[0], maps[1], turn, shift, torch.tensor([500.0]))
+    one, _ = fused(net, *maps, turn, shift, torch.tensor([500.0]))
     level = torch.stack([maps[0], maps[1], maps[1]], dim=1)  # (1, 3, 4, H, W)
     source = torch.tensor([[[1, 2], [0, 2], [0, 1]]])
     turns, shifts = turn.expand(1, 3, 2, 3, 3), shift.expand(1, 3, 2, 3)
     depth = torch.full((1, 3), 500.0)
     for there in ([1.0, 1.0], [1.0, 0.0], [0.0, 0.0]):
         seen = torch.tensor(there).expand(1, 3, 2)
-        fused, trust = net.fuse(level, source, turns, shifts, depth, seen, torch.ones(1, 3, *SIZE))
+        both, trust = net(level, source, turns, shifts, depth, seen, torch.ones(1, 3, *SIZE))
         expected = one if sum(there) else maps[0]
-        torch.testing.assert_close(fused[:, 0], expected)
+        torch.testing.assert_close(both[:, 0], expected)
         assert (trust[:, 0].max() > 0) == (sum(there) > 0)
 
 
@@ -149,7 +167,7 @@ def test_a_learnt_match_begins_as_the_dot_product() -> None:
     more = (*geometry(), torch.tensor([500.0]))
     plain = EpipolarTransformer(EpipolarSettings(6)).eval()
     learnt = EpipolarTransformer(EpipolarSettings(6, learn_match=True)).eval()
-    torch.testing.assert_close(learnt(*maps, *more), plain(*maps, *more))
+    torch.testing.assert_close(fused(learnt, *maps, *more), fused(plain, *maps, *more))
 
 
 def test_only_the_likely_cells_look() -> None:
@@ -163,11 +181,11 @@ def test_only_the_likely_cells_look() -> None:
     every = EpipolarTransformer(EpipolarSettings(4, samples=8)).eval()
     some = EpipolarTransformer(EpipolarSettings(4, samples=8, cells=50)).eval()
     some.load_state_dict(every.state_dict())
-    (everywhere, _), (there, _) = (net.fuse(level, *lines, likely) for net in (every, some))
+    (everywhere, _), (there, _) = (net(level, *lines, likely) for net in (every, some))
     looked = likely >= likely.flatten(2).topk(50).values[..., -1][..., None, None]
-    for fused, cells in ((everywhere, looked), (level, ~looked)):
+    for expected, cells in ((everywhere, looked), (level, ~looked)):
         mask = cells[:, :, None].expand_as(level)
-        torch.testing.assert_close(there[mask], fused[mask])
+        torch.testing.assert_close(there[mask], expected[mask])
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -180,9 +198,13 @@ def test_the_onnx_file_says_the_same(place: str, tmp_path: Path) -> None:
         EpipolarSettings(4, samples=16, place=place)  # type: ignore[arg-type]
     ).eval()
     torch.nn.init.normal_(net.norm.weight)
-    maps = torch.randn(2, 1, 4, *SIZE)
-    inputs = (maps[0], maps[1], *geometry(), torch.tensor([500.0]))
-    names = ["reference", "source", "turn", "shift", "depth"]
+    turn, shift = geometry()
+    inputs = (
+        torch.randn(1, 2, 4, *SIZE), torch.tensor([[[1], [0]]]), turn.expand(1, 2, 1, 3, 3),
+        shift.expand(1, 2, 1, 3), torch.full((1, 2), 500.0), torch.ones(1, 2, 1),
+        torch.rand(1, 2, *SIZE),
+    )  # fmt: skip
+    names = ["level", "source", "turn", "shift", "depth", "there", "likely"]
     path = tmp_path / "epipolar.onnx"
     torch.onnx.export(
         net, inputs, str(path), input_names=names, output_names=["fused", "trust"],
@@ -192,9 +214,9 @@ def test_the_onnx_file_says_the_same(place: str, tmp_path: Path) -> None:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     wanted = {each.name for each in session.get_inputs()}
     given = {n: t.numpy() for n, t in zip(names, inputs, strict=True) if n in wanted}
-    fused, trust = session.run(None, given)
+    both, trust = session.run(None, given)
     expected = net(*inputs)
-    np.testing.assert_allclose(fused, expected[0].detach().numpy(), atol=1e-3)
+    np.testing.assert_allclose(both, expected[0].detach().numpy(), atol=1e-3)
     np.testing.assert_allclose(trust, expected[1].detach().numpy(), atol=1e-3)
 
 

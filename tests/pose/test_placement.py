@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dot_world import right_hand_mm, turn
+from knuckle.hand import hand_length
 from knuckle.pose.placement import (
     MAX_DEPTH_MM,
     MIN_DEPTH_MM,
     Evidence,
     fuse,
-    hand_length_mm,
     place,
     place_together,
     with_hand_length,
@@ -147,7 +147,7 @@ def test_a_known_hand_length_sets_the_scale(seed: int, length: float) -> None:
     joints, _ = some_hands(seed)
     sigma = np.linalg.norm(joints, axis=-1) / 10
     scaled, scaled_sigma = with_hand_length(joints, sigma, length)
-    np.testing.assert_allclose(hand_length_mm(scaled), length)
+    np.testing.assert_allclose(hand_length(scaled), length)
     np.testing.assert_allclose(scaled_sigma, np.linalg.norm(scaled, axis=-1) / 10)
     np.testing.assert_allclose(
         scaled / np.linalg.norm(scaled[:, 9], axis=1)[:, None, None],
@@ -157,8 +157,8 @@ def test_a_known_hand_length_sets_the_scale(seed: int, length: float) -> None:
 
 def test_hand_length_does_not_know_the_pose() -> None:
     flat, fist = right_hand_mm(np.zeros((5, 3))), right_hand_mm(np.full((5, 3), 70.0))
-    assert hand_length_mm(flat) == pytest.approx(hand_length_mm(fist))
-    assert hand_length_mm(flat) == pytest.approx(90.14 + 44 + 28 + 21, abs=0.1)
+    assert hand_length(flat) == pytest.approx(hand_length(fist))
+    assert hand_length(flat) == pytest.approx(90.14 + 44 + 28 + 21, abs=0.1)
 
 
 def test_evidence_checks_its_shapes() -> None:

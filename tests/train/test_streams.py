@@ -80,7 +80,9 @@ def test_where_nothing_is_held_back_a_sentence_says_so(tmp_path):
 def test_samples_that_give_no_example_do_not_spin_for_ever(monkeypatch):
     monkeypatch.setattr(streams, "_FRUITLESS", 50)
     endless = iter(lambda: SimpleNamespace(), None)
-    examples = streams._examples(endless, lambda *_: iter(()), np.random.default_rng(0), "here")
+    examples = streams._examples(
+        endless, lambda *_: iter(()), np.random.default_rng(0), SourceSettings(shards="here")
+    )
     with pytest.raises(InputError, match="50 samples of here in a row"):
         next(examples)
 

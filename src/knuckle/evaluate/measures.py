@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from knuckle import metrics
-from knuckle.evaluate.pairs import ScoredHands, error_share
+from knuckle.evaluate.pairs import ScoredHands
 from knuckle.hand import Joint
 
 
@@ -60,7 +60,6 @@ def measure(pairs: ScoredHands) -> Measures:
 
 def _columns(pairs: ScoredHands) -> dict[str, np.ndarray]:
     """(H,) values of every true hand; NaN where it was missed or is not known."""
-    share = error_share(pairs)
     root_valid = pairs.valid[:, Joint.WRIST]
     root_error = np.linalg.norm(
         pairs.predicted_mm[:, Joint.WRIST] - pairs.true_mm[:, Joint.WRIST], axis=-1
@@ -76,7 +75,9 @@ def _columns(pairs: ScoredHands) -> dict[str, np.ndarray]:
         "absolute_mm": metrics.absolute_error(pairs.predicted_mm, pairs.true_mm, pairs.valid),
         "root_mm": np.where(root_valid, root_error, np.nan),
         "epe_px": metrics.epe(pairs.predicted_px, pairs.true_px, pairs.valid),
-        "error_2d_share": share,
+        "error_2d_share": metrics.keypoint_error_share(
+            pairs.predicted_px, pairs.true_px, pairs.valid
+        ),
         "depth_mm": np.where(root_valid, pairs.true_mm[:, Joint.WRIST, 2], np.nan),
         "box_px": metrics.box_side(pairs.true_px, pairs.valid),
         "hidden_share": metrics.masked_mean(

@@ -13,7 +13,7 @@ from knuckle.data.labelled import LabelledSet, Record
 from knuckle.errors import InputError
 from knuckle.evaluate.predictions import PredictedHand, Predictions
 from knuckle.hand import N_JOINTS, SIDES, Joint
-from knuckle.metrics import boundary_f, keypoint_error_share, mask_iou, match_hands
+from knuckle.metrics import boundary_f, mask_iou, match_hands
 from knuckle.sample import UNKNOWN, HandLabel
 
 #: "side": the surest predicted hand of the same side, wherever it is (InterHand2.6M shows one
@@ -219,8 +219,3 @@ def _hand(record: Record, label: HandLabel, hand: PredictedHand | None) -> dict[
 def _or_nan(values: np.ndarray | None, width: int | None = None) -> np.ndarray:
     shape = (N_JOINTS,) if width is None else (N_JOINTS, width)
     return np.full(shape, np.nan) if values is None else np.asarray(values, float)
-
-
-def error_share(pairs: ScoredHands) -> np.ndarray:
-    """(H,) mean 2D error over the longer side of the true box; NaN for a missed hand."""
-    return keypoint_error_share(pairs.predicted_px, pairs.true_px, pairs.valid)

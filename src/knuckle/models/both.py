@@ -18,7 +18,7 @@ from knuckle.codec import HeatmapCodec
 from knuckle.hand import N_JOINTS, SIDES
 from knuckle.models import efficientnet_lite as lite
 from knuckle.models.lifter import UNIT_MM, Block
-from knuckle.models.pyramid import Pyramid, double
+from knuckle.models.pyramid import Pyramid, double, token_head
 
 _BOTH = len(SIDES) * N_JOINTS
 #: What is known of a joint: offset and perspective (x, y), the crop's own place (x, y), its trust.
@@ -75,12 +75,7 @@ class BothHands(Pyramid):
         w4, w8, w16 = settings.widths
         self.maps = nn.Conv2d(w4, _BOTH, 1)
         self.context = nn.Linear(w16, 128)
-        self.token = nn.Sequential(
-            nn.LayerNorm(w4 + w8 + 128),
-            nn.Linear(w4 + w8 + 128, 128),
-            nn.ReLU(),
-            nn.Linear(128, settings.feature_size + 1),
-        )
+        self.token = token_head(w4 + w8 + 128, settings.feature_size + 1)
         self.there = nn.Linear(128, len(SIDES))
         seen = _BOTH * (_POINT_CHANNELS + settings.feature_size) + 128 + len(SIDES)
         self.lift_in = nn.Linear(seen, settings.width)

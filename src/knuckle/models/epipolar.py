@@ -196,29 +196,6 @@ class EpipolarTransformer(nn.Module):
         nn.init.zeros_(self.norm.weight)
 
     def forward(
-        self, reference: Tensor, source: Tensor, turn: Tensor, shift: Tensor, depth: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Fuse one pair of views.
-
-        Args:
-            reference: (N, C, H, W).
-            source: (N, C, h, w).
-            turn: (N, 3, 3), see ``pair_geometry``.
-            shift: (N, 3).
-            depth: (N,) of the hand in the reference camera, mm; the whole line does not ask for it.
-
-        Returns:
-            (N, C, H, W) the reference with what the source adds, and (N, H, W) how far one sample
-            stands out among the others, 0..1: what the attention trusts itself.
-        """
-        n, _, height, width = reference.shape
-        cells = cells_of((int(height), int(width)), reference)
-        flat = reference.flatten(2)
-        added, trust = self.look_up(flat, cells, source, turn, shift, depth)
-        fused = flat + self._mixed(added, trust[:, None])
-        return fused.reshape(reference.shape), trust.reshape(n, height, width)
-
-    def fuse(
         self,
         level: Tensor,
         source: Tensor,
@@ -233,14 +210,15 @@ class EpipolarTransformer(nn.Module):
         Args:
             level: (N, V, C, H, W) features of N hands in V views.
             source: (N, V, S) int64, the views that each view looks at.
-            turn: (N, V, S, 3, 3) from the view to the one it looks at.
+            turn: (N, V, S, 3, 3) from the view to the one it looks at, see ``pair_geometry``.
             shift: (N, V, S, 3) likewise.
-            depth: (N, V) of the hand in each view, mm.
+            depth: (N, V) of the hand in each view, mm; the whole line does not ask for it.
             there: (N, V, S) 1, or 0 for a view that does not show the hand.
             likely: (N, V, H, W) how likely each cell holds a joint, see ``cells`` of the settings.
 
         Returns:
-            (N, V, C, H, W), and (N, V, H, W) the largest trust among the views looked at.
+            (N, V, C, H, W), and (N, V, H, W) the largest trust among the views looked at: how far
+            one sample stands out among the others, 0..1.
         """
         n, v, s = source.shape
         channels, height, width = level.shape[2:]
@@ -286,9 +264,9 @@ class EpipolarTransformer(nn.Module):
             reference: (N, C, P) features of the cells.
             cells: (N or 1, P, 3) where these are, see ``cells_of``.
             source: (N, C, h, w).
-            turn: as in ``forward``.
-            shift: likewise.
-            depth: likewise.
+            turn: (N, 3, 3) from the reference to the source.
+            shift: (N, 3) likewise.
+            depth: (N,) of the hand in the reference, mm.
 
         Returns:
             (N, C, P) the weighted sums of their samples, and (N, P) their trust.

@@ -18,7 +18,7 @@ from torch.nn import functional
 from knuckle.codec import HeatmapCodec, NeighbourCodec
 from knuckle.hand import N_JOINTS
 from knuckle.models import efficientnet_lite as lite
-from knuckle.models.pyramid import Pyramid
+from knuckle.models.pyramid import Pyramid, token_head
 
 
 @dataclass(frozen=True)
@@ -95,12 +95,7 @@ class KeypointNetwork(Pyramid):
         self.maps = nn.Conv2d(w4, N_JOINTS, 1)
         self.mask = nn.Conv2d(w4, 4, 3, padding=1)
         self.context = nn.Linear(w16, 128)
-        self.token = nn.Sequential(
-            nn.LayerNorm(w4 + w8 + 128),
-            nn.Linear(w4 + w8 + 128, 128),
-            nn.ReLU(),
-            nn.Linear(128, settings.feature_size + 2),
-        )
+        self.token = token_head(w4 + w8 + 128, settings.feature_size + 2)
         self.whole = nn.Linear(128, 2)
         self.beside = Beside(w16, settings.input_size // 16)
         cells = torch.tensor(settings.codec.cell_centres_px, dtype=torch.float32)

@@ -77,6 +77,13 @@ class Pyramid(nn.Module):
         return p4.float(), p8.float(), p16.float()
 
 
+def token_head(inputs: int, outputs: int) -> nn.Sequential:
+    """What is said of each joint by the features pooled there."""
+    return nn.Sequential(
+        nn.LayerNorm(inputs), nn.Linear(inputs, 128), nn.ReLU(), nn.Linear(128, outputs)
+    )
+
+
 class Residual(nn.Module):
     """Two plain 3 x 3 convolutions around a shortcut: the fastest layers a CPU has."""
 

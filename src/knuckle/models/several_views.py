@@ -83,7 +83,7 @@ class Fusion(nn.Module):
         if self.settings.place != "none":
             alone = self.maps(level.reshape(-1, channels, height, width))
             likely = alone.detach().flatten(2).softmax(dim=-1).sum(1).reshape(n, v, height, width)
-            level, trust = self.epipolar.fuse(level, *lines, likely)
+            level, trust = self.epipolar(level, *lines, likely)
         flat = level.reshape(-1, channels, height, width)
         log_maps = self.maps(flat).flatten(2).log_softmax(dim=-1)  # (N V, 21, cells)
         weights = log_maps.exp()

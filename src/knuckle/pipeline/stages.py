@@ -146,8 +146,7 @@ class Stages:
 
     def placed(self, keypoints: Keypoints, camera: Camera) -> tuple[placement.Evidence, np.ndarray]:
         """The shapes of N > 0 hands, and their wrists (N, 3) in the camera."""
-        lifted = self.lifter(keypoints, camera)
-        shape, sigma_mm = lifted.joints_root_mm, lifted.sigma_mm
+        shape, sigma_mm = self.lifter(keypoints, camera)
         if self.settings.hand_length_mm is not None:
             length_mm = self.settings.hand_length_mm
             shape, sigma_mm = placement.with_hand_length(shape, sigma_mm, length_mm)

@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from knuckle.hand import MIDDLE_RAY, N_JOINTS, Joint, bone_lengths
+from knuckle.hand import N_JOINTS, Joint, hand_length
 from knuckle.median import median
 
 #: No joint is nearer to the camera than this.
@@ -189,19 +189,11 @@ def fuse(evidence: Evidence, root_mm: np.ndarray) -> np.ndarray:
     return placed
 
 
-def hand_length_mm(joints_mm: np.ndarray) -> np.ndarray:
-    """Length of the hand along its bones, wrist to middle fingertip: (..., 21, 3) -> (...).
-
-    That of the stretched hand, whatever its pose.
-    """
-    return bone_lengths(joints_mm)[..., MIDDLE_RAY].sum(axis=-1)
-
-
 def with_hand_length(
     joints_root_mm: np.ndarray, sigma_mm: np.ndarray, length_mm: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """The same shapes (N, 21, 3) and their expected errors (N, 21), scaled to a known length."""
-    scale = length_mm / np.maximum(hand_length_mm(joints_root_mm), 1e-6)
+    scale = length_mm / np.maximum(hand_length(joints_root_mm), 1e-6)
     return joints_root_mm * scale[:, None, None], sigma_mm * scale[:, None]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from knuckle.camera import Camera
@@ -11,19 +9,6 @@ from knuckle.crop import CropView
 from knuckle.hand import N_JOINTS
 from knuckle.pose import Keypoints
 from knuckle.stages.contract import Stage, numbers, tensors
-
-
-@dataclass(frozen=True, eq=False)
-class LiftedJoints:
-    """The 3D shape of N hands.
-
-    Attributes:
-        joints_root_mm: (N, 21, 3) relative to the wrist, axes of the camera frame.
-        sigma_mm: (N, 21) expected error of each joint relative to the wrist.
-    """
-
-    joints_root_mm: np.ndarray
-    sigma_mm: np.ndarray
 
 
 class Lifter(Stage):
@@ -37,8 +22,13 @@ class Lifter(Stage):
     OUTPUTS = tensors(joints_mm=numbers(N_JOINTS, 3), sigma_mm=numbers(N_JOINTS))
     NEEDED = True
 
-    def __call__(self, keypoints: Keypoints, camera: Camera) -> LiftedJoints:
-        """Lift all hands of a frame as one batch."""
+    def __call__(self, keypoints: Keypoints, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+        """Lift all N hands of a frame as one batch.
+
+        Returns:
+            (N, 21, 3) joints relative to the wrist, axes of the camera frame, and (N, 21) the
+            expected error of each, mm.
+        """
         views = [CropView.of(crop, camera) for crop in keypoints.crops]
         rays = [view.rays(seen) for view, seen in zip(views, keypoints.points_crop, strict=True)]
         per_px = np.array([[view.rays_per_px] for view in views], np.float32)
@@ -49,4 +39,4 @@ class Lifter(Stage):
         )
         shapes_mm = lifted["joints_mm"] - lifted["joints_mm"][:, :1]
         joints_mm = [view.to_camera(mm) for view, mm in zip(views, shapes_mm, strict=True)]
-        return LiftedJoints(np.array(joints_mm), lifted["sigma_mm"])
+        return np.array(joints_mm), lifted["sigma_mm"]

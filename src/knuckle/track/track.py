@@ -192,7 +192,8 @@ class Track:
             joints_px, joints_mm = self._smoother(pose, self._bones.mm, dt_s)
         self._move(pose.joints_px, dt_s)
         self._velocity.see(joints_mm[Joint.WRIST], dt_s)
-        self._resize(pose, dt_s)
+        shrinking = _SHRINKING_PER_S * sureness_of(pose.score)
+        self._keep_shape(pose.joints_px, self._extent_px * math.exp(-shrinking * dt_s))
         self._weigh(pose)
         self._seen_s, self._lost, self.score = time_s, False, pose.score
         if self._track_id is None:
@@ -219,11 +220,6 @@ class Track:
             self._velocity_px_s = velocity_px_s
         self._looks += 1
         self._centre_px = centre_px
-
-    def _resize(self, pose: HandPose, dt_s: float) -> None:
-        shrinking = _SHRINKING_PER_S * sureness_of(pose.score)
-        least_px = self._extent_px * math.exp(-shrinking * dt_s)
-        self._keep_shape(pose.joints_px, least_px)
 
     def _keep_shape(self, joints_px: np.ndarray, least_px: float) -> None:
         """Note where the joints are, but around their middle no nearer together than this."""

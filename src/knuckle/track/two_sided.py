@@ -14,8 +14,7 @@ q grows with speed, which is what lets a resting hand be held still and a moving
 weight (Cauchy), and so do looks with a low score.
 
 Gauss-Newton in the 43 numbers that a hand of known bones has; the normal equations couple a frame
-with the two before and after it and are solved in time linear in the frames. Without the second
-term every frame is solved for itself, and the answer is ``skeleton.with_bone_lengths``.
+with the two before and after it and are solved in time linear in the frames.
 """
 
 from __future__ import annotations

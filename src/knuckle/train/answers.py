@@ -106,8 +106,7 @@ def told_depths(true: Tensor, root_mm: Tensor) -> Tensor:
         root_mm: (N,) the left wrist's depth from the right one's.
     """
     right = true[:, _RIGHT]
-    depths = torch.stack([true[:, _LEFT], right], dim=1)
-    left = torch.where(right > 0, right + root_mm, depths[:, _LEFT])
+    left = torch.where(right > 0, right + root_mm, true[:, _LEFT])
     right = torch.where(right > 0, right, left - root_mm)
     return torch.stack([left, right], dim=1).clamp(_NEAREST_MM, _FARTHEST_MM)
 

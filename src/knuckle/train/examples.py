@@ -146,7 +146,7 @@ def empty_crop_example(
         return _no_hand(sample, _around_decoy(sample, rng, codec.input_size), codec)
     height, width = sample.image.shape[:2]
     taken = _squares(sample)
-    taken += [_square_of_box(box) for box in sample.ignore_xyxy]
+    taken += [_square(box.reshape(2, 2)) for box in sample.ignore_xyxy]
     for _ in range(8):
         size = max(width, height) * float(np.exp(rng.uniform(np.log(0.15), 0.0)))
         x, y = rng.uniform(0, width), rng.uniform(0, height)
@@ -163,10 +163,9 @@ def empty_crop_example(
 def _around_decoy(sample: Sample, rng: np.random.Generator, out_size: int) -> Crop:
     """The crop that a network would cut around something that it takes for a hand."""
     box = sample.decoys_xyxy[int(rng.integers(len(sample.decoys_xyxy)))].astype(np.float64)
-    x, y = (box[:2] + box[2:]) / 2
-    size = max(float((box[2:] - box[:2]).max()), 1.0) * MARGIN
+    x, y, side = _square(box.reshape(2, 2))
     angle, mirror = float(rng.uniform(-np.pi, np.pi)), bool(rng.random() < 0.5)
-    crop = Crop((float(x), float(y)), size, angle, mirror, out_size)
+    crop = Crop((x, y), side * MARGIN, angle, mirror, out_size)
     return crop.jittered(rng, shift=_DECOY_SHIFT, log_scale=_DECOY_LOG_SCALE, angle=0.0)
 
 
@@ -209,10 +208,10 @@ def frame_example(
             unsure.append(_square(points[hand.valid]))
     maps, weight = codec.encode(kept)
     peak_weight = np.ones((2, codec.map_size, codec.map_size), np.float32)
-    for x0, y0, x1, y1 in sample.ignore_xyxy:
-        centre = crop.to_crop(np.array([(x0 + x1) / 2, (y0 + y1) / 2]))
-        scale = crop.out_size / crop.size_px
-        unsure.append((centre[0], centre[1], max(x1 - x0, y1 - y0) * scale))
+    for box in sample.ignore_xyxy:
+        *middle, side = _square(box.reshape(2, 2))
+        x, y = crop.to_crop(np.array(middle)).tolist()
+        unsure.append((x, y, side * crop.out_size / crop.size_px))
     known = maps[:2].max(axis=0) > 0.1
     for x, y, size in unsure:
         column, row = (np.array([x, y]) + 0.5) / codec.stride - 0.5
@@ -330,19 +329,13 @@ def _square(points: np.ndarray) -> tuple[float, float, float]:
     return float(x), float(y), max(float((high - low).max()), 1.0)
 
 
-def _square_of_box(box_xyxy: np.ndarray) -> tuple[float, float, float]:
-    """Middle and side of the square around a box."""
-    x0, y0, x1, y1 = (float(v) for v in box_xyxy)
-    return (x0 + x1) / 2, (y0 + y1) / 2, max(x1 - x0, y1 - y0)
-
-
 def _frame_window(sample: Sample, rng: np.random.Generator, size: int) -> Crop:
     """Which square of the picture the detector is shown: a crop around nobody in particular."""
     height, width = sample.image.shape[:2]
     x, y, side = (width - 1) / 2, (height - 1) / 2, float(max(width, height))
     kind = rng.random()
     squares = _squares(sample)
-    squares += [_square_of_box(box) for box in sample.decoys_xyxy]
+    squares += [_square(box.reshape(2, 2)) for box in sample.decoys_xyxy]
     if kind < 0.4 and squares:
         hx, hy, hand = squares[int(rng.integers(len(squares)))]
         side = min(hand * float(rng.uniform(1.6, 5.0)), side)

@@ -12,15 +12,42 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from knuckle.errors import InputError
+from knuckle.modelcard import ModelCard
+from knuckle.models import efficientnet_lite as lite
 from knuckle.train import kinds
 
 if TYPE_CHECKING:
-    from knuckle.train.exportable import Exportable
     from knuckle.train.modules import TrainedModule
     from knuckle.train.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Exportable:
+    """A trained network, and how it answers what its stage asks.
+
+    Attributes:
+        card: its metadata.
+        network: the network; its parameters keep their names in the file.
+        answer: takes the network and the stage's inputs by name, gives the outputs by name.
+        inputs: one random example of each input, batch first.
+    """
+
+    card: ModelCard
+    network: nn.Module
+    answer: Callable[..., dict[str, Tensor]]
+    inputs: dict[str, Tensor]
+
+
+def picture_card(
+    stage: str, recipe: Recipe, backbone: lite.Features, size: int, **more: Any
+) -> ModelCard:
+    """The card of a network that sees pictures of this size, px, through such a backbone."""
+    shape = lite.ARCHITECTURES[backbone]
+    return ModelCard(stage, recipe.version, size, shape.mean, shape.std, recipe=recipe.name, **more)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,10 @@ def mask_loss(logit: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 
 def map_loss(log_maps: Tensor, points: Tensor, codec: HeatmapCodec) -> Tensor:
-    """Cross-entropy of maps (..., M, M) with those that ``codec`` makes of points (..., 2)."""
+    """Cross-entropy of maps (..., M, M) with bells around points (..., 2), each of sum 1.
+
+    A point outside the crop has the map of the nearest point on its border.
+    """
     cells = torch.as_tensor(codec.cell_centres_px, dtype=points.dtype, device=points.device)
     gap = points.detach().clamp(cells[0], cells[-1])[..., None] - cells
     line = (-0.5 * (gap / codec.sigma_px).square()).softmax(dim=-1)  # (..., 2, M)

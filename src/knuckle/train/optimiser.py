@@ -25,6 +25,8 @@ _ROUNDS = 5
 #: AdamW's steps have about this root mean square, in units of the rate (Liu et al. 2025).
 _ADAM_RMS = 0.2
 _EPS = 1e-8
+#: Of the matrices, Nesterov's; of the rest, as AdamW has them.
+_MOMENTUM, _BETAS = 0.95, (0.9, 0.999)
 
 
 class Muon(torch.optim.Optimizer):
@@ -34,8 +36,6 @@ class Muon(torch.optim.Optimizer):
         groups: parameters, or dictionaries with ``params`` and anything else to keep beside them.
         lr: the rate of all groups.
         weight_decay: decoupled, as AdamW's.
-        momentum: of the matrices, Nesterov's.
-        betas: of the rest.
     """
 
     def __init__(
@@ -44,13 +44,8 @@ class Muon(torch.optim.Optimizer):
         *,
         lr: float,
         weight_decay: float = 0.01,
-        momentum: float = 0.95,
-        betas: tuple[float, float] = (0.9, 0.999),
     ) -> None:
-        defaults = {
-            "lr": lr, "weight_decay": weight_decay, "momentum": momentum, "betas": betas,
-        }  # fmt: skip
-        super().__init__(groups, defaults)
+        super().__init__(groups, {"lr": lr, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
@@ -70,7 +65,7 @@ class Muon(torch.optim.Optimizer):
                 state = self.state[parameter]
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
                 direction = _balanced if is_matrix(parameter) else _adam
-                parameter.sub_(direction(parameter.grad, state, group), alpha=group["lr"])
+                parameter.sub_(direction(parameter.grad, state), alpha=group["lr"])
         return loss
 
 
@@ -100,23 +95,23 @@ def orthogonal(matrix: Tensor) -> Tensor:
     return x.T if tall else x
 
 
-def _balanced(gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
+def _balanced(gradient: Tensor, state: dict[str, Any]) -> Tensor:
     """Muon's direction."""
     if not state:
         state["momentum"] = torch.zeros_like(gradient)
-    mean = state["momentum"].lerp_(gradient, 1 - group["momentum"])
-    ahead = gradient.lerp(mean, group["momentum"]).flatten(1)
+    mean = state["momentum"].lerp_(gradient, 1 - _MOMENTUM)
+    ahead = gradient.lerp(mean, _MOMENTUM).flatten(1)
     size = _ADAM_RMS * max(ahead.shape) ** 0.5
     return size * orthogonal(ahead).reshape(gradient.shape)
 
 
-def _adam(gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
+def _adam(gradient: Tensor, state: dict[str, Any]) -> Tensor:
     """AdamW's direction (Loshchilov and Hutter 2019)."""
     if not state:
         state["step"] = 0
         state["mean"], state["square"] = torch.zeros_like(gradient), torch.zeros_like(gradient)
     state["step"] += 1
-    fast, slow = group["betas"]
+    fast, slow = _BETAS
     state["mean"].lerp_(gradient, 1 - fast)
     state["square"].lerp_(gradient.square(), 1 - slow)
     mean = state["mean"] / (1 - fast ** state["step"])

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from knuckle.hand import BONES, KNUCKLES, MIDDLE_RAY, N_JOINTS, Joint, bone_lengths, unit
+from knuckle.hand import BONES, KNUCKLES, N_JOINTS, Joint, hand_length, unit
 from knuckle.models.lifter import Lifter
 from knuckle.render.hand_model import MEAN_HAND_LENGTH_MM, HandModel
 from knuckle.render.interaction import sample_interactions
@@ -201,7 +201,7 @@ def drawn_apart(rng: np.random.Generator, pairs: np.ndarray, others: np.ndarray)
 
 def _beside(rng: np.random.Generator, pairs: np.ndarray, others: np.ndarray) -> np.ndarray:
     """(n, 21, 3) the others' left hands, of one size with the pairs' right ones, near these."""
-    lengths = [_length_mm(hands) for hands in (pairs[:, 0], others[:, 1])]
+    lengths = [hand_length(hands) for hands in (pairs[:, 0], others[:, 1])]
     left = (others[:, 1] - others[:, 1, :1]) * (lengths[0] / lengths[1])[:, None, None]
     return left + pairs[:, 0, :1] + rng.normal(0, _BESIDE_MM, (len(pairs), 1, 3))
 
@@ -263,12 +263,7 @@ def _balls(joints_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     shares = np.array([0.25, 0.5, 0.75, 1.0])[:, None, None, None]
     balls = np.moveaxis(start + shares * (end - start), 0, 1)  # (N, 4, 20, 3)
     palm = np.where(BONES[:, 0] == Joint.WRIST, _PALM_MM, _FINGER_MM)
-    size = _length_mm(joints_mm) / MEAN_HAND_LENGTH_MM
+    size = hand_length(joints_mm) / MEAN_HAND_LENGTH_MM
     radius = size[:, None, None] * np.broadcast_to(palm, balls.shape[1:3])
     n = len(joints_mm)
     return balls.reshape(n, -1, 3), radius.reshape(n, -1)
-
-
-def _length_mm(joints_mm: np.ndarray) -> np.ndarray:
-    """(n,) length of hands along the bones of the middle finger."""
-    return bone_lengths(joints_mm)[..., MIDDLE_RAY].sum(axis=-1)

@@ -201,7 +201,6 @@ def posed_batch(
     bank: PoseBank,
     model: HandModel,
     noise: KeypointNoise,
-    level: float | None = None,
 ) -> dict[str, np.ndarray]:
     """Posed right hands as the lifter meets them: a network's directions, true joints.
 
@@ -211,14 +210,13 @@ def posed_batch(
         bank: where poses and views come from.
         model: the hand.
         noise: of the keypoints.
-        level: see ``sample_scatter``.
 
     Returns:
         rays (n, 21, 2), sigma (n, 21), joints_mm (n, 21, 3) relative to the wrist in the axes of
         the crop's view, joint_weight (n, 21).
     """
     rays, joints = posed_hands(rng, n, bank, model)
-    rays, sigma = noise(rng, rays, sample_scatter(rng, rays, level))
+    rays, sigma = noise(rng, rays, sample_scatter(rng, rays))
     return {
         "rays": rays.astype(np.float32),
         "sigma": sigma.astype(np.float32),
@@ -262,11 +260,7 @@ def _look_at(rng: np.random.Generator, joints: np.ndarray) -> tuple[np.ndarray, 
     angle = np.arctan2(up[:, 0], -up[:, 1]) + rng.normal(0, 0.2, n)
     turned = rng.random(n) < 0.05
     angle[turned] = rng.uniform(-np.pi, np.pi, turned.sum())
-    cos, sin = np.cos(angle), np.sin(angle)
-    turn = np.zeros((n, 3, 3))  # crop axes as columns
-    turn[:, 0, 0], turn[:, 0, 1] = cos, -sin
-    turn[:, 1, 0], turn[:, 1, 1] = sin, cos
-    turn[:, 2, 2] = 1
+    turn = rotation_from_vector(angle[:, None] * [0.0, 0.0, 1.0])  # crop axes as columns
     return rays @ turn[:, :2, :2], placed @ turn
 
 

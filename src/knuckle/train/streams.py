@@ -109,8 +109,7 @@ class Mixed(IterableDataset):
         sources = self.recipe.sources
         cut = self.cutter(self.recipe)
         streams = [
-            _examples(_endless(self.recipe, s, rng, index, count), cut, rng, _told(s))
-            for s in sources
+            _examples(_endless(self.recipe, s, rng, index, count), cut, rng, s) for s in sources
         ]
         shares = np.array([source.share for source in sources])
         augment = self.recipe.augment
@@ -122,7 +121,7 @@ class Mixed(IterableDataset):
 
 
 def _examples(
-    samples: Iterator[Sample], cut: Cut, rng: np.random.Generator, source: str
+    samples: Iterator[Sample], cut: Cut, rng: np.random.Generator, source: SourceSettings
 ) -> Iterator[Example]:
     """The examples of a source.
 
@@ -137,13 +136,10 @@ def _examples(
             yield example
         if fruitless >= _FRUITLESS:
             raise InputError(
-                f"{fruitless} samples of {source} in a row gave nothing to learn from: are its "
-                "hands labelled, most of their joints in the picture? See `knuckle data show`"
+                f"{fruitless} samples of {source.shards or source.photographs} in a row gave "
+                "nothing to learn from: are its hands labelled, most of their joints in the "
+                "picture? See `knuckle data show`"
             )
-
-
-def _told(source: SourceSettings) -> str:
-    return source.shards or source.photographs
 
 
 def _endless(

@@ -11,13 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from knuckle.modelcard import ModelCard
-from knuckle.models import efficientnet_lite as lite
 from knuckle.models.detector import Detector, DetectorOutput, DetectorSettings
 from knuckle.sample import Sample
 from knuckle.train.examples import Example, frame_example
-from knuckle.train.exportable import Exportable
-from knuckle.train.kind import Kind
+from knuckle.train.kind import Exportable, Kind, picture_card
 from knuckle.train.losses import mask_loss, weighted_mean
 from knuckle.train.modules import Batch, TrainedModule, freeze, start_features
 from knuckle.train.recipe import PictureRecipe
@@ -142,10 +139,7 @@ def answer(network: Detector, image: Tensor) -> dict[str, Tensor]:
 def exported(recipe: DetectorRecipe) -> Exportable:
     """The detector of a recipe."""
     size = recipe.detector.input_size
-    shape = lite.ARCHITECTURES[recipe.detector.backbone]
-    card = ModelCard(
-        "detector", recipe.version, size, shape.mean, shape.std, units="px", recipe=recipe.name
-    )
+    card = picture_card("detector", recipe, recipe.detector.backbone, size, units="px")
     image = torch.randint(0, 256, (1, size, size, 3), dtype=torch.uint8)
     return Exportable(card, Detector(recipe.detector), answer, {"image": image})
 

@@ -15,14 +15,11 @@ from torch.utils.data import DataLoader, IterableDataset
 from knuckle.codec import HeatmapCodec
 from knuckle.crop import MARGIN
 from knuckle.errors import InputError
-from knuckle.modelcard import ModelCard
-from knuckle.models import efficientnet_lite as lite
 from knuckle.models.epipolar import EpipolarSettings, pair_geometry
 from knuckle.models.keypoints import KeypointNetwork, KeypointSettings
 from knuckle.models.several_views import Fusion, Glance, Lines, SeveralViews, ViewsOutput
-from knuckle.train.exportable import Exportable
 from knuckle.train.hand_views import HandViews
-from knuckle.train.kind import Kind
+from knuckle.train.kind import Exportable, Kind, picture_card
 from knuckle.train.losses import inside, laplace, map_loss, weighted_mean
 from knuckle.train.modules import Batch, TrainedModule
 from knuckle.train.recipe import Recipe
@@ -253,18 +250,9 @@ def answer(network: SeveralViews, crop: Tensor, **lines: Tensor) -> dict[str, Te
 
 def exported(recipe: EpipolarRecipe) -> Exportable:
     """The keypoint network of a recipe and what lets its views look at each other."""
-    settings = recipe.keypoints
-    size, shape = settings.input_size, lite.ARCHITECTURES[settings.backbone]
-    card = ModelCard(
-        "epipolar",
-        recipe.version,
-        size,
-        shape.mean,
-        shape.std,
-        units="px",
-        recipe=recipe.name,
-        extra={"margin": MARGIN, "stride": settings.codec.stride},
-    )
+    settings, size = recipe.keypoints, recipe.keypoints.input_size
+    extra = {"margin": MARGIN, "stride": settings.codec.stride}
+    card = picture_card("epipolar", recipe, settings.backbone, size, units="px", extra=extra)
     # Three views about a hand, each of which looks at the two others.
     inputs = {
         "crop": torch.randint(0, 256, (1, 3, size, size, 3), dtype=torch.uint8),

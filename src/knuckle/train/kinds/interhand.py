@@ -11,15 +11,12 @@ from torch.nn import functional
 
 from knuckle.codec import HeatmapCodec
 from knuckle.hand import BONES
-from knuckle.modelcard import ModelCard
-from knuckle.models import efficientnet_lite as lite
 from knuckle.models.both import BothHands, BothOutput, BothSettings
 from knuckle.models.lifter import UNIT_MM
 from knuckle.train.answers import Answers, Decoding, RootDepth, both_answers
 from knuckle.train.both_hands import BothHandsModule, BothHandsRecipe
 from knuckle.train.captures import training_batches, validation_batches
-from knuckle.train.exportable import Exportable
-from knuckle.train.kind import Kind
+from knuckle.train.kind import Exportable, Kind, picture_card
 from knuckle.train.losses import bones_of, inside, laplace, map_loss, weighted_mean
 from knuckle.train.modules import Batch, freeze, start_features
 
@@ -157,8 +154,7 @@ def answer(network: BothHands, crop: Tensor, view_from_crop: Tensor) -> dict[str
 def exported(recipe: InterHandRecipe) -> Exportable:
     """The network of a recipe."""
     size = recipe.both.input_size
-    shape = lite.ARCHITECTURES[recipe.both.backbone]
-    card = ModelCard("both", recipe.version, size, shape.mean, shape.std, recipe=recipe.name)
+    card = picture_card("both", recipe, recipe.both.backbone, size)
     # The comparison rolls the rows of examples: whichever is last must not divide by nothing.
     view = torch.tensor([[1e-4, 0.0, 1.0], [0.0, 1e-4, 1.0], [5e-5, 5e-5, 1.0]])
     inputs = {

@@ -22,8 +22,7 @@ from knuckle.models.internet import (
 from knuckle.train.answers import Answers, Decoding, RootDepth, internet_answers
 from knuckle.train.both_hands import BothHandsModule, BothHandsRecipe
 from knuckle.train.captures import training_batches, validation_batches
-from knuckle.train.exportable import Exportable
-from knuckle.train.kind import Kind
+from knuckle.train.kind import Exportable, Kind
 from knuckle.train.modules import Batch
 from knuckle.train.optimiser import OPTIMISERS
 

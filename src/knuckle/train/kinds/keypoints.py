@@ -15,14 +15,11 @@ from torch.nn import functional
 from knuckle.codec import HeatmapCodec
 from knuckle.crop import MARGIN, knows_up
 from knuckle.hand import Joint
-from knuckle.modelcard import ModelCard
-from knuckle.models import efficientnet_lite as lite
 from knuckle.models.keypoints import KeypointNetwork, KeypointOutput, KeypointSettings
 from knuckle.models.lifter import Lifter, LifterOutput
 from knuckle.sample import Sample
 from knuckle.train.examples import LEAST_SHARE, Example, crop_example, empty_crop_example
-from knuckle.train.exportable import Exportable
-from knuckle.train.kind import Kind
+from knuckle.train.kind import Exportable, Kind, picture_card
 from knuckle.train.kinds import lifter
 from knuckle.train.kinds.lifter import LifterLosses, PosedHands, PosedRecipe, lifter_losses
 from knuckle.train.losses import (
@@ -332,20 +329,9 @@ def answer(network: KeypointNetwork, crop: Tensor) -> dict[str, Tensor]:
 
 def exported(recipe: KeypointRecipe) -> Exportable:
     """The keypoint network of a recipe."""
-    settings = recipe.keypoints
-    shape = lite.ARCHITECTURES[settings.backbone]
-    card = ModelCard(
-        "keypoints",
-        recipe.version,
-        settings.input_size,
-        shape.mean,
-        shape.std,
-        units="px",
-        feature_size=settings.feature_size,
-        recipe=recipe.name,
-        extra={"margin": MARGIN},
-    )
-    size = settings.input_size
+    settings, size = recipe.keypoints, recipe.keypoints.input_size
+    more = {"feature_size": settings.feature_size, "extra": {"margin": MARGIN}}
+    card = picture_card("keypoints", recipe, settings.backbone, size, units="px", **more)
     crop = torch.randint(0, 256, (1, size, size, 3), dtype=torch.uint8)
     return Exportable(card, KeypointNetwork(settings), answer, {"crop": crop})
 

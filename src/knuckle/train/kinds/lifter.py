@@ -22,8 +22,7 @@ from knuckle.models.lifter import UNIT_MM, Lifter, LifterOutput, LifterSettings
 from knuckle.render.hand_model import HandModel
 from knuckle.train import poses
 from knuckle.train.examples import Example
-from knuckle.train.exportable import Exportable
-from knuckle.train.kind import Kind
+from knuckle.train.kind import Exportable, Kind
 from knuckle.train.losses import bones_of, laplace, weighted_mean
 from knuckle.train.modules import Batch, TrainedModule
 from knuckle.train.recipe import Recipe

@@ -18,8 +18,7 @@ from knuckle.models.pair import Pair, PairOutput, PairSettings, place
 from knuckle.render.hand_model import HandModel
 from knuckle.train import poses
 from knuckle.train.examples import Example
-from knuckle.train.exportable import Exportable
-from knuckle.train.kind import Kind
+from knuckle.train.kind import Exportable, Kind
 from knuckle.train.losses import laplace
 from knuckle.train.modules import Batch, TrainedModule
 from knuckle.train.pairs import PairBank, lifted_pairs, sample_pairs
