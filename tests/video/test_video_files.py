@@ -160,6 +160,19 @@ def test_length_and_duration_are_estimated_beforehand(tmp_path: Path) -> None:
         assert source.duration_s == pytest.approx(1.0, abs=0.01)
 
 
+def test_an_index_that_states_billions_of_frames_is_not_believed(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "stated.mp4", 6)
+    content = bytearray(path.read_bytes())
+    first_count = content.index(b"stts") + 12  # name, version and flags, number of entries
+    content[first_count : first_count + 4] = (0xD7DFFFFF).to_bytes(4, "big")
+    path.write_bytes(content)
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].frames > 10**9
+    with open_source(path) as source:
+        assert length_hint(source) < 10**6
+        assert len(list(source)) == 6
+
+
 def test_the_camera_comes_with_every_frame(tmp_path: Path) -> None:
     camera = Camera(500.0, 500.0, 32.0, 24.0)
     with open_source(write_video(tmp_path / "a.mp4", 3), camera=camera) as source:

@@ -96,9 +96,18 @@ def from_container(container: InputContainer, name: str, options: SourceOptions)
     rate = options.fps or frame_rate(container, stream)
     _warn_of_slow_motion(container, name, rate)
     duration_s = _declared_length_s(container, stream)
-    n_frames = stream.frames or max(round((duration_s or 0.0) * (rate or 0)), 0) or None
+    n_frames = _believable_count(container, stream.frames, (duration_s or 0.0) * (rate or 0.0))
     info = SourceInfo(name, (width, height), rate, n_frames, duration_s)
     return Source(info, resumed(first, frames), losses)
+
+
+def _believable_count(container: InputContainer, stated: int, by_length: float) -> int | None:
+    """Frames in all, as the file states them or by its length; a frame takes a byte at least.
+
+    A damaged index may state billions, for which ``list(source)`` would set memory aside.
+    """
+    most = container.size if container.size > 0 else math.inf
+    return next((round(n) for n in (stated, by_length) if 0.5 < n <= most), None)
 
 
 def _warn_of_slow_motion(container: InputContainer, name: str, rate: float | None) -> None:
