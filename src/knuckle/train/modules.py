@@ -32,8 +32,8 @@ class TrainedModule(L.LightningModule):
 
     @property
     def half_convolutions(self) -> bool:
-        """Whether convolutions train in bfloat16: as the recipe says, and always on a GPU."""
-        return self.recipe.optimiser.half or torch.cuda.is_available()
+        """Whether convolutions train in bfloat16: on a GPU, or where recipe and processor agree."""
+        return torch.cuda.is_available() or (self.recipe.optimiser.half and _computes_in_bfloat16())
 
     def begin(self) -> None:
         """Take over what a new run starts from, if weights of its own are not enough."""
@@ -136,3 +136,9 @@ def freeze(backbone: EfficientNetLite, blocks: int) -> None:
         return
     for module in (backbone.stem, *backbone.blocks[:blocks]):
         module.requires_grad_(False)
+
+
+def _computes_in_bfloat16() -> bool:
+    """Whether the processor has instructions for it: emulated, it is many times slower."""
+    can = torch.cpu.get_capabilities()
+    return any(can.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))

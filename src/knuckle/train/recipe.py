@@ -122,7 +122,8 @@ class OptimiserSettings:
         average: decay of the moving average of the weights that is exported.
         frozen_blocks: first backbone blocks left as they were at the start.
         half: convolutions of the networks that see pictures in bfloat16 while they train, which
-            processors with AMX do several times faster. On a GPU they always are.
+            processors with AMX do several times faster; those that cannot compute in it train in
+            single precision. On a GPU they always are.
         only: train only the weights whose names begin so (``keypoints.beside``), or empty: all.
     """
 
