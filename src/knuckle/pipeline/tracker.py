@@ -18,7 +18,6 @@ from knuckle.pipeline.looks import Looks
 from knuckle.pipeline.settings import TrackerOptions, TrackerSettings, with_options
 from knuckle.pipeline.stages import Stages
 from knuckle.pipeline.tracks import Tracks, match
-from knuckle.pose import Keypoints
 from knuckle.results import Frame, HandPose, TrackedHand
 from knuckle.stages.detector import Detections
 from knuckle.track.association import share_inside
@@ -123,7 +122,7 @@ class HandTracker:
         tracks = list(seats.values())
         if new:
             newcomers = hands.take(range(len(seats), len(hands)))
-            tracks += self._claim(newcomers, poses[len(seats) :], time_s)
+            tracks += self._tracks.claim(newcomers, poses[len(seats) :], time_s, self._search)
         told = [track.see(pose, time_s) for track, pose in zip(tracks, poses, strict=True)]
         return sorted((hand for hand in told if hand is not None), key=lambda h: h.track_id)
 
@@ -397,16 +396,3 @@ class HandTracker:
         for i in most_certain[self.settings.max_hands - len(new) :]:
             seats.pop(i).lose()
         return seats, new
-
-    def _claim(self, new: Keypoints, poses: list[HandPose], time_s: float) -> list[Track]:
-        """A track for each new hand, best first: one that was lost nearby, else a new one."""
-        lost, claimed = self._tracks.lost, list[Track]()
-        alone = not any(track.believed for track in self._tracks.followed)
-        for pose, owner in zip(poses, match(new, lost, time_s), strict=True):
-            expected = alone and self._search.came_in_motion(pose.joints_px)
-            if owner is None:
-                claimed.append(self._tracks.begin_in_video(pose, time_s, expected=expected))
-            else:
-                claimed.append(lost[owner])
-            alone = False
-        return claimed

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from knuckle.pipeline import judge
 from knuckle.pipeline.settings import SMOOTHERS, TrackerSettings
 from knuckle.pose import Keypoints
 from knuckle.results import HandPose
 from knuckle.track.association import assign
 from knuckle.track.decisions import DECISIONS
+from knuckle.track.search import Search
 from knuckle.track.track import Numbers, Track
 
 
@@ -100,6 +103,21 @@ class Tracks(list[Track]):
             caution=0.0 if expected else judge.CAUTION,
             least_votes=DECISIONS.most_votes if beside_its_like else 0.0,
         )
+
+    def claim(
+        self, new: Keypoints, poses: Sequence[HandPose], time_s: float, search: Search
+    ) -> list[Track]:
+        """A track for each new hand, best first: one that was lost nearby, else a new one."""
+        lost, claimed = self.lost, list[Track]()
+        alone = not any(track.believed for track in self.followed)
+        for pose, owner in zip(poses, match(new, lost, time_s), strict=True):
+            expected = alone and search.came_in_motion(pose.joints_px)
+            if owner is None:
+                claimed.append(self.begin_in_video(pose, time_s, expected=expected))
+            else:
+                claimed.append(lost[owner])
+            alone = False
+        return claimed
 
 
 def match(found: Keypoints, tracks: list[Track], time_s: float) -> list[int | None]:
