@@ -206,7 +206,7 @@ class DetectionCodec:
                 score=float(either[row, column]),
                 side_share=float(peaks[channel, row, column] / either[row, column]),
             )
-            if not any(_same_hand(hand, other) for other in hands):
+            if not any(is_second_answer(hand, other) for other in hands):
                 hands.append(hand)
             if len(hands) == max_hands:
                 break
@@ -226,7 +226,7 @@ def _neighbourhood_max(
     )
 
 
-def _same_hand(hand: DetectedHand, better: DetectedHand) -> bool:
+def is_second_answer(hand: DetectedHand, better: DetectedHand) -> bool:
     """Whether ``hand`` is a second, weaker answer about ``better``.
 
     Two hands can lie on each other, but then each has a peak of its own, while the two peaks of

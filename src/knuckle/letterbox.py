@@ -1,4 +1,4 @@
-"""The whole frame as the detector sees it."""
+"""A frame, or a part of it, as the detector sees it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SAMPLED_PX = 2.5
 
 @dataclass(frozen=True)
 class Letterbox:
-    """The whole frame, shrunk or grown to fit the middle of a box: what the detector sees.
+    """A frame or a part of it, shrunk or grown to fit the middle of a box: what a detector sees.
 
     The box is a square. With ``step`` it is only as high, or as wide, as the frame needs: a wide
     frame fills half of a square, and the rest costs as much time.
@@ -24,15 +24,17 @@ class Letterbox:
     ``cv2.resize``: the middle of the frame's top-left *corner* stays a corner.
 
     Attributes:
-        frame_size: (W, H) of the frame.
+        frame_size: (W, H) of the frame, or of the part of it that is shown.
         size: side of the square, or longer side of the box.
         step: None for a square; else the shorter side is the least multiple of ``step`` that
             holds the frame.
+        corner: (x, y) of the part's first pixel in the frame.
     """
 
     frame_size: tuple[int, int]
     size: int = 256
     step: int | None = None
+    corner: tuple[int, int] = (0, 0)
 
     #: Grey of the bars beside or above the frame.
     FILL: ClassVar[int] = 114
@@ -76,14 +78,16 @@ class Letterbox:
 
     def to_box(self, points_px: np.ndarray) -> np.ndarray:
         """Frame pixels to pixels of the box, (..., 2) -> (..., 2)."""
-        return (points_px + 0.5) * self.scale - 0.5 + self.offset
+        return (points_px - self.corner + 0.5) * self.scale - 0.5 + self.offset
 
     def to_frame(self, points: np.ndarray) -> np.ndarray:
         """Pixels of the box to frame pixels, (..., 2) -> (..., 2)."""
-        return (points - self.offset + 0.5) / self.scale - 0.5
+        return (points - self.offset + 0.5) / self.scale - 0.5 + self.corner
 
     def cut(self, image: np.ndarray) -> np.ndarray:
-        """(H, W, 3) uint8 -> the box's pixels, 3 channels too, averaged where the frame shrinks."""
+        """(H, W, 3) uint8, the frame -> the box's pixels, averaged where the frame shrinks."""
+        (x, y), (wide, high) = self.corner, self.frame_size
+        image = image[y : y + high, x : x + wide]
         box = np.full((*self.box_size[::-1], 3), self.FILL, np.uint8)
         left, top = self.offset
         width, height = self.content_size

@@ -53,9 +53,9 @@ def searches(tracker: HandTracker, monkeypatch: pytest.MonkeyPatch) -> list[int]
     counted: list[int] = []
     detect = tracker._stages.detect
 
-    def counting(image: np.ndarray) -> object:
+    def counting(image: np.ndarray, view: int) -> object:
         counted.append(len(counted))
-        return detect(image)
+        return detect(image, view)
 
     monkeypatch.setattr(tracker._stages, "detect", counting)
     return counted
@@ -154,7 +154,7 @@ def test_two_hands_in_one_detection_are_two_tracks(
 ) -> None:
     detect = tracker._stages.detect
     monkeypatch.setattr(
-        tracker._stages, "detect", lambda image: replace(d := detect(image), hands=d.hands[:1])
+        tracker._stages, "detect", lambda *a: replace(d := detect(*a), hands=d.hands[:1])
     )
     tracks = run(tracker, film(meeting, seconds(0.5)))
     assert all(sorted(hand.side for hand in hands) == ["left", "right"] for hands in tracks[4:])
@@ -168,8 +168,8 @@ def test_a_neighbour_that_a_crop_shows_is_followed(
     first, second = meeting(0)
     detect = tracker._stages.detect
 
-    def only_first(image: np.ndarray) -> Detections:
-        seen = detect(image)
+    def only_first(image: np.ndarray, view: int) -> Detections:
+        seen = detect(image, view)
         hands = [hand for hand in seen.hands if hand.side == first.side]
         return replace(seen, hands=tuple(hands), side_masks=np.zeros_like(seen.side_masks))
 

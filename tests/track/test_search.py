@@ -24,7 +24,7 @@ def searching() -> Search:
     search = Search(3, 30)
     for _ in range(2):
         search.see(np.full((600, 800, 3), 90, np.uint8))
-        search.searched([], 0.0)
+        search.searched(0, [], 0.0)
     return search
 
 
@@ -63,7 +63,7 @@ def test_searches_are_as_frequent_as_there_is_reason(
         image = np.full((60, 80, 3), 90, np.uint8)
         image[30:50, 40:60] += 100 * (moves and i % 2)
         search.see(image)
-        if search.is_due(tracks, 2, doubtful, i / 30):
-            search.searched(tracks, i / 30)
+        if search.due(tracks, 2, doubtful, i / 30) == 0:
+            search.searched(0, tracks, i / 30)
             found.append(i)
     assert found == list(expected)

@@ -24,6 +24,7 @@ from knuckle.cli.verb import (
     Formats,
     Number,
     Output,
+    Share,
     Switch,
     load_camera,
 )
@@ -52,6 +53,9 @@ class Corpus:
     By default a view of 65° is assumed."""
     max_hands: int = 2
     """Follow at most this many hands at a time."""
+    smallest_hand: Share = None
+    """Search for hands down to this share of the picture's longer side; by default 0.05. Below,
+    the picture is searched in parts as well, which takes longer."""
     raw: Switch = False
     """Write the estimate of each frame alone, without smoothing."""
     hand_length_mm: Number = None
@@ -81,6 +85,7 @@ class Corpus:
             hand_length_mm=self.hand_length_mm,
             weights_dir=self.weights,
             **({"smooth": None} if self.raw else {}),
+            **({"smallest_hand": self.smallest_hand} if self.smallest_hand is not None else {}),
         )
         stopped = 0
         with bar("videos") as show, closing(tracking):

@@ -23,6 +23,7 @@ from knuckle.cli.verb import (
     Number,
     Output,
     Result,
+    Share,
     Source,
     Sources,
     Switch,
@@ -69,6 +70,9 @@ class Track:
     """Intrinsics as JSON: fx, fy, cx, cy, distortion. By default a view of 65° is assumed."""
     max_hands: int = 2
     """Follow at most this many hands at a time."""
+    smallest_hand: Share = None
+    """Search for hands down to this share of the picture's longer side; by default 0.05. Below,
+    the picture is searched in parts as well, which takes longer."""
     raw: Switch = False
     """Write the estimate of each frame alone, without smoothing."""
     offline: Switch = False
@@ -244,6 +248,9 @@ class Live:
     """Intrinsics as JSON: fx, fy, cx, cy, distortion. By default a view of 65° is assumed."""
     max_hands: int = 2
     """Follow at most this many hands at a time."""
+    smallest_hand: Share = None
+    """Search for hands down to this share of the picture's longer side; by default 0.05. Below,
+    the picture is searched in parts as well, which takes longer."""
     raw: Switch = False
     """Show the estimate of each frame alone, without smoothing."""
     threads: int = 2
@@ -377,4 +384,6 @@ def _tracker(verb: Track | Live | Bench, *, raw: bool = False, **options: Any) -
         options["smooth"] = None
     if verb.threads is not None:
         options["threads"] = verb.threads
+    if not isinstance(verb, Bench) and verb.smallest_hand is not None:
+        options["smallest_hand"] = verb.smallest_hand
     return HandTracker(max_hands=verb.max_hands, weights_dir=verb.weights, **options)

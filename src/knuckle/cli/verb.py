@@ -33,6 +33,7 @@ Output = Annotated[Path | None, optional("FOLDER", aliases=["-o"])]
 File = Annotated[Path | None, optional("FILE")]
 Folder = Annotated[Path | None, optional("FOLDER")]
 Number = Annotated[float | None, optional("NUMBER")]
+Share = Annotated[float | None, optional("SHARE")]
 Switch = Annotated[bool, tyro.conf.arg(help_behavior_hint="")]
 Formats = Annotated[
     str,

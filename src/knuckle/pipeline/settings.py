@@ -19,6 +19,12 @@ from knuckle.track.track import Smoother
 #: Ways of steadying a track, by the name that ``HandTracker(smooth=…)`` takes.
 SMOOTHERS: dict[str, Callable[[], Smoother]] = {"one_euro": OneEuroSmoother}
 
+#: From this share of the longer side of a picture on, hands are mostly found in it at one sight
+#: (``benchmarks/small_hands.py``).
+FOUND_FROM = 0.05
+#: Smaller hands than this share have too few pixels even in large pictures.
+LEAST_HAND = 0.005
+
 
 @dataclass(frozen=True)
 class EstimatorSettings:
@@ -31,6 +37,10 @@ class EstimatorSettings:
             single images by the detector's score as well.
         partner_threshold: the same beside a hand that is sure, where another is likely; never more
             than ``score_threshold``.
+        smallest_hand: hands down to this share of the picture's longer side are searched for, from
+            ``LEAST_HAND`` on. Below ``FOUND_FROM`` the picture is searched in parts as well, each
+            as dear as the whole: of one of 16 by 9, 2 parts at 0.03 and 8 at 0.02. In a video they
+            take turns, one a frame.
         looks: through so many crops, a little apart, each hand is seen; 4 are a few percent more
             exact than 1 and take four times as long for the hand, though not for the detector.
         hand_length_mm: length from wrist to middle fingertip if known; fixes the scale.
@@ -43,6 +53,7 @@ class EstimatorSettings:
     detector_threshold: float = 0.3
     score_threshold: float = 0.6
     partner_threshold: float = 0.5
+    smallest_hand: float = FOUND_FROM
     looks: int = 1
     hand_length_mm: float | None = None
     weights_dir: str | Path | None = None
@@ -51,6 +62,7 @@ class EstimatorSettings:
     def __post_init__(self) -> None:
         check_counts(self, "max_hands", "looks", "threads")
         check_shares(self, "detector_threshold", "score_threshold", "partner_threshold")
+        check_smallest_hand(self.smallest_hand)
         if self.hand_length_mm is not None:
             check_hand_length(self.hand_length_mm)
 
@@ -97,6 +109,7 @@ class EstimatorOptions(TypedDict, total=False):
     detector_threshold: float
     score_threshold: float
     partner_threshold: float
+    smallest_hand: float
     looks: int
     hand_length_mm: float | None
     weights_dir: str | Path | None
@@ -123,6 +136,16 @@ def check_numbers(settings: object, *names: str) -> None:
                 f"{name} must be a number, got {value!r} ({type(value).__name__}): convert it with "
                 "float(...)"
             )
+
+
+def check_smallest_hand(share: object) -> None:
+    """Refuse what is no share of a picture's side at which a hand can be seen."""
+    if not isinstance(share, Real):
+        raise TypeError(f"smallest_hand must be a number, got {share!r} ({type(share).__name__})")
+    if not LEAST_HAND <= share <= 1:
+        raise InputError(
+            f"smallest_hand is a share of the picture's longer side, {LEAST_HAND} to 1, got {share}"
+        )
 
 
 def check_smooth(smooth: object, known: Collection[str]) -> None:

@@ -12,12 +12,13 @@ from knuckle.crop import Crop
 from knuckle.errors import NotFoundError
 from knuckle.hand import Side
 from knuckle.mask import CropMask, without_overlap
+from knuckle.pipeline.parts import in_part, joined, parts_of
 from knuckle.pipeline.settings import EstimatorSettings
 from knuckle.pose import Keypoints, confidence, placement
 from knuckle.pose.pair import find_couples, place_couples
 from knuckle.results import HandPose
 from knuckle.stages import Network, weights_folder
-from knuckle.stages.detector import Detections, Detector
+from knuckle.stages.detector import Detections, Detector, Part
 from knuckle.stages.keypoints import KeypointEstimator
 from knuckle.stages.lifter import Lifter
 from knuckle.stages.pair import PairStage
@@ -82,9 +83,30 @@ class Stages:
         _ = self.detector, self.keypoint_estimator, self.lifter, self.pair_stage
         return dict(self._versions)
 
-    def detect(self, image: np.ndarray) -> Detections:
-        """Find the hands of a whole image."""
-        return self.detector(image)
+    def detect(self, image: np.ndarray, view: int | None = None) -> Detections:
+        """Find the hands of an image.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            view: what to search: 0 the whole, 1, 2, … one of its ``n_parts``; by default all.
+        """
+        if view == 0:
+            return self.detector(image)
+        size, parts = _size(image), self._parts_of(image)
+        wanted = parts if view is None else parts[view - 1 : view]
+        seen = [in_part(self.detector(image, part), part, size, len(parts)) for part in wanted]
+        if view is not None:
+            return seen[0]
+        whole = self.detector(image)
+        most = self.settings.max_hands + _SPARE_CANDIDATES
+        return joined(whole, seen, most) if parts else whole
+
+    def n_parts(self, image: np.ndarray) -> int:
+        """In how many parts an image is searched as well, as small hands are wanted."""
+        return len(self._parts_of(image))
+
+    def _parts_of(self, image: np.ndarray) -> tuple[Part, ...]:
+        return parts_of(_size(image), self.settings.smallest_hand)
 
     def crop_of(self, hand: DetectedHand) -> Crop:
         """The crop of a detected hand."""
@@ -161,3 +183,8 @@ class Stages:
             return evidence, placement.place(evidence)
         offsets_mm = self.pair_stage(keypoints, evidence, camera, couples)
         return evidence, place_couples(evidence, couples, offsets_mm)
+
+
+def _size(image: np.ndarray) -> tuple[int, int]:
+    """(W, H) of an image (H, W, 3)."""
+    return image.shape[1], image.shape[0]

@@ -212,7 +212,7 @@ class HandTracker:
 
         Returns:
             The looks, which of them show the hands that are followed, and what the detector saw,
-            if the frame was searched.
+            if the whole frame was searched.
         """
         stages, frame_shape, detections = self._stages, image.shape[:2], None
         tracks = self._tracks.followed
@@ -220,14 +220,17 @@ class HandTracker:
         proposals += self._awaited(len(tracks), time_s, frame_shape)
         memory_s = self.settings.memory_s
         doubtful = any(t.unseen_s(time_s) <= memory_s for t in self._tracks.doubtful)
-        if self._search.is_due(tracks, self.settings.max_hands, doubtful, time_s):
-            detections, named = self._detected(image, time_s)
+        n_parts = stages.n_parts(image)
+        view = self._search.due(tracks, self.settings.max_hands, doubtful, time_s, n_parts)
+        if view is not None:
+            seen, named = self._detected(image, time_s, view)
+            detections = None if view else seen  # a part does not tell of the frame
             proposals += named
         looks = Looks.at(stages, image, proposals)  # one batch for all
         seats = self._keep(tracks, looks, time_s, frame_shape)
         looks, seats = self._let_go(image, looks, seats, time_s)
-        if len(seats) < len(tracks) and detections is None:
-            detections, named = self._detected(image, time_s)
+        if len(seats) < len(tracks) and view != 0:
+            detections, named = self._detected(image, time_s, 0)
             looks += Looks.at(stages, image, named)
         return looks, seats, detections
 
@@ -241,11 +244,12 @@ class HandTracker:
         return propose.awaited(self._stages, lately, time_s, frame_shape, self._await_moving)
 
     def _detected(
-        self, image: np.ndarray, time_s: float
+        self, image: np.ndarray, time_s: float, view: int
     ) -> tuple[Detections, list[propose.Proposal]]:
-        """Search the frame for what may be a hand that no track holds with certainty."""
-        self._search.searched(self._tracks.followed, time_s)
-        detections, doubtful = self._stages.detect(image), self._tracks.doubtful
+        """Search the frame, or a part of it, for hands that no track holds with certainty."""
+        self._search.searched(view, self._tracks.followed, time_s, self._stages.n_parts(image))
+        detections = self._stages.detect(image, view)
+        doubtful = self._tracks.doubtful
         known = [(t.side, t.predict(time_s)) for t in self._tracks if t not in doubtful]
         news = [
             hand

@@ -30,6 +30,7 @@ class Search:
         """
         self._every, self._idle = every, idle
         self._since = math.inf  # frames since the last search
+        self._parts_left = 0  # that are still to be searched since the whole frame was
         self._scene = Scene()
         self._in_vain: list[tuple[float, DetectedHand]] = []  # a mouse, a fold, a face
 
@@ -37,19 +38,38 @@ class Search:
         """Take in the next image; returns whether there was a cut before it."""
         cut = self._scene.see(image)
         if cut:
-            self._in_vain = []
+            self._in_vain, self._parts_left = [], 0
         return cut
 
-    def is_due(self, followed: Sequence[Track], slots: int, doubtful: bool, time_s: float) -> bool:
-        """Whether to search this frame; to be asked once per frame.
+    def due(
+        self,
+        followed: Sequence[Track],
+        slots: int,
+        doubtful: bool,
+        time_s: float,
+        n_parts: int = 0,
+    ) -> int | None:
+        """What to search of this frame: all of it, 0, one of its parts, 1, 2, …, or nothing.
+
+        To be asked once per frame. Parts take turns where the whole frame is not due.
 
         Args:
             followed: hands being followed.
             slots: hands to be followed at most.
             doubtful: one of them may no longer be a hand, or one has just been lost.
             time_s: of the frame.
+            n_parts: parts that are searched on their own, as small hands are wanted.
         """
         self._since += 1
+        wanted = doubtful or len(followed) < slots
+        part = n_parts - self._parts_left + 1 if self._parts_left and wanted else None
+        if part is not None and self._since == 1:
+            return part  # even where the whole frame is due in every frame
+        return 0 if self._is_due(followed, slots, doubtful, time_s) else part
+
+    def _is_due(
+        self, followed: Sequence[Track], slots: int, doubtful: bool, time_s: float
+    ) -> bool:
         soon = self._since >= self._every
         if not followed:
             return soon or self._has_news(followed, time_s)
@@ -63,13 +83,19 @@ class Search:
         """Whether something has come outside of the hands since the last search."""
         return self._scene.has_news(_boxes(followed, time_s), time_s)
 
-    def searched(self, followed: Sequence[Track], time_s: float) -> None:
-        """The whole frame is being searched, while hands are followed."""
+    def searched(
+        self, view: int, followed: Sequence[Track], time_s: float, n_parts: int = 0
+    ) -> None:
+        """All of the frame, or one of its parts, is being searched, while hands are followed."""
+        if view:
+            self._parts_left -= 1
+            return
         self._since = 0
+        self._parts_left = self._parts_left or n_parts
         self._scene.searched(_boxes(followed, time_s))
 
     def found_nothing(self, time_s: float) -> None:
-        """The search of this frame has shown no hand that was not known."""
+        """The search of the whole frame has shown no hand that was not known."""
         self._scene.nothing_found(time_s)
 
     def refute(self, hand: DetectedHand, time_s: float) -> None:

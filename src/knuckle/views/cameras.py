@@ -38,6 +38,7 @@ class Cameras:
         first = HandTracker(
             max_hands=settings.max_hands,
             score_threshold=settings.score_threshold,
+            smallest_hand=settings.smallest_hand,
             weights_dir=settings.weights_dir,
             threads=min(max(processors // self._workers, 1), 2),
         )

@@ -14,6 +14,7 @@ from knuckle.pipeline.settings import (
     check_counts,
     check_numbers,
     check_shares,
+    check_smallest_hand,
     check_smooth,
 )
 from knuckle.views.steady import Steady
@@ -36,6 +37,8 @@ class RigSettings:
     Attributes:
         max_hands: at most so many hands at a time, in each camera as well.
         score_threshold: least score of a hand that is new, in each camera, 0..1.
+        smallest_hand: hands down to this share of a picture's longer side are searched for, see
+            ``TrackerSettings``.
         smooth: a name in ``STEADIERS``, over about 50 ms, or None: then each frame stands alone.
         one_person: all hands are of one size, which is then known from both.
         least_views: so many cameras must see a hand for it to begin. It goes on with one.
@@ -48,6 +51,7 @@ class RigSettings:
 
     max_hands: int = 2
     score_threshold: float = TrackerSettings.score_threshold
+    smallest_hand: float = TrackerSettings.smallest_hand
     smooth: str | None = "one_euro"
     one_person: bool = True
     least_views: int = 2
@@ -62,6 +66,7 @@ class RigSettings:
         if self.workers is not None:
             check_counts(self, "workers")
         check_shares(self, "score_threshold")
+        check_smallest_hand(self.smallest_hand)
         check_smooth(self.smooth, STEADIERS)
         check_numbers(self, "memory_s")
         if not self.memory_s >= 0:
@@ -76,6 +81,7 @@ class RigOptions(TypedDict, total=False):
 
     max_hands: int
     score_threshold: float
+    smallest_hand: float
     smooth: str | None
     one_person: bool
     least_views: int

@@ -1,0 +1,80 @@
+"""Small hands: a frame is searched in parts as well, in each of which they are seen larger.
+
+The detector sees all of a picture at one size, however many pixels it has. As in sliced inference
+(Akyon et al., ICIP 2022), squares of the frame that overlap are shown to it as if each were one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+from knuckle.codec import DetectedHand, is_second_answer
+from knuckle.pipeline.settings import FOUND_FROM
+from knuckle.stages.detector import Detections, Part
+
+#: Least overlap of neighbouring parts, as a share of their side: a hand up to that size lies whole
+#: in one of them. A larger one is large enough to be found in the frame.
+_OVERLAP = 0.3
+
+
+@lru_cache(maxsize=8)
+def parts_of(frame_size: tuple[int, int], smallest_hand: float) -> tuple[Part, ...]:
+    """The parts of a frame (W, H) in which hands of this share of its longer side are found.
+
+    None where they are found in the whole frame. They are squares, but for what is less high.
+    """
+    if smallest_hand >= FOUND_FROM:
+        return ()
+    side = max(1, round(smallest_hand / FOUND_FROM * max(frame_size)))
+    columns, rows = (_spans(length, side) for length in frame_size)
+    return tuple((x0, y0, x1, y1) for y0, y1 in rows for x0, x1 in columns)
+
+
+def _spans(length: int, side: int) -> list[tuple[int, int]]:
+    """As few stretches of a line as cover it and overlap enough, evenly spread."""
+    if length <= side:
+        return [(0, length)]
+    gaps = math.ceil((length - side) / ((1 - _OVERLAP) * side))
+    starts = [round(k * (length - side) / gaps) for k in range(gaps + 1)]
+    return [(start, start + side) for start in starts]
+
+
+def in_part(seen: Detections, part: Part, frame_size: tuple[int, int], n: int) -> Detections:
+    """What one of ``n`` parts shows, less what its border cuts off, which another shows whole.
+
+    So many parts are so many chances to be mistaken: the odds of each hand are ``n`` times less.
+    """
+    hands = tuple(
+        replace(hand, score=hand.score / (hand.score + n * (1 - hand.score)))
+        for hand in seen.hands
+        if not _is_cut_off(hand, part, frame_size)
+    )
+    return replace(seen, hands=hands)
+
+
+def _is_cut_off(hand: DetectedHand, part: Part, frame_size: tuple[int, int]) -> bool:
+    """Whether a hand reaches over a border of the part that is none of the frame."""
+    (x0, y0, x1, y1), (width, height) = part, frame_size
+    (x, y), reach = hand.centre_px, hand.size_px / 2
+    return (
+        (x0 > 0 and x - reach < x0)
+        or (y0 > 0 and y - reach < y0)
+        or (x1 < width and x + reach > x1)
+        or (y1 < height and y + reach > y1)
+    )
+
+
+def joined(whole: Detections, parts: Sequence[Detections], most: int) -> Detections:
+    """The hands of a frame and of its parts, each once, best first, at most so many.
+
+    The masks are those of the frame.
+    """
+    hands: list[DetectedHand] = []
+    every = [hand for seen in (whole, *parts) for hand in seen.hands]
+    for hand in sorted(every, key=lambda each: -each.score):
+        if not any(is_second_answer(hand, better) for better in hands):
+            hands.append(hand)
+    return replace(whole, hands=tuple(hands[:most]))

@@ -1,0 +1,122 @@
+"""Small hands: parts of a frame are searched as well, and what they show is told once."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dot_world import blank, paint, true_hand
+from knuckle.camera import Camera
+from knuckle.codec import DetectedHand
+from knuckle.letterbox import Letterbox
+from knuckle.pipeline import HandEstimator, HandTracker
+from knuckle.pipeline.parts import in_part, joined, parts_of
+from knuckle.pipeline.settings import FOUND_FROM, LEAST_HAND
+from knuckle.results import Frame, HandPose
+from knuckle.stages.detector import Detections
+
+WIDTH, HEIGHT = 1600, 1200
+CAMERA = Camera(1100, 1100, 800, 600)
+SIZES = st.tuples(st.integers(1, 4000), st.integers(1, 4000))
+SHARES = st.floats(LEAST_HAND, FOUND_FROM, exclude_max=True)
+
+
+def small_hands() -> list[HandPose]:
+    """One of each side, far apart, near corners: of the whole the detector reads no dot."""
+    return [
+        true_hand(CAMERA, (1500, -900, 4400), side="left"),
+        true_hand(CAMERA, (-1900, 1300, 4400)),
+    ]
+
+
+def sides(hands: list[HandPose]) -> list[str]:
+    return sorted(hand.side for hand in hands)
+
+
+@given(size=SIZES, share=SHARES, at=st.tuples(st.floats(0, 1), st.floats(0, 1)))
+def test_a_small_hand_lies_whole_in_a_part(
+    size: tuple[int, int], share: float, at: tuple[float, float]
+) -> None:
+    """Wherever it is; and the parts lie in the frame."""
+    parts, hand = parts_of(size, share), share * max(size)
+    low = [place * max(length - hand, 0) for place, length in zip(at, size, strict=True)]
+    high = [min(a + hand, length) for a, length in zip(low, size, strict=True)]
+    assert all(0 <= x0 < x1 <= size[0] and 0 <= y0 < y1 <= size[1] for x0, y0, x1, y1 in parts)
+    slack = 1.0  # parts begin at whole pixels
+    assert any(
+        x0 <= low[0] + slack
+        and y0 <= low[1] + slack
+        and high[0] <= x1 + slack
+        and high[1] <= y1 + slack
+        for x0, y0, x1, y1 in parts
+    )
+
+
+@given(size=SIZES, share=SHARES)
+def test_a_part_shows_the_smallest_hand_as_large_as_need_be(
+    size: tuple[int, int], share: float
+) -> None:
+    sides_px = [max(x1 - x0, y1 - y0) for x0, y0, x1, y1 in parts_of(size, share)]
+    assert max(sides_px) * FOUND_FROM <= share * max(size) + FOUND_FROM
+    assert parts_of(size, FOUND_FROM) == ()
+
+
+def detections(*hands: DetectedHand) -> Detections:
+    return Detections(hands, np.zeros((2, 64, 64), np.float32), Letterbox((200, 100)))
+
+
+def test_what_a_border_cuts_off_is_left_to_the_part_that_shows_it_whole() -> None:
+    part, frame_size = (100, 0, 200, 100), (300, 100)
+    whole = DetectedHand((150, 50), 40, 0.0, "left", score=0.8)
+    at_border = replace(whole, centre_px=(110, 50))
+    at_rim_of_frame = replace(whole, centre_px=(150, 5))
+    seen = in_part(detections(whole, at_border, at_rim_of_frame), part, frame_size, 4)
+    assert [hand.centre_px for hand in seen.hands] == [(150, 50), (150, 5)]
+
+
+def test_each_of_many_parts_is_believed_less() -> None:
+    """Odds of 4 to 1 are even ones where there were four chances to be mistaken."""
+    hand = DetectedHand((50, 50), 40, 0.0, "left", score=0.8)
+    (seen,) = in_part(detections(hand), (0, 0, 100, 100), (100, 100), 4).hands
+    assert seen.score == pytest.approx(0.5)
+
+
+def test_a_hand_seen_twice_is_told_once_and_the_best_come_first() -> None:
+    hand = DetectedHand((50, 50), 40, 0.0, "left", score=0.8)
+    again = replace(hand, centre_px=(53, 49), score=0.9)
+    other = replace(hand, centre_px=(150, 50), score=0.7)
+    found = joined(detections(hand), [detections(again), detections(other)], most=5).hands
+    assert found == (again, other)
+    assert joined(detections(hand), [detections(other)], most=1).hands == (hand,)
+
+
+def test_small_hands_are_found_in_parts(dot_weights: Path) -> None:
+    image, truth = paint(blank(WIDTH, HEIGHT), small_hands()), small_hands()
+    assert HandEstimator(weights_dir=dot_weights)(image, CAMERA) == []
+    found = HandEstimator(weights_dir=dot_weights, smallest_hand=0.01)(image, CAMERA)
+    assert sides(found) == ["left", "right"]
+    for hand in found:
+        (same,) = (each for each in truth if each.side == hand.side)
+        assert np.linalg.norm(hand.joints_px - same.joints_px, axis=1).max() < 1.5
+
+
+def test_a_video_finds_them_within_a_turn_of_the_parts(dot_weights: Path) -> None:
+    """Every frame searches one part, and what is found is followed as any hand."""
+    tracker = HandTracker(weights_dir=dot_weights, smallest_hand=0.01)
+    image = paint(blank(WIDTH, HEIGHT), small_hands())
+    n_parts = len(parts_of((WIDTH, HEIGHT), 0.01))
+    told = [tracker(Frame(image, i / 30, i, CAMERA)) for i in range(2 * n_parts)]
+    first = next(i for i, hands in enumerate(told) if len(hands) == 2)
+    assert first < 1.6 * n_parts
+    assert all(sides(list(hands)) == ["left", "right"] for hands in told[first:])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 1.5, float("nan")])
+def test_a_share_that_is_none_is_refused(share: float) -> None:
+    with pytest.raises(ValueError, match="smallest_hand is a share of the picture"):
+        HandEstimator(smallest_hand=share)
+    with pytest.raises(TypeError, match="smallest_hand must be a number"):
+        HandTracker(smallest_hand="small")  # type: ignore[arg-type]
