@@ -26,6 +26,7 @@ from knuckle.cli.verb import (
     Output,
     Share,
     Switch,
+    given,
     load_camera,
 )
 from knuckle.errors import InputError
@@ -85,7 +86,7 @@ class Corpus:
             hand_length_mm=self.hand_length_mm,
             weights_dir=self.weights,
             **({"smooth": None} if self.raw else {}),
-            **({"smallest_hand": self.smallest_hand} if self.smallest_hand is not None else {}),
+            **given(smallest_hand=self.smallest_hand),
         )
         stopped = 0
         with bar("videos") as show, closing(tracking):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from knuckle.cli.tracking import Track, default_folder, names_of
+from knuckle.cli.verb import given
 from knuckle.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def track_rig(verb: Track) -> Summary:
     tracker = RigTracker(
         rig, max_hands=verb.max_hands, smooth=None if verb.raw else "one_euro",
         weights_dir=verb.weights, workers=verb.threads,
-        **({"smallest_hand": verb.smallest_hand} if verb.smallest_hand is not None else {}),
+        **given(smallest_hand=verb.smallest_hand),
     )  # fmt: skip
     folder = verb.output or default_folder(verb.source[0])
     if verb.rig is not None and _is_same(folder / "rig.toml", verb.rig):

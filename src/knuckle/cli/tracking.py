@@ -28,6 +28,7 @@ from knuckle.cli.verb import (
     Sources,
     Switch,
     check_size,
+    given,
     load_camera,
     optional,
 )
@@ -382,8 +383,6 @@ def _tracker(verb: Track | Live | Bench, *, raw: bool = False, **options: Any) -
 
     if raw:
         options["smooth"] = None
-    if verb.threads is not None:
-        options["threads"] = verb.threads
-    if not isinstance(verb, Bench) and verb.smallest_hand is not None:
-        options["smallest_hand"] = verb.smallest_hand
+    smallest = None if isinstance(verb, Bench) else verb.smallest_hand
+    options |= given(threads=verb.threads, smallest_hand=smallest)
     return HandTracker(max_hands=verb.max_hands, weights_dir=verb.weights, **options)

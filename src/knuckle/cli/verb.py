@@ -16,6 +16,11 @@ EXIT_ERROR = 2
 EXIT_SIGNAL = 128  # plus the signal's number, as shells do
 
 
+def given(**options: Any) -> dict[str, Any]:
+    """Those options that were given; the others stay as they come."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
 def optional(metavar: str, **more: Any) -> object:
     """How an argument shows that may be left out: the help says what then is, not ``None``."""
     return tyro.conf.arg(metavar=metavar, help_behavior_hint="", **more)

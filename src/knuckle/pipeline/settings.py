@@ -62,7 +62,7 @@ class EstimatorSettings:
     def __post_init__(self) -> None:
         check_counts(self, "max_hands", "looks", "threads")
         check_shares(self, "detector_threshold", "score_threshold", "partner_threshold")
-        check_smallest_hand(self.smallest_hand)
+        check_hand_shares(self, "smallest_hand")
         if self.hand_length_mm is not None:
             check_hand_length(self.hand_length_mm)
 
@@ -138,14 +138,15 @@ def check_numbers(settings: object, *names: str) -> None:
             )
 
 
-def check_smallest_hand(share: object) -> None:
-    """Refuse what is no share of a picture's side at which a hand can be seen."""
-    if not isinstance(share, Real):
-        raise TypeError(f"smallest_hand must be a number, got {share!r} ({type(share).__name__})")
-    if not LEAST_HAND <= share <= 1:
-        raise InputError(
-            f"smallest_hand is a share of the picture's longer side, {LEAST_HAND} to 1, got {share}"
-        )
+def check_hand_shares(settings: object, *names: str) -> None:
+    """Refuse fields that are no share of a picture's side at which a hand can be seen."""
+    check_numbers(settings, *names)
+    for name in names:
+        share = getattr(settings, name)
+        if not LEAST_HAND <= share <= 1:
+            raise InputError(
+                f"{name} is a share of the picture's longer side, {LEAST_HAND} to 1, got {share}"
+            )
 
 
 def check_smooth(smooth: object, known: Collection[str]) -> None:

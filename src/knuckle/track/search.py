@@ -67,9 +67,7 @@ class Search:
             return part  # even where the whole frame is due in every frame
         return 0 if self._is_due(followed, slots, doubtful, time_s) else part
 
-    def _is_due(
-        self, followed: Sequence[Track], slots: int, doubtful: bool, time_s: float
-    ) -> bool:
+    def _is_due(self, followed: Sequence[Track], slots: int, doubtful: bool, time_s: float) -> bool:
         soon = self._since >= self._every
         if not followed:
             return soon or self._has_news(followed, time_s)

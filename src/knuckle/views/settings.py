@@ -12,9 +12,9 @@ from knuckle.hand import N_JOINTS
 from knuckle.pipeline.settings import (
     TrackerSettings,
     check_counts,
+    check_hand_shares,
     check_numbers,
     check_shares,
-    check_smallest_hand,
     check_smooth,
 )
 from knuckle.views.steady import Steady
@@ -66,7 +66,7 @@ class RigSettings:
         if self.workers is not None:
             check_counts(self, "workers")
         check_shares(self, "score_threshold")
-        check_smallest_hand(self.smallest_hand)
+        check_hand_shares(self, "smallest_hand")
         check_smooth(self.smooth, STEADIERS)
         check_numbers(self, "memory_s")
         if not self.memory_s >= 0:
