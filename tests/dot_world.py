@@ -225,7 +225,9 @@ class DotNetworks:
         g.output("visible", g.mix(seen, g.const(0.99), g.const(0.01)), [N_JOINTS])
         g.output("presence", g.mean(seen, [1]), [])
         g.output("right", g("Sigmoid", _chirality(g, points, found)), [])
-        shown = g("ReduceMax", dots, g.ints([1]), keepdims=1)
+        # Dots of two hands in one crop are taken for one: no mask says that it goes on beyond it.
+        inner = np.pad(np.ones((size - 10, size - 10)), 5)[None, None]
+        shown = g("Mul", g("ReduceMax", dots, g.ints([1]), keepdims=1), g.const(inner))
         wide = g("MaxPool", shown, kernel_shape=[6, 6], strides=[2, 2], pads=[2, 2, 2, 2])
         g.output("mask", g.reshape(wide, [0, size // 2, size // 2]), [size // 2, size // 2])
         columns = [g.unsqueeze(g.slice(v, joints), 2) for v in (farther, found)]

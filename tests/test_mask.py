@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from knuckle.crop import Crop
-from knuckle.mask import CropMask, guided_filter, without_overlap
+from knuckle.mask import CropMask, cut_by_crop, guided_filter, without_overlap
 
 SHAPE = (120, 160)
 RNG = np.random.default_rng(0)
@@ -76,3 +76,33 @@ def test_a_map_that_is_affine_in_the_colours_passes_through():
     values = guide @ np.array([0.3, -0.2, 0.5], np.float32) + np.float32(0.1)
     out = guided_filter(guide, values, reach=5, edge=1e-6)
     np.testing.assert_allclose(out, values, atol=1e-2)
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_a_finger_that_leaves_its_crop_goes_on_beyond_it(mirror: bool):
+    mask = np.zeros((3, 40, 40))
+    mask[:, 15:30, 10:30] = 1  # a fist, whole
+    mask[1, :20, 26:30] = 1  # a finger up
+    mask[2, 20:24, 25:] = 1  # one to the right of the crop
+    crops = [Crop((100, 100), 80, 0.4, mirror)] * 3
+    expected = [[False, False, False], [False, True, False], [False, False, True]]
+    assert cut_by_crop(mask, crops, (200, 200)).tolist() == expected
+
+
+def test_a_wrist_that_leaves_its_crop_is_no_matter():
+    mask = np.zeros((1, 40, 40))
+    mask[:, 10:, 10:30] = 1
+    assert not cut_by_crop(mask, [Crop((100, 100), 80)], (200, 200)).any()
+
+
+def test_what_the_frame_cuts_off_does_not_go_on():
+    """The border of the frame is repeated beyond it, and so is what is taken for the hand."""
+    mask = np.zeros((1, 40, 40))
+    mask[:, :30, 10:30] = 1
+    crop = Crop((100, 30), 80)  # ten pixels of it lie above the frame
+    assert not cut_by_crop(mask, [crop], (200, 200)).any()
+    assert cut_by_crop(mask, [Crop((100, 60), 80)], (200, 200)).any()
+
+
+def test_no_looks_are_cut_nowhere():
+    assert cut_by_crop(np.zeros((0, 40, 40)), [], (200, 200)).shape == (0, 3)

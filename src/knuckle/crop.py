@@ -99,6 +99,16 @@ class Crop:
         middle = cos * x - sin * y, sin * x + cos * y
         return cls(middle, size, angle, side == "left", out_size)
 
+    def grown(self, left: float, top: float, right: float) -> Crop:
+        """The least square of the same direction that reaches farther, by shares of its side."""
+        wide, high = 1 + left + right, 1 + top
+        across, up = (right - left) / 2 * self.size_px, top / 2 * self.size_px
+        sin, cos = math.sin(self.angle), math.cos(self.angle)
+        across = -across if self.mirror else across
+        x, y = self.centre_px
+        middle = x + cos * across + sin * up, y + sin * across - cos * up
+        return replace(self, centre_px=middle, size_px=max(wide, high) * self.size_px)
+
     @cached_property
     def frame_from_crop(self) -> np.ndarray:
         """(3, 3) affine map of homogeneous pixels."""

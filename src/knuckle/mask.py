@@ -17,6 +17,9 @@ from knuckle.crop import Crop
 #: 1e-5 to 1e-2, these gave the best masks of rendered hands (``benchmarks/masks.py``).
 _REACH, _EDGE = 12 / 128, 1e-4
 
+#: A mask that takes less of a crop's border than this share leaves the hand whole: half a finger.
+_LEAST_RIM = 0.05
+
 
 @dataclass(frozen=True, eq=False)
 class CropMask:
@@ -61,6 +64,34 @@ class CropMask:
 
     def _pasted(self) -> np.ndarray:
         return self.crop.paste(self.refined, self.frame_shape)
+
+
+def cut_by_crop(
+    probability: np.ndarray, crops: Sequence[Crop], frame_shape: tuple[int, int]
+) -> np.ndarray:
+    """Where hands go on beyond the border of their crops, which was too tight for them.
+
+    A finger that is stretched between two frames leaves the crop of the folded hand.
+
+    Args:
+        probability: (N, S, S) masks over N crops.
+        crops: N of them.
+        frame_shape: (H, W): what its border cuts off does not go on.
+
+    Returns:
+        (N, 3) bool: beyond the left border, the upper one, the right one. The lower one is where
+        the arm is.
+    """
+    rims = np.stack([probability[:, :, 0], probability[:, 0], probability[:, :, -1]], axis=1) > 0.5
+    size = probability.shape[-1]
+    cut = rims.sum(axis=-1) >= _LEAST_RIM * size  # (N, 3)
+    along, zero = np.arange(size), np.zeros(size)
+    for i, border in np.argwhere(cut).tolist():
+        places = [(zero, along), (along, zero), (zero + size - 1, along)][border]
+        x, y = replace(crops[i], out_size=size).to_frame(np.stack(places, axis=-1)).T
+        inside = (x > 0) & (y > 0) & (x < frame_shape[1] - 1) & (y < frame_shape[0] - 1)
+        cut[i, border] = (rims[i, border] & inside).sum() >= _LEAST_RIM * size
+    return cut
 
 
 def without_overlap(masks: Sequence[CropMask]) -> list[CropMask]:

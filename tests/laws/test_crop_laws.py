@@ -42,6 +42,21 @@ def middle_of(picture: np.ndarray) -> np.ndarray:
     return np.array([(picture * xs).sum(), (picture * ys).sum()]) / picture.sum()
 
 
+@given(crops(), st.tuples(*[st.sampled_from([0.0, 0.1, 0.35])] * 3))
+def test_a_grown_crop_holds_the_old_one_and_what_lies_beyond(
+    crop: Crop, by: tuple[float, float, float]
+) -> None:
+    """As far as was asked at each border, in either sense of the crop, and no larger than that."""
+    left, top, right = by
+    grown, size = crop.grown(*by), crop.out_size
+    low, high = np.array([-left, -top]) * size - 0.5, np.array([1 + right, 1.0]) * size - 0.5
+    corners = np.array([low, high, (low[0], high[1]), (high[0], low[1])])
+    there = grown.to_crop(crop.to_frame(corners))
+    assert (there > -0.5 - 1e-6).all() and (there < size - 0.5 + 1e-6).all()
+    assert grown.size_px == pytest.approx(max(1 + left + right, 1 + top) * crop.size_px)
+    assert (grown.angle, grown.mirror, size) == (crop.angle, crop.mirror, grown.out_size)
+
+
 @given(crops(), st.integers(0, 1000))
 def test_points_come_back(crop: Crop, seed: int) -> None:
     points = np.random.default_rng(seed).uniform(-100, 400, (7, 2))

@@ -90,6 +90,7 @@ class Eyes:
             "presence": np.array(self.presence if off < 0.5 and tilt < 0.9 else 0.05),
             "right": np.array(0.97 if crop.mirror == exact.mirror else 0.1),
             "mask": on(shown, cells_px).astype(np.float32),
+            "cut": np.zeros(3, bool),
             "pixels": np.zeros((MASK, MASK, 3), np.uint8),
             "features": np.zeros((21, 4)),
             "neighbour": self._neighbour(shown, exact) if self.claims else np.zeros(6),
@@ -393,3 +394,57 @@ def test_what_is_explained_far_away_or_too_little_is_no_guess(
     assert propose.unexplained(detected([first, hand(450)], [first]), known.seen(first)) is None
     monkeypatch.setattr(judge, "LEAST_SHARE", 2.0)
     assert propose.unexplained(whole, known.seen(first)) is None
+
+
+# --- a finger that leaves its crop ---------------------------------------------------------------
+
+
+class TightEyes(Eyes):
+    """They take a hand whose crop does not hold all of it for a folded one, and see it cut off."""
+
+    def _look(self, crop: Crop) -> dict[str, np.ndarray]:
+        look = super()._look(crop)
+        points = look["points_crop"]
+        if (points < 0).any():
+            look["points_crop"] = np.maximum(points, [-np.inf, 0.6 * crop.out_size])
+            look["cut"] = np.array([False, True, False])
+        return look
+
+
+def tight(pose: HandPose) -> Crop:
+    """A crop that ends below the fingertips."""
+    crop = Crop.from_joints(pose.joints_px, pose.side)
+    return replace(crop, size_px=0.8 * crop.size_px, centre_px=(crop.centre_px[0], 250.0))
+
+
+@pytest.mark.parametrize("by", ["track", "detection"])
+def test_a_hand_that_its_crop_cuts_off_is_looked_at_through_a_wider_one(by: str) -> None:
+    """And what the tight crop showed does not count, not even in a mean."""
+    pose = hand(0)
+    stages: Any = TightEyes([pose])
+    track: Any = object() if by == "track" else None
+    first = Looks.at(stages, IMAGE, [Proposal(tight(pose), by, track=track)])
+    assert first.seen.cut.any()
+    known = [0] if by == "track" else []
+    looks, hands = frame.hands_of(
+        stages, IMAGE, first, detected([pose], [pose]), stages.settings, 1, known
+    )
+    assert len(hands) == 1
+    assert np.abs(looks.averaged(hands).points_px[0] - pose.joints_px).max() < 1e-6
+    if by == "track":  # it is the look of the track that shows it now
+        assert hands == [0] and looks.proposals[0].by == "track"
+
+
+def test_a_wider_look_that_shows_no_hand_changes_nothing() -> None:
+    pose = hand(0)
+
+    class Doubting(TightEyes):
+        def _look(self, crop: Crop) -> dict[str, np.ndarray]:
+            look = super()._look(crop)
+            return look if look["cut"].any() else {**look, "presence": np.array(0.1)}
+
+    stages: Any = Doubting([pose])
+    first = Looks.at(stages, IMAGE, [Proposal(tight(pose), "track", track=Any)])
+    looks, _ = frame.hands_of(stages, IMAGE, first, None, stages.settings, 1, [0])
+    assert stages.asked == 2
+    assert looks.seen.crops[0] == tight(pose)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +43,7 @@ def answers(
         presence=np.r_[presence, np.ones(n)][:n],
         right=np.ones(n),
         mask=np.broadcast_to(disc, (n, MASK, MASK)),
+        cut=np.zeros((n, 3), bool),
         pixels=np.zeros((n, MASK, MASK, 3), np.uint8),
         features=np.zeros((n, 21, 4)),
         neighbour=np.zeros((n, 6)),
@@ -137,3 +139,27 @@ def test_what_shares_pixels_with_a_hand_is_worth_less_and_so_is_one_of_its_side(
     half, like, far = (judge.apart(looks, i, looks, 0) for i in (1, 2, 3))
     assert 0 < like < half < 1 == far
     assert judge.apart(looks, 0, looks, 0) < 0.05
+
+
+def fist(curl_deg: float) -> np.ndarray:
+    """(21, 2) px of an upright right hand whose fingers are folded by so much."""
+    camera = Camera(600, 600, 320, 240)
+    return true_hand(camera, (0, 60, 600), flexion_deg=curl_deg).joints_px
+
+
+def test_a_folded_hand_gets_room_for_its_fingers_and_a_stretched_one_has_it() -> None:
+    stretched, folded = (Crop.from_joints(fist(deg), "right") for deg in (0, 80))
+    assert judge.lacks_room(stretched, fist(0)) <= 0
+    lacking = judge.lacks_room(folded, fist(80))
+    assert 0.05 < lacking <= judge.MOST_ROOM
+    above = folded.grown(0.0, lacking, 0.0).to_crop(fist(0))[:, 1]
+    assert above.min() > folded.to_crop(fist(0))[:, 1].min()
+
+
+@given(size=st.floats(0.2, 5), turned=st.floats(-3, 3))
+def test_room_does_not_depend_on_size_or_direction(size: float, turned: float) -> None:
+    sin, cos = np.sin(turned), np.cos(turned)
+    other = size * fist(60) @ np.array([[cos, sin], [-sin, cos]])
+    crops = Crop.from_joints(fist(60), "right"), Crop.from_joints(other, "right")
+    lacking = [judge.lacks_room(c, j) for c, j in zip(crops, (fist(60), other), strict=True)]
+    assert lacking[0] == pytest.approx(lacking[1], abs=1e-6)

@@ -35,6 +35,7 @@ SEEN = Keypoints(
     presence=np.array([0.7]),
     right=np.array([0.8]),
     mask=np.ones((1, 8, 8)),
+    cut=np.zeros((1, 3), bool),
     pixels=np.zeros((1, 8, 8, 3), np.uint8),
     features=np.zeros((1, 21, 4)),
     neighbour=np.zeros((1, 6)),

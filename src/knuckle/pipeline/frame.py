@@ -72,7 +72,19 @@ def hands_of(
         if news:
             looks += Looks.at(stages, image, news)
             hands = explain(looks, detections, settings, room, known)
-    return _with_sides_in_doubt(looks), hands
+    return _with_sides_in_doubt(_followed_whole(looks)), hands
+
+
+def _followed_whole(looks: Looks) -> Looks:
+    """The looks, of which those of tracks that cut a hand off show what a wider one shows of it."""
+    seen, better = looks.seen, dict[int, int]()
+    for k, each in enumerate(looks.proposals):
+        if each.by != "exact" or each.after is None or looks.proposals[each.after].by != "track":
+            continue
+        is_hand = min(seen.score[k], seen.right[k]) >= judge.EVEN
+        if is_hand and judge.same_hand(seen, k, seen, each.after, True):
+            better[each.after] = k
+    return looks.instead(better) if better else looks
 
 
 def _with_sides_in_doubt(looks: Looks) -> Looks:

@@ -18,7 +18,7 @@ import numpy as np
 
 from knuckle.codec import DetectedHand
 from knuckle.crop import MARGIN, Crop
-from knuckle.hand import N_JOINTS, Side, extent_px, middle_px
+from knuckle.hand import N_JOINTS, Joint, Side, extent_px, middle_px
 from knuckle.pipeline.settings import EstimatorSettings
 from knuckle.pose import Keypoints
 from knuckle.pose.keypoints import logit
@@ -65,6 +65,15 @@ AWAITED_ODDS = 5.0
 SPREAD = np.array([0.07, 0.168, 0.35])
 #: A look through the crop that joints define is worth so many times as much: its crop fits better.
 EXACT_BONUS = 1.1
+#: Above the knuckles a crop reaches at least so far, in palms: a folded finger that is stretched
+#: would be cut off, and a crop that shows nothing of it keeps the hand folded for ever. A palm is
+#: as long as from the wrist to the middle knuckle, or so many times as wide as from the index
+#: finger's knuckle to the little one's, whichever is seen longer; and at most so much of the
+#: crop's side is added.
+REACH, PALM_PER_WIDTH, MOST_ROOM = 1.0, 1.5, 0.2
+#: Where a crop cuts a hand off, it goes on for up to so much of the crop's side: a finger that was
+#: folded when the crop was made.
+BEYOND = 0.35
 
 # --- is it the same hand? ------------------------------------------------------------------------
 
@@ -90,6 +99,8 @@ SECOND_PER_TELL = np.array([1.9, 6.5])
 
 #: A hand that is hidden by another may come back for so many times longer than others.
 HIDDEN_MEMORY = 5.0
+
+_PALM = [Joint.WRIST, Joint.INDEX_MCP, Joint.MIDDLE_MCP, Joint.LITTLE_MCP]
 
 
 def detected_odds(hands: Sequence[DetectedHand]) -> np.ndarray:
@@ -132,6 +143,14 @@ def crop_gap(crop: Crop, other: Crop) -> float:
 def is_news(crop: Crop, seen: Sequence[Crop]) -> bool:
     """Whether a crop shows something else than others do."""
     return all(other.mirror != crop.mirror or crop_gap(crop, other) >= 1 for other in seen)
+
+
+def lacks_room(crop: Crop, joints_px: np.ndarray) -> float:
+    """How much of its side a crop around a hand (21, 2) lacks above, for a finger to stretch."""
+    joints = crop.to_crop(joints_px[_PALM]).tolist()
+    wrist, index, middle, little = joints
+    palm = max(math.dist(wrist, middle), PALM_PER_WIDTH * math.dist(index, little))
+    return min((REACH * palm - middle[1]) / crop.out_size, MOST_ROOM)
 
 
 # --- a detection and a hand ----------------------------------------------------------------------

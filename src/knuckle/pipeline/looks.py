@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -105,8 +105,17 @@ class Looks:
         if all(self.proposals[i].after is None for i in numbers):
             return chosen
         before = [self.proposals[i].after for i in numbers]
-        first = [i if k is None else k for i, k in zip(numbers, before, strict=True)]
+        cut = self.seen.cut.any(axis=1)  # joints of a hand that its crop cuts off do not count
+        first = [i if k is None or cut[k] else k for i, k in zip(numbers, before, strict=True)]
         return averaged(chosen, self.seen.take(first))
+
+    def instead(self, better: Mapping[int, int]) -> Looks:
+        """The looks, of which some, by their numbers, show what others show of the same hand."""
+        order = [better.get(i, i) for i in range(len(self))]
+        crops = (self.proposals[i].crop for i in order)
+        each = zip(self.proposals, crops, strict=True)
+        proposals = tuple(replace(proposal, crop=crop) for proposal, crop in each)
+        return Looks(proposals, self.seen.take(order))
 
 
 def averaged(hands: Keypoints, *others: Keypoints) -> Keypoints:

@@ -48,11 +48,14 @@ def detected(
 
 
 def followed(stages: Stages, tracks: Sequence[Track], time_s: float) -> list[Proposal]:
-    """Where tracks go."""
-    return [
-        Proposal(stages.crop_around(track.predict(time_s), track.side), "track", track=track)
-        for track in tracks
-    ]
+    """Where tracks go, with room for fingers that are folded."""
+    proposals = []
+    for track in tracks:
+        joints_px = track.predict(time_s)
+        crop = stages.crop_around(joints_px, track.side)
+        lacking = max(judge.lacks_room(crop, joints_px), 0.0)
+        proposals.append(Proposal(crop.grown(0.0, lacking, 0.0), "track", track=track))
+    return proposals
 
 
 def awaited(
@@ -85,11 +88,21 @@ def told(stages: Stages, side: Side, guesses_px: np.ndarray) -> list[Proposal]:
 
 
 def exact(stages: Stages, looks: Looks, i: int) -> Iterator[Proposal]:
-    """The crop that the joints define: the network is at its best with it."""
-    proposal = looks.proposals[i]
-    if proposal.by != "track" and looks.right[i] > 1 - judge.SURE_SIDE:
-        crop = stages.crop_around(looks.seen.points_px[i], looks.seen.side(i))
-        yield replace(proposal, crop=crop, by="exact", after=i)
+    """The crop that the joints define: the network is at its best with it.
+
+    Where the crop cuts the hand off, its joints are not to be believed: a wider one. Only then is a
+    hand that is followed looked at again.
+    """
+    proposal, seen = looks.proposals[i], looks.seen
+    if looks.right[i] <= 1 - judge.SURE_SIDE:
+        return
+    if seen.cut[i].any():
+        crop = seen.crops[i].grown(*(judge.BEYOND * seen.cut[i]).tolist())
+    elif proposal.by == "track":
+        return
+    else:
+        crop = stages.crop_around(seen.points_px[i], seen.side(i))
+    yield replace(proposal, crop=crop, by="exact", after=i)
 
 
 def claims_neighbour(looks: Looks, i: int) -> bool:
