@@ -231,8 +231,12 @@ class Robustness:
                 if counts and hand is not None
             ]
             sides = [picture.side == hand.side for picture, hand in pairs]
-            values += [len(pairs) / len(shown), float(np.mean(sides)), float(np.mean(errors))]
+            values += [len(pairs) / len(shown), _mean(sides), _mean(errors)]
         return values
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")
 
 
 if __name__ == "__main__":
