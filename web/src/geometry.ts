@@ -111,6 +111,17 @@ export class Crop {
     return new Crop([cos * x - sin * y, sin * x + cos * y], size, angle, side === "left", outSize);
   }
 
+  /** The least square of the same direction that reaches farther, by shares of its side. */
+  grown(left: number, top: number, right: number): Crop {
+    const [sin, cos] = [Math.sin(this.angle), Math.cos(this.angle)];
+    const up = (top / 2) * this.size;
+    const across = ((right - left) / 2) * this.size * (this.mirror ? -1 : 1);
+    const [x, y] = this.centre;
+    const centre: Vec2 = [x + cos * across + sin * up, y + sin * across - cos * up];
+    const size = Math.max(1 + left + right, 1 + top) * this.size;
+    return new Crop(centre, size, this.angle, this.mirror, this.outSize);
+  }
+
   /** The same square with another number of pixels. */
   sampledTo(outSize: number): Crop {
     return new Crop(this.centre, this.size, this.angle, this.mirror, outSize);

@@ -3,11 +3,11 @@
 import { findCouples, placeCouple, question, type Shape } from "./couple.js";
 import { detectedOdds, type DetectedHand } from "./detections.js";
 import { Camera, Crop, CropView, extentOf, type Vec2, type Vec3 } from "./geometry.js";
-import { Look } from "./look.js";
+import { Look, sameHand } from "./look.js";
 import type { Networks } from "./networks.js";
 import type { Picture } from "./pixels.js";
 import { fuse, place } from "./placement.js";
-import { constant, constants, type Side } from "./told.js";
+import { constant, constants, told, type Side } from "./told.js";
 
 /** One hand in one frame; what the fields mean says knuckle.HandPose. */
 export type HandPose = {
@@ -35,11 +35,29 @@ export class Hands {
     return Crop.fromJoints(joints, side, this.networks.cropSize);
   }
 
+  /** The crop of a hand that is followed, with room for fingers that are folded. */
+  cropFollowed(joints: readonly Vec2[], side: Side): Crop {
+    const crop = this.cropAround(joints, side);
+    return crop.grown(0, Math.max(lacksRoom(crop, joints), 0), 0);
+  }
+
+  /** Looks at hands that are followed: a wider one where the crop cuts the hand off. */
+  async whole(image: Picture, looks: readonly Look[]): Promise<Look[]> {
+    const wider = looks.map((look) => (isSideBelieved(look) ? widerCrop(look, image) : undefined));
+    const seen = await this.networks.look(image, wider.filter((crop) => crop !== undefined));
+    return looks.map((look, i) => {
+      const better = wider[i] && seen.shift();
+      if (!better) return look;
+      const isHand = Math.min(better.score, better.right) >= constant("pipeline.judge", "EVEN");
+      return isHand && sameHand(better, look) ? better : look;
+    });
+  }
+
   /** A second look at detected hands where the first crop was inexact or the side is in doubt. */
   async lookAgain(image: Picture, first: Look[], detected: DetectedHand[]): Promise<Look[]> {
     const believed = first.map((look, i) => look.believing(detectedOdds(detected[i])));
     const deserved = believed.map((look) =>
-      look.score > constant("pipeline.judge", "HOPELESS") ? this.closer(look) : [],
+      look.score > constant("pipeline.judge", "HOPELESS") ? this.closer(look, image) : [],
     );
     const looks = await this.networks.look(image, deserved.flat());
     return believed.map((look, i) => {
@@ -48,7 +66,7 @@ export class Hands {
         const value = closer.trust * constant("pipeline.judge", "EXACT_BONUS");
         if (value >= worth) [best, worth] = [closer.believing(detectedOdds(detected[i])), value];
       }
-      return best === look ? best : best.averagedWith(look);
+      return best === look || widerCrop(look, image) ? best : best.averagedWith(look);
     });
   }
 
@@ -80,11 +98,11 @@ export class Hands {
   }
 
   /** The crops of a hand that deserve another look: of its side, the other, or both. */
-  private closer(look: Look): Crop[] {
+  private closer(look: Look, image: Picture): Crop[] {
     const sure = constant("pipeline.judge", "SURE_SIDE");
     const crops: Crop[] = [];
-    if (look.right > 1 - sure) {
-      const same = this.cropAround(look.pointsPx, look.side);
+    if (isSideBelieved(look)) {
+      const same = widerCrop(look, image) ?? this.cropAround(look.pointsPx, look.side);
       if (cropGap(look.crop, same) >= 1) crops.push(same);
     }
     if (look.right < sure) {
@@ -92,6 +110,30 @@ export class Hands {
     }
     return crops;
   }
+}
+
+function isSideBelieved(look: Look): boolean {
+  return look.right > 1 - constant("pipeline.judge", "SURE_SIDE");
+}
+
+/** Where a crop cuts its hand off, one that shows more. */
+function widerCrop(look: Look, image: Picture): Crop | undefined {
+  const cut = look.goesOn(image);
+  if (!cut.includes(true)) return undefined;
+  const beyond = constant("pipeline.judge", "BEYOND");
+  const [left, top, right] = cut.map((goesOn) => (goesOn ? beyond : 0));
+  return look.crop.grown(left, top, right);
+}
+
+/** How much of its side a crop around a hand lacks above, for a finger to stretch. */
+function lacksRoom(crop: Crop, joints: readonly Vec2[]): number {
+  const number = (name: string) => constant("pipeline.judge", name);
+  const at = (name: string) => crop.toCrop(joints[told().hand.joints.indexOf(name)]);
+  const [wrist, index, middle, little] = ["wrist", "index_mcp", "middle_mcp", "little_mcp"].map(at);
+  const length = Math.hypot(wrist[0] - middle[0], wrist[1] - middle[1]);
+  const width = Math.hypot(index[0] - little[0], index[1] - little[1]);
+  const palm = Math.max(length, number("PALM_PER_WIDTH") * width);
+  return Math.min((number("REACH") * palm - middle[1]) / crop.outSize, number("MOST_ROOM"));
 }
 
 function poseOf({ look, evidence }: Shape, root: Vec3, camera: Camera): HandPose {

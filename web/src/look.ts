@@ -1,6 +1,7 @@
 // One crop, seen by the keypoint network, as in src/knuckle/pose/keypoints.py.
 
 import { Crop, clamp, extentOf, mean, type Vec2 } from "./geometry.js";
+import type { Picture } from "./pixels.js";
 import { constant, type Side } from "./told.js";
 
 /** What the network says about a crop. */
@@ -84,6 +85,24 @@ export class Look {
       sigma.push(Math.sqrt((1 + counts) / total));
     });
     return new Look(this.crop, { ...this.said, points, sigma }, this.logOdds);
+  }
+
+  /** Whether the hand goes on beyond the left, the upper, the right border of its crop. */
+  goesOn({ width, height }: Picture): [boolean, boolean, boolean] {
+    const crop = maskCrop(this);
+    const size = crop.outSize;
+    const least = constant("mask", "_LEAST_RIM") * size;
+    const isCut = (cell: (k: number) => Vec2): boolean => {
+      let covered = 0;
+      for (let k = 0; k < size; k++) {
+        const [column, row] = cell(k);
+        if (this.said.mask[row * size + column] <= 0.5) continue;
+        const [x, y] = crop.toFrame([column, row]);
+        if (x > 0 && y > 0 && x < width - 1 && y < height - 1) covered += 1;
+      }
+      return covered >= least;
+    };
+    return [isCut((k) => [0, k]), isCut((k) => [k, 0]), isCut((k) => [size - 1, k])];
   }
 
   private atOneHandWith(other: Look): boolean {

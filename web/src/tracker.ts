@@ -31,12 +31,12 @@ export class HandTracker {
     const followed = this.tracks.filter((track) => !track.lost);
     const candidates = this.isDue(followed) ? await this.search(image, timeS) : [];
     const crops = [
-      ...followed.map((track) => this.hands.cropAround(track.predict(timeS), track.side)),
+      ...followed.map((track) => this.hands.cropFollowed(track.predict(timeS), track.side)),
       ...candidates.map((hand) => this.hands.cropOf(hand)),
     ];
     const looks = await this.networks.look(image, crops); // one batch for all
     const kept = this.keep(followed, looks.splice(0, followed.length), image);
-    const known = [...kept.values()];
+    const known = await this.hands.whole(image, [...kept.values()]);
     const found = await this.newcomers(image, candidates, looks, known);
     const poses = await this.hands.poses([...known, ...found], camera);
     const tracks = [...kept.keys(), ...this.claim(poses.slice(kept.size), timeS, kept.size === 0)];

@@ -29,6 +29,7 @@ _TOLD = (
     "codec",
     "crop",
     "letterbox",
+    "mask",
     "pipeline.judge",
     "pipeline.looks",
     "pipeline.stages",
