@@ -295,3 +295,26 @@ def test_a_neighbour_of_which_nobody_knows_the_angle_is_neither_there_nor_not():
     both = replace(sample, hands=(sample.hands[0], other))
     example = crop_example(both, 0, np.random.default_rng(0), STILL, CODEC)
     assert example["neighbour_weight"] == 0 and example["has_neighbour"] == 0
+
+
+def test_a_crop_may_cut_off_a_finger_and_its_keypoints_stay_where_they_are():
+    """As a tracker cuts it that has seen the finger folded; the palm is always there."""
+    sample = make_sample()
+    finger = sample.hands[0].joints_px.copy()
+    finger[5:9] = finger[5] + (finger[5:9] - finger[5]) * 3  # one that is long
+    sample = replace(sample, hands=(replace(sample.hands[0], joints_px=finger),))
+    fits, cut = [], []
+    for seed in range(20):
+        for share, into in ((0.0, fits), (1.0, cut)):
+            augment = replace(STILL, cut_off=share)
+            example = crop_example(sample, 0, np.random.default_rng(seed), augment, CODEC)
+            inside = example["inside"].astype(bool)
+            into.append(inside)
+            far, near = np.linalg.norm(
+                example["points_px"][[8, 5]] - example["points_px"][0], axis=1
+            )
+            true_far, true_near = np.linalg.norm(finger[[8, 5]] - finger[0], axis=1)
+            assert far / near == pytest.approx(true_far / true_near, rel=1e-4)  # not held back
+            assert inside[[0, 5, 9, 13, 17]].all()
+    assert np.all(fits)
+    assert 1 <= sum(not inside.all() for inside in cut) <= 10  # one finger of five sticks out

@@ -105,8 +105,11 @@ class Looks:
         if all(self.proposals[i].after is None for i in numbers):
             return chosen
         before = [self.proposals[i].after for i in numbers]
-        cut = self.seen.cut.any(axis=1)  # joints of a hand that its crop cuts off do not count
-        first = [i if k is None or cut[k] else k for i, k in zip(numbers, before, strict=True)]
+        # Joints of a hand that its crop cuts off do not count.
+        first = [
+            i if k is None or self.seen.cut[k].any() else k
+            for i, k in zip(numbers, before, strict=True)
+        ]
         return averaged(chosen, self.seen.take(first))
 
     def instead(self, better: Mapping[int, int]) -> Looks:

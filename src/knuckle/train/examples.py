@@ -14,7 +14,7 @@ import numpy as np
 from knuckle.camera import Camera
 from knuckle.codec import DetectedHand, DetectionCodec, HeatmapCodec, NeighbourCodec
 from knuckle.crop import MARGIN, Crop, CropView, knows_up
-from knuckle.hand import BONES, N_JOINTS, Joint, other_side
+from knuckle.hand import BONES, FINGERS, N_JOINTS, Joint, other_side
 from knuckle.letterbox import Letterbox
 from knuckle.sample import UNKNOWN, HandLabel, Sample
 from knuckle.train.recipe import AugmentSettings
@@ -62,7 +62,9 @@ def crop_example(
     if augment.stretch > 0 and only_2d and rng.random() < _STRETCHED:
         sample = stretched(sample, rng, augment.stretch)
     hand = sample.hands[target]
-    crop = Crop.from_joints(hand.joints_px, hand.side, valid=hand.valid, out_size=codec.input_size)
+    cut_off = augment.cut_off > 0 and rng.random() < augment.cut_off
+    meant = _without_a_finger(hand, rng) if cut_off else hand.valid
+    crop = Crop.from_joints(hand.joints_px, hand.side, valid=meant, out_size=codec.input_size)
     crop = crop.jittered(rng, shift=augment.shift, log_scale=augment.log_scale, angle=augment.angle)
     if rng.random() < augment.turned:
         crop = replace(crop, angle=crop.angle + float(rng.uniform(-np.pi, np.pi)))
@@ -100,6 +102,13 @@ def crop_example(
         example["bone_depth"] = np.nan_to_num(hand.bone_depth).astype(np.float32)
         example["bone_depth_weight"] = np.isfinite(hand.bone_depth).astype(np.float32)
     return example
+
+
+def _without_a_finger(hand: HandLabel, rng: np.random.Generator) -> np.ndarray:
+    """(21,) bool, the known joints but for those of one finger beyond its knuckle."""
+    meant = hand.valid.copy()
+    meant[rng.choice(FINGERS)[1:]] = False
+    return meant
 
 
 def stretched(sample: Sample, rng: np.random.Generator, spread: float) -> Sample:

@@ -75,6 +75,8 @@ class AugmentSettings:
     Attributes:
         shift, log_scale, angle: standard deviations of the crop's jitter.
         turned: share of crops with any angle at all, as a mistaken detector gives them.
+        cut_off: share of crops cut as if one finger were folded, which they may cut off: so a
+            tracker does that had not seen it stretched.
         other_side: share of crops shown with the wrong side, to learn the side.
         no_hand: share of crops or frames in which there is no hand.
         faults: strength of the camera's faults added to renders, which have some already.
@@ -93,6 +95,7 @@ class AugmentSettings:
     log_scale: float = 0.12
     angle: float = 0.25
     turned: float = 0.05
+    cut_off: float = 0.0
     other_side: float = 0.06
     no_hand: float = 0.06
     faults: float = 0.5
