@@ -49,13 +49,16 @@ def detected(
 
 def followed(stages: Stages, tracks: Sequence[Track], time_s: float) -> list[Proposal]:
     """Where tracks go, with room for fingers that are folded."""
-    proposals = []
-    for track in tracks:
-        joints_px = track.predict(time_s)
-        crop = stages.crop_around(joints_px, track.side)
-        lacking = max(judge.lacks_room(crop, joints_px), 0.0)
-        proposals.append(Proposal(crop.grown(0.0, lacking, 0.0), "track", track=track))
-    return proposals
+    return [
+        Proposal(_with_room(stages, track.predict(time_s), track.side), "track", track=track)
+        for track in tracks
+    ]
+
+
+def _with_room(stages: Stages, joints_px: np.ndarray, side: Side) -> Crop:
+    """The crop around joints (21, 2), and above them as much as a folded finger needs."""
+    crop = stages.crop_around(joints_px, side)
+    return crop.grown(0.0, max(judge.lacks_room(crop, joints_px), 0.0), 0.0)
 
 
 def awaited(
