@@ -70,7 +70,7 @@ EXACT_BONUS = 1.1
 #: as long as from the wrist to the middle knuckle, or so many times as wide as from the index
 #: finger's knuckle to the little one's, whichever is seen longer; and at most so much of the
 #: crop's side is added.
-REACH, PALM_PER_WIDTH, MOST_ROOM = 1.0, 1.5, 0.2
+REACH, PALM_PER_WIDTH, MOST_ROOM = 0.9, 1.35, 0.2
 #: Where a crop cuts a hand off, it goes on for up to so much of the crop's side: a finger that was
 #: folded when the crop was made.
 BEYOND = 0.35
