@@ -8,7 +8,8 @@ const out = process.argv[2];
 await rm(out, { recursive: true, force: true });
 await mkdir(out, { recursive: true });
 const options = { bundle: true, minify: true, format: "esm", target: "es2022", logLevel: "warning" };
-await build({ ...options, entryPoints: ["src/page.ts", "src/worker.ts"], outdir: out });
+const threads = ["src/page.ts", "src/worker.ts", "src/helper.ts"];
+await build({ ...options, entryPoints: threads, outdir: out, splitting: true });
 // The code of the page without a browser, for the tests.
 await build({
   ...options,

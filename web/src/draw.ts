@@ -1,24 +1,26 @@
 // Hands on the picture, and in space.
 
 import { times, type Vec2, type Vec3 } from "./geometry.js";
+import { sizeOf, type Frame } from "./messages.js";
 import { told } from "./told.js";
 import type { TrackedHand } from "./track.js";
 
 const WRIST = "#f5f5f5";
+const GROUND = "#0c0c0f";
 
 /** The picture with the hands on it; a hidden joint is hollow. */
 export function drawPicture(
   canvas: HTMLCanvasElement,
-  picture: ImageBitmap,
+  picture: Frame,
   hands: readonly TrackedHand[],
   mirrored: boolean,
 ): void {
-  const { width, height } = picture;
+  const [width, height] = sizeOf(picture);
   if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
-  const context = canvas.getContext("2d");
+  const context = canvas.getContext("2d", { alpha: false });
   if (!context) return;
   context.setTransform(mirrored ? -1 : 1, 0, 0, 1, mirrored ? width : 0, 0);
-  context.drawImage(picture, 0, 0);
+  context.drawImage(picture, 0, 0, width, height);
   const line = Math.max(width, height) / 320;
   for (const hand of hands) {
     // A pixel's centre is half a pixel from its corner, where canvases begin to count.
@@ -46,10 +48,11 @@ export class Space {
 
   draw(hands: readonly TrackedHand[]): void {
     this.hands = hands;
-    const context = this.canvas.getContext("2d");
+    const context = this.canvas.getContext("2d", { alpha: false });
     if (!context) return;
     const { width, height } = this.canvas;
-    context.clearRect(0, 0, width, height);
+    context.fillStyle = GROUND;
+    context.fillRect(0, 0, width, height);
     if (!hands.length) return;
     const joints = hands.flatMap((hand) => hand.jointsMm);
     const now = times(joints.reduce((a, b) => [a[0] + b[0], a[1] + b[1], a[2] + b[2]]), 1 / joints.length);
@@ -70,19 +73,16 @@ export class Space {
   /** A grid of 100 mm below the hands. */
   private floor(context: CanvasRenderingContext2D): void {
     const [x, y, z] = this.middle as Vec3;
-    context.strokeStyle = "#ffffff1f";
-    context.lineWidth = 1;
+    const grid = new Path2D();
+    const line = (from: Vec3, to: Vec3) => {
+      grid.moveTo(...this.seen(from));
+      grid.lineTo(...this.seen(to));
+    };
     for (let i = -3; i <= 3; i++) {
-      this.line(context, [x + 100 * i, y + 160, z - 300], [x + 100 * i, y + 160, z + 300]);
-      this.line(context, [x - 300, y + 160, z + 100 * i], [x + 300, y + 160, z + 100 * i]);
+      line([x + 100 * i, y + 160, z - 300], [x + 100 * i, y + 160, z + 300]);
+      line([x - 300, y + 160, z + 100 * i], [x + 300, y + 160, z + 100 * i]);
     }
-  }
-
-  private line(context: CanvasRenderingContext2D, from: Vec3, to: Vec3): void {
-    context.beginPath();
-    context.moveTo(...this.seen(from));
-    context.lineTo(...this.seen(to));
-    context.stroke();
+    stroke(context, grid, "#2a2a2d", 1);
   }
 
   private seen(point: Vec3): Vec2 {
@@ -97,18 +97,26 @@ export class Space {
 }
 
 function drawBones(context: CanvasRenderingContext2D, points: readonly Vec2[], width: number): void {
-  context.lineCap = "round";
-  for (const [colour, line] of [["#121216", 1.8 * width], [null, width]] as const) {
-    told().hand.parents.forEach((parent, joint) => {
-      if (joint === 0) return;
-      context.strokeStyle = colour ?? colourOf(joint);
-      context.lineWidth = line;
-      context.beginPath();
-      context.moveTo(...points[parent]);
-      context.lineTo(...points[joint]);
-      context.stroke();
-    });
-  }
+  [context.lineCap, context.lineJoin] = ["round", "round"];
+  const { parents } = told().hand;
+  const [outline, fingers] = [new Path2D(), new Map<string, Path2D>()];
+  parents.forEach((parent, joint) => {
+    if (joint === 0) return;
+    const colour = colourOf(joint);
+    if (!fingers.has(colour)) fingers.set(colour, new Path2D());
+    for (const path of [outline, fingers.get(colour) as Path2D]) {
+      if (parent !== joint - 1 || parent === 0) path.moveTo(...points[parent]);
+      path.lineTo(...points[joint]);
+    }
+  });
+  // A finger is one line: browsers without a graphics card take their time over each.
+  stroke(context, outline, "#121216", 1.8 * width);
+  for (const [colour, path] of fingers) stroke(context, path, colour, width);
+}
+
+function stroke(context: CanvasRenderingContext2D, path: Path2D, colour: string, width: number): void {
+  [context.strokeStyle, context.lineWidth] = [colour, width];
+  context.stroke(path);
 }
 
 function drawJoints(

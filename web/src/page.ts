@@ -3,7 +3,7 @@
 // and their hands, for the tests.
 
 import { drawPicture, Space } from "./draw.js";
-import type { Answer, Ask } from "./messages.js";
+import { sizeOf, type Answer, type Ask } from "./messages.js";
 import { tell, told } from "./told.js";
 
 const MOST_THREADS = 4;
@@ -49,7 +49,7 @@ worker.onerror = (event) => (status.textContent = `The networks could not be sta
 
 function show(seen: Extract<Answer, { kind: "hands" }>): void {
   record.seen++;
-  const { width, height } = seen.picture;
+  const [width, height] = sizeOf(seen.picture);
   drawPicture(picture, seen.picture, seen.hands, mirror.checked);
   space.draw(seen.hands);
   seen.picture.close();
@@ -73,10 +73,15 @@ async function handOver(): Promise<void> {
   if (busy || newestS === undefined || !video.videoWidth) return;
   const timeS = newestS;
   [busy, newestS] = [true, undefined];
-  const picture = await createImageBitmap(video).catch(() => undefined);
+  const picture = await taken().catch(() => undefined);
   if (!picture) return void (busy = false); // the video has just changed: its next frame is coming
   const withPixels = record.frames.length < record.wanted;
   ask({ kind: "frame", picture, timeS, diagonalDeg: Number(view.value), withPixels }, [picture]);
+}
+
+/** The frame that the video is at: by itself where browsers have that, else as a copy in RGB. */
+async function taken(): Promise<VideoFrame | ImageBitmap> {
+  return "VideoFrame" in window ? new VideoFrame(video) : createImageBitmap(video);
 }
 
 function begin(): void {
@@ -113,6 +118,7 @@ video.requestVideoFrameCallback(arrived);
 
 tell(await (await fetch("settings.json")).json());
 view.value = String(told().constants.camera.ASSUMED_DIAGONAL_FOV_DEG);
-// Threads share memory, which browsers allow only to pages that are sent with the right headers.
 const processors = Math.max(1, Math.min(navigator.hardwareConcurrency, MOST_THREADS));
-ask({ kind: "open", threads: crossOriginIsolated ? processors : 1 });
+// Threads of one engine share memory, which browsers allow only to pages sent with the right headers.
+const threads = crossOriginIsolated ? Math.ceil(processors / 2) : 1;
+ask({ kind: "open", threads, beside: processors > 1 });

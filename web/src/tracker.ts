@@ -29,13 +29,13 @@ export class HandTracker {
   async see(image: Picture, timeS: number, camera: Camera): Promise<TrackedHand[]> {
     this.forget(timeS);
     const followed = this.tracks.filter((track) => !track.lost);
-    const candidates = this.isDue(followed) ? await this.search(image, timeS) : [];
-    const crops = [
-      ...followed.map((track) => this.hands.cropFollowed(track.predict(timeS), track.side)),
-      ...candidates.map((hand) => this.hands.cropOf(hand)),
-    ];
-    const looks = await this.networks.look(image, crops); // one batch for all
-    const kept = this.keep(followed, looks.splice(0, followed.length), image);
+    const around = followed.map((track) => this.hands.cropFollowed(track.predict(timeS), track.side));
+    const [candidates, seen] = await Promise.all([
+      this.isDue(followed) ? this.search(image, timeS) : [], // beside, where there is another thread
+      this.networks.look(image, around),
+    ]);
+    const looks = await this.networks.look(image, candidates.map((hand) => this.hands.cropOf(hand)));
+    const kept = this.keep(followed, seen, image);
     const known = await this.hands.whole(image, [...kept.values()]);
     const found = await this.newcomers(image, candidates, looks, known);
     const poses = await this.hands.poses([...known, ...found], camera);

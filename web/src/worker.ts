@@ -1,10 +1,11 @@
 // Finds the hands beside the page, so that the page never waits.
 
-import * as ort from "onnxruntime-web/wasm";
-
+import { EngineBeside } from "./beside.js";
+import { OwnEngine, runtimeIsAt } from "./engine.js";
+import { fetched, networkFile, ownFolder } from "./files.js";
 import { Camera } from "./geometry.js";
-import type { Answer, Ask } from "./messages.js";
-import { Networks } from "./networks.js";
+import { sizeOf, type Answer, type Ask } from "./messages.js";
+import { Networks, OF_PIXELS } from "./networks.js";
 import { tell, told } from "./told.js";
 import { HandTracker } from "./tracker.js";
 
@@ -16,7 +17,7 @@ const say = (answer: Answer, transfer: Transferable[] = []) => self.postMessage(
 
 self.onmessage = async ({ data }: MessageEvent<Ask>) => {
   try {
-    if (data.kind === "open") await open(data.threads);
+    if (data.kind === "open") await open(data);
     else if (data.kind === "begin") tracker = new HandTracker(networks, data.maxHands);
     else await see(data);
   } catch (error) {
@@ -24,38 +25,37 @@ self.onmessage = async ({ data }: MessageEvent<Ask>) => {
   }
 };
 
-async function open(threads: number): Promise<void> {
-  const settings = await (await fetched("settings.json")).json();
-  tell(settings);
-  ort.env.wasm.numThreads = threads;
-  // ONNX Runtime takes addresses as they are: those of its own files must be whole.
-  ort.env.wasm.wasmPaths = new URL("./", self.location.href).href;
-  networks = await Networks.open(async (kind) => {
-    return new Uint8Array(await (await fetched(`weights/${kind}.onnx`)).arrayBuffer());
-  });
+async function open({ threads, beside }: Ask & { kind: "open" }): Promise<void> {
+  tell(await (await fetched("settings.json")).json());
+  runtimeIsAt(ownFolder);
+  const own = await OwnEngine.open(Object.keys(told().cards), threads, networkFile);
+  networks = new Networks(own, beside ? await engineBeside(threads) : undefined);
   tracker = new HandTracker(networks);
   const cards = Object.entries(told().cards);
   const versions = Object.fromEntries(cards.map(([kind, card]) => [kind, card.version]));
-  say({ kind: "opened", threads, versions });
+  say({ kind: "opened", threads: beside ? 2 * threads : threads, versions });
+}
+
+/** An engine in another thread; what this one has loaded and compiled is there already. */
+function engineBeside(threads: number): Promise<EngineBeside> {
+  const helper = new Worker(new URL("helper.js", ownFolder), { type: "module" });
+  return new Promise((resolve, reject) => {
+    helper.onerror = ({ message }) => reject(new Error(`the second thread could not be started: ${message}`));
+    EngineBeside.open(OF_PIXELS, threads, helper).then(resolve, reject);
+  });
 }
 
 async function see({ picture, timeS, diagonalDeg, withPixels }: Ask & { kind: "frame" }): Promise<void> {
   const start = performance.now();
-  const { width, height } = picture;
+  const [width, height] = sizeOf(picture);
   if (canvas?.width !== width || canvas.height !== height) canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
   if (!context) throw new Error("this browser gives no 2D canvas to a worker");
-  context.drawImage(picture, 0, 0);
+  context.drawImage(picture, 0, 0, width, height);
   const pixels = context.getImageData(0, 0, width, height).data;
   const camera = new Camera(width, height, diagonalDeg);
   const data = new Uint8Array(pixels.buffer);
   const hands = await tracker.see({ data, width, height, channels: 4 }, timeS, camera);
   const ms = performance.now() - start;
   say({ kind: "hands", picture, timeS, ms, hands, pixels: withPixels ? pixels : undefined }, [picture]);
-}
-
-async function fetched(place: string): Promise<Response> {
-  const response = await fetch(new URL(place, self.location.href));
-  if (!response.ok) throw new Error(`expected ${place} beside the page, got ${response.status}`);
-  return response;
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import threading
 from pathlib import Path
@@ -62,3 +64,8 @@ def test_nothing_is_asked_of_anybody_else(visit: tuple[str, Path, dict]) -> None
 
 def test_threads_may_share_memory(visit: tuple[str, Path, dict]) -> None:
     assert visit[2]["isolated"]
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one processor, one thread")
+def test_two_hands_have_a_thread_each(visit: tuple[str, Path, dict]) -> None:
+    assert re.search(r", [24] threads\)", visit[2]["status"])

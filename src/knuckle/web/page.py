@@ -53,9 +53,9 @@ def lay_out(
 ) -> Path:
     """Write the page into a folder that any static web server can serve.
 
-    Threads in the browser need two headers from that server, ``Cross-Origin-Opener-Policy:
-    same-origin`` and ``Cross-Origin-Embedder-Policy: require-corp``; without them the page runs on
-    one thread. Cameras need https, or localhost.
+    More than one thread a hand needs two headers from that server, ``Cross-Origin-Opener-Policy:
+    same-origin`` and ``Cross-Origin-Embedder-Policy: require-corp``. Cameras need https, or
+    localhost.
 
     Returns:
         The folder.
