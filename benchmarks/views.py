@@ -12,6 +12,9 @@ system follows the hands in each camera by itself, then:
 
 Rays: how far a joint's image is from its keypoint, median over all. Left-out view: how far the
 image of a joint that the other views give is from the keypoint of the one left out (3 views on).
+
+Every system twice: frames taken as they are numbered, and with a camera that is known to be late,
+for all systems in the same way: what the others saw then lies between their frames.
 """
 
 from __future__ import annotations
@@ -30,12 +33,16 @@ from knuckle import Rig, RigTracker, metrics, open_source
 from knuckle.errors import InputError
 from knuckle.hand import BONES, SIDES, bone_lengths
 from knuckle.results import Frame
+from knuckle.views.between import weights_at
 from knuckle.views.calibrate import calibrate_rig
 from knuckle.views.recordings import side_by_side
 from knuckle.views.sync import Followed, offsets
 from knuckle.views.triangulation import Sight, meet
 from peers.process import MediaPipe, MediaPipeSettings
 
+#: How late the first camera of ``views_two_hands`` is, and the second of ``stereo_video``, s: by
+#: the hands that they see, as nothing else says it.
+LATE_S, STEREO_LATE_S = 0.088, -0.007
 #: A hand: camera -> (21, 2) keypoints, and the joints (21, 3) in the world.
 Seen = dict[int, np.ndarray]
 
@@ -64,21 +71,81 @@ def triangulated(rig: Rig, seen: Seen) -> np.ndarray:
     return meet(Sight.of(transforms, rays, np.full(rays.shape[:2], 0.01))).mm
 
 
-def with_dlt(rig: Rig, views: Sequence[Sequence[Sequence]]) -> Follow:
+#: Frame -> side -> camera -> (21, 2) keypoints.
+Keypoints = list[dict[str, Seen]]
+
+
+def by_side(views: Sequence[Sequence[Sequence]]) -> Keypoints:
     """Per view and frame hands with ``side`` and ``joints_px``: same side is same hand."""
-    follow = Follow()
+    found: Keypoints = []
     for instant in zip(*views, strict=True):
-        found = {}
-        for side in SIDES:
-            seen: Seen = {}
-            for v, hands in enumerate(instant):
-                of_side = [hand for hand in hands if hand.side == side]
-                if of_side:
-                    seen[v] = of_side[0].joints_px
-            if len(seen) >= 2:
-                found[side] = (seen, triangulated(rig, seen))
-        follow.hands.append(found)
+        seen: dict[str, Seen] = {side: {} for side in SIDES}
+        for v, hands in enumerate(instant):
+            for hand in reversed(hands):  # of two of one side, the first one
+                seen[hand.side][v] = hand.joints_px
+        found.append(seen)
+    return found
+
+
+def at_one_instant(keypoints: Keypoints, times_s: np.ndarray, late_s: np.ndarray) -> Keypoints:
+    """The keypoints when the latest camera saw those of its frame.
+
+    Each camera's on the way through up to three of its frames, as the tracker has it.
+
+    Args:
+        keypoints: of F frames.
+        times_s: (F,) of all cameras.
+        late_s: (V,) how late each camera is.
+    """
+    period_s = float(np.median(np.diff(times_s)))
+    found: Keypoints = []
+    for k, sides in enumerate(keypoints):
+        found.append({side: {} for side in sides})
+        for side, seen in sides.items():
+            for v, px in seen.items():
+                now_s = times_s[k] - (late_s.max() - late_s[v])
+                after = int(np.searchsorted(times_s, now_s - 1e-6))
+                rows = [after]
+                while len(rows) < 3 and v in keypoints[max(rows[0] - 1, 0)].get(side, {}):
+                    if rows[0] == 0 or times_s[rows[0]] - times_s[rows[0] - 1] > 1.8 * period_s:
+                        break
+                    rows.insert(0, rows[0] - 1)
+                if late_s[v] == late_s.max() or len(rows) < 2 or v not in keypoints[after][side]:
+                    found[-1][side][v] = px
+                    continue
+                weights = weights_at(times_s[rows].tolist(), now_s)
+                found[-1][side][v] = np.tensordot(
+                    weights, [keypoints[row][side][v] for row in rows], axes=1
+                )
+    return found
+
+
+def with_dlt(rig: Rig, keypoints: Keypoints) -> Follow:
+    """Plain triangulation of what two views see or more."""
+    follow = Follow()
+    for sides in keypoints:
+        several = {side: seen for side, seen in sides.items() if len(seen) >= 2}
+        follow.hands.append({s: (seen, triangulated(rig, seen)) for s, seen in several.items()})
     return follow
+
+
+def with_rig(rig: Rig, frames: Sequence[Sequence[Frame]], max_hands: int) -> list[Follow]:
+    """Knuckle's tracker: each frame alone, and steadied."""
+    tracker = RigTracker(rig, max_hands=max_hands)
+    found = [tracker(instant) for instant in zip(*frames, strict=True)]
+    seen = [
+        {h.side: {v: view.raw.joints_px for v, view in enumerate(h.views) if view} for h in hands}
+        for hands in found
+    ]
+    times_s = np.array([frame.time_s for frame in frames[0]])
+    brought = at_one_instant(seen, times_s, rig.late_s) if rig.late_s.any() else seen
+    return [
+        Follow([
+            {h.side: (px[h.side], getattr(h, name)) for h in hands}
+            for hands, px in zip(found, brought, strict=True)
+        ])
+        for name in ("raw_mm", "joints_mm")
+    ]  # fmt: skip
 
 
 def measure(rig: Rig, follow: Follow, reference: dict[tuple[int, str], np.ndarray]) -> str:
@@ -117,8 +184,8 @@ def measure(rig: Rig, follow: Follow, reference: dict[tuple[int, str], np.ndarra
 
 
 HEAD = (
-    "| system | hands | missed | absolute | from the wrist | PA | rays | left-out view | "
-    "bones vary | left against right |\n|---|---|---|---|---|---|---|---|---|---|"
+    "| system | clocks | hands | missed | absolute | from the wrist | PA | rays | left-out view | "
+    "bones vary | left against right |\n|---|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -133,13 +200,13 @@ def compare(
 ) -> None:
     """Print a table for each subset of the cameras, and what hands say of where the first stand.
 
-    ``hand_length_mm`` is the person's, by the board's calibration.
+    ``hand_length_mm`` is the person's, by the board's calibration; the rig says who is late.
     """
     frames = read(rig, videos)
-    tracker = RigTracker(rig, max_hands=max_hands)
+    tracker = RigTracker(rig.in_step(), max_hands=max_hands)
     looks = [tracker.look(instant) for instant in zip(*frames, strict=True)]
     sizes = [(view[0].image.shape[1], view[0].image.shape[0]) for view in frames]
-    board = rig.select([rig.names[c] for c in subsets[0]])
+    board = rig.in_step().select([rig.names[c] for c in subsets[0]])
     some_sizes = [sizes[c] for c in subsets[0]]
     seen = [
         Followed(
@@ -158,28 +225,25 @@ def compare(
         for length in (None, hand_length_mm):
             print(calibration(board, some_sizes, some_looks, length, told), flush=True)
     of_peer = None if peer is None else [peer.track([f.image for f in view]) for view in frames]
+    times_s = np.array([frame.time_s for frame in frames[0]])
     for cameras in subsets:
         some = rig.select([rig.names[c] for c in cameras])
         print(f"\n{some.source}, cameras {', '.join(some.names)}\n\n{HEAD}", flush=True)
-        if of_peer is not None:
-            chosen = with_dlt(some, [of_peer[c] for c in cameras])
-            print(f"| MediaPipe + DLT | {measure(some, chosen, reference)}", flush=True)
-        views = [[[h.raw for h in instant[c]] for instant in looks] for c in cameras]
-        print(f"| Knuckle + DLT | {measure(some, with_dlt(some, views), reference)}", flush=True)
-        tracker = RigTracker(some, max_hands=max_hands)
-        steadied, alone = Follow(), Follow()
-        for instant in zip(*(frames[c] for c in cameras), strict=True):
-            hands = tracker(instant)
-            for follow, joints in ((alone, "raw_mm"), (steadied, "joints_mm")):
-                follow.hands.append({
-                    hand.side: (
-                        {v: view.raw.joints_px for v, view in enumerate(hand.views) if view},
-                        getattr(hand, joints),
-                    )
-                    for hand in hands
-                })  # fmt: skip
-        for name, follow in (("Knuckle rig, each frame alone", alone), ("Knuckle rig", steadied)):
-            print(f"| {name} | {measure(some, follow, reference)}", flush=True)
+        for clocks in (some.in_step(), some) if some.late_s.any() else (some,):
+            told = "between frames" if clocks.late_s.any() else "as numbered"
+            ways = {"Knuckle + DLT": [[[h.raw for h in i[c]] for i in looks] for c in cameras]}
+            if of_peer is not None:
+                ways = {"MediaPipe + DLT": [of_peer[c] for c in cameras]} | ways
+            for name, views in ways.items():
+                keypoints = by_side(views)
+                if clocks.late_s.any():
+                    keypoints = at_one_instant(keypoints, times_s, clocks.late_s)
+                line = measure(clocks, with_dlt(clocks, keypoints), reference)
+                print(f"| {name} | {told} | {line}", flush=True)
+            follows = with_rig(clocks, [frames[c] for c in cameras], max_hands)
+            for name, follow in zip(("each frame alone", "steadied"), follows, strict=True):
+                line = measure(clocks, follow, reference)
+                print(f"| Knuckle rig, {name} | {told} | {line}", flush=True)
 
 
 def reference_of(path: Path) -> dict[tuple[int, str], np.ndarray]:
@@ -272,14 +336,14 @@ def main() -> None:
 
     folder = options.data / "views_two_hands"
     rig = Rig.load(folder / "charuco_calibration" / "camera_array.toml")
-    rig = rig.select(["cam_1", "cam_2", "cam_3", "cam_0"])
+    rig = rig.select(["cam_1", "cam_2", "cam_3", "cam_0"]).with_late([LATE_S, 0.0, 0.0, 0.0])
     videos = [folder / f"charuco_calibration/calibration/extrinsic/{n}.mp4" for n in rig.names]
     squares = board_squares(rig, videos)
     if len(squares):
         print(f"squares of the board: {np.median(squares):.2f} mm, {len(squares)} seen; 54 printed")
     reference = reference_of(folder / "reference.json")
     compare(rig, videos, peer(2), reference, 2, 200.0, [(0, 1, 2), (0, 1, 2, 3), (1, 2), (0, 2)])
-    stereo = Rig.load(options.data / "stereo_video", unit=40)
+    stereo = Rig.load(options.data / "stereo_video", unit=40).with_late([0.0, STEREO_LATE_S])
     videos = [options.data / "stereo_video" / f"{name}_test.mp4" for name in stereo.names]
     compare(stereo, videos, peer(1), {}, 1, 167.0, [(0, 1)])
 
