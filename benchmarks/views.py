@@ -21,18 +21,18 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from knuckle import Rig, RigTracker, metrics, open_source
+from knuckle import Rig, RigTracker, metrics, open_source, open_sources
 from knuckle.errors import InputError
 from knuckle.hand import BONES, SIDES, bone_lengths
-from knuckle.results import Frame
+from knuckle.results import Frame, Instant
 from knuckle.views.between import weights_at
 from knuckle.views.calibrate import calibrate_rig
 from knuckle.views.recordings import side_by_side
@@ -49,9 +49,14 @@ Seen = dict[int, np.ndarray]
 
 @dataclass
 class Follow:
-    """What a system says: per instant and side the keypoints of each view and the joints."""
+    """What a system says of each instant.
 
-    hands: list[dict[str, tuple[Seen, np.ndarray]]] = field(default_factory=list)
+    Attributes:
+        hands: the number by which the reference counts, and by side the keypoints of each view at
+            that instant, and the joints.
+    """
+
+    hands: list[tuple[int | None, dict[str, tuple[Seen, np.ndarray]]]] = field(default_factory=list)
 
 
 def read(rig: Rig, videos: Sequence[Path]) -> list[list[Frame]]:
@@ -71,88 +76,105 @@ def triangulated(rig: Rig, seen: Seen) -> np.ndarray:
     return meet(Sight.of(transforms, rays, np.full(rays.shape[:2], 0.01))).mm
 
 
-#: Frame -> side -> camera -> (21, 2) keypoints.
-Keypoints = list[dict[str, Seen]]
+def instants(rig: Rig, videos: Sequence[Path]) -> Iterator[Instant]:
+    """Frames of one instant, as ``knuckle track`` reads them: late cameras' so much later."""
+    with open_sources(videos, offsets_s=rig.late_s) as sources:
+        yield from sources
 
 
-def by_side(views: Sequence[Sequence[Sequence]]) -> Keypoints:
-    """Per view and frame hands with ``side`` and ``joints_px``: same side is same hand."""
-    found: Keypoints = []
-    for instant in zip(*views, strict=True):
-        seen: dict[str, Seen] = {side: {} for side in SIDES}
-        for v, hands in enumerate(instant):
-            for hand in reversed(hands):  # of two of one side, the first one
-                seen[hand.side][v] = hand.joints_px
-        found.append(seen)
-    return found
+def number_of(rig: Rig, instant: Instant) -> int | None:
+    """The number of the frame by which the reference counts: of a camera that is not late."""
+    frame = instant[int(np.argmin(rig.late_s))]
+    return None if frame is None else frame.index
 
 
-def at_one_instant(keypoints: Keypoints, times_s: np.ndarray, late_s: np.ndarray) -> Keypoints:
-    """The keypoints when the latest camera saw those of its frame.
+def at_one_instant(
+    instant: Instant, v: int, tracks: dict[int, np.ndarray], times_s: np.ndarray
+) -> np.ndarray:
+    """(21, 2) keypoints of a camera's hand at an instant.
 
-    Each camera's on the way through up to three of its frames, as the tracker has it.
+    On the way through up to three of its frames, as the tracker has it.
 
     Args:
-        keypoints: of F frames.
-        times_s: (F,) of all cameras.
-        late_s: (V,) how late each camera is.
+        instant: of the frames.
+        v: the camera.
+        tracks: frame number -> (21, 2) of this hand.
+        times_s: of all frames of this camera.
     """
-    period_s = float(np.median(np.diff(times_s)))
-    found: Keypoints = []
-    for k, sides in enumerate(keypoints):
-        found.append({side: {} for side in sides})
-        for side, seen in sides.items():
-            for v, px in seen.items():
-                now_s = times_s[k] - (late_s.max() - late_s[v])
-                after = int(np.searchsorted(times_s, now_s - 1e-6))
-                rows = [after]
-                while len(rows) < 3 and v in keypoints[max(rows[0] - 1, 0)].get(side, {}):
-                    if rows[0] == 0 or times_s[rows[0]] - times_s[rows[0] - 1] > 1.8 * period_s:
-                        break
-                    rows.insert(0, rows[0] - 1)
-                if late_s[v] == late_s.max() or len(rows) < 2 or v not in keypoints[after][side]:
-                    found[-1][side][v] = px
-                    continue
-                weights = weights_at(times_s[rows].tolist(), now_s)
-                found[-1][side][v] = np.tensordot(
-                    weights, [keypoints[row][side][v] for row in rows], axes=1
-                )
-    return found
+    last = instant[v].index
+    now_s = instant[v].time_s - instant.later_s[v]
+    rows = [last]
+    while len(rows) < 3 and rows[0] - 1 in tracks and times_s[rows[0]] - times_s[rows[0] - 1] < 0.3:
+        rows.insert(0, rows[0] - 1)
+    if abs(instant.later_s[v]) < 1e-3 or len(rows) < 2:
+        return tracks[last]
+    return np.tensordot(weights_at(times_s[rows].tolist(), now_s), [tracks[r] for r in rows], 1)
 
 
-def with_dlt(rig: Rig, keypoints: Keypoints) -> Follow:
-    """Plain triangulation of what two views see or more."""
+def with_dlt(
+    rig: Rig, frames: Sequence[Instant], views: Sequence[Sequence], times_s: Sequence[np.ndarray]
+) -> Follow:
+    """Plain triangulation: hands of the same side are one.
+
+    Args:
+        rig: the cameras.
+        frames: which are of one instant.
+        views: per camera and frame hands with ``side`` and ``joints_px``.
+        times_s: per camera of its frames.
+    """
     follow = Follow()
-    for sides in keypoints:
-        several = {side: seen for side, seen in sides.items() if len(seen) >= 2}
-        follow.hands.append({s: (seen, triangulated(rig, seen)) for s, seen in several.items()})
+    tracks: dict[tuple[int, str], dict[int, np.ndarray]] = {}
+    for v, view in enumerate(views):
+        for number, hands in enumerate(view):
+            for hand in reversed(hands):  # of two of one side, the first one
+                tracks.setdefault((v, hand.side), {})[number] = hand.joints_px
+    for instant in frames:
+        found = {}
+        for side in SIDES:
+            seen = {
+                v: at_one_instant(instant, v, tracks[v, side], times_s[v])
+                for v, frame in enumerate(instant)
+                if frame is not None and frame.index in tracks.get((v, side), {})
+            }
+            if len(seen) >= 2:
+                found[side] = (seen, triangulated(rig, seen))
+        follow.hands.append((number_of(rig, instant), found))
     return follow
 
 
-def with_rig(rig: Rig, frames: Sequence[Sequence[Frame]], max_hands: int) -> list[Follow]:
-    """Knuckle's tracker: each frame alone, and steadied."""
-    tracker = RigTracker(rig, max_hands=max_hands)
-    found = [tracker(instant) for instant in zip(*frames, strict=True)]
-    seen = [
-        {h.side: {v: view.raw.joints_px for v, view in enumerate(h.views) if view} for h in hands}
-        for hands in found
-    ]
-    times_s = np.array([frame.time_s for frame in frames[0]])
-    brought = at_one_instant(seen, times_s, rig.late_s) if rig.late_s.any() else seen
-    return [
-        Follow([
-            {h.side: (px[h.side], getattr(h, name)) for h in hands}
-            for hands, px in zip(found, brought, strict=True)
-        ])
-        for name in ("raw_mm", "joints_mm")
-    ]  # fmt: skip
+def with_rig(
+    rig: Rig, videos: Sequence[Path], max_hands: int, times_s: Sequence[np.ndarray]
+) -> tuple[list[Follow], list[Instant]]:
+    """Knuckle's tracker: each frame alone, and steadied; and which frames were of one instant."""
+    tracker = RigTracker(rig.in_step(), max_hands=max_hands)
+    alone, steadied = Follow(), Follow()
+    frames = []
+    tracks: dict[tuple[int, int], dict[int, np.ndarray]] = {}
+    for instant in instants(rig, videos):
+        hands = tracker(instant)
+        seen: dict[str, Seen] = {}
+        for hand in hands:
+            for v, view in enumerate(hand.views):
+                if view is None:
+                    continue
+                track = tracks.setdefault((v, hand.track_id), {})
+                track[instant[v].index] = view.raw.joints_px
+                px = at_one_instant(instant, v, track, times_s[v])
+                seen.setdefault(hand.side, {})[v] = px
+        number = number_of(rig, instant)
+        alone.hands.append((number, {h.side: (seen[h.side], h.raw_mm) for h in hands}))
+        steadied.hands.append((number, {h.side: (seen[h.side], h.joints_mm) for h in hands}))
+        bare = [each and replace(each, image=each.image[:1, :1]) for each in instant]
+        frames.append(replace(instant, frames=tuple(bare)))
+    return [alone, steadied], frames
 
 
 def measure(rig: Rig, follow: Follow, reference: dict[tuple[int, str], np.ndarray]) -> str:
     """One line of the table."""
     rays, left_out, bones, errors = [], [], {side: [] for side in SIDES}, []
     missed = 0
-    for hands in follow.hands:
+    numbered = {number: hands for number, hands in follow.hands if number is not None}
+    for _, hands in follow.hands:
         for side, (seen, joints) in hands.items():
             bones[side].append(bone_lengths(joints))
             for v, px in seen.items():
@@ -162,7 +184,7 @@ def measure(rig: Rig, follow: Follow, reference: dict[tuple[int, str], np.ndarra
                     rest = rig.cameras[v].project(triangulated(rig, others))
                     left_out.append(np.linalg.norm(rest - px, axis=1))
     for (frame, side), true in reference.items():
-        found = follow.hands[frame].get(side)
+        found = numbered.get(frame, {}).get(side)
         if found is None:
             missed += 1
             continue
@@ -177,7 +199,7 @@ def measure(rig: Rig, follow: Follow, reference: dict[tuple[int, str], np.ndarra
     of = f"{missed} of {len(reference)}" if reference else "–"
     numbers = [f"{x:.1f} mm" if np.isfinite(x) else "–" for x in (absolute, wrist, pa)]
     return (
-        f"{sum(map(len, follow.hands))} | {of} | {' | '.join(numbers)} | "
+        f"{sum(len(hands) for _, hands in follow.hands)} | {of} | {' | '.join(numbers)} | "
         f"{np.nanmedian(np.concatenate(rays)):.1f} px | {out} | "
         f"{100 * np.mean(spread):.1f} % | {apart} |"
     )
@@ -225,25 +247,21 @@ def compare(
         for length in (None, hand_length_mm):
             print(calibration(board, some_sizes, some_looks, length, told), flush=True)
     of_peer = None if peer is None else [peer.track([f.image for f in view]) for view in frames]
-    times_s = np.array([frame.time_s for frame in frames[0]])
+    times_s = [np.array([frame.time_s for frame in view]) for view in frames]
     for cameras in subsets:
         some = rig.select([rig.names[c] for c in cameras])
         print(f"\n{some.source}, cameras {', '.join(some.names)}\n\n{HEAD}", flush=True)
         for clocks in (some.in_step(), some) if some.late_s.any() else (some,):
             told = "between frames" if clocks.late_s.any() else "as numbered"
+            times = [times_s[c] for c in cameras]
+            follows, shown = with_rig(clocks, [videos[c] for c in cameras], max_hands, times)
             ways = {"Knuckle + DLT": [[[h.raw for h in i[c]] for i in looks] for c in cameras]}
             if of_peer is not None:
                 ways = {"MediaPipe + DLT": [of_peer[c] for c in cameras]} | ways
-            for name, views in ways.items():
-                keypoints = by_side(views)
-                if clocks.late_s.any():
-                    keypoints = at_one_instant(keypoints, times_s, clocks.late_s)
-                line = measure(clocks, with_dlt(clocks, keypoints), reference)
-                print(f"| {name} | {told} | {line}", flush=True)
-            follows = with_rig(clocks, [frames[c] for c in cameras], max_hands)
-            for name, follow in zip(("each frame alone", "steadied"), follows, strict=True):
-                line = measure(clocks, follow, reference)
-                print(f"| Knuckle rig, {name} | {told} | {line}", flush=True)
+            found = {name: with_dlt(clocks, shown, views, times) for name, views in ways.items()}
+            found |= {"Knuckle rig, each frame alone": follows[0], "Knuckle rig": follows[1]}
+            for name, follow in found.items():
+                print(f"| {name} | {told} | {measure(clocks, follow, reference)}", flush=True)
 
 
 def reference_of(path: Path) -> dict[tuple[int, str], np.ndarray]:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from knuckle.closable import Closable
 from knuckle.errors import InputError
 from knuckle.results import Frame, Instant, check_time
@@ -37,7 +39,7 @@ class Together(Closable):
         info: of all: the size of the first, the slowest rate, the longest duration.
     """
 
-    def __init__(self, sources: Sequence[Source], offsets_s: Sequence[float] | None = None) -> None:
+    def __init__(self, sources: Sequence[Source], offsets_s: Sequence[float] | np.ndarray | None = None) -> None:
         """Read sources together.
 
         Args:

@@ -210,7 +210,7 @@ class Rig:
         late_s = np.array([each.late_s for each in self.cameras])
         return late_s - late_s[0]
 
-    def with_late(self, late_s: Sequence[float]) -> Rig:
+    def with_late(self, late_s: Sequence[float] | np.ndarray) -> Rig:
         """The rig whose cameras are late by so much each, s."""
         each = zip(self.cameras, late_s, strict=True)
         return replace(self, cameras=tuple(replace(camera, late_s=s) for camera, s in each))
