@@ -170,10 +170,20 @@ def test_what_is_farther_from_a_frame_is_less_sure() -> None:
 
 
 def test_a_hand_that_was_not_there_before_stays_where_it_is_seen_and_is_unsure() -> None:
+    at_rest = look(make_rig(2).cameras[0], AT_REST, noise=0.0).raw
     for alone in (brought(1 / 30, 0.01, seen_before=False), brought(0.5, 0.01)):
-        at_rest = look(make_rig(2).cameras[0], AT_REST, noise=0.0).raw
         np.testing.assert_array_equal(alone.pose.joints_px, at_rest.joints_px)
         assert (alone.doubt > brought(1 / 30, 0.01).doubt).all()
+    # Both looks at it are later than now: it stays where it was first seen.
+    first = look(make_rig(2).cameras[0], AT_REST - 20 * EAST, noise=0.0).raw
+    np.testing.assert_allclose(brought(1 / 30, 0.1).pose.joints_px, first.joints_px)
+
+
+def test_behind_its_last_frame_a_hand_goes_straight_on() -> None:
+    later = brought(1 / 30, -0.01)
+    there = look(make_rig(2).cameras[0], AT_REST + 6 * EAST, noise=0.0).raw
+    np.testing.assert_allclose(later.pose.joints_px, there.joints_px, atol=0.2)
+    assert (later.doubt > 0).all()
 
 
 def test_who_is_too_late_to_wait_for_is_told() -> None:

@@ -39,7 +39,9 @@ class Together(Closable):
         info: of all: the size of the first, the slowest rate, the longest duration.
     """
 
-    def __init__(self, sources: Sequence[Source], offsets_s: Sequence[float] | np.ndarray | None = None) -> None:
+    def __init__(
+        self, sources: Sequence[Source], offsets_s: Sequence[float] | np.ndarray | None = None
+    ) -> None:
         """Read sources together.
 
         Args:

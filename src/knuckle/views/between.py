@@ -99,7 +99,8 @@ class Moments:
         for camera, hands in enumerate(views):
             at_s = self._now_s + float(self.later_s[camera])
             for hand in hands:
-                self._seen.setdefault((camera, hand.track_id), []).append((at_s, hand.raw))
+                kept = self._seen.setdefault((camera, hand.track_id), [])
+                kept.append((at_s, hand.raw.without_mask()))
 
     def bring(self, camera: int, hand: TrackedHand) -> Brought:
         """What a camera sees in its frame of this instant, brought to the instant."""
@@ -112,11 +113,19 @@ class Moments:
 
 
 def _about(now_s: float, looks: Sequence[Look]) -> list[Look]:
-    """Up to three looks after one another: the first one from now on, and those before it."""
+    """Up to three looks after one another: the first one from now on, and those before it.
+
+    Before the first look nothing tells how the hand moved; behind the last, two of them do.
+    """
     times_s = [at_s for at_s, _ in looks]
-    last = min(max(bisect_left(times_s, now_s), 1), len(looks) - 1)
+    after = bisect_left(times_s, now_s)
+    if after == 0:
+        return list(looks[:1])
+    last, most = (after, 3) if after < len(looks) else (after - 1, 2)
     first = last
-    while first > max(last - 2, 0) and 0 < times_s[first] - times_s[first - 1] < TIMING.most_gap_s:
+    while first > 0 and last - first + 1 < most:
+        if not 0 < times_s[first] - times_s[first - 1] < TIMING.most_gap_s:
+            break
         first -= 1
     return list(looks[first : last + 1])
 

@@ -277,7 +277,7 @@ class Timing:
         most_late_s: a camera that is later than this, s, is for a recording to put right.
     """
 
-    same_s: float = 2e-4
+    same_s: float = 5e-4
     most_gap_s: float = 0.3
     sway_hz: float = 2.0
     speed_mm_s: float = 300.0
