@@ -29,8 +29,8 @@ class RigHand(HandShape):
         track_id: the same number for the same hand for as long as it is in view.
         age_s: time since it was first seen.
         velocity_mm_s: (3,) of the wrist.
-        later_s: (V,) how much later the frame of each camera was taken than the instant at which
-            the joints are there.
+        moved_mm: (V, 3) how far it moved from the instant at which the joints are there until the
+            frame of each camera was taken.
     """
 
     side: Side
@@ -44,7 +44,7 @@ class RigHand(HandShape):
     track_id: int
     age_s: float
     velocity_mm_s: np.ndarray
-    later_s: np.ndarray
+    moved_mm: np.ndarray
 
     @property
     def seen_by(self) -> tuple[int, ...]:
@@ -67,7 +67,7 @@ class RigHand(HandShape):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists under the names of the attributes; of views, which saw it."""
-        arrays = ("joints_mm", "sigma_mm", "raw_mm", "used", "velocity_mm_s", "later_s")
+        arrays = ("joints_mm", "sigma_mm", "raw_mm", "used", "velocity_mm_s", "moved_mm")
         return {
             "track_id": int(self.track_id),
             "age_s": float(self.age_s),
@@ -109,8 +109,7 @@ class RigHand(HandShape):
             ``joint_score``, the mask and ``raw`` are the camera's own, or say that it has none.
         """
         own = self.views[number]
-        then_mm = self.joints_mm + self.later_s[number] * self.velocity_mm_s
-        joints_mm = camera.T_camera_from_world(then_mm)
+        joints_mm = camera.T_camera_from_world(self.joints_mm + self.moved_mm[number])
         nothing = np.zeros(len(Joint))
         values: dict[str, Any] = {
             "side": self.side,

@@ -58,3 +58,15 @@ class Meeting:
         )
         self._last_mm = found.joints_mm
         return found
+
+    def moved_mm(self, i: int, found: Fit, about_mm: np.ndarray) -> np.ndarray:
+        """(3,) how far the hand moved from the instant to the frame of a look: across it, as seen.
+
+        Along the line of sight by as much as it moved about (3,).
+        """
+        camera = self.rig.cameras[self.looks.camera[i]]
+        across = (self.looks.hands[i].raw.rays - self.looks.poses[i].rays).mean(axis=0)
+        distance_mm = camera.T_camera_from_world(found.joints_mm)[:, 2].mean()
+        R = camera.T_camera_from_world.rotation
+        seen = np.array([*(across * distance_mm), R[2] @ about_mm])
+        return np.asarray(seen @ R)

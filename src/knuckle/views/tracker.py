@@ -346,11 +346,13 @@ class RigTracker:
             track.bones.see(points, time_s)
         found = meeting.fit(track.bones.lengths_mm, new=track.bones.new)
         views: list[TrackedHand | None] = [None] * len(self.rig)
+        moved_mm = np.outer(self._moments.later_s, track.velocity.mm_s)
         used = np.zeros((len(self.rig), N_JOINTS), bool)
         for row, i in enumerate(members):
             views[looks.camera[i]] = looks.hands[i]
             used[looks.camera[i]] = points.used[row]
             track.ids[int(looks.camera[i])] = looks.hands[i].track_id
+            moved_mm[looks.camera[i]] = meeting.moved_mm(i, found, moved_mm[looks.camera[i]])
         track.hear([looks.hands[i].raw for i in members])
         joints_mm = track.see(found, time_s)
         if not track.told:
@@ -367,7 +369,7 @@ class RigTracker:
             track_id=track.number,
             age_s=time_s - track.began_s,
             velocity_mm_s=track.velocity.mm_s,
-            later_s=self._moments.later_s,
+            moved_mm=moved_mm,
         )
 
 
