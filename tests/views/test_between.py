@@ -145,7 +145,7 @@ def test_a_picture_shows_the_hand_where_it_was_when_that_was_taken() -> None:
         hands = tracker.put_together(seen, i / 30, later_s)
     for number, camera in enumerate(rig.cameras):
         own = hands[0].seen_from(number, camera)
-        np.testing.assert_allclose(own.joints_px, seen[number][0].joints_px, atol=0.5)
+        np.testing.assert_allclose(own.joints_px, seen[number][0].joints_px, atol=2.0)
     left = camera.project(hands[0].joints_mm) - seen[1][0].joints_px
     assert np.linalg.norm(left, axis=1).min() > 8
 

@@ -64,9 +64,10 @@ class Meeting:
 
         Along the line of sight by as much as it moved about (3,).
         """
-        camera = self.rig.cameras[self.looks.camera[i]]
-        across = (self.looks.hands[i].raw.rays - self.looks.poses[i].rays).mean(axis=0)
-        distance_mm = camera.T_camera_from_world(found.joints_mm)[:, 2].mean()
-        R = camera.T_camera_from_world.rotation
-        seen = np.array([*(across * distance_mm), R[2] @ about_mm])
-        return np.asarray(seen @ R)
+        T = self.rig.cameras[self.looks.camera[i]].T_camera_from_world
+        now, then = (
+            hand.rays.mean(axis=0) for hand in (self.looks.poses[i], self.looks.hands[i].raw)
+        )
+        away_mm = T.rotation[2] @ about_mm
+        across_mm = (then - now) * T(found.joints_mm)[:, 2].mean() + then * away_mm
+        return np.array([*across_mm, away_mm]) @ T.rotation
