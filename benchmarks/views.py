@@ -12,39 +12,51 @@ system follows the hands in each camera by itself, then:
 
 Rays: how far a joint's image is from its keypoint, median over all. Left-out view: how far the
 image of a joint that the other views give is from the keypoint of the one left out (3 views on).
+
+Every system twice: frames taken as they are numbered, and with a camera that is known to be late,
+for all systems in the same way: what the others saw then lies between their frames.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from knuckle import Rig, RigTracker, metrics, open_source
+from knuckle import Rig, RigTracker, metrics, open_source, open_sources
 from knuckle.errors import InputError
 from knuckle.hand import BONES, SIDES, bone_lengths
-from knuckle.results import Frame
+from knuckle.results import Frame, Instant
+from knuckle.views.between import weights_at
 from knuckle.views.calibrate import calibrate_rig
 from knuckle.views.recordings import side_by_side
 from knuckle.views.sync import Followed, offsets
 from knuckle.views.triangulation import Sight, meet
 from peers.process import MediaPipe, MediaPipeSettings
 
+#: How late the first camera of ``views_two_hands`` is, and the second of ``stereo_video``, s: by
+#: the hands that they see, as nothing else says it.
+LATE_S, STEREO_LATE_S = 0.088, -0.007
 #: A hand: camera -> (21, 2) keypoints, and the joints (21, 3) in the world.
 Seen = dict[int, np.ndarray]
 
 
 @dataclass
 class Follow:
-    """What a system says: per instant and side the keypoints of each view and the joints."""
+    """What a system says of each instant.
 
-    hands: list[dict[str, tuple[Seen, np.ndarray]]] = field(default_factory=list)
+    Attributes:
+        hands: the number by which the reference counts, and by side the keypoints of each view at
+            that instant, and the joints.
+    """
+
+    hands: list[tuple[int | None, dict[str, tuple[Seen, np.ndarray]]]] = field(default_factory=list)
 
 
 def read(rig: Rig, videos: Sequence[Path]) -> list[list[Frame]]:
@@ -64,28 +76,105 @@ def triangulated(rig: Rig, seen: Seen) -> np.ndarray:
     return meet(Sight.of(transforms, rays, np.full(rays.shape[:2], 0.01))).mm
 
 
-def with_dlt(rig: Rig, views: Sequence[Sequence[Sequence]]) -> Follow:
-    """Per view and frame hands with ``side`` and ``joints_px``: same side is same hand."""
+def instants(rig: Rig, videos: Sequence[Path]) -> Iterator[Instant]:
+    """Frames of one instant, as ``knuckle track`` reads them: late cameras' so much later."""
+    with open_sources(videos, offsets_s=rig.late_s) as sources:
+        yield from sources
+
+
+def number_of(rig: Rig, instant: Instant) -> int | None:
+    """The number of the frame by which the reference counts: of a camera that is not late."""
+    frame = instant[int(np.argmin(rig.late_s))]
+    return None if frame is None else frame.index
+
+
+def at_one_instant(
+    instant: Instant, v: int, tracks: dict[int, np.ndarray], times_s: np.ndarray
+) -> np.ndarray:
+    """(21, 2) keypoints of a camera's hand at an instant.
+
+    On the way through up to three of its frames, as the tracker has it.
+
+    Args:
+        instant: of the frames.
+        v: the camera.
+        tracks: frame number -> (21, 2) of this hand.
+        times_s: of all frames of this camera.
+    """
+    last = instant[v].index
+    now_s = instant[v].time_s - instant.later_s[v]
+    rows = [last]
+    while len(rows) < 3 and rows[0] - 1 in tracks and times_s[rows[0]] - times_s[rows[0] - 1] < 0.3:
+        rows.insert(0, rows[0] - 1)
+    if abs(instant.later_s[v]) < 1e-3 or len(rows) < 2:
+        return tracks[last]
+    return np.tensordot(weights_at(times_s[rows].tolist(), now_s), [tracks[r] for r in rows], 1)
+
+
+def with_dlt(
+    rig: Rig, frames: Sequence[Instant], views: Sequence[Sequence], times_s: Sequence[np.ndarray]
+) -> Follow:
+    """Plain triangulation: hands of the same side are one.
+
+    Args:
+        rig: the cameras.
+        frames: which are of one instant.
+        views: per camera and frame hands with ``side`` and ``joints_px``.
+        times_s: per camera of its frames.
+    """
     follow = Follow()
-    for instant in zip(*views, strict=True):
+    tracks: dict[tuple[int, str], dict[int, np.ndarray]] = {}
+    for v, view in enumerate(views):
+        for number, hands in enumerate(view):
+            for hand in reversed(hands):  # of two of one side, the first one
+                tracks.setdefault((v, hand.side), {})[number] = hand.joints_px
+    for instant in frames:
         found = {}
         for side in SIDES:
-            seen: Seen = {}
-            for v, hands in enumerate(instant):
-                of_side = [hand for hand in hands if hand.side == side]
-                if of_side:
-                    seen[v] = of_side[0].joints_px
+            seen = {
+                v: at_one_instant(instant, v, tracks[v, side], times_s[v])
+                for v, frame in enumerate(instant)
+                if frame is not None and frame.index in tracks.get((v, side), {})
+            }
             if len(seen) >= 2:
                 found[side] = (seen, triangulated(rig, seen))
-        follow.hands.append(found)
+        follow.hands.append((number_of(rig, instant), found))
     return follow
+
+
+def with_rig(
+    rig: Rig, videos: Sequence[Path], max_hands: int, times_s: Sequence[np.ndarray]
+) -> tuple[list[Follow], list[Instant]]:
+    """Knuckle's tracker: each frame alone, and steadied; and which frames were of one instant."""
+    tracker = RigTracker(rig.in_step(), max_hands=max_hands)
+    alone, steadied = Follow(), Follow()
+    frames = []
+    tracks: dict[tuple[int, int], dict[int, np.ndarray]] = {}
+    for instant in instants(rig, videos):
+        hands = tracker(instant)
+        seen: dict[str, Seen] = {}
+        for hand in hands:
+            for v, view in enumerate(hand.views):
+                if view is None:
+                    continue
+                track = tracks.setdefault((v, hand.track_id), {})
+                track[instant[v].index] = view.raw.joints_px
+                px = at_one_instant(instant, v, track, times_s[v])
+                seen.setdefault(hand.side, {})[v] = px
+        number = number_of(rig, instant)
+        alone.hands.append((number, {h.side: (seen[h.side], h.raw_mm) for h in hands}))
+        steadied.hands.append((number, {h.side: (seen[h.side], h.joints_mm) for h in hands}))
+        bare = [each and replace(each, image=each.image[:1, :1]) for each in instant]
+        frames.append(replace(instant, frames=tuple(bare)))
+    return [alone, steadied], frames
 
 
 def measure(rig: Rig, follow: Follow, reference: dict[tuple[int, str], np.ndarray]) -> str:
     """One line of the table."""
     rays, left_out, bones, errors = [], [], {side: [] for side in SIDES}, []
     missed = 0
-    for hands in follow.hands:
+    numbered = {number: hands for number, hands in follow.hands if number is not None}
+    for _, hands in follow.hands:
         for side, (seen, joints) in hands.items():
             bones[side].append(bone_lengths(joints))
             for v, px in seen.items():
@@ -95,7 +184,7 @@ def measure(rig: Rig, follow: Follow, reference: dict[tuple[int, str], np.ndarra
                     rest = rig.cameras[v].project(triangulated(rig, others))
                     left_out.append(np.linalg.norm(rest - px, axis=1))
     for (frame, side), true in reference.items():
-        found = follow.hands[frame].get(side)
+        found = numbered.get(frame, {}).get(side)
         if found is None:
             missed += 1
             continue
@@ -110,15 +199,15 @@ def measure(rig: Rig, follow: Follow, reference: dict[tuple[int, str], np.ndarra
     of = f"{missed} of {len(reference)}" if reference else "–"
     numbers = [f"{x:.1f} mm" if np.isfinite(x) else "–" for x in (absolute, wrist, pa)]
     return (
-        f"{sum(map(len, follow.hands))} | {of} | {' | '.join(numbers)} | "
+        f"{sum(len(hands) for _, hands in follow.hands)} | {of} | {' | '.join(numbers)} | "
         f"{np.nanmedian(np.concatenate(rays)):.1f} px | {out} | "
         f"{100 * np.mean(spread):.1f} % | {apart} |"
     )
 
 
 HEAD = (
-    "| system | hands | missed | absolute | from the wrist | PA | rays | left-out view | "
-    "bones vary | left against right |\n|---|---|---|---|---|---|---|---|---|---|"
+    "| system | clocks | hands | missed | absolute | from the wrist | PA | rays | left-out view | "
+    "bones vary | left against right |\n|---|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -133,13 +222,13 @@ def compare(
 ) -> None:
     """Print a table for each subset of the cameras, and what hands say of where the first stand.
 
-    ``hand_length_mm`` is the person's, by the board's calibration.
+    ``hand_length_mm`` is the person's, by the board's calibration; the rig says who is late.
     """
     frames = read(rig, videos)
-    tracker = RigTracker(rig, max_hands=max_hands)
+    tracker = RigTracker(rig.in_step(), max_hands=max_hands)
     looks = [tracker.look(instant) for instant in zip(*frames, strict=True)]
     sizes = [(view[0].image.shape[1], view[0].image.shape[0]) for view in frames]
-    board = rig.select([rig.names[c] for c in subsets[0]])
+    board = rig.in_step().select([rig.names[c] for c in subsets[0]])
     some_sizes = [sizes[c] for c in subsets[0]]
     seen = [
         Followed(
@@ -158,28 +247,21 @@ def compare(
         for length in (None, hand_length_mm):
             print(calibration(board, some_sizes, some_looks, length, told), flush=True)
     of_peer = None if peer is None else [peer.track([f.image for f in view]) for view in frames]
+    times_s = [np.array([frame.time_s for frame in view]) for view in frames]
     for cameras in subsets:
         some = rig.select([rig.names[c] for c in cameras])
         print(f"\n{some.source}, cameras {', '.join(some.names)}\n\n{HEAD}", flush=True)
-        if of_peer is not None:
-            chosen = with_dlt(some, [of_peer[c] for c in cameras])
-            print(f"| MediaPipe + DLT | {measure(some, chosen, reference)}", flush=True)
-        views = [[[h.raw for h in instant[c]] for instant in looks] for c in cameras]
-        print(f"| Knuckle + DLT | {measure(some, with_dlt(some, views), reference)}", flush=True)
-        tracker = RigTracker(some, max_hands=max_hands)
-        steadied, alone = Follow(), Follow()
-        for instant in zip(*(frames[c] for c in cameras), strict=True):
-            hands = tracker(instant)
-            for follow, joints in ((alone, "raw_mm"), (steadied, "joints_mm")):
-                follow.hands.append({
-                    hand.side: (
-                        {v: view.raw.joints_px for v, view in enumerate(hand.views) if view},
-                        getattr(hand, joints),
-                    )
-                    for hand in hands
-                })  # fmt: skip
-        for name, follow in (("Knuckle rig, each frame alone", alone), ("Knuckle rig", steadied)):
-            print(f"| {name} | {measure(some, follow, reference)}", flush=True)
+        for clocks in (some.in_step(), some) if some.late_s.any() else (some,):
+            told = "between frames" if clocks.late_s.any() else "as numbered"
+            times = [times_s[c] for c in cameras]
+            follows, shown = with_rig(clocks, [videos[c] for c in cameras], max_hands, times)
+            ways = {"Knuckle + DLT": [[[h.raw for h in i[c]] for i in looks] for c in cameras]}
+            if of_peer is not None:
+                ways = {"MediaPipe + DLT": [of_peer[c] for c in cameras]} | ways
+            found = {name: with_dlt(clocks, shown, views, times) for name, views in ways.items()}
+            found |= {"Knuckle rig, each frame alone": follows[0], "Knuckle rig": follows[1]}
+            for name, follow in found.items():
+                print(f"| {name} | {told} | {measure(clocks, follow, reference)}", flush=True)
 
 
 def reference_of(path: Path) -> dict[tuple[int, str], np.ndarray]:
@@ -272,14 +354,14 @@ def main() -> None:
 
     folder = options.data / "views_two_hands"
     rig = Rig.load(folder / "charuco_calibration" / "camera_array.toml")
-    rig = rig.select(["cam_1", "cam_2", "cam_3", "cam_0"])
+    rig = rig.select(["cam_1", "cam_2", "cam_3", "cam_0"]).with_late([LATE_S, 0.0, 0.0, 0.0])
     videos = [folder / f"charuco_calibration/calibration/extrinsic/{n}.mp4" for n in rig.names]
     squares = board_squares(rig, videos)
     if len(squares):
         print(f"squares of the board: {np.median(squares):.2f} mm, {len(squares)} seen; 54 printed")
     reference = reference_of(folder / "reference.json")
     compare(rig, videos, peer(2), reference, 2, 200.0, [(0, 1, 2), (0, 1, 2, 3), (1, 2), (0, 2)])
-    stereo = Rig.load(options.data / "stereo_video", unit=40)
+    stereo = Rig.load(options.data / "stereo_video", unit=40).with_late([0.0, STEREO_LATE_S])
     videos = [options.data / "stereo_video" / f"{name}_test.mp4" for name in stereo.names]
     compare(stereo, videos, peer(1), {}, 1, 167.0, [(0, 1)])
 

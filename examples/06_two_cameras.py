@@ -17,8 +17,8 @@ import knuckle
 def main(sources: tuple[str, ...], rig: Path, seconds: float = 10.0) -> None:
     """Print, five times a second, where the hands are and how sure that is."""
     cameras = knuckle.Rig.load(rig).for_videos(sources)
-    tracker = knuckle.RigTracker(cameras, max_hands=2)
-    with knuckle.open_sources(sources) as instants:
+    tracker = knuckle.RigTracker(cameras.in_step(), max_hands=2)
+    with knuckle.open_sources(sources, offsets_s=cameras.late_s) as instants:
         for count, frames in enumerate(instants):
             hands = tracker(frames)  # joints_mm: the world of the rig
             if frames.time_s > seconds:

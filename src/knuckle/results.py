@@ -81,14 +81,23 @@ class Instant(Sequence["Frame | None"]):
         frames: one of each camera, in their order; None where it has none.
         time_s: on the one clock of all of them. Each frame's own time is that of its camera, whose
             clock may show something else.
+        later_s: by how much each frame was taken after that, s; by default none was.
     """
 
     frames: tuple[Frame | None, ...]
     time_s: float
+    later_s: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "frames", tuple(self.frames))
-        check_time(self.time_s)
+        object.__setattr__(self, "later_s", tuple(self.later_s) or (0.0,) * len(self.frames))
+        for time_s in (self.time_s, *self.later_s):
+            check_time(time_s)
+        if len(self.later_s) != len(self.frames):
+            raise InputError(
+                f"expected later_s of each of the {len(self.frames)} frames, got "
+                f"{len(self.later_s)}: 0 for one that is not there"
+            )
 
     def __len__(self) -> int:
         return len(self.frames)

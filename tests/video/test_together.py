@@ -128,10 +128,10 @@ def test_time_goes_on_evenly_whichever_camera_drops_a_frame(
     first, second = times[a], times[b] + late_s + offset_s
     found = instants(Recorded(first), Recorded(second), offsets_s=[0.0, offset_s])
     for instant in found:
-        for frame, own_s in zip(instant, (0.0, offset_s), strict=True):
-            assert frame is None or abs(frame.time_s - own_s - instant.time_s) < 1 / 30
-        if instant[0] is not None:  # on the first one's clock, and exactly
-            assert instant.time_s == instant[0].time_s
+        each = zip(instant, instant.later_s, (0.0, offset_s), strict=True)
+        later = [(s, frame.time_s - own_s - instant.time_s) for frame, s, own_s in each if frame]
+        assert all(said == pytest.approx(true, abs=1e-9) for said, true in later)
+        assert min(said for said, _ in later) == 0 and max(said for said, _ in later) < 1 / 30
     at_s = [instant.time_s for instant in found]
     assert len(at_s) == sum(x or y for x, y in zip(a, b, strict=True))
     assert (np.diff(at_s) > 0.01).all()
@@ -153,3 +153,8 @@ def test_an_instant_is_a_sequence_of_frames() -> None:
     assert repr(instant) == "<instant at 1.500 s, frames of 1 of 2 cameras>"
     with pytest.raises(ValueError, match="must be a finite number"):
         Instant((frame,), float("nan"))
+    assert instant.later_s == (0.0, 0.0)
+    with pytest.raises(ValueError, match="later_s of each of the 2 frames, got 1"):
+        Instant((None, frame), 1.5, (0.01,))
+    with pytest.raises(ValueError, match="must be a finite number"):
+        Instant((None, frame), 1.5, (0.0, float("inf")))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from knuckle.cli import main
 from knuckle.hand import KNUCKLES
 from knuckle.results import TrackedHand
 from knuckle.track.skeleton import MEAN_LENGTHS_MM
-from knuckle.views import adjustment
+from knuckle.views import adjustment, recordings
 from knuckle.views.calibrate import RigCalibration, calibrate_rig
 from knuckle.views.decisions import BY_HANDS
 from knuckle.views.recordings import side_by_side
@@ -201,3 +203,22 @@ def test_hands_that_tell_nothing_are_no_offset() -> None:
     moving = Motion("moving", times, bends(times, 0.0))
     with pytest.raises(ValueError, match="do not tell when the videos began"):
         offsets([still, moving])
+
+
+def test_a_calibrated_rig_says_by_how_much_the_clocks_differed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rig, instants = make_rig(2), recording(make_rig(2), 12)
+    times = np.arange(len(instants)) / 30
+
+    def follow(source: str, *_: object, **__: object) -> Followed:
+        number = int(source == "b.mp4")
+        each, hands = rig.cameras[number], [views[number] for views in instants]
+        return Followed(source, SIZE, each.camera, times + 0.21 * number, hands)
+
+    monkeypatch.setattr(recordings, "follow", follow)
+    monkeypatch.setattr(recordings, "offsets", lambda _: [0.0, 0.21])
+    out = str(tmp_path / "rig.toml")
+    assert main(["camera", "rig", "a.mp4", "b.mp4", "--hand-length-mm", "196", "-o", out]) == 0
+    assert "+0 ms, +210 ms; the rig says so" in capsys.readouterr().out
+    np.testing.assert_allclose(Rig.load(out).late_s, [0.0, 0.21])

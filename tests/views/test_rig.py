@@ -143,3 +143,24 @@ def test_real_calibrations_are_read(shared_data: Path) -> None:
     stereo = Rig.load(shared_data / "stereo_video", unit=40)
     assert stereo.names == ("cam0", "cam1")
     assert stereo.for_videos(["cam1_test.mp4", "cam0_test.mp4"]).names == ("cam1", "cam0")
+
+
+def test_a_camera_that_is_late_stays_so_in_files_and_subsets(tmp_path: Path) -> None:
+    rig = make_rig(3).with_late([0.25, 0.338, 0.25])
+    np.testing.assert_allclose(rig.late_s, [0, 0.088, 0])
+    rig.save(tmp_path / "rig.toml")
+    again = Rig.load(tmp_path / "rig.toml")
+    assert [each.late_s for each in again.cameras] == [0.25, 0.338, 0.25]
+    np.testing.assert_allclose(again.select(["cam_1", "cam_2"]).scaled(2.0).late_s, [0, -0.088])
+    assert not again.in_step().late_s.any()
+    again.in_step().save(tmp_path / "rig.toml")
+    assert "late_s" not in (tmp_path / "rig.toml").read_text()
+
+
+def test_a_lateness_that_is_no_number_is_told(tmp_path: Path) -> None:
+    make_rig(2).with_late([0.0, 0.5]).save(tmp_path / "rig.toml")
+    for wrong in ('"soon"', "true", "nan"):
+        text = (tmp_path / "rig.toml").read_text().replace("late_s = 0.5", f"late_s = {wrong}")
+        (tmp_path / "wrong.toml").write_text(text)
+        with pytest.raises(KnuckleError, match=r"must be a (finite )?number"):
+            Rig.load(tmp_path / "wrong.toml")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import knuckle.views
+import knuckle.views.sync
 from dot_world import blank, paint, true_hand
 from knuckle.camera import Camera
 from knuckle.cli import main
@@ -156,3 +157,33 @@ def test_a_rig_of_another_resolution_is_told(
     assert main(["track", *videos, "--rig", str(tmp_path / "large.toml")]) == 2
     said = capsys.readouterr().err
     assert "calibrated at 1280 x 960 px, its pictures are 640 x 480" in said and "--rescale" in said
+
+
+def test_a_camera_that_the_rig_calls_late_is_read_so_much_later(
+    folder: Path, tmp_path: Path, dot_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    RIG.with_late([0.0, 0.05]).save(tmp_path / "rig.toml")
+    videos = [str(folder / f"{name}.mkv") for name in RIG.names]
+    how = ["--weights", str(dot_weights), "--format", "npz", "-o", str(tmp_path / "out")]
+    assert main(["track", *videos, "--rig", str(tmp_path / "rig.toml"), *how]) == 0
+    said = "clocks differ at one instant: cam_0.mkv +0 ms, cam_1.mkv +50 ms"
+    assert said in capsys.readouterr().err
+    shown = [open_recording(tmp_path / "out" / name).frames["time_s"] for name in RIG.names]
+    world = open_recording(tmp_path / "out").frames["time_s"]
+    own = np.union1d(np.round(shown[0], 3), np.round(shown[1] - 0.05, 3))
+    assert set(np.round(world, 3)) <= set(own)  # the earliest of those taken together
+    assert len(world) < len(shown[0]) + len(shown[1])
+    np.testing.assert_allclose(Rig.load(tmp_path / "out" / "rig.toml").late_s, [0, 0.05])
+
+
+def test_offsets_that_are_found_are_those_of_the_rig_that_is_written(
+    folder: Path, tmp_path: Path, dot_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(knuckle.views.sync, "offsets", lambda _: [0.0, 0.021])
+    RIG.with_late([0.0, 0.7]).save(tmp_path / "rig.toml")  # of other recordings
+    videos = [str(folder / f"{name}.mkv") for name in RIG.names]
+    how = ["--weights", str(dot_weights), "--format", "npz", "-o", str(tmp_path / "out"), "--sync"]
+    assert main(["track", *videos, "--rig", str(tmp_path / "rig.toml"), *how]) == 0
+    np.testing.assert_allclose(Rig.load(tmp_path / "out" / "rig.toml").late_s, [0, 0.021])
+    world = open_recording(tmp_path / "out").frames["time_s"]
+    np.testing.assert_allclose(world[:3], [-0.021, 0.0, 1 / 30], atol=2e-3)

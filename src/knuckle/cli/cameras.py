@@ -166,16 +166,19 @@ class CalibrateRig:
         given = lenses or [None] * len(self.source)
         found: RigCalibration | BoardCalibration
         if self.charuco:
-            found, offsets_s = calibrate_from_boards(self.source, given, self._board(), **how)
+            found = calibrate_from_boards(self.source, given, self._board(), **how)
         else:
-            found, offsets_s = calibrate_from_videos(
+            found = calibrate_from_videos(
                 self.source, given, hand_length_mm=self.hand_length_mm, **how
             )
         found.rig.save(self.output)
         print(found)
         if not self.together:
-            told = ", ".join(f"{1000 * offset:+.0f} ms" for offset in offsets_s)
-            print(f"clocks of the videos at one instant: {told}; track them with --sync")
+            told = ", ".join(f"{1000 * offset:+.0f} ms" for offset in found.rig.late_s)
+            print(
+                f"clocks of the videos at one instant: {told}; the rig says so. Track these, and "
+                "others that begin as these did, as they are; all others with --sync"
+            )
         print(f"  {self.output}")
         return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -32,18 +33,23 @@ def track_rig(verb: Track) -> Summary:
     rig = _rig(verb)
     with open_sources(verb.source, fps=verb.fps) as opened:
         sizes = [source.size for source in opened.sources]
+        live = opened.info.live
         _say(opened.remarks if not verb.sync else [])
     if verb.rescale:
         rig = rig.resized(sizes)
     for each, size in zip(rig.cameras, sizes, strict=True):
         each.check_size(size)
-    offsets_s = _offsets(verb, rig) if verb.sync else None
+    if verb.sync:
+        rig = rig.with_late(_offsets(verb, rig))
+    elif rig.late_s.any():
+        _say([f"as {rig.source} says, clocks differ at one instant: {_told(verb, rig.late_s)}"])
     if verb.unit == "hands":
-        rig = _of_the_hands(verb, rig, offsets_s)
+        rig = _of_the_hands(verb, rig)
     if verb.threads is not None and verb.threads < 1:
         raise InputError(f"--threads must be at least 1, got {verb.threads}")
     tracker = RigTracker(
-        rig, max_hands=verb.max_hands, smooth=None if verb.raw else "one_euro",
+        rig if live else rig.in_step(), max_hands=verb.max_hands,
+        smooth=None if verb.raw else "one_euro",
         weights_dir=verb.weights, workers=verb.threads,
         **given(smallest_hand=verb.smallest_hand),
     )  # fmt: skip
@@ -54,7 +60,7 @@ def track_rig(verb: Track) -> Summary:
             "as --output"
         )
     formats = names_of(verb.format) + ["overlay"] * verb.overlay
-    with open_sources(verb.source, fps=verb.fps, offsets_s=offsets_s) as sources:
+    with open_sources(verb.source, fps=verb.fps, offsets_s=rig.late_s.tolist()) as sources:
         record = RigRecord(
             folder, rig, verb.source, sizes, formats, open_sinks,
             fps=sources.info.fps, weights=tracker.versions,
@@ -125,15 +131,17 @@ def _offsets(verb: Track, rig: Rig) -> list[float]:
             for number, (source, each) in enumerate(zip(verb.source, rig.cameras, strict=True))
         ]  # fmt: skip
     found = offsets(motions)
-    told = ", ".join(
-        f"{Path(source).name} {1000 * offset:+.0f} ms"
-        for source, offset in zip(verb.source, found, strict=True)
-    )
-    _say([f"the sources' own clocks at one instant: {told}"])
+    _say([f"the sources' own clocks at one instant: {_told(verb, found)}"])
     return found
 
 
-def _of_the_hands(verb: Track, rig: Rig, offsets_s: list[float] | None) -> Rig:
+def _told(verb: Track, clocks_s: Iterable[float]) -> str:
+    """What the clock of each source shows."""
+    each = zip(verb.source, clocks_s, strict=True)
+    return ", ".join(f"{Path(source).name} {1000 * clock_s:+.0f} ms" for source, clock_s in each)
+
+
+def _of_the_hands(verb: Track, rig: Rig) -> Rig:
     """The rig in millimetres, by the size of the hands before it."""
     from itertools import islice
 
@@ -142,12 +150,12 @@ def _of_the_hands(verb: Track, rig: Rig, offsets_s: list[float] | None) -> Rig:
     from knuckle.views.scale import unit_by_hands
 
     _refuse_live(verb)
-    with open_sources(verb.source, fps=verb.fps, offsets_s=offsets_s) as sources:
+    with open_sources(verb.source, fps=verb.fps, offsets_s=rig.late_s.tolist()) as sources:
         count = round(_FIRST_S * (sources.info.fps or 30.0))
         shown = replace(sources.info, n_frames=min(sources.info.n_frames or count, count))
         with Progress(shown) as progress:
             instants = map(progress.passing, islice(sources, count))
-            unit = unit_by_hands(rig, instants, verb.max_hands, verb.weights)
+            unit = unit_by_hands(rig.in_step(), instants, verb.max_hands, verb.weights)
     _say([f"one unit of the rig is {unit.mm:.4g} mm by the hands' size, {unit.doubt:.0%} unsure"])
     return rig.scaled(unit.mm)
 

@@ -135,7 +135,7 @@ def open_sources(
     sources: Sequence[str | int | Path],
     *,
     fps: float | None = None,
-    offsets_s: Sequence[float] | None = None,
+    offsets_s: Sequence[float] | np.ndarray | None = None,
 ) -> Together:
     """Open several sources that show the same at the same time.
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from knuckle.closable import Closable
 from knuckle.errors import InputError
 from knuckle.results import Frame, Instant, check_time
@@ -27,16 +29,19 @@ class Together(Closable):
     """Iterates over instants: one frame of each source, None where one has none, and one time.
 
     Frames belong together by their times, after each source's offset was taken off. That is the
-    clock of all: an instant has the time on it of its first frame. Live sources hand out what they
-    see now; their clocks are set by the instants that they share. A source that ends or breaks off
-    is None from then on; the others go on, and what broke is raised at the end.
+    clock of all: an instant has the time on it of its earliest frame, and says how much later each
+    other was taken. Live sources hand out what they see now; their clocks are set by the instants
+    that they share. A source that ends or breaks off is None from then on; the others go on, and
+    what broke is raised at the end.
 
     Attributes:
         sources: those that are read.
         info: of all: the size of the first, the slowest rate, the longest duration.
     """
 
-    def __init__(self, sources: Sequence[Source], offsets_s: Sequence[float] | None = None) -> None:
+    def __init__(
+        self, sources: Sequence[Source], offsets_s: Sequence[float] | np.ndarray | None = None
+    ) -> None:
         """Read sources together.
 
         Args:
@@ -125,10 +130,10 @@ class Together(Closable):
             earliest_s = min(reader.time_s for reader in slow or heads)
             now_s = earliest_s if slow else max(earliest_s, now_s + self._period_s)
             taken = [reader.take_at(now_s, self._period_s / 2) for reader in self._readers]
-            first_s = next((at_s for at_s, _ in filter(None, taken)), None)
-            if first_s is not None:
-                time_s = max(first_s, time_s)
-                yield Instant(tuple(each and each[1] for each in taken), time_s)
+            if any(taken):
+                time_s = max(min(at_s for at_s, _ in filter(None, taken)), time_s)
+                later_s = tuple(each[0] - time_s if each else 0.0 for each in taken)
+                yield Instant(tuple(each and each[1] for each in taken), time_s, later_s)
 
     def stop(self) -> None:
         """End the iteration at the next instant; safe in signal handlers and other threads."""

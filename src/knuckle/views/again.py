@@ -72,6 +72,8 @@ def places(
             if size is None or (known is not None and len(members) == 1):
                 continue
             guesses = rig.cameras[camera].project(hands_mm)  # (G, 21, 2)
+            if known is not None:  # the frame may be of a moment later
+                guesses = guesses + looks.since_px(known)
             # Enough must lie in the picture; what is behind the camera is NaN.
             shares = [share_inside(guess, size[::-1]) for guess in guesses]
             likely = guesses[np.array(shares) >= judge.LEAST_INSIDE]
@@ -114,7 +116,7 @@ def _where(meeting: Meeting, lengths_mm: np.ndarray) -> np.ndarray:
     if len(meeting) > 1:
         return meeting.fit(lengths_mm).joints_mm[None]
     rig, looks, (i,) = meeting.rig, meeting.looks, meeting.members
-    here = shape_in_world(rig, looks.camera[i], looks.hands[i].raw, float(lengths_mm.sum()))
+    here = shape_in_world(rig, looks.camera[i], looks.poses[i], float(lengths_mm.sum()))
     centre = rig.cameras[looks.camera[i]].centre_mm
     return centre + _DISTANCES[:, None, None] * (here - centre)
 

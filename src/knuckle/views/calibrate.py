@@ -229,7 +229,7 @@ def _member(shape: Shape, camera: int) -> int:
 
 def _alone(shape: Shape, camera: int) -> np.ndarray:
     """(21, 3) what a camera alone says, with bones of the usual size."""
-    hand = shape.looks.hands[_member(shape, camera)].raw
+    hand = shape.looks.poses[_member(shape, camera)]
     return hand.joints_mm * (MEAN_LENGTHS_MM.sum() / hand.bone_lengths_mm.sum())
 
 

@@ -264,6 +264,28 @@ class Syncing:
 
 
 @dataclass(frozen=True)
+class Timing:
+    """What cameras see between their frames.
+
+    Attributes:
+        same_s: instants that are nearer than this, s, are one.
+        most_gap_s: between two looks farther apart than this, s, a hand may have been anywhere.
+        sway_hz: hands move to and fro so many times a second: so far off the straight way between
+            two looks they may be.
+        speed_mm_s: so fast a hand is of which there is one look alone.
+        memory_s: looks are kept for so long, s.
+        most_late_s: a camera that is later than this, s, is for a recording to put right.
+    """
+
+    same_s: float = 5e-4
+    most_gap_s: float = 0.3
+    sway_hz: float = 2.0
+    speed_mm_s: float = 300.0
+    memory_s: float = 1.0
+    most_late_s: float = 0.5
+
+
+@dataclass(frozen=True)
 class Scaling:
     """How long a unit is.
 
@@ -281,4 +303,5 @@ class Scaling:
 #: Those that Knuckle decides by.
 PEOPLE, MATCHING, LOOKING, MEETING = People(), Matching(), Looking(), Meeting()
 FITTING, MEASURING, RETURNING = Fitting(), Measuring(), Returning()
-BY_HANDS, BY_BOARDS, SYNCING, SCALING = ByHands(), ByBoards(), Syncing(), Scaling()
+BY_HANDS, BY_BOARDS, SYNCING = ByHands(), ByBoards(), Syncing()
+TIMING, SCALING = Timing(), Scaling()

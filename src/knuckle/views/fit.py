@@ -62,9 +62,9 @@ def fit(
         new: the bones are not known well yet.
     """
     size = float(lengths_mm.sum())
-    shapes = [shape_in_world(rig, looks.camera[i], looks.hands[i].raw, size) for i in members]
+    shapes = [shape_in_world(rig, looks.camera[i], looks.poses[i], size) for i in members]
     parts = [
-        _shape_rows(rig.cameras[looks.camera[i]], shape, looks.doubts[i], looks.hands[i].raw)
+        _shape_rows(rig.cameras[looks.camera[i]], shape, looks.doubts[i], looks.poses[i])
         for i, shape in zip(members, shapes, strict=True)
     ]
     A, b = (np.concatenate(each) for each in zip(*parts, strict=True))

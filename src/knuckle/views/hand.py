@@ -29,6 +29,8 @@ class RigHand(HandShape):
         track_id: the same number for the same hand for as long as it is in view.
         age_s: time since it was first seen.
         velocity_mm_s: (3,) of the wrist.
+        moved_mm: (V, 3) how far it moved from the instant at which the joints are there until the
+            frame of each camera was taken.
     """
 
     side: Side
@@ -42,6 +44,7 @@ class RigHand(HandShape):
     track_id: int
     age_s: float
     velocity_mm_s: np.ndarray
+    moved_mm: np.ndarray
 
     @property
     def seen_by(self) -> tuple[int, ...]:
@@ -64,7 +67,7 @@ class RigHand(HandShape):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists under the names of the attributes; of views, which saw it."""
-        arrays = ("joints_mm", "sigma_mm", "raw_mm", "used", "velocity_mm_s")
+        arrays = ("joints_mm", "sigma_mm", "raw_mm", "used", "velocity_mm_s", "moved_mm")
         return {
             "track_id": int(self.track_id),
             "age_s": float(self.age_s),
@@ -101,12 +104,12 @@ class RigHand(HandShape):
             camera: that camera.
 
         Returns:
-            What the rig knows, in the camera's frame: ``joints_px`` are where the joints fall in
-            its picture (NaN behind it); ``visible``, ``joint_score``, the mask and ``raw`` are the
-            camera's own, or say that it has none.
+            What the rig knows, in the camera's frame, moved on to when its picture was taken:
+            ``joints_px`` are where the joints fall there (NaN behind it); ``visible``,
+            ``joint_score``, the mask and ``raw`` are the camera's own, or say that it has none.
         """
         own = self.views[number]
-        joints_mm = camera.T_camera_from_world(self.joints_mm)
+        joints_mm = camera.T_camera_from_world(self.joints_mm + self.moved_mm[number])
         nothing = np.zeros(len(Joint))
         values: dict[str, Any] = {
             "side": self.side,

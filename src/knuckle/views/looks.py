@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from knuckle.hand import N_JOINTS, bone_lengths
 from knuckle.results import HandPose, TrackedHand
 from knuckle.track.skeleton import MEAN_LENGTHS_MM
 from knuckle.track.uncertainty import Uncertainty
+from knuckle.views.between import Brought
 from knuckle.views.decisions import LOOKING
 from knuckle.views.rig import Rig
 
@@ -20,15 +21,17 @@ class Looks:
     """N hands, each as one camera sees it.
 
     Attributes:
-        hands: N of them.
+        hands: N of them, as their frames show them.
+        poses: the same at the instant at which they are compared, which may lie between frames.
         camera: (N,) index of the camera that each was seen by.
-        rays: (N, 21, 2) x/z, y/z of the raw keypoints.
+        rays: (N, 21, 2) x/z, y/z of the keypoints of ``poses``.
         sigma: (N, 21) expected error of these, per axis.
         doubts: what each may be off by, as its camera alone sees it.
         right: (N,) 0..1, probability that it is a right hand.
     """
 
     hands: tuple[TrackedHand, ...]
+    poses: tuple[HandPose, ...]
     camera: np.ndarray
     rays: np.ndarray
     sigma: np.ndarray
@@ -36,17 +39,27 @@ class Looks:
     right: np.ndarray
 
     @classmethod
-    def of(cls, views: Sequence[Sequence[TrackedHand]]) -> Looks:
-        """Of the hands of every camera."""
+    def of(
+        cls,
+        views: Sequence[Sequence[TrackedHand]],
+        bring: Callable[[int, TrackedHand], Brought] = lambda _, hand: Brought.nowhere(hand),
+    ) -> Looks:
+        """Of the hands of every camera, each brought to one instant; by default as it is."""
         hands = tuple(hand for view in views for hand in view)
         camera = np.array([v for v, view in enumerate(views) for _ in view], dtype=int)
         rays, sigma = np.zeros((len(hands), N_JOINTS, 2)), np.zeros((len(hands), N_JOINTS))
-        doubts = tuple(Uncertainty.of(hand.raw) for hand in hands)
-        for i, (hand, doubt) in enumerate(zip(hands, doubts, strict=True)):
-            rays[i] = hand.raw.rays
-            sigma[i] = np.maximum(doubt.across, LOOKING.least_share * doubt.extent)
+        brought = [bring(v, hand) for v, hand in zip(camera.tolist(), hands, strict=True)]
+        doubts = tuple(Uncertainty.of(each.pose) for each in brought)
+        for i, (each, doubt) in enumerate(zip(brought, doubts, strict=True)):
+            rays[i] = each.pose.rays
+            own = np.maximum(doubt.across, LOOKING.least_share * doubt.extent)
+            sigma[i] = np.hypot(own, each.doubt)
         right = np.array([right_score(hand) for hand in hands])
-        return cls(hands, camera, rays, sigma, doubts, right)
+        return cls(hands, tuple(each.pose for each in brought), camera, rays, sigma, doubts, right)
+
+    def since_px(self, i: int) -> np.ndarray:
+        """(21, 2) how far a hand has moved in its picture from the instant to its frame."""
+        return self.hands[i].raw.joints_px - self.poses[i].joints_px
 
     def __len__(self) -> int:
         return len(self.hands)

@@ -58,3 +58,16 @@ class Meeting:
         )
         self._last_mm = found.joints_mm
         return found
+
+    def moved_mm(self, i: int, found: Fit, about_mm: np.ndarray) -> np.ndarray:
+        """(3,) how far the hand moved from the instant to the frame of a look: across it, as seen.
+
+        Along the line of sight by as much as it moved about (3,).
+        """
+        T = self.rig.cameras[self.looks.camera[i]].T_camera_from_world
+        now, then = (
+            hand.rays.mean(axis=0) for hand in (self.looks.poses[i], self.looks.hands[i].raw)
+        )
+        away_mm = T.rotation[2] @ about_mm
+        across_mm = (then - now) * T(found.joints_mm)[:, 2].mean() + then * away_mm
+        return np.array([*across_mm, away_mm]) @ T.rotation

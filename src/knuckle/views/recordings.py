@@ -11,16 +11,16 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.errors import InputError
-from knuckle.results import HandPose, TrackedHand
+from knuckle.results import TrackedHand
 from knuckle.video import open_sources
+from knuckle.views.between import at_instant
 from knuckle.views.boards import BoardCalibration, Charuco, calibrate_rig_by_board
 from knuckle.views.calibrate import RigCalibration, calibrate_rig
+from knuckle.views.decisions import TIMING
 from knuckle.views.sync import Followed, follow, offsets
 
 #: A minute of hands says all there is to say.
 _FIRST_S = 60.0
-#: Two clocks nearer than this share of a frame are the same.
-_SAME = 0.01
 
 
 def calibrate_from_videos(
@@ -31,7 +31,7 @@ def calibrate_from_videos(
     hand_length_mm: float | None = None,
     max_hands: int = 2,
     weights_dir: Path | None = None,
-) -> tuple[RigCalibration, list[float]]:
+) -> RigCalibration:
     """Find where the cameras of several videos stand.
 
     Args:
@@ -43,7 +43,7 @@ def calibrate_from_videos(
         weights_dir: folder with other networks than those in the package.
 
     Returns:
-        The calibration, and the clocks of the videos at one instant, s.
+        The calibration; its rig says by how much the clocks of the videos differ.
 
     Raises:
         SourceError: a video cannot be read.
@@ -62,7 +62,7 @@ def calibrate_from_videos(
         side_by_side(seen, clocks),
         hand_length_mm=hand_length_mm,
     )
-    return found, clocks
+    return replace(found, rig=found.rig.with_late(clocks))
 
 
 def calibrate_from_boards(
@@ -73,7 +73,7 @@ def calibrate_from_boards(
     together: bool = False,
     max_hands: int = 2,
     weights_dir: Path | None = None,
-) -> tuple[BoardCalibration, list[float]]:
+) -> BoardCalibration:
     """Find where the cameras of several videos stand from a board that is carried before them.
 
     Args:
@@ -85,7 +85,7 @@ def calibrate_from_boards(
         weights_dir: folder with other networks than those in the package, for that.
 
     Returns:
-        The calibration, and the clocks of the videos at one instant, s.
+        The calibration; its rig says by how much the clocks of the videos differ.
 
     Raises:
         SourceError: a video cannot be read.
@@ -110,7 +110,7 @@ def calibrate_from_boards(
         found = calibrate_rig_by_board(
             _names(sources), known, sizes, board, islice(opened, round(_FIRST_S * rate))
         )
-    return found, clocks
+    return replace(found, rig=found.rig.with_late(clocks))
 
 
 def side_by_side(
@@ -146,17 +146,18 @@ def _at(
     other = near + (1 if now > clock[near] else -1)
     if not 0 <= other < len(clock) or not 0 < abs(clock[other] - clock[near]) < 1.5 * period:
         return list(hands[near])
-    share = float((now - clock[near]) / (clock[other] - clock[near]))
+    if abs(now - clock[near]) < TIMING.same_s:
+        return list(hands[near])
     then = {hand.track_id: hand.raw for hand in hands[other]}
-    return [_on_its_way(hand, then.get(hand.track_id), share) for hand in hands[near]]
-
-
-def _on_its_way(hand: TrackedHand, then: HandPose | None, share: float) -> TrackedHand:
-    """The hand with its raw keypoints by a share moved to where they are in another frame."""
-    if then is None or share < _SAME:
-        return hand
-    moved = hand.raw.joints_px + share * (then.joints_px - hand.raw.joints_px)
-    return replace(hand, raw=replace(hand.raw, joints_px=moved))
+    return [
+        replace(
+            hand,
+            raw=at_instant(((clock[other], then[hand.track_id]), (clock[near], hand.raw)), now),
+        )
+        if hand.track_id in then
+        else hand
+        for hand in hands[near]
+    ]
 
 
 def _names(sources: Sequence[str]) -> list[str]:

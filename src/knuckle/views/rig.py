@@ -12,6 +12,7 @@ import numpy as np
 from knuckle.address import at_home
 from knuckle.camera import Camera
 from knuckle.errors import InputError
+from knuckle.results import check_time
 from knuckle.rigid import RigidTransform
 
 #: Millimetres of the lengths that ``Rig.load(path, unit=…)`` takes by name.
@@ -29,14 +30,18 @@ class RigCamera:
         camera: its lens.
         T_camera_from_world: where it stands, mm.
         size: (width, height) px that it was calibrated at; None where the file does not say.
+        late_s: its pictures are of so many seconds before the time that they bear, against those of
+            the rig's other cameras.
     """
 
     name: str
     camera: Camera
     T_camera_from_world: RigidTransform
     size: tuple[int, int] | None = None
+    late_s: float = 0.0
 
     def __post_init__(self) -> None:
+        check_time(self.late_s)
         object.__setattr__(self, "T_camera_from_world", _checked(self))
 
     @property
@@ -198,6 +203,21 @@ class Rig:
             f"them took {', '.join(told)}: name the files after the cameras, or say it with "
             "--views NAME,NAME,… in the order of the files"
         )
+
+    @property
+    def late_s(self) -> np.ndarray:
+        """(V,) how much later each camera is than the first, s."""
+        late_s = np.array([each.late_s for each in self.cameras])
+        return late_s - late_s[0]
+
+    def with_late(self, late_s: Sequence[float] | np.ndarray) -> Rig:
+        """The rig whose cameras are late by so much each, s."""
+        each = zip(self.cameras, late_s, strict=True)
+        return replace(self, cameras=tuple(replace(camera, late_s=s) for camera, s in each))
+
+    def in_step(self) -> Rig:
+        """The rig for frames whose times were put right (``open_sources(…, offsets_s=late_s)``)."""
+        return self.with_late([0.0] * len(self))
 
     def resized(self, sizes: Sequence[tuple[int, int]]) -> Rig:
         """The rig for the same pictures scaled to these sizes (width, height).

@@ -87,7 +87,7 @@ def _log_ratios(rig: Rig, looks: Looks) -> np.ndarray:
         before = (sight.in_cameras(points.mm)[..., 2] > 0).all()
         if not before or np.median(points.strain) > SCALING.most_strain:
             continue
-        alone = np.mean([looks.hands[j].raw.bone_lengths_mm for j in pair], axis=0)
+        alone = np.mean([looks.poses[j].bone_lengths_mm for j in pair], axis=0)
         met = bone_lengths(points.mm)
         found.append(float(np.median(np.log(alone) - np.log(np.maximum(met, 1e-6)))))
     return np.array(found)

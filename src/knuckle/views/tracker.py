@@ -8,6 +8,7 @@ from typing import Unpack
 
 import numpy as np
 
+from knuckle.errors import InputError
 from knuckle.hand import MIDDLE_RAY, N_JOINTS
 from knuckle.pipeline.settings import with_options
 from knuckle.results import Frame, HandPose, Instant, TrackedHand
@@ -16,9 +17,10 @@ from knuckle.track.track import Numbers
 from knuckle.turn import Turn
 from knuckle.video.clocks import JointClock
 from knuckle.views.again import Place, as_seen, places, shows
+from knuckle.views.between import Moments
 from knuckle.views.bones import RigBones
 from knuckle.views.cameras import Cameras, picture_size
-from knuckle.views.decisions import LOOKING, PEOPLE, RETURNING
+from knuckle.views.decisions import LOOKING, PEOPLE, RETURNING, TIMING
 from knuckle.views.hand import RigHand
 from knuckle.views.looks import Looks
 from knuckle.views.matching import group
@@ -46,6 +48,11 @@ class RigTracker:
     Give it one frame of each camera, of the same instant, in the order of the rig. Each camera is
     followed by itself; hands that are one are put together in the world.
 
+    Frames of one instant are not taken at once. An ``Instant`` says how far apart they are, and the
+    rig which cameras are late (``RigCamera.late_s``). What each of them sees is brought to the
+    earliest time among them, between its last frames: hands are where they were then, as many
+    seconds before ``time_s`` as the latest camera is later than the others.
+
     Example:
         >>> tracker = RigTracker(Rig.load("rig.toml"))
         >>> for frames in open_sources(["a.mp4", "b.mp4"]):
@@ -65,7 +72,7 @@ class RigTracker:
 
         Raises:
             TypeError: there is no such option.
-            ValueError: an option is out of its range.
+            ValueError: an option is out of its range, or a camera later than half a second.
         """
         if not isinstance(rig, Rig):
             raise TypeError(
@@ -75,8 +82,11 @@ class RigTracker:
         self.rig = rig
         self._turn, self._clock, self._clocks = Turn(), Clock(), JointClock()
         refuse_of_one_camera(options)
+        #: How much later the picture was taken that a camera has at one time with the latest one's.
+        self._ahead_s = _ahead_of_the_latest(rig)
         self.settings = with_options(RigSettings, settings, options)
         self._cameras = Cameras(rig, self.settings)
+        self._moments = Moments(len(rig))
         self._numbers = Numbers()
         self._bones = self._new_bones()
         self.reset()
@@ -118,6 +128,7 @@ class RigTracker:
         self._tracks: list[RigTrack] = []
         #: When a camera looked in vain for a hand that another sees.
         self._vain: dict[tuple[int, int, int], float] = {}
+        self._moments.reset()
         self._clock.reset()
 
     def __call__(self, frames: Frames) -> list[RigHand]:
@@ -143,26 +154,41 @@ class RigTracker:
         """
         with self._turn:
             views = self.look(frames)
-            time_s = self._turn_to(
-                frames.time_s if isinstance(frames, Instant) else self._clocks.read(frames)
-            )
+            if isinstance(frames, Instant):
+                time_s = self._turn_to(frames.time_s, frames.later_s)
+            else:
+                time_s = self._turn_to(self._clocks.read(frames))
             scene = self._scene(views)
             if self._look_again(scene, views, frames, time_s):
                 scene = self._scene(views)
             hands = self._hands(scene, time_s)
-            self._lead(hands)
+            self._lead(hands, scene.looks)
+            self._moments.keep(views)
             return hands
 
     def look(self, frames: Frames) -> list[list[TrackedHand]]:
         """What each camera sees by itself; the first part of a call."""
         return self._cameras.see(frames)
 
-    def put_together(self, views: Sequence[Sequence[TrackedHand]], time_s: float) -> list[RigHand]:
-        """The hands of the rig from those of its cameras; the last part of a call."""
-        time_s = self._turn_to(time_s)
-        return self._hands(self._scene(views), time_s)
+    def put_together(
+        self,
+        views: Sequence[Sequence[TrackedHand]],
+        time_s: float,
+        later_s: Sequence[float] | None = None,
+    ) -> list[RigHand]:
+        """The hands of the rig from those of its cameras; the last part of a call.
 
-    def _turn_to(self, given_s: float | None) -> float:
+        Args:
+            views: per camera the hands that it sees.
+            time_s: of the instant.
+            later_s: (V,) how much later each camera's frame is; by default all are of that instant.
+        """
+        time_s = self._turn_to(time_s, later_s)
+        hands = self._hands(self._scene(views), time_s)
+        self._moments.keep(views)
+        return hands
+
+    def _turn_to(self, given_s: float | None, later_s: Sequence[float] | None = None) -> float:
         """Begin an instant, and forget what was long ago; returns its time, later than the last."""
         if given_s is not None and self._clock.is_new_video(given_s):
             self._forget_all()
@@ -173,10 +199,12 @@ class RigTracker:
             if time_s - track.seen_s <= self.settings.memory_s and not track.sides.given_up
         ]
         self._vain = {who: at for who, at in self._vain.items() if time_s - at < LOOKING.vain_s}
+        apart_s = 0.0 if later_s is None else np.asarray(later_s, float)
+        self._moments.turn_to(time_s, apart_s + self._ahead_s)
         return time_s
 
     def _scene(self, views: Sequence[Sequence[TrackedHand]]) -> _Scene:
-        looks = Looks.of(views)
+        looks = Looks.of(views, self._moments.bring)
         owners = self._owners(looks)
         groups = group(self.rig, looks, owners, self._bones.size)
         return _Scene(looks, owners, [Meeting(self.rig, looks, each) for each in groups])
@@ -238,8 +266,9 @@ class RigTracker:
         own, tracker = looks.hands[place.own], self._cameras.trackers[place.camera]
         return tracker.would_see_more(own.raw, place.side, place.guesses_px[0])
 
-    def _lead(self, hands: Sequence[RigHand]) -> None:
+    def _lead(self, hands: Sequence[RigHand], looks: Looks) -> None:
         """Tell every camera where the hands are that it follows, as all cameras see them."""
+        at = {id(hand): i for i, hand in enumerate(looks.hands)}
         for hand in hands:
             if len(hand.seen_by) < 2:
                 continue
@@ -247,6 +276,7 @@ class RigTracker:
                 view = hand.views[camera]
                 joints_px = self.rig.cameras[camera].project(hand.raw_mm)
                 if view is not None and np.isfinite(joints_px).all():
+                    joints_px = joints_px + looks.since_px(at[id(view)])
                     self._cameras.trackers[camera].tell(view.track_id, joints_px)
 
     def _new_bones(self) -> RigBones:
@@ -316,11 +346,13 @@ class RigTracker:
             track.bones.see(points, time_s)
         found = meeting.fit(track.bones.lengths_mm, new=track.bones.new)
         views: list[TrackedHand | None] = [None] * len(self.rig)
+        moved_mm = np.outer(self._moments.later_s, track.velocity.mm_s)
         used = np.zeros((len(self.rig), N_JOINTS), bool)
         for row, i in enumerate(members):
             views[looks.camera[i]] = looks.hands[i]
             used[looks.camera[i]] = points.used[row]
             track.ids[int(looks.camera[i])] = looks.hands[i].track_id
+            moved_mm[looks.camera[i]] = meeting.moved_mm(i, found, moved_mm[looks.camera[i]])
         track.hear([looks.hands[i].raw for i in members])
         joints_mm = track.see(found, time_s)
         if not track.told:
@@ -337,7 +369,25 @@ class RigTracker:
             track_id=track.number,
             age_s=time_s - track.began_s,
             velocity_mm_s=track.velocity.mm_s,
+            moved_mm=moved_mm,
         )
+
+
+def _ahead_of_the_latest(rig: Rig) -> np.ndarray:
+    """(V,) s.
+
+    Raises:
+        ValueError: some camera is so late that nobody can wait for it.
+    """
+    ahead_s = rig.late_s.max() - rig.late_s
+    if ahead_s.max() > TIMING.most_late_s:
+        late, early = rig.names[int(ahead_s.argmin())], rig.names[int(ahead_s.argmax())]
+        raise InputError(
+            f"{rig.source} says that {late} is {ahead_s.max():.3g} s later than {early}, which is "
+            "when recordings began: open them with open_sources(..., offsets_s=rig.late_s), and "
+            "give RigTracker rig.in_step()"
+        )
+    return ahead_s
 
 
 def _key(place: Place, looks: Looks) -> tuple[int, int, int]:

@@ -2,7 +2,8 @@
 
 A table per camera: ``name, size, matrix, distortions, rotation`` (Rodrigues), ``translation,
 fisheye``; ``[metadata]``. The form does not say what its lengths are: aniposelib's are those of the
-board, Pose2Sim's metres. Knuckle adds ``unit = "mm"`` to the metadata.
+board, Pose2Sim's metres. Knuckle adds ``unit = "mm"`` to the metadata, and
+``late_s`` to a camera that is late.
 """
 
 from __future__ import annotations
@@ -68,7 +69,14 @@ def camera_of(name: str, table: dict[str, Any]) -> RigCamera:
         lens(table["matrix"], table.get("distortions"), fisheye=fisheye, name=name),
         pose(table["rotation"], table["translation"], name),
         size(table.get("size")),
+        _late_s(name, table.get("late_s", 0.0)),
     )
+
+
+def _late_s(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(f"camera {name}: late_s must be a number of seconds, got {value!r}")
+    return float(value)
 
 
 def write(rig: Rig) -> str:
@@ -87,6 +95,8 @@ def write(rig: Rig) -> str:
         }
         if each.size is not None:
             values["size"] = list(each.size)
+        if each.late_s:
+            values["late_s"] = each.late_s
         lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]  # as toml has it
         parts.append("\n".join([f"[cam_{number}]", *lines]))
     return "\n\n".join([*parts, '[metadata]\nunit = "mm"']) + "\n"
