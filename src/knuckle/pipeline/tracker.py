@@ -211,8 +211,8 @@ class HandTracker:
         """Look at the hands that are followed, where lost ones should be, and at what is detected.
 
         Returns:
-            The looks, which of them show the hands that are followed, and what the detector saw,
-            if the whole frame was searched.
+            The looks, which of them show hands that are followed, and what the detector saw of
+            the whole frame, if it was searched.
         """
         stages, frame_shape, detections = self._stages, image.shape[:2], None
         tracks = self._tracks.followed
@@ -220,8 +220,8 @@ class HandTracker:
         proposals += self._awaited(len(tracks), time_s, frame_shape)
         memory_s = self.settings.memory_s
         doubtful = any(t.unseen_s(time_s) <= memory_s for t in self._tracks.doubtful)
-        n_parts = stages.n_parts(image)
-        view = self._search.due(tracks, self.settings.max_hands, doubtful, time_s, n_parts)
+        n_parts, slots = stages.n_parts(image), self.settings.max_hands
+        view = self._search.due(tracks, slots, doubtful, time_s, n_parts)
         if view is not None:
             seen, named = self._detected(image, time_s, view)
             detections = None if view else seen  # a part does not tell of the frame
@@ -248,8 +248,7 @@ class HandTracker:
     ) -> tuple[Detections, list[propose.Proposal]]:
         """Search the frame, or a part of it, for hands that no track holds with certainty."""
         self._search.searched(view, self._tracks.followed, time_s, self._stages.n_parts(image))
-        detections = self._stages.detect(image, view)
-        doubtful = self._tracks.doubtful
+        detections, doubtful = self._stages.detect(image, view), self._tracks.doubtful
         known = [(t.side, t.predict(time_s)) for t in self._tracks if t not in doubtful]
         news = [
             hand
@@ -260,9 +259,8 @@ class HandTracker:
         named = propose.detected(self._stages, news, doubtful, time_s)
         # The detector may speak against a look, not for it: here others follow, and what is
         # mistaken for a hand once, and stands still, is mistaken in every frame.
-        return detections, [
-            replace(each, by="search", log_odds=min(each.log_odds, 0.0)) for each in named
-        ]
+        named = [replace(each, by="search", log_odds=min(each.log_odds, 0.0)) for each in named]
+        return detections, named
 
     def _keep(
         self, tracks: list[Track], looks: Looks, time_s: float, frame_shape: tuple[int, int]
