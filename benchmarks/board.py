@@ -19,11 +19,12 @@ from peers.process import MediaPipe, MediaPipeSettings
 
 #: Systems, by the names that they have in every table.
 KNUCKLE, RAW, PEER = "Knuckle", "Knuckle, raw", "MediaPipe full"
-#: Where real data lies.
-SHARED = Path("../shared/data")
+#: Where real data lies, and a teacher's labels of its photographs.
+SHARED, LABELS = Path("../shared/data"), Path("recipes/labels.json.xz")
 
 # Flags that mean the same everywhere.
 Data = Annotated[Path, tyro.conf.arg(help="Folder of the real data; docs/data.md.")]
+Labels = Annotated[Path, tyro.conf.arg(help="A teacher's labels of the photographs.")]
 Weights = Annotated[
     Path | None, tyro.conf.arg(help="Folder of other networks than those in the package.")
 ]
@@ -87,6 +88,13 @@ def mediapipe_system(python: Path, settings: MediaPipeSettings) -> System:
     """MediaPipe in the environment of ``python``; it cannot use intrinsics."""
     peer = MediaPipe(python, settings)
     return lambda pictures: list(map(list, peer.predict([p.image for p in pictures])))
+
+
+def with_peer(systems: dict[str, System], python: Path | None) -> dict[str, System]:
+    """The same systems, and MediaPipe full at its most generous, if there is a Python for it."""
+    if python is None:
+        return systems
+    return {**systems, PEER: mediapipe_system(python, MediaPipeSettings(max_hands=8))}
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,18 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import ray
+
+try:
+    import ray
+except ModuleNotFoundError:
+    sys.exit("expected Ray: pip install 'knuckle[dist]'")
 
 import knuckle
 from knuckle.corpus import Track

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from board import SHARED, Data, Table, Weights, command
+from board import LABELS, SHARED, Data, Labels, Table, Weights, command
 from hand_free import Picture, hand_free, overlap
-from knuckle.data.photographs import is_validation, labelled_photos
+from held_back import held_back
 from knuckle.pipeline import EstimatorSettings, judge, propose
 from knuckle.pipeline.frame import one_each
 from knuckle.pipeline.stages import Stages
@@ -37,11 +37,10 @@ TELLS = ("presence", "near", "detector")
 
 def labelled(labels: Path, root: Path) -> Iterator[Picture]:
     """Photographs with their labelled hands, held out of training, as large as they are."""
-    for photo in labelled_photos(labels, root):
-        if photo.record["frame"] is None and is_validation(photo.group):
-            joints = np.array([hand["joints_px"] for hand in photo.hands]).reshape(-1, 21, 2)
-            boxes = np.concatenate([joints.min(axis=1), joints.max(axis=1)], axis=1)
-            yield Picture(photo.image, boxes)
+    for photo in held_back(root, labels):
+        joints = np.array([hand["joints_px"] for hand in photo.hands]).reshape(-1, 21, 2)
+        boxes = np.concatenate([joints.min(axis=1), joints.max(axis=1)], axis=1)
+        yield Picture(photo.image, boxes)
 
 
 def tells_of(stages: Stages, picture: Picture) -> tuple[np.ndarray, np.ndarray]:
@@ -83,8 +82,7 @@ class HandOdds:
     """Fit what a named place's looks are worth, on photographs."""
 
     data: Data = SHARED
-    labels: Path = Path("recipes/labels.json.xz")
-    """The teacher's labels of the photographs."""
+    labels: Labels = LABELS
     weights: Weights = None
 
     def run(self) -> None:

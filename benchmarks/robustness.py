@@ -20,25 +20,21 @@ import numpy as np
 
 from board import (
     KNUCKLE,
-    PEER,
+    LABELS,
     SHARED,
     Data,
     Hand,
+    Labels,
     PeerPython,
     System,
     Table,
     Weights,
     command,
     knuckle_system,
-    mediapipe_system,
+    with_peer,
 )
-from knuckle.data.convention import own_joints
-from knuckle.data.photographs import is_validation, labelled_photos
+from held_back import FOUND, held_back, joints_of
 from knuckle.hand import Side
-from peers.process import MediaPipeSettings
-
-#: A hand is found where its joints are so near, in its extents.
-_FOUND = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,10 +166,9 @@ WORSE: dict[str, tuple[Worse, tuple[float, ...]]] = {
 def photographs(data: Path, labels: Path) -> list[Shown]:
     """Held-back photographs with one labelled hand."""
     return [
-        Shown(photo.image, own_joints(np.array(hand["joints_px"])), hand["side"])
-        for photo in labelled_photos(labels, data)
-        if photo.record["frame"] is None and is_validation(photo.group) and len(photo.hands) == 1
-        for hand in photo.hands
+        Shown(photo.image, joints_of(photo)[0], photo.hands[0]["side"])
+        for photo in held_back(data, labels)
+        if len(photo.hands) == 1
     ]
 
 
@@ -182,7 +177,7 @@ def nearest(shown: Sequence[Shown], answers: Sequence[Sequence[Hand]]) -> list[H
     found: list[Hand | None] = []
     for picture, hands in zip(shown, answers, strict=True):
         best = min(hands, key=picture.error, default=None)
-        found.append(best if best is not None and picture.error(best) < _FOUND else None)
+        found.append(best if best is not None and picture.error(best) < FOUND else None)
     return found
 
 
@@ -191,8 +186,7 @@ class Robustness:
     """Make pictures worse, and count what is still found."""
 
     data: Data = SHARED
-    labels: Path = Path("recipes/labels.json.xz")
-    """A teacher's labels of the photographs."""
+    labels: Labels = LABELS
     mediapipe_python: PeerPython = None
     weights: Weights = None
     every: int = 2
@@ -201,10 +195,7 @@ class Robustness:
     def run(self) -> None:
         """Measure and print."""
         whole = photographs(self.data, self.labels)[:: self.every]
-        systems: dict[str, System] = {KNUCKLE: knuckle_system(self.weights)}
-        if self.mediapipe_python is not None:
-            settings = MediaPipeSettings(max_hands=8)
-            systems[PEER] = mediapipe_system(self.mediapipe_python, settings)
+        systems = with_peer({KNUCKLE: knuckle_system(self.weights)}, self.mediapipe_python)
         forms = {"found": "{:.1%}", "of these, side right": "{:.1%}", "2D": "{:.2%}"}
         columns = {f"{name}: {what}": form for name in systems for what, form in forms.items()}
         table = Table({"pictures": "", **columns})

@@ -22,28 +22,26 @@ import numpy as np
 
 from board import (
     KNUCKLE,
-    PEER,
+    LABELS,
     SHARED,
     Data,
+    Labels,
     PeerPython,
     System,
     Table,
     Weights,
     command,
     knuckle_system,
-    mediapipe_system,
+    with_peer,
 )
 from hand_free import hand_free
-from knuckle.data.convention import own_joints
-from knuckle.data.photographs import LabelledPhoto, is_validation, labelled_photos
-from peers.process import MediaPipeSettings
+from held_back import FOUND, held_back, joints_of
+from knuckle.data.photographs import LabelledPhoto
 
 #: The largest hand of a photograph of people some metres off, as a share of its longer side.
 _FAR = 0.12
 #: So many times as wide as the photograph is a picture.
 _WIDER = (1.0, 1.4, 2.0)
-#: A hand is found where its joints are so near, in its extents.
-_FOUND = 0.3
 #: Borders of the columns, shares of the picture's longer side.
 _SHARES = (0.02, 0.035, 0.05, 0.07, 0.12)
 _SMALLEST = (0.03, 0.02)
@@ -67,7 +65,7 @@ class Scene:
         """(N,) bool, which hands are among those that a system gives, (M, 21, 2)."""
         gaps = self.joints_px[:, None] - joints_px[None]  # (N, M, 21, 2)
         extents = np.ptp(self.joints_px, axis=1).max(axis=-1)
-        near = np.linalg.norm(gaps, axis=-1).mean(axis=-1) < _FOUND * extents[:, None]
+        near = np.linalg.norm(gaps, axis=-1).mean(axis=-1) < FOUND * extents[:, None]
         return near.any(axis=1)
 
     def n_false(self, joints_px: np.ndarray) -> int:
@@ -81,17 +79,9 @@ def far_photos(data: Path, labels: Path) -> list[LabelledPhoto]:
     """Held-back photographs all of whose labelled hands are small."""
     return [
         photo
-        for photo in labelled_photos(labels, data)
-        if photo.record["frame"] is None
-        and is_validation(photo.group)
-        and photo.hands
-        and Scene(photo.image, _joints(photo), np.zeros(4)).shares.max() < _FAR
+        for photo in held_back(data, labels)
+        if photo.hands and Scene(photo.image, joints_of(photo), np.zeros(4)).shares.max() < _FAR
     ]
-
-
-def _joints(photo: LabelledPhoto) -> np.ndarray:
-    """(N, 21, 2) px of the labelled hands."""
-    return np.array([own_joints(np.array(hand["joints_px"])) for hand in photo.hands])
 
 
 def before_room(photo: LabelledPhoto, room: np.ndarray, wider: float, at: np.ndarray) -> Scene:
@@ -102,7 +92,7 @@ def before_room(photo: LabelledPhoto, room: np.ndarray, wider: float, at: np.nda
     picture = cv2.resize(room, fills.tolist())[: size[1], : size[0]].copy()
     x, y = (at * (size - (width, height))).astype(int)
     picture[y : y + height, x : x + width] = photo.image
-    joints_px = _joints(photo) + np.array([x, y])
+    joints_px = joints_of(photo) + np.array([x, y])
     return Scene(picture, joints_px, np.array([x, y, x + width, y + height]))
 
 
@@ -130,8 +120,7 @@ class SmallHands:
     """Count small hands that are found, and what is none."""
 
     data: Data = SHARED
-    labels: Path = Path("recipes/labels.json.xz")
-    """A teacher's labels of the photographs."""
+    labels: Labels = LABELS
     mediapipe_python: PeerPython = None
     weights: Weights = None
     every: int = 1
@@ -156,10 +145,7 @@ class SmallHands:
         for share in _SMALLEST:
             name = f"{KNUCKLE}, smallest_hand={share}"
             systems[name] = knuckle_system(self.weights, smallest_hand=share)
-        if self.mediapipe_python is not None:
-            settings = MediaPipeSettings(max_hands=8)
-            systems[PEER] = mediapipe_system(self.mediapipe_python, settings)
-        for name, system in systems.items():
+        for name, system in with_peer(systems, self.mediapipe_python).items():
             answers = _answers(system, pictures)
             pairs = list(zip(pictures, answers, strict=True))
             found = np.concatenate([scene.found(joints) for scene, joints in pairs])

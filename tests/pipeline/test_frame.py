@@ -448,3 +448,22 @@ def test_a_wider_look_that_shows_no_hand_changes_nothing() -> None:
     looks, _ = frame.hands_of(stages, IMAGE, first, None, stages.settings, 1, [0])
     assert stages.asked == 2
     assert looks.seen.crops[0] == tight(pose)
+
+
+@pytest.mark.parametrize(("curl_deg", "has_room"), [(80, True), (0, False)])
+def test_a_followed_fist_has_room_for_its_fingers(curl_deg: float, has_room: bool) -> None:
+    """The crop of an open hand is as its joints define it."""
+    pose = true_hand(CAMERA, (0, 60, 600), flexion_deg=curl_deg)
+
+    class Known:
+        side = pose.side
+
+        def predict(self, time_s: float) -> np.ndarray:
+            return pose.joints_px
+
+    stages: Any = Eyes([pose])
+    track: Any = Known()
+    (proposal,) = propose.followed(stages, [track], 0.0)
+    tight = Crop.from_joints(pose.joints_px, pose.side)
+    assert (proposal.crop.size_px > 1.02 * tight.size_px) == has_room
+    assert proposal.crop.size_px >= tight.size_px

@@ -75,7 +75,6 @@ def _found(stages: Stages, image: np.ndarray, hand: dict[str, Any]) -> Keypoints
 def _follow(tracks: dict[int, Track], number: int, pose: HandPose, time_s: float) -> None:
     if number not in tracks:
         tracks[number] = Track(pose, time_s, numbers=itertools.count(), smoother=None)
-        tracks[number]._reach = lambda pose: pose  # the page holds no fingers back
     tracks[number].see(pose, time_s)
 
 

@@ -374,7 +374,7 @@ class RigTracker:
 
 
 def _ahead_of_the_latest(rig: Rig) -> np.ndarray:
-    """(V,) s.
+    """(V,) s by which the picture of each camera is of a later moment than the latest one's.
 
     Raises:
         ValueError: some camera is so late that nobody can wait for it.
