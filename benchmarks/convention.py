@@ -1,6 +1,7 @@
 """What MediaPipe's answers mean in Knuckle's terms: fits ``knuckle.data.convention``.
 
     python benchmarks/convention.py --mediapipe-python PEERS/bin/python [--shards runs/data/plain]
+        [--photographs runs/data/crops.npz]
 
 MediaPipe looks at rendered close-ups whose joints are known exactly. What its answers have in
 common is a difference of convention; what they do not is its error. Each joint is moved to a
@@ -8,6 +9,10 @@ weighted mean of itself and of its neighbours, the weights by robust least squar
 the hands are fitted and the rest measured, in turns. Of its 3D, the depth that phalanges gain over
 their length is compared with the truth, a line through all of one kind. Hands that it mistakes
 (wrong side, or the median joint off by more than 6 % of the box) are left out.
+
+The wrist is another matter: rendered forearms mislead MediaPipe. On the labelled photographs, hands
+held flat before the camera say how far from its knuckles it puts the wrist, in lengths of the hand
+model. How large such a hand is, its fingers and the breadth of its palm say; of these, the mean.
 """
 
 from __future__ import annotations
@@ -20,8 +25,11 @@ import numpy as np
 
 from board import Table, command
 from knuckle.data import shards
+from knuckle.data.convention import TEACHERS_OWN, teachers_joints
+from knuckle.data.photographs import PhotographStore
 from knuckle.hand import BONES, FINGERS, JOINT_NAMES, KNUCKLES, N_JOINTS, PARENTS, TIPS, Joint
 from knuckle.metrics import box_side
+from knuckle.render.hand_model import HandModel
 from peers.process import MediaPipe, MediaPipeSettings
 
 #: MediaPipe's detector wants to see some room around a hand: so many px of repeated border.
@@ -36,6 +44,17 @@ _ROUNDS, _SMALLEST_RESIDUAL = 20, 0.01
 _WORTH_IT = 0.1
 #: ... and if it then scatters by less than this, as a share of the box.
 _SETTLED = 0.05
+#: A hand is flat whose fingers are so straight (ends over length), and whose knuckles and tips lie,
+#: by the teacher's depth, no farther than so from the wrist's plane, and from each other, mm.
+_STRAIGHT, _LEANT_MM, _TURNED_MM = 0.97, 30.0, 12.0
+#: What is compared on flat hands: the wrist from its knuckles, then the base of the thumb.
+_REACHES = [
+    *((Joint.WRIST, Joint(k)) for k in KNUCKLES),
+    (Joint.WRIST, Joint.THUMB_CMC),
+    (Joint.THUMB_CMC, Joint.THUMB_MCP),
+]
+#: Palms of people are so much broader than the hand model's (``docs/joints.md``).
+_BROADER = 1.06
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +159,44 @@ def held_out_errors(answers: Answers) -> np.ndarray:
     return errors
 
 
+def flat_hands(store: PhotographStore) -> np.ndarray:
+    """(N, 21, 2) px, labels of the hands that are held flat and square to the camera."""
+    first = store.hand_offsets[:-1]
+    said, depth_mm = store.own_px[first], store.world_mm[first][..., 2]
+    chains = said[:, FINGERS[1:]]  # (N, 4, 4, 2)
+    straight = np.linalg.norm(chains[:, :, -1] - chains[:, :, 0], axis=-1) / lengths(chains)
+    ends = [*KNUCKLES, *TIPS[1:]]
+    leant = np.abs(depth_mm[:, ends] - depth_mm[:, [Joint.WRIST]]).max(axis=1)
+    turned = np.abs(depth_mm[:, Joint.INDEX_MCP] - depth_mm[:, Joint.LITTLE_MCP])
+    flat = (straight > _STRAIGHT).all(axis=1) & (leant < _LEANT_MM) & (turned < _TURNED_MM)
+    return said[flat].astype(float)
+
+
+def lengths(chains: np.ndarray) -> np.ndarray:
+    """(...) lengths of chains of joints (..., J, D)."""
+    return np.linalg.norm(np.diff(chains, axis=-2), axis=-1).sum(axis=-1)
+
+
+def reaches(hands: np.ndarray) -> np.ndarray:
+    """(6,) medians of the distances ``_REACHES`` of flat hands (N, 21, 2), in the hand model's."""
+    model = HandModel.load()
+    mean = model.rest_joints(np.zeros((1, model.n_shape)))
+
+    def breadth(joints: np.ndarray) -> np.ndarray:
+        return np.linalg.norm(joints[:, Joint.LITTLE_MCP] - joints[:, Joint.INDEX_MCP], axis=-1)
+
+    def reach(joints: np.ndarray) -> np.ndarray:
+        ends = joints[:, np.array(_REACHES)]  # (N, 6, 2, D)
+        return np.linalg.norm(ends[:, :, 1] - ends[:, :, 0], axis=-1)
+
+    by_fingers = (lengths(hands[:, FINGERS[1:]]) / lengths(mean[:, FINGERS[1:]])).mean(axis=1)
+    by_breadth = breadth(hands) / (_BROADER * breadth(mean))
+    size = (by_fingers + by_breadth)[:, None] / 2
+    return np.median(reach(hands) / size / reach(mean), axis=0)
+
+
 JOINTS = Table({"joint": "", "as answered": "{:.1%}", "moved": "{:.1%}", "used": ""})
+REACHES = Table({"of the hand model's": "", "as answered": "{:.3f}", "moved": "{:.3f}"})
 PHALANGES = Table({
     "phalanges of the fingers": "",
     "slope": "{:.2f}",
@@ -160,6 +216,8 @@ class Convention:
     """Rendered close-ups, from ``knuckle data render plain``."""
     count: int = 3000
     """Pictures looked at."""
+    photographs: Path | None = None
+    """Store of labelled photographs, for the wrist."""
 
     def run(self) -> None:
         """Print the errors before and after, and the weights."""
@@ -185,6 +243,22 @@ class Convention:
             slope, offset = np.polyfit(said.ravel(), true.ravel(), 1)
             plain, left = np.abs(said - true).mean(), np.abs(slope * said + offset - true).mean()
             print(PHALANGES.row(name, slope, offset, plain, left))
+        if self.photographs is not None:
+            print(f"\n{_wrists(self.photographs)}")
+
+
+def _wrists(path: Path) -> str:
+    """Where wrist and base of the thumb lie on photographs, and how far the wrist should move."""
+    hands = flat_hands(PhotographStore.load(path))
+    moved = reaches(hands)
+    said = teachers_joints(hands)
+    for joint in TEACHERS_OWN:
+        hands[:, joint] = said[:, joint]
+    answered = reaches(hands)
+    share = (1 - 1 / answered[: len(KNUCKLES)].mean()) / len(KNUCKLES)
+    names = [f"{JOINT_NAMES[a]} to {JOINT_NAMES[b]}" for a, b in _REACHES]
+    table = REACHES.text(zip(names, answered, moved, strict=True))
+    return f"{len(hands)} flat hands\n\n{table}\n\nwrist, of each knuckle: {share:.3f}"
 
 
 if __name__ == "__main__":

@@ -50,8 +50,14 @@ def test_fingertips_move_out_and_the_long_fingers_knuckles_in(flat_hand):
     assert (moved[KNUCKLES[1:3], 1] < 0).all()
 
 
-def test_the_wrist_stays(flat_hand):
-    np.testing.assert_array_equal(own_joints(flat_hand)[Joint.WRIST], flat_hand[Joint.WRIST])
+def test_the_wrist_moves_towards_the_middle_of_its_knuckles(flat_hand):
+    wrist, to_knuckles = flat_hand[Joint.WRIST], flat_hand[KNUCKLES].mean(axis=0)
+    share = np.linalg.norm(own_joints(flat_hand)[Joint.WRIST] - wrist)
+    share /= np.linalg.norm(to_knuckles - wrist)
+    assert 0.01 < share < 0.1
+    np.testing.assert_allclose(
+        own_joints(flat_hand)[Joint.WRIST], wrist + share * (to_knuckles - wrist), atol=1e-6
+    )
 
 
 def test_depth_is_told_of_the_fingers_phalanges_only(flat_hand):

@@ -28,7 +28,7 @@ import cv2
 import numpy as np
 
 from knuckle.crop import Crop
-from knuckle.data.convention import own_bone_depth, own_joints
+from knuckle.data.convention import TEACHERS_OWN, own_bone_depth, own_joints
 from knuckle.errors import InputError
 from knuckle.hand import KNUCKLES, N_JOINTS, SIDES, Joint
 from knuckle.limits import open_npz
@@ -222,9 +222,14 @@ class PhotographStore:
 def _agreed(
     joints_px: np.ndarray, sigma_px: np.ndarray, second_px: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The mean of two opinions, which may be off by half of what they are apart; one if one."""
+    """The mean of two opinions, which may be off by half of what they are apart; one if one.
+
+    Where only the teacher is heard, it is as if the second one agreed.
+    """
     if np.isnan(second_px).any():
         return joints_px, sigma_px
+    second_px = second_px.copy()
+    second_px[TEACHERS_OWN] = joints_px[TEACHERS_OWN]
     apart = np.linalg.norm(second_px - joints_px, axis=-1)
     return (joints_px + second_px) / 2, np.maximum(sigma_px, apart / 2)
 

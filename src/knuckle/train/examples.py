@@ -23,10 +23,6 @@ Example = dict[str, np.ndarray]
 
 #: A label that may be off by this share of the hand counts half.
 _HALF_TRUST = 0.03
-#: (21,) how far the teacher's definition of each joint is ours, once ``data/convention.py`` has
-#: moved it: the wrist and the base of the thumb still scatter by more than the rest.
-_SAME_DEFINITION = np.ones(N_JOINTS)
-_SAME_DEFINITION[Joint.WRIST], _SAME_DEFINITION[Joint.THUMB_CMC] = 0.5, 0.7
 #: Share of the photographs that are stretched; of these the depth of bones is no longer known.
 _STRETCHED = 0.5
 #: Of pictures with decoys, so often one of these is shown where a hand would be.
@@ -314,7 +310,7 @@ def _trust(hand: HandLabel) -> np.ndarray:
     if hand.sigma_px is None:
         return hand.valid.astype(np.float64)
     size = max(float(np.ptp(hand.joints_px[hand.valid], axis=0).max()), 1.0)
-    trust = _SAME_DEFINITION / (1 + (hand.sigma_px / (size * _HALF_TRUST)) ** 2)
+    trust = 1 / (1 + (hand.sigma_px / (size * _HALF_TRUST)) ** 2)
     return np.where(hand.valid, trust, 0.0)
 
 
