@@ -108,6 +108,28 @@ def test_a_hand_alone_that_nobody_has_detected_must_be_seen_better(
     assert hands(alone, there=[alone]) == ([0] if believed else [])
 
 
+def of_unsure_side(look: Looks, right: float) -> Looks:
+    return replace(look, seen=replace(look.seen, right=np.array([right])))
+
+
+def test_a_guess_that_is_thrown_out_gives_back_the_hand_that_it_hid() -> None:
+    hand = of_unsure_side(hand_at(250, score=0.97), 0.55)
+    guess = hand_at(262, score=0.7, by="turned")
+    assert hands(hand, guess, there=[hand]) == [0]
+
+
+def test_a_look_that_is_not_believed_hides_no_surer_one() -> None:
+    hand = of_unsure_side(hand_at(250, score=0.97), 0.5)
+    faint = hand_at(256, score=0.55)
+    assert hands(hand, faint, there=[hand]) == [0]
+
+
+def test_of_a_hand_and_a_guess_that_is_hardly_better_the_hand_is_taken() -> None:
+    hand = of_unsure_side(hand_at(250, score=0.95), 0.75)
+    guess = hand_at(262, score=0.8, by="turned")
+    assert hands(hand, guess, there=[hand]) == [0]
+
+
 def test_there_are_no_more_hands_than_wanted_and_the_best_come_first() -> None:
     row = [hand_at(100.0 + 400 * k, score=0.8 + 0.05 * k) for k in range(3)]
     assert hands(*row, there=row, room=2) == [2, 1]

@@ -22,7 +22,7 @@ def explain(
     The look of most worth is taken, what shows the same hand is left out, and what shows pixels of
     it is worth less (a step of soft non-maximum suppression, Bodla et al. 2017), and so on, until
     nothing is left that is believed. A hand alone is believed by its score; one beside another by
-    what tells of two.
+    what tells of two. What turns out to be there for nothing makes way for what it hid.
 
     Args:
         looks: at the frame.
@@ -34,11 +34,33 @@ def explain(
     Returns:
         The known ones, then the others, best first.
     """
+    without = frozenset[int]()
+    while True:
+        hands = _chosen(looks, detections, settings, room, known, without)
+        nothing = [
+            i for i in hands if i not in known and _is_out_of_nothing(looks, i, hands, settings)
+        ]
+        if not nothing:
+            return hands
+        without = without.union(nothing)
+
+
+def _chosen(
+    looks: Looks,
+    detections: Detections | None,
+    settings: EstimatorSettings,
+    room: int,
+    known: Sequence[int],
+    without: frozenset[int],
+) -> list[int]:
+    """As ``explain``, without some of the looks; a hand may be there for nothing."""
     seen, hands, beside = looks.seen, list(known), dict[int, int]()
     left = [
         i
         for i, proposal in enumerate(looks.proposals)
-        if proposal.by != "track" and seen.score[i] >= judge.least_score(settings)
+        if proposal.by != "track"
+        and seen.score[i] >= judge.least_score(settings)
+        and i not in without
     ]
     if not left:  # as in most frames of a video
         return hands
@@ -57,16 +79,25 @@ def explain(
                 worth[i] *= judge.believed_side(looks.right[i], odds) / max(looks.right[i], 1e-9)
         return rest
 
+    def promise(i: int) -> float:
+        """Worth of a look; as long as no hand is known, a guess beside one is worth less."""
+        return float(worth[i]) - (judge.CAUTION if not hands and _is_guess(looks, i) else 0.0)
+
     for hand in known:
         left = explained(hand)
     while left and len(hands) < len(known) + room:
-        best = max(left, key=lambda i: worth[i])
+        best = max(left, key=promise)
         if _is_believed(looks, best, beside.get(best), float(worth[best]), detections, settings):
             hands.append(best)
             left = explained(best)
         else:
-            left = [i for i in left if i != best and not judge.same_hand(seen, i, seen, best)]
-    return [i for i in hands if i in known or not _is_out_of_nothing(looks, i, hands, settings)]
+            left.remove(best)
+    return hands
+
+
+def _is_guess(looks: Looks, i: int) -> bool:
+    """Whether nobody but another look has named the hand that look ``i`` shows."""
+    return looks.first(i).by in ("partner", "turned")
 
 
 def _is_out_of_nothing(
@@ -74,7 +105,7 @@ def _is_out_of_nothing(
 ) -> bool:
     """Whether nothing but a look speaks for a hand: no detection, and no hand beside it."""
     seen = looks.seen
-    if looks.first(i).by not in ("partner", "turned"):
+    if not _is_guess(looks, i):
         return False
     alone = not any(k != i and judge.beside(seen.points_px[k], seen.points_px[i]) for k in hands)
     score, right = float(seen.score[i]), float(looks.right[i])
