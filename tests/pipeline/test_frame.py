@@ -278,20 +278,36 @@ def test_a_side_in_doubt_is_looked_at_as_both() -> None:
     assert sides_of(hands) == ["left"] and asked == 1
 
 
+class Likes(Eyes):
+    """Takes both for right hands; the second fits as a left one as well, a little less."""
+
+    def _look(self, crop: Crop) -> dict[str, np.ndarray]:
+        seen = super()._look(crop)
+        second = crop.centre_px[0] > middle_of(self.hands[0])[0] + 40
+        right = (0.8 if crop.mirror else 0.9) if second else (0.05 if crop.mirror else 0.97)
+        return seen | {"right": np.array(right)}
+
+
 @pytest.mark.parametrize("apart", [80, 230])
 def test_of_two_of_one_side_the_less_certain_is_looked_at_as_the_other(apart: int) -> None:
-    class Likes(Eyes):
-        """Takes both for right hands; the second fits as a left one as well, a little less."""
-
-        def _look(self, crop: Crop) -> dict[str, np.ndarray]:
-            seen = super()._look(crop)
-            second = crop.centre_px[0] > middle_of(self.hands[0])[0] + 40
-            right = (0.8 if crop.mirror else 0.9) if second else (0.05 if crop.mirror else 0.97)
-            return seen | {"right": np.array(right)}
-
     both = [hand(-apart), hand(apart)]
     hands, _ = hands_in(Likes(both), both, both)
     assert sides_of(hands) == ["left", "right"]
+
+
+def test_a_side_comes_into_doubt_by_what_is_found_later_beside_it() -> None:
+    eyes: Any = Likes([hand(-230), hand(230)])
+    first, second = (Crop.from_joints(h.joints_px, h.side) for h in eyes.hands)
+    named = [Proposal(replace(first, mirror=True), "detection"), Proposal(second, "detection")]
+    looks, hands = frame.hands_of(
+        eyes,
+        IMAGE,
+        Looks.at(eyes, IMAGE, named),
+        detected(eyes.hands, eyes.hands),
+        eyes.settings,
+        2,
+    )
+    assert sides_of(looks.seen.take(hands)) == ["left", "right"]
 
 
 def test_two_hands_that_are_surely_of_one_side_stay_so() -> None:

@@ -130,11 +130,15 @@ def _after(
     if worth_it:
         others = [i for i in _best_of_alike(looks) if i in worth_it]
         which += others[: max(MOST_FOLLOWED - len(which), 0)]
+    # Of hands that were followed up the side may be in doubt since, by what was found beside them.
+    again = [k for k in hands if k in followed]
     followed.update(which)
     for proposer in propose.AFTER:
         if missing or proposer is not propose.partner:
             for i in which:
                 yield from proposer(stages, looks, i)
+    for i in again:
+        yield from propose.as_other_side(stages, looks, i)
 
 
 def _around(
