@@ -82,16 +82,22 @@ def cut_by_crop(
         (N, 3) bool: beyond the left border, the upper one, the right one. The lower one is where
         the arm is.
     """
-    rims = np.stack([probability[:, :, 0], probability[:, 0], probability[:, :, -1]], axis=1) > 0.5
     size = probability.shape[-1]
-    cut = rims.sum(axis=-1) >= _LEAST_RIM * size  # (N, 3)
-    along, zero = np.arange(size), np.zeros(size)
-    for i, border in np.argwhere(cut).tolist():
-        places = [(zero, along), (along, zero), (zero + size - 1, along)][border]
-        x, y = replace(crops[i], out_size=size).to_frame(np.stack(places, axis=-1)).T
-        inside = (x > 0) & (y > 0) & (x < frame_shape[1] - 1) & (y < frame_shape[0] - 1)
-        cut[i, border] = (rims[i, border] & inside).sum() >= _LEAST_RIM * size
+    cut, least = np.zeros((len(crops), 3), bool), _LEAST_RIM * size
+    for i, shown in enumerate(probability > 0.5):
+        for border, rim in enumerate((shown[:, 0], shown[0], shown[:, -1])):
+            if np.count_nonzero(rim) >= least:  # as of few hands
+                inside = _border_inside(replace(crops[i], out_size=size), border, frame_shape)
+                cut[i, border] = np.count_nonzero(rim & inside) >= least
     return cut
+
+
+def _border_inside(crop: Crop, border: int, frame_shape: tuple[int, int]) -> np.ndarray:
+    """(S,) bool, which pixels of the left, upper or right border of a crop the frame has."""
+    along, zero = np.arange(crop.out_size), np.zeros(crop.out_size)
+    places = [(zero, along), (along, zero), (zero + crop.out_size - 1, along)][border]
+    x, y = crop.to_frame(np.stack(places, axis=-1)).T
+    return (x > 0) & (y > 0) & (x < frame_shape[1] - 1) & (y < frame_shape[0] - 1)
 
 
 def without_overlap(masks: Sequence[CropMask]) -> list[CropMask]:

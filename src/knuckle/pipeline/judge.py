@@ -147,10 +147,9 @@ def is_news(crop: Crop, seen: Sequence[Crop]) -> bool:
 
 def lacks_room(crop: Crop, joints_px: np.ndarray) -> float:
     """How much of its side a crop around a hand (21, 2) lacks above, for a finger to stretch."""
-    joints = crop.to_crop(joints_px[_PALM]).tolist()
-    wrist, index, middle, little = joints
-    palm = max(math.dist(wrist, middle), PALM_PER_WIDTH * math.dist(index, little))
-    return min((REACH * palm - middle[1]) / crop.out_size, MOST_ROOM)
+    wrist, index, middle, little = joints_px.take(_PALM, axis=0).tolist()
+    palm_px = max(math.dist(wrist, middle), PALM_PER_WIDTH * math.dist(index, little))
+    return min(REACH * palm_px / crop.size_px - crop.below_top(middle), MOST_ROOM)
 
 
 # --- a detection and a hand ----------------------------------------------------------------------

@@ -58,7 +58,8 @@ def followed(stages: Stages, tracks: Sequence[Track], time_s: float) -> list[Pro
 def _with_room(stages: Stages, joints_px: np.ndarray, side: Side) -> Crop:
     """The crop around joints (21, 2), and above them as much as a folded finger needs."""
     crop = stages.crop_around(joints_px, side)
-    return crop.grown(0.0, max(judge.lacks_room(crop, joints_px), 0.0), 0.0)
+    lacking = judge.lacks_room(crop, joints_px)
+    return crop.grown(0.0, lacking, 0.0) if lacking > 0 else crop
 
 
 def awaited(
@@ -97,12 +98,11 @@ def exact(stages: Stages, looks: Looks, i: int) -> Iterator[Proposal]:
     hand that is followed looked at again.
     """
     proposal, seen = looks.proposals[i], looks.seen
-    if looks.right[i] <= 1 - judge.SURE_SIDE:
+    cut = seen.cut[i].any()
+    if (proposal.by == "track" and not cut) or looks.right[i] <= 1 - judge.SURE_SIDE:
         return
-    if seen.cut[i].any():
+    if cut:
         crop = seen.crops[i].grown(*(judge.BEYOND * seen.cut[i]).tolist())
-    elif proposal.by == "track":
-        return
     else:
         crop = stages.crop_around(seen.points_px[i], seen.side(i))
     yield replace(proposal, crop=crop, by="exact", after=i)
