@@ -40,7 +40,8 @@ def detected(
     for hand, odds in zip(hands, judge.detected_odds(hands).tolist(), strict=True):
         near = {t.side for t in lost if judge.may_be(hand, t.predict(time_s), t.unseen_s(time_s))}
         if len(near) == 1:
-            crop, side_odds = stages.crop_of(replace(hand, side=near.pop())), judge.AWAITED_ODDS
+            crop = stages.crop_of(replace(hand, side=near.pop()))
+            side_odds = 1 / judge.TWO_OF_A_SIDE_ODDS
         else:
             crop, side_odds = stages.crop_of(hand), 1.0
         proposals.append(Proposal(crop, "detection", odds, side_odds, hand=hand))
@@ -98,11 +99,11 @@ def exact(stages: Stages, looks: Looks, i: int) -> Iterator[Proposal]:
     hand that is followed looked at again.
     """
     proposal, seen = looks.proposals[i], looks.seen
-    cut = seen.cut[i].any()
-    if (proposal.by == "track" and not cut) or looks.right[i] <= 1 - judge.SURE_SIDE:
+    cut = judge.cut_off(seen, i)
+    if (proposal.by == "track" and not any(cut)) or looks.right[i] <= 1 - judge.SURE_SIDE:
         return
-    if cut:
-        crop = seen.crops[i].grown(*(judge.BEYOND * seen.cut[i]).tolist())
+    if any(cut):
+        crop = seen.crops[i].grown(*(judge.BEYOND * border for border in cut))
     else:
         crop = stages.crop_around(seen.points_px[i], seen.side(i))
     yield replace(proposal, crop=crop, by="exact", after=i)

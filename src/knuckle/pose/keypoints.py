@@ -40,7 +40,7 @@ class Keypoints:
         presence: (N,) 0..1, is this a hand at all.
         right: (N,) 0..1, is it a right hand *as seen in the crop*, as it should be.
         mask: (N, S, S) 0..1, over the crop.
-        cut: (N, 3) bool, the hand goes on beyond the left, upper, right border of the crop.
+        on_border: (N, 3) 0..1, how much of its crop's left, upper, right border the hand takes.
         pixels: (N, P, P, 3) uint8, what the crops show.
         features: (N, 21, F) image features at the keypoints.
         neighbour: (N, 6) 0..1 that another hand is in the crop, and where (``NeighbourCodec``).
@@ -54,7 +54,7 @@ class Keypoints:
     presence: np.ndarray
     right: np.ndarray
     mask: np.ndarray
-    cut: np.ndarray
+    on_border: np.ndarray
     pixels: np.ndarray
     features: np.ndarray
     neighbour: np.ndarray
@@ -155,7 +155,7 @@ class Keypoints:
             presence=empty,
             right=empty,
             mask=empty.reshape(0, 0, 0),
-            cut=np.empty((0, 3), bool),
+            on_border=empty.reshape(0, 3),
             pixels=np.empty((0, 0, 0, 3), np.uint8),
             features=empty.reshape(0, N_JOINTS, 0),
             neighbour=empty.reshape(0, 1 + NeighbourCodec.N_VALUES),
