@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from knuckle.crop import Crop
-from knuckle.mask import CropMask, cut_by_crop, guided_filter, without_overlap
+from knuckle.mask import CropMask, border_shares, guided_filter, without_overlap
 
 SHAPE = (120, 160)
 RNG = np.random.default_rng(0)
@@ -85,14 +85,14 @@ def test_a_finger_that_leaves_its_crop_goes_on_beyond_it(mirror: bool):
     mask[1, :20, 26:30] = 1  # a finger up
     mask[2, 20:24, 25:] = 1  # one to the right of the crop
     crops = [Crop((100, 100), 80, 0.4, mirror)] * 3
-    expected = [[False, False, False], [False, True, False], [False, False, True]]
-    assert cut_by_crop(mask, crops, (200, 200)).tolist() == expected
+    expected = [[0, 0, 0], [0, 4 / 40, 0], [0, 0, 4 / 40]]
+    np.testing.assert_allclose(border_shares(mask, crops, (200, 200)), expected)
 
 
 def test_a_wrist_that_leaves_its_crop_is_no_matter():
     mask = np.zeros((1, 40, 40))
     mask[:, 10:, 10:30] = 1
-    assert not cut_by_crop(mask, [Crop((100, 100), 80)], (200, 200)).any()
+    assert not border_shares(mask, [Crop((100, 100), 80)], (200, 200)).any()
 
 
 def test_what_the_frame_cuts_off_does_not_go_on():
@@ -100,9 +100,9 @@ def test_what_the_frame_cuts_off_does_not_go_on():
     mask = np.zeros((1, 40, 40))
     mask[:, :30, 10:30] = 1
     crop = Crop((100, 30), 80)  # ten pixels of it lie above the frame
-    assert not cut_by_crop(mask, [crop], (200, 200)).any()
-    assert cut_by_crop(mask, [Crop((100, 60), 80)], (200, 200)).any()
+    assert not border_shares(mask, [crop], (200, 200)).any()
+    assert border_shares(mask, [Crop((100, 60), 80)], (200, 200)).any()
 
 
 def test_no_looks_are_cut_nowhere():
-    assert cut_by_crop(np.zeros((0, 40, 40)), [], (200, 200)).shape == (0, 3)
+    assert border_shares(np.zeros((0, 40, 40)), [], (200, 200)).shape == (0, 3)

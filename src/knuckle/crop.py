@@ -8,6 +8,7 @@ are pixel centres), which is also that of ``cv2.warpAffine``.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
@@ -143,6 +144,12 @@ class Crop:
     def to_crop(self, points_px: np.ndarray) -> np.ndarray:
         """Frame pixels to crop pixels, (..., 2) -> (..., 2)."""
         return points_px @ self.crop_from_frame[:2, :2].T + self.crop_from_frame[:2, 2]
+
+    def below_top(self, point_px: Sequence[float]) -> float:
+        """How far a place of the frame (x, y) is below the crop's first row, as a share of it."""
+        (x, y), (x0, y0) = point_px, self.centre_px
+        down = (y - y0) * math.cos(self.angle) - (x - x0) * math.sin(self.angle)
+        return down / self.size_px + (1 - 1 / self.out_size) / 2
 
     def cut(self, image: np.ndarray, fill: int | None = None) -> np.ndarray:
         """The crop's pixels.

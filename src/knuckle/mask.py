@@ -17,9 +17,6 @@ from knuckle.crop import Crop
 #: 1e-5 to 1e-2, these gave the best masks of rendered hands (``benchmarks/masks.py``).
 _REACH, _EDGE = 12 / 128, 1e-4
 
-#: A mask that takes less of a crop's border than this share leaves the hand whole: half a finger.
-_LEAST_RIM = 0.05
-
 
 @dataclass(frozen=True, eq=False)
 class CropMask:
@@ -66,12 +63,10 @@ class CropMask:
         return self.crop.paste(self.refined, self.frame_shape)
 
 
-def cut_by_crop(
+def border_shares(
     probability: np.ndarray, crops: Sequence[Crop], frame_shape: tuple[int, int]
 ) -> np.ndarray:
-    """Where hands go on beyond the border of their crops, which was too tight for them.
-
-    A finger that is stretched between two frames leaves the crop of the folded hand.
+    """How much of the borders of their crops hands take: there they go on, cut off by the crop.
 
     Args:
         probability: (N, S, S) masks over N crops.
@@ -79,19 +74,25 @@ def cut_by_crop(
         frame_shape: (H, W): what its border cuts off does not go on.
 
     Returns:
-        (N, 3) bool: beyond the left border, the upper one, the right one. The lower one is where
-        the arm is.
+        (N, 3) 0..1, of the left border, the upper one, the right one. The lower one is where the
+        arm is.
     """
-    rims = np.stack([probability[:, :, 0], probability[:, 0], probability[:, :, -1]], axis=1) > 0.5
     size = probability.shape[-1]
-    cut = rims.sum(axis=-1) >= _LEAST_RIM * size  # (N, 3)
-    along, zero = np.arange(size), np.zeros(size)
-    for i, border in np.argwhere(cut).tolist():
-        places = [(zero, along), (along, zero), (zero + size - 1, along)][border]
-        x, y = replace(crops[i], out_size=size).to_frame(np.stack(places, axis=-1)).T
-        inside = (x > 0) & (y > 0) & (x < frame_shape[1] - 1) & (y < frame_shape[0] - 1)
-        cut[i, border] = (rims[i, border] & inside).sum() >= _LEAST_RIM * size
-    return cut
+    shares = np.zeros((len(crops), 3))
+    for i, shown in enumerate(probability > 0.5):
+        for border, rim in enumerate((shown[:, 0], shown[0], shown[:, -1])):
+            if np.count_nonzero(rim):  # as of few hands
+                inside = _border_inside(replace(crops[i], out_size=size), border, frame_shape)
+                shares[i, border] = np.count_nonzero(rim & inside) / size
+    return shares
+
+
+def _border_inside(crop: Crop, border: int, frame_shape: tuple[int, int]) -> np.ndarray:
+    """(S,) bool, which pixels of the left, upper or right border of a crop the frame has."""
+    along, zero = np.arange(crop.out_size), np.zeros(crop.out_size)
+    places = [(zero, along), (along, zero), (zero + crop.out_size - 1, along)][border]
+    x, y = crop.to_frame(np.stack(places, axis=-1)).T
+    return (x > 0) & (y > 0) & (x < frame_shape[1] - 1) & (y < frame_shape[0] - 1)
 
 
 def without_overlap(masks: Sequence[CropMask]) -> list[CropMask]:

@@ -58,6 +58,12 @@ def test_a_grown_crop_holds_the_old_one_and_what_lies_beyond(
 
 
 @given(crops(), st.integers(0, 1000))
+def test_a_place_is_below_the_upper_border_by_its_row(crop: Crop, seed: int) -> None:
+    place = np.random.default_rng(seed).uniform(-100, 400, 2)
+    assert crop.below_top(place.tolist()) == pytest.approx(crop.to_crop(place)[1] / crop.out_size)
+
+
+@given(crops(), st.integers(0, 1000))
 def test_points_come_back(crop: Crop, seed: int) -> None:
     points = np.random.default_rng(seed).uniform(-100, 400, (7, 2))
     np.testing.assert_allclose(crop.to_crop(crop.to_frame(points)), points, atol=1e-6)

@@ -37,7 +37,7 @@ def hand_at(
         presence=np.array([score]),
         right=np.array([0.95]),
         mask=disc[None].astype(np.float32),
-        cut=np.zeros((1, 3), bool),
+        on_border=np.zeros((1, 3)),
         pixels=np.zeros((1, 1, 1, 3), np.uint8),
         features=np.zeros((1, 21, 0)),
         neighbour=np.array([[claim, 0, 0, 0, 1, 0]]),

@@ -90,7 +90,7 @@ class Eyes:
             "presence": np.array(self.presence if off < 0.5 and tilt < 0.9 else 0.05),
             "right": np.array(0.97 if crop.mirror == exact.mirror else 0.1),
             "mask": on(shown, cells_px).astype(np.float32),
-            "cut": np.zeros(3, bool),
+            "on_border": np.zeros(3),
             "pixels": np.zeros((MASK, MASK, 3), np.uint8),
             "features": np.zeros((21, 4)),
             "neighbour": self._neighbour(shown, exact) if self.claims else np.zeros(6),
@@ -423,7 +423,7 @@ class TightEyes(Eyes):
         points = look["points_crop"]
         if (points < 0).any():
             look["points_crop"] = np.maximum(points, [-np.inf, 0.6 * crop.out_size])
-            look["cut"] = np.array([False, True, False])
+            look["on_border"] = np.array([0.0, judge.RIM, 0.0])
         return look
 
 
@@ -440,7 +440,7 @@ def test_a_hand_that_its_crop_cuts_off_is_looked_at_through_a_wider_one(by: str)
     stages: Any = TightEyes([pose])
     track: Any = object() if by == "track" else None
     first = Looks.at(stages, IMAGE, [Proposal(tight(pose), by, track=track)])
-    assert first.seen.cut.any()
+    assert any(judge.cut_off(first.seen, 0))
     known = [0] if by == "track" else []
     looks, hands = frame.hands_of(
         stages, IMAGE, first, detected([pose], [pose]), stages.settings, 1, known
@@ -457,7 +457,7 @@ def test_a_wider_look_that_shows_no_hand_changes_nothing() -> None:
     class Doubting(TightEyes):
         def _look(self, crop: Crop) -> dict[str, np.ndarray]:
             look = super()._look(crop)
-            return look if look["cut"].any() else {**look, "presence": np.array(0.1)}
+            return look if look["on_border"].any() else {**look, "presence": np.array(0.1)}
 
     stages: Any = Doubting([pose])
     first = Looks.at(stages, IMAGE, [Proposal(tight(pose), "track", track=Any)])

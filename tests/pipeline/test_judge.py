@@ -43,7 +43,7 @@ def answers(
         presence=np.r_[presence, np.ones(n)][:n],
         right=np.ones(n),
         mask=np.broadcast_to(disc, (n, MASK, MASK)),
-        cut=np.zeros((n, 3), bool),
+        on_border=np.zeros((n, 3)),
         pixels=np.zeros((n, MASK, MASK, 3), np.uint8),
         features=np.zeros((n, 21, 4)),
         neighbour=np.zeros((n, 6)),

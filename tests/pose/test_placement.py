@@ -172,7 +172,7 @@ def test_two_hands_that_are_known_to_be_apart_are_placed_exactly(seed: int) -> N
     joints, roots = some_hands(seed, 2)
     evidence = evidence_of(joints, roots)
     start = place(evidence)
-    found = place_together(evidence, start, float(roots[1, 2] - roots[0, 2]))
+    found = place_together(evidence, (0, 1), start, float(roots[1, 2] - roots[0, 2]))
     np.testing.assert_allclose(found, roots, atol=1e-4)
 
 
@@ -185,7 +185,7 @@ def test_a_hand_that_tells_little_takes_the_depth_that_the_other_tells(seed: int
     evidence = evidence_of(joints, roots, joints_root_mm=wrong, sigma_rays=unsure)
     behind = float(roots[1, 2] - roots[0, 2])
     alone = place(evidence)
-    together = place_together(evidence, alone, behind)
+    together = place_together(evidence, (0, 1), alone, behind)
     assert together[1, 2] - together[0, 2] == pytest.approx(behind)
     assert abs(together[1, 2] - roots[1, 2]) < 0.5 * abs(alone[1, 2] - roots[1, 2])
 
@@ -193,4 +193,4 @@ def test_a_hand_that_tells_little_takes_the_depth_that_the_other_tells(seed: int
 def test_hands_that_would_come_to_lie_behind_the_camera_stay_where_they_were() -> None:
     joints, roots = some_hands(3, 2)
     evidence = evidence_of(joints, roots)
-    np.testing.assert_array_equal(place_together(evidence, roots, -1e5), roots)
+    np.testing.assert_array_equal(place_together(evidence, (0, 1), roots, -1e5), roots)

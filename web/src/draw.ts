@@ -7,6 +7,7 @@ import type { TrackedHand } from "./track.js";
 
 const WRIST = "#f5f5f5";
 const GROUND = "#0c0c0f";
+const OUTLINE = "#121216";
 
 /** The picture with the hands on it; a hidden joint is hollow. */
 export function drawPicture(
@@ -110,7 +111,7 @@ function drawBones(context: CanvasRenderingContext2D, points: readonly Vec2[], w
     }
   });
   // A finger is one line: browsers without a graphics card take their time over each.
-  stroke(context, outline, "#121216", 1.8 * width);
+  stroke(context, outline, OUTLINE, 1.8 * width);
   for (const [colour, path] of fingers) stroke(context, path, colour, width);
 }
 
@@ -128,9 +129,9 @@ function drawJoints(
   points.forEach(([x, y], joint) => {
     context.beginPath();
     context.arc(x, y, radius, 0, 2 * Math.PI);
-    context.fillStyle = solid[joint] ? colourOf(joint) : "#121216";
+    context.fillStyle = solid[joint] ? colourOf(joint) : OUTLINE;
     context.fill();
-    context.strokeStyle = solid[joint] ? "#121216" : colourOf(joint);
+    context.strokeStyle = solid[joint] ? OUTLINE : colourOf(joint);
     context.lineWidth = radius / 3;
     context.stroke();
   });

@@ -91,7 +91,7 @@ export class Look {
   goesOn({ width, height }: Picture): [boolean, boolean, boolean] {
     const crop = maskCrop(this);
     const size = crop.outSize;
-    const least = constant("mask", "_LEAST_RIM") * size;
+    const least = constant("pipeline.judge", "RIM") * size;
     const isCut = (cell: (k: number) => Vec2): boolean => {
       let covered = 0;
       for (let k = 0; k < size; k++) {
@@ -114,7 +114,7 @@ export class Look {
 
   private isClearOfRim(joint: number): boolean {
     const size = this.crop.outSize;
-    const rim = constant("pipeline.looks", "RIM") * size;
+    const rim = constant("pipeline.judge", "RIM") * size;
     return this.said.points[joint].every((value) => value > rim && value < size - 1 - rim);
   }
 }

@@ -52,10 +52,9 @@ SURE_SIDE = 0.85
 #: Hands beside each other are mostly the two of one person: odds of two of one side.
 SAME_SIDE_ODDS = 0.3
 #: Two hands in one picture are mostly those of one person, even far from each other: odds of two of
-#: one side (0.03 in training photographs that show two; theirs are people alone more often).
+#: one side (0.03 in training photographs that show two; theirs are people alone more often). Where
+#: a hand was lost, one of the other side would be a second one.
 TWO_OF_A_SIDE_ODDS = 0.1
-#: Where a hand was lost, one of that side is so much likelier.
-AWAITED_ODDS = 5.0
 
 # --- where is it exactly? ------------------------------------------------------------------------
 
@@ -71,6 +70,9 @@ EXACT_BONUS = 1.1
 #: finger's knuckle to the little one's, whichever is seen longer; and at most so much of the
 #: crop's side is added.
 REACH, PALM_PER_WIDTH, MOST_ROOM = 0.9, 1.35, 0.2
+#: A joint so near to the border of a crop, as a share of its side, may be cut off; and a hand is
+#: whose mask takes as much of a border: half a finger.
+RIM = 0.05
 #: Where a crop cuts a hand off, it goes on for up to so much of the crop's side: a finger that was
 #: folded when the crop was made.
 BEYOND = 0.35
@@ -147,10 +149,14 @@ def is_news(crop: Crop, seen: Sequence[Crop]) -> bool:
 
 def lacks_room(crop: Crop, joints_px: np.ndarray) -> float:
     """How much of its side a crop around a hand (21, 2) lacks above, for a finger to stretch."""
-    joints = crop.to_crop(joints_px[_PALM]).tolist()
-    wrist, index, middle, little = joints
-    palm = max(math.dist(wrist, middle), PALM_PER_WIDTH * math.dist(index, little))
-    return min((REACH * palm - middle[1]) / crop.out_size, MOST_ROOM)
+    wrist, index, middle, little = joints_px.take(_PALM, axis=0).tolist()
+    palm_px = max(math.dist(wrist, middle), PALM_PER_WIDTH * math.dist(index, little))
+    return min(REACH * palm_px / crop.size_px - crop.below_top(middle), MOST_ROOM)
+
+
+def cut_off(looks: Keypoints, i: int) -> list[bool]:
+    """Whether the left, the upper, the right border of its crop cut off the hand of look ``i``."""
+    return [share >= RIM for share in looks.on_border[i].tolist()]
 
 
 # --- a detection and a hand ----------------------------------------------------------------------

@@ -16,9 +16,6 @@ from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
 from knuckle.track.track import Track
 
-#: Joints so near to the border of a crop, as a share of its side, may be cut off.
-RIM = 0.05
-
 
 @dataclass(frozen=True, eq=False)
 class Proposal:
@@ -107,7 +104,7 @@ class Looks:
         before = [self.proposals[i].after for i in numbers]
         # Joints of a hand that its crop cuts off do not count.
         first = [
-            i if k is None or self.seen.cut[k].any() else k
+            i if k is None or any(judge.cut_off(self.seen, k)) else k
             for i, k in zip(numbers, before, strict=True)
         ]
         return averaged(chosen, self.seen.take(first))
@@ -158,5 +155,5 @@ def averaged(hands: Keypoints, *others: Keypoints) -> Keypoints:
 def _clear_of_rim(looks: Keypoints, i: int) -> np.ndarray:
     """(21,) 1 where a joint of a look lies well inside its crop, else 0."""
     size, points = looks.crops[i].out_size, looks.points_crop[i]
-    rim = RIM * size
+    rim = judge.RIM * size
     return ((points > rim) & (points < size - 1 - rim)).all(axis=-1).astype(float)

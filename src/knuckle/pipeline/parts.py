@@ -12,12 +12,8 @@ from dataclasses import replace
 from functools import lru_cache
 
 from knuckle.codec import DetectedHand, is_second_answer
-from knuckle.pipeline.settings import FOUND_FROM
+from knuckle.pipeline.settings import FOUND_FROM, OVERLAP
 from knuckle.stages.detector import Detections, Part
-
-#: Least overlap of neighbouring parts, as a share of their side: a hand up to that size lies whole
-#: in one of them. A larger one is large enough to be found in the frame.
-_OVERLAP = 0.3
 
 
 @lru_cache(maxsize=8)
@@ -37,7 +33,7 @@ def _spans(length: int, side: int) -> list[tuple[int, int]]:
     """As few stretches of a line as cover it and overlap enough, evenly spread."""
     if length <= side:
         return [(0, length)]
-    gaps = math.ceil((length - side) / ((1 - _OVERLAP) * side))
+    gaps = math.ceil((length - side) / ((1 - OVERLAP) * side))
     starts = [round(k * (length - side) / gaps) for k in range(gaps + 1)]
     return [(start, start + side) for start in starts]
 

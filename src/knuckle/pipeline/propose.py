@@ -40,7 +40,8 @@ def detected(
     for hand, odds in zip(hands, judge.detected_odds(hands).tolist(), strict=True):
         near = {t.side for t in lost if judge.may_be(hand, t.predict(time_s), t.unseen_s(time_s))}
         if len(near) == 1:
-            crop, side_odds = stages.crop_of(replace(hand, side=near.pop())), judge.AWAITED_ODDS
+            crop = stages.crop_of(replace(hand, side=near.pop()))
+            side_odds = 1 / judge.TWO_OF_A_SIDE_ODDS
         else:
             crop, side_odds = stages.crop_of(hand), 1.0
         proposals.append(Proposal(crop, "detection", odds, side_odds, hand=hand))
@@ -58,7 +59,8 @@ def followed(stages: Stages, tracks: Sequence[Track], time_s: float) -> list[Pro
 def _with_room(stages: Stages, joints_px: np.ndarray, side: Side) -> Crop:
     """The crop around joints (21, 2), and above them as much as a folded finger needs."""
     crop = stages.crop_around(joints_px, side)
-    return crop.grown(0.0, max(judge.lacks_room(crop, joints_px), 0.0), 0.0)
+    lacking = judge.lacks_room(crop, joints_px)
+    return crop.grown(0.0, lacking, 0.0) if lacking > 0 else crop
 
 
 def awaited(
@@ -97,12 +99,11 @@ def exact(stages: Stages, looks: Looks, i: int) -> Iterator[Proposal]:
     hand that is followed looked at again.
     """
     proposal, seen = looks.proposals[i], looks.seen
-    if looks.right[i] <= 1 - judge.SURE_SIDE:
+    cut = judge.cut_off(seen, i)
+    if (proposal.by == "track" and not any(cut)) or looks.right[i] <= 1 - judge.SURE_SIDE:
         return
-    if seen.cut[i].any():
-        crop = seen.crops[i].grown(*(judge.BEYOND * seen.cut[i]).tolist())
-    elif proposal.by == "track":
-        return
+    if any(cut):
+        crop = seen.crops[i].grown(*(judge.BEYOND * border for border in cut))
     else:
         crop = stages.crop_around(seen.points_px[i], seen.side(i))
     yield replace(proposal, crop=crop, by="exact", after=i)

@@ -22,6 +22,9 @@ SMOOTHERS: dict[str, Callable[[], Smoother]] = {"one_euro": OneEuroSmoother}
 #: From this share of the longer side of a picture on, hands are mostly found in it at one sight
 #: (``benchmarks/small_hands.py``).
 FOUND_FROM = 0.05
+#: Least overlap of neighbouring parts of a picture, as a share of their side: a hand up to that
+#: size lies whole in one of them. A larger one is large enough to be found in the picture.
+OVERLAP = 0.3
 #: Smaller hands than this share have too few pixels even in large pictures.
 LEAST_HAND = 0.005
 

@@ -7,8 +7,6 @@ constants were fitted to pictures that were never trained on (``benchmarks/calib
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 #: A keypoint counts as right within this share of the hand's extent (the strict end of PCK).
@@ -30,7 +28,7 @@ def score_of(sigma: np.ndarray, spread: float = SPREAD, steepness: float = STEEP
     return 1 - np.exp(-((RIGHT_WITHIN / (spread * np.maximum(sigma, 1e-6))) ** steepness))
 
 
-def sigma_of(score: float) -> float:
+def sigma_of(score: np.ndarray) -> np.ndarray:
     """The expected error, as a share of the hand's extent, that has this score."""
-    odds = -math.log1p(-min(max(score, 1e-6), 1 - 1e-12))
+    odds = -np.log1p(-np.asarray(score, np.float64).clip(1e-6, 1 - 1e-12))
     return RIGHT_WITHIN / (SPREAD * odds ** (1 / STEEPNESS))

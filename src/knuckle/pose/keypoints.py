@@ -6,12 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from operator import mul
 
 import numpy as np
 
 from knuckle.codec import DetectedHand, NeighbourCodec
 from knuckle.crop import Crop
-from knuckle.hand import N_JOINTS, Side, box_px, extent_px, other_side
+from knuckle.hand import N_JOINTS, Side, box_px, other_side
 
 #: No network is believed to be surer than this of what it says, nor of the opposite; a look at what
 #: was named from afar is, of a hand.
@@ -39,7 +40,7 @@ class Keypoints:
         presence: (N,) 0..1, is this a hand at all.
         right: (N,) 0..1, is it a right hand *as seen in the crop*, as it should be.
         mask: (N, S, S) 0..1, over the crop.
-        cut: (N, 3) bool, the hand goes on beyond the left, upper, right border of the crop.
+        on_border: (N, 3) 0..1, how much of its crop's left, upper, right border the hand takes.
         pixels: (N, P, P, 3) uint8, what the crops show.
         features: (N, 21, F) image features at the keypoints.
         neighbour: (N, 6) 0..1 that another hand is in the crop, and where (``NeighbourCodec``).
@@ -53,7 +54,7 @@ class Keypoints:
     presence: np.ndarray
     right: np.ndarray
     mask: np.ndarray
-    cut: np.ndarray
+    on_border: np.ndarray
     pixels: np.ndarray
     features: np.ndarray
     neighbour: np.ndarray
@@ -73,7 +74,8 @@ class Keypoints:
     @cached_property
     def extents_px(self) -> np.ndarray:
         """(N,) longer sides of the boxes around the joints in the frame."""
-        return extent_px(self.points_px)
+        boxes = map(box_px, self.points_px)
+        return np.array([max(x1 - x0, y1 - y0) for x0, y0, x1, y1 in boxes])
 
     @cached_property
     def sigma_px(self) -> np.ndarray:
@@ -88,33 +90,28 @@ class Keypoints:
         What only looks like a hand from afar gives keypoints all over the crop, and their sigmas
         say so. Errors are Laplacian: one is below e with probability 1 - exp(-e / sigma).
         """
-        return self._present * self._near
+        present, near = self._tells
+        return present * near
 
     @cached_property
-    def _present(self) -> np.ndarray:
-        """(N,) presence, where the keypoints are not all along one line."""
-        x, y = np.moveaxis(self.points_crop - self.points_crop.mean(axis=1, keepdims=True), -1, 0)
-        xx, yy, xy = ((a * b).sum(axis=1) for a, b in ((x, x), (y, y), (x, y)))
-        middle, half = (xx + yy) / 2, np.hypot((xx - yy) / 2, xy)  # of the spreads across and along
-        return np.where(middle - half < _THINNEST**2 * (middle + half), 0.0, self.presence)
-
-    @cached_property
-    def _near(self) -> np.ndarray:
-        """(N,) share of the keypoints that are within ``_NEAR`` of where they should be."""
-        shares = []
-        for points, sigma in zip(self.points_crop, self.sigma_crop.tolist(), strict=True):
-            x0, y0, x1, y1 = box_px(points)
-            reach = _NEAR * max(x1 - x0, y1 - y0)
-            shares.append(1 - sum(math.exp(-reach / s) for s in sigma) / N_JOINTS)
-        return np.array(shares, np.float32)
+    def _tells(self) -> np.ndarray:
+        """(2, N) presence, where the keypoints are not all along one line; what share is near."""
+        tells = np.empty((2, len(self)), np.float32)
+        for i, presence in enumerate(self.presence):
+            x, y = self.points_crop[i].T.tolist()  # of so few numbers, Python is done before NumPy
+            longer_side = max(max(x) - min(x), max(y) - min(y))
+            tells[0, i] = 0.0 if _in_a_line(x, y) else presence
+            tells[1, i] = _share_within(_NEAR * longer_side, self.sigma_crop[i].tolist())
+        return tells
 
     @cached_property
     def score(self) -> np.ndarray:
         """(N,) 0..1: this is a hand, by the look and by what else is known."""
         if not self.log_odds.any():
             return np.asarray(self.seen, np.float64)
-        told = _NAMED + _PER_PRESENCE * logit(self._present, _SUREST_OF_NAMED)
-        told = told + _PER_NEAR * logit(self._near)
+        present, near = self._tells
+        told = _NAMED + _PER_PRESENCE * logit(present, _SUREST_OF_NAMED)
+        told = told + _PER_NEAR * logit(near)
         believed = 1 / (1 + np.exp(-told - self.log_odds))
         return np.where(self.log_odds == 0, self.seen, believed)
 
@@ -158,7 +155,7 @@ class Keypoints:
             presence=empty,
             right=empty,
             mask=empty.reshape(0, 0, 0),
-            cut=np.empty((0, 3), bool),
+            on_border=empty.reshape(0, 3),
             pixels=np.empty((0, 0, 0, 3), np.uint8),
             features=empty.reshape(0, N_JOINTS, 0),
             neighbour=empty.reshape(0, 1 + NeighbourCodec.N_VALUES),
@@ -193,6 +190,23 @@ class Keypoints:
 
 #: Names of what ``Keypoints`` has for each crop, but for the crop itself.
 _ARRAYS = tuple(item.name for item in fields(Keypoints) if item.name != "crops")
+
+
+def _in_a_line(x: list[float], y: list[float]) -> bool:
+    """Whether points spread much less across than along, wherever along is."""
+    xx, yy, xy = _spread(x, x), _spread(y, y), _spread(x, y)
+    middle, half = (xx + yy) / 2, math.hypot((xx - yy) / 2, xy)  # of those across and along
+    return middle - half < _THINNEST**2 * (middle + half)
+
+
+def _spread(a: list[float], b: list[float]) -> float:
+    """Sum of the products of what numbers differ from their mean."""
+    return sum(map(mul, a, b)) - sum(a) * sum(b) / len(a)
+
+
+def _share_within(error: float, sigma: list[float]) -> float:
+    """Expected share of keypoints whose error per axis is below this, of these sigmas."""
+    return 1 - sum(math.exp(-error / s) for s in sigma) / len(sigma)
 
 
 def logit(probability: np.ndarray | float, surest: float = SUREST) -> np.ndarray:

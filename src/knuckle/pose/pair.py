@@ -69,9 +69,9 @@ def find_couples(keypoints: Keypoints, evidence: Evidence) -> list[Couple]:
 
 def _picture_nearness(keypoints: Keypoints, i: int, k: int) -> float:
     """0..1 of two hands: 1 where they touch or overlap in the picture."""
-    gap = keypoints.points_px[i][:, None] - keypoints.points_px[k]  # (21, 21, 2)
+    x, y = keypoints.points_px[i].T[..., None] - keypoints.points_px[k].T[:, None]  # (21, 21)
     extent = max(keypoints.extents_px[i], keypoints.extents_px[k], 1.0)
-    return _falling(math.sqrt((gap * gap).sum(axis=-1).min()) / extent, _NEAR, _FAR)
+    return _falling(math.sqrt((x * x + y * y).min()) / extent, _NEAR, _FAR)
 
 
 def _falling(value: float, start: float, end: float) -> float:
@@ -97,6 +97,6 @@ def place_couples(
         alone = roots[both]
         behind = alone[1, 2] - alone[0, 2]
         behind += couple.nearness * (offset[2] - behind)
-        together = placement.place_together(evidence.take(both), alone, float(behind))
+        together = placement.place_together(evidence, both, alone, float(behind))
         roots[both] = alone + couple.nearness * (together - alone)
     return roots

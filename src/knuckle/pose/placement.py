@@ -8,7 +8,7 @@ here all 42 linear equations of the 21 joints take part, each as far as it can b
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -27,10 +27,8 @@ _HALF_TRUST = 3.0
 _STEPS = 3
 #: Of N hands, x, y and z of the wrist, mm: too few for NumPy, which Python's numbers outrun.
 Roots = list[tuple[float, float, float]]
-#: (21, 210) for each pair of joints, how the first differs from the second.
-_DIFFERENCES = np.subtract(*(np.eye(N_JOINTS)[:, joint] for joint in np.triu_indices(N_JOINTS, 1)))
-#: ... and the sum of both.
-_SUMS = np.abs(_DIFFERENCES)
+#: (210,), (210,) all pairs of joints.
+_PAIRS = np.triu_indices(N_JOINTS, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +66,7 @@ class Evidence:
 
         Beside the whole hand, the wrist is no surer than the rest.
         """
-        sigma = _ACROSS * np.maximum(self.sigma_mm, 1e-3, dtype=np.float64)
+        sigma = _ACROSS * np.maximum(self.sigma_mm.astype(np.float64), 1e-3)
         variance = sigma * sigma
         variance[:, Joint.WRIST] = variance[:, 1:].sum(axis=1) / (N_JOINTS - 1)
         return variance
@@ -82,24 +80,17 @@ class Evidence:
     def terms(self) -> np.ndarray:
         """(N, 10, 21) what each joint says of the wrist at t, see ``place``.
 
-        u, v, a, b; 1, u² + v², u a + v b; then what makes its variance, times ``_HALF_TRUST``²,
-        with 1 (and with it a² + b² of the squared residual), with t_z and with t_z².
+        Variance of its ray; u, v, a, b; 1, u² + v², u a + v b; then what makes its variance, with
+        1 (and with it a² + b² of the squared residual) and with t_z, as the first does with t_z².
+        All variances are times ``_HALF_TRUST``².
         """
-        terms = np.ones((len(self.rays), 10, N_JOINTS))
-        shape, rays = self.joints_root_mm.swapaxes(1, 2), self.rays.swapaxes(1, 2)
-        depth, variance = shape[:, 2], (_HALF_TRUST * self.sigma_rays) ** 2
-        offsets = rays * shape[:, 2:] - shape[:, :2]
-        terms[:, :2], terms[:, 2:4] = rays, offsets
-        terms[:, 5], terms[:, 6] = (rays * rays).sum(axis=1), (rays * offsets).sum(axis=1)
-        terms[:, 7] = depth * depth * variance + (offsets * offsets).sum(axis=1)
-        terms[:, 7] += _HALF_TRUST**2 * self.variance_across_mm2
-        terms[:, 8], terms[:, 9] = 2 * depth * variance, variance
-        return terms
-
-    def take(self, indices: Sequence[int]) -> Evidence:
-        """The hands with these indices, in this order."""
-        i = np.asarray(indices, dtype=int)
-        return Evidence(self.joints_root_mm[i], self.sigma_mm[i], self.rays[i], self.sigma_rays[i])
+        (x, y, z), (u, v) = self.joints_root_mm.T.swapaxes(1, 2), self.rays.T.swapaxes(1, 2)
+        variance = (_HALF_TRUST * self.sigma_rays) ** 2
+        a, b, leans = u * z - x, v * z - y, z * variance
+        alone = z * leans + a * a + b * b + _HALF_TRUST**2 * self.variance_across_mm2
+        one, square, product = np.ones_like(u), u * u + v * v, u * a + v * b
+        rows = [variance, u, v, a, b, one, square, product, alone, 2 * leans]  # (N, 21) each
+        return np.array(rows).swapaxes(0, 1)
 
 
 def place(evidence: Evidence) -> np.ndarray:
@@ -133,11 +124,13 @@ def place(evidence: Evidence) -> np.ndarray:
     """
     roots = _median_solution(evidence)
     for _ in range(_STEPS):
-        roots = _solve(evidence, _in_front(roots, evidence))
+        roots = _solve(evidence.terms, _in_front(roots, evidence))
     return np.array(_in_front(roots, evidence))
 
 
-def place_together(evidence: Evidence, roots_mm: np.ndarray, behind_mm: float) -> np.ndarray:
+def place_together(
+    evidence: Evidence, hands: Sequence[int], roots_mm: np.ndarray, behind_mm: float
+) -> np.ndarray:
     """The wrists of two hands, of which it is known how far one is behind the other.
 
     With the second wrist ``behind_mm`` farther from the camera than the first, both hands tell one
@@ -145,22 +138,21 @@ def place_together(evidence: Evidence, roots_mm: np.ndarray, behind_mm: float) -
     joints ``behind_mm`` deeper. Across, each hand follows its own rays.
 
     Args:
-        evidence: two hands.
-        roots_mm: (2, 3) from ``place``.
+        evidence: N hands.
+        hands: which two of them.
+        roots_mm: (2, 3) of these from ``place``.
         behind_mm: depth of the second wrist less that of the first.
 
     Returns:
         (2, 3) mm; where they would not be in front of the camera, ``roots_mm``.
     """
-    behind = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, behind_mm]])
-    deeper = replace(evidence, joints_root_mm=evidence.joints_root_mm + behind[:, None])
-    roots = (roots_mm - behind).tolist()  # at the depth of the first wrist
+    both = list(hands)
+    terms, nearest = evidence.terms[both], evidence.nearest_mm[both].tolist()
+    roots = roots_mm.tolist()
     for _ in range(_STEPS):
         # At first the hands disagree about the depth; each is judged by its own.
-        roots = _solve(deeper, roots, together=True)
-    if not deeper.nearest_mm.max() <= roots[0][2] <= MAX_DEPTH_MM:
-        return roots_mm
-    return np.array(roots) + behind
+        roots = _solve(terms, roots, (0.0, behind_mm))
+    return np.array(roots) if all(_are_in_front(roots, nearest)) else roots_mm
 
 
 def fuse(evidence: Evidence, root_mm: np.ndarray) -> np.ndarray:
@@ -197,56 +189,67 @@ def with_hand_length(
     return joints_root_mm * scale[:, None, None], sigma_mm * scale[:, None]
 
 
-def _solve(evidence: Evidence, roots: Roots, *, together: bool = False) -> Roots:
-    """The next solution in ``place`` after ``roots``; ``together`` at one depth for all."""
+def _solve(terms: np.ndarray, roots: Roots, behind_mm: Sequence[float] | None = None) -> Roots:
+    """The next solution in ``place`` after ``roots``.
+
+    Args:
+        terms: of the evidence.
+        roots: one each.
+        behind_mm: how much deeper than one common depth each is, if that is known.
+    """
     # Variance (times _HALF_TRUST²) and squared residual of a joint are linear in its terms.
     known = [
-        (-2 * x * z, -2 * y * z, -2 * x, -2 * y, x * x + y * y, z * z, 2 * z, 1.0, z, z * z)
+        (z * z, -2 * x * z, -2 * y * z, -2 * x, -2 * y, x * x + y * y, z * z, 2 * z, 1.0, z)
         for x, y, z in roots
     ]
-    weights = 1 / (np.array(known)[:, None] @ evidence.terms)  # (N, 1, 21)
-    moments = (weights @ evidence.terms[:, :7].swapaxes(1, 2))[:, 0].tolist()
+    weights = 1 / (np.array(known)[:, None] @ terms)  # (N, 1, 21)
+    moments = (weights @ terms[:, 1:8].swapaxes(1, 2))[:, 0].tolist()
     spread, agreement, means = [], [], []
     for u, v, a, b, total, squares, products in moments:
-        spread.append(squares - (u * u + v * v) / total)
+        spread.append(max(squares - (u * u + v * v) / total, 1e-18))
         agreement.append(products - (u * a + v * b) / total)
         means.append((u / total, v / total, a / total, b / total))
-    if together:
-        spread, agreement = ([sum(each)] * len(means) for each in (spread, agreement))
-    solved = []
-    for (u, v, a, b), fixed, agreed in zip(means, spread, agreement, strict=True):
-        z = -agreed / max(fixed, 1e-18)
-        solved.append((a + u * z, b + v * z, z))
-    return solved
+    if behind_mm is None:
+        depths = [-agreed / fixed for agreed, fixed in zip(agreement, spread, strict=True)]
+    else:
+        deeper = sum(fixed * more for fixed, more in zip(spread, behind_mm, strict=True))
+        depths = [more - (sum(agreement) + deeper) / sum(spread) for more in behind_mm]
+    return [(a + u * z, b + v * z, z) for (u, v, a, b), z in zip(means, depths, strict=True)]
 
 
 def _median_solution(evidence: Evidence) -> Roots:
     """The solution in ``place`` by medians: unmoved by a few wild keypoints."""
-    u, v, a, b = (evidence.terms[:, :4] @ _DIFFERENCES).swapaxes(0, 1)  # (N, 210) each
+    first, second = (evidence.terms[:, :5].take(joints, axis=2) for joints in _PAIRS)
+    variance = first[:, 0] + second[:, 0]
+    u, v, a, b = (first - second)[:, 1:].swapaxes(0, 1)  # (N, 210) each
     ray_gap2 = np.maximum(u * u + v * v, 1e-18)
     depths = -(u * a + v * b) / ray_gap2
     # Near pairs fix the depth badly, and so do unsure ones; a wild one must not look sure by far.
     reach2 = np.minimum(ray_gap2, median(ray_gap2, axis=1)[:, None])
-    sureness = np.sqrt(reach2 / (evidence.terms[:, 9] @ _SUMS))
+    sureness = np.sqrt(reach2 / variance)
     return _at_depth(evidence, list(map(_weighted_median, depths, sureness)))
 
 
 def _at_depth(evidence: Evidence, depths: Sequence[float]) -> Roots:
     """The wrists at given depths, by the median over the joints."""
-    rays, offsets = evidence.terms[:, :2], evidence.terms[:, 2:4]
+    rays, offsets = evidence.terms[:, 1:3], evidence.terms[:, 3:5]
     places = median(offsets + rays * np.array(depths)[:, None, None], axis=2).tolist()
     return [(x, y, z) for (x, y), z in zip(places, depths, strict=True)]
 
 
 def _in_front(roots: Roots, evidence: Evidence) -> Roots:
     """``roots``, but where one is behind the camera, or out of sight, that of weak perspective."""
-    nearest = evidence.nearest_mm.tolist()
-    good = [near <= z <= MAX_DEPTH_MM for near, (*_, z) in zip(nearest, roots, strict=True)]
+    good = _are_in_front(roots, evidence.nearest_mm.tolist())
     if all(good):
         return roots
     depths = weak_perspective_depth(evidence.joints_root_mm, evidence.rays)
     seen = _at_depth(evidence, np.clip(depths, evidence.nearest_mm, MAX_DEPTH_MM).tolist())
     return [own if fine else other for own, fine, other in zip(roots, good, seen, strict=True)]
+
+
+def _are_in_front(roots: Roots, nearest_mm: Sequence[float]) -> list[bool]:
+    """Which hands are wholly before the camera, and in sight."""
+    return [near <= z <= MAX_DEPTH_MM for near, (*_, z) in zip(nearest_mm, roots, strict=True)]
 
 
 def weak_perspective_depth(joints: np.ndarray, rays: np.ndarray) -> np.ndarray:

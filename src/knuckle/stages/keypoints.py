@@ -9,7 +9,7 @@ import numpy as np
 from knuckle.codec import NeighbourCodec
 from knuckle.crop import Crop
 from knuckle.hand import N_JOINTS
-from knuckle.mask import cut_by_crop
+from knuckle.mask import border_shares
 from knuckle.pose import Keypoints
 from knuckle.stages.contract import ANY, Stage, numbers, picture, tensors
 
@@ -64,7 +64,7 @@ class KeypointEstimator(Stage):
             presence=found["presence"],
             right=found["right"],
             mask=found["mask"],
-            cut=cut_by_crop(found["mask"], crops, image.shape[:2]),
+            on_border=border_shares(found["mask"], crops, image.shape[:2]),
             pixels=pixels,
             features=found["features"],
             neighbour=found["neighbour"],

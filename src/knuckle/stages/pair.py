@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -46,46 +46,39 @@ class PairStage(Stage):
         Returns:
             (C, 3) from the right wrist to the left one, camera frame, mm.
         """
-        views = {i: CropView.of(keypoints.crops[i], camera) for c in couples for i in c.hands}
-        questions = [
-            _question(keypoints, evidence, views, own, other)
-            for couple in couples
-            for own, other in (couple.hands, couple.hands[::-1])
-        ]
+        own = [i for couple in couples for i in couple.hands]  # 2 C, each couple's side by side
+        pairs = np.arange(len(own))[:, None] ^ (0, 1)  # (2 C, 2) the own hand and the other one
+        views = [CropView.of(keypoints.crops[i], camera) for i in own]
+        turns = np.array([view.camera_from_view for view in views])  # (2 C, 3, 3)
+        per_px = np.array([[view.rays_per_px] for view in views])
+        # In the axes of the own hand's view.
+        ahead = evidence.rays[own][pairs] @ turns[:, None, :2] + turns[:, None, 2:]
         said = self._network(
-            **{
-                name: np.stack([each[name] for each in questions]).astype(np.float32)
-                for name in questions[0]
-            }
+            joints_mm=_float32(evidence.joints_root_mm[own][pairs] @ turns[:, None]),
+            sigma_mm=_float32(evidence.sigma_mm[own][pairs]),
+            rays=_float32(ahead[..., :2] / ahead[..., 2:]),
+            sigma=_float32((keypoints.sigma_crop[own] * per_px)[pairs]),
         )
-        apart_mm = said["apart_mm"].astype(np.float64).reshape(-1, 2, 3)
-        sigma_mm = said["apart_sigma_mm"].astype(np.float64).reshape(-1, 2, 3)
-        offsets = [
-            _agreed([views[i] for i in couple.hands], apart, sigma)
-            for couple, apart, sigma in zip(couples, apart_mm, sigma_mm, strict=True)
-        ]
-        return np.array(offsets)
+        return _agreed(turns, said["apart_mm"], said["apart_sigma_mm"])
 
 
-def _question(
-    keypoints: Keypoints, evidence: Evidence, views: Mapping[int, CropView], own: int, other: int
-) -> dict[str, np.ndarray]:
-    """What the network is told about a pair, in the axes of the own hand's view."""
-    both, view = [own, other], views[own]
-    rays = np.concatenate([evidence.rays[both], np.ones((2, len(evidence.rays[own]), 1))], axis=-1)
-    ahead = view.to_view(rays)  # (2, 21, 3)
-    per_px = np.array([views[i].rays_per_px for i in both])
-    return {
-        "joints_mm": view.to_view(evidence.joints_root_mm[both]),
-        "sigma_mm": evidence.sigma_mm[both],
-        "rays": ahead[..., :2] / ahead[..., 2:],
-        "sigma": keypoints.sigma_crop[both] * per_px[:, None],
-    }
+def _float32(values: np.ndarray) -> np.ndarray:
+    return values.astype(np.float32)
 
 
-def _agreed(views: Sequence[CropView], apart_mm: np.ndarray, sigma_mm: np.ndarray) -> np.ndarray:
-    """(3,) from the right wrist to the left one: what both hands say (2, 3), by their certainty."""
-    turns = np.array([view.camera_from_view for view in views])
-    certainty = turns / sigma_mm[:, None] ** 2 @ turns.swapaxes(1, 2)  # inverse covariances, camera
-    said_mm = turns @ (apart_mm * [[1.0], [-1.0]])[..., None]
-    return np.linalg.solve(certainty.sum(axis=0), (certainty @ said_mm).sum(axis=0))[:, 0]
+def _agreed(turns: np.ndarray, apart_mm: np.ndarray, sigma_mm: np.ndarray) -> np.ndarray:
+    """From right wrists to left ones: what both hands of couples say, by their certainty.
+
+    Args:
+        turns: (2 C, 3, 3) from the view of each hand to the camera.
+        apart_mm: (2 C, 3) from it to the other, in its view.
+        sigma_mm: (2 C, 3) the error to be expected.
+
+    Returns:
+        (C, 3) camera frame.
+    """
+    turns, across = turns.reshape(-1, 2, 3, 3), turns.swapaxes(1, 2).reshape(-1, 2, 3, 3)
+    variance = np.square(sigma_mm.reshape(-1, 2, 1, 3), dtype=np.float64)
+    certainty = turns / variance @ across  # inverse covariances in the camera's axes
+    said_mm = turns @ (apart_mm.reshape(-1, 2, 3) * [[1.0], [-1.0]])[..., None]
+    return np.linalg.solve(certainty.sum(axis=1), (certainty @ said_mm).sum(axis=1))[..., 0]

@@ -75,11 +75,14 @@ class Scene:
 def _goes_on(before: np.ndarray, now: np.ndarray) -> bool:
     """Whether two thumbnails in a row show the same scene."""
     difference = now - before
-    difference -= median(difference.ravel())  # the light may flicker
-    return (
-        np.count_nonzero(np.abs(difference) > DECISIONS.change)
-        <= DECISIONS.cut_share * difference.size
-    )
+    if _changed(difference, DECISIONS.change / 2) < 0.5:
+        return True  # nor can the light have changed by more: without it, they still go on
+    return _changed(difference - median(difference.ravel())) <= DECISIONS.cut_share
+
+
+def _changed(difference: np.ndarray, least: float = DECISIONS.change) -> float:
+    """Share of the cells that have changed by more than so many grey levels."""
+    return np.count_nonzero(np.abs(difference) > least) / difference.size
 
 
 def _thumbnail(image: np.ndarray) -> np.ndarray:

@@ -25,7 +25,6 @@ _N = N_JOINTS + N_BONES
 _RAYS, _BONES = slice(0, N_JOINTS), slice(N_JOINTS, _N)
 #: The joint of each ray and at the end of each bone.
 _ENDS = np.concatenate([np.arange(N_JOINTS), BONES[:, 1]])
-_IS_RAY = np.arange(_N) < N_JOINTS
 #: Of these, the bones of the palm: with them, the hand turns.
 _PALM = N_JOINTS + np.array([bone for bone, (_, end) in enumerate(BONES) if end in KNUCKLES])
 
@@ -107,9 +106,10 @@ class OneEuroSmoother:
         seen[_RAYS, :2] = pose.rays
         lengths = np.maximum(pose.bone_lengths_mm, 1e-6)[:, None]
         np.divide(bone_vectors(pose.joints_mm), lengths, out=seen[_BONES])
-        tilt = np.minimum(_TILT_SHARE * doubt.along_mm[1:] / lengths_mm, _MOST_TILT)
-        error, say = np.concatenate([doubt.across, tilt]), doubt.say[_ENDS]
-        unit = np.where(_IS_RAY, doubt.extent, 1.0)
+        error, unit, say = np.empty(_N), np.ones(_N), doubt.say.take(_ENDS)
+        error[_RAYS], unit[_RAYS] = doubt.across, doubt.extent
+        tilt = _TILT_SHARE * doubt.along_mm[1:] / lengths_mm
+        np.minimum(tilt, _MOST_TILT, out=error[_BONES])
         before = self._directions.value
         after = self._directions(seen, dt_s, error=error, unit=unit, sureness=doubt.sureness * say)
         if before is None:

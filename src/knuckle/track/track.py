@@ -88,12 +88,8 @@ class Track:
         self._seen_s = time_s
         self._lost = False
         self._hidden_by: Track | None = None
-        self._told_px: np.ndarray | None = None
         self._keep_shape(pose.joints_px, least_px=0.0)
-        self._velocity_px_s = np.zeros(2)
-        self._centre_px = np.zeros(2)
-        self._velocity = Velocity()
-        self._looks = 0
+        self._velocity_px, self._velocity_mm = Velocity(2), Velocity()
 
     @property
     def side(self) -> Side:
@@ -138,7 +134,7 @@ class Track:
 
     def tell(self, joints_px: np.ndarray) -> None:
         """Where its joints (21, 2) were when it was last seen, by others who know better."""
-        self._told_px = joints_px
+        self._seen_px = joints_px
 
     def unseen_s(self, time_s: float) -> float:
         """Time since it was last seen."""
@@ -152,18 +148,15 @@ class Track:
         Keypoints that fall together in a bad look would make the next crop smaller, and its look
         worse: a hand would be lost in a spiral.
         """
-        velocity_px_s = self._velocity_px_s
+        velocity_px_s = self._velocity_px.per_s
         speed_px_s = math.hypot(*velocity_px_s.tolist())
         ahead_s = min(time_s - self._seen_s, self._extent_px / max(speed_px_s, 1e-9))
-        seen_px = self._seen_px if self._told_px is None else self._told_px
-        return seen_px + ahead_s * velocity_px_s if moving else seen_px
+        return self._seen_px + ahead_s * velocity_px_s if moving else self._seen_px
 
     def jump(self, joints_px: np.ndarray, time_s: float) -> float:
         """How far joints (21, 2) are, on average, from where its own should be, in its extents."""
-        expected_px = self.predict(time_s)
-        way_px = (joints_px - expected_px).sum(axis=0) / N_JOINTS
-        x0, y0, x1, y1 = box_px(expected_px)
-        return math.hypot(*way_px.tolist()) / max(x1 - x0, y1 - y0, 1.0)
+        way_px = (joints_px - self.predict(time_s)).sum(axis=0) / N_JOINTS
+        return math.hypot(*way_px.tolist()) / max(self._extent_px, 1.0)
 
     def whereabouts(self, time_s: float) -> Whereabouts:
         """Where it may be: where it goes, and, if a hand hides it, where it went or that hand is.
@@ -185,13 +178,12 @@ class Track:
     def see(self, pose: HandPose, time_s: float) -> TrackedHand | None:
         """The hand was found; returns what is now known about it, once it is believed."""
         dt_s = max(time_s - self._seen_s, 1e-3)
-        self._told_px = None
         self._bones.learn(pose.bone_lengths_mm)
         joints_px, joints_mm = pose.joints_px, pose.joints_mm
         if self._smoother is not None:
             joints_px, joints_mm = self._smoother(pose, self._bones.mm, dt_s)
-        self._move(pose.joints_px, dt_s)
-        self._velocity.see(joints_mm[Joint.WRIST], dt_s)
+        self._velocity_px.see(pose.joints_px.sum(axis=0) / N_JOINTS, dt_s, _VELOCITY_SHARE)
+        self._velocity_mm.see(joints_mm[Joint.WRIST], dt_s)
         shrinking = _SHRINKING_PER_S * sureness_of(pose.score)
         self._keep_shape(pose.joints_px, self._extent_px * math.exp(-shrinking * dt_s))
         self._weigh(pose)
@@ -206,20 +198,8 @@ class Track:
             track_id=self._track_id,
             age_s=time_s - self._born_s,
             raw=pose,
-            velocity_mm_s=self._velocity.mm_s,
+            velocity_mm_s=self._velocity_mm.per_s,
         )
-
-    def _move(self, raw_joints_px: np.ndarray, dt_s: float) -> None:
-        """The velocity in the picture, to predict from."""
-        centre_px = raw_joints_px.sum(axis=0) / N_JOINTS
-        velocity_px_s = (centre_px - self._centre_px) / dt_s
-        if self._looks > 1:
-            before_px_s = self._velocity_px_s
-            velocity_px_s = before_px_s + _VELOCITY_SHARE * (velocity_px_s - before_px_s)
-        if self._looks > 0:  # two looks make the first velocity
-            self._velocity_px_s = velocity_px_s
-        self._looks += 1
-        self._centre_px = centre_px
 
     def _keep_shape(self, joints_px: np.ndarray, least_px: float) -> None:
         """Note where the joints are, but around their middle no nearer together than this."""

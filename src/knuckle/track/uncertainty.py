@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from knuckle.hand import N_JOINTS, box_px
+from knuckle.hand import box_px
+from knuckle.median import median
 from knuckle.pose.confidence import sigma_of
 from knuckle.results import HandPose
 
 #: A look with the first score hardly counts, one with the second does so fully.
 _BAD_SCORE, _GOOD_SCORE, _LEAST = 0.3, 0.8, 0.05
 #: The error, as a share of the extent, of a keypoint that is as likely right as wrong.
-_EVEN_ODDS = sigma_of(0.5)
+_EVEN_ODDS = float(sigma_of(np.array(0.5)))
 #: What is never sure is not held for ever.
 _LEAST_SAY = 0.02
 #: The lifter claims no error for the wrist, whose place it does not give.
@@ -51,15 +52,14 @@ class Uncertainty:
         """That of a raw estimate, by its scores."""
         x0, y0, x1, y1 = box_px(pose.rays)
         extent = max(x1 - x0, y1 - y0, 1e-6)
-        shares = [sigma_of(score) for score in pose.joint_score.tolist()]
-        usual = sorted(shares)[N_JOINTS // 2]
-        even = max(_EVEN_ODDS, usual)
+        shares = sigma_of(pose.joint_score)
+        usual = float(median(shares))
         return cls(
             extent=extent,
-            across=np.array(shares) * extent,
+            across=shares * extent,
             along_mm=np.maximum(pose.joint_sigma_mm, _LEAST_MM, dtype=np.float64),
             # The scale of the picture is as unsure as its points, and fixes the distance.
             distance=usual,
             sureness=_LEAST + (1 - _LEAST) * sureness_of(pose.score),
-            say=np.array([min(max((even / share) ** 2, _LEAST_SAY), 1.0) for share in shares]),
+            say=np.square(max(_EVEN_ODDS, usual) / shares).clip(_LEAST_SAY, 1.0),
         )

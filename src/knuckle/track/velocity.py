@@ -1,4 +1,4 @@
-"""How fast a hand moves through space, as it is told."""
+"""How fast a place moves, from look to look."""
 
 from __future__ import annotations
 
@@ -6,29 +6,34 @@ import math
 
 import numpy as np
 
-#: Time constant over which it is steadied, s.
+#: Time constant over which what is told of a hand in space is steadied, s.
 _TIME_S = 0.06
 
 
 class Velocity:
-    """Of one place, from look to look.
+    """Of one place.
 
     Attributes:
-        mm_s: (3,); two looks make the first one.
+        per_s: (D,) units of the place; two looks make the first one.
     """
 
-    def __init__(self) -> None:
-        self.mm_s = np.zeros(3)
-        self._place_mm = np.zeros(3)
+    def __init__(self, n_axes: int = 3) -> None:
+        self.per_s, self._place = np.zeros(n_axes), np.zeros(n_axes)
         self._looks = 0
 
-    def see(self, place_mm: np.ndarray, dt_s: float) -> None:
-        """Where it is now (3,), so long after the last look."""
-        moved_mm_s = (place_mm - self._place_mm) / dt_s
+    def see(self, place: np.ndarray, dt_s: float, share: float | None = None) -> None:
+        """Where it is now (D,), so long after the last look.
+
+        Args:
+            place: in the camera, the world or the picture.
+            dt_s: time since the last look.
+            share: of this look in the velocity; by default what steadies it over a time constant.
+        """
+        moved_per_s = (place - self._place) / dt_s
         if self._looks > 1:
-            share = 1 - math.exp(-dt_s / _TIME_S)
-            moved_mm_s = self.mm_s + share * (moved_mm_s - self.mm_s)
+            share = 1 - math.exp(-dt_s / _TIME_S) if share is None else share
+            moved_per_s = self.per_s + share * (moved_per_s - self.per_s)
         if self._looks > 0:
-            self.mm_s = moved_mm_s
+            self.per_s = moved_per_s
         self._looks += 1
-        self._place_mm = place_mm
+        self._place = place

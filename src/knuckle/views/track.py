@@ -33,7 +33,7 @@ class RigTrack:
         told: whether its side is decided, as that of one camera's track is: for good.
         seen_s: when it was last seen.
         joints_mm: (21, 3) there; None before the first frame.
-        velocity: of the wrist.
+        velocity: of the wrist, mm a second.
     """
 
     number: int

@@ -346,7 +346,7 @@ class RigTracker:
             track.bones.see(points, time_s)
         found = meeting.fit(track.bones.lengths_mm, new=track.bones.new)
         views: list[TrackedHand | None] = [None] * len(self.rig)
-        moved_mm = np.outer(self._moments.later_s, track.velocity.mm_s)
+        moved_mm = np.outer(self._moments.later_s, track.velocity.per_s)
         used = np.zeros((len(self.rig), N_JOINTS), bool)
         for row, i in enumerate(members):
             views[looks.camera[i]] = looks.hands[i]
@@ -368,7 +368,7 @@ class RigTracker:
             used=used,
             track_id=track.number,
             age_s=time_s - track.began_s,
-            velocity_mm_s=track.velocity.mm_s,
+            velocity_mm_s=track.velocity.per_s,
             moved_mm=moved_mm,
         )
 
