@@ -103,7 +103,7 @@ def lateness(rig: Rig, seen: Sequence[Followed]) -> Lateness:
             f"the hands do not tell how late {rig.names[worst]} is: expected hands that two "
             "cameras see at a time, moving to and fro and turning for some seconds"
         )
-    return Lateness(late_s, doubt_s)
+    return Lateness(late_s - late_s[0], doubt_s)
 
 
 # --------------------------------------------------------------------------------------------
