@@ -10,13 +10,16 @@ import numpy as np
 import pytest
 
 import knuckle.views
+import knuckle.views.lateness
 import knuckle.views.sync
 from dot_world import blank, paint, true_hand
 from knuckle.camera import Camera
 from knuckle.cli import main
+from knuckle.errors import InputError
 from knuckle.job import open_sinks
 from knuckle.output import open_recording
 from knuckle.results import Frame, Instant
+from knuckle.views.lateness import Lateness
 from knuckle.views.record import RigRecord
 from knuckle.views.rig import Rig
 from rigs import rig as make_rig
@@ -176,9 +179,21 @@ def test_a_camera_that_the_rig_calls_late_is_read_so_much_later(
     np.testing.assert_allclose(Rig.load(tmp_path / "out" / "rig.toml").late_s, [0, 0.05])
 
 
+@pytest.mark.parametrize("rays_tell", [True, False])
 def test_offsets_that_are_found_are_those_of_the_rig_that_is_written(
-    folder: Path, tmp_path: Path, dot_weights: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path,
+    tmp_path: Path,
+    dot_weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    rays_tell: bool,
 ) -> None:
+    def by_rays(*_: object) -> Lateness:
+        if not rays_tell:
+            raise InputError("the hands do not tell")
+        return Lateness(np.array([0.0, 0.021]), np.array([0.0, 0.004]))
+
+    monkeypatch.setattr(knuckle.views.lateness, "lateness", by_rays)
     monkeypatch.setattr(knuckle.views.sync, "offsets", lambda _: [0.0, 0.021])
     RIG.with_late([0.0, 0.7]).save(tmp_path / "rig.toml")  # of other recordings
     videos = [str(folder / f"{name}.mkv") for name in RIG.names]
@@ -187,3 +202,7 @@ def test_offsets_that_are_found_are_those_of_the_rig_that_is_written(
     np.testing.assert_allclose(Rig.load(tmp_path / "out" / "rig.toml").late_s, [0, 0.021])
     world = open_recording(tmp_path / "out").frames["time_s"]
     np.testing.assert_allclose(world[:3], [-0.021, 0.0, 1 / 30], atol=2e-3)
+    said = "at one instant: cam_0.mkv +0 ms, cam_1.mkv +21 ± 4 ms"
+    assert (said if rays_tell else "by fingers alone: cam_0.mkv +0 ms, cam_1.mkv +21 ms") in (
+        capsys.readouterr().err
+    )

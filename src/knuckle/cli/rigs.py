@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -119,26 +120,36 @@ def _rig(verb: Track) -> Rig:
 
 
 def _offsets(verb: Track, rig: Rig) -> list[float]:
-    """When each source began, from the motion of the hands in it."""
+    """When each source began, from the hands in it: their rays, or else how they bend."""
     from knuckle.progress import bar
-    from knuckle.views.sync import Motion, follow, offsets
+    from knuckle.views.lateness import lateness
+    from knuckle.views.sync import follow, offsets
 
     _refuse_live(verb)
     with bar("finding the offsets") as advance:
-        motions: list[Motion] = [
+        seen = [
             follow(source, each.camera, max_hands=verb.max_hands, first_s=_FIRST_S,
-                   weights_dir=verb.weights, on_source=partial(advance, number, len(rig))).motion
+                   weights_dir=verb.weights, on_source=partial(advance, number, len(rig)))
             for number, (source, each) in enumerate(zip(verb.source, rig.cameras, strict=True))
         ]  # fmt: skip
-    found = offsets(motions)
-    _say([f"the sources' own clocks at one instant: {_told(verb, found)}"])
-    return found
+    try:
+        found = lateness(rig, seen)
+    except InputError:
+        clocks = offsets([each.motion for each in seen])
+        _say([f"the sources' own clocks at one instant, by fingers alone: {_told(verb, clocks)}"])
+        return clocks
+    told = _told(verb, found.late_s, found.doubt_s)
+    _say([f"the sources' own clocks at one instant: {told}"])
+    return found.late_s.tolist()
 
 
-def _told(verb: Track, clocks_s: Iterable[float]) -> str:
-    """What the clock of each source shows."""
-    each = zip(verb.source, clocks_s, strict=True)
-    return ", ".join(f"{Path(source).name} {1000 * clock_s:+.0f} ms" for source, clock_s in each)
+def _told(verb: Track, clocks_s: Iterable[float], doubt_s: Iterable[float] | None = None) -> str:
+    """What the clock of each source shows, and how far that may be off."""
+    doubts = repeat(0.0) if doubt_s is None else doubt_s
+    return ", ".join(
+        f"{Path(source).name} {1000 * clock_s:+.0f}{f' ± {1000 * doubt:.0f}' if doubt else ''} ms"
+        for source, clock_s, doubt in zip(verb.source, clocks_s, doubts, strict=False)
+    )
 
 
 def _of_the_hands(verb: Track, rig: Rig) -> Rig:

@@ -61,7 +61,8 @@ class Track:
     views: Annotated[str, optional("NAME,NAME")] = ""
     """Rig: which of its cameras took the sources, in order; by default told by their names."""
     sync: Switch = False
-    """Rig: the videos began at different times. By how much is found from the hands' motion."""
+    """Rig: the videos began at different times, or some camera is late. By how much is found from
+    the hands' motion."""
     rescale: Switch = False
     """Rig: the videos are smaller or larger than the pictures it was calibrated with."""
     format: Formats = USUAL

@@ -286,6 +286,59 @@ class Timing:
 
 
 @dataclass(frozen=True)
+class Lateness:
+    """How late cameras are, by their rays.
+
+    Attributes:
+        most_frames: at all shifts so many frames are compared, spread over the recording.
+        most_missed: a joint that misses by more than this misses altogether.
+        least_likeness, doubtful: as of ``Syncing``; 0 is how rays meet with most shifts, 1 that
+            they do not miss at all.
+        frames, least_window_s: hands go a smooth way over so many frames of the slowest camera,
+            and over so long, s.
+        degree: of the polynomials of that way.
+        least_frames: a camera with fewer frames of a hand in a window has no say.
+        stiff: so much stronger than by the rays ways are kept straight to begin with.
+        swing: how much a joint's acceleration varies, in sizes of the hand squared per s³: hands
+            swing to and fro by as much as they are large, once or twice a second.
+        shake: from frame to frame keypoints shake by this share of what they are off,
+        beside: and lie beside joints by so many times that, the same way for a while.
+        freedom: degrees of Student's t, as which they err.
+        rounds: of weighting by depth and miss.
+        most_strain: hands that miss by so many times the usual are two.
+        least_motion: of what seems motion, this share must be more than shaking.
+        steps, stride_s, still_s: clocks move in so many steps at most, each no longer than this, s,
+            until one is as short as that.
+        least_doubt_s: fast motion is not quite as smooth as taken, and keypoints err with it: that
+            moves clocks by so much, s, however long the recording. By real videos whose frames were
+            left out, so that clocks differ by what is known.
+        most_doubt_s: clocks that are less sure are not told, s.
+    """
+
+    most_frames: int = 200
+    most_missed: float = 4.0
+    least_likeness: float = 0.3
+    doubtful: float = 0.85
+    frames: int = 8
+    least_window_s: float = 0.5
+    degree: int = 6
+    least_frames: int = 4
+    stiff: float = 1000.0
+    swing: float = 70.0
+    shake: float = 0.2
+    beside: float = 10.0
+    freedom: float = 4.0
+    rounds: int = 4
+    most_strain: float = 4.0
+    least_motion: float = 0.3
+    steps: int = 12
+    stride_s: float = 0.05
+    still_s: float = 5e-4
+    least_doubt_s: float = 0.005
+    most_doubt_s: float = 0.04
+
+
+@dataclass(frozen=True)
 class Scaling:
     """How long a unit is.
 
@@ -304,4 +357,4 @@ class Scaling:
 PEOPLE, MATCHING, LOOKING, MEETING = People(), Matching(), Looking(), Meeting()
 FITTING, MEASURING, RETURNING = Fitting(), Measuring(), Returning()
 BY_HANDS, BY_BOARDS, SYNCING = ByHands(), ByBoards(), Syncing()
-TIMING, SCALING = Timing(), Scaling()
+TIMING, LATENESS, SCALING = Timing(), Lateness(), Scaling()

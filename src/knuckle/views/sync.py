@@ -105,14 +105,26 @@ def offsets(motions: Sequence[Motion]) -> list[float]:
     Raises:
         ValueError: the motions do not tell: too few hands, too little motion, or several answers.
     """
-    count = len(motions)
+    return settled(len(motions), lambda i, k: _lag(motions[i], motions[k]))
+
+
+def settled(count: int, lag: Callable[[int, int], tuple[float, float]]) -> list[float]:
+    """What each of so many clocks shows at one instant, the first one showing 0.
+
+    Args:
+        count: of the clocks.
+        lag: how much later the second of two is, s, and how sure that is (0 for not at all).
+
+    Raises:
+        ValueError: these do not say it, or contradict each other.
+    """
     pairs = list(combinations(range(count), 2))
-    lags, weights = zip(*(_lag(motions[i], motions[k]) for i, k in pairs), strict=True)
+    lags, weights = zip(*(lag(i, k) for i, k in pairs), strict=True)
     # Least squares over all pairs; those that fit best have the most say.
     A = np.zeros((len(pairs) + 1, count))
     b = np.zeros(len(pairs) + 1)
-    for row, ((i, k), lag, weight) in enumerate(zip(pairs, lags, weights, strict=True)):
-        A[row, k], A[row, i], b[row] = weight, -weight, weight * lag
+    for row, ((i, k), later, weight) in enumerate(zip(pairs, lags, weights, strict=True)):
+        A[row, k], A[row, i], b[row] = weight, -weight, weight * later
     A[-1, 0] = 1.0
     found = np.linalg.lstsq(A, b, rcond=None)[0]
     if np.linalg.matrix_rank(A) < count or np.abs(A @ found - b).max() > SYNCING.contradiction_s:
@@ -134,16 +146,29 @@ def _lag(first: Motion, second: Motion) -> tuple[float, float]:
         min(SYNCING.most_s, SYNCING.most_share * min(len(A), len(B)) * SYNCING.grid_s)
         / SYNCING.grid_s
     )
-    shifts = np.arange(-most, most + 1)
-    likeness = np.array([_likeness(A, B, int(shift)) for shift in shifts])
+    likeness = np.array([_likeness(A, B, shift) for shift in range(-most, most + 1)])
+    peak, weight = peak_of(likeness, SYNCING.grid_s, SYNCING.least_likeness, SYNCING.doubtful)
+    return (peak - most) * SYNCING.grid_s + start_b - start_a, weight
+
+
+def peak_of(
+    likeness: np.ndarray, step_s: float, least: float, doubtful: float
+) -> tuple[float, float]:
+    """Where the highest of likenesses is, in fractions of a step, and how high.
+
+    Args:
+        likeness: (N,) at shifts that are so far apart.
+        step_s: so far.
+        least: a lower one tells nothing; then it is 0 high.
+        doubtful: as little does one which has another far off, of more than this share of it.
+    """
     best = int(np.argmax(likeness))
-    if likeness[best] < SYNCING.least_likeness:
+    if likeness[best] < least:
         return 0.0, 0.0
-    far = np.abs(shifts - shifts[best]) * SYNCING.grid_s > SYNCING.peak_s
-    if far.any() and likeness[far].max() > SYNCING.doubtful * likeness[best]:
+    far = np.abs(np.arange(len(likeness)) - best) * step_s > SYNCING.peak_s
+    if far.any() and likeness[far].max() > doubtful * likeness[best]:
         return 0.0, 0.0
-    shift = shifts[best] + _peak(likeness, best)
-    return float(shift * SYNCING.grid_s + start_b - start_a), float(likeness[best])
+    return best + _peak(likeness, best), float(likeness[best])
 
 
 def _on_grid(motion: Motion) -> tuple[float, np.ndarray] | None:
