@@ -35,8 +35,8 @@ def write_wide(path: Path, picture: np.ndarray, transfer: str) -> Path:
     frame = av.VideoFrame.from_ndarray(np.uint16(codes * 65535), format="rgb48le")
     tags = f"colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc"
     with av.open(str(path), "w") as container:
-        options = {"x265-params": f"log-level=none:{tags}", "crf": "8"}
-        stream = container.add_stream("libx265", rate=30, options=options)
+        options = {"x264-params": tags, "crf": "8"}
+        stream = container.add_stream("libx264", rate=30, options=options)
         stream.height, stream.width = picture.shape[:2]
         stream.pix_fmt = "yuv420p10le"
         for _ in range(2):
