@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -222,17 +223,21 @@ class TestCalibrate:
     TRUE = Camera(410.0, 405.0, 330.0, 230.0, (-0.12, 0.03, 0.0, 0.0))
     COLUMNS, ROWS, SIZE = 7, 5, (640, 480)
 
+    @cached_property
+    def rays(self) -> np.ndarray:
+        """(1440, 1920, 3) of a sensor that is finer than the pictures, whose pixels are means."""
+        scale = 3
+        width, height = self.SIZE[0] * scale, self.SIZE[1] * scale
+        pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1)
+        fine = self.TRUE.resized(scale, scale)
+        return np.concatenate([fine.rays(pixels), np.ones((height, width, 1))], axis=2)
+
     def view(self, rng: np.random.Generator) -> np.ndarray:
         """A picture of a board somewhere before the camera, painted ray by ray."""
         turn, _ = cv2.Rodrigues(rng.uniform(-0.6, 0.6, 3))
         place = np.array([rng.uniform(-2.5, 2.5), rng.uniform(-1.5, 1.5), rng.uniform(8, 12)])
-        scale = 3  # painted finer and averaged, as a sensor does
-        width, height = self.SIZE[0] * scale, self.SIZE[1] * scale
-        pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1)
-        fine = self.TRUE.resized(scale, scale)
-        rays = np.concatenate([fine.rays(pixels), np.ones((height, width, 1))], axis=2)
-        depth = (place @ turn[:, 2]) / (rays @ turn[:, 2])
-        on_board = (rays * depth[..., None] - place) @ turn[:, :2]
+        depth = (place @ turn[:, 2]) / (self.rays @ turn[:, 2])
+        on_board = (self.rays * depth[..., None] - place) @ turn[:, :2]
         x, y = (
             np.floor(on_board[..., 0] + self.COLUMNS / 2),
             np.floor(on_board[..., 1] + self.ROWS / 2),

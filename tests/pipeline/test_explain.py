@@ -11,7 +11,7 @@ import pytest
 
 from knuckle.crop import Crop
 from knuckle.letterbox import Letterbox
-from knuckle.pipeline import EstimatorSettings
+from knuckle.pipeline import EstimatorSettings, judge
 from knuckle.pipeline.explain import explain
 from knuckle.pipeline.looks import Looks, Proposal
 from knuckle.pose import Keypoints
@@ -110,6 +110,17 @@ def test_a_hand_alone_that_nobody_has_detected_must_be_seen_better(
 
 def of_unsure_side(look: Looks, right: float) -> Looks:
     return replace(look, seen=replace(look.seen, right=np.array([right])))
+
+
+@pytest.mark.parametrize(("score", "alone", "beside_another"), [
+    (0.65, True, True), (0.55, False, True), (0.45, False, False),
+])  # fmt: skip
+def test_after_all_looks_a_hand_has_the_score_that_is_asked_for(
+    score: float, alone: bool, beside_another: bool
+) -> None:
+    hand, other = hand_at(250, score=score).seen, hand_at(345, mirror=True).seen
+    assert judge.is_enough(hand, 0, SETTINGS) == alone
+    assert judge.is_enough(Keypoints.concatenate(hand, other), 0, SETTINGS) == beside_another
 
 
 def test_a_guess_that_is_thrown_out_gives_back_the_hand_that_it_hid() -> None:

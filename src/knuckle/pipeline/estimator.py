@@ -11,7 +11,7 @@ from knuckle.codec import DetectedHand
 from knuckle.errors import InputError
 from knuckle.hand import SIDES, Side
 from knuckle.image import to_rgb
-from knuckle.pipeline import frame, propose
+from knuckle.pipeline import frame, judge, propose
 from knuckle.pipeline.looks import Looks, Proposal
 from knuckle.pipeline.settings import EstimatorOptions, EstimatorSettings, with_options
 from knuckle.pipeline.stages import Stages
@@ -104,7 +104,8 @@ class HandEstimator:
             stages, image, first, detections, settings, settings.max_hands
         )
         found = looks.averaged(hands)
-        return found.take(np.argsort(-found.trust, kind="stable"))
+        best_first = np.argsort(-found.trust, kind="stable").tolist()
+        return found.take([i for i in best_first if judge.is_enough(found, i, settings)])
 
     def _look_into(self, image: np.ndarray, boxes_xyxy: np.ndarray) -> Keypoints:
         """One hand per box."""

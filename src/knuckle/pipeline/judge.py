@@ -124,6 +124,14 @@ def stands_alone(
     return score >= settings.score_threshold
 
 
+def is_enough(hands: Keypoints, i: int, settings: EstimatorSettings) -> bool:
+    """Whether hand ``i`` of a picture has the score that is asked for, after all looks at it."""
+    others = (k for k in range(len(hands)) if k != i)
+    touched = any(beside(hands.points_px[k], hands.points_px[i]) for k in others)
+    least = settings.partner_threshold if touched else settings.score_threshold
+    return bool(hands.score[i] >= least)
+
+
 def believed_side(right: np.ndarray | float, odds: np.ndarray | float) -> np.ndarray:
     """Probability of a crop's side, given what a look says of it and how much likelier it is."""
     return np.asarray(right * odds / (right * odds + 1 - right))
