@@ -8,7 +8,8 @@ the bones. As the weights add up to 1, it does not matter where the hand is, how
 nor which side it is of.
 
 The weights are those that bring MediaPipe's answers on rendered hands nearest to the exact joints;
-``benchmarks/convention.py`` fits them and says what they bring.
+the wrist's bring its distances on photographs to the hand model's. ``benchmarks/convention.py``
+fits them and says what they bring.
 """
 
 from __future__ import annotations
