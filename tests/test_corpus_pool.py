@@ -60,6 +60,16 @@ class TestVideosOfAFolder:
     def test_results_are_no_videos(self, videos: Path) -> None:
         assert len(videos_in(videos, without=videos / "deeper")) == 3
 
+    def test_nor_are_those_of_an_earlier_run_there(self, tmp_path: Path) -> None:
+        """``knuckle track hands.mp4 --overlay --format npz,lerobot``, in the folder of videos."""
+        for name in ("hands.mp4", "hands-hands/hands.npz", "hands-hands/overlay.mp4",
+                     "hands-hands/lerobot/videos/file-000.mp4", "own/hands.mp4",
+                     "own/overlay.mp4", "own/lerobot/take.mp4"):  # fmt: skip
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+        names = [str(path.relative_to(tmp_path)) for path in videos_in(tmp_path)]
+        assert names == ["hands.mp4", "own/hands.mp4", "own/lerobot/take.mp4", "own/overlay.mp4"]
+
     def test_none(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"no video in .* \.mp4"):
             videos_in(tmp_path)
