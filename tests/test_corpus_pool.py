@@ -77,6 +77,19 @@ class TestVideosOfAFolder:
             videos_in(tmp_path / "nowhere")
 
 
+def test_names_of_any_length_and_alphabet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a" * 251, "caf\udce9"):
+        write_video(Path("videos/plain.mp4"))
+        Path("videos/plain.mp4").rename(f"videos/{name}.mp4")
+    assert main(["corpus", "videos", "--workers", "1", "-o", "hands"]) == 0
+    rows = table(Path("hands"))
+    assert [Path(row["path"]).name for row in rows] == [f"{'a' * 251}.mp4", "caf\\udce9.mp4"]
+    assert [len(open_recording(row["result"]).frames) for row in rows] == [FRAMES, FRAMES]
+    again = Track("hands")([str(path) for path in videos_in("videos")])
+    assert again["path"].to_pylist() == [row["path"] for row in rows]
+
+
 def test_a_folder_by_command(
     videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
