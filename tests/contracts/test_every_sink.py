@@ -268,6 +268,16 @@ def test_a_hand_behind_a_camera_of_a_rig_has_no_pixels(sink_type, tmp_path: Path
             json.loads(line, parse_constant=pytest.fail)
 
 
+def test_rerun_has_no_camera_at_the_origin_of_a_rigs_world(tmp_path: Path) -> None:
+    for space, stands in (("camera", True), ("world", False)):
+        with SINKS["rrd"](tmp_path, dataclasses.replace(INFO, space=space)) as sink:
+            sink.write(frame(0), [pose()])
+        chunks = RrdReader(sink.path).stream().to_chunks()
+        columns = {name for each in chunks for name in each.to_record_batch().schema.names}
+        assert any("Pinhole" in name for name in columns) == stands
+        assert "Points3D:positions" in columns
+
+
 def test_text_that_an_editor_saved_again(tmp_path: Path) -> None:
     for table_type in (JsonLinesSink, CsvSink):
         path = written_by(table_type, tmp_path)
