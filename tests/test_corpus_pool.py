@@ -60,11 +60,34 @@ class TestVideosOfAFolder:
     def test_results_are_no_videos(self, videos: Path) -> None:
         assert len(videos_in(videos, without=videos / "deeper")) == 3
 
+    def test_nor_are_those_of_an_earlier_run_there(self, tmp_path: Path) -> None:
+        """``knuckle track hands.mp4 --overlay --format npz,lerobot``, in the folder of videos."""
+        for name in ("hands.mp4", "hands-hands/hands.npz", "hands-hands/overlay.mp4",
+                     "hands-hands/lerobot/videos/file-000.mp4", "own/hands.mp4",
+                     "own/overlay.mp4", "own/lerobot/take.mp4"):  # fmt: skip
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+        names = [str(path.relative_to(tmp_path)) for path in videos_in(tmp_path)]
+        assert names == ["hands.mp4", "own/hands.mp4", "own/lerobot/take.mp4", "own/overlay.mp4"]
+
     def test_none(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"no video in .* \.mp4"):
             videos_in(tmp_path)
         with pytest.raises(NotFoundError, match="there is no folder"):
             videos_in(tmp_path / "nowhere")
+
+
+def test_names_of_any_length_and_alphabet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a" * 251, "caf\udce9"):
+        write_video(Path("videos/plain.mp4"))
+        Path("videos/plain.mp4").rename(f"videos/{name}.mp4")
+    assert main(["corpus", "videos", "--workers", "1", "-o", "hands"]) == 0
+    rows = table(Path("hands"))
+    assert [Path(row["path"]).name for row in rows] == [f"{'a' * 251}.mp4", "caf\\udce9.mp4"]
+    assert [len(open_recording(row["result"]).frames) for row in rows] == [FRAMES, FRAMES]
+    again = Track("hands")([str(path) for path in videos_in("videos")])
+    assert again["path"].to_pylist() == [row["path"] for row in rows]
 
 
 def test_a_folder_by_command(

@@ -1,7 +1,12 @@
 """What counts as an image, and what each kind becomes."""
 
+import re
+
 import numpy as np
+import PIL.Image
+import PIL.ImageOps
 import pytest
+from PIL import ExifTags
 
 from knuckle.image import to_rgb
 
@@ -85,3 +90,21 @@ def test_everything_else_is_refused(image: np.ndarray, says: str) -> None:
 def test_what_is_no_array_is_refused(thing: object) -> None:
     with pytest.raises(TypeError, match="expected an image as a NumPy array"):
         to_rgb(thing)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "P", "CMYK", "LA", "turned"])
+def test_what_a_picture_of_pils_is_told_to_do_makes_it_right(mode: str) -> None:
+    flat = np.tile(np.array([200, 40, 40], np.uint8), (4, 6, 1))
+    picture, shape = PIL.Image.fromarray(flat), (4, 6, 3)
+    if mode == "turned":
+        picture.getexif()[ExifTags.Base.Orientation], shape = 6, (6, 4, 3)
+    else:
+        picture = picture.convert(mode, palette=PIL.Image.Palette.ADAPTIVE)
+    with pytest.raises(TypeError) as told:
+        to_rgb(picture)
+    advice = re.search(r"use (numpy\.asarray\(.*\)), or", str(told.value))
+    assert advice is not None
+    found = eval(advice[1], {"numpy": np, "PIL": PIL, "picture": picture})
+    assert found.shape == shape
+    expected = np.asarray(PIL.Image.fromarray(flat).convert("L"))[0, 0] if mode == "LA" else flat
+    assert np.abs(found.astype(int) - np.resize(expected, shape)).max() < 8

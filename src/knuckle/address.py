@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+#: Systems take names of 255 bytes.
+_LONGEST_STEM = 200
 #: Stands for a host where it cannot be told from a password.
 HIDDEN = "hidden"
 
@@ -28,6 +30,11 @@ def without_secrets(source: str) -> str:
 def shown(name: str) -> str:
     """A name of a file as it can be shown anywhere, also one in another alphabet than UTF-8's."""
     return name.encode("utf-8", "backslashreplace").decode()
+
+
+def short(stem: str) -> str:
+    """A name in UTF-8 that leaves room for what is put behind it, such as that of a folder."""
+    return os.fsdecode(os.fsencode(stem)[:_LONGEST_STEM]).encode(errors="ignore").decode() or stem
 
 
 def _place(address: str) -> str:

@@ -58,8 +58,17 @@ def check_array(image: object) -> None:
     if not isinstance(image, np.ndarray):
         raise TypeError(
             f"expected an image as a NumPy array (H, W, 3) uint8 RGB, got {type(image).__name__}; "
-            "use numpy.asarray on a picture object, knuckle.open_source on a path"
+            f"{_how_it_becomes_one(image)}"
         )
+
+
+def _how_it_becomes_one(image: object) -> str:
+    if hasattr(image, "convert"):  # PIL's: its own array may be a palette, inks, or on its side
+        return (
+            'use numpy.asarray(PIL.ImageOps.exif_transpose(picture).convert("RGB")), or give its '
+            "path to knuckle.open_source"
+        )
+    return "use numpy.asarray on a picture object, knuckle.open_source on a path"
 
 
 def _to_uint8(image: np.ndarray) -> np.ndarray:

@@ -423,6 +423,41 @@ def test_another_recording_of_the_same_name_overwrites_nothing(
     assert default_folder("s1/cam.mp4", live=True) == Path("cam-hands-3")
 
 
+def test_what_a_rig_of_cameras_saw_before_is_not_written_over(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("cv2.VideoCapture", lambda index: FakeCapture(n_frames=3)(index))
+    monkeypatch.setattr("knuckle.video.webcam._PAUSE_S", 0.0)
+    monkeypatch.setattr("knuckle.views.RigTracker", lambda *args, **options: NoHands())
+    write_rig(Path("rig.toml"))
+    for folder in ("camera-0-hands", "camera-0-hands-2"):
+        assert main(["track", "0", "1", "--rig", "rig.toml", "--unit", "mm"]) == 2  # unplugged
+        assert "stopped after" in capsys.readouterr().err
+        assert len(open_recording(folder).frames) > 0
+
+
+class NoHands:
+    """Stands in for a ``RigTracker``."""
+
+    versions, remarks = FakeTracker.versions, ()
+
+    def __call__(self, instant: object) -> list[typing.Any]:
+        return []
+
+
+def write_rig(path: Path) -> Path:
+    """Two cameras, named a and b."""
+    text = (
+        f"[cam_{name}]\nname = '{name}'\nsize = [64, 48]\n"
+        "matrix = [[80.0, 0, 31.5], [0, 80.0, 23.5], [0, 0, 1]]\n"
+        "distortions = [0.0, 0, 0, 0, 0]\nrotation = [0.0, 0, 0]\n"
+        f"translation = [{x}, 0, 0]\n"
+        for name, x in (("a", 0.0), ("b", -100.0))
+    )
+    path.write_text("".join(text))
+    return path
+
+
 class TestTheSourceIsNeverWrittenOver:
     @pytest.mark.parametrize("known_as", ["itself", "a link", "a hard link"])
     def test_by_whatever_name(self, known_as: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -442,15 +477,7 @@ class TestTheSourceIsNeverWrittenOver:
     def test_nor_is_the_calibration_of_its_cameras(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        (rig := Path("rig.toml")).write_text(
-            "".join(
-                f"[cam_{name}]\nname = '{name}'\nsize = [64, 48]\n"
-                "matrix = [[80.0, 0, 31.5], [0, 80.0, 23.5], [0, 0, 1]]\n"
-                f"distortions = [0.0, 0, 0, 0, 0]\nrotation = [0.0, 0, 0]\n"
-                f"translation = [{x}, 0, 0]\n"
-                for name, x in (("a", 0.0), ("b", -100.0))
-            )
-        )
+        rig = write_rig(Path("rig.toml"))
         before = rig.read_text()
         monkeypatch.setattr("knuckle.views.RigTracker", lambda *args, **options: FakeTracker())
         videos = [str(write_video(Path(f"{name}.mp4"), 3)) for name in "ab"]

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from rerun.chunk import RrdReader
 
-from fakes import INFO, frame, scene
+from fakes import INFO, frame, pose, scene
 from files_of_others import COUNTS
 from knuckle.output import SINKS, OutputError, TableSink, open_recording
 from knuckle.output.csv_rows import CsvSink
@@ -255,6 +255,27 @@ def test_a_file_that_was_cut_off_anywhere(table_type, tmp_path: Path) -> None:
             continue
         assert_same(found.hands, whole.hands[: len(found.hands)])
         assert set(found.frames["frame"]) <= set(whole.frames["frame"])
+
+
+def test_a_hand_behind_a_camera_of_a_rig_has_no_pixels(sink_type, tmp_path: Path) -> None:
+    behind = dataclasses.replace(pose(), joints_px=np.full((21, 2), np.nan))
+    with sink_type(tmp_path, INFO) as sink:
+        sink.write(frame(0), [behind])
+    if issubclass(sink_type, TableSink):
+        assert_same(open_recording(sink.path).hands, hand_records(frame(0), [behind]))
+    if "json" in sink.path.suffix:  # NaN is no JSON: browsers, jq and data bases refuse it
+        for line in sink.path.read_text().splitlines():
+            json.loads(line, parse_constant=pytest.fail)
+
+
+def test_rerun_has_no_camera_at_the_origin_of_a_rigs_world(tmp_path: Path) -> None:
+    for space, stands in (("camera", True), ("world", False)):
+        with SINKS["rrd"](tmp_path, dataclasses.replace(INFO, space=space)) as sink:
+            sink.write(frame(0), [pose()])
+        chunks = RrdReader(sink.path).stream().to_chunks()
+        columns = {name for each in chunks for name in each.to_record_batch().schema.names}
+        assert any("Pinhole" in name for name in columns) == stands
+        assert "Points3D:positions" in columns
 
 
 def test_text_that_an_editor_saved_again(tmp_path: Path) -> None:

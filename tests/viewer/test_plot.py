@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from fakes import INFO, frame, pose
+from fakes import CAMERA, INFO, frame, pose
 from knuckle.cli import main
 from knuckle.output import SINKS, OutputError, Recording, open_recording
 from knuckle.viewer.plot import plot
@@ -52,6 +53,18 @@ def test_a_lost_hand_leaves_a_gap_in_every_line(tmp_path: Path) -> None:
             values = np.asarray(line.get_ydata())
             assert len(values) == 41
             assert np.flatnonzero(np.isnan(values)).tolist() == [20]
+
+
+def test_a_rigs_world_has_other_axes_than_a_camera(tmp_path: Path) -> None:
+    found = recording(tmp_path)
+    of_world = replace(found, info=replace(found.info, space="world"))
+    for each, labels, title in (
+        (found, ["x, right", "y, down", "z, forward"], f"camera (assumed) f = {CAMERA.fx:.0f} px"),
+        (of_world, ["x", "y", "z"], "several cameras, in the world of their rig"),
+    ):
+        figure = plot(each)
+        assert [line.get_label() for line in figure.axes[0].lines] == labels
+        assert figure.get_suptitle() == f"hands.mp4: {title}"
 
 
 def test_the_verb_writes_a_picture(tmp_path: Path) -> None:

@@ -138,6 +138,17 @@ def test_a_result_whose_video_is_gone_is_still_shown(
         view(found, Path("elsewhere.mp4"), ANYWHERE)
 
 
+def test_the_hands_of_a_rig_are_said_not_to_stand_before_the_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = recording(tmp_path, "a.mp4")
+    for space, told in (("camera", False), ("world", True)):
+        turns = iter(range(2))
+        each = replace(found, info=replace(found.info, space=space))
+        view(each, None, ANYWHERE, keep_on=lambda turns=turns: next(turns, None) is not None)
+        assert ("stand in the world of a rig" in capsys.readouterr().out) == told
+
+
 def test_a_result_without_frames(tmp_path: Path) -> None:
     with SINKS["npz"](tmp_path, INFO):
         pass

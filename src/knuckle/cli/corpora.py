@@ -130,7 +130,8 @@ def _write_table(rows: list[VideoRow], output: Path) -> Path:
     path = output / "videos.csv"
     output.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".csv.part")
-    with part.open("w", newline="", encoding="utf-8") as file:
+    # A name in another alphabet has its odd bytes written out.
+    with part.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         table = csv.DictWriter(file, [each.name for each in fields(VideoRow)])
         table.writeheader()
         table.writerows(asdict(row) for row in rows)

@@ -54,7 +54,7 @@ def track_rig(verb: Track) -> Summary:
         weights_dir=verb.weights, workers=verb.threads,
         **given(smallest_hand=verb.smallest_hand),
     )  # fmt: skip
-    folder = verb.output or default_folder(verb.source[0])
+    folder = verb.output or default_folder(verb.source[0], live=live)
     if verb.rig is not None and _is_same(folder / "rig.toml", verb.rig):
         raise InputError(
             f"{verb.rig} would be written over by the cameras of this run: expected another folder "

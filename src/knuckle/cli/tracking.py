@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from knuckle.address import short, without_secrets
 from knuckle.cli.verb import (
     EXIT_ERROR,
     EXIT_SIGNAL,
@@ -38,10 +39,6 @@ from knuckle.formats import USUAL
 if TYPE_CHECKING:
     from knuckle.job import Summary
     from knuckle.pipeline import HandTracker
-
-
-#: Systems take names of 255 bytes.
-_LONGEST_STEM = 200
 
 
 @dataclass(frozen=True)
@@ -338,20 +335,14 @@ def default_folder(source: str, *, live: bool = False) -> Path:
     another time) gets a number behind it.
     """
     name = source.split("://")[-1].split("?")[0].rstrip("/").split("/")[-1]
-    stem = _short(Path(name).stem) if name else "stream"
+    stem = short(Path(name).stem) if name else "stream"
     own = f"{'camera-' * source.isdecimal()}{stem}-hands"
     names = itertools.chain([own], (f"{own}-{k}" for k in itertools.count(2)))
     return next(folder for folder in map(Path, names) if _is_free_for(source, folder, live))
 
 
-def _short(stem: str) -> str:
-    """A name that leaves room for what is put behind it."""
-    return os.fsdecode(os.fsencode(stem)[:_LONGEST_STEM]).encode(errors="ignore").decode() or stem
-
-
 def _is_free_for(source: str, folder: Path, live: bool) -> bool:
     """Whether a folder holds no result but an earlier one of this source."""
-    from knuckle.address import without_secrets
     from knuckle.output import OutputError, open_recording
 
     if not folder.is_dir():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from knuckle.address import at_home
 from knuckle.errors import InputError, NotFoundError
+from knuckle.output import SINKS
 from knuckle.video.file import VIDEO_SUFFIXES, is_video
 
 
@@ -14,7 +15,8 @@ def videos_in(folder: str | Path, *, without: str | Path | None = None) -> list[
     """All videos of a folder and of the folders in it.
 
     Args:
-        folder: hidden files in it are passed over, as systems leave copies of names there.
+        folder: hidden files in it are passed over, as systems leave copies of names there, and so
+            are the videos of results, which show the same hands once more.
         without: a folder that is left out, such as that of the results.
 
     Returns:
@@ -31,10 +33,22 @@ def videos_in(folder: str | Path, *, without: str | Path | None = None) -> list[
     found = []
     for root, folders, names in os.walk(folder.absolute()):
         here = Path(root)
-        folders[:] = [each for each in folders if each[0] != "." and here / each != left_out]
-        found += [here / name for name in names if name[0] != "." and is_video(here / name)]
+        ours = _of_results(names)
+        folders[:] = [
+            each
+            for each in folders
+            if each[0] != "." and each not in ours and here / each != left_out
+        ]
+        found += [here / n for n in names if n[0] != "." and n not in ours and is_video(here / n)]
     if not found:
         raise InputError(
             f"there is no video in {folder}: expected files that end in {', '.join(VIDEO_SUFFIXES)}"
         )
     return sorted(found)
+
+
+def _of_results(names: list[str]) -> set[str]:
+    """Which names of a folder Knuckle gave: none, unless a result without pictures is there."""
+    results = {sink.filename for sink in SINKS.values()}
+    told = {sink.filename for sink in SINKS.values() if not sink.needs_pictures}
+    return results if told & set(names) else set()

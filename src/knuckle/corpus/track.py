@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from knuckle.address import at_home
+from knuckle.address import at_home, short, shown
 from knuckle.camera import Camera
 from knuckle.job import Summary, open_sinks, run
 from knuckle.output import OutputError, RunInfo
@@ -152,12 +153,16 @@ class Track:
 
 def folder_name(path: str) -> str:
     """The folder of a video's result: its name, and a mark that tells videos of one name apart."""
-    return f"{Path(path).stem}-{hashlib.sha256(path.encode()).hexdigest()[:8]}"
+    return f"{short(Path(path).stem)}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
 
 
 def as_table(rows: Sequence[VideoRow]) -> pa.Table:
     """The rows as an arrow table, of the same columns also where there is none."""
-    return _pyarrow().Table.from_pylist([asdict(row) for row in rows], schema=schema())
+    plain = [
+        {name: shown(value) if isinstance(value, str) else value for name, value in each.items()}
+        for each in map(asdict, rows)
+    ]
+    return _pyarrow().Table.from_pylist(plain, schema=schema())
 
 
 def schema() -> pa.Schema:

@@ -19,7 +19,10 @@ _HIDDEN, _VISIBLE = 1, 2
 
 
 class CocoSink(ExportSink):
-    """One image for each frame, one annotation for each hand, a category for each side."""
+    """One image for each frame, one annotation for each hand, a category for each side.
+
+    A hand that is behind the camera, as others of a rig may see it, is in no picture.
+    """
 
     filename = "hands.coco.json"
 
@@ -62,7 +65,8 @@ def _images(recording: Recording) -> Iterator[dict[str, Any]]:
 
 
 def _annotations(recording: Recording) -> Iterator[dict[str, Any]]:
-    for number, hand in enumerate(recording.hands, start=1):
+    in_picture = (hand for hand in recording.hands if np.isfinite(hand["joints_px"]).all())
+    for number, hand in enumerate(in_picture, start=1):
         points = np.concatenate(
             [
                 hand["joints_px"] + _CORNER_PX,

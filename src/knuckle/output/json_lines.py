@@ -81,6 +81,9 @@ def _as_json(record: np.ndarray) -> dict[str, Any]:
         value = record[name]
         if value.dtype.kind == "f":
             value = np.round(value.astype(np.float64), _DECIMALS.get(name, _DECIMALS_ELSE))
+            # JSON knows no NaN: a hand behind a camera of a rig has no pixels there.
+            known = np.isfinite(value)
+            value = value if known.all() else np.where(known, value, np.array(None))
         values[name] = value.tolist()
     return values
 

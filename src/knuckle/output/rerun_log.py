@@ -41,24 +41,25 @@ class RerunLog:
         self._shown: set[str] = set()
         self.stream = self._rr.RecordingStream("knuckle", send_properties=False)
 
-    def begin(self, camera: Camera, size: tuple[int, int], about: str = "") -> None:
+    def begin(self, camera: Camera | None, size: tuple[int, int], about: str = "") -> None:
         """Say what holds for all frames.
 
         Args:
-            camera: its intrinsics.
+            camera: its intrinsics; None where the hands are not in the frame of one.
             size: width and height of the frames, px.
             about: JSON of the run, if there is any.
         """
         rr = self._rr
         self.stream.log("/", _annotations(rr), static=True)
-        self.stream.log("world", rr.ViewCoordinates.RDF, static=True)
-        pinhole = rr.Pinhole(
-            image_from_camera=camera.matrix,
-            resolution=size,
-            camera_xyz=rr.ViewCoordinates.RDF,
-            image_plane_distance=0.5,
-        )
-        self.stream.log("world/camera", pinhole, static=True)
+        if camera is not None:
+            self.stream.log("world", rr.ViewCoordinates.RDF, static=True)
+            pinhole = rr.Pinhole(
+                image_from_camera=camera.matrix,
+                resolution=size,
+                camera_xyz=rr.ViewCoordinates.RDF,
+                image_plane_distance=0.5,
+            )
+            self.stream.log("world/camera", pinhole, static=True)
         if about:
             self.stream.log("run", rr.TextDocument(about), static=True)
 

@@ -19,7 +19,9 @@ class RrdSink(Sink):
         self._log = RerunLog()
         self.path.open("wb").close()  # what cannot be written is told as by all sinks
         self._log.stream.save(self.path)
-        self._log.begin(self.info.camera, self.info.size, self.info.to_json())
+        before_camera = self.info.space == "camera"  # a rig's world is that of no camera
+        camera = self.info.camera if before_camera else None
+        self._log.begin(camera, self.info.size, self.info.to_json())
 
     def _write(self, frame: Frame, hands: Sequence[HandPose]) -> None:
         self._log.log(frame, hands)

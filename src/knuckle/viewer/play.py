@@ -149,6 +149,11 @@ def view(
             raise
         print(f"{error}; the hands are shown alone, --video FILE says where it is now")
         pictures = nothing
+    if recording.info.space == "world":
+        print(
+            "these hands stand in the world of a rig, not before the camera of the picture: the "
+            "folder of a camera, in the one of the result, shows them as it saw them"
+        )
     title, size = Path(without_secrets(recording.info.source)).name, recording.info.size
     with Stage(settings, title, size=size, max_hands=most) as stage:
         print(f"{stage.url}  (Ctrl-C ends)", flush=True)

@@ -47,7 +47,7 @@ def plot(recording: Recording, *, longest: int = 4) -> Figure:
         hands = _with_gaps(recording.track(int(track_id)))
         side = mode(hands["side"].tolist())
         column[0].set_title(f"{side} hand, track {track_id}", color=_hex(SIDE_COLOURS[side]))
-        _plot_wrist(column[0], hands)
+        _plot_wrist(column[0], hands, recording.info.space)
         _plot_flexion(column[1], hands)
         _plot_spread(column[2], hands)
         _plot_confidence(column[3], hands)
@@ -61,11 +61,17 @@ def plot(recording: Recording, *, longest: int = 4) -> Figure:
     for axis in axes.flat:
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
-    source, camera = recording.info.source, recording.info.camera
-    assumed = " (assumed)" if camera.assumed else ""
-    name = shown(Path(source).name)
-    figure.suptitle(f"{name}: camera{assumed} f = {camera.fx:.0f} px", fontsize=10)
+    name = shown(Path(recording.info.source).name)
+    figure.suptitle(f"{name}: {_told_by(recording)}", fontsize=10)
     return figure
+
+
+def _told_by(recording: Recording) -> str:
+    """What the millimetres rely on."""
+    if recording.info.space == "world":
+        return "several cameras, in the world of their rig"
+    camera = recording.info.camera
+    return f"camera{' (assumed)' * camera.assumed} f = {camera.fx:.0f} px"
 
 
 def save_plot(recording: Recording, path: Path) -> None:
@@ -79,8 +85,10 @@ def save_plot(recording: Recording, path: Path) -> None:
         ) from None
 
 
-def _plot_wrist(axis: Axes, hands: np.ndarray) -> None:
+def _plot_wrist(axis: Axes, hands: np.ndarray, space: str) -> None:
+    """Which way the axes of a rig's world go, nobody says."""
     for i, (label, colour) in enumerate(_AXIS_COLOURS.items()):
+        label = label if space == "camera" else label.partition(",")[0]
         axis.plot(hands["time_s"], hands["joints_mm"][:, Joint.WRIST, i], color=colour, label=label)
 
 
