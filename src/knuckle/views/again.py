@@ -16,7 +16,7 @@ import numpy as np
 from knuckle.hand import Side, extent_px
 from knuckle.pipeline import judge
 from knuckle.results import HandPose, TrackedHand
-from knuckle.track.association import share_inside
+from knuckle.track.association import is_inside
 from knuckle.views.decisions import LOOKING, MATCHING
 from knuckle.views.looks import Looks, shape_in_world
 from knuckle.views.matching import pair_costs
@@ -74,9 +74,7 @@ def places(
             guesses = rig.cameras[camera].project(hands_mm)  # (G, 21, 2)
             if known is not None:  # the frame may be of a moment later
                 guesses = guesses + looks.since_px(known)
-            # Enough must lie in the picture; what is behind the camera is NaN.
-            shares = [share_inside(guess, size[::-1]) for guess in guesses]
-            likely = guesses[np.array(shares) >= judge.LEAST_INSIDE]
+            likely = guesses[[is_inside(guess, size[::-1]) for guess in guesses]]
             if len(likely):
                 found.append(Place(camera, side, likely, tuple(members), known))
     return found
