@@ -59,7 +59,7 @@ def places(
         sizes: (width, height) of each picture; None of a camera that has none now.
 
     Returns:
-        those of which enough lies in the picture, and whose place others tell.
+        those of which some lies in the picture, and whose place others tell.
     """
     found = []
     for meeting in meetings:
@@ -74,7 +74,9 @@ def places(
             guesses = rig.cameras[camera].project(hands_mm)  # (G, 21, 2)
             if known is not None:  # the frame may be of a moment later
                 guesses = guesses + looks.since_px(known)
-            likely = guesses[[is_inside(guess, size[::-1]) for guess in guesses]]
+            before = np.isfinite(guesses).all(axis=(1, 2))  # all of it before the camera
+            inside = [is_inside(guess, size[::-1]) for guess in guesses]
+            likely = guesses[before & inside]
             if len(likely):
                 found.append(Place(camera, side, likely, tuple(members), known))
     return found
