@@ -19,6 +19,7 @@ from knuckle.errors import InputError
 from knuckle.job import open_sinks
 from knuckle.output import open_recording
 from knuckle.results import Frame, Instant
+from knuckle.viewer import play
 from knuckle.views.lateness import Lateness
 from knuckle.views.record import RigRecord
 from knuckle.views.rig import Rig
@@ -98,6 +99,22 @@ def test_the_world_has_one_clock_and_each_camera_its_own(tmp_path: Path) -> None
     np.testing.assert_allclose(times, np.arange(4) / 30)
     own = open_recording(tmp_path / RIG.names[1] / "hands.npz").frames["time_s"]
     np.testing.assert_allclose(own, 3.2 + np.arange(4) / 30)
+
+
+def test_what_is_viewed_of_a_rig_is_before_its_first_camera(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(play, "view", lambda found, *_: shown.append(found.info.space))
+    sizes, picture = [(640, 480)] * 2, np.zeros((480, 640, 3), np.uint8)
+    with RigRecord(tmp_path, RIG, ["a", "b"], sizes, ["npz"], open_sinks) as record:
+        record.write(Instant((Frame(picture, 0.0, 0),) * 2, 0.0), [])
+    assert main(["view", str(tmp_path)]) == 0
+    assert f"{tmp_path / RIG.names[0]}, the first camera of the rig" in capsys.readouterr().out
+    assert main(["view", str(tmp_path / "hands.npz")]) == 0  # as it is named
+    (tmp_path / "rig.toml").unlink()
+    assert main(["view", str(tmp_path)]) == 0
+    assert shown == ["camera", "world", "world"]
 
 
 @pytest.mark.parametrize(

@@ -33,11 +33,12 @@ from knuckle.cli.verb import (
     load_camera,
     optional,
 )
-from knuckle.errors import InputError, NotFoundError
+from knuckle.errors import InputError, KnuckleError, NotFoundError
 from knuckle.formats import USUAL
 
 if TYPE_CHECKING:
     from knuckle.job import Summary
+    from knuckle.output import Recording
     from knuckle.pipeline import HandTracker
 
 
@@ -308,7 +309,7 @@ class View:
     """Play a result in the browser: the hands in 3D, beside and in front of their video."""
 
     result: Result
-    """Folder or file that knuckle track wrote."""
+    """Folder or file that knuckle track wrote. Of a rig's folder: what its first camera saw."""
     video: File = None
     """Where the video is now; by default where it was."""
     host: Address = "127.0.0.1"
@@ -318,14 +319,27 @@ class View:
 
     def run(self) -> int:
         """Serve until interrupted."""
-        from knuckle.output import open_recording
         from knuckle.viewer.play import view
         from knuckle.viewer.stage import StageSettings
 
-        recording = open_recording(self.result)
+        recording = _before_a_camera(self.result)
         with suppress(KeyboardInterrupt):  # the way to end it
             view(recording, self.video, StageSettings(self.host, self.port))
         return 0
+
+
+def _before_a_camera(result: Path) -> Recording:
+    """A result; of the folder of a rig, whose world is before no picture, its first camera's."""
+    from knuckle.output import open_recording
+    from knuckle.views import Rig
+
+    recording = open_recording(result)
+    if recording.info.space == "world" and result.is_dir():
+        with suppress(KnuckleError, OSError):  # nothing but the world is left of it
+            camera = result / Rig.load(result / "rig.toml").names[0]
+            recording = open_recording(camera)
+            print(f"{camera}, the first camera of the rig: the other ones are beside it")
+    return recording
 
 
 def default_folder(source: str, *, live: bool = False) -> Path:
