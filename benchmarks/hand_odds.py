@@ -5,9 +5,9 @@
 Everything that the detector names, down to a low score, in held-back pictures without hands and in
 photographs with labelled hands that were held out of training. A logistic regression says what the
 detector's score, the look's presence and the share of keypoints found are worth; the answers are
-``PER_DETECTED`` in ``pipeline/judge.py`` and ``_NAMED``, ``_PER_PRESENCE``, ``_PER_NEAR`` in
-``pose/keypoints.py``. What touches a labelled hand is one; what meets no label in photographs
-counts neither way: the labels miss hands.
+``_NAMED``, ``_PER_PRESENCE``, ``_PER_NEAR`` in ``pose/keypoints.py``. The detector's log odds are
+taken in full (``judge.detected_odds``): its weight should come out near 1. What touches a labelled
+hand is one; what meets no label in photographs counts neither way: the labels miss hands.
 """
 
 from __future__ import annotations
@@ -53,8 +53,7 @@ def tells_of(stages: Stages, picture: Picture) -> tuple[np.ndarray, np.ndarray]:
     points = looks.points_px
     boxes = np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1)
     near = looks.seen / np.maximum(looks.presence, 1e-9)
-    tells = [_logit(looks.presence, 0.999), _logit(near, 0.99)]
-    tells.append(judge.detected_odds(named) / judge.PER_DETECTED)
+    tells = [_logit(looks.presence, 0.999), _logit(near, 0.99), judge.detected_odds(named)]
     meets = [max((overlap(box, own) for own in picture.boxes_xyxy), default=0.0) for box in boxes]
     return np.stack(tells, axis=1), np.array(meets)
 

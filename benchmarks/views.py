@@ -21,7 +21,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -35,6 +36,8 @@ from knuckle.hand import BONES, SIDES, bone_lengths
 from knuckle.results import Frame, Instant
 from knuckle.views.between import weights_at
 from knuckle.views.calibrate import calibrate_rig
+from knuckle.views.decisions import BY_HANDS
+from knuckle.views.lateness import lateness
 from knuckle.views.recordings import side_by_side
 from knuckle.views.sync import Followed, offsets
 from knuckle.views.triangulation import Sight, meet
@@ -243,7 +246,13 @@ def compare(
     ]
     print("\n| camera | clocks | hand, mm | rotation | direction | distance |")
     print("|---|---|---|---|---|---|")
-    for told, clocks in clocks_of(seen).items():
+
+    def at(clocks: Sequence[float]) -> Rig:
+        instants = side_by_side(seen, clocks)
+        lenses = [each.camera for each in board.cameras]
+        return calibrate_rig(board.names, lenses, some_sizes, instants).rig
+
+    for told, clocks in clocks_of(seen, at).items():
         some_looks = side_by_side(seen, clocks)
         for length in (None, hand_length_mm):
             print(calibration(board, some_sizes, some_looks, length, told), flush=True)
@@ -306,14 +315,25 @@ def board_squares(rig: Rig, videos: Sequence[Path]) -> np.ndarray:
     return np.array([np.linalg.norm(a - b) for a, b in sides])
 
 
-def clocks_of(seen: Sequence[Followed]) -> dict[str, list[float]]:
-    """Frames taken as they are numbered, and by the clocks that hands tell, if they do."""
-    clocks = {"as numbered": [0.0] * len(seen)}
+def clocks_of(
+    seen: Sequence[Followed], at: Callable[[Sequence[float]], Rig]
+) -> dict[str, Sequence[float]]:
+    """Frames taken as they are numbered, and by the clocks that fingers tell and that rays do."""
+    clocks: dict[str, Sequence[float]] = {"as numbered": [0.0] * len(seen)}
+    with suppress(InputError):
+        clocks |= _named("by fingers", offsets([each.motion for each in seen]))
+    found = list(clocks.values())[-1]
     try:
-        told = offsets([each.motion for each in seen])
+        for _ in range(BY_HANDS.clocks):
+            found = lateness(at(found), seen).late_s
     except InputError:
         return clocks
-    return clocks | {", ".join(f"{1000 * clock:+.0f} ms" for clock in told[1:]): told}
+    return clocks | _named("by rays", found)
+
+
+def _named(how: str, clocks: Sequence[float]) -> dict[str, Sequence[float]]:
+    """By how they are found, and what they are."""
+    return {f"{', '.join(f'{1000 * clock:+.0f}' for clock in clocks[1:])} ms, {how}": clocks}
 
 
 def calibration(

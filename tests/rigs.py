@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import cv2
 import numpy as np
 
 from dot_world import blank, paint, true_hand
@@ -15,6 +16,7 @@ from knuckle.results import HandPose, TrackedHand
 from knuckle.rigid import RigidTransform
 from knuckle.track.skeleton import MEAN_LENGTHS_MM, joints_from_bones
 from knuckle.views.rig import Rig, RigCamera
+from knuckle.views.sync import Followed
 
 #: Lenses of every kind.
 LENSES = (
@@ -24,6 +26,8 @@ LENSES = (
     Camera(580.0, 590.0, 330.0, 235.0, (-0.28, 0.09, 0.001, -0.0005)),
 )
 SIZE = (640, 480)
+#: Frequencies, Hz, amplitudes, and phases of what moves a hand: never twice the same way.
+SWAY = ((0.31, 60.0, 0.0), (0.83, 40.0, 1.0), (1.37, 25.0, 2.0))
 
 
 def looking_at(centre_mm: Sequence[float], target_mm: Sequence[float]) -> RigidTransform:
@@ -122,3 +126,39 @@ def pictures(rig: Rig, joints_mm: np.ndarray) -> list[np.ndarray]:
 def dots(rig: Rig) -> np.ndarray:
     base = true_hand(rig.cameras[0].camera, (0.0, 0.0, 600.0)).joints_mm
     return base - base.mean(axis=0)
+
+
+def truth(time_s: float, motion: float = 1.0) -> np.ndarray:
+    """(21, 3) of a hand that goes to and fro, turns and closes."""
+    waves = np.array([a * np.sin(2 * np.pi * f * time_s + p) for f, a, p in SWAY])
+    rest = hand_mm(np.random.default_rng(0))
+    turned, _ = cv2.Rodrigues(motion * np.array([0.005, 0.006, 0.008]) * waves)
+    shift = motion * np.array([waves[0], waves[1] + 0.5 * waves[2], waves[2]])
+    return rest @ turned.T + shift
+
+
+def watched(
+    rig: Rig,
+    times_s: Sequence[np.ndarray],
+    late_s: Sequence[float],
+    *,
+    motion: float = 1.0,
+    noise: float = 0.006,
+    beside: float = 0.015,
+) -> list[Followed]:
+    """What cameras see whose clocks show more than it is; keypoints shake, and lie beside."""
+    rng = np.random.default_rng(1)
+    seen = []
+    for each, times, late in zip(rig.cameras, times_s, late_s, strict=True):
+        off = rng.normal(0, beside * 200, (21, 2))
+        hands: list[list[TrackedHand]] = []
+        for at in times:
+            hand = look(each, truth(at - late, motion), rng=rng, noise=noise)
+            hands.append([shifted(hand, off)])
+        seen.append(Followed(each.name, SIZE, each.camera, times, hands))
+    return seen
+
+
+def shifted(hand: TrackedHand, off_px: np.ndarray) -> TrackedHand:
+    """The same look with keypoints beside where they were."""
+    return replace(hand, raw=replace(hand.raw, joints_px=hand.raw.joints_px + off_px))

@@ -385,5 +385,5 @@ def test_a_surer_detection_speaks_for_a_hand_and_a_poor_one_against_it(a: float,
     odds = detected_odds([DetectedHand((0.0, 0.0), 50.0, 0.0, "left", s) for s in (low, high)])
     assert odds[0] <= odds[1] and np.abs(odds).max() < 6  # neither is believed without limit
     sure, poor = (DetectedHand((0.0, 0.0), 50.0, 0.0, "left", s) for s in (0.9, 0.2))
-    assert detected_odds([poor])[0] < 0 < detected_odds([sure])[0]
+    assert detected_odds([poor])[0] < 0 < detected_odds([sure])[0] == pytest.approx(np.log(9))
     assert detected_odds([]).shape == (0,)

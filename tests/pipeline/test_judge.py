@@ -11,7 +11,7 @@ from dot_world import true_hand, turn
 from knuckle.camera import Camera
 from knuckle.codec import DetectedHand
 from knuckle.crop import Crop
-from knuckle.hand import FINGERS, extent_px, middle_px
+from knuckle.hand import FINGERS, Joint, extent_px, middle_px
 from knuckle.pipeline import judge
 from knuckle.pipeline.judge import beside, is_known, same_hand, shared_pixels
 from knuckle.pose import Keypoints
@@ -151,9 +151,20 @@ def test_a_folded_hand_gets_room_for_its_fingers_and_a_stretched_one_has_it() ->
     stretched, folded = (Crop.from_joints(fist(deg), "right") for deg in (0, 80))
     assert judge.lacks_room(stretched, fist(0)) <= 0
     lacking = judge.lacks_room(folded, fist(80))
-    assert 0.05 < lacking <= judge.MOST_ROOM
+    assert 0.05 < lacking <= judge.BEYOND
     above = folded.grown(0.0, lacking, 0.0).to_crop(fist(0))[:, 1]
     assert above.min() > folded.to_crop(fist(0))[:, 1].min()
+
+
+def test_a_crop_with_room_reaches_a_palm_beyond_the_knuckles() -> None:
+    joints = fist(60)
+    crop = Crop.from_joints(joints, "right")
+    lacking = judge.lacks_room(crop, joints)
+    assert 0 < lacking < judge.BEYOND
+    wrist, knuckle = joints[[Joint.WRIST, Joint.MIDDLE_MCP]]
+    palm_px = np.linalg.norm(knuckle - wrist)
+    wide = crop.grown(0.0, lacking, 0.0)
+    assert wide.below_top(knuckle.tolist()) * wide.size_px == pytest.approx(palm_px, rel=0.05)
 
 
 @given(size=st.floats(0.2, 5), turned=st.floats(-3, 3))

@@ -14,14 +14,15 @@ from knuckle.codec import DetectedHand
 from knuckle.letterbox import Letterbox
 from knuckle.pipeline import HandEstimator, HandTracker
 from knuckle.pipeline.parts import in_part, joined, parts_of
-from knuckle.pipeline.settings import FOUND_FROM, LEAST_HAND
+from knuckle.pipeline.settings import FOUND_FROM
 from knuckle.results import Frame, HandPose
 from knuckle.stages.detector import Detections
 
 WIDTH, HEIGHT = 1600, 1200
 CAMERA = Camera(1100, 1100, 800, 600)
 SIZES = st.tuples(st.integers(1, 4000), st.integers(1, 4000))
-SHARES = st.floats(LEAST_HAND, FOUND_FROM, exclude_max=True)
+SHARES = st.floats(0, FOUND_FROM, exclude_max=True)
+LEAST_PX = 256
 
 
 def small_hands() -> list[HandPose]:
@@ -41,7 +42,7 @@ def test_a_small_hand_lies_whole_in_a_part(
     size: tuple[int, int], share: float, at: tuple[float, float]
 ) -> None:
     """Wherever it is; and the parts lie in the frame."""
-    parts, hand = parts_of(size, share), share * max(size)
+    parts, hand = parts_of(size, share, LEAST_PX) or [(0, 0, *size)], share * max(size)
     low = [place * max(length - hand, 0) for place, length in zip(at, size, strict=True)]
     high = [min(a + hand, length) for a, length in zip(low, size, strict=True)]
     assert all(0 <= x0 < x1 <= size[0] and 0 <= y0 < y1 <= size[1] for x0, y0, x1, y1 in parts)
@@ -59,9 +60,20 @@ def test_a_small_hand_lies_whole_in_a_part(
 def test_a_part_shows_the_smallest_hand_as_large_as_need_be(
     size: tuple[int, int], share: float
 ) -> None:
-    sides_px = [max(x1 - x0, y1 - y0) for x0, y0, x1, y1 in parts_of(size, share)]
-    assert max(sides_px) * FOUND_FROM <= share * max(size) + FOUND_FROM
-    assert parts_of(size, FOUND_FROM) == ()
+    parts = parts_of(size, share, LEAST_PX)
+    side = max((max(x1 - x0, y1 - y0) for x0, y0, x1, y1 in parts), default=LEAST_PX)
+    assert side == LEAST_PX or side * FOUND_FROM <= share * max(size) + FOUND_FROM
+    assert parts_of(size, FOUND_FROM, LEAST_PX) == ()
+
+
+@given(size=SIZES, share=SHARES)
+def test_no_part_has_fewer_pixels_than_the_detector_looks_at(
+    size: tuple[int, int], share: float
+) -> None:
+    """However small the hands that are wanted."""
+    parts = parts_of(size, share, LEAST_PX)
+    assert all(max(x1 - x0, y1 - y0) >= LEAST_PX for x0, y0, x1, y1 in parts)
+    assert len(parts) != 1  # the whole frame is searched anyway
 
 
 def detections(*hands: DetectedHand) -> Detections:
@@ -107,16 +119,16 @@ def test_a_video_finds_them_within_a_turn_of_the_parts(dot_weights: Path) -> Non
     """Every frame searches one part, and what is found is followed as any hand."""
     tracker = HandTracker(weights_dir=dot_weights, smallest_hand=0.01)
     image = paint(blank(WIDTH, HEIGHT), small_hands())
-    n_parts = len(parts_of((WIDTH, HEIGHT), 0.01))
+    n_parts = tracker._stages.n_parts(image)
     told = [tracker(Frame(image, i / 30, i, CAMERA)) for i in range(2 * n_parts)]
     first = next(i for i, hands in enumerate(told) if len(hands) == 2)
     assert first < 1.6 * n_parts
     assert all(sides(list(hands)) == ["left", "right"] for hands in told[first:])
 
 
-@pytest.mark.parametrize("share", [0.0, 0.001, 1.5, float("nan")])
+@pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
 def test_a_share_that_is_none_is_refused(share: float) -> None:
-    with pytest.raises(ValueError, match="smallest_hand is a share of the picture"):
+    with pytest.raises(ValueError, match="smallest_hand must be in"):
         HandEstimator(smallest_hand=share)
     with pytest.raises(TypeError, match="smallest_hand must be a number"):
         HandTracker(smallest_hand="small")  # type: ignore[arg-type]

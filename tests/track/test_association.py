@@ -5,7 +5,7 @@ import numpy as np
 from dot_world import true_hand, turn
 from knuckle.camera import Camera
 from knuckle.hand import Side, extent_px
-from knuckle.track.association import Whereabouts, assign
+from knuckle.track.association import Whereabouts, assign, is_inside
 
 CAMERA = Camera(600, 600, 320, 240)
 HAND = true_hand(CAMERA, (0, 60, 500), rotation=turn(20)).joints_px
@@ -50,6 +50,17 @@ def test_who_was_hidden_may_come_out_farther_away_and_of_another_size_but_not_an
     assert assign([("right", HAND + 1.5 * extent)], [hidden]) == [0]
     assert assign([("right", HAND + 1.5 * extent)], [lost_at("right", HAND, 0.05)]) == [None]
     assert assign([("right", half_seen + 2 * extent)], [hidden]) == [None]
+
+
+def test_a_hand_is_in_the_picture_as_long_as_some_of_it_is() -> None:
+    low, high = HAND.min(axis=0), HAND.max(axis=0)
+    for rim, inwards in (((0, 0), high), ((639, 479), low)):
+        for axis in (0, 1):
+            shift = np.zeros(2)
+            shift[axis] = rim[axis] - inwards[axis]  # by that only one joint is left at the rim
+            assert is_inside(HAND + shift, (480, 640))
+            assert not is_inside(HAND + shift + np.sign(shift), (480, 640))
+    assert not is_inside(np.full((21, 2), np.nan), (480, 640))  # behind the camera
 
 
 def test_the_nearest_of_the_places_where_a_hand_may_be_counts() -> None:

@@ -48,6 +48,16 @@ def test_points_do_not_disturb_each_other(seed: int, other: int) -> None:
     )
 
 
+@given(st.integers(0, 1000))
+def test_a_number_is_steadied_as_a_point_on_a_line_is(seed: int) -> None:
+    values = np.cumsum(np.random.default_rng(seed).normal(0, 0.1, 20))
+    one_euro = OneEuro(SETTINGS)
+    alone = [one_euro(value, 1 / 30, error=ERROR) for value in values.tolist()]
+    assert all(isinstance(value, float) for value in alone)
+    points = filtered(values[:, None, None], 1 / 30)
+    np.testing.assert_allclose(alone, points[:, 0, 0], atol=1e-12)
+
+
 def test_noise_at_rest_is_calmed() -> None:
     noise = np.random.default_rng(0).normal(0, 0.005, (300, 21, 2))
     calm = filtered(noise, 1 / 30)[30:]

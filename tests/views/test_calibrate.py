@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 
 from knuckle.cli import main
+from knuckle.errors import InputError
 from knuckle.hand import KNUCKLES
 from knuckle.results import TrackedHand
 from knuckle.track.skeleton import MEAN_LENGTHS_MM
 from knuckle.views import adjustment, recordings
 from knuckle.views.calibrate import RigCalibration, calibrate_rig
 from knuckle.views.decisions import BY_HANDS
-from knuckle.views.recordings import side_by_side
+from knuckle.views.recordings import calibrate_from_videos, side_by_side
 from knuckle.views.rig import Rig
 from knuckle.views.scale import unit_of
 from knuckle.views.sync import Followed, Motion, offsets
-from rigs import SIZE, hand_mm, look
+from rigs import SIZE, hand_mm, look, watched
 from rigs import rig as make_rig
 
 LENGTH_MM = float(MEAN_LENGTHS_MM[8:12].sum())
@@ -222,3 +223,26 @@ def test_a_calibrated_rig_says_by_how_much_the_clocks_differed(
     assert main(["camera", "rig", "a.mp4", "b.mp4", "--hand-length-mm", "196", "-o", out]) == 0
     assert "+0 ms, +210 ms; the rig says so" in capsys.readouterr().out
     np.testing.assert_allclose(Rig.load(out).late_s, [0.0, 0.21])
+
+
+def test_clocks_that_bends_do_not_tell_are_told_by_rays(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig, times, late = make_rig(2), np.arange(150) / 30, [0.0, 0.06]
+    seen = dict(zip("ab", watched(rig, [times, times], late, beside=0.0), strict=True))
+    monkeypatch.setattr(recordings, "follow", lambda source, *_, **__: seen[source])
+
+    def found(**how: bool) -> Rig:
+        lenses = [each.camera for each in rig.cameras]
+        return calibrate_from_videos("ab", lenses, hand_length_mm=LENGTH_MM, **how).rig
+
+    with pytest.raises(ValueError, match="do not tell when the videos began"):
+        offsets([each.motion for each in seen.values()])
+    in_step, as_given = found(), found(together=True)
+    np.testing.assert_allclose(in_step.late_s, late, atol=0.01)
+    assert move_of(rig, in_step) < 0.7 * move_of(rig, as_given)
+    monkeypatch.setattr(recordings, "lateness", lambda *_: raise_(InputError("still")))
+    with pytest.raises(ValueError, match="do not tell when the videos began"):
+        found()
+
+
+def raise_(error: Exception) -> None:
+    raise error

@@ -2,62 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from knuckle import Rig
-from knuckle.results import TrackedHand
 from knuckle.views.lateness import lateness
 from knuckle.views.sync import Followed, follow
-from rigs import SIZE, hand_mm, look
+from rigs import SIZE, watched
 from rigs import rig as make_rig
 
 DATA = Path("../shared/data/views_two_hands/charuco_calibration")
-#: Frequencies, Hz, amplitudes, and phases of what moves a hand: never twice the same way.
-SWAY = ((0.31, 60.0, 0.0), (0.83, 40.0, 1.0), (1.37, 25.0, 2.0))
-
-
-def truth(time_s: float, motion: float = 1.0) -> np.ndarray:
-    """(21, 3) of a hand that goes to and fro, turns and closes."""
-    waves = np.array([a * np.sin(2 * np.pi * f * time_s + p) for f, a, p in SWAY])
-    rest = hand_mm(np.random.default_rng(0))
-    turned, _ = cv2.Rodrigues(motion * np.array([0.005, 0.006, 0.008]) * waves)
-    shift = motion * np.array([waves[0], waves[1] + 0.5 * waves[2], waves[2]])
-    return rest @ turned.T + shift
-
-
-def watched(
-    rig: Rig,
-    times_s: Sequence[np.ndarray],
-    late_s: Sequence[float],
-    *,
-    motion: float = 1.0,
-    noise: float = 0.006,
-    beside: float = 0.015,
-) -> list[Followed]:
-    """What cameras see whose clocks show more than it is; keypoints shake, and lie beside."""
-    rng = np.random.default_rng(1)
-    seen = []
-    for each, times, late in zip(rig.cameras, times_s, late_s, strict=True):
-        off = rng.normal(0, beside * 200, (21, 2))
-        hands: list[list[TrackedHand]] = []
-        for at in times:
-            hand = look(each, truth(at - late, motion), rng=rng, noise=noise)
-            hands.append([shifted(hand, off)])
-        seen.append(Followed(each.name, SIZE, each.camera, times, hands))
-    return seen
-
-
-def shifted(hand: TrackedHand, off_px: np.ndarray) -> TrackedHand:
-    """The same look with keypoints beside where they were."""
-    return replace(hand, raw=replace(hand.raw, joints_px=hand.raw.joints_px + off_px))
 
 
 @settings(max_examples=4, deadline=None)

@@ -63,7 +63,7 @@ export function decode(
 
 /** Log odds that a detection is a hand, to be added to those of a look at it. */
 export function detectedOdds({ score }: DetectedHand): number {
-  return constant("pipeline.judge", "PER_DETECTED") * logit(score);
+  return logit(score);
 }
 
 function highestAround(

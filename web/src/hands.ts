@@ -133,7 +133,7 @@ function lacksRoom(crop: Crop, joints: readonly Vec2[]): number {
   const length = Math.hypot(wrist[0] - middle[0], wrist[1] - middle[1]);
   const width = Math.hypot(index[0] - little[0], index[1] - little[1]);
   const palm = Math.max(length, number("PALM_PER_WIDTH") * width);
-  return Math.min((number("REACH") * palm - middle[1]) / crop.outSize, number("MOST_ROOM"));
+  return Math.min((palm - middle[1]) / crop.outSize, number("BEYOND"));
 }
 
 function poseOf({ look, evidence }: Shape, root: Vec3, camera: Camera): HandPose {

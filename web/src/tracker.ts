@@ -98,7 +98,7 @@ export class HandTracker {
     const there = looks.filter(
       (look) =>
         look.score >= setting("keep_threshold") &&
-        shareInside(look.pointsPx, image) >= constant("pipeline.judge", "LEAST_INSIDE"),
+        isInside(look.pointsPx, image),
     );
     const stay = new Set(withoutDuplicates(there.sort((a, b) => b.trust - a.trust)));
     const kept = new Map<Track, Look>();
@@ -142,7 +142,9 @@ export class HandTracker {
   }
 }
 
-function shareInside(joints: readonly Vec2[], { width, height }: Picture): number {
-  const inside = ([x, y]: Vec2) => x > -0.5 && y > -0.5 && x < width - 0.5 && y < height - 0.5;
-  return joints.filter(inside).length / joints.length;
+/** Whether the box around a hand meets a picture; else it has left. */
+function isInside(joints: readonly Vec2[], { width, height }: Picture): boolean {
+  const [x, y] = [0, 1].map((axis) => joints.map((joint) => joint[axis]));
+  const isAfter = Math.max(...x) > -0.5 && Math.max(...y) > -0.5;
+  return isAfter && Math.min(...x) < width - 0.5 && Math.min(...y) < height - 0.5;
 }

@@ -28,9 +28,6 @@ from knuckle.track.decisions import DECISIONS
 
 # --- is it a hand? -------------------------------------------------------------------------------
 
-#: What a detector's score tells beside a look from close by, as the two mostly err on other things:
-#: log odds per log odds (``benchmarks/hand_odds.py``).
-PER_DETECTED = 0.84
 #: Probability below which nothing is worth another look: of a hand, or of a neighbour beside it.
 HOPELESS = 0.12
 #: Where a hand is unlikely (where one was lost, beside one that is followed, where nothing has
@@ -40,8 +37,6 @@ CAUTION = 0.12
 #: Probability from which on it is rather a hand than none; in a video, whose frames are many, also
 #: that of a neighbour for which it is worth looking.
 EVEN = 0.5
-#: A hand has left when fewer of its joints than this lie inside the frame.
-LEAST_INSIDE = 0.25
 
 # --- which side? ---------------------------------------------------------------------------------
 
@@ -64,17 +59,16 @@ TWO_OF_A_SIDE_ODDS = 0.1
 SPREAD = np.array([0.07, 0.168, 0.35])
 #: A look through the crop that joints define is worth so many times as much: its crop fits better.
 EXACT_BONUS = 1.1
-#: Above the knuckles a crop reaches at least so far, in palms: a folded finger that is stretched
-#: would be cut off, and a crop that shows nothing of it keeps the hand folded for ever. A palm is
-#: as long as from the wrist to the middle knuckle, or so many times as wide as from the index
-#: finger's knuckle to the little one's, whichever is seen longer; and at most so much of the
-#: crop's side is added.
-REACH, PALM_PER_WIDTH, MOST_ROOM = 0.9, 1.35, 0.2
+#: Above the knuckles a crop reaches at least as far as a palm is long: a folded finger that is
+#: stretched would be cut off, and a crop that shows nothing of it keeps the hand folded for ever.
+#: A palm is as long as from the wrist to the middle knuckle, or so many times as wide as from the
+#: index finger's knuckle to the little one's, whichever is seen longer.
+PALM_PER_WIDTH = 1.35
 #: A joint so near to the border of a crop, as a share of its side, may be cut off; and a hand is
 #: whose mask takes as much of a border: half a finger.
 RIM = 0.05
-#: Where a crop cuts a hand off, it goes on for up to so much of the crop's side: a finger that was
-#: folded when the crop was made.
+#: Where a crop cuts a hand off, or may do so, it goes on for up to so much of the crop's side: a
+#: finger that was folded when the crop was made.
 BEYOND = 0.35
 
 # --- is it the same hand? ------------------------------------------------------------------------
@@ -97,17 +91,15 @@ LEAST_SHARE = 0.12
 #: ``benchmarks/odds.py``).
 SECOND_PER_TELL = np.array([1.9, 6.5])
 
-# --- is it the hand that was there before? -------------------------------------------------------
-
-#: A hand that is hidden by another may come back for so many times longer than others.
-HIDDEN_MEMORY = 5.0
-
 _PALM = [Joint.WRIST, Joint.INDEX_MCP, Joint.MIDDLE_MCP, Joint.LITTLE_MCP]
 
 
 def detected_odds(hands: Sequence[DetectedHand]) -> np.ndarray:
-    """(N,) log odds that a detection is a hand, to be added to those of a look at it."""
-    return PER_DETECTED * logit(np.array([hand.score for hand in hands]))
+    """(N,) log odds that a detection is a hand, to be added to those of a look at it.
+
+    They count in full: from afar and from close by, networks mostly err on other things.
+    """
+    return logit(np.array([hand.score for hand in hands]))
 
 
 def least_score(settings: EstimatorSettings) -> float:
@@ -159,7 +151,7 @@ def lacks_room(crop: Crop, joints_px: np.ndarray) -> float:
     """How much of its side a crop around a hand (21, 2) lacks above, for a finger to stretch."""
     wrist, index, middle, little = joints_px.take(_PALM, axis=0).tolist()
     palm_px = max(math.dist(wrist, middle), PALM_PER_WIDTH * math.dist(index, little))
-    return min(REACH * palm_px / crop.size_px - crop.below_top(middle), MOST_ROOM)
+    return min(palm_px / crop.size_px - crop.below_top(middle), BEYOND)
 
 
 def cut_off(looks: Keypoints, i: int) -> list[bool]:

@@ -17,14 +17,15 @@ from knuckle.stages.detector import Detections, Part
 
 
 @lru_cache(maxsize=8)
-def parts_of(frame_size: tuple[int, int], smallest_hand: float) -> tuple[Part, ...]:
+def parts_of(frame_size: tuple[int, int], smallest_hand: float, least_px: int) -> tuple[Part, ...]:
     """The parts of a frame (W, H) in which hands of this share of its longer side are found.
 
-    None where they are found in the whole frame. They are squares, but for what is less high.
+    None where they are found in the whole frame. They are squares, but for what is less high, with
+    sides of ``least_px`` at least: smaller ones would have no more to show.
     """
-    if smallest_hand >= FOUND_FROM:
+    side = max(least_px, round(smallest_hand / FOUND_FROM * max(frame_size)))
+    if side >= max(frame_size):
         return ()
-    side = max(1, round(smallest_hand / FOUND_FROM * max(frame_size)))
     columns, rows = (_spans(length, side) for length in frame_size)
     return tuple((x0, y0, x1, y1) for y0, y1 in rows for x0, x1 in columns)
 

@@ -23,7 +23,7 @@ from knuckle.pipeline.looks import Looks, Proposal
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
 from knuckle.stages.detector import Detections
-from knuckle.track.association import share_inside
+from knuckle.track.association import is_inside
 from knuckle.track.track import Track
 
 # --- before the first looks ----------------------------------------------------------------------
@@ -79,7 +79,7 @@ def awaited(
     return [
         Proposal(stages.crop_around(joints_px, track.side), "lost", track=track)
         for track, joints_px in places
-        if share_inside(joints_px, frame_shape) > judge.LEAST_INSIDE
+        if is_inside(joints_px, frame_shape)
     ]
 
 

@@ -25,8 +25,6 @@ FOUND_FROM = 0.05
 #: Least overlap of neighbouring parts of a picture, as a share of their side: a hand up to that
 #: size lies whole in one of them. A larger one is large enough to be found in the picture.
 OVERLAP = 0.3
-#: Smaller hands than this share have too few pixels even in large pictures.
-LEAST_HAND = 0.005
 
 
 @dataclass(frozen=True)
@@ -40,10 +38,10 @@ class EstimatorSettings:
             single images by the detector's score as well.
         partner_threshold: the same beside a hand that is sure, where another is likely; never more
             than ``score_threshold``.
-        smallest_hand: hands down to this share of the picture's longer side are searched for, from
-            ``LEAST_HAND`` on. Below ``FOUND_FROM`` the picture is searched in parts as well, each
-            as dear as the whole: of one of 16 by 9, 2 parts at 0.03 and 8 at 0.02. In a video they
-            take turns, one a frame.
+        smallest_hand: hands down to this share of the picture's longer side are searched for.
+            Below ``FOUND_FROM`` the picture is searched in parts as well, each as dear as the
+            whole: of one of 16 by 9, 2 parts at 0.03 and 8 at 0.02. In a video they take turns, one
+            a frame. No part has fewer pixels than the detector looks at.
         looks: through so many crops, a little apart, each hand is seen; 4 are a few percent more
             exact than 1 and take four times as long for the hand, though not for the detector.
         hand_length_mm: length from wrist to middle fingertip if known; fixes the scale.
@@ -64,8 +62,9 @@ class EstimatorSettings:
 
     def __post_init__(self) -> None:
         check_counts(self, "max_hands", "looks", "threads")
-        check_shares(self, "detector_threshold", "score_threshold", "partner_threshold")
-        check_hand_shares(self, "smallest_hand")
+        check_shares(
+            self, "detector_threshold", "score_threshold", "partner_threshold", "smallest_hand"
+        )
         if self.hand_length_mm is not None:
             check_hand_length(self.hand_length_mm)
 
@@ -83,8 +82,9 @@ class TrackerSettings(EstimatorSettings):
         search_every: frames between two searches of the whole frame while there is a reason.
         idle_search_every: frames between two searches when a slot is free but nothing changes.
         memory_s: for so long a hand that was lost may come back as the same track, near where it
-            was lost; five times as long if another hand hides it. Later it is a new one: a side
-            and a size do not tell people apart. Where there is only one person, set it higher.
+            was lost; if another hand hides it, as long as that one is followed. Later it is a new
+            one: a side and a size do not tell people apart. Where there is only one person, set it
+            higher.
     """
 
     max_hands: int = 2
@@ -138,17 +138,6 @@ def check_numbers(settings: object, *names: str) -> None:
             raise TypeError(
                 f"{name} must be a number, got {value!r} ({type(value).__name__}): convert it with "
                 "float(...)"
-            )
-
-
-def check_hand_shares(settings: object, *names: str) -> None:
-    """Refuse fields that are no share of a picture's side at which a hand can be seen."""
-    check_numbers(settings, *names)
-    for name in names:
-        share = getattr(settings, name)
-        if not LEAST_HAND <= share <= 1:
-            raise InputError(
-                f"{name} is a share of the picture's longer side, {LEAST_HAND} to 1, got {share}"
             )
 
 

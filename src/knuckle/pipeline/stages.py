@@ -106,7 +106,7 @@ class Stages:
         return len(self._parts_of(image))
 
     def _parts_of(self, image: np.ndarray) -> tuple[Part, ...]:
-        return parts_of(_size(image), self.settings.smallest_hand)
+        return parts_of(_size(image), self.settings.smallest_hand, self.detector.input_size)
 
     def crop_of(self, hand: DetectedHand) -> Crop:
         """The crop of a detected hand."""

@@ -20,7 +20,7 @@ from knuckle.pipeline.stages import Stages
 from knuckle.pipeline.tracks import Tracks, match
 from knuckle.results import Frame, HandPose, TrackedHand
 from knuckle.stages.detector import Detections
-from knuckle.track.association import share_inside
+from knuckle.track.association import is_inside
 from knuckle.track.clock import Clock
 from knuckle.track.search import Search
 from knuckle.track.track import Numbers, Track
@@ -270,14 +270,15 @@ class HandTracker:
         The first looks are those at the tracks.
         """
         seen, seats = looks.seen, Seats()
-        # Of two tracks on one hand, the one whose side it is, and that came less far, stays.
-        worth = [
-            seen.trust[i] * math.exp(-track.jump(seen.points_px[i], time_s))
-            for i, track in enumerate(tracks)
-        ]
-        for i in sorted(range(len(tracks)), key=lambda k: -worth[k]):
-            inside = share_inside(seen.points_px[i], frame_shape)
-            if seen.score[i] < self.settings.keep_threshold or inside < judge.LEAST_INSIDE:
+
+        def worth(i: int) -> float:
+            """Of two on one hand, the one whose side it is, and that came less far, stays."""
+            return float(seen.trust[i]) * math.exp(-tracks[i].jump(seen.points_px[i], time_s))
+
+        numbers = list(range(len(tracks)))
+        for i in sorted(numbers, key=worth, reverse=True) if len(tracks) > 1 else numbers:
+            inside = is_inside(seen.points_px[i], frame_shape)
+            if seen.score[i] < self.settings.keep_threshold or not inside:
                 continue
             rival = next((k for k in seats if judge.same_hand(seen, i, seen, k, True)), None)
             if rival is None:

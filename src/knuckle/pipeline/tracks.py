@@ -58,8 +58,8 @@ class Tracks(list[Track]):
 
         def may_come_back(track: Track) -> bool:
             # Who comes out from behind a hand is who went there.
-            memory_s = self._settings.memory_s * (judge.HIDDEN_MEMORY if track.hidden else 1.0)
-            return track.believed and track.unseen_s(time_s) <= memory_s
+            lately = track.unseen_s(time_s) <= self._settings.memory_s
+            return track.believed and (track.hidden or lately)
 
         self[:] = [
             track

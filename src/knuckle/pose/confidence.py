@@ -30,5 +30,5 @@ def score_of(sigma: np.ndarray, spread: float = SPREAD, steepness: float = STEEP
 
 def sigma_of(score: np.ndarray) -> np.ndarray:
     """The expected error, as a share of the hand's extent, that has this score."""
-    odds = -np.log1p(-np.asarray(score, np.float64).clip(1e-6, 1 - 1e-12))
-    return RIGHT_WITHIN / (SPREAD * odds ** (1 / STEEPNESS))
+    odds = -np.log1p(-np.minimum(score, 1 - 1e-12, dtype=np.float64))
+    return RIGHT_WITHIN / (SPREAD * np.maximum(odds, 1e-6) ** (1 / STEEPNESS))

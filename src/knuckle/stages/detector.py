@@ -77,11 +77,15 @@ class Detector(Stage):
         free = network.input_shape("image")[1] is None
         self._step = BOX_STEP if free else None
 
+    @property
+    def input_size(self) -> int:
+        """Pixels along the longer side of what the network looks at."""
+        return self._network.card.input_size
+
     def __call__(self, image: np.ndarray, part: Part | None = None) -> Detections:
         """Find the hands of an image (H, W, 3) uint8 RGB, or of a part of it."""
         x0, y0, x1, y1 = part or (0, 0, image.shape[1], image.shape[0])
-        size = self._network.card.input_size
-        letterbox = Letterbox((x1 - x0, y1 - y0), size, self._step, (x0, y0))
+        letterbox = Letterbox((x1 - x0, y1 - y0), self.input_size, self._step, (x0, y0))
         found = self._network(image=letterbox.cut(image)[None])
         maps = found["maps"][0]  # (12, H / stride, W / stride)
         codec = DetectionCodec(letterbox.size, max(maps.shape[1:]))

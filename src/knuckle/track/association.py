@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from knuckle.hand import N_JOINTS, Side, extent_px
+from knuckle.hand import Side, box_px, extent_px
 from knuckle.track.decisions import DECISIONS
 
 #: Side and (21, 2) joints of a hand, px.
@@ -19,11 +19,11 @@ def reach(unseen_s: float) -> float:
     return DECISIONS.reach + DECISIONS.reach_per_s * unseen_s
 
 
-def share_inside(joints_px: np.ndarray, frame_shape: tuple[int, int]) -> float:
-    """Share of the joints (21, 2) that lie inside a frame of (H, W)."""
-    bottom, right = frame_shape[0] - 0.5, frame_shape[1] - 0.5
-    inside = [-0.5 < x < right and -0.5 < y < bottom for x, y in joints_px.tolist()]
-    return sum(inside) / N_JOINTS
+def is_inside(joints_px: np.ndarray, frame_shape: tuple[int, int]) -> bool:
+    """Whether the box around a hand (21, 2) meets a frame of (H, W); else it has left."""
+    x0, y0, x1, y1 = box_px(joints_px)
+    height, width = frame_shape
+    return x1 > -0.5 and y1 > -0.5 and x0 < width - 0.5 and y0 < height - 0.5
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+#: (P, D) or a number.
+Value = TypeVar("Value", np.ndarray, float)
 #: Cutoff frequency of the speed itself, Hz.
 _SPEED_CUTOFF_HZ = 10.0
 
@@ -36,7 +38,7 @@ def one_by_one(*groups: tuple[OneEuroSettings, int]) -> OneEuroSettings:
 
 
 class OneEuro:
-    """A low-pass filter whose cutoff grows with speed, for P points of D coordinates.
+    """A low-pass filter whose cutoff grows with speed, for P points of D coordinates or a number.
 
     Casiez, Roussel, Vogel 2012, "1€ Filter: a simple speed-based low-pass filter for noisy input in
     interactive systems". All coordinates of a point share the cutoff that its speed asks for.
@@ -48,12 +50,12 @@ class OneEuro:
 
     def __init__(self, settings: OneEuroSettings) -> None:
         self._settings = settings
-        self._value: np.ndarray | None = None
-        self._velocity: np.ndarray | None = None
+        self._value: Any = None
+        self._velocity: Any = 0.0
 
     @property
-    def value(self) -> np.ndarray | None:
-        """(P, D) what came out last; None before the first."""
+    def value(self) -> Any:
+        """What came out last, (P, D) or a number; None before the first."""
         return self._value
 
     def shift(self, offset: np.ndarray) -> np.ndarray:
@@ -65,17 +67,17 @@ class OneEuro:
 
     def __call__(
         self,
-        value: np.ndarray,
+        value: Value,
         dt_s: float,
         *,
         error: np.ndarray | float,
         unit: np.ndarray | float = 1.0,
         sureness: np.ndarray | float = 1.0,
-    ) -> np.ndarray:
+    ) -> Value:
         """Filter the next value.
 
         Args:
-            value: (P, D), or one number.
+            value: (P, D), or a Python number, of which Python is done before NumPy.
             dt_s: time since the last one; any positive length (variable frame rate).
             error: (P,) or one number, expected error of the value. Noise of this size does not
                 open the filter, so a doubtful point is filtered harder, but follows.
@@ -86,17 +88,18 @@ class OneEuro:
         Returns:
             Like the value.
         """
-        if self._value is None or self._velocity is None:
-            self._value, self._velocity = value, np.zeros_like(value)
+        if self._value is None:
+            self._value = value
             return value
         settings, off = self._settings, value - self._value
         change = off / dt_s - self._velocity
-        self._velocity = self._velocity + _share(_SPEED_CUTOFF_HZ, dt_s) * change
-        speed = np.sqrt((self._velocity * self._velocity).sum(axis=-1)) / unit  # (P,)
+        velocity = self._velocity = self._velocity + _share(_SPEED_CUTOFF_HZ, dt_s) * change
+        points = isinstance(value, np.ndarray)
+        speed = (np.sqrt((velocity * velocity).sum(axis=-1)) if points else abs(velocity)) / unit
         noise_speed = settings.noise_rate_hz * error / unit
-        opening = settings.beta * speed * speed / np.maximum(speed + noise_speed, 1e-9)
+        opening = settings.beta * speed * speed / (speed + noise_speed + 1e-9)
         share = sureness * _share(settings.min_cutoff_hz + opening, dt_s)
-        self._value = self._value + (share * off.T).T
+        self._value = self._value + (share[:, None] if points else share) * off
         return self._value
 
 

@@ -89,7 +89,7 @@ class OneEuroSmoother:
         depth_mm = float(say @ (pose.joints_mm[:, 2] - hand[:, 2]) / say.sum())
         nearest_mm = MIN_DEPTH_MM - float(hand[:, 2].min())  # all joints are before the camera
         log_depth = self._distance(
-            np.array(math.log(max(depth_mm, nearest_mm))),
+            math.log(max(depth_mm, nearest_mm)),
             dt_s,
             error=doubt.distance,
             sureness=doubt.sureness,
@@ -112,7 +112,7 @@ class OneEuroSmoother:
         np.minimum(tilt, _MOST_TILT, out=error[_BONES])
         before = self._directions.value
         after = self._directions(seen, dt_s, error=error, unit=unit, sureness=doubt.sureness * say)
-        if before is None:
+        if before is None or say.min() == 1:
             return after
         # What has no say goes along: rays are shifted, bones turned.
         along = np.empty_like(after)

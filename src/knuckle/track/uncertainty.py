@@ -54,6 +54,7 @@ class Uncertainty:
         extent = max(x1 - x0, y1 - y0, 1e-6)
         shares = sigma_of(pose.joint_score)
         usual = float(median(shares))
+        held = max(_EVEN_ODDS, usual)
         return cls(
             extent=extent,
             across=shares * extent,
@@ -61,5 +62,5 @@ class Uncertainty:
             # The scale of the picture is as unsure as its points, and fixes the distance.
             distance=usual,
             sureness=_LEAST + (1 - _LEAST) * sureness_of(pose.score),
-            say=np.square(max(_EVEN_ODDS, usual) / shares).clip(_LEAST_SAY, 1.0),
+            say=np.maximum(np.square(np.minimum(held / shares, 1.0)), _LEAST_SAY),
         )

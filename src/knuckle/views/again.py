@@ -16,7 +16,7 @@ import numpy as np
 from knuckle.hand import Side, extent_px
 from knuckle.pipeline import judge
 from knuckle.results import HandPose, TrackedHand
-from knuckle.track.association import share_inside
+from knuckle.track.association import is_inside
 from knuckle.views.decisions import LOOKING, MATCHING
 from knuckle.views.looks import Looks, shape_in_world
 from knuckle.views.matching import pair_costs
@@ -59,7 +59,7 @@ def places(
         sizes: (width, height) of each picture; None of a camera that has none now.
 
     Returns:
-        those of which enough lies in the picture, and whose place others tell.
+        those of which some lies in the picture, and whose place others tell.
     """
     found = []
     for meeting in meetings:
@@ -74,9 +74,9 @@ def places(
             guesses = rig.cameras[camera].project(hands_mm)  # (G, 21, 2)
             if known is not None:  # the frame may be of a moment later
                 guesses = guesses + looks.since_px(known)
-            # Enough must lie in the picture; what is behind the camera is NaN.
-            shares = [share_inside(guess, size[::-1]) for guess in guesses]
-            likely = guesses[np.array(shares) >= judge.LEAST_INSIDE]
+            before = np.isfinite(guesses).all(axis=(1, 2))  # all of it before the camera
+            inside = [is_inside(guess, size[::-1]) for guess in guesses]
+            likely = guesses[before & inside]
             if len(likely):
                 found.append(Place(camera, side, likely, tuple(members), known))
     return found

@@ -175,6 +175,7 @@ class ByHands:
             so few are too few.
         least_shared: a pair of cameras needs so many hands in common to be joined.
         rounds: in which looks are grouped anew by where they meet.
+        clocks: rounds in which rays tell clocks, and cameras are placed anew.
         least_fitting: of the hands that cameras see on one side, this share must fit the poses.
         tried: hands from which the ways to begin are compared.
         huber: a ray that misses by more than this counts less, the farther the less.
@@ -197,6 +198,7 @@ class ByHands:
     least_shapes: int = 12
     least_shared: int = 8
     rounds: int = 2
+    clocks: int = 2
     least_fitting: float = 0.6
     tried: int = 20
     huber: float = 1.5

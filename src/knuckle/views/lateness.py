@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.polynomial import legendre
 
 from knuckle.errors import InputError
 from knuckle.hand import KNUCKLES, N_JOINTS, SIDES, TIPS, Joint
@@ -23,6 +22,7 @@ from knuckle.views.decisions import LATENESS, SYNCING
 from knuckle.views.looks import Looks
 from knuckle.views.rig import Rig
 from knuckle.views.sync import Followed, peak_of, settled
+from knuckle.views.ways import Told, View, told
 
 #: What is compared at all shifts.
 _FEW = [Joint.WRIST, *KNUCKLES, *TIPS]
@@ -72,6 +72,11 @@ class _Watch:
                 rays[side, row], sigma[side, row] = looks.rays[i], looks.sigma[i]
                 extents[side, row] = looks.doubts[i].extent
         return cls(T_camera_from_world, seen.times_s, rays, sigma, extents)
+
+    def view(self, side: int, rows: np.ndarray, times_s: np.ndarray, length_s: float) -> View:
+        """What it saw in some frames, at times in a window that is so long."""
+        seen = self.rays[side, rows], self.sigma[side, rows], self.extents[side, rows]
+        return View.of(self.T_camera_from_world, *seen, times_s, length_s)
 
     @property
     def period_s(self) -> float:
@@ -155,11 +160,6 @@ def _missed(first: _Watch, second: _Watch, shift_s: float) -> float:
 # --------------------------------------------------------------------------------------------
 # All cameras, to a fraction of a frame
 # --------------------------------------------------------------------------------------------
-#: Of a window: gradient of the cost by the clocks (V,), its second derivatives (V, V), what of
-#: these is noise of the ways (V, V), and the median miss.
-_Told = tuple[np.ndarray, np.ndarray, np.ndarray, float]
-
-
 def _step(watches: Sequence[_Watch], late_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(V,) by which clocks should move, and (V,) how far they may be off after that.
 
@@ -167,10 +167,10 @@ def _step(watches: Sequence[_Watch], late_s: np.ndarray) -> tuple[np.ndarray, np
     much windows differ.
     """
     count = len(watches)
-    told = list(_windows(watches, late_s))
-    if not told:
+    windows = list(_windows(watches, late_s))
+    if not windows:
         return np.zeros(count), np.full(count, np.inf)
-    gradients, curvatures, noises, misses = map(np.array, zip(*told, strict=True))
+    gradients, curvatures, noises, misses = map(np.array, zip(*windows, strict=True))
     good = misses < LATENESS.most_strain * np.median(misses)  # others are of two hands
     g, H, noise = (values[good].sum(axis=0) for values in (gradients, curvatures, noises))
     step, doubt = np.zeros(count), np.zeros(count)
@@ -185,7 +185,7 @@ def _step(watches: Sequence[_Watch], late_s: np.ndarray) -> tuple[np.ndarray, np
     return step, doubt
 
 
-def _windows(watches: Sequence[_Watch], late_s: np.ndarray) -> Iterator[_Told]:
+def _windows(watches: Sequence[_Watch], late_s: np.ndarray) -> Iterator[Told]:
     """What each short time tells, one side of hands after the other."""
     clocks = [watch.times_s - late for watch, late in zip(watches, late_s, strict=True)]
     slowest_s = max(watch.period_s for watch in watches)
@@ -201,144 +201,7 @@ def _windows(watches: Sequence[_Watch], late_s: np.ndarray) -> Iterator[_Told]:
             frames = {v: rows for v, rows in frames.items() if len(rows) >= LATENESS.least_frames}
             if len(frames) >= 2:
                 views = [
-                    _View.of(watches[v], side, rows, clocks[v][rows], start, length_s)
+                    watches[v].view(side, rows, clocks[v][rows] - start, length_s)
                     for v, rows in frames.items()
                 ]
-                yield _told(views, list(frames), len(watches), length_s)
-
-
-@dataclass(frozen=True, eq=False)
-class _View:
-    """What one camera sees of a hand in a window, of F frames.
-
-    Attributes:
-        rows: (21, F, 2, 3) of each ray, so that rows @ point = right for points on it.
-        right: (21, F, 2).
-        depth: (4,) of a homogeneous point.
-        sigma: (21, F) expected error of the rays.
-        size: (21, F) extent of the hand, as a difference of rays.
-        way, speed: (F, K) polynomials at the frames' times, and their derivatives by seconds.
-    """
-
-    rows: np.ndarray
-    right: np.ndarray
-    depth: np.ndarray
-    sigma: np.ndarray
-    size: np.ndarray
-    way: np.ndarray
-    speed: np.ndarray
-
-    @classmethod
-    def of(
-        cls,
-        watch: _Watch,
-        side: int,
-        frames: np.ndarray,
-        times_s: np.ndarray,
-        start_s: float,
-        length_s: float,
-    ) -> _View:
-        """Of some frames, at times of the clock of all."""
-        T = watch.T_camera_from_world
-        R, t = T.rotation, T.translation_mm
-        rays = watch.rays[side, frames].swapaxes(0, 1)  # (21, F, 2)
-        at = 2 * (times_s - start_s) / length_s - 1
-        return cls(
-            R[:2] - rays[..., None] * R[2],
-            rays * t[2] - t[:2],
-            np.append(R[2], t[2]),
-            watch.sigma[side, frames].T,
-            np.broadcast_to(watch.extents[side, frames], rays.shape[:2]),
-            legendre.legvander(at, LATENESS.degree),
-            _derived(at, 1) * (2 / length_s),
-        )
-
-    def depths(self, ways: np.ndarray) -> np.ndarray:
-        """(21, F) how far away joints are whose ways are (21, K, 3)."""
-        return np.abs(self.way @ ways @ self.depth[:3] + self.depth[3])
-
-    def equations(self, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What rays of weight (21, F) ask of ways: rows (21, 2 F, 3 K), those of speeds, right.
-
-        A keypoint lies a little beside its joint in all frames of a window, and shakes less than
-        that: what frames have in common counts for less.
-        """
-        common = 1 - 1 / np.sqrt(1 + self.way.shape[0] * LATENESS.beside**2)
-        found = []
-        for values in (
-            self.way[:, None, :, None] * self.rows[..., None, :],
-            self.speed[:, None, :, None] * self.rows[..., None, :],
-            self.right[..., None, None],
-        ):
-            weighed = weight[..., None, None, None] * values
-            weighed = weighed - common * weighed.mean(axis=1, keepdims=True)
-            found.append(weighed.reshape(N_JOINTS, 2 * self.way.shape[0], -1))
-        way, speed, right = found
-        return way, speed, right
-
-
-def _told(views: Sequence[_View], numbers: Sequence[int], count: int, length_s: float) -> _Told:
-    """What one hand in one window says of the clocks of the cameras with these numbers.
-
-    The ways are eliminated (variable projection of Golub and Pereyra, 1973): what is left is the
-    cost by the clocks alone.
-    """
-    depths: list[np.ndarray] = [np.ones(view.sigma.shape) for view in views]
-    trust = [np.ones(view.sigma.shape) for view in views]
-    bend = _bend(length_s)
-    smooth = np.zeros_like(bend)
-    for number in range(LATENESS.rounds):
-        each = [
-            view.equations(w / (view.sigma * z))
-            for view, w, z in zip(views, trust, depths, strict=True)
-        ]
-        A, D, b = (list(values) for values in zip(*each, strict=True))
-        rays = sum(a.swapaxes(1, 2) @ a for a in A)
-        if number == 0:  # before anything is known ways are all but straight
-            smooth = LATENESS.stiff * rays.trace(axis1=1, axis2=2).mean() / bend.trace() * bend
-        inverse = np.linalg.inv(rays + smooth)
-        x = inverse @ sum(a.swapaxes(1, 2) @ right for a, right in zip(A, b, strict=True))
-        errors = [right - a @ x for a, right in zip(A, b, strict=True)]
-        depths = [view.depths(x.reshape(N_JOINTS, -1, 3)) for view in views]
-        missed = [
-            np.linalg.norm(e.reshape(*w.shape, 2), axis=-1) / w
-            for e, w in zip(errors, trust, strict=True)
-        ]
-        usual = float(np.median(np.concatenate(missed, axis=1)))
-        trust = [1 / np.sqrt(1 + (m / max(usual, 1e-9)) ** 2 / LATENESS.freedom) for m in missed]
-        # The unit of the world need not be known: a hand is as large as it looks from so far.
-        size = np.median([np.median(v.size * z) for v, z in zip(views, depths, strict=True)])
-        smooth = bend / size**2
-    told = rays @ inverse  # of all that keypoints say, so much goes into the ways
-    freedom = sum(e.shape[1] for e in errors) - told.trace(axis1=1, axis2=2)
-    spread = sum((e**2).sum(axis=(1, 2)) for e in errors) / np.maximum(freedom, 1.0)
-    shaking = spread[:, None, None] * inverse
-    g, H, noise = np.zeros(count), np.zeros((count, count)), np.zeros((count, count))
-    DA = [d.swapaxes(1, 2) @ a for d, a in zip(D, A, strict=True)]
-    for i, (v, d, e) in enumerate(zip(numbers, D, errors, strict=True)):
-        g[v] = float((e.swapaxes(1, 2) @ d @ x).sum())
-        for k, u in enumerate(numbers):
-            K = -DA[i] @ inverse @ DA[k].swapaxes(1, 2)
-            if i == k:
-                K = K + d.swapaxes(1, 2) @ d
-            H[v, u] = float((x.swapaxes(1, 2) @ K @ x).sum())
-            noise[v, u] = float((shaking * K).sum())
-    return g, H, noise, usual
-
-
-def _bend(length_s: float) -> np.ndarray:
-    """(3 K, 3 K) what it costs ways to bend, in sizes of the hand.
-
-    A joint's acceleration is taken for white noise: of all that passes through the same points,
-    the way that bends least is likeliest.
-    """
-    at = (np.arange(2 * LATENESS.degree) + 0.5) / LATENESS.degree - 1
-    bends = _derived(at, 2) * (2 / length_s) ** 2
-    share = LATENESS.shake**2 * length_s / len(at) / LATENESS.swing
-    return share * np.kron(bends.T @ bends, np.eye(3))
-
-
-def _derived(at: np.ndarray, order: int) -> np.ndarray:
-    """(F, K) derivatives of Legendre's polynomials."""
-    series = legendre.legder(np.eye(LATENESS.degree + 1), order, axis=0)
-    return legendre.legval(at, series).T
+                yield told(views, list(frames), len(watches), length_s)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,8 @@ from knuckle.video import open_sources
 from knuckle.views.between import at_instant
 from knuckle.views.boards import BoardCalibration, Charuco, calibrate_rig_by_board
 from knuckle.views.calibrate import RigCalibration, calibrate_rig
-from knuckle.views.decisions import TIMING
+from knuckle.views.decisions import BY_HANDS, TIMING
+from knuckle.views.lateness import lateness
 from knuckle.views.sync import Followed, follow, offsets
 
 #: A minute of hands says all there is to say.
@@ -53,16 +54,56 @@ def calibrate_from_videos(
         follow(source, lens, max_hands=max_hands, first_s=_FIRST_S, weights_dir=weights_dir)
         for source, lens in zip(sources, lenses, strict=True)
     ]
-    clocks = [0.0] * len(seen) if together else offsets([each.motion for each in seen])
-    names = _names(sources)
-    found = calibrate_rig(
-        names,
-        [each.camera for each in seen],
-        [each.size for each in seen],
-        side_by_side(seen, clocks),
-        hand_length_mm=hand_length_mm,
-    )
-    return replace(found, rig=found.rig.with_late(clocks))
+
+    def at(clocks: Sequence[float]) -> RigCalibration:
+        found = calibrate_rig(
+            _names(sources),
+            [each.camera for each in seen],
+            [each.size for each in seen],
+            side_by_side(seen, clocks),
+            hand_length_mm=hand_length_mm,
+        )
+        return replace(found, rig=found.rig.with_late(clocks))
+
+    return at([0.0] * len(seen)) if together else _in_step(seen, at)
+
+
+def _in_step(
+    seen: Sequence[Followed], at: Callable[[Sequence[float]], RigCalibration]
+) -> RigCalibration:
+    """The calibration at the clocks that hands tell.
+
+    How fingers bend tells clocks roughly, before anything else is known. Rays tell them to a
+    fraction of a frame, once it is known where cameras stand, and that is known the better the
+    better clocks are. Where hands do not bend, videos that began at about one instant are tried.
+    """
+    try:
+        bends = offsets([each.motion for each in seen])
+    except InputError as unknown:
+        try:
+            return _by_rays(at([0.0] * len(seen)), seen, at)
+        except InputError:
+            raise unknown from None
+    found = at(bends)
+    try:
+        return _by_rays(found, seen, at)
+    except InputError:  # hands that bend, but hardly move
+        return found
+
+
+def _by_rays(
+    found: RigCalibration,
+    seen: Sequence[Followed],
+    at: Callable[[Sequence[float]], RigCalibration],
+) -> RigCalibration:
+    """The calibration at the clocks that rays tell, beginning with another one.
+
+    Raises:
+        ValueError: rays do not tell them.
+    """
+    for _ in range(BY_HANDS.clocks):
+        found = at(lateness(found.rig, seen).late_s.tolist())
+    return found
 
 
 def calibrate_from_boards(

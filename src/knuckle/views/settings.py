@@ -12,7 +12,6 @@ from knuckle.hand import N_JOINTS
 from knuckle.pipeline.settings import (
     TrackerSettings,
     check_counts,
-    check_hand_shares,
     check_numbers,
     check_shares,
     check_smooth,
@@ -65,8 +64,7 @@ class RigSettings:
         check_counts(self, "max_hands", "least_views", "lock_looks")
         if self.workers is not None:
             check_counts(self, "workers")
-        check_shares(self, "score_threshold")
-        check_hand_shares(self, "smallest_hand")
+        check_shares(self, "score_threshold", "smallest_hand")
         check_smooth(self.smooth, STEADIERS)
         check_numbers(self, "memory_s")
         if not self.memory_s >= 0:

@@ -10,9 +10,11 @@ from knuckle.track.skeleton import joints_from_bones
 
 #: Half of a hand's length: what counts as one unit of distance, mm.
 _UNIT_MM = 90.0
-#: A time constant of 50 ms at rest; smoothing over twice as long costs more than it brings.
-_PLACE = OneEuroSettings(min_cutoff_hz=3.2, beta=10.0, noise_rate_hz=30.0)
-_BONES = OneEuroSettings(min_cutoff_hz=3.2, beta=2.0, noise_rate_hz=30.0)
+#: A time constant of 50 ms at rest; smoothing over twice as long costs more than it brings. From
+#: frame to frame joints shake by a fifth of what they are off (``LATENESS.shake``): a filter that
+#: took all of it for shaking would lag behind hands that move.
+_PLACE = OneEuroSettings(min_cutoff_hz=3.2, beta=20.0, noise_rate_hz=6.0)
+_BONES = OneEuroSettings(min_cutoff_hz=3.2, beta=5.0, noise_rate_hz=6.0)
 
 
 class Steady:
