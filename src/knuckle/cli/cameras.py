@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from knuckle.cli.tracking import names_of
 from knuckle.cli.verb import (
     File,
     Folder,
@@ -153,7 +154,7 @@ class CalibrateRig:
         if self.hand_length_mm is not None:
             check_hand_length(self.hand_length_mm)
         make_room(self.output)  # before minutes of tracking, not after
-        files = [Path(name) for name in self.intrinsics.split(",") if name]
+        files = [Path(name) for name in names_of(self.intrinsics)]
         if len(files) not in (0, 1, len(self.source)):
             raise InputError(
                 f"--intrinsics names {len(files)} files for {len(self.source)} videos: give one "

@@ -230,8 +230,8 @@ class Convert:
 class Live:
     """Show a camera in the browser with the hands drawn onto it, and in 3D beside it."""
 
-    camera_index: int = 0
-    """Which camera of this machine."""
+    camera_index: Annotated[int | None, optional("INT")] = None
+    """Which camera of this machine; by default the first."""
     source: Annotated[str | None, optional("SOURCE")] = None
     """Instead of a camera: a device, the URL of a stream, or a video."""
     record: Folder = None
@@ -253,6 +253,8 @@ class Live:
     the picture is searched in parts as well, which takes longer."""
     raw: Switch = False
     """Show the estimate of each frame alone, without smoothing."""
+    hand_length_mm: Number = None
+    """Length from the wrist to the tip of the middle finger, if known: it sets the scale."""
     threads: int = 2
     """CPU threads for each network. 1 is faster on a busy machine."""
     weights: Folder = None
@@ -271,13 +273,16 @@ class Live:
         from knuckle.viewer.live import live
         from knuckle.viewer.stage import StageSettings
 
-        if self.source is None and self.camera_index < 0:
+        index = self.camera_index
+        if index is not None and self.source is not None:
+            raise InputError("--camera-index and --source both say what to show: give one of them")
+        if index is not None and index < 0:
             raise InputError(
-                f"the cameras of this machine count from 0, got --camera-index {self.camera_index}"
+                f"the cameras of this machine count from 0, got --camera-index {index}"
             )
         camera = load_camera(self.camera)
-        tracker = _tracker(self, raw=self.raw)
-        name = str(self.camera_index) if self.source is None else self.source
+        tracker = _tracker(self, raw=self.raw, hand_length_mm=self.hand_length_mm)
+        name = str(index or 0) if self.source is None else self.source
         with open_source(name, camera=camera) as source, ExitStack() as opened:
             check_size(camera, source.size)
             info = RunInfo.of(
