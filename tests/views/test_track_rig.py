@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -156,6 +157,23 @@ def test_the_order_that_is_taken_where_no_name_tells_it_is_told(
     how = ["--weights", str(dot_weights), "--format", "json", "-o", out]
     assert main(["track", *videos, "--rig", rig, *how]) == 0
     assert "x.mkv for that of cam_0, y.mkv for that of cam_1" in capsys.readouterr().err
+
+
+def test_offsets_are_looked_for_at_the_rate_that_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def follow(source: str, *_: object, fps: float | None = None, **__: object) -> None:
+        raise InputError(f"{Path(source).name} is read at {fps}")
+
+    monkeypatch.setattr(knuckle.views.sync, "follow", follow)
+    for name in RIG.names:
+        (tmp_path / name).mkdir()
+        cv2.imwrite(str(tmp_path / name / "0.png"), np.zeros((480, 640, 3), np.uint8))
+    RIG.save(tmp_path / "rig.toml")
+    images = [str(tmp_path / name) for name in RIG.names]
+    how = ["--rig", str(tmp_path / "rig.toml"), "--sync", "--fps", "60"]
+    assert main(["track", *images, *how]) == 2
+    assert "cam_0 is read at 60" in capsys.readouterr().err
 
 
 def test_wrong_sources_are_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

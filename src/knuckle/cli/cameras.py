@@ -138,6 +138,8 @@ class CalibrateRig:
     """Board: the dictionary of its markers, as OpenCV calls it."""
     together: Switch = False
     """The videos began at the same time. By default the offsets come from the hands' motion."""
+    fps: Number = None
+    """Frame rate of folders of images; by default 30."""
     max_hands: int = 2
     """Follow at most this many hands in each video."""
     weights: Folder = None
@@ -162,7 +164,8 @@ class CalibrateRig:
             )
         lenses = [load_camera(path) for path in files * (1 if len(files) > 1 else len(self.source))]
         how: dict[str, Any] = {
-            "together": self.together, "max_hands": self.max_hands, "weights_dir": self.weights,
+            "fps": self.fps, "together": self.together, "max_hands": self.max_hands,
+            "weights_dir": self.weights,
         }  # fmt: skip
         given = lenses or [None] * len(self.source)
         found: RigCalibration | BoardCalibration
