@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from knuckle.address import short
 from knuckle.camera import Camera
 from knuckle.errors import InputError
 from knuckle.results import TrackedHand
@@ -19,6 +20,7 @@ from knuckle.views.boards import BoardCalibration, Charuco, calibrate_rig_by_boa
 from knuckle.views.calibrate import RigCalibration, calibrate_rig
 from knuckle.views.decisions import BY_HANDS, TIMING
 from knuckle.views.lateness import lateness
+from knuckle.views.rig import names_a_folder
 from knuckle.views.sync import Followed, follow, offsets
 
 #: A minute of hands says all there is to say.
@@ -207,8 +209,8 @@ def _at(
 
 
 def _names(sources: Sequence[str]) -> list[str]:
-    """The files' own, numbered where these are the same."""
-    stems = [Path(source).stem for source in sources]
-    if len(set(stems)) == len(stems):
+    """The files' own, as far as they are text; numbered where these are the same, or no names."""
+    stems = [short(Path(source).stem) for source in sources]
+    if len(set(stems)) == len(stems) and all(map(names_a_folder, stems)):
         return stems
     return [f"cam_{number}" for number in range(len(stems))]
