@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,6 +101,20 @@ def test_the_world_has_one_clock_and_each_camera_its_own(tmp_path: Path) -> None
     np.testing.assert_allclose(times, np.arange(4) / 30)
     own = open_recording(tmp_path / RIG.names[1] / "hands.npz").frames["time_s"]
     np.testing.assert_allclose(own, 3.2 + np.arange(4) / 30)
+
+
+def test_what_joins_hands_and_pictures_is_of_one_camera(tmp_path: Path) -> None:
+    picture, sizes = np.zeros((480, 640, 3), np.uint8), [(640, 480)] * 2
+    first, second = (Frame(picture, 0.0, 0, name=name) for name in ("a.png", "b.png"))
+    formats = ["lerobot", "rrd", "coco"]
+    with RigRecord(tmp_path, RIG, ["a", "b"], sizes, formats, open_sinks) as record:
+        record.write(Instant((first, second), 0.0), [])
+        record.write(Instant((None, second), 0.1), [])
+    assert not (tmp_path / "lerobot").exists()
+    assert (tmp_path / "hands.rrd").exists()
+    assert all((tmp_path / name / "lerobot").is_dir() for name in RIG.names)
+    images = json.loads((tmp_path / "hands.coco.json").read_text())["images"]
+    assert [each["file_name"] for each in images] == ["a.png", "000001.jpg"]  # none of the second
 
 
 def test_what_is_viewed_of_a_rig_is_before_its_first_camera(
