@@ -43,12 +43,14 @@ class Frame:
         time_s: presentation time from the container, a finite number.
         index: 0 for the first frame of the source.
         camera: intrinsics, if the source knows them.
+        name: of the file that holds this picture and no other; else empty.
     """
 
     image: np.ndarray
     time_s: float
     index: int
     camera: Camera | None = None
+    name: str = ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.image, np.ndarray):

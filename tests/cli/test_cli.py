@@ -230,6 +230,8 @@ class TestHelp:
         (["bench", "clip.mp4", "--frames", "0"], "at least 1 frame"),
         (["bench", "clip.mp4", "--mediapipe-python", "none"], "there is no none"),
         (["live", "--camera-index", "-1"], "count from 0"),
+        (["live", "--camera-index", "0", "--source", "clip.mp4"], "both say what .*: give one of"),
+        (["camera", "rig", "a.mp4", "b.mp4", "--intrinsics", " c.json"], r"file c\.json does not"),
         (["track", "clip.mp4", "--unit", "m"], "--unit is for several cameras"),
         (["track", "clip.mp4", "--sync"], "--sync is for several cameras"),
         (["camera", "rig", "clip.mp4", "b.mp4", "--hand-length-mm", "18.5"], "must be in 40..400"),
@@ -243,8 +245,19 @@ def test_bad_numbers_and_names_are_one_sentence(
     assert re.search(pattern, capsys.readouterr().err)
 
 
-@pytest.mark.parametrize("verb", [["track"], ["bench"], ["live", "--source"]])
-def test_threads_reach_the_networks(verb: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("verb", "flag", "value"),
+    [
+        (["track"], "threads", 3),
+        (["bench"], "threads", 3),
+        (["live", "--source"], "threads", 3),
+        (["track"], "hand_length_mm", 176.0),
+        (["live", "--source"], "hand_length_mm", 176.0),
+    ],
+)
+def test_what_is_given_reaches_the_tracker(
+    verb: list[str], flag: str, value: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given: dict[str, object] = {}
 
     def tracker(**options: object) -> None:
@@ -253,8 +266,8 @@ def test_threads_reach_the_networks(verb: list[str], monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(knuckle.pipeline, "HandTracker", tracker)
     write_video(Path("clip.mp4"), 2)
-    assert main([*verb, "clip.mp4", "--threads", "3"]) == 2
-    assert given["threads"] == 3
+    assert main([*verb, "clip.mp4", f"--{flag.replace('_', '-')}", str(value)]) == 2
+    assert given[flag] == value
 
 
 def test_a_warning_is_a_sentence_without_a_place_in_the_program() -> None:

@@ -7,6 +7,7 @@ import io
 import json
 from pathlib import Path
 
+import cv2
 import ezc3d
 import numpy as np
 import pandas as pd
@@ -129,6 +130,26 @@ class TestLabels:
                 assert coco.cats[label["category_id"]]["name"] == f"{hand.side}_hand"
                 assert x <= points[:, 0].min() + 0.01
                 assert y <= points[:, 1].min() + 0.01
+
+    def test_coco_names_the_files_of_a_folder_of_images(self, tmp_path: Path) -> None:
+        sizes = {"cup 2.jpg": (64, 48), "cup 3.png": (80, 40), "cup 10.jpg": (48, 64)}
+        for name, (width, height) in sizes.items():
+            cv2.imwrite(str(tmp_path / name), np.zeros((height, width, 3), np.uint8))
+        (tmp_path / "cup 4.jpg").write_bytes(b"no picture")
+        with open_source(tmp_path) as source:
+            path = written("coco", tmp_path, [(each, [pose()]) for each in source])
+        images = json.loads(path.read_text())["images"]
+        assert {each["file_name"]: (each["width"], each["height"]) for each in images} == sizes
+        assert [each["id"] for each in images] == [0, 1, 3]  # one is damaged
+        with open_source(tmp_path / "cup 10.jpg") as source:
+            path = written("coco", tmp_path, [(each, []) for each in source])
+        (image,) = json.loads(path.read_text())["images"]
+        assert (image["file_name"], image["height"]) == ("cup 10.jpg", 64)
+
+    def test_coco_numbers_the_frames_of_a_video(self, tmp_path: Path) -> None:
+        images = json.loads(written("coco", tmp_path).read_text())["images"]
+        assert images[12]["file_name"] == "000012.jpg"
+        assert (images[12]["width"], images[12]["height"]) == SIZE
 
 
 class TestTables:

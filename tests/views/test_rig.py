@@ -2,16 +2,50 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from knuckle.errors import KnuckleError
+from knuckle.errors import InputError, KnuckleError
 from knuckle.rigid import RigidTransform
+from knuckle.views.recordings import _names
 from knuckle.views.rig import Rig, unit_mm
 from rigs import rig as make_rig
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "a\\b", "..", ".", "", "caf\udce9"])
+def test_a_camera_whose_results_would_lie_elsewhere_is_refused(name: str, tmp_path: Path) -> None:
+    first, second = make_rig(2).cameras
+    with pytest.raises(InputError, match="names can be those of folders"):
+        Rig((first, replace(second, name=name)))
+    make_rig(2).save(tmp_path / "rig.toml")
+    text = (tmp_path / "rig.toml").read_text().replace('"cam_1"', json.dumps("../up"))
+    (tmp_path / "rig.toml").write_text(text)
+    with pytest.raises(InputError, match=r"rig\.toml: expected cameras whose .* got '\.\./up'"):
+        Rig.load(tmp_path / "rig.toml")
+
+
+@pytest.mark.parametrize(
+    ("sources", "names"),
+    [
+        (["take/left.mp4", "take/right.mp4"], ["left", "right"]),
+        (["1/a.mp4", "2/a.mp4"], ["cam_0", "cam_1"]),
+        (["caf\udce9 1.mp4", "\U0001f4f7.mp4"], ["caf 1", "\U0001f4f7"]),
+        (["\udcff.mp4", "b.mp4"], ["cam_0", "cam_1"]),
+        ([".", "../b"], ["cam_0", "cam_1"]),
+    ],
+)
+def test_cameras_are_called_as_their_files_are_in_text(
+    sources: list[str], names: list[str], tmp_path: Path
+) -> None:
+    called = _names(sources)
+    assert called == names
+    cameras = zip(make_rig(2).cameras, called, strict=True)
+    Rig(tuple(replace(each, name=name) for each, name in cameras)).save(tmp_path / "rig.toml")
+    assert Rig.load(tmp_path / "rig.toml").names == tuple(names)
 
 
 @pytest.mark.parametrize(

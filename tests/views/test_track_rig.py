@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -19,6 +21,7 @@ from knuckle.errors import InputError
 from knuckle.job import open_sinks
 from knuckle.output import open_recording
 from knuckle.results import Frame, Instant
+from knuckle.viewer import play
 from knuckle.views.lateness import Lateness
 from knuckle.views.record import RigRecord
 from knuckle.views.rig import Rig
@@ -100,6 +103,36 @@ def test_the_world_has_one_clock_and_each_camera_its_own(tmp_path: Path) -> None
     np.testing.assert_allclose(own, 3.2 + np.arange(4) / 30)
 
 
+def test_what_joins_hands_and_pictures_is_of_one_camera(tmp_path: Path) -> None:
+    picture, sizes = np.zeros((480, 640, 3), np.uint8), [(640, 480)] * 2
+    first, second = (Frame(picture, 0.0, 0, name=name) for name in ("a.png", "b.png"))
+    formats = ["lerobot", "rrd", "coco"]
+    with RigRecord(tmp_path, RIG, ["a", "b"], sizes, formats, open_sinks) as record:
+        record.write(Instant((first, second), 0.0), [])
+        record.write(Instant((None, second), 0.1), [])
+    assert not (tmp_path / "lerobot").exists()
+    assert (tmp_path / "hands.rrd").exists()
+    assert all((tmp_path / name / "lerobot").is_dir() for name in RIG.names)
+    images = json.loads((tmp_path / "hands.coco.json").read_text())["images"]
+    assert [each["file_name"] for each in images] == ["a.png", "000001.jpg"]  # none of the second
+
+
+def test_what_is_viewed_of_a_rig_is_before_its_first_camera(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(play, "view", lambda found, *_: shown.append(found.info.space))
+    sizes, picture = [(640, 480)] * 2, np.zeros((480, 640, 3), np.uint8)
+    with RigRecord(tmp_path, RIG, ["a", "b"], sizes, ["npz"], open_sinks) as record:
+        record.write(Instant((Frame(picture, 0.0, 0),) * 2, 0.0), [])
+    assert main(["view", str(tmp_path)]) == 0
+    assert f"{tmp_path / RIG.names[0]}, the first camera of the rig" in capsys.readouterr().out
+    assert main(["view", str(tmp_path / "hands.npz")]) == 0  # as it is named
+    (tmp_path / "rig.toml").unlink()
+    assert main(["view", str(tmp_path)]) == 0
+    assert shown == ["camera", "world", "world"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -139,6 +172,23 @@ def test_the_order_that_is_taken_where_no_name_tells_it_is_told(
     how = ["--weights", str(dot_weights), "--format", "json", "-o", out]
     assert main(["track", *videos, "--rig", rig, *how]) == 0
     assert "x.mkv for that of cam_0, y.mkv for that of cam_1" in capsys.readouterr().err
+
+
+def test_offsets_are_looked_for_at_the_rate_that_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def follow(source: str, *_: object, fps: float | None = None, **__: object) -> None:
+        raise InputError(f"{Path(source).name} is read at {fps}")
+
+    monkeypatch.setattr(knuckle.views.sync, "follow", follow)
+    for name in RIG.names:
+        (tmp_path / name).mkdir()
+        cv2.imwrite(str(tmp_path / name / "0.png"), np.zeros((480, 640, 3), np.uint8))
+    RIG.save(tmp_path / "rig.toml")
+    images = [str(tmp_path / name) for name in RIG.names]
+    how = ["--rig", str(tmp_path / "rig.toml"), "--sync", "--fps", "60"]
+    assert main(["track", *images, *how]) == 2
+    assert "cam_0 is read at 60" in capsys.readouterr().err
 
 
 def test_wrong_sources_are_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from knuckle.cli.tracking import names_of
 from knuckle.cli.verb import (
     File,
     Folder,
@@ -137,6 +138,8 @@ class CalibrateRig:
     """Board: the dictionary of its markers, as OpenCV calls it."""
     together: Switch = False
     """The videos began at the same time. By default the offsets come from the hands' motion."""
+    fps: Number = None
+    """Frame rate of folders of images; by default 30."""
     max_hands: int = 2
     """Follow at most this many hands in each video."""
     weights: Folder = None
@@ -153,7 +156,7 @@ class CalibrateRig:
         if self.hand_length_mm is not None:
             check_hand_length(self.hand_length_mm)
         make_room(self.output)  # before minutes of tracking, not after
-        files = [Path(name) for name in self.intrinsics.split(",") if name]
+        files = [Path(name) for name in names_of(self.intrinsics)]
         if len(files) not in (0, 1, len(self.source)):
             raise InputError(
                 f"--intrinsics names {len(files)} files for {len(self.source)} videos: give one "
@@ -161,7 +164,8 @@ class CalibrateRig:
             )
         lenses = [load_camera(path) for path in files * (1 if len(files) > 1 else len(self.source))]
         how: dict[str, Any] = {
-            "together": self.together, "max_hands": self.max_hands, "weights_dir": self.weights,
+            "fps": self.fps, "together": self.together, "max_hands": self.max_hands,
+            "weights_dir": self.weights,
         }  # fmt: skip
         given = lenses or [None] * len(self.source)
         found: RigCalibration | BoardCalibration

@@ -128,8 +128,9 @@ def _offsets(verb: Track, rig: Rig) -> list[float]:
     _refuse_live(verb)
     with bar("finding the offsets") as advance:
         seen = [
-            follow(source, each.camera, max_hands=verb.max_hands, first_s=_FIRST_S,
-                   weights_dir=verb.weights, on_source=partial(advance, number, len(rig)))
+            follow(source, each.camera, fps=verb.fps, max_hands=verb.max_hands,
+                   first_s=_FIRST_S, weights_dir=verb.weights,
+                   on_source=partial(advance, number, len(rig)))
             for number, (source, each) in enumerate(zip(verb.source, rig.cameras, strict=True))
         ]  # fmt: skip
     try:

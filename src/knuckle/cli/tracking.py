@@ -33,11 +33,12 @@ from knuckle.cli.verb import (
     load_camera,
     optional,
 )
-from knuckle.errors import InputError, NotFoundError
+from knuckle.errors import InputError, KnuckleError, NotFoundError
 from knuckle.formats import USUAL
 
 if TYPE_CHECKING:
     from knuckle.job import Summary
+    from knuckle.output import Recording
     from knuckle.pipeline import HandTracker
 
 
@@ -229,8 +230,8 @@ class Convert:
 class Live:
     """Show a camera in the browser with the hands drawn onto it, and in 3D beside it."""
 
-    camera_index: int = 0
-    """Which camera of this machine."""
+    camera_index: Annotated[int | None, optional("INT")] = None
+    """Which camera of this machine; by default the first."""
     source: Annotated[str | None, optional("SOURCE")] = None
     """Instead of a camera: a device, the URL of a stream, or a video."""
     record: Folder = None
@@ -252,6 +253,8 @@ class Live:
     the picture is searched in parts as well, which takes longer."""
     raw: Switch = False
     """Show the estimate of each frame alone, without smoothing."""
+    hand_length_mm: Number = None
+    """Length from the wrist to the tip of the middle finger, if known: it sets the scale."""
     threads: int = 2
     """CPU threads for each network. 1 is faster on a busy machine."""
     weights: Folder = None
@@ -270,13 +273,16 @@ class Live:
         from knuckle.viewer.live import live
         from knuckle.viewer.stage import StageSettings
 
-        if self.source is None and self.camera_index < 0:
+        index = self.camera_index
+        if index is not None and self.source is not None:
+            raise InputError("--camera-index and --source both say what to show: give one of them")
+        if index is not None and index < 0:
             raise InputError(
-                f"the cameras of this machine count from 0, got --camera-index {self.camera_index}"
+                f"the cameras of this machine count from 0, got --camera-index {index}"
             )
         camera = load_camera(self.camera)
-        tracker = _tracker(self, raw=self.raw)
-        name = str(self.camera_index) if self.source is None else self.source
+        tracker = _tracker(self, raw=self.raw, hand_length_mm=self.hand_length_mm)
+        name = str(index or 0) if self.source is None else self.source
         with open_source(name, camera=camera) as source, ExitStack() as opened:
             check_size(camera, source.size)
             info = RunInfo.of(
@@ -308,7 +314,7 @@ class View:
     """Play a result in the browser: the hands in 3D, beside and in front of their video."""
 
     result: Result
-    """Folder or file that knuckle track wrote."""
+    """Folder or file that knuckle track wrote. Of a rig's folder: what its first camera saw."""
     video: File = None
     """Where the video is now; by default where it was."""
     host: Address = "127.0.0.1"
@@ -318,14 +324,27 @@ class View:
 
     def run(self) -> int:
         """Serve until interrupted."""
-        from knuckle.output import open_recording
         from knuckle.viewer.play import view
         from knuckle.viewer.stage import StageSettings
 
-        recording = open_recording(self.result)
+        recording = _before_a_camera(self.result)
         with suppress(KeyboardInterrupt):  # the way to end it
             view(recording, self.video, StageSettings(self.host, self.port))
         return 0
+
+
+def _before_a_camera(result: Path) -> Recording:
+    """A result; of the folder of a rig, whose world is before no picture, its first camera's."""
+    from knuckle.output import open_recording
+    from knuckle.views import Rig
+
+    recording = open_recording(result)
+    if recording.info.space == "world" and result.is_dir():
+        with suppress(KnuckleError, OSError):  # nothing but the world is left of it
+            camera = result / Rig.load(result / "rig.toml").names[0]
+            recording = open_recording(camera)
+            print(f"{camera}, the first camera of the rig: the other ones are beside it")
+    return recording
 
 
 def default_folder(source: str, *, live: bool = False) -> Path:

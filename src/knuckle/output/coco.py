@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from knuckle.hand import BONES, JOINT_NAMES, N_JOINTS, SIDES
 from knuckle.output.records import Recording
 from knuckle.output.staged import ExportSink
+from knuckle.results import Frame, HandPose
 
 #: COCO's pixels begin at their corner, ours have their centre at a whole number.
 _CORNER_PX = 0.5
@@ -21,17 +22,30 @@ _HIDDEN, _VISIBLE = 1, 2
 class CocoSink(ExportSink):
     """One image for each frame, one annotation for each hand, a category for each side.
 
-    A hand that is behind the camera, as others of a rig may see it, is in no picture.
+    An image has the name and the size of the file that the frame is, if it is one. A hand that is
+    behind the camera, as others of a rig may see it, is in no picture.
     """
 
     filename = "hands.coco.json"
+
+    def _open(self) -> None:
+        super()._open()
+        #: Frame -> what holds for its file alone.
+        self._files: dict[int, dict[str, Any]] = {}
+
+    def _write(self, frame: Frame, hands: Sequence[HandPose]) -> None:
+        if frame.name:
+            height, width = frame.image.shape[:2]
+            file = {"file_name": frame.name, "width": width, "height": height}
+            self._files[frame.index] = file
+        super()._write(frame, hands)
 
     def _export(self, recording: Recording, whole: Path) -> None:
         with whole.open("w", encoding="utf-8") as file:
             head = {"info": json.loads(self.info.to_json()), "categories": list(_categories())}
             file.write(json.dumps(head)[:-1])
             for name, entries in (
-                ("images", _images(recording)),
+                ("images", self._images(recording)),
                 ("annotations", _annotations(recording)),
             ):
                 file.write(f', "{name}": [')
@@ -39,6 +53,14 @@ class CocoSink(ExportSink):
                     file.write(",\n" * bool(number) + json.dumps(entry))
                 file.write("]")
             file.write("}\n")
+
+    def _images(self, recording: Recording) -> Iterator[dict[str, Any]]:
+        width, height = recording.info.size
+        for frame in recording.frames:
+            number = int(frame["frame"])
+            numbered = {"file_name": f"{number:06d}.jpg", "width": width, "height": height}
+            file = self._files.get(number, numbered)
+            yield {"id": number, **file, "time_s": round(float(frame["time_s"]), 6)}
 
 
 def _categories() -> Iterator[dict[str, Any]]:
@@ -49,18 +71,6 @@ def _categories() -> Iterator[dict[str, Any]]:
             "supercategory": "hand",
             "keypoints": list(JOINT_NAMES),
             "skeleton": (BONES + 1).tolist(),
-        }
-
-
-def _images(recording: Recording) -> Iterator[dict[str, Any]]:
-    width, height = recording.info.size
-    for frame in recording.frames:
-        yield {
-            "id": int(frame["frame"]),
-            "file_name": f"{int(frame['frame']):06d}.jpg",
-            "width": width,
-            "height": height,
-            "time_s": round(float(frame["time_s"]), 6),
         }
 
 

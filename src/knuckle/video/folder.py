@@ -111,4 +111,4 @@ def _frames(
                 f"{size[1]} x {size[0]}: a camera's numbers hold for one size, give the pictures "
                 "of each size apart; what came before is complete"
             )
-        yield Frame(image, index / fps, index, options.camera)
+        yield Frame(image, index / fps, index, options.camera, path.name)

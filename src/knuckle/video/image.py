@@ -55,7 +55,8 @@ def open_source(source: str, options: SourceOptions) -> Source:
     image = read_image(Path(source))
     height, width = image.shape[:2]
     info = SourceInfo(source, (width, height), n_frames=1, duration_s=0.0)
-    return Source(info, _one(Frame(image, 0.0, 0, options.camera)), Losses())
+    frame = Frame(image, 0.0, 0, options.camera, Path(source).name)
+    return Source(info, _one(frame), Losses())
 
 
 def _one(frame: Frame) -> Generator[Frame, None, None]:

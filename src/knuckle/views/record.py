@@ -13,16 +13,18 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
+
 from knuckle.closable import Closable
 from knuckle.output import RunInfo, Sink, make_folder
 from knuckle.output.errors import OutputError
 from knuckle.output.records import UNITS
-from knuckle.results import Instant
+from knuckle.results import Frame, Instant
 from knuckle.views.hand import RigHand
 from knuckle.views.rig import Rig
 
-#: Formats that show the pictures of one camera.
-_PICTURES = ("overlay",)
+#: Formats that have hands before the pictures of one camera; rrd has them apart from any.
+_BEFORE_PICTURES = ("overlay", "lerobot")
 #: Opens the sinks of the given formats in a folder.
 OpenSinks = Callable[[Sequence[str], Path, RunInfo], Sequence[Sink]]
 
@@ -53,7 +55,8 @@ class RigRecord(Closable):
             rig: the cameras.
             sources: what each of them took.
             sizes: (width, height) of their pictures.
-            formats: keys of ``output.SINKS``; what shows pictures is written for cameras alone.
+            formats: keys of ``output.SINKS``; what has hands before pictures is
+                written for cameras alone.
             open_sinks: opens them.
             fps: nominal frame rate.
             weights: version of each network, by kind.
@@ -62,6 +65,8 @@ class RigRecord(Closable):
             OutputError: something cannot be written.
         """
         self._rig, self._count = rig, 0
+        #: In place of the first camera's picture, whose px the world's hands have.
+        self._unseen = Frame(np.zeros((*sizes[0][::-1], 3), np.uint8), 0.0, 0)
         make_folder(folder)
         try:
             rig.save(folder / "rig.toml")
@@ -78,7 +83,7 @@ class RigRecord(Closable):
                 [opened.enter_context(s) for s in open_sinks(formats, folder / each.name, info_of)]
                 for each, info_of in zip(rig.cameras, infos, strict=True)
             ]
-            tables = [name for name in formats if name not in _PICTURES]
+            tables = [name for name in formats if name not in _BEFORE_PICTURES]
             self._world = (
                 [opened.enter_context(sink) for sink in open_sinks(tables, folder, info)]
                 if tables
@@ -93,7 +98,7 @@ class RigRecord(Closable):
         Raises:
             OutputError: the disk is full, or a file was taken away.
         """
-        first = next(frame for frame in instant if frame is not None)
+        first = instant[0] or self._unseen
         of_world = replace(first, time_s=instant.time_s, index=self._count)
         self._count += 1
         in_world = [hand.in_world(self._rig.cameras[0]) for hand in hands]

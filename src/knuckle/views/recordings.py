@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from knuckle.address import short
 from knuckle.camera import Camera
 from knuckle.errors import InputError
 from knuckle.results import TrackedHand
@@ -18,6 +20,7 @@ from knuckle.views.boards import BoardCalibration, Charuco, calibrate_rig_by_boa
 from knuckle.views.calibrate import RigCalibration, calibrate_rig
 from knuckle.views.decisions import BY_HANDS, TIMING
 from knuckle.views.lateness import lateness
+from knuckle.views.rig import names_a_folder
 from knuckle.views.sync import Followed, follow, offsets
 
 #: A minute of hands says all there is to say.
@@ -28,6 +31,7 @@ def calibrate_from_videos(
     sources: Sequence[str],
     lenses: Sequence[Camera | None],
     *,
+    fps: float | None = None,
     together: bool = False,
     hand_length_mm: float | None = None,
     max_hands: int = 2,
@@ -38,6 +42,7 @@ def calibrate_from_videos(
     Args:
         sources: a video of each camera.
         lenses: of each; None where a field of view is to be assumed.
+        fps: frame rate of folders of images.
         together: the videos began at the same instant.
         hand_length_mm: wrist to tip of the middle finger along the bones, if it is known.
         max_hands: at most so many hands in each.
@@ -50,10 +55,7 @@ def calibrate_from_videos(
         SourceError: a video cannot be read.
         ValueError: the hands do not tell when the videos began, or where the cameras stand.
     """
-    seen = [
-        follow(source, lens, max_hands=max_hands, first_s=_FIRST_S, weights_dir=weights_dir)
-        for source, lens in zip(sources, lenses, strict=True)
-    ]
+    seen = _seen(sources, lenses, fps=fps, max_hands=max_hands, weights_dir=weights_dir)
 
     def at(clocks: Sequence[float]) -> RigCalibration:
         found = calibrate_rig(
@@ -66,6 +68,12 @@ def calibrate_from_videos(
         return replace(found, rig=found.rig.with_late(clocks))
 
     return at([0.0] * len(seen)) if together else _in_step(seen, at)
+
+
+def _seen(sources: Sequence[str], lenses: Sequence[Camera | None], **how: Any) -> list[Followed]:
+    """What each camera saw by itself."""
+    cameras = zip(sources, lenses, strict=True)
+    return [follow(source, lens, first_s=_FIRST_S, **how) for source, lens in cameras]
 
 
 def _in_step(
@@ -111,6 +119,7 @@ def calibrate_from_boards(
     lenses: Sequence[Camera | None],
     board: Charuco,
     *,
+    fps: float | None = None,
     together: bool = False,
     max_hands: int = 2,
     weights_dir: Path | None = None,
@@ -121,6 +130,7 @@ def calibrate_from_boards(
         sources: a video of each camera.
         lenses: of each.
         board: the printed board.
+        fps: frame rate of folders of images.
         together: the videos began at the same instant; otherwise the hands that carry it tell.
         max_hands: at most so many hands in each, for that.
         weights_dir: folder with other networks than those in the package, for that.
@@ -140,12 +150,9 @@ def calibrate_from_boards(
         )
     clocks = [0.0] * len(sources)
     if not together:
-        seen = [
-            follow(source, lens, max_hands=max_hands, first_s=_FIRST_S, weights_dir=weights_dir)
-            for source, lens in zip(sources, lenses, strict=True)
-        ]
+        seen = _seen(sources, lenses, fps=fps, max_hands=max_hands, weights_dir=weights_dir)
         clocks = offsets([each.motion for each in seen])
-    with open_sources(sources, offsets_s=clocks) as opened:
+    with open_sources(sources, fps=fps, offsets_s=clocks) as opened:
         sizes = [source.size for source in opened.sources]
         rate = opened.info.fps or 30.0
         found = calibrate_rig_by_board(
@@ -202,8 +209,8 @@ def _at(
 
 
 def _names(sources: Sequence[str]) -> list[str]:
-    """The files' own, numbered where these are the same."""
-    stems = [Path(source).stem for source in sources]
-    if len(set(stems)) == len(stems):
+    """The files' own, as far as they are text; numbered where these are the same, or no names."""
+    stems = [short(Path(source).stem) for source in sources]
+    if len(set(stems)) == len(stems) and all(map(names_a_folder, stems)):
         return stems
     return [f"cam_{number}" for number in range(len(stems))]

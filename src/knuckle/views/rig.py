@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from knuckle.address import at_home
+from knuckle.address import at_home, shown
 from knuckle.camera import Camera
 from knuckle.errors import InputError
 from knuckle.results import check_time
@@ -121,6 +121,11 @@ class Rig:
             raise InputError(
                 f"{self.source} has {len(names)} camera{'s' * (not names)}, expected two or more: "
                 "for one, use knuckle track --camera"
+            )
+        if unfit := [name for name in names if not names_a_folder(name)]:
+            raise InputError(
+                f"{self.source}: expected cameras whose names can be those of folders (UTF-8, "
+                f"without / and \\, not . or ..), got {unfit[0]!r:.80}: rename it there"
             )
         if len(set(names)) < len(names):
             raise InputError(f"{self.source}: cameras must differ in name, got {', '.join(names)}")
@@ -260,6 +265,11 @@ class Rig:
             moved = replace(T, translation_mm=T.translation_mm * factor)
             cameras.append(replace(each, T_camera_from_world=moved))
         return replace(self, cameras=tuple(cameras))
+
+
+def names_a_folder(name: str) -> bool:
+    """Whether a folder of that name lies in the one that it is made in, on any system."""
+    return name not in ("", ".", "..") and not set(name) & set("/\\\0") and name == shown(name)
 
 
 def unit_mm(unit: str | float) -> float:

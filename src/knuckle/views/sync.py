@@ -79,18 +79,20 @@ def follow(
     source: str | Path,
     camera: Camera | None = None,
     *,
+    fps: float | None = None,
     max_hands: int = 2,
     first_s: float = 20.0,
     weights_dir: Path | None = None,
     on_source: Callable[[], object] = lambda: None,
 ) -> Followed:
-    """The hands in the first seconds of a source."""
+    """The hands in the first seconds of a source, wherever its clock begins."""
     tracker = HandTracker(max_hands=max_hands, weights_dir=weights_dir)
-    times, hands = [], []
-    with open_source(source, camera=camera) as frames:
+    times: list[float] = []
+    hands = []
+    with open_source(source, camera=camera, fps=fps) as frames:
         size = frames.size
         for frame in frames:
-            if frame.time_s > first_s:
+            if times and frame.time_s - times[0] > first_s:
                 break
             times.append(frame.time_s)
             hands.append(tracker(frame))

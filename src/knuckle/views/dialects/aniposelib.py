@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,7 @@ def write(rig: Rig) -> str:
             values["size"] = list(each.size)
         if each.late_s:
             values["late_s"] = each.late_s
-        lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]  # as toml has it
+        as_toml = partial(json.dumps, ensure_ascii=False)  # toml knows no surrogates
+        lines = [f"{key} = {as_toml(value)}" for key, value in values.items()]
         parts.append("\n".join([f"[cam_{number}]", *lines]))
     return "\n\n".join([*parts, '[metadata]\nunit = "mm"']) + "\n"
