@@ -26,7 +26,7 @@ from rich.progress import track
 from knuckle import draw
 from knuckle.codec import DetectedHand
 from knuckle.data.convention import teachers_joints
-from knuckle.data.photographs import LabelledPhoto, labelled_photos, read_labels
+from knuckle.data.photograph_labels import LabelledPhoto, labelled_photos, read_labels
 from knuckle.hand import FINGERS, SIDES, Joint, Side, extent_px
 from knuckle.pipeline import EstimatorSettings, judge, propose
 from knuckle.pipeline.frame import hands_of

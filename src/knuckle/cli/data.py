@@ -185,7 +185,7 @@ class PackPhotographs:
 
     def run(self) -> int:
         """Pack."""
-        from knuckle.data.photographs import pack
+        from knuckle.data.photograph_packing import pack
 
         pack(self.labels, self.root, self.out)
         print(self.out)

@@ -16,15 +16,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from knuckle.data.photographs import (
-    HAND_FREE,
-    LabelledPhoto,
-    PackedPicture,
-    Packing,
-    PhotographStore,
-    shrink,
-    store_of,
-)
+from knuckle.data.photograph_labels import LabelledPhoto
+from knuckle.data.photograph_packing import PackedPicture, Packing, shrink, store_of
+from knuckle.data.photographs import HAND_FREE, PhotographStore
 from knuckle.errors import InputError, NotFoundError
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
