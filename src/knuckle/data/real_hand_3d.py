@@ -108,8 +108,7 @@ class RealHand3D(LabelledSet):
 
     def groups(self) -> Groups:
         """Nothing is told about people."""
-        unknown = np.full(len(self), -1)
-        return Groups(subject=unknown, capture=unknown, sequence=unknown, step=unknown)
+        return Groups.of(len(self))
 
 
 def _problem(label: dict[str, Any]) -> str | None:
