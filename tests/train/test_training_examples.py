@@ -13,13 +13,8 @@ from knuckle.crop import MARGIN, Crop, knows_up
 from knuckle.data.pack import PackSettings, crops_of
 from knuckle.hand import Joint, bone_lengths
 from knuckle.sample import UNKNOWN, HandLabel, Sample
-from knuckle.train.examples import (
-    crop_example,
-    empty_crop_example,
-    frame_example,
-    paint_over,
-    stretched,
-)
+from knuckle.train.examples import crop_example, empty_crop_example, paint_over, stretched
+from knuckle.train.frame_examples import frame_example
 from knuckle.train.kinds.keypoints import KeypointRecipe, crops
 from knuckle.train.recipe import AugmentSettings
 

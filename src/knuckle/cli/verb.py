@@ -38,7 +38,6 @@ Output = Annotated[Path | None, optional("FOLDER", aliases=["-o"])]
 File = Annotated[Path | None, optional("FILE")]
 Folder = Annotated[Path | None, optional("FOLDER")]
 Number = Annotated[float | None, optional("NUMBER")]
-Share = Annotated[float | None, optional("SHARE")]
 Switch = Annotated[bool, tyro.conf.arg(help_behavior_hint="")]
 Formats = Annotated[
     str,
@@ -46,7 +45,41 @@ Formats = Annotated[
         metavar="NAME,NAME", help=f"Separated by commas: {', '.join(FORMATS)} (docs/formats.md)."
     ),
 ]
-Address = Annotated[str, tyro.conf.arg(metavar="ADDRESS")]
+Address = Annotated[
+    str,
+    tyro.conf.arg(
+        metavar="ADDRESS",
+        help="Serve on this address. The default one can only be reached from this machine.",
+    ),
+]
+Port = Annotated[int, tyro.conf.arg(help="Serve on this port, or on the next free one.")]
+MaxHands = Annotated[int, tyro.conf.arg(help="Follow at most this many hands at a time.")]
+SmallestHand = Annotated[
+    float | None,
+    optional(
+        "SHARE",
+        help="Search for hands down to this share of the picture's longer side; by default 0.05. "
+        "Below, the picture is searched in parts as well, which takes longer.",
+    ),
+]
+Intrinsics = Annotated[
+    Path | None,
+    optional(
+        "FILE",
+        help="Intrinsics as JSON: fx, fy, cx, cy, distortion. By default a view of 65° is assumed.",
+    ),
+]
+HandLength = Annotated[
+    float | None,
+    optional(
+        "NUMBER",
+        help="Length from the wrist to the tip of the middle finger, if known: it sets the scale.",
+    ),
+]
+Weights = Annotated[
+    Path | None,
+    optional("FOLDER", help="Folder with networks to use in place of those in the package."),
+]
 SplitName = Annotated[str, tyro.conf.arg(metavar="SPLIT")]
 
 

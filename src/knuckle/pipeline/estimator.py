@@ -100,9 +100,7 @@ class HandEstimator:
         stages, settings = self._stages, self.settings
         detections = stages.detect(image)
         first = Looks.at(stages, image, propose.detected(stages, detections.hands))
-        looks, hands = frame.hands_of(
-            stages, image, first, detections, settings, settings.max_hands
-        )
+        looks, hands = frame.hands_of(stages, image, first, detections, settings.max_hands)
         found = looks.averaged(hands)
         best_first = np.argsort(-found.trust, kind="stable").tolist()
         return found.take([i for i in best_first if judge.is_enough(found, i, settings)])

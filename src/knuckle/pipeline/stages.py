@@ -153,7 +153,7 @@ class Stages:
         return [
             HandPose(
                 side=keypoints.side(i),
-                side_score=float(keypoints.right[i]),
+                side_score=float(keypoints.side_score[i]),
                 score=float(keypoints.score[i]),
                 joints_px=joints_px[i],
                 joints_mm=joints_mm[i],

@@ -38,7 +38,8 @@ class Keypoints:
         sigma_crop: (N, 21) expected error per axis, crop px.
         visible: (N, 21) 0..1.
         presence: (N,) 0..1, is this a hand at all.
-        right: (N,) 0..1, is it a right hand *as seen in the crop*, as it should be.
+        side_score: (N,) 0..1, that the hand is of the side its crop was cut for: a right hand *as
+            seen in the crop*.
         mask: (N, S, S) 0..1, over the crop.
         on_border: (N, 3) 0..1, how much of its crop's left, upper, right border the hand takes.
         pixels: (N, P, P, 3) uint8, what the crops show.
@@ -52,7 +53,7 @@ class Keypoints:
     sigma_crop: np.ndarray
     visible: np.ndarray
     presence: np.ndarray
-    right: np.ndarray
+    side_score: np.ndarray
     mask: np.ndarray
     on_border: np.ndarray
     pixels: np.ndarray
@@ -84,7 +85,7 @@ class Keypoints:
         return self.sigma_crop * scale[:, None]
 
     @cached_property
-    def seen(self) -> np.ndarray:
+    def look_score(self) -> np.ndarray:
         """(N,) 0..1: the look shows a hand, and its keypoints are to be found.
 
         What only looks like a hand from afar gives keypoints all over the crop, and their sigmas
@@ -108,12 +109,12 @@ class Keypoints:
     def score(self) -> np.ndarray:
         """(N,) 0..1: this is a hand, by the look and by what else is known."""
         if not self.log_odds.any():
-            return np.asarray(self.seen, np.float64)
+            return np.asarray(self.look_score, np.float64)
         present, near = self._tells
         told = _NAMED + _PER_PRESENCE * logit(present, _SUREST_OF_NAMED)
         told = told + _PER_NEAR * logit(near)
         believed = 1 / (1 + np.exp(-told - self.log_odds))
-        return np.where(self.log_odds == 0, self.seen, believed)
+        return np.where(self.log_odds == 0, self.look_score, believed)
 
     @cached_property
     def trust(self) -> np.ndarray:
@@ -121,7 +122,7 @@ class Keypoints:
 
         This tells looks at one place apart, of which all else that is known holds alike.
         """
-        return self.seen * self.right
+        return self.look_score * self.side_score
 
     def side(self, index: int) -> Side:
         """The side that crop ``index`` was cut for: only left hands are mirrored."""
@@ -153,7 +154,7 @@ class Keypoints:
             sigma_crop=empty.reshape(0, N_JOINTS),
             visible=empty.reshape(0, N_JOINTS),
             presence=empty,
-            right=empty,
+            side_score=empty,
             mask=empty.reshape(0, 0, 0),
             on_border=empty.reshape(0, 3),
             pixels=np.empty((0, 0, 0, 3), np.uint8),

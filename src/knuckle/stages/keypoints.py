@@ -62,7 +62,7 @@ class KeypointEstimator(Stage):
             sigma_crop=np.maximum(found["sigma_px"], 1e-3),
             visible=found["visible"],
             presence=found["presence"],
-            right=found["right"],
+            side_score=found["right"],
             mask=found["mask"],
             on_border=border_shares(found["mask"], crops, image.shape[:2]),
             pixels=pixels,

@@ -13,7 +13,7 @@ from knuckle.hand import MIDDLE_RAY, N_JOINTS
 from knuckle.pipeline.settings import with_options
 from knuckle.results import Frame, HandPose, Instant, TrackedHand
 from knuckle.track.clock import Clock
-from knuckle.track.track import Numbers
+from knuckle.track.track import TrackIds
 from knuckle.turn import Turn
 from knuckle.video.clocks import JointClock
 from knuckle.views.again import Place, as_seen, places, shows
@@ -87,7 +87,7 @@ class RigTracker:
         self.settings = with_options(RigSettings, settings, options)
         self._cameras = Cameras(rig, self.settings)
         self._moments = Moments(len(rig))
-        self._numbers = Numbers()
+        self._numbers = TrackIds()
         self._bones = self._new_bones()
         self.reset()
 
