@@ -76,10 +76,10 @@ def test_a_crop_of_the_wrong_side_says_so(estimator: KeypointEstimator) -> None:
 
 @given(st.floats(-6, 6), st.floats(-6, 6))
 def test_what_else_is_known_adds_up_and_tells_hands_not_looks(first: float, then: float) -> None:
-    looks = Keypoints.concatenate(SEEN, SEEN).believing(np.array([0.3, 0.0]))
+    looks = Keypoints.concatenate(SEEN, SEEN).with_prior(np.array([0.3, 0.0]))
     assume(min(abs(0.3 + first), abs(0.3 + first + then)) > 1e-3)  # 0 is that nobody named it
-    together = looks.believing(np.array([first + then, 0.0]))
-    in_turn = looks.believing(np.array([first, 0.0])).believing(np.array([then, 0.0]))
+    together = looks.with_prior(np.array([first + then, 0.0]))
+    in_turn = looks.with_prior(np.array([first, 0.0])).with_prior(np.array([then, 0.0]))
     np.testing.assert_allclose(in_turn.score, together.score, rtol=1e-6)
     np.testing.assert_array_equal(together.trust, looks.trust)
     assert together.score[1] == looks.score[1] == looks.look_score[1]

@@ -157,14 +157,15 @@ def open_dataset(
         ValueError: there is no such split.
     """
     root = at_home(root)
-    reader = _reader(name or recognise(root), selection)
+    name = name or recognise(root)
+    reader = _reader(name, selection)
     if split.startswith("70/15/15:"):
         whole, dealt = open_divided(root, name, selection=selection)
         part = split.removeprefix("70/15/15:")
         if part not in PARTS:
             raise InputError(f"expected 70/15/15:{{{','.join(PARTS)}}}, got {split!r}")
         return Subset(whole, dealt.rows(part), split, str(dealt))
-    splits = DATASETS[name or recognise(root)].splits
+    splits = DATASETS[name].splits
     if split == "all" and "all" not in splits:
         return _open_all(reader, splits, root)
     return reader(root, split)
@@ -189,17 +190,16 @@ def leak_report(root: Path, split: str, *, selection: Selection | None = None) -
     if split.startswith("70/15/15:"):
         whole, dealt = open_divided(root, selection=selection)
         return described_leaks(leaks(whole.groups(), dealt.part), "70/15/15")
-    parts = []
-    reader = _reader(recognise(root), selection)
-    for name in PARTS:
-        if name in DATASETS[recognise(root)].splits:
+    parts, name = [], recognise(root)
+    for part in PARTS:
+        if part in DATASETS[name].splits:
             with suppress(BrokenDataError):  # nobody needs all splits
-                parts.append(reader(root, name))
+                parts.append(_reader(name, selection)(root, part))
     if len(parts) < 2:
         there = parts[0].split if parts else "none"
         return f"official splits: only {there} is here, so nothing can leak into another"
-    part = np.repeat(np.arange(len(parts)), [len(each) for each in parts])
-    return described_leaks(leaks(Joined(parts).groups(), part), "official splits")
+    part_of = np.repeat(np.arange(len(parts)), [len(each) for each in parts])
+    return described_leaks(leaks(Joined(parts).groups(), part_of), "official splits")
 
 
 def divide(root: Path, path: Path) -> Split:

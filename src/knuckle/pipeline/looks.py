@@ -78,7 +78,7 @@ class Looks:
         if not proposals:
             return cls.none()
         seen = stages.look(image, [proposal.crop for proposal in proposals])
-        return cls(tuple(proposals), seen.believing(np.array([p.log_odds for p in proposals])))
+        return cls(tuple(proposals), seen.with_prior(np.array([p.log_odds for p in proposals])))
 
     def take(self, numbers: Sequence[int] | np.ndarray) -> Looks:
         """Those with these numbers, in this order."""

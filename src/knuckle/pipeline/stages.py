@@ -15,7 +15,7 @@ from knuckle.mask import CropMask, without_overlap
 from knuckle.pipeline.parts import in_part, joined, parts_of
 from knuckle.pipeline.settings import EstimatorSettings
 from knuckle.pose import Keypoints, confidence, placement
-from knuckle.pose.pair import find_couples, place_couples
+from knuckle.pose.pair import find_pairs, place_pairs
 from knuckle.results import HandPose
 from knuckle.stages import Network, weights_folder
 from knuckle.stages.detector import Detections, Detector, Part
@@ -178,11 +178,11 @@ class Stages:
             camera.rays(keypoints.points_px),
             keypoints.sigma_px / (camera.fx * camera.fy) ** 0.5,
         )
-        couples = find_couples(keypoints, evidence) if len(keypoints) > 1 else []
-        if not couples or self.pair_stage is None:
+        pairs = find_pairs(keypoints, evidence) if len(keypoints) > 1 else []
+        if not pairs or self.pair_stage is None:
             return evidence, placement.place(evidence)
-        offsets_mm = self.pair_stage(keypoints, evidence, camera, couples)
-        return evidence, place_couples(evidence, couples, offsets_mm)
+        offsets_mm = self.pair_stage(keypoints, evidence, camera, pairs)
+        return evidence, place_pairs(evidence, pairs, offsets_mm)
 
 
 def _size(image: np.ndarray) -> tuple[int, int]:

@@ -113,7 +113,7 @@ class HandTracker:
         if detections is not None and not new:
             self._search.found_nothing(time_s)
         hands = looks.averaged([*assigned, *new])
-        hands = hands.believing(-hands.log_odds)  # only looks count from here on
+        hands = hands.without_prior()  # only looks count from here on
         hands = look_more(self._stages, image, hands, self.settings.looks)
         poses = self._stages.poses(hands, camera, image.shape[:2])
         tracks, n = list(assigned.values()), len(assigned)
