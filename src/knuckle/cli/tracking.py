@@ -32,6 +32,7 @@ from knuckle.cli.verb import (
     Source,
     Sources,
     Switch,
+    Threads,
     Weights,
     check_size,
     given,
@@ -143,8 +144,7 @@ class Bench:
     """Draw and encode the overlay video as well (it is thrown away)."""
     frames: int = 1000
     """Stop after this many frames."""
-    threads: int = 2
-    """CPU threads for each network. 1 is faster on a busy machine."""
+    threads: Threads = 2
     weights: Weights = None
     mediapipe_python: File = None
     """Python of an environment with mediapipe 0.10.21; by default this one, if it has it."""
@@ -249,8 +249,7 @@ class Live:
     raw: Switch = False
     """Show the estimate of each frame alone, without smoothing."""
     hand_length_mm: HandLength = None
-    threads: int = 2
-    """CPU threads for each network. 1 is faster on a busy machine."""
+    threads: Threads = 2
     weights: Weights = None
     host: Address = "127.0.0.1"
     port: Port = 8080

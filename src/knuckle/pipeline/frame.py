@@ -16,7 +16,7 @@ from knuckle.codec import DetectedHand
 from knuckle.crop import Crop
 from knuckle.pipeline import judge, propose
 from knuckle.pipeline.explain import explain
-from knuckle.pipeline.looks import Looks, Proposal, averaged
+from knuckle.pipeline.looks import Looks, Origin, Proposal, averaged
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
 from knuckle.stages.detector import Detections
@@ -71,27 +71,28 @@ def hands_of(
     return _with_sides_in_doubt(_followed_whole(looks)), hands
 
 
+def _after_tracks(looks: Looks, by: Origin) -> list[tuple[int, int]]:
+    """The looks of this origin that follow a look at a track: the number of both."""
+    return [
+        (each.after, k)
+        for k, each in enumerate(looks.proposals)
+        if each.by == by and each.after is not None and looks.proposals[each.after].by == "track"
+    ]
+
+
 def _followed_whole(looks: Looks) -> Looks:
     """The looks; where a track's crop cuts its hand off, the wider look stands in for it."""
     seen, better = looks.seen, dict[int, int]()
-    for k, each in enumerate(looks.proposals):
-        if each.by != "exact" or each.after is None or looks.proposals[each.after].by != "track":
-            continue
+    for i, k in _after_tracks(looks, "exact"):
         is_hand = min(seen.score[k], seen.side_score[k]) >= judge.EVEN
-        if is_hand and judge.same_hand(seen, k, seen, each.after, True):
-            better[each.after] = k
+        if is_hand and judge.same_hand(seen, k, seen, i, True):
+            better[i] = k
     return looks.instead(better) if better else looks
 
 
 def _with_sides_in_doubt(looks: Looks) -> Looks:
     """The looks; those of tracks are less sure of their side where the other side fits as well."""
-    doubts = [
-        (each.after, k)
-        for k, each in enumerate(looks.proposals)
-        if each.by == "side"
-        and each.after is not None
-        and looks.proposals[each.after].by == "track"
-    ]
+    doubts = _after_tracks(looks, "side")
     if not doubts:
         return looks
     seen, side_score = looks.seen, looks.seen.side_score.copy()

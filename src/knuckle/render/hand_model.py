@@ -139,7 +139,7 @@ class HandParameters:
         }
         return cls(**arrays, side=tuple(side for one in several for side in one.sides))
 
-    def __getitem__(self, rows: np.ndarray) -> HandParameters:
+    def __getitem__(self, rows: np.ndarray | slice) -> HandParameters:
         """Some of the hands: an index array, a mask or a slice."""
         sides = self.side
         if not isinstance(sides, str):

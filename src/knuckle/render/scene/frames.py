@@ -147,14 +147,9 @@ def _people(
     rng: np.random.Generator, placed: list[PlacedHand], looks: list[HandLook], share: float,
     *, pair: bool,
 ) -> list[Mesh]:  # fmt: skip
-    """What follows the wrists: arms that end at the elbow, and at most one whole person.
+    """What follows the wrists: arms that end at the elbow, and with this share a whole person.
 
-    Args:
-        rng: source of randomness.
-        placed: the hands; of a ``pair`` the first two.
-        looks: of each.
-        share: probability of the whole person.
-        pair: whether the first two hands are of one person.
+    With a ``pair``, the first two hands are of one person.
     """
     things, down, alone = list[Mesh](), np.array([0.0, 1.0, 0.0]), True
     arms = list(zip(placed, looks, strict=True))

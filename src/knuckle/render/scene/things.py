@@ -20,15 +20,10 @@ def things_at(
     *,
     free: bool,
 ) -> list[Mesh]:
-    """What hides a part of a hand, and what is behind it, each with its probability.
+    """What hides a part of a hand (one that is ``free`` may hold it), and what is behind it.
 
-    Args:
-        rng: source of randomness.
-        hand: the hand.
-        deepest: of the hands that touch, the one that reaches furthest from the camera.
-        occluder: probability of the first.
-        distractor: probability of the second.
-        free: whether the hand can hold something.
+    ``deepest``, of the hands that touch, reaches furthest from the camera; ``occluder`` and
+    ``distractor`` are the probabilities of both.
     """
     things: list[Mesh] = []
     if rng.random() < occluder:
