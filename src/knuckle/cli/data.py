@@ -236,7 +236,7 @@ class Stats(OfSplit):
 
 @dataclass(frozen=True)
 class Split(OfDataset):
-    """Divide a data set into 70/15/15 by people, captures or sequences, and write who is where."""
+    """Divide a data set into 70/15/15 by people, captures or sequences, and write the parts."""
 
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = Path("split.json")
     """The file to write: the shares, and the keys of each part."""

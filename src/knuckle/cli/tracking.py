@@ -336,7 +336,7 @@ def _before_a_camera(result: Path) -> Recording:
 
 
 def default_folder(source: str, *, live: bool = False) -> Path:
-    """Where results go if nobody says: here, named after the source.
+    """Where results go by default: here, named after the source.
 
     Another recording of the same name (``cam.mp4`` of another session, or what a camera shows at
     another time) gets a number behind it.

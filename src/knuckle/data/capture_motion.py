@@ -1,4 +1,4 @@
-"""Who is recorded, and how the hands of a sequence move in the studio."""
+"""The people of a synthetic capture, and how their hands move in the studio."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def check(root: Path, *, on_progress: OnProgress = lambda done, of: None) -> Che
         try:
             dataset = reader(root, split)
         except MissingDataError:
-            continue  # nobody needs all splits
+            continue  # not every split need be there
         except BrokenRecordsError as error:
             path = str(error.path)
             faults += [Fault("broken record", path, sentence) for sentence in error.sentences]

@@ -193,7 +193,7 @@ def leak_report(root: Path, split: str, *, selection: Selection | None = None) -
     parts, name = [], recognise(root)
     for part in PARTS:
         if part in DATASETS[name].splits:
-            with suppress(BrokenDataError):  # nobody needs all splits
+            with suppress(BrokenDataError):  # not every split need be there
                 parts.append(_reader(name, selection)(root, part))
     if len(parts) < 2:
         there = parts[0].split if parts else "none"

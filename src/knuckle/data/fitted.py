@@ -185,7 +185,7 @@ def _hand_map(
     for number, hand in enumerate(sample.hands):
         if number not in sure and hand.valid.any():
             hand_map[_around(hand, hand_map.shape)] = UNKNOWN
-    if not sample.complete:  # somewhere there is a hand that nobody labelled
+    if not sample.complete:  # somewhere there is an unlabelled hand
         hand_map[hand_map == 0] = UNKNOWN
     return hand_map
 

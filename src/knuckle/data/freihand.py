@@ -100,7 +100,7 @@ class FreiHand(LabelledSet):
         return (read_rgb(path)[..., 0] > 127).astype(np.uint8) if path.exists() else None
 
     def groups(self) -> Groups:
-        """People and sequences are not told; pictures of one moment are."""
+        """People and sequences are unknown; which pictures are of one moment is known."""
         # Odd numbers for the evaluation part: its moments are others than those of training.
         step = np.array([self._moment(path) for path in self.files]) * 2 + (self.split == "test")
         return Groups.of(len(self), step=step)

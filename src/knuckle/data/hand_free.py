@@ -2,7 +2,7 @@
 
     python -m knuckle.data.hand_free ../shared/data/no_hands runs/data/hand_free.npz
 
-Every picture below the folder is one that somebody has looked at; its first folder is its group,
+Every picture below the folder was checked by eye; its first folder is its group,
 some of which are held back (``photographs.HAND_FREE_HELD_BACK``). ``tools/decoys.py`` then marks in
 them what networks take for hands.
 """

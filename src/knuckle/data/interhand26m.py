@@ -313,8 +313,7 @@ def _hand_label(
 ) -> HandLabel:
     """Labels of one hand from its joints in the camera frame, in our order.
 
-    Joints without a label hold [1, 1, 1] of the world: they become 0, so that nobody mistakes them
-    for places.
+    Joints without a label hold [1, 1, 1] of the world: they become 0, as that is no place.
     """
     valid = valid & (joints_mm[:, 2] > 0)
     joints_px = np.where(valid[:, None], camera.project(joints_mm), 0.0)

@@ -87,7 +87,7 @@ def open_index(files: LabelFiles, cache: Path | None = None) -> InterHandIndex:
 
 
 def default_cache() -> Path:
-    """Where indices lie when nobody says otherwise: label folders are often read-only."""
+    """Where indices lie by default: label folders are often read-only."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "knuckle"
 

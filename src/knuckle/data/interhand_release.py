@@ -65,7 +65,7 @@ def find_release(root: Path, split: str, annotation: str = "all") -> Release:
 
 
 def _split_named(path: Path) -> str:
-    """The split that the name of a re-packed label file tells; one that tells none is train."""
+    """The split in the name of a re-packed label file; train if there is none."""
     return next((split for split in SPLITS if split in path.name.lower()), "train")
 
 

@@ -274,7 +274,7 @@ def read_grey(path: Path) -> np.ndarray:
 def inside(folder: Path, name: object) -> Path:
     """The file of a folder that a label names.
 
-    Labels may be somebody else's: a name leads nowhere but into the folder of its data set.
+    Labels may come from anywhere: a name must not lead out of the folder of its data set.
 
     Raises:
         BrokenDataError: it is no name, an absolute one, or climbs out of the folder.

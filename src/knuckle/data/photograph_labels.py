@@ -105,7 +105,7 @@ def _group(record: dict[str, Any], person_of: dict[str, int]) -> str:
 
 
 def _people_of_sign_digits(records: Iterable[dict[str, Any]]) -> dict[str, int]:
-    """Who is who in ``photos_sign_digits``: each person signed 0 to 9 in a row.
+    """The person in each picture of ``photos_sign_digits``: each signed 0 to 9 in a row.
 
     File names are ``DIGIT__IMG_NUMBER.jpg``; in order of NUMBER, a new person begins where the
     digit does not rise.

@@ -183,7 +183,7 @@ def _cut_square(
 
 
 def _forearm(joints_px: np.ndarray) -> tuple[np.ndarray, float]:
-    """Middle and side of a square on the arm behind the wrist: skin that is hardest to tell."""
+    """Centre and side of a square on the forearm: skin is hardest to tell from a hand."""
     wrist, knuckles = joints_px[Joint.WRIST], joints_px[KNUCKLES].mean(axis=0)
     size = float(np.ptp(joints_px, axis=0).max())
     away = (wrist - knuckles) / max(float(np.linalg.norm(wrist - knuckles)), 1e-9)

@@ -140,7 +140,7 @@ class PhotographStore:
         )
 
     def save(self, path: str | Path) -> None:
-        """Write the store as one npz file; whoever reads it meanwhile sees the old one whole."""
+        """Write the store as one npz file; it replaces an older one only when it is complete."""
         path = Path(path)
         partial = path.with_name(f"partial-{path.name}")
         np.savez(partial, **{f.name: getattr(self, f.name) for f in fields(self)})

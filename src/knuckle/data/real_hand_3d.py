@@ -107,7 +107,7 @@ class RealHand3D(LabelledSet):
         return cv2.copyMakeBorder(image, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
 
     def groups(self) -> Groups:
-        """Nothing is told about people."""
+        """People are unknown."""
         return Groups.of(len(self))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 
@@ -74,18 +75,9 @@ def release_strayed(
     Returns:
         All looks, with further ones at the hands that were taken away; what is left assigned.
     """
-    strayed = [
-        i
-        for i, track in assigned.items()
-        if looks.seen.side_score[i] < (1 - judge.SURE_SIDE if track.confirmed else judge.EVEN)
-    ]
+    strayed, lacking = _strayed(tracks, looks, assigned)
     if not strayed:  # as in most frames
         return looks, assigned
-    lacking = [t for t in tracks.lost if t.confirmed] + [assigned[i] for i in strayed]
-    sides = {track.side for track in lacking if track.confirmed}
-    strayed = [
-        i for i in strayed if not assigned[i].confirmed or other_side(assigned[i].side) in sides
-    ]
     proposals = [propose.of_other_side(stages, looks, i) for i in strayed]
     as_others = Looks.at(stages, image, proposals)
     owners = match(as_others.seen, lacking, time_s)
@@ -100,6 +92,23 @@ def release_strayed(
     for i in gone:
         assigned[i].lose()
     return looks + as_others.take(released), {i: t for i, t in assigned.items() if i not in gone}
+
+
+def _strayed(tracks: Tracks, looks: Looks, assigned: Assignment) -> tuple[list[int], list[Track]]:
+    """Looks at hands of another side than their track's, and the tracks that may be of these."""
+    strayed = [
+        i
+        for i, track in assigned.items()
+        if looks.seen.side_score[i] < (1 - judge.SURE_SIDE if track.confirmed else judge.EVEN)
+    ]
+    if not strayed:
+        return [], []
+    lacking = [t for t in tracks.lost if t.confirmed] + [assigned[i] for i in strayed]
+    sides = {track.side for track in lacking if track.confirmed}
+    may_be_swapped = (
+        not assigned[i].confirmed or other_side(assigned[i].side) in sides for i in strayed
+    )
+    return list(compress(strayed, may_be_swapped)), lacking
 
 
 def uncertain(tracks: Tracks, looks: Looks, assigned: Assignment) -> list[int]:

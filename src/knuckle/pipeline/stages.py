@@ -23,11 +23,11 @@ from knuckle.stages.keypoints import KeypointEstimator
 from knuckle.stages.lifter import Lifter
 from knuckle.stages.pair import PairStage
 
-#: The detector may name so many more than wanted: seen from close by, some turn out to be none.
+#: Detections beyond ``max_hands``: looks show that some are no hands.
 _SPARE_CANDIDATES = 2
-#: Where a joint is seen lies between its keypoint and the image of its place in 3D, which knows the
-#: rest of the hand. Half way, the error falls by 3 % on renders, rays of two real views meet by 1 %
-#: better, and photographs whose camera is unknown stay as they were.
+#: ``HandPose.joints_px`` lie this share of the way from the keypoints to the projected 3D joints,
+#: which profit from the rest of the hand. Half way, the error falls by 3 % on renders, rays of two
+#: real views meet by 1 % better, and photographs whose camera is unknown stay as they were.
 _SEEN_FROM_3D = 0.5
 
 
@@ -66,7 +66,7 @@ class Stages:
 
     @cached_property
     def pair_stage(self) -> PairStage | None:
-        """What looks at two hands together; a folder of networks need not have it."""
+        """The pair network; a folder of networks need not have it."""
         if not (self._folder / "pair.onnx").is_file():
             return None
         return PairStage(self._open("pair", threads=1))

@@ -105,7 +105,7 @@ class HandTracker:
     def _follow(self, image: np.ndarray, time_s: float, camera: Camera) -> list[TrackedHand]:
         self._frame = image, time_s, camera
         if self._search.see(image):
-            self._tracks.clear()  # a cut: whoever was there is gone
+            self._tracks.clear()  # a cut: all hands are gone
         self._tracks.forget(time_s)
         looks, assigned, detections = self._look(image, time_s)
         looks, found = self._find(image, time_s, looks, assigned, detections)

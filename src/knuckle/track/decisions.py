@@ -1,4 +1,4 @@
-"""What decides from frame to frame who is there, who comes back, and when to search."""
+"""The numbers that decide, from frame to frame, on tracks, on hands that return, on searches."""
 
 from __future__ import annotations
 

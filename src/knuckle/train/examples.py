@@ -150,7 +150,7 @@ def stretched(sample: Sample, rng: np.random.Generator, spread: float) -> Sample
         replace(hand, joints_px=hand.joints_px @ linear.T + shift, bone_depth=None)
         for hand in sample.hands
     )
-    # Boxes that nobody labelled would no longer be boxes.
+    # Boxes to be ignored would no longer be boxes.
     return replace(sample, image=image, hands=hands, complete=False)
 
 

@@ -67,8 +67,7 @@ def _frame_hands(
 ) -> tuple[list[DetectedHand], list[Square]]:
     """The hands that a detector should find in a frame, and squares that it may find or not.
 
-    It may: hands that are cut by the border, tiny or hardly labelled, and places that nobody
-    labelled.
+    It may find hands that are cut by the border, tiny or hardly labelled, and unlabelled places.
     """
     kept, unsure = list[DetectedHand](), list[Square]()
     for hand in sample.hands:
@@ -104,7 +103,7 @@ def _peak_weight(
 
 
 def _frame_window(sample: Sample, rng: np.random.Generator, size: int) -> Crop:
-    """Which square of the picture the detector is shown: a crop around nobody in particular."""
+    """Which square of the picture the detector is shown, as a crop."""
     height, width = sample.image.shape[:2]
     x, y, side = (width - 1) / 2, (height - 1) / 2, float(max(width, height))
     kind = rng.random()

@@ -230,7 +230,7 @@ class RigTracker:
         looks, meetings, news = scene.looks, scene.meetings, False
         several = [meeting for meeting in meetings if len(meeting) > 1]
         if len(several) >= self.settings.max_hands:
-            meetings = several  # what one camera sees alone is nobody
+            meetings = several  # what one camera sees alone is no further hand
         sizes = [picture_size(frame) for frame in frames]
         asked: list[list[Place]] = [[] for _ in self.rig.cameras]
         for place in places(meetings, self._bones.lengths_mm, sizes):
@@ -292,7 +292,7 @@ class RigTracker:
     def _assigned(self, scene: _Scene, time_s: float) -> list[tuple[RigTrack, Meeting]]:
         """The tracks of the meetings that are hands, the best seen first.
 
-        A meeting goes to the track that most of its looks belonged to; one that nobody knows to the
+        A meeting goes to the track that most of its looks belonged to; one of no track to the
         hand that was lost nearby; else it is new, if enough cameras see it.
         """
         free = {track.track_id: track for track in self._tracks}
@@ -377,7 +377,7 @@ def _ahead_of_the_latest(rig: Rig) -> np.ndarray:
     """(V,) s by which the picture of each camera is of a later moment than the latest one's.
 
     Raises:
-        ValueError: some camera is so late that nobody can wait for it.
+        ValueError: some camera is too late to be waited for.
     """
     ahead_s = rig.late_s.max() - rig.late_s
     if ahead_s.max() > TIMING.most_late_s:
