@@ -1,8 +1,8 @@
 """Two hands near each other, placed together.
 
-Used where a right and a left hand are near each other in the picture and may be at one distance:
-then they are taken for the hands of one person. The further apart they are, the less is changed, so
-that nothing jumps when hands meet; other hands are left where they are.
+A right and a left hand that are near each other in the picture, and may be at one distance, are
+taken for the hands of one person. The further apart they are, the less their places are changed, so
+that nothing jumps when hands meet. Other hands stay where they are.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from knuckle.pose import placement
 from knuckle.pose.keypoints import Keypoints
 from knuckle.pose.placement import Evidence
 
-#: Least distance of their joints in the picture, as a share of the larger hand: up to the first,
-#: two hands are one pair, beyond the second they are none.
+#: Least distance of the joints of two hands in the picture, as a share of the larger hand: up to
+#: the first they are a pair, from the second on they are none.
 _NEAR, _FAR = 0.4, 0.9
-#: The same of the logarithm of how many times as far one of them is, each placed by itself.
+#: The same for the ratio of their distances, each hand placed by itself: its logarithm.
 _SAME_DEPTH, _OTHER_DEPTH = 0.7, 1.0
 
 
@@ -30,7 +30,7 @@ class HandPair:
 
     Attributes:
         right, left: which hands of the frame.
-        nearness: 0..1, how far they are to be placed together.
+        nearness: 0..1, weight of the common placement.
     """
 
     right: int
@@ -44,7 +44,7 @@ class HandPair:
 
 
 def find_pairs(keypoints: Keypoints, evidence: Evidence) -> list[HandPair]:
-    """Hands that belong together, each at most once, the nearest ones first."""
+    """Pairs of hands, each hand in one at most, the nearest ones first."""
     sides = [keypoints.side(i) for i in range(len(keypoints))]
     found = [
         HandPair(right, left, _picture_nearness(keypoints, right, left))
@@ -68,7 +68,7 @@ def find_pairs(keypoints: Keypoints, evidence: Evidence) -> list[HandPair]:
 
 
 def _picture_nearness(keypoints: Keypoints, i: int, k: int) -> float:
-    """0..1 of two hands: 1 where they touch or overlap in the picture."""
+    """0..1, how near two hands are in the picture: 1 where they touch or overlap."""
     x, y = keypoints.points_px[i].T[..., None] - keypoints.points_px[k].T[:, None]  # (21, 21)
     extent = max(keypoints.extents_px[i], keypoints.extents_px[k], 1.0)
     return _falling(math.sqrt((x * x + y * y).min()) / extent, _NEAR, _FAR)
@@ -82,9 +82,9 @@ def _falling(value: float, start: float, end: float) -> float:
 def place_pairs(
     evidence: Evidence, pairs: Sequence[HandPair], offsets_mm: np.ndarray
 ) -> np.ndarray:
-    """The wrists of all hands (N, 3), of pairs such that their offset in depth is kept.
+    """The wrists of all hands (N, 3); those of a pair have the given offset in depth.
 
-    Across the line of sight both hands follow their rays, which know better.
+    Across the line of sight both hands follow their rays, which are more exact.
 
     Args:
         evidence: N hands.

@@ -25,7 +25,7 @@ _ACROSS = 0.5
 #: A residual of so many standard deviations halves a joint's weight (Cauchy's weights).
 _HALF_TRUST = 3.0
 _STEPS = 3
-#: Of N hands, x, y and z of the wrist, mm: too few for NumPy, which Python's numbers outrun.
+#: Of N hands, x, y and z of the wrist, mm. For so few numbers Python is faster than NumPy.
 Roots = list[tuple[float, float, float]]
 #: (210,), (210,) all pairs of joints.
 _PAIRS = np.triu_indices(N_JOINTS, 1)

@@ -1,4 +1,4 @@
-"""Says of two hands near each other where one wrist is from the other."""
+"""The offset between the wrists of two hands near each other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from knuckle.stages.contract import Stage, numbers, tensors
 
 
 class PairStage(Stage):
-    """A pair network. It is asked about each pair twice, once by each of its hands."""
+    """A pair network. It is run twice for each pair, once from the view of each hand."""
 
     #: Of the own and of the other hand, in the axes of the own one's view.
     INPUTS = tensors(
@@ -67,7 +67,7 @@ def _float32(values: np.ndarray) -> np.ndarray:
 
 
 def _agreed(turns: np.ndarray, apart_mm: np.ndarray, sigma_mm: np.ndarray) -> np.ndarray:
-    """From right wrists to left ones: what both hands of pairs say, by their certainty.
+    """From right wrists to left ones: the answers from both hands' views, by inverse covariance.
 
     Args:
         turns: (2 P, 3, 3) from the view of each hand to the camera.
