@@ -25,6 +25,7 @@ from knuckle.pipeline import EstimatorSettings
 from knuckle.pipeline.stages import Stages
 from knuckle.sample import Sample
 from knuckle.train.streams import held_out
+from webcams import webcams
 
 #: How sure the lifter is told to be of true keypoints, px of its crop: as sure as it ever is.
 _SIGMA_PX = 0.5
@@ -43,7 +44,7 @@ TABLE = Table({
 
 
 def rows(stages: Stages, samples: Iterable[Sample], *, true_2d: bool) -> np.ndarray:
-    """(N, 5) the measures of the table for the first hand of each sample.
+    """(N, 5) the measures of the table for the hands of all samples.
 
     Args:
         stages: the networks.
@@ -52,20 +53,20 @@ def rows(stages: Stages, samples: Iterable[Sample], *, true_2d: bool) -> np.ndar
     """
     measured = []
     for sample in samples:
-        hand = sample.hands[0]
-        if hand.joints_mm is None or sample.camera is None or not hand.valid.all():
-            continue
-        crop = stages.crop_around(hand.joints_px, hand.side)
-        keypoints = stages.look(sample.image, [crop])
-        if true_2d:
-            keypoints = replace(
-                keypoints,
-                points_crop=crop.to_crop(hand.joints_px)[None].astype(np.float32),
-                sigma_crop=np.full_like(keypoints.sigma_crop, _SIGMA_PX),
-                features=np.zeros_like(keypoints.features),
-            )
-        lifted_mm, _ = stages.lifter(keypoints, sample.camera)
-        measured.append(_measures(lifted_mm[0], hand.joints_mm))
+        for hand in sample.hands:
+            if hand.joints_mm is None or sample.camera is None or not hand.valid.all():
+                continue
+            crop = stages.crop_around(hand.joints_px, hand.side)
+            keypoints = stages.look(sample.image, [crop])
+            if true_2d:
+                keypoints = replace(
+                    keypoints,
+                    points_crop=crop.to_crop(hand.joints_px)[None].astype(np.float32),
+                    sigma_crop=np.full_like(keypoints.sigma_crop, _SIGMA_PX),
+                    features=np.zeros_like(keypoints.features),
+                )
+            lifted_mm, _ = stages.lifter(keypoints, sample.camera)
+            measured.append(_measures(lifted_mm[0], hand.joints_mm))
     return np.array(measured)
 
 
@@ -110,6 +111,7 @@ class Given2D:
         stages = Stages(EstimatorSettings(weights_dir=self.weights))
         sets: dict[str, list[Sample]] = {
             "real_hand_3d": list(RealHand3D(self.data / "real_hand_3d")),
+            "views_two_hands": list(webcams(self.data / "views_two_hands")),
             "plain renders": list(islice(held_out(self.renders), self.count)),
         }
         print(TABLE.head)

@@ -13,7 +13,13 @@ from knuckle.crop import MARGIN, Crop, knows_up
 from knuckle.data.pack import PackSettings, crops_of
 from knuckle.hand import Joint, bone_lengths
 from knuckle.sample import UNKNOWN, HandLabel, Sample
-from knuckle.train.examples import crop_example, empty_crop_example, paint_over, stretched
+from knuckle.train.examples import (
+    crop_example,
+    empty_crop_example,
+    nothing_left_example,
+    paint_over,
+    stretched,
+)
 from knuckle.train.frame_examples import frame_example
 from knuckle.train.kinds.keypoints import KeypointRecipe, crops
 from knuckle.train.recipe import AugmentSettings
@@ -313,3 +319,50 @@ def test_a_crop_may_cut_off_a_finger_and_its_keypoints_stay_where_they_are():
             assert inside[[0, 5, 9, 13, 17]].all()
     assert np.all(fits)
     assert 1 <= sum(not inside.all() for inside in cut) <= 10  # one finger of five sticks out
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1000))
+def test_a_hand_that_is_known_is_painted_out_and_the_one_beside_it_is_not_moved(seed):
+    """What is left of the picture tells which of the two is asked for."""
+    sample = make_sample(seed=seed)
+    hand = sample.hands[0]
+    other = replace(hand, side="left", joints_px=hand.joints_px + np.array([20.0, 0.0]))
+    hand_map = sample.hand_map.copy()
+    hand_map[:, round(hand.joints_px[:, 0].mean()) :] = 2
+    both = replace(sample, hands=(sample.hands[0], other), hand_map=hand_map)
+    as_it_is, painted = (
+        crop_example(both, 0, np.random.default_rng(seed), replace(STILL, explained=share), CODEC)
+        for share in (0.0, 1.0)
+    )
+    changed = (as_it_is["image"] != painted["image"]).any(axis=-1)
+    assert len(np.unique(painted["image"][changed], axis=0)) == 1  # one colour
+    assert 0.05 < changed.mean() < 0.9
+    assert painted["neighbour_weight"] == 0
+    for what in ("points_px", "mask", "visible"):
+        np.testing.assert_array_equal(as_it_is[what], painted[what])
+
+
+def test_a_hand_alone_is_never_painted_over():
+    sample = make_sample()
+    augment = replace(STILL, explained=1.0)
+    example = crop_example(sample, 0, np.random.default_rng(0), augment, CODEC)
+    same = crop_example(sample, 0, np.random.default_rng(0), STILL, CODEC)
+    np.testing.assert_array_equal(example["image"], same["image"])
+
+
+def test_with_all_hands_painted_out_there_is_none():
+    sample = make_sample()
+    rng = np.random.default_rng(0)
+    example = nothing_left_example(sample, 0, rng, CODEC)
+    assert example["present"] == 0 and not example["point_weight"].any()
+    colours, count = np.unique(example["image"].reshape(-1, 3), axis=0, return_counts=True)
+    assert count.max() > 100 and len(colours) > 1  # a patch of one colour, and the room
+
+
+def test_nothing_is_said_of_what_is_left_where_a_hand_may_be():
+    sample, rng = make_sample(), np.random.default_rng(0)
+    unsure = replace(sample, complete=False)
+    partly = with_unlabelled(sample, np.arange(21) != Joint.INDEX_TIP, 0.0)
+    assert nothing_left_example(unsure, 0, rng, CODEC) is None
+    assert nothing_left_example(partly, 0, rng, CODEC) is None

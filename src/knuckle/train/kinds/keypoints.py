@@ -18,7 +18,13 @@ from knuckle.hand import Joint
 from knuckle.models.keypoints import KeypointNetwork, KeypointOutput, KeypointSettings
 from knuckle.models.lifter import Lifter, LifterOutput
 from knuckle.sample import Sample
-from knuckle.train.examples import LEAST_SHARE, Example, crop_example, empty_crop_example
+from knuckle.train.examples import (
+    LEAST_SHARE,
+    Example,
+    crop_example,
+    empty_crop_example,
+    nothing_left_example,
+)
 from knuckle.train.kind import Exportable, Kind, picture_card
 from knuckle.train.kinds import lifter
 from knuckle.train.kinds.lifter import LifterLosses, PosedHands, PosedRecipe, lifter_losses
@@ -280,8 +286,12 @@ def crops(recipe: KeypointRecipe) -> Cut:
                 return
         # A crop store centres the first hand; of a frame any hand will do.
         for target in range(min(len(sample.hands), 2)):
-            if _is_usable(sample, target):
-                yield crop_example(sample, target, rng, augment, codec)
+            if not _is_usable(sample, target):
+                continue
+            left = None
+            if augment.nothing_left > 0 and rng.random() < augment.nothing_left:
+                left = nothing_left_example(sample, target, rng, codec)
+            yield left or crop_example(sample, target, rng, augment, codec)
 
     return cut
 
