@@ -52,7 +52,7 @@ def tells_of(stages: Stages, picture: Picture) -> tuple[np.ndarray, np.ndarray]:
     looks = one_each(stages, picture.image, guesses)
     points = looks.points_px
     boxes = np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1)
-    near = looks.seen / np.maximum(looks.presence, 1e-9)
+    near = looks.look_score / np.maximum(looks.presence, 1e-9)
     tells = [_logit(looks.presence, 0.999), _logit(near, 0.99), judge.detected_odds(named)]
     meets = [max((overlap(box, own) for own in picture.boxes_xyxy), default=0.0) for box in boxes]
     return np.stack(tells, axis=1), np.array(meets)

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from knuckle.data.convention import own_joints
-from knuckle.data.photographs import LabelledPhoto, is_validation, labelled_photos
+from knuckle.data.photograph_labels import LabelledPhoto, labelled_photos
+from knuckle.data.photographs import is_validation
 
 #: A labelled hand is found where joints are so near on average, as a share of its extent.
 FOUND = 0.3

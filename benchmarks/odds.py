@@ -106,7 +106,7 @@ def detected(stages: Stages, sample: Sample) -> list[tuple[float, float, bool]]:
     for i, hand in enumerate(detections.hands):
         shows = any(_shows(looks, i, truth) for truth in sample.hands)
         if shows or not any(_is_near(hand.centre_px, truth) for truth in sample.hands):
-            rows.append((hand.score, float(looks.seen[i]), shows))
+            rows.append((hand.score, float(looks.look_score[i]), shows))
     return rows
 
 
@@ -114,7 +114,7 @@ def second(stages: Stages, sample: Sample) -> Second | None:
     """The best look for a second hand beside the first; None where no first one is found."""
     detections, settings = stages.detect(sample.image), stages.settings
     first = Looks.at(stages, sample.image, propose.detected(stages, detections.hands))
-    looks, hands = hands_of(stages, sample.image, first, detections, settings, 2)
+    looks, hands = hands_of(stages, sample.image, first, detections, 2)
     seen = looks.seen
     rivals = _beside(looks, hands[0], judge.least_score(settings)) if hands else []
     if not rivals:

@@ -36,7 +36,7 @@ from board import (
 )
 from hand_free import hand_free
 from held_back import FOUND, held_back, joints_of
-from knuckle.data.photographs import LabelledPhoto
+from knuckle.data.photograph_labels import LabelledPhoto
 
 #: The largest hand of a photograph of people some metres off, as a share of its longer side.
 _FAR = 0.12

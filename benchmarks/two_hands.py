@@ -40,7 +40,7 @@ from knuckle.hand import N_JOINTS, SIDES, Side, hand_length
 from knuckle.pipeline import EstimatorSettings
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints, placement
-from knuckle.pose.pair import find_couples
+from knuckle.pose.pair import find_pairs
 from knuckle.render.hand_model import HandModel
 from knuckle.sample import Sample
 from knuckle.train import pairs, poses
@@ -255,8 +255,8 @@ def milliseconds(stages: Stages, looks: Sequence[Look]) -> float:
     both = []
     for look in looks:
         evidence = _evidence(stages, look)
-        couples = find_couples(look.keypoints, evidence)
-        if couples:
+        pairs = find_pairs(look.keypoints, evidence)
+        if pairs:
             both.append(_time(lambda look=look: together(stages, look)))  # type: ignore[misc]
             both[-1] -= _time(lambda look=look: each_alone(stages, look))  # type: ignore[misc]
     return 1e3 * float(np.median(both)) if both else float("nan")

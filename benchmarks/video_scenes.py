@@ -20,12 +20,12 @@ import av
 import cv2
 import numpy as np
 
+from choreography import Part, move, turn_towards_camera, with_grain
 from knuckle import open_source
 from knuckle.camera import Camera
 from knuckle.hand import Side
 from knuckle.render import props
 from knuckle.render.backgrounds import Backgrounds, window
-from knuckle.render.choreography import Part, move, turn_towards_camera, with_grain
 from knuckle.render.hand_model import FOREARM_ROW, HandModel, HandParameters, sample_shapes
 from knuckle.render.interaction import interaction_motion
 from knuckle.render.looks import HandLook, PlacedHand, place, sample_skin

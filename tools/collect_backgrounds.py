@@ -27,7 +27,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from knuckle.data.photographs import read_labels
+from knuckle.data.photograph_labels import read_labels
 
 LONGEST_SIDE = 512
 #: Debian packages, and which of their files are photographs of the world.

@@ -26,7 +26,7 @@ from rich.progress import track
 from knuckle import draw
 from knuckle.codec import DetectedHand
 from knuckle.data.convention import teachers_joints
-from knuckle.data.photographs import LabelledPhoto, labelled_photos, read_labels
+from knuckle.data.photograph_labels import LabelledPhoto, labelled_photos, read_labels
 from knuckle.hand import FINGERS, SIDES, Joint, Side, extent_px
 from knuckle.pipeline import EstimatorSettings, judge, propose
 from knuckle.pipeline.frame import hands_of
@@ -46,7 +46,7 @@ def answers(stages: Stages, image: np.ndarray) -> list[tuple[Side, np.ndarray]]:
     """What may be hands where none is found: side and joints (21, 2) px, the likeliest first."""
     detections, settings = stages.detect(image), stages.settings
     first = Looks.at(stages, image, propose.detected(stages, detections.hands))
-    if hands_of(stages, image, first, detections, settings, settings.max_hands)[1]:
+    if hands_of(stages, image, first, detections, settings.max_hands)[1]:
         return []
     height, width = image.shape[:2]
     guesses = [

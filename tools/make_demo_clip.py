@@ -11,6 +11,7 @@ below, so that the story is the same whenever the clip is made anew.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -23,7 +24,6 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.render.backgrounds import Backgrounds
-from knuckle.render.choreography import Part, move, placed, with_grain
 from knuckle.render.hand_model import HandModel
 from knuckle.render.looks import HandLook, PlacedHand, sample_skin
 from knuckle.render.props import FOREARM_BONE, Band
@@ -31,6 +31,10 @@ from knuckle.render.scene import World, render_scene
 from knuckle.render.stage import ClothMaterial, Lights
 from knuckle.render.textures import FABRIC
 from knuckle.sample import Sample
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+
+from choreography import Part, move, placed, with_grain  # the stories of the video benchmark too
 
 FPS, FRAMES, WIDTH, HEIGHT = 30, 170, 640, 480
 BACKGROUND = "environment-lobby-1.jpg"

@@ -22,7 +22,7 @@ from rich.progress import track
 
 from knuckle import HandEstimator, HandPose
 from knuckle.data.convention import teachers_joints
-from knuckle.data.photographs import labelled_photos, read_labels
+from knuckle.data.photograph_labels import labelled_photos, read_labels
 
 #: What scores less in the picture or in its mirror image is not named.
 _LEAST_SCORE = 0.85

@@ -111,23 +111,12 @@ def measure(source: Source, tracker: HandTracker, *, overlay: bool, limit: int) 
         for method, stage in STAGES.items():
             # The pipeline hides its stages from users; a stopwatch is no user.
             watch.watch(tracker._stages, method, stage)
-        while len(watch.frames) < limit:
-            watch.next_frame()
-            frame_started_s = time.perf_counter()
-            try:
-                frame = watch.time(WAIT, next, source, None)
-            except SourceError as broke_off:  # what was measured is worth showing
-                frame, error = None, broke_off
-            if frame is None:
-                watch.frames.pop()
-                break
-            hands = watch.time(TRACK, tracker, frame)
-            first_s = first_s or time.perf_counter() - started_s
-            if sink is not None:
-                picture = watch.time(DRAW, draw_hands, frame.image, hands)
-                watch.time(ENCODE, sink.encode, picture, frame.time_s)
-            watch.frames[-1][FRAME] = time.perf_counter() - frame_started_s
-            memory.append(resident_mb())
+        try:
+            while len(watch.frames) < limit and _time_frame(watch, source, tracker, sink):
+                first_s = first_s or time.perf_counter() - started_s
+                memory.append(resident_mb())
+        except SourceError as broke_off:  # what was measured is worth showing
+            error = broke_off
         wall_s = time.perf_counter() - started_s
         if sink is not None:
             sink.close()
@@ -141,6 +130,27 @@ def measure(source: Source, tracker: HandTracker, *, overlay: bool, limit: int) 
         growth_mb=memory[-1] - memory[len(memory) // 4],
         error=error,
     )
+
+
+def _time_frame(
+    watch: Stopwatch, source: Source, tracker: HandTracker, sink: OverlaySink | None
+) -> bool:
+    """Time the next frame; returns whether there was one."""
+    watch.next_frame()
+    started_s, frame = time.perf_counter(), None
+    try:
+        frame = watch.time(WAIT, next, source, None)
+    finally:
+        if frame is None:
+            watch.frames.pop()
+    if frame is None:
+        return False
+    hands = watch.time(TRACK, tracker, frame)
+    if sink is not None:
+        picture = watch.time(DRAW, draw_hands, frame.image, hands)
+        watch.time(ENCODE, sink.encode, picture, frame.time_s)
+    watch.frames[-1][FRAME] = time.perf_counter() - started_s
+    return True
 
 
 def resident_mb() -> float:

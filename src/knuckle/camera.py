@@ -55,7 +55,7 @@ class Camera:
         distortion: OpenCV's (k1, k2, p1, p2[, k3[, k4, k5, k6]]), empty for none; of a fisheye
             (k1, k2, k3, k4).
         fisheye: the lens maps angles, as OpenCV's fisheye model (Kannala and Brandt 2006) has it.
-        assumed: True where nobody gave these numbers and Knuckle guessed the field of view:
+        assumed: True where these numbers were not given and Knuckle assumed the field of view:
             then absolute depth is only as good as the guess.
     """
 
@@ -77,7 +77,7 @@ class Camera:
                 "fx, fy, cx, cy and the distortion coefficients must be numbers, got "
                 f"{strange[0]!r} ({type(strange[0]).__name__}): convert it with float(...)"
             )
-        # Plain numbers: a float32 of somebody's array could not be written as JSON.
+        # Plain numbers: a NumPy float32 could not be written as JSON.
         for name in ("fx", "fy", "cx", "cy"):
             object.__setattr__(self, name, float(getattr(self, name)))
         object.__setattr__(self, "distortion", tuple(map(float, self.distortion)))

@@ -49,7 +49,7 @@ class Stopped(KeyboardInterrupt):
 
 @contextmanager
 def hearing(numbers: Iterable[int], handler: Callable[[int, object], None]) -> Iterator[None]:
-    """Inside, these signals are the handler's; in another than the main thread nobody may hear."""
+    """Inside, these signals go to the handler; outside of the main thread nothing is changed."""
     here = threading.current_thread() is threading.main_thread()
     before = {number: signal.signal(number, handler) for number in numbers if here}
     try:
@@ -84,7 +84,7 @@ def reading(
     error: type[KnuckleError] = InputError,
     also: tuple[type[Exception], ...] = (),
 ) -> Iterator[None]:
-    """Around everything that reads a file of somebody else: whatever is wrong names the file.
+    """Around everything that reads a user's file: any error names the file.
 
     Args:
         path: the file, as the user named it.

@@ -232,7 +232,7 @@ def _constants(graph: onnx.ModelProto, names: Sequence[str]) -> dict[str, np.nda
 
 
 def _drop_unread(graph: onnx.ModelProto) -> None:
-    """Take out nodes whose outputs nobody reads, last first."""
+    """Take out nodes whose outputs are not used, last first."""
     read = {item.name for item in graph.graph.output}
     kept = []
     for node in reversed(graph.graph.node):

@@ -86,7 +86,7 @@ def check_hand_length(length_mm: float) -> float:
 
     Raises:
         TypeError: it is no number.
-        ValueError: nobody has such a hand; mostly it is in centimetres.
+        ValueError: no hand has this length; mostly it is in centimetres.
     """
     if not isinstance(length_mm, Real):
         raise TypeError(

@@ -361,7 +361,7 @@ def average_precision(scores: np.ndarray, correct: np.ndarray, n_true: int) -> f
 def mask_iou(predicted: np.ndarray, true: np.ndarray, known: np.ndarray | None = None) -> float:
     """Intersection over union of two (H, W) bool masks; 1 where both are empty.
 
-    ``known`` (H, W) bool leaves out pixels of which nobody knows what they show.
+    ``known`` (H, W) bool leaves out pixels of which it is unknown what they show.
     """
     predicted, true = np.asarray(predicted, bool), np.asarray(true, bool)
     if known is not None:

@@ -1,4 +1,4 @@
-"""Progress with the time that is left, on a terminal; nothing where nobody looks."""
+"""Progress with the time that is left, on a terminal; elsewhere nothing is shown."""
 
 from __future__ import annotations
 

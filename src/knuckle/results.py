@@ -22,7 +22,7 @@ from knuckle.mask import CropMask
 from knuckle.notebook import drawing_of
 from knuckle.shape import HandShape
 
-#: Nobody counts so many seconds; since 1970 they are 1.8e9, or 1.8e12 milliseconds.
+#: Times from here on are no seconds of a video; since 1970 they are 1.8e9, or 1.8e12 milliseconds.
 _LATEST_S = 1e11
 #: Of the arrays of a hand.
 _SHAPES = {

@@ -10,7 +10,7 @@ from knuckle.camera import Camera
 from knuckle.errors import InputError
 from knuckle.hand import BONES, N_JOINTS, Side, check_side
 
-#: Value of ``Sample.hand_map`` where nobody knows what the pixel shows.
+#: Value of ``Sample.hand_map`` where it is unknown what the pixel shows.
 UNKNOWN = 255
 
 
@@ -69,14 +69,14 @@ class Sample:
         camera: intrinsics, or None where unknown.
         hand_map: (H, W) uint8, 0 background, i + 1 where ``hands[i]`` is seen, ``UNKNOWN``; or
             None where no masks are known.
-        ignore_xyxy: (K, 4) px, places where a hand may be that nobody labelled.
+        ignore_xyxy: (K, 4) px, places where there may be an unlabelled hand.
         decoys_xyxy: (K, 4) px, places that some network took for a hand and that are none: the best
             examples of "no hand".
         complete: True where every hand in the picture is either labelled or in ``ignore_xyxy``,
             so that the rest may serve as an example of "no hand".
         key: unique name within its data set, fit for a file name.
         group: what must not be split between training and test (subject, sequence, photograph).
-        derived: what nobody labelled and was worked out from the labels: of "hand_map",
+        derived: what was not labelled but worked out from the labels: of "hand_map",
             "visible", "joints_mm".
     """
 

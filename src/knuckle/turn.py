@@ -57,7 +57,7 @@ class _Inside:
             self._changed.notify_all()
 
     def end(self) -> None:
-        """Let nobody in any more, and wait for those who are inside."""
+        """Admit no more threads, and wait for those that are inside."""
         with self._changed:
             self._ended = True
             self._changed.wait_for(lambda: not self._calls, _LONGEST_CALL_S)
@@ -67,7 +67,7 @@ _inside = _Inside()
 
 
 def _begin_anew() -> None:
-    """In a forked child nobody is inside."""
+    """In a forked child no thread is inside."""
     global _inside
     _inside = _Inside()
 

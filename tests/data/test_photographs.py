@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from knuckle.data import photographs
+from knuckle.data import photograph_labels, photograph_packing, photographs
 from knuckle.data.convention import own_joints
-from knuckle.data.photographs import Packing, PhotographStore
+from knuckle.data.photograph_packing import Packing
+from knuckle.data.photographs import PhotographStore
 
 #: What the teacher says of the photographs.
 LABELS = Path(__file__).resolve().parents[2] / "recipes" / "labels.json.xz"
@@ -67,7 +68,7 @@ def packed(tmp_path_factory) -> dict[str, PhotographStore]:
         record("photos_gesture_room", "none.jpg", [], complete=False),
     ]
     (root / "labels.json").write_text(json.dumps({"records": records}))
-    photographs.pack(root / "labels.json", root, root / "out")
+    photograph_packing.pack(root / "labels.json", root, root / "out")
     return {
         name: PhotographStore.load(root / "out" / f"{name}.npz")
         for name in ("crops", "frames", "handless")
@@ -151,13 +152,13 @@ def test_people_who_signed_ten_digits_in_a_row_stay_together():
         {"dataset": "photos_sign_digits", "file": f"{digit}__IMG_{number}.jpg"}
         for digit, number in shots
     ]
-    people = photographs._people_of_sign_digits(records)
+    people = photograph_labels._people_of_sign_digits(records)
     assert [people[r["file"]] for r in records] == [0, 0, 0, 1, 1, 2]
 
 
 def test_neighbours_in_a_burst_and_both_cameras_share_a_group():
     def group(file: str, frame: int | None = None) -> str:
-        return photographs._group({"dataset": "d", "file": file, "frame": frame}, {})
+        return photograph_labels._group({"dataset": "d", "file": file, "frame": frame}, {})
 
     assert group("a_pic00001.jpg") == group("a_pic00019.jpg") != group("a_pic00020.jpg")
     assert group("cam0.mp4", 12) == group("cam1.mp4", 12) != group("cam0.mp4", 120)
@@ -174,12 +175,12 @@ def test_packed_labels_are_read_as_plain_ones(tmp_path):
     plain, packed = tmp_path / "labels.json", tmp_path / "labels.json.xz"
     plain.write_text(json.dumps(labels))
     packed.write_bytes(lzma.compress(plain.read_bytes()))
-    assert photographs.read_labels(packed) == photographs.read_labels(plain) == labels
+    assert photograph_labels.read_labels(packed) == photograph_labels.read_labels(plain) == labels
 
 
 def test_the_labels_of_the_project_fit_the_photographs(shared_data):
     """Every labelled file is there once, and a picture of each set as large as was labelled."""
-    records = photographs.read_labels(LABELS)["records"]
+    records = photograph_labels.read_labels(LABELS)["records"]
     assert len({(f"{r['dataset']}/{r['file']}", r["frame"]) for r in records}) == len(records)
     assert sum(len(record["hands"]) for record in records) > 9000
     first = {record["dataset"]: record for record in reversed(records) if record["frame"] is None}

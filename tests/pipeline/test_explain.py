@@ -35,7 +35,7 @@ def hand_at(
         sigma_crop=np.full((1, 21), 0.01),
         visible=np.ones((1, 21)),
         presence=np.array([score]),
-        right=np.array([0.95]),
+        side_score=np.array([0.95]),
         mask=disc[None].astype(np.float32),
         on_border=np.zeros((1, 3)),
         pixels=np.zeros((1, 1, 1, 3), np.uint8),
@@ -87,7 +87,7 @@ def test_what_a_search_names_must_be_seen_by_itself_too() -> None:
     for by, believed in (("detection", [0]), ("search", [])):
         look = hand_at(250, score=0.97, by=by)
         blurred = replace(look.seen, sigma_crop=np.full((1, 21), 5.0), log_odds=np.array([4.0]))
-        assert blurred.seen[0] < SETTINGS.score_threshold < blurred.score[0]
+        assert blurred.look_score[0] < SETTINGS.score_threshold < blurred.score[0]
         vague = replace(look, seen=blurred)
         assert hands(vague, there=[vague]) == believed
 
@@ -109,7 +109,7 @@ def test_a_hand_alone_that_nobody_has_detected_must_be_seen_better(
 
 
 def of_unsure_side(look: Looks, right: float) -> Looks:
-    return replace(look, seen=replace(look.seen, right=np.array([right])))
+    return replace(look, seen=replace(look.seen, side_score=np.array([right])))
 
 
 @pytest.mark.parametrize(("score", "alone", "beside_another"), [

@@ -88,7 +88,7 @@ class Eyes:
             "sigma_crop": np.ones(21),
             "visible": np.ones(21),
             "presence": np.array(self.presence if off < 0.5 and tilt < 0.9 else 0.05),
-            "right": np.array(0.97 if crop.mirror == exact.mirror else 0.1),
+            "side_score": np.array(0.97 if crop.mirror == exact.mirror else 0.1),
             "mask": on(shown, cells_px).astype(np.float32),
             "on_border": np.zeros(3),
             "pixels": np.zeros((MASK, MASK, 3), np.uint8),
@@ -154,9 +154,7 @@ def hands_in(
     track: Any = object() if by == "track" else None
     first = Looks.at(stages, IMAGE, [Proposal(crop, by, track=track) for crop in crops])
     stages.asked = 0
-    looks, hands = frame.hands_of(
-        stages, IMAGE, first, detected(there, named), stages.settings, room, range(known)
-    )
+    looks, hands = frame.hands_of(stages, IMAGE, first, detected(there, named), room, range(known))
     return looks.seen.take(hands), stages.asked
 
 
@@ -245,9 +243,7 @@ def test_the_same_hand_seen_as_the_other_side_is_no_partner() -> None:
     alone = hand(0)
     twice = [Proposal(Crop.from_joints(alone.joints_px, side), "detection") for side in SIDES]
     looks = Looks.at(Eyes([alone]), IMAGE, twice)
-    _, hands = frame.hands_of(
-        Eyes([alone]), IMAGE, looks, detected([alone], [alone]), EstimatorSettings(), 2
-    )
+    _, hands = frame.hands_of(Eyes([alone]), IMAGE, looks, detected([alone], [alone]), 2)
     assert hands == [SIDES.index("right")]
 
 
@@ -260,7 +256,6 @@ def test_an_inexact_crop_is_followed_by_the_exact_one_and_both_count() -> None:
         IMAGE,
         Looks.at(eyes, IMAGE, [Proposal(near, "detection")]),
         detected([alone], [alone]),
-        EstimatorSettings(),
         2,
     )
     assert [looks.proposals[i].by for i in hands] == ["exact"] and eyes.asked == 2
@@ -271,7 +266,7 @@ def test_an_inexact_crop_is_followed_by_the_exact_one_and_both_count() -> None:
 def test_a_side_in_doubt_is_looked_at_as_both() -> None:
     class Unsure(Eyes):
         def _look(self, crop: Crop) -> dict[str, np.ndarray]:
-            return super()._look(crop) | {"right": np.array(0.9 if crop.mirror else 0.6)}
+            return super()._look(crop) | {"side_score": np.array(0.9 if crop.mirror else 0.6)}
 
     alone = hand(0)
     hands, asked = hands_in(Unsure([alone]), [alone], [alone])
@@ -285,7 +280,7 @@ class Likes(Eyes):
         seen = super()._look(crop)
         second = crop.centre_px[0] > middle_of(self.hands[0])[0] + 40
         right = (0.8 if crop.mirror else 0.9) if second else (0.05 if crop.mirror else 0.97)
-        return seen | {"right": np.array(right)}
+        return seen | {"side_score": np.array(right)}
 
 
 @pytest.mark.parametrize("apart", [80, 230])
@@ -304,7 +299,6 @@ def test_a_side_comes_into_doubt_by_what_is_found_later_beside_it() -> None:
         IMAGE,
         Looks.at(eyes, IMAGE, named),
         detected(eyes.hands, eyes.hands),
-        eyes.settings,
         2,
     )
     assert sides_of(looks.seen.take(hands)) == ["left", "right"]
@@ -335,9 +329,7 @@ def test_what_is_detected_and_seen_aslant_is_followed_up_beside_a_sure_hand_too(
     eyes: Any = Squinting([*sure, tilted])
     proposals = [Proposal(Crop.from_joints(h.joints_px, h.side), "detection") for h in sure]
     first = Looks.at(eyes, IMAGE, [*proposals, Proposal(aslant, "detection")])
-    looks, hands = frame.hands_of(
-        eyes, IMAGE, first, detected(eyes.hands, eyes.hands), eyes.settings, 2
-    )
+    looks, hands = frame.hands_of(eyes, IMAGE, first, detected(eyes.hands, eyes.hands), 2)
     assert sides_of(looks.seen.take(hands)) == ["left", "right"][: 1 + others]
 
 
@@ -356,7 +348,7 @@ def test_boxes_have_a_hand_each_however_unlikely() -> None:
 
 def test_no_hand_found_and_none_there() -> None:
     eyes = Eyes([hand(0)])
-    assert frame.hands_of(eyes, IMAGE, Looks.none(), None, EstimatorSettings(), 2)[1] == []
+    assert frame.hands_of(eyes, IMAGE, Looks.none(), None, 2)[1] == []
     assert eyes.asked == 0
 
 
@@ -372,7 +364,7 @@ class Dazzled(Eyes):
             looks,
             points_crop=looks.points_crop + away,
             presence=rng.uniform(0.3, 0.49, n),  # worth following, and no hand
-            right=rng.uniform(0.3, 0.7, n),
+            side_score=rng.uniform(0.3, 0.7, n),
             neighbour=np.c_[np.full(n, 0.9), rng.normal(0, 1, (n, 5))] if n else looks.neighbour,
         )
 
@@ -442,9 +434,7 @@ def test_a_hand_that_its_crop_cuts_off_is_looked_at_through_a_wider_one(by: str)
     first = Looks.at(stages, IMAGE, [Proposal(tight(pose), by, track=track)])
     assert any(judge.cut_off(first.seen, 0))
     known = [0] if by == "track" else []
-    looks, hands = frame.hands_of(
-        stages, IMAGE, first, detected([pose], [pose]), stages.settings, 1, known
-    )
+    looks, hands = frame.hands_of(stages, IMAGE, first, detected([pose], [pose]), 1, known)
     assert len(hands) == 1
     assert np.abs(looks.averaged(hands).points_px[0] - pose.joints_px).max() < 1e-6
     if by == "track":  # it is the look of the track that shows it now
@@ -461,7 +451,7 @@ def test_a_wider_look_that_shows_no_hand_changes_nothing() -> None:
 
     stages: Any = Doubting([pose])
     first = Looks.at(stages, IMAGE, [Proposal(tight(pose), "track", track=Any)])
-    looks, _ = frame.hands_of(stages, IMAGE, first, None, stages.settings, 1, [0])
+    looks, _ = frame.hands_of(stages, IMAGE, first, None, 1, [0])
     assert stages.asked == 2
     assert looks.seen.crops[0] == tight(pose)
 

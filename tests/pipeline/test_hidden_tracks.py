@@ -4,17 +4,17 @@ from dot_world import true_hand
 from knuckle.camera import Camera
 from knuckle.pipeline.settings import TrackerSettings
 from knuckle.pipeline.tracks import Tracks
-from knuckle.track.track import Numbers
+from knuckle.track.track import TrackIds
 
 CAMERA = Camera(600, 600, 320, 240)
 
 
 def test_who_is_hidden_is_remembered_as_long_as_its_hider_is_followed() -> None:
-    tracks = Tracks(TrackerSettings(max_hands=3, smooth=None), Numbers())
+    tracks = Tracks(TrackerSettings(max_hands=3, smooth=None), TrackIds())
     poses = [true_hand(CAMERA, (x, 60, 500)) for x in (-50, 0, 50)]
     hider, hidden, gone = (tracks.begin(pose, 0.0) for pose in poses)
     for track in tracks:
-        track.believe()
+        track.confirm()
     hidden.lose(hidden_by=hider)
     gone.lose()
     tracks.forget(0.9)

@@ -41,7 +41,7 @@ def answers(
         sigma_crop=np.ones((n, 21)),
         visible=np.ones((n, 21)),
         presence=np.r_[presence, np.ones(n)][:n],
-        right=np.ones(n),
+        side_score=np.ones(n),
         mask=np.broadcast_to(disc, (n, MASK, MASK)),
         on_border=np.zeros((n, 3)),
         pixels=np.zeros((n, MASK, MASK, 3), np.uint8),

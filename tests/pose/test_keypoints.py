@@ -33,7 +33,7 @@ SEEN = Keypoints(
     sigma_crop=np.full((1, 21), 4.0),
     visible=np.ones((1, 21)),
     presence=np.array([0.7]),
-    right=np.array([0.8]),
+    side_score=np.array([0.8]),
     mask=np.ones((1, 8, 8)),
     on_border=np.zeros((1, 3)),
     pixels=np.zeros((1, 8, 8, 3), np.uint8),
@@ -63,26 +63,26 @@ def test_keypoints_are_those_of_the_frame(both: Keypoints) -> None:
     truth = np.stack([RIGHT.joints_px, LEFT.joints_px])
     assert np.linalg.norm(both.points_px - truth, axis=-1).max() < 0.7
     assert [both.side(0), both.side(1)] == ["right", "left"]
-    assert (both.right > 0.9).all() and (both.score > 0.9).all()
+    assert (both.side_score > 0.9).all() and (both.score > 0.9).all()
     shares = [crop.size_px / crop.out_size for crop in both.crops]
     np.testing.assert_allclose(both.sigma_px, both.sigma_crop * np.array(shares)[:, None])
 
 
 def test_a_crop_of_the_wrong_side_says_so(estimator: KeypointEstimator) -> None:
     wrong = estimator(IMAGE, [Crop.from_joints(RIGHT.joints_px, "left")])
-    assert wrong.right[0] < 0.1 and wrong.presence[0] > 0.9 and wrong.trust[0] < 0.1
+    assert wrong.side_score[0] < 0.1 and wrong.presence[0] > 0.9 and wrong.trust[0] < 0.1
     assert np.linalg.norm(wrong.points_px[0] - RIGHT.joints_px, axis=-1).max() < 0.7
 
 
 @given(st.floats(-6, 6), st.floats(-6, 6))
 def test_what_else_is_known_adds_up_and_tells_hands_not_looks(first: float, then: float) -> None:
-    looks = Keypoints.concatenate(SEEN, SEEN).believing(np.array([0.3, 0.0]))
+    looks = Keypoints.concatenate(SEEN, SEEN).with_prior(np.array([0.3, 0.0]))
     assume(min(abs(0.3 + first), abs(0.3 + first + then)) > 1e-3)  # 0 is that nobody named it
-    together = looks.believing(np.array([first + then, 0.0]))
-    in_turn = looks.believing(np.array([first, 0.0])).believing(np.array([then, 0.0]))
+    together = looks.with_prior(np.array([first + then, 0.0]))
+    in_turn = looks.with_prior(np.array([first, 0.0])).with_prior(np.array([then, 0.0]))
     np.testing.assert_allclose(in_turn.score, together.score, rtol=1e-6)
     np.testing.assert_array_equal(together.trust, looks.trust)
-    assert together.score[1] == looks.score[1] == looks.seen[1]
+    assert together.score[1] == looks.score[1] == looks.look_score[1]
     odds = [np.log(score[0] / (1 - score[0])) for score in (looks.score, together.score)]
     assert odds[1] - odds[0] == pytest.approx(first + then, abs=1e-3)
 
@@ -97,7 +97,7 @@ def test_what_is_thin_as_a_line_is_no_hand(angle: float, across: float) -> None:
         points * (1, across) @ [[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]
     )
     assume(abs(across - 0.1) > 1e-3)
-    seen = replace(SEEN, points_crop=(40 * turned + 72)[None]).seen
+    seen = replace(SEEN, points_crop=(40 * turned + 72)[None]).look_score
     assert (seen > 0).all() == (across > 0.1)
 
 

@@ -14,7 +14,7 @@ from knuckle.export import export
 from knuckle.hand import N_JOINTS
 from knuckle.models.pair import PairSettings
 from knuckle.pose import Keypoints
-from knuckle.pose.pair import find_couples, place_couples
+from knuckle.pose.pair import find_pairs, place_pairs
 from knuckle.pose.placement import Evidence, fuse, place
 from knuckle.stages import Network
 from knuckle.stages.pair import PairStage
@@ -99,20 +99,20 @@ def _take(keypoints, order):
 
 def joints_of(network, keypoints, evidence, camera=CAMERA):
     """(N, 21, 3) as the pipeline makes them."""
-    couples = find_couples(keypoints, evidence)
-    offsets = PairStage(network)(keypoints, evidence, camera, couples)
-    return fuse(evidence, place_couples(evidence, couples, offsets))
+    pairs = find_pairs(keypoints, evidence)
+    offsets = PairStage(network)(keypoints, evidence, camera, pairs)
+    return fuse(evidence, place_pairs(evidence, pairs, offsets))
 
 
-def test_hands_near_each_other_are_a_couple():
-    (couple,) = find_couples(*two_hands()[:2])
-    assert (couple.right, couple.left, couple.nearness) == (0, 1, 1.0)
+def test_hands_near_each_other_are_a_pair():
+    (pair,) = find_pairs(*two_hands()[:2])
+    assert (pair.right, pair.left, pair.nearness) == (0, 1, 1.0)
 
 
 def test_the_further_apart_the_less_is_changed():
     gaps = np.linspace(150, 600, 16)
-    found = [find_couples(*two_hands(gap)[:2]) for gap in gaps]
-    nearness = [couples[0].nearness if couples else 0.0 for couples in found]
+    found = [find_pairs(*two_hands(gap)[:2]) for gap in gaps]
+    nearness = [pairs[0].nearness if pairs else 0.0 for pairs in found]
     assert nearness[0] == 1.0
     assert nearness[-1] == 0.0
     assert np.all(np.diff(nearness) <= 0)
@@ -120,7 +120,7 @@ def test_the_further_apart_the_less_is_changed():
 
 
 @pytest.mark.parametrize("which", ["far apart", "one far behind", "two right hands"])
-def test_other_hands_are_no_couple(which):
+def test_other_hands_are_no_pair(which):
     keypoints, evidence, _ = two_hands(
         apart_mm=600 if which == "far apart" else 60,
         behind_mm=800 if which == "one far behind" else 30,
@@ -128,13 +128,13 @@ def test_other_hands_are_no_couple(which):
     if which == "two right hands":
         crops = tuple(replace(crop, mirror=False) for crop in keypoints.crops)
         keypoints = replace(keypoints, crops=crops)
-    assert find_couples(keypoints, evidence) == []
+    assert find_pairs(keypoints, evidence) == []
 
 
-def test_a_hand_belongs_to_one_couple():
+def test_a_hand_belongs_to_one_pair():
     keypoints, evidence, _ = two_hands()
-    (couple,) = find_couples(_take(keypoints, [0, 1, 1]), _of(evidence, [0, 1, 1]))
-    assert couple.right == 0
+    (pair,) = find_pairs(_take(keypoints, [0, 1, 1]), _of(evidence, [0, 1, 1]))
+    assert pair.right == 0
 
 
 def test_it_says_what_it_said_in_training(trained):
@@ -161,8 +161,8 @@ def test_it_says_what_it_said_in_training(trained):
         offsets.append((certainty, sign * view.to_camera(said.apart_mm[0].numpy())))
     total = sum(certainty for certainty, _ in offsets)
     offset = np.linalg.solve(total, sum(certainty @ apart for certainty, apart in offsets))
-    couples = find_couples(keypoints, evidence)
-    (found,) = PairStage(network)(keypoints, evidence, CAMERA, couples)
+    pairs = find_pairs(keypoints, evidence)
+    (found,) = PairStage(network)(keypoints, evidence, CAMERA, pairs)
     np.testing.assert_allclose(found, offset, atol=0.1)
     alone = place(evidence)
     assert np.abs(found - (alone[1] - alone[0])).max() > 1.0
@@ -201,8 +201,8 @@ def test_the_mirrored_world_has_the_mirrored_answer(trained):
 
 def test_before_training_it_says_what_each_hand_alone_says(untrained):
     keypoints, evidence, _ = two_hands()
-    couples = find_couples(keypoints, evidence)
-    (offset,) = PairStage(untrained)(keypoints, evidence, CAMERA, couples)
+    pairs = find_pairs(keypoints, evidence)
+    (offset,) = PairStage(untrained)(keypoints, evidence, CAMERA, pairs)
     alone = place(evidence)
     np.testing.assert_allclose(offset, alone[1] - alone[0], atol=5.0)
 
@@ -221,8 +221,8 @@ def test_the_offset_in_depth_is_kept_and_both_hands_stay_on_their_rays():
     keypoints, _, true = two_hands()
     exact = _evidence(keypoints, true - true[:, :1], CAMERA)
     offset = true[1, 0] - true[0, 0]
-    couples = find_couples(keypoints, exact)
-    roots = place_couples(exact, couples, offset[None])
+    pairs = find_pairs(keypoints, exact)
+    roots = place_pairs(exact, pairs, offset[None])
     assert roots[1, 2] - roots[0, 2] == pytest.approx(offset[2])
     assert np.abs(CAMERA.project(roots) - CAMERA.project(true[:, 0])).max() < 3.0
     assert np.abs(roots - true[:, 0]).max() < 15.0
@@ -230,11 +230,11 @@ def test_the_offset_in_depth_is_kept_and_both_hands_stay_on_their_rays():
 
 def test_hands_that_are_hardly_near_are_hardly_moved():
     keypoints, evidence, _ = two_hands()
-    (couple,) = find_couples(keypoints, evidence)
+    (pair,) = find_pairs(keypoints, evidence)
     alone = place(evidence)
     wanted = np.array([[60.0, 0.0, 150.0]])
     moved = [
-        np.abs(place_couples(evidence, [replace(couple, nearness=share)], wanted) - alone).max()
+        np.abs(place_pairs(evidence, [replace(pair, nearness=share)], wanted) - alone).max()
         for share in (0.01, 0.1, 1.0)
     ]
     assert moved[0] < moved[1] < moved[2]

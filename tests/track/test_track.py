@@ -21,7 +21,7 @@ DT = 1 / 30
 def follow(
     poses: Sequence[HandPose], least_votes: float = 0.0
 ) -> tuple[Track, list[TrackedHand | None]]:
-    track = Track(poses[0], 0.0, numbers=itertools.count(), smoother=None, least_votes=least_votes)
+    track = Track(poses[0], 0.0, ids=itertools.count(), smoother=None, least_votes=least_votes)
     return track, [track.see(pose, i * DT) for i, pose in enumerate(poses)]
 
 
@@ -75,22 +75,22 @@ def test_a_certain_hand_is_shown_at_once_and_a_doubtful_one_later() -> None:
 
 def test_what_is_no_hand_is_dismissed_unshown() -> None:
     track, shown = follow([replace(HAND, score=score) for score in (0.55, 0.45, 0.4, 0.4)])
-    assert track.dismissed and not any(shown)
+    assert track.rejected and not any(shown)
 
 
 def test_a_hand_with_a_past_survives_bad_looks() -> None:
     track, shown = follow([HAND] * 10 + [replace(HAND, score=0.3)] * 12)
-    assert not track.dismissed and all(shown)
+    assert not track.rejected and all(shown)
     track, _ = follow([HAND] * 10 + [replace(HAND, score=0.3)] * 30)
-    assert track.dismissed
+    assert track.rejected
 
 
 def test_a_side_is_dismissed_only_by_many_looks() -> None:
     wrong = replace(HAND, side_score=0.02)
     track, _ = follow([HAND] * 10 + [wrong] * 5)
-    assert not track.dismissed and track.side == "right"
+    assert not track.rejected and track.side == "right"
     track, _ = follow([HAND] * 10 + [wrong] * 20)
-    assert track.dismissed
+    assert track.rejected
 
 
 def test_nobody_is_told_of_a_hand_before_its_side_is_likelier_than_the_other() -> None:

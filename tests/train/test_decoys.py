@@ -14,7 +14,8 @@ from knuckle.data.hand_free import pack_hand_free
 from knuckle.data.photographs import HAND_FREE_HELD_BACK, PhotographStore
 from knuckle.hand import N_JOINTS
 from knuckle.sample import HandLabel, Sample
-from knuckle.train.examples import empty_crop_example, frame_example
+from knuckle.train.examples import empty_crop_example
+from knuckle.train.frame_examples import frame_example
 from knuckle.train.recipe import AugmentSettings
 from knuckle.train.weights import finished_detector
 

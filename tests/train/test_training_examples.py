@@ -16,11 +16,11 @@ from knuckle.sample import UNKNOWN, HandLabel, Sample
 from knuckle.train.examples import (
     crop_example,
     empty_crop_example,
-    frame_example,
     nothing_left_example,
     paint_over,
     stretched,
 )
+from knuckle.train.frame_examples import frame_example
 from knuckle.train.kinds.keypoints import KeypointRecipe, crops
 from knuckle.train.recipe import AugmentSettings
 

@@ -92,7 +92,7 @@ class Shortsighted(HandTracker):
     """Finds no hand by itself, follows what it is told of."""
 
     def __call__(self, *frame: object) -> list[TrackedHand]:
-        known = {track.number for track in self._tracks}
+        known = {track.track_id for track in self._tracks}
         return [hand for hand in super().__call__(*frame) if hand.track_id in known]  # type: ignore[arg-type]
 
     def _detected(self, *_: object) -> tuple[None, list]:  # type: ignore[override]

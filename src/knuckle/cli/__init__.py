@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _print_whatever_names_hold()
     warnings.formatwarning = _warning_as_sentence
     try:
-        with _told_to_whoever_reads():
+        with _flushing_stdout():
             if arguments == ["--version"]:
                 print(f"knuckle {VERSION}")
                 return 0
@@ -124,7 +124,7 @@ def _print_whatever_names_hold() -> None:
 
 
 def _warning_as_sentence(message: Warning | str, *place: object, **more: object) -> str:
-    """Where in the program a warning comes from is of no use to whoever typed a command."""
+    """A warning without its place in the program, which is of no use on the command line."""
     return f"knuckle: {message}\n"
 
 
@@ -139,7 +139,7 @@ def _parsed(arguments: Sequence[str]) -> Verb:
 
 
 @contextmanager
-def _told_to_whoever_reads() -> Iterator[None]:
+def _flushing_stdout() -> Iterator[None]:
     """What is printed inside has left when it ends: at exit it is too late to say why it cannot."""
     try:
         yield
@@ -163,7 +163,7 @@ def _unprinted(error: OSError) -> str:
 def run_verb(verb: Verb) -> int:
     """Run a verb; turn what users can put right into one sentence and an exit code."""
     try:
-        with _told_to_whoever_reads(), _ended_by_signals():
+        with _flushing_stdout(), _ended_by_signals():
             return verb.run()
     except KnuckleError as error:
         return _fail(str(error))
@@ -186,7 +186,7 @@ def run_verb(verb: Verb) -> int:
 
 
 def _ended_by_signals() -> AbstractContextManager[None]:
-    """Whoever ends a verb from outside ends it as Ctrl-C does: files are closed, no worker is left.
+    """Signals from outside end a verb as Ctrl-C does: files are closed, no worker is left.
 
     Verbs that know better, as tracking and training do, listen for themselves.
     """
@@ -202,7 +202,7 @@ def _ended_by_signals() -> AbstractContextManager[None]:
 
 
 def _sentence_of(error: OSError | ValueError) -> str:
-    """What went wrong, for people; where it did is worth a look only if nobody foresaw it."""
+    """What went wrong, for people; an error that was not foreseen says how to see where."""
     if isinstance(error, OSError) and error.strerror:  # told by the system, not by Knuckle
         reason = error.strerror.lower()
         where = error.filename or "a file, or what is printed here"
@@ -214,7 +214,7 @@ def _sentence_of(error: OSError | ValueError) -> str:
 
 
 def _reader_gone() -> int:
-    """Whoever read the output, as ``head`` in a pipe, has enough: nothing more is said."""
+    """The reader of the output, as ``head`` in a pipe, has closed it: nothing more is written."""
     with suppress(OSError, ValueError):  # what has not left goes nowhere, and without complaint
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return EXIT_SIGNAL + signal.SIGPIPE

@@ -11,16 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from knuckle.cli.tracking import names_of
-from knuckle.cli.verb import (
-    File,
-    Folder,
-    Number,
-    Source,
-    Sources,
-    Switch,
-    load_camera,
-    optional,
-)
+from knuckle.cli.verb import File, Number, Source, Sources, Switch, Weights, load_camera, optional
 from knuckle.errors import InputError
 
 if TYPE_CHECKING:
@@ -93,8 +84,7 @@ class Scale:
     """Board: rows of inner corners."""
     square_mm: float = 25.0
     """Board: side of a square."""
-    weights: Folder = None
-    """Folder with networks to use in place of those in the package."""
+    weights: Weights = None
 
     def run(self) -> int:
         """Measure and print."""
@@ -142,8 +132,7 @@ class CalibrateRig:
     """Frame rate of folders of images; by default 30."""
     max_hands: int = 2
     """Follow at most this many hands in each video."""
-    weights: Folder = None
-    """Folder with networks to use in place of those in the package."""
+    weights: Weights = None
 
     def run(self) -> int:
         """Track each video, calibrate, write and print."""

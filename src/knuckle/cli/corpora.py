@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -20,12 +20,13 @@ from knuckle.cli.verb import (
     EXIT_ERROR,
     EXIT_SIGNAL,
     File,
-    Folder,
     Formats,
+    MaxHands,
     Number,
     Output,
-    Share,
+    SmallestHand,
     Switch,
+    Weights,
     given,
     load_camera,
 )
@@ -52,22 +53,17 @@ class Corpus:
     camera: File = None
     """Intrinsics of all the videos as JSON: fx, fy, cx, cy, distortion.
     By default a view of 65° is assumed."""
-    max_hands: int = 2
-    """Follow at most this many hands at a time."""
-    smallest_hand: Share = None
-    """Search for hands down to this share of the picture's longer side; by default 0.05. Below,
-    the picture is searched in parts as well, which takes longer."""
+    max_hands: MaxHands = 2
+    smallest_hand: SmallestHand = None
     raw: Switch = False
     """Write the estimate of each frame alone, without smoothing."""
     hand_length_mm: Number = None
     """Length from the wrist to the tip of the middle finger, if known and one person's."""
-    weights: Folder = None
-    """Folder with networks to use in place of those in the package."""
+    weights: Weights = None
 
     def run(self) -> int:
         """Track, with progress; say what went wrong, and where the table of all videos is."""
         from knuckle.corpus import track_all, videos_in
-        from knuckle.progress import bar
 
         if self.workers < 0:
             raise InputError(f"--workers must be 0 or more, got {self.workers}")
@@ -75,7 +71,6 @@ class Corpus:
         formats = names_of(self.format)
         _check_formats(formats)
         paths = videos_in(self.videos, without=output)
-        rows: dict[str, VideoRow] = {}
         tracking = track_all(
             paths,
             output,
@@ -88,15 +83,8 @@ class Corpus:
             **({"smooth": None} if self.raw else {}),
             **given(smallest_hand=self.smallest_hand),
         )
-        stopped = 0
-        with bar("videos") as show, closing(tracking):
-            try:
-                show(0, len(paths))
-                for row in tracking:
-                    rows[row.path] = row
-                    show(len(rows), len(paths))
-            except KeyboardInterrupt as stop:
-                stopped = getattr(stop, "signal_number", signal.SIGINT)
+        with closing(tracking):
+            rows, stopped = _finished(tracking, len(paths))
         done = [rows[str(path)] for path in paths if str(path) in rows]
         table = _write_table(done, output)
         if stopped:
@@ -107,6 +95,22 @@ class Corpus:
             )
             return EXIT_SIGNAL + stopped
         return _report(done, table)
+
+
+def _finished(tracking: Iterable[VideoRow], count: int) -> tuple[dict[str, VideoRow], int]:
+    """The rows of the videos, with progress, by path; and the signal that stopped it, or 0."""
+    from knuckle.progress import bar
+
+    rows: dict[str, VideoRow] = {}
+    with bar("videos") as show:
+        try:
+            show(0, count)
+            for row in tracking:
+                rows[row.path] = row
+                show(len(rows), count)
+        except KeyboardInterrupt as stop:
+            return rows, getattr(stop, "signal_number", signal.SIGINT)
+    return rows, 0
 
 
 def _check_formats(names: list[str]) -> None:

@@ -185,7 +185,7 @@ class PackPhotographs:
 
     def run(self) -> int:
         """Pack."""
-        from knuckle.data.photographs import pack
+        from knuckle.data.photograph_packing import pack
 
         pack(self.labels, self.root, self.out)
         print(self.out)
@@ -236,7 +236,7 @@ class Stats(OfSplit):
 
 @dataclass(frozen=True)
 class Split(OfDataset):
-    """Divide a data set into 70/15/15 by people, captures or sequences, and write who is where."""
+    """Divide a data set into 70/15/15 by people, captures or sequences, and write the parts."""
 
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = Path("split.json")
     """The file to write: the shares, and the keys of each part."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -17,7 +17,7 @@ from knuckle.errors import InputError
 
 if TYPE_CHECKING:
     from knuckle.job import Summary
-    from knuckle.views import Rig
+    from knuckle.views import Rig, RigTracker
 
 #: Seconds from the beginning that --sync and --unit hands look at.
 _FIRST_S = 20.0
@@ -28,7 +28,6 @@ def track_rig(verb: Track) -> Summary:
     from knuckle.job import open_sinks, run
     from knuckle.progress import Progress
     from knuckle.video import open_sources
-    from knuckle.views import RigTracker
     from knuckle.views.record import RigRecord
 
     rig = _rig(verb)
@@ -36,30 +35,9 @@ def track_rig(verb: Track) -> Summary:
         sizes = [source.size for source in opened.sources]
         live = opened.info.live
         _say(opened.remarks if not verb.sync else [])
-    if verb.rescale:
-        rig = rig.resized(sizes)
-    for each, size in zip(rig.cameras, sizes, strict=True):
-        each.check_size(size)
-    if verb.sync:
-        rig = rig.with_late(_offsets(verb, rig))
-    elif rig.late_s.any():
-        _say([f"as {rig.source} says, clocks differ at one instant: {_told(verb, rig.late_s)}"])
-    if verb.unit == "hands":
-        rig = _of_the_hands(verb, rig)
-    if verb.threads is not None and verb.threads < 1:
-        raise InputError(f"--threads must be at least 1, got {verb.threads}")
-    tracker = RigTracker(
-        rig if live else rig.in_step(), max_hands=verb.max_hands,
-        smooth=None if verb.raw else "one_euro",
-        weights_dir=verb.weights, workers=verb.threads,
-        **given(smallest_hand=verb.smallest_hand),
-    )  # fmt: skip
-    folder = verb.output or default_folder(verb.source[0], live=live)
-    if verb.rig is not None and _is_same(folder / "rig.toml", verb.rig):
-        raise InputError(
-            f"{verb.rig} would be written over by the cameras of this run: expected another folder "
-            "as --output"
-        )
+    rig = _of_recordings(verb, rig, sizes)
+    tracker = _tracker(verb, rig if live else rig.in_step())
+    folder = _folder(verb, live=live)
     formats = names_of(verb.format) + ["overlay"] * verb.overlay
     with open_sources(verb.source, fps=verb.fps, offsets_s=rig.late_s.tolist()) as sources:
         record = RigRecord(
@@ -70,6 +48,42 @@ def track_rig(verb: Track) -> Summary:
             summary = run(sources, tracker, [record], on_frame=progress.advance)
     _say(tracker.remarks)
     return summary
+
+
+def _of_recordings(verb: Track, rig: Rig, sizes: Sequence[tuple[int, int]]) -> Rig:
+    """The rig as it took these recordings: at their sizes, with their clocks, in millimetres."""
+    if verb.rescale:
+        rig = rig.resized(sizes)
+    for each, size in zip(rig.cameras, sizes, strict=True):
+        each.check_size(size)
+    if verb.sync:
+        rig = rig.with_late(_offsets(verb, rig))
+    elif rig.late_s.any():
+        _say([f"as {rig.source} says, clocks differ at one instant: {_told(verb, rig.late_s)}"])
+    return _of_the_hands(verb, rig) if verb.unit == "hands" else rig
+
+
+def _tracker(verb: Track, rig: Rig) -> RigTracker:
+    from knuckle.views import RigTracker
+
+    if verb.threads is not None and verb.threads < 1:
+        raise InputError(f"--threads must be at least 1, got {verb.threads}")
+    return RigTracker(
+        rig, max_hands=verb.max_hands, smooth=None if verb.raw else "one_euro",
+        weights_dir=verb.weights, workers=verb.threads,
+        **given(smallest_hand=verb.smallest_hand),
+    )  # fmt: skip
+
+
+def _folder(verb: Track, *, live: bool) -> Path:
+    """Where results go; not where the calibration lies, which they would overwrite."""
+    folder = verb.output or default_folder(verb.source[0], live=live)
+    if verb.rig is not None and _is_same(folder / "rig.toml", verb.rig):
+        raise InputError(
+            f"{verb.rig} would be written over by the cameras of this run: expected another folder "
+            "as --output"
+        )
+    return folder
 
 
 def _is_same(one: Path, other: Path) -> bool:

@@ -21,13 +21,19 @@ from knuckle.cli.verb import (
     File,
     Folder,
     Formats,
+    HandLength,
+    Intrinsics,
+    MaxHands,
     Number,
     Output,
+    Port,
     Result,
-    Share,
+    SmallestHand,
     Source,
     Sources,
     Switch,
+    Threads,
+    Weights,
     check_size,
     given,
     load_camera,
@@ -66,48 +72,45 @@ class Track:
     format: Formats = USUAL
     overlay: Switch = False
     """Also write the video with the hands drawn onto it."""
-    camera: File = None
-    """Intrinsics as JSON: fx, fy, cx, cy, distortion. By default a view of 65° is assumed."""
-    max_hands: int = 2
-    """Follow at most this many hands at a time."""
-    smallest_hand: Share = None
-    """Search for hands down to this share of the picture's longer side; by default 0.05. Below,
-    the picture is searched in parts as well, which takes longer."""
+    camera: Intrinsics = None
+    max_hands: MaxHands = 2
+    smallest_hand: SmallestHand = None
     raw: Switch = False
     """Write the estimate of each frame alone, without smoothing."""
     offline: Switch = False
     """Smooth in both directions of time, after the last frame; fills short gaps."""
-    hand_length_mm: Number = None
-    """Length from the wrist to the tip of the middle finger, if known: it sets the scale."""
+    hand_length_mm: HandLength = None
     fps: Number = None
     """Frame rate of a folder of images, or the one asked of a camera."""
     threads: Annotated[int | None, optional("INT")] = None
     """CPU threads for each network; by default 2. 1 is faster on a busy machine.
     Rig: cameras processed at a time; by default one for each processor."""
-    weights: Folder = None
-    """Folder with networks to use in place of those in the package."""
+    weights: Weights = None
 
     def run(self) -> int:
         """Track, with progress, and say what was found and where it is."""
-        from knuckle.job import open_sinks, run
-        from knuckle.output import RunInfo
-        from knuckle.progress import Progress
-        from knuckle.two_pass import refuse_pipe, run_offline
-        from knuckle.video import open_source
-
         if self.raw and self.offline:
             raise InputError("--raw and --offline contradict each other: give one of them")
         if self.rig is not None or len(self.source) != 1:
             from knuckle.cli.rigs import track_rig
 
             return report(track_rig(self))
-        (source_name,) = self.source
         of_rigs = {
             "--unit": self.unit, "--views": self.views, "--sync": self.sync,
             "--rescale": self.rescale,
         }  # fmt: skip
         if given := [flag for flag, value in of_rigs.items() if value]:
             raise InputError(f"{given[0]} is for several cameras: give their calibration as --rig")
+        return report(self._track_one(self.source[0]))
+
+    def _track_one(self, source_name: str) -> Summary:
+        """Track a source of one camera."""
+        from knuckle.job import open_sinks, run
+        from knuckle.output import RunInfo
+        from knuckle.progress import Progress
+        from knuckle.two_pass import refuse_pipe, run_offline
+        from knuckle.video import open_source
+
         if self.offline:
             refuse_pipe(source_name)
         camera = load_camera(self.camera)
@@ -124,11 +127,10 @@ class Track:
             names = names_of(self.format) + ["overlay"] * self.overlay
             open_all = partial(open_sinks, names, info=info)
             if self.offline:
-                return report(run_offline(source, again, tracker, open_all, info, folder))
+                return run_offline(source, again, tracker, open_all, info, folder)
             sinks = open_all(folder)
             with Progress(source.info) as progress:
-                summary = run(source, tracker, sinks, on_frame=progress.advance)
-        return report(summary)
+                return run(source, tracker, sinks, on_frame=progress.advance)
 
 
 @dataclass(frozen=True)
@@ -137,16 +139,13 @@ class Bench:
 
     source: Source
     """A video file, or anything else that knuckle track takes."""
-    max_hands: int = 2
-    """Follow at most this many hands at a time."""
+    max_hands: MaxHands = 2
     overlay: Switch = False
     """Draw and encode the overlay video as well (it is thrown away)."""
     frames: int = 1000
     """Stop after this many frames."""
-    threads: int = 2
-    """CPU threads for each network. 1 is faster on a busy machine."""
-    weights: Folder = None
-    """Folder with networks to use in place of those in the package."""
+    threads: Threads = 2
+    weights: Weights = None
     mediapipe_python: File = None
     """Python of an environment with mediapipe 0.10.21; by default this one, if it has it."""
 
@@ -244,25 +243,16 @@ class Live:
     lsl://NAME for a stream of the Lab Streaming Layer."""
     rerun: Switch = False
     """Also show all of it in the Rerun viewer; one is started if none is open."""
-    camera: File = None
-    """Intrinsics as JSON: fx, fy, cx, cy, distortion. By default a view of 65° is assumed."""
-    max_hands: int = 2
-    """Follow at most this many hands at a time."""
-    smallest_hand: Share = None
-    """Search for hands down to this share of the picture's longer side; by default 0.05. Below,
-    the picture is searched in parts as well, which takes longer."""
+    camera: Intrinsics = None
+    max_hands: MaxHands = 2
+    smallest_hand: SmallestHand = None
     raw: Switch = False
     """Show the estimate of each frame alone, without smoothing."""
-    hand_length_mm: Number = None
-    """Length from the wrist to the tip of the middle finger, if known: it sets the scale."""
-    threads: int = 2
-    """CPU threads for each network. 1 is faster on a busy machine."""
-    weights: Folder = None
-    """Folder with networks to use in place of those in the package."""
+    hand_length_mm: HandLength = None
+    threads: Threads = 2
+    weights: Weights = None
     host: Address = "127.0.0.1"
-    """Serve on this address. The default one can only be reached from this machine."""
-    port: int = 8080
-    """Serve on this port, or on the next free one."""
+    port: Port = 8080
 
     def run(self) -> int:
         """Track and serve until interrupted."""
@@ -318,9 +308,7 @@ class View:
     video: File = None
     """Where the video is now; by default where it was."""
     host: Address = "127.0.0.1"
-    """Serve on this address. The default one can only be reached from this machine."""
-    port: int = 8080
-    """Serve on this port, or on the next free one."""
+    port: Port = 8080
 
     def run(self) -> int:
         """Serve until interrupted."""
@@ -348,7 +336,7 @@ def _before_a_camera(result: Path) -> Recording:
 
 
 def default_folder(source: str, *, live: bool = False) -> Path:
-    """Where results go if nobody says: here, named after the source.
+    """Where results go by default: here, named after the source.
 
     Another recording of the same name (``cam.mp4`` of another session, or what a camera shows at
     another time) gets a number behind it.

@@ -179,7 +179,7 @@ class Evaluate:
 
     def _run_rig(self, output: Path) -> int:
         """Track with several cameras together; print and write the table."""
-        from knuckle.data.interhand26m import SPLITS, find_release
+        from knuckle.data.interhand_release import SPLITS, find_release
         from knuckle.data.json_stream import MissingDataError
         from knuckle.evaluate.rig import evaluate_rig
         from knuckle.output import make_folder

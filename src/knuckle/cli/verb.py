@@ -16,6 +16,18 @@ EXIT_ERROR = 2
 EXIT_SIGNAL = 128  # plus the signal's number, as shells do
 
 
+#: Help of flags that several verbs have.
+_ADDRESS = "Serve on this address. The default one can only be reached from this machine."
+_SMALLEST_HAND = (
+    "Search for hands down to this share of the picture's longer side; by default 0.05. Below, the "
+    "picture is searched in parts as well, which takes longer."
+)
+_INTRINSICS = "Intrinsics as JSON: fx, fy, cx, cy, distortion. By default a view of 65° is assumed."
+_HAND_LENGTH = "Length from the wrist to the tip of the middle finger, if known: it sets the scale."
+_WEIGHTS = "Folder with networks to use in place of those in the package."
+_THREADS = "CPU threads for each network. 1 is faster on a busy machine."
+
+
 def given(**options: Any) -> dict[str, Any]:
     """Those options that were given; the others stay as they come."""
     return {name: value for name, value in options.items() if value is not None}
@@ -38,7 +50,6 @@ Output = Annotated[Path | None, optional("FOLDER", aliases=["-o"])]
 File = Annotated[Path | None, optional("FILE")]
 Folder = Annotated[Path | None, optional("FOLDER")]
 Number = Annotated[float | None, optional("NUMBER")]
-Share = Annotated[float | None, optional("SHARE")]
 Switch = Annotated[bool, tyro.conf.arg(help_behavior_hint="")]
 Formats = Annotated[
     str,
@@ -46,7 +57,14 @@ Formats = Annotated[
         metavar="NAME,NAME", help=f"Separated by commas: {', '.join(FORMATS)} (docs/formats.md)."
     ),
 ]
-Address = Annotated[str, tyro.conf.arg(metavar="ADDRESS")]
+Address = Annotated[str, tyro.conf.arg(metavar="ADDRESS", help=_ADDRESS)]
+Port = Annotated[int, tyro.conf.arg(help="Serve on this port, or on the next free one.")]
+MaxHands = Annotated[int, tyro.conf.arg(help="Follow at most this many hands at a time.")]
+SmallestHand = Annotated[float | None, optional("SHARE", help=_SMALLEST_HAND)]
+Intrinsics = Annotated[Path | None, optional("FILE", help=_INTRINSICS)]
+HandLength = Annotated[float | None, optional("NUMBER", help=_HAND_LENGTH)]
+Weights = Annotated[Path | None, optional("FOLDER", help=_WEIGHTS)]
+Threads = Annotated[int, tyro.conf.arg(help=_THREADS)]
 SplitName = Annotated[str, tyro.conf.arg(metavar="SPLIT")]
 
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from knuckle.cli.verb import Folder
+from knuckle.cli.verb import Folder, Weights
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,7 @@ class Web:
     """Instead of serving, write the page into this folder, for any static web server."""
     site: Folder = None
     """Folder of a built page, as make web writes it; by default the one in the package."""
-    weights: Folder = None
-    """Folder with networks to use in place of those in the package."""
+    weights: Weights = None
 
     def run(self) -> int:
         """Serve until interrupted, or write the folder."""

@@ -69,7 +69,7 @@ class _Worker:
         self.connection, theirs = _CONTEXT.Pipe()
         self.path = ""
         self._process = _CONTEXT.Process(target=_work, args=(theirs, output, settings), daemon=True)
-        with _interrupts_ignored():  # it inherits that: whoever gives work says when to stop
+        with _interrupts_ignored():  # inherited by the worker, which stops when its work ends
             self._process.start()
         theirs.close()
 
@@ -106,7 +106,7 @@ class _Worker:
 
 
 def _work(connection: Connection, output: str | Path, settings: dict[str, Any]) -> None:
-    """In the worker: a path in, a row out, until nobody gives any more."""
+    """In the worker: a path in, a row out, until there are no more."""
     track = Track(output, **settings)
     with suppress(EOFError, OSError):
         while True:

@@ -22,7 +22,7 @@ from knuckle.data.capture_plan import CaptureSettings, Sequence, generator
 from knuckle.data.capture_rig import StudioCamera, sample_rig
 from knuckle.data.interhand26m import JOINTS_OF, SKELETON_TEXT
 from knuckle.data.interhand_extras import Extras
-from knuckle.data.interhand_index import N_BOTH
+from knuckle.data.interhand_files import N_BOTH
 from knuckle.sample import HandLabel
 
 #: InterHand2.6M's boxes are those of the joints, grown by this about their middle.

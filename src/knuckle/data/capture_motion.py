@@ -1,4 +1,4 @@
-"""Who is recorded, and how the hands of a sequence move in the studio."""
+"""The people of a synthetic capture, and how their hands move in the studio."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Motion:
     def moments(self, steps: np.ndarray) -> list[Moment]:
         """The studio at some time steps."""
         model = HandModel.load()
-        placed = [place(model, _rows(hand, steps)) for hand in self.hands]
+        placed = [place(model, hand[steps]) for hand in self.hands]
         return [self._moment(model, hands) for hands in zip(*placed, strict=True)]
 
     def _moment(self, model: HandModel, hands: tuple[PlacedHand, ...]) -> Moment:
@@ -303,7 +303,7 @@ def _keeping_its_grasp(
 
 def _in_grasp(rng: np.random.Generator, hand: HandParameters) -> Mesh:
     """Something that fills the grasp, in the hand's frame."""
-    first = place(HandModel.load(), _rows(hand, np.array([0])))[0]
+    first = place(HandModel.load(), hand[:1])[0]
     thing = held(rng, first)
     local = (thing.vertices_mm - first.root_mm) @ first.R_camera_from_hand
     return replace(thing, vertices_mm=local.astype(np.float32))
@@ -318,17 +318,6 @@ def _shoulder_mm(side: Side) -> np.ndarray:
 
 def _moved(hand: HandParameters, offset_mm: np.ndarray) -> HandParameters:
     return replace(hand, root_mm=hand.root_mm + offset_mm)
-
-
-def _rows(hand: HandParameters, rows: np.ndarray) -> HandParameters:
-    """Some of N hands of one side."""
-    return replace(
-        hand,
-        pose_deg=hand.pose_deg[rows],
-        shape=hand.shape[rows],
-        R_camera_from_hand=hand.R_camera_from_hand[rows],
-        root_mm=hand.root_mm[rows],
-    )
 
 
 def _along(y: np.ndarray, roll: float) -> np.ndarray:

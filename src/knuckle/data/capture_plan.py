@@ -1,4 +1,4 @@
-"""What a synthetic capture will hold: who is recorded when, doing what, from how many cameras.
+"""What a synthetic capture will hold: people, times, activities, and how many cameras see them.
 
 Everything follows from ``CaptureSettings``: the plan is made anew by every process and every run,
 which is what makes a capture resumable and the same however many workers render it.

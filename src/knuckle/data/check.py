@@ -15,15 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from knuckle.data.datasets import DATASETS, recognise
-from knuckle.data.interhand26m import (
-    BONE_RANGE_MM,
-    InterHand26M,
-    Release,
-    find_release,
-    impossible_steps,
-    is_black,
-)
-from knuckle.data.interhand_index import InterHandIndex, LabelFiles, build_index
+from knuckle.data.interhand26m import BONE_RANGE_MM, InterHand26M, impossible_steps, is_black
+from knuckle.data.interhand_files import LabelFiles
+from knuckle.data.interhand_index import InterHandIndex, build_index
+from knuckle.data.interhand_release import Release, find_release
 from knuckle.data.json_stream import BrokenDataError, BrokenRecordsError, MissingDataError
 from knuckle.data.labelled import LabelledSet, read_rgb
 from knuckle.hand import bone_lengths
@@ -97,7 +92,7 @@ def check(root: Path, *, on_progress: OnProgress = lambda done, of: None) -> Che
         try:
             dataset = reader(root, split)
         except MissingDataError:
-            continue  # nobody needs all splits
+            continue  # not every split need be there
         except BrokenRecordsError as error:
             path = str(error.path)
             faults += [Fault("broken record", path, sentence) for sentence in error.sentences]

@@ -21,14 +21,11 @@ from knuckle.data.json_stream import (
 )
 from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record, inside, is_finite
 from knuckle.errors import InputError
-from knuckle.hand import FINGER_NAMES, N_JOINTS, SIDES, order_from_names
+from knuckle.hand import JOINT_NAMES, N_JOINTS, SIDES, order_from_names
 from knuckle.sample import HandLabel
 
-#: COCO-WholeBody's order of one hand: the wrist, then each finger from the palm to the tip.
-_THEIR_JOINTS = ["wrist", "thumb_cmc", "thumb_mcp", "thumb_ip", "thumb_tip"] + [
-    f"{finger}_{joint}" for finger in FINGER_NAMES[1:] for joint in ("mcp", "pip", "dip", "tip")
-]
-_ORDER = order_from_names(_THEIR_JOINTS)
+#: COCO-WholeBody's order of one hand is ours: the wrist, then each finger from the palm to the tip.
+_ORDER = order_from_names(JOINT_NAMES)
 _LABEL_FILES = {split: f"coco_wholebody_{split}_v1.0.json" for split in ("train", "val")}
 
 
@@ -83,10 +80,7 @@ class CocoWholeBody(LabelledSet):
 
     def groups(self) -> Groups:
         """Every photograph is its own."""
-        unknown = np.full(len(self), -1)
-        return Groups(
-            subject=unknown, capture=unknown, sequence=unknown, step=np.array(self.ids, np.int64)
-        )
+        return Groups.of(len(self), step=np.array(self.ids, np.int64))
 
 
 def _label_file(root: Path, split: str) -> Path | None:

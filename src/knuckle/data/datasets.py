@@ -14,7 +14,7 @@ from knuckle.data.folder import Folder
 from knuckle.data.freihand import FreiHand
 from knuckle.data.interhand26m import InterHand26M, Selection
 from knuckle.data.json_stream import BrokenDataError, MissingDataError
-from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record
+from knuckle.data.labelled import DerivedSet, DropReport, Groups, LabelledSet
 from knuckle.data.real_hand_3d import RealHand3D
 from knuckle.data.rhd import Rhd
 from knuckle.data.splits import (
@@ -38,11 +38,10 @@ DATASETS: dict[str, type[LabelledSet]] = {
 }
 
 
-class Joined(LabelledSet):
+class Joined(DerivedSet):
     """Several parts of one data set as one."""
 
     name = "joined"
-    splits = ()
 
     def __init__(self, parts: Sequence[LabelledSet]) -> None:
         self.parts = list(parts)
@@ -55,54 +54,27 @@ class Joined(LabelledSet):
             for reason, count in part.report.dropped.items():
                 self.report.drop(reason, count, part.report.examples[reason])
 
-    @classmethod
-    def is_at(cls, root: Path) -> bool:
-        """Never: it is made from others."""
-        del root
-        return False
-
     def __len__(self) -> int:
         return int(self._ends[-1])
 
-    def _place(self, index: int) -> tuple[LabelledSet, int]:
+    def origin(self, index: int) -> tuple[LabelledSet, int]:
+        """The part that a record is of, and its number there."""
         part = int(np.searchsorted(self._ends, index, side="right"))
         return self.parts[part], index - int(self._ends[part] - len(self.parts[part]))
-
-    def record(self, index: int) -> Record:
-        """The labels of one picture."""
-        part, row = self._place(index)
-        return part.record(row)
-
-    def image(self, index: int) -> np.ndarray:
-        """The picture."""
-        part, row = self._place(index)
-        return part.image(row)
-
-    def hand_map(self, index: int) -> np.ndarray | None:
-        """The masks of one picture."""
-        part, row = self._place(index)
-        return part.hand_map(row)
 
     def flaw(self, sample: Sample) -> str | None:
         """What any part finds wrong with a picture."""
         return next((flaw for part in self.parts if (flaw := part.flaw(sample))), None)
 
     def groups(self) -> Groups:
-        """The groups of all parts; numbers mean the same in all of them."""
-        groups = [part.groups() for part in self.parts]
-        return Groups(
-            *(
-                np.concatenate([getattr(group, level) for group in groups])
-                for level in ("subject", "capture", "sequence", "step")
-            )
-        )
+        """The groups of all parts."""
+        return Groups.joined([part.groups() for part in self.parts])
 
 
-class Part(LabelledSet):
+class Subset(DerivedSet):
     """Some records of a data set, such as one part of a split."""
 
-    name = "part"
-    splits = ()
+    name = "subset"
 
     def __init__(
         self, whole: LabelledSet, rows: np.ndarray, split: str, division: str = "some records"
@@ -111,26 +83,12 @@ class Part(LabelledSet):
         self.report = DropReport(total=len(whole), kept=len(rows))
         self.report.drop(f"in another part than {split}", len(whole) - len(rows))
 
-    @classmethod
-    def is_at(cls, root: Path) -> bool:
-        """Never: it is made from another."""
-        del root
-        return False
-
     def __len__(self) -> int:
         return len(self.rows)
 
-    def record(self, index: int) -> Record:
-        """The labels of one picture."""
-        return self.whole.record(int(self.rows[index]))
-
-    def image(self, index: int) -> np.ndarray:
-        """The picture."""
-        return self.whole.image(int(self.rows[index]))
-
-    def hand_map(self, index: int) -> np.ndarray | None:
-        """The masks of one picture."""
-        return self.whole.hand_map(int(self.rows[index]))
+    def origin(self, index: int) -> tuple[LabelledSet, int]:
+        """The whole, and the number of a record there."""
+        return self.whole, int(self.rows[index])
 
     def flaw(self, sample: Sample) -> str | None:
         """What the whole finds wrong with a picture."""
@@ -138,13 +96,7 @@ class Part(LabelledSet):
 
     def groups(self) -> Groups:
         """The groups of these records."""
-        groups = self.whole.groups()
-        return Groups(
-            groups.subject[self.rows],
-            groups.capture[self.rows],
-            groups.sequence[self.rows],
-            groups.step[self.rows],
-        )
+        return self.whole.groups().take(self.rows)
 
 
 def recognise(root: Path) -> str:
@@ -205,14 +157,15 @@ def open_dataset(
         ValueError: there is no such split.
     """
     root = at_home(root)
-    reader = _reader(name or recognise(root), selection)
+    name = name or recognise(root)
+    reader = _reader(name, selection)
     if split.startswith("70/15/15:"):
         whole, dealt = open_divided(root, name, selection=selection)
         part = split.removeprefix("70/15/15:")
         if part not in PARTS:
             raise InputError(f"expected 70/15/15:{{{','.join(PARTS)}}}, got {split!r}")
-        return Part(whole, dealt.rows(part), split, str(dealt))
-    splits = DATASETS[name or recognise(root)].splits
+        return Subset(whole, dealt.rows(part), split, str(dealt))
+    splits = DATASETS[name].splits
     if split == "all" and "all" not in splits:
         return _open_all(reader, splits, root)
     return reader(root, split)
@@ -237,17 +190,16 @@ def leak_report(root: Path, split: str, *, selection: Selection | None = None) -
     if split.startswith("70/15/15:"):
         whole, dealt = open_divided(root, selection=selection)
         return described_leaks(leaks(whole.groups(), dealt.part), "70/15/15")
-    parts = []
-    reader = _reader(recognise(root), selection)
-    for name in PARTS:
-        if name in DATASETS[recognise(root)].splits:
-            with suppress(BrokenDataError):  # nobody needs all splits
-                parts.append(reader(root, name))
+    parts, name = [], recognise(root)
+    for part in PARTS:
+        if part in DATASETS[name].splits:
+            with suppress(BrokenDataError):  # not every split need be there
+                parts.append(_reader(name, selection)(root, part))
     if len(parts) < 2:
         there = parts[0].split if parts else "none"
         return f"official splits: only {there} is here, so nothing can leak into another"
-    part = np.repeat(np.arange(len(parts)), [len(each) for each in parts])
-    return described_leaks(leaks(Joined(parts).groups(), part), "official splits")
+    part_of = np.repeat(np.arange(len(parts)), [len(each) for each in parts])
+    return described_leaks(leaks(Joined(parts).groups(), part_of), "official splits")
 
 
 def divide(root: Path, path: Path) -> Split:

@@ -11,13 +11,12 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import cv2
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.data.labelled import Groups, LabelledSet, Record
+from knuckle.data.labelled import DerivedSet, Groups, LabelledSet
 from knuckle.hand import N_JOINTS, Side
 from knuckle.metrics import masked_mean
 from knuckle.render.fitting import (
@@ -186,7 +185,7 @@ def _hand_map(
     for number, hand in enumerate(sample.hands):
         if number not in sure and hand.valid.any():
             hand_map[_around(hand, hand_map.shape)] = UNKNOWN
-    if not sample.complete:  # somewhere there is a hand that nobody labelled
+    if not sample.complete:  # somewhere there is an unlabelled hand
         hand_map[hand_map == 0] = UNKNOWN
     return hand_map
 
@@ -233,7 +232,7 @@ class _Moment:
     known: np.ndarray
 
 
-class FittedSet(LabelledSet):
+class FittedSet(DerivedSet):
     """A data set with the truth that follows from its 3D joints.
 
     All hands are fitted at once when it is opened. The views of one moment share one fit, which is
@@ -249,7 +248,6 @@ class FittedSet(LabelledSet):
     """
 
     name = "fitted"
-    splits = ()
 
     def __init__(
         self,
@@ -273,26 +271,12 @@ class FittedSet(LabelledSet):
             settings=self.settings.fit,
         )
 
-    @classmethod
-    def is_at(cls, root: Path) -> bool:
-        """Never: it is made from another."""
-        del root
-        return False
-
     def __len__(self) -> int:
         return len(self.whole)
 
-    def record(self, index: int) -> Record:
-        """The labels of one picture, as they are."""
-        return self.whole.record(index)
-
-    def image(self, index: int) -> np.ndarray:
-        """The picture."""
-        return self.whole.image(index)
-
-    def hand_map(self, index: int) -> np.ndarray | None:
-        """The masks that the data set has itself."""
-        return self.whole.hand_map(index)
+    def origin(self, index: int) -> tuple[LabelledSet, int]:
+        """The data set, and the same number."""
+        return self.whole, index
 
     def groups(self) -> Groups:
         """Those of the data set."""

@@ -107,8 +107,7 @@ class Folder(LabelledSet):
         # A name has the same number in every split.
         digests = [hashlib.sha1(name.encode()).digest() for name in names]
         number = np.array([int.from_bytes(digest[:6], "big") for digest in digests], np.int64)
-        unknown = np.full(len(self), -1)
-        return Groups(subject=unknown, capture=unknown, sequence=number, step=unknown)
+        return Groups.of(len(self), sequence=number)
 
     def _parse(self, entry: dict[str, Any]) -> tuple[Record, str | None]:
         camera, video = entry.get("camera"), entry.get("video")

@@ -24,14 +24,11 @@ from knuckle.data.labelled import (
     read_rgb,
 )
 from knuckle.errors import InputError, reading
-from knuckle.hand import FINGER_NAMES, N_JOINTS, order_from_names
+from knuckle.hand import JOINT_NAMES, N_JOINTS, order_from_names
 from knuckle.sample import HandLabel
 
-#: FreiHAND's order: the wrist, then each finger from the palm to the tip.
-_THEIR_JOINTS = ["wrist", "thumb_cmc", "thumb_mcp", "thumb_ip", "thumb_tip"] + [
-    f"{finger}_{joint}" for finger in FINGER_NAMES[1:] for joint in ("mcp", "pip", "dip", "tip")
-]
-_ORDER = order_from_names(_THEIR_JOINTS)
+#: FreiHAND's order is ours: the wrist, then each finger from the palm to the tip.
+_ORDER = order_from_names(JOINT_NAMES)
 _MM_PER_METRE = 1000.0
 _FOLDERS = {"train": "training", "test": "evaluation"}
 
@@ -103,11 +100,10 @@ class FreiHand(LabelledSet):
         return (read_rgb(path)[..., 0] > 127).astype(np.uint8) if path.exists() else None
 
     def groups(self) -> Groups:
-        """People and sequences are not told; pictures of one moment are."""
-        unknown = np.full(len(self), -1)
+        """People and sequences are unknown; which pictures are of one moment is known."""
         # Odd numbers for the evaluation part: its moments are others than those of training.
         step = np.array([self._moment(path) for path in self.files]) * 2 + (self.split == "test")
-        return Groups(subject=unknown, capture=unknown, sequence=unknown, step=step)
+        return Groups.of(len(self), step=step)
 
     def _moment(self, path: Path) -> int:
         return int(path.stem) % len(self.xyz_m)

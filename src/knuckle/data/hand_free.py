@@ -2,7 +2,7 @@
 
     python -m knuckle.data.hand_free ../shared/data/no_hands runs/data/hand_free.npz
 
-Every picture below the folder is one that somebody has looked at; its first folder is its group,
+Every picture below the folder was checked by eye; its first folder is its group,
 some of which are held back (``photographs.HAND_FREE_HELD_BACK``). ``tools/decoys.py`` then marks in
 them what networks take for hands.
 """
@@ -10,21 +10,15 @@ them what networks take for hands.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
+import tyro
 
-from knuckle.data.photographs import (
-    HAND_FREE,
-    LabelledPhoto,
-    PackedPicture,
-    Packing,
-    PhotographStore,
-    shrink,
-    store_of,
-)
+from knuckle.data.photograph_labels import LabelledPhoto
+from knuckle.data.photograph_packing import PackedPicture, Packing, shrink, store_of
+from knuckle.data.photographs import HAND_FREE, PhotographStore
 from knuckle.errors import InputError, NotFoundError
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
@@ -61,26 +55,18 @@ def _pictures(root: Path, packing: Packing) -> Iterator[PackedPicture]:
         yield shrink(photo, packing)
 
 
-@dataclass(frozen=True)
-class PackHandFree:
-    """Pack pictures that show no hand."""
+def main(root: Path, out: Path, /) -> None:
+    """Pack pictures that show no hand.
 
-    root: Path
-    """The folder that holds them, in a folder for each source."""
-    out: Path
-    """The npz file to write."""
-
-
-def main() -> None:
-    """Command line of this file."""
-    import tyro
-
-    options = tyro.cli(PackHandFree, config=(tyro.conf.PositionalRequiredArgs,))
-    store = pack_hand_free(options.root)
-    store.save(options.out)
+    Args:
+        root: The folder that holds them, in a folder for each source.
+        out: The npz file to write.
+    """
+    store = pack_hand_free(root)
+    store.save(out)
     held_back = len(store.part("validation"))
-    print(f"{len(store)} pictures, {held_back} of them held back: {options.out}")
+    print(f"{len(store)} pictures, {held_back} of them held back: {out}")
 
 
 if __name__ == "__main__":
-    main()
+    tyro.cli(main)

@@ -9,7 +9,6 @@ to it ends here: joint order tip first and right hand first, world coordinates, 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,20 +18,16 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.data.interhand_extras import Extras
-from knuckle.data.interhand_index import (
-    HAND_TYPES,
-    InterHandIndex,
-    LabelFiles,
-    open_index,
-)
-from knuckle.data.json_stream import BrokenDataError, MissingDataError
+from knuckle.data.interhand_files import HAND_TYPES
+from knuckle.data.interhand_index import InterHandIndex, open_index
+from knuckle.data.interhand_release import SPLITS, find_release
+from knuckle.data.json_stream import BrokenDataError
 from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record, inside
 from knuckle.errors import InputError
 from knuckle.hand import BONES, N_JOINTS, Side, bone_lengths, order_from_names
 from knuckle.rigid import RigidTransform
 from knuckle.sample import HandLabel, Sample
 
-SPLITS = ("train", "val", "test")
 #: How InterHand2.6M orders the joints of one hand (its skeleton.txt), in our names.
 _THEIR_JOINTS = (
     *("thumb_tip", "thumb_ip", "thumb_mcp", "thumb_cmc"),
@@ -107,79 +102,6 @@ class Selection:
     def official(cls) -> Selection:
         """Everything that has a label, flaws included."""
         return cls(skip_cameras=(), drop_flawed=False, drop_black=False)
-
-
-@dataclass(frozen=True)
-class Release:
-    """Where the files of one split lie.
-
-    Attributes:
-        files: the label files.
-        images: folder that ``file_name`` is relative to.
-        layout: "v1.0", "v0.0" or "re-packed".
-        human_list: file with the ids of the annotations made by people, where there is one.
-        fps: rate of the release, if its folder's name says it.
-    """
-
-    files: LabelFiles
-    images: Path
-    layout: str
-    human_list: Path | None = None
-    fps: int | None = None
-
-
-def find_release(root: Path, split: str, annotation: str = "all") -> Release:
-    """Look for the label files of a split below ``root``.
-
-    Raises:
-        MissingDataError: none of the known layouts is there.
-    """
-    if split not in SPLITS:
-        raise InputError(f"InterHand2.6M has the splits {', '.join(SPLITS)}, asked for {split!r}")
-    found = re.search(r"(?<!\d)(5|30) ?fps", " ".join([str(root), *_names_in(root)]))
-    fps = int(found[1]) if found else None
-    stem = f"InterHand2.6M_{split}"
-    new, old = root / "annotations" / split, root / "annotations" / _OLD_FOLDER[annotation]
-    images = _image_folder(root, split)
-    if (new / f"{stem}_data.json").exists():
-        lists = (folder / f"aid_human_annot_{split}.txt" for folder in (new, new.parent, root))
-        human = next((path for path in lists if path.exists()), None)
-        return Release(_label_files(new, stem), images, "v1.0", human, fps)
-    if (old / f"{stem}_data.json").exists():
-        return Release(_label_files(old, stem), images, "v0.0", None, fps)
-    packed = [path for path in sorted(root.glob("*_data.json")) if _split_named(path) == split]
-    if len(packed) == 1:
-        stem = packed[0].name.removesuffix("_data.json")
-        return Release(_label_files(root, stem), root, "re-packed", None, fps)
-    raise MissingDataError(
-        f"{root} is not InterHand2.6M: expected annotations/{split}/{stem}_data.json (v1.0), "
-        f"annotations/{_OLD_FOLDER[annotation]}/{stem}_data.json (v0.0) or one *{split}*_data.json "
-        f"beside its pictures (re-packed); found {', '.join(_names_in(root)[:8]) or 'nothing'}"
-    )
-
-
-_OLD_FOLDER = {"all": "all", "human": "human_annot", "machine": "machine_annot"}
-
-
-def _split_named(path: Path) -> str:
-    """The split that the name of a re-packed label file tells; one that tells none is train."""
-    return next((split for split in SPLITS if split in path.name.lower()), "train")
-
-
-def _names_in(root: Path) -> list[str]:
-    """What lies in a folder, label files first."""
-    names = [path.name for path in root.iterdir()] if root.is_dir() else []
-    return sorted(names, key=lambda name: (not name.endswith(".json"), name))
-
-
-def _label_files(folder: Path, stem: str) -> LabelFiles:
-    return LabelFiles(*(folder / f"{stem}_{part}.json" for part in ("data", "camera", "joint_3d")))
-
-
-def _image_folder(root: Path, split: str) -> Path:
-    """``images/<split>``, in the root or in the folder that the release's archives unpack to."""
-    inner = sorted(root.glob(f"*/images/{split}"))
-    return root / "images" / split if (root / "images").exists() or not inner else inner[0]
 
 
 class InterHand26M(LabelledSet):
@@ -391,8 +313,7 @@ def _hand_label(
 ) -> HandLabel:
     """Labels of one hand from its joints in the camera frame, in our order.
 
-    Joints without a label hold [1, 1, 1] of the world: they become 0, so that nobody mistakes them
-    for places.
+    Joints without a label hold [1, 1, 1] of the world: they become 0, as that is no place.
     """
     valid = valid & (joints_mm[:, 2] > 0)
     joints_px = np.where(valid[:, None], camera.project(joints_mm), 0.0)

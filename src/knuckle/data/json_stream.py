@@ -54,7 +54,7 @@ def fault_of(error: Exception, whose: str) -> str:
 
 
 class MissingDataError(BrokenDataError):
-    """The label files of a split are not there at all: perhaps nobody unpacked them."""
+    """The label files of a split are not there at all: perhaps they were not unpacked."""
 
 
 class JsonStream:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path, PureWindowsPath
 from typing import Any, ClassVar, final
 
@@ -64,6 +64,22 @@ class Groups:
     capture: np.ndarray
     sequence: np.ndarray
     step: np.ndarray
+
+    @classmethod
+    def of(cls, count: int, **known: np.ndarray) -> Groups:
+        """Those of ``count`` records of which some levels are known, none or a few."""
+        unknown = np.full(count, -1)
+        return cls(**{each.name: known.get(each.name, unknown) for each in fields(cls)})
+
+    @classmethod
+    def joined(cls, parts: Sequence[Groups]) -> Groups:
+        """Those of all parts in order, where numbers mean the same in all of them."""
+        names = [each.name for each in fields(cls)]
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+    def take(self, rows: np.ndarray) -> Groups:
+        """Those of some records."""
+        return Groups(*(getattr(self, each.name)[rows] for each in fields(self)))
 
     def __len__(self) -> int:
         return len(self.subject)
@@ -181,6 +197,37 @@ class LabelledSet(ABC):
                 self.report.kept -= 1
 
 
+class DerivedSet(LabelledSet):
+    """Records of other data sets, each as it is there."""
+
+    splits = ()
+
+    @classmethod
+    def is_at(cls, root: Path) -> bool:
+        """Never: it is made from others, not read."""
+        del root
+        return False
+
+    @abstractmethod
+    def origin(self, index: int) -> tuple[LabelledSet, int]:
+        """The data set that a record is of, and its number there."""
+
+    def record(self, index: int) -> Record:
+        """The labels of one picture."""
+        dataset, row = self.origin(index)
+        return dataset.record(row)
+
+    def image(self, index: int) -> np.ndarray:
+        """The picture."""
+        dataset, row = self.origin(index)
+        return dataset.image(row)
+
+    def hand_map(self, index: int) -> np.ndarray | None:
+        """The masks of one picture."""
+        dataset, row = self.origin(index)
+        return dataset.hand_map(row)
+
+
 def read_rgb(path: Path) -> np.ndarray:
     """(H, W, 3) uint8 RGB.
 
@@ -227,7 +274,7 @@ def read_grey(path: Path) -> np.ndarray:
 def inside(folder: Path, name: object) -> Path:
     """The file of a folder that a label names.
 
-    Labels may be somebody else's: a name leads nowhere but into the folder of its data set.
+    Labels may come from anywhere: a name must not lead out of the folder of its data set.
 
     Raises:
         BrokenDataError: it is no name, an absolute one, or climbs out of the folder.

@@ -1,4 +1,4 @@
-"""Could real people have done this? What labelled 3D hands do, beside what people can do.
+"""Could real people have done this? Labelled 3D hands, compared with what people can do.
 
 ``knuckle data stats --plausibility`` prints it for any data set with 3D. It finds labels that no
 hand can take (units, joint order, a bad fit) and says what a synthetic capture is worth.
@@ -169,7 +169,7 @@ def _angle_lines(hands: dict[tuple[int, str], tuple[np.ndarray, int]]) -> list[L
 
 
 def _bone_lines(hands: dict[tuple[int, str], tuple[np.ndarray, int]]) -> list[Line]:
-    """Mean and standard deviation over people; a hand of nobody known is a person."""
+    """Mean and standard deviation over people; a hand of an unknown person counts as one."""
     people: dict[int, list[np.ndarray]] = {}
     for number, (joints, subject) in enumerate(hands.values()):
         key = subject if subject >= 0 else -2 - number

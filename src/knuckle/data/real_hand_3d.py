@@ -107,9 +107,8 @@ class RealHand3D(LabelledSet):
         return cv2.copyMakeBorder(image, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
 
     def groups(self) -> Groups:
-        """Nothing is told about people."""
-        unknown = np.full(len(self), -1)
-        return Groups(subject=unknown, capture=unknown, sequence=unknown, step=unknown)
+        """People are unknown."""
+        return Groups.of(len(self))
 
 
 def _problem(label: dict[str, Any]) -> str | None:

@@ -117,8 +117,7 @@ class Rhd(LabelledSet):
 
     def groups(self) -> Groups:
         """The labels do not say which figure acts: every picture is its own."""
-        unknown = np.full(len(self), -1)
-        return Groups(subject=unknown, capture=unknown, sequence=unknown, step=unknown)
+        return Groups.of(len(self))
 
 
 def _is_inside(joints_px: np.ndarray) -> bool:

@@ -107,24 +107,18 @@ def _box_side(label: HandLabel) -> float:
     return float(np.ptp(label.joints_px, axis=0).max())
 
 
-@dataclass(frozen=True)
-class FitPhotographs:
-    """Fit the parametric hand to the labels of a store of photographed hands."""
+def main(store: Path, out: Path, /) -> None:
+    """Fit the parametric hand to the labels of a store of photographed hands.
 
-    store: tyro.conf.Positional[Path]
-    """Crops from ``knuckle data pack-photographs``."""
-    out: tyro.conf.Positional[Path]
-    """The npz file to write."""
-
-
-def main() -> None:
-    """Command line of this file."""
-    options = tyro.cli(FitPhotographs)
-    store = PhotographStore.load(options.store)
-    shown = fit_photographs(store)
-    shown.save(options.out)
-    print(f"{len(shown)} of {len(store.part('train'))} hands are explained: {options.out}")
+    Args:
+        store: Crops from ``knuckle data pack-photographs``.
+        out: The npz file to write.
+    """
+    photographs = PhotographStore.load(store)
+    shown = fit_photographs(photographs)
+    shown.save(out)
+    print(f"{len(shown)} of {len(photographs.part('train'))} hands are explained: {out}")
 
 
 if __name__ == "__main__":
-    main()
+    tyro.cli(main)

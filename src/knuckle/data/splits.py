@@ -257,23 +257,3 @@ def write_split(path: Path, split: Split, keys: Sequence[str], dataset: str) -> 
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(content, indent=1))
     partial.rename(path)
-
-
-def read_split(path: Path, keys: Sequence[str]) -> np.ndarray:
-    """(N,) part of each record, from a file that ``write_split`` wrote.
-
-    Raises:
-        ValueError: a record is not in the file, or the file is not a split.
-    """
-    try:
-        parts = json.loads(path.read_text(encoding="utf-8-sig"))["parts"]
-        part_of = {key: PARTS.index(name) for name in PARTS for key in parts[name]}
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is not a split file ({error!r}); write it again") from None
-    missing = [key for key in keys if key not in part_of]
-    if missing:
-        raise InputError(
-            f"{path} does not know {len(missing)} of {len(keys)} records, such as {missing[0]}: "
-            "it was written for another data set or selection"
-        )
-    return np.array([part_of[key] for key in keys], int)

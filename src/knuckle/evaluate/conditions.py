@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 
@@ -64,12 +66,7 @@ def by_quantile(
         return [(float(edges[0]), float(edges[0]), float(errors.mean()), len(errors))]
     at = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
     return [
-        (
-            float(edges[k]),
-            float(edges[k + 1]),
-            float(masked_mean(errors, at == k)),
-            int((at == k).sum()),
-        )
-        for k in range(len(edges) - 1)
+        (low, high, float(masked_mean(errors, at == k)), int((at == k).sum()))
+        for k, (low, high) in enumerate(pairwise(edges.tolist()))
         if (at == k).any()
     ]

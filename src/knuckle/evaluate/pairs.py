@@ -110,13 +110,7 @@ def pair(dataset: LabelledSet, predictions: Predictions, matching: Matching) -> 
         masks = _masks(dataset, index, said, partner)
         for label, hand, overlap in zip(record.hands, partner, masks, strict=True):
             hands.append({"picture": index, **_hand(record, label, hand), **overlap})
-        right = [
-            p for p, true in zip(partner, record.hands, strict=True) if p and p.side == true.side
-        ]
-        for hand in said:
-            # Where not every hand is labelled, an unmatched one may well be a hand: not counted.
-            if record.complete or any(hand is each for each in partner):
-                said_hands.append((hand.score, any(hand is each for each in right)))
+        said_hands += _judged(record, said, partner)
     if not hands:
         raise InputError(f"{dataset.name}, {dataset.split}: there is no labelled hand to score")
     if not known:
@@ -134,6 +128,17 @@ def pair(dataset: LabelledSet, predictions: Predictions, matching: Matching) -> 
         **{name: np.array(values, bool) for name, values in lists.items()},
         **{name: np.array([row[name] for row in hands]) for name in hands[0]},
     )
+
+
+def _judged(
+    record: Record, said: Sequence[PredictedHand], partner: Sequence[PredictedHand | None]
+) -> Iterator[tuple[float, bool]]:
+    """Of each predicted hand, how sure it is and whether it is right; without unlabelled ones."""
+    sides = {id(p): true.side for p, true in zip(partner, record.hands, strict=True) if p}
+    for hand in said:
+        # Where not every hand is labelled, an unmatched one may well be a hand: not counted.
+        if record.complete or id(hand) in sides:
+            yield hand.score, sides.get(id(hand)) == hand.side
 
 
 def _match(

@@ -167,8 +167,7 @@ class PredictionWriter:
 
     def write(self, key: str, hands: Iterable[PredictedHand]) -> None:
         """Add one picture."""
-        entry = {"key": key, "hands": [_hand_to_json(hand) for hand in hands]}
-        self._file.write(json.dumps(entry) + "\n")
+        self._file.write(_line(key, hands))
 
     def _continue(self) -> None:
         """Keep the whole lines of a file that may have been broken off; drop the rest."""
@@ -189,8 +188,12 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     with _open(path, "w") as file:
         file.write(json.dumps(_header(predictions.system)) + "\n")
         for key, hands in predictions.hands.items():
-            entry = {"key": key, "hands": [_hand_to_json(hand) for hand in hands]}
-            file.write(json.dumps(entry) + "\n")
+            file.write(_line(key, hands))
+
+
+def _line(key: str, hands: Iterable[PredictedHand]) -> str:
+    entry = {"key": key, "hands": [_hand_to_json(hand) for hand in hands]}
+    return json.dumps(entry) + "\n"
 
 
 def _open(path: Path, mode: Literal["r", "w"]) -> IO[str]:

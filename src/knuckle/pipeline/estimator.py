@@ -9,7 +9,7 @@ import numpy as np
 from knuckle.camera import Camera
 from knuckle.codec import DetectedHand
 from knuckle.errors import InputError
-from knuckle.hand import SIDES, Side
+from knuckle.hand import SIDES
 from knuckle.image import to_rgb
 from knuckle.pipeline import frame, judge, propose
 from knuckle.pipeline.looks import Looks, Proposal
@@ -100,9 +100,7 @@ class HandEstimator:
         stages, settings = self._stages, self.settings
         detections = stages.detect(image)
         first = Looks.at(stages, image, propose.detected(stages, detections.hands))
-        looks, hands = frame.hands_of(
-            stages, image, first, detections, settings, settings.max_hands
-        )
+        looks, hands = frame.hands_of(stages, image, first, detections, settings.max_hands)
         found = looks.averaged(hands)
         best_first = np.argsort(-found.trust, kind="stable").tolist()
         return found.take([i for i in best_first if judge.is_enough(found, i, settings)])
@@ -117,11 +115,12 @@ class HandEstimator:
 
     def _guesses(self, box_xyxy: np.ndarray) -> list[Proposal]:
         """What a box may show: both sides, in four directions."""
-        return [
-            Proposal(self._stages.crop_of(_guessed_hand(box_xyxy, side, angle)), "box")
-            for side in SIDES
-            for angle in propose.TURNS
-        ]
+        x0, y0, x1, y1 = map(float, box_xyxy)
+        middle, size = ((x0 + x1) / 2, (y0 + y1) / 2), max(x1 - x0, y1 - y0)
+        hands = (
+            DetectedHand(middle, size, angle, side) for side in SIDES for angle in propose.TURNS
+        )
+        return [Proposal(self._stages.crop_of(hand), "box") for hand in hands]
 
 
 def check_boxes(boxes_xyxy: np.ndarray) -> np.ndarray:
@@ -145,8 +144,3 @@ def check_boxes(boxes_xyxy: np.ndarray) -> np.ndarray:
             f"{boxes[first]} at {first}; multiply shares of the picture by its width and height"
         )
     return boxes
-
-
-def _guessed_hand(box_xyxy: np.ndarray, side: Side, angle: float) -> DetectedHand:
-    x0, y0, x1, y1 = (float(v) for v in box_xyxy)
-    return DetectedHand(((x0 + x1) / 2, (y0 + y1) / 2), max(x1 - x0, y1 - y0), angle, side)

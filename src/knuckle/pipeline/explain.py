@@ -19,10 +19,11 @@ def explain(
 ) -> list[int]:
     """The numbers of the looks that show a frame's hands, each hand once.
 
-    The look of most worth is taken, what shows the same hand is left out, and what shows pixels of
-    it is worth less (a step of soft non-maximum suppression, Bodla et al. 2017), and so on, until
-    nothing is left that is believed. A hand alone is believed by its score; one beside another by
-    what tells of two. What turns out to be there for nothing makes way for what it hid.
+    Greedy, as soft non-maximum suppression is (Bodla et al. 2017): the look of most worth is
+    accepted as a hand, looks at the same hand are dropped, looks that share pixels with it are
+    worth less, and so on until no look is accepted. A lone hand is accepted by its score, one
+    beside another hand by the tells of a second hand. If a hand that was accepted turns out to have
+    neither a detection nor a hand beside it, all is chosen again without it.
 
     Args:
         looks: at the frame.
@@ -34,15 +35,15 @@ def explain(
     Returns:
         The known ones, then the others, best first.
     """
-    without = frozenset[int]()
+    excluded = frozenset[int]()
     while True:
-        hands = _chosen(looks, detections, settings, room, known, without)
-        nothing = [
-            i for i in hands if i not in known and _is_out_of_nothing(looks, i, hands, settings)
+        hands = _chosen(looks, detections, settings, room, known, excluded)
+        unfounded = [
+            i for i in hands if i not in known and _is_unfounded(looks, i, hands, settings)
         ]
-        if not nothing:
+        if not unfounded:
             return hands
-        without = without.union(nothing)
+        excluded = excluded.union(unfounded)
 
 
 def _chosen(
@@ -51,68 +52,87 @@ def _chosen(
     settings: EstimatorSettings,
     room: int,
     known: Sequence[int],
-    without: frozenset[int],
+    excluded: frozenset[int],
 ) -> list[int]:
-    """As ``explain``, without some of the looks; a hand may be there for nothing."""
-    seen, hands, beside = looks.seen, list(known), dict[int, int]()
+    """As ``explain``, without the excluded looks; a hand may be unfounded."""
+    least = judge.least_score(settings)
     left = [
         i
         for i, proposal in enumerate(looks.proposals)
-        if proposal.by != "track"
-        and seen.score[i] >= judge.least_score(settings)
-        and i not in without
+        if proposal.by != "track" and looks.seen.score[i] >= least and i not in excluded
     ]
     if not left:  # as in most frames of a video
-        return hands
-    worth = looks.worth.copy()
-
-    def explained(hand: int) -> list[int]:
-        """What is left once this hand is known; ``beside`` says whom it touches last."""
-        followed = looks.proposals[hand].by == "track"
-        rest = [i for i in left if i != hand and not judge.same_hand(seen, i, seen, hand, followed)]
-        for i in rest:
-            if judge.beside(seen.points_px[i], seen.points_px[hand]):
-                worth[i] *= judge.apart(seen, i, seen, hand)
-                beside[i] = hand
-            elif len(hands) == 1:
-                odds = judge.side_odds_of_second(seen.side(i), seen.side(hand))
-                worth[i] *= judge.believed_side(looks.right[i], odds) / max(looks.right[i], 1e-9)
-        return rest
-
-    def promise(i: int) -> float:
-        """Worth of a look; as long as no hand is known, a guess beside one is worth less."""
-        return float(worth[i]) - (judge.CAUTION if not hands and _is_guess(looks, i) else 0.0)
-
-    for hand in known:
-        left = explained(hand)
-    while left and len(hands) < len(known) + room:
-        best = max(left, key=promise)
-        if _is_believed(looks, best, beside.get(best), float(worth[best]), detections, settings):
-            hands.append(best)
-            left = explained(best)
+        return list(known)
+    choice = _Choice(looks, known, left)
+    while choice.left and len(choice.hands) < len(known) + room:
+        best = max(choice.left, key=choice.promise)
+        beside, worth = choice.beside.get(best), float(choice.worth[best])
+        if _is_accepted(looks, best, beside, worth, detections, settings):
+            choice.accept(best)
         else:
-            left.remove(best)
-    return hands
+            choice.left.remove(best)
+    return choice.hands
+
+
+class _Choice:
+    """The hands accepted so far, and the looks that may show further ones.
+
+    Attributes:
+        hands: the accepted looks.
+        left: looks that no accepted hand explains.
+        worth: (N,) of each look, given the hands accepted so far.
+        beside: of a look, the last accepted hand that it may touch.
+    """
+
+    def __init__(self, looks: Looks, known: Sequence[int], left: list[int]) -> None:
+        self._looks, self.left, self.hands = looks, left, list(known)
+        self.worth, self.beside = looks.worth.copy(), dict[int, int]()
+        for hand in known:
+            self._explain_away(hand)
+
+    def accept(self, hand: int) -> None:
+        """Take a look for a hand."""
+        self.hands.append(hand)
+        self._explain_away(hand)
+
+    def promise(self, i: int) -> float:
+        """Worth of a look; as long as no hand is accepted, a guess beside one is worth less."""
+        guess = not self.hands and _is_guess(self._looks, i)
+        return float(self.worth[i]) - (judge.CAUTION if guess else 0.0)
+
+    def _explain_away(self, hand: int) -> None:
+        """Drop the looks at an accepted hand, and lower the worth of those beside it."""
+        looks, seen = self._looks, self._looks.seen
+        is_track = looks.proposals[hand].by == "track"
+        self.left = [
+            i for i in self.left if i != hand and not judge.same_hand(seen, i, seen, hand, is_track)
+        ]
+        for i in self.left:
+            if judge.beside(seen.points_px[i], seen.points_px[hand]):
+                self.worth[i] *= judge.apart(seen, i, seen, hand)
+                self.beside[i] = hand
+            elif len(self.hands) == 1:
+                right = looks.side_posterior[i]
+                odds = judge.side_odds_of_second(seen.side(i), seen.side(hand))
+                self.worth[i] *= judge.believed_side(right, odds) / max(right, 1e-9)
 
 
 def _is_guess(looks: Looks, i: int) -> bool:
-    """Whether nobody but another look has named the hand that look ``i`` shows."""
+    """Whether only another look, no detection, speaks for the hand that look ``i`` shows."""
     return looks.first(i).by in ("partner", "turned")
 
 
-def _is_out_of_nothing(
-    looks: Looks, i: int, hands: Sequence[int], settings: EstimatorSettings
-) -> bool:
-    """Whether nothing but a look speaks for a hand: no detection, and no hand beside it."""
+def _is_unfounded(looks: Looks, i: int, hands: Sequence[int], settings: EstimatorSettings) -> bool:
+    """Whether a hand has neither a detection nor a hand beside it, nor the score to do without."""
     seen = looks.seen
     if not _is_guess(looks, i):
         return False
     alone = not any(k != i and judge.beside(seen.points_px[k], seen.points_px[i]) for k in hands)
-    score, right = float(seen.score[i]), float(looks.right[i])
+    score, right = float(seen.score[i]), float(looks.side_posterior[i])
     return alone and not judge.stands_alone(score, right, settings, unlikely=True)
 
 
-def _is_believed(
+def _is_accepted(
     looks: Looks,
     i: int,
     beside: int | None,
@@ -122,11 +142,11 @@ def _is_believed(
 ) -> bool:
     """Whether look ``i`` shows a hand, beside which there may be another."""
     first = looks.first(i)
-    # What the search of a frame names is believed by its score: further frames will tell.
+    # A detection in a video is accepted by the score of its look: further frames will tell.
     if beside is None or detections is None or first.by == "search":
-        score, right = float(looks.seen.score[i]), float(looks.right[i])
-        if first.by == "search":  # what was named from afar must also be seen by itself
-            score = min(score, float(looks.seen.seen[i]))
+        score, right = float(looks.seen.score[i]), float(looks.side_posterior[i])
+        if first.by == "search":  # the look must show a hand by itself, not by the detector's score
+            score = min(score, float(looks.seen.look_score[i]))
         lost = looks.proposals[i].track is not None
         return judge.stands_alone(score, right, settings, unlikely=lost)
     tells = judge.tells_of_second(detections, looks.seen, beside, looks.seen, i, worth)

@@ -1,8 +1,8 @@
 """How a frame becomes hands: look, explain, propose what is missing, look again.
 
-The same way for a picture and for a frame of a video; there, tracks are hands that are known, and
-their looks come first. A lone hand costs a look or two. What it costs at most, beyond the first
-looks: four times ``MOST_CROPS``, and three more for each hand.
+The same for a picture and for a frame of a video, where the looks at tracks come first and those
+hands are known. A lone hand costs a look or two. The most that a frame costs beyond the first looks
+is four times ``MOST_CROPS`` and three for each hand.
 """
 
 from __future__ import annotations
@@ -16,18 +16,16 @@ from knuckle.codec import DetectedHand
 from knuckle.crop import Crop
 from knuckle.pipeline import judge, propose
 from knuckle.pipeline.explain import explain
-from knuckle.pipeline.looks import Looks, Proposal, averaged
-from knuckle.pipeline.settings import EstimatorSettings
+from knuckle.pipeline.looks import Looks, Origin, Proposal, averaged
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
 from knuckle.stages.detector import Detections
 
-#: Crops in a round, and looks that are followed up in it, where hands may be missing.
+#: The most crops of a round, and the most looks that are followed up in it.
 MOST_CROPS, MOST_FOLLOWED = 8, 3
-#: Whose places are followed up even where all hands that are known have their partner.
+#: Looks of these origins are followed up even if no hand lacks its partner.
 _WORTH_MORE = ("detection", "search", "turned")
-#: Further looks at a hand are so much larger or smaller (logarithm), and turned by so much
-#: (radians), at most.
+#: ``look_more`` changes a crop's size (logarithm) and turns it (radians) by up to so much.
 _LOOK_SIZE, _LOOK_ANGLE = 0.08, 0.2
 
 
@@ -36,7 +34,6 @@ def hands_of(
     image: np.ndarray,
     looks: Looks,
     detections: Detections | None,
-    settings: EstimatorSettings,
     room: int,
     known: Sequence[int] = (),
     is_refuted: Callable[[DetectedHand], bool] = lambda hand: False,
@@ -44,11 +41,10 @@ def hands_of(
     """The hands of a frame, after as many more looks as they need.
 
     Args:
-        stages: the networks.
+        stages: the networks and the thresholds.
         image: (H, W, 3) uint8 RGB.
         looks: the first ones.
         detections: what the detector saw; None if the frame was not searched.
-        settings: with the thresholds.
         room: at most so many hands beside those that are known.
         known: looks that show hands which are known.
         is_refuted: whether a claimed hand was looked at in vain before.
@@ -57,7 +53,7 @@ def hands_of(
         All looks, and which of them show the hands: the known ones, then the others, best first.
     """
     followed: set[int] = set()
-    hands = explain(looks, detections, settings, room, known)
+    hands = explain(looks, detections, stages.settings, room, known)
     for all_around in (False, False, True, False):
         lacking = _without_partner(looks, hands) if len(hands) < len(known) + room else []
         if all_around:
@@ -71,42 +67,43 @@ def hands_of(
             break  # most frames of a video end here
         if news:
             looks += Looks.at(stages, image, news)
-            hands = explain(looks, detections, settings, room, known)
+            hands = explain(looks, detections, stages.settings, room, known)
     return _with_sides_in_doubt(_followed_whole(looks)), hands
 
 
+def _after_tracks(looks: Looks, by: Origin) -> list[tuple[int, int]]:
+    """The looks of this origin that follow a look at a track: the number of both."""
+    return [
+        (each.after, k)
+        for k, each in enumerate(looks.proposals)
+        if each.by == by and each.after is not None and looks.proposals[each.after].by == "track"
+    ]
+
+
 def _followed_whole(looks: Looks) -> Looks:
-    """The looks, of which those of tracks that cut a hand off show what a wider one shows of it."""
+    """The looks; where a track's crop cuts its hand off, the wider look stands in for it."""
     seen, better = looks.seen, dict[int, int]()
-    for k, each in enumerate(looks.proposals):
-        if each.by != "exact" or each.after is None or looks.proposals[each.after].by != "track":
-            continue
-        is_hand = min(seen.score[k], seen.right[k]) >= judge.EVEN
-        if is_hand and judge.same_hand(seen, k, seen, each.after, True):
-            better[each.after] = k
+    for i, k in _after_tracks(looks, "exact"):
+        is_hand = min(seen.score[k], seen.side_score[k]) >= judge.EVEN
+        if is_hand and judge.same_hand(seen, k, seen, i, True):
+            better[i] = k
     return looks.instead(better) if better else looks
 
 
 def _with_sides_in_doubt(looks: Looks) -> Looks:
-    """The looks, of which those of tracks say less of their side if the other side fits as well."""
-    doubts = [
-        (each.after, k)
-        for k, each in enumerate(looks.proposals)
-        if each.by == "side"
-        and each.after is not None
-        and looks.proposals[each.after].by == "track"
-    ]
+    """The looks; those of tracks are less sure of their side where the other side fits as well."""
+    doubts = _after_tracks(looks, "side")
     if not doubts:
         return looks
-    seen, right = looks.seen, looks.seen.right.copy()
+    seen, side_score = looks.seen, looks.seen.side_score.copy()
     for i, k in doubts:
         otherwise = seen.trust[k] / propose.odds_of_side(looks, i)
-        right[i] = min(right[i], seen.trust[i] / max(seen.trust[i] + otherwise, 1e-9))
-    return replace(looks, seen=replace(seen, right=right))
+        side_score[i] = min(side_score[i], seen.trust[i] / max(seen.trust[i] + otherwise, 1e-9))
+    return replace(looks, seen=replace(seen, side_score=side_score))
 
 
 def _without_partner(looks: Looks, hands: Sequence[int]) -> list[int]:
-    """Hands with no other hand beside them."""
+    """The hands that have no other hand beside them."""
     points_px = looks.seen.points_px
     return [
         k
@@ -118,7 +115,7 @@ def _without_partner(looks: Looks, hands: Sequence[int]) -> list[int]:
 def _after(
     stages: Stages, looks: Looks, hands: Sequence[int], lacking: Sequence[int], followed: set[int]
 ) -> Iterator[Proposal]:
-    """What looks propose that were not followed up before: the hands; others if one is missing."""
+    """Proposals of looks not followed up before: of the hands, and of others if one is missing."""
     missing = not hands or any(propose.claims_neighbour(looks, k) for k in lacking)
     which = [k for k in hands if k not in followed]
     worth_it = {
@@ -130,7 +127,7 @@ def _after(
     if worth_it:
         others = [i for i in _best_of_alike(looks) if i in worth_it]
         which += others[: max(MOST_FOLLOWED - len(which), 0)]
-    # Of hands that were followed up the side may be in doubt since, by what was found beside them.
+    # A hand that was found since may cast doubt on the side of one that was followed up before.
     again = [k for k in hands if k in followed]
     followed.update(which)
     for proposer in propose.AFTER:
@@ -148,7 +145,7 @@ def _around(
     lacking: Sequence[int],
     detections: Detections | None,
 ) -> Iterator[Proposal]:
-    """All ways up beside hands that lack a partner; where there is none, at the likeliest one."""
+    """Proposals in all directions beside hands that lack a partner, or, with no hand, one look."""
     if detections is None:
         return
     likeliest = _best_of_alike(looks)[:1] if not hands else []
@@ -158,7 +155,7 @@ def _around(
 
 
 def _best_of_alike(looks: Looks) -> list[int]:
-    """Of looks that show the same, the most trusted one; those that may show a hand, best first."""
+    """The looks that may show a hand, best first; of those at the same joints, the best one."""
     seen, best = looks.seen, list[int]()
     for i in np.argsort(-seen.trust, kind="stable").tolist():
         if seen.score[i] > judge.HOPELESS and not any(
@@ -168,11 +165,11 @@ def _best_of_alike(looks: Looks) -> list[int]:
     return best
 
 
-# --- hands that are known to be there ------------------------------------------------------------
+# --- one hand at each of some places -------------------------------------------------------------
 
 
 def one_each(stages: Stages, image: np.ndarray, guesses: Sequence[Sequence[Proposal]]) -> Keypoints:
-    """One hand for each row of guesses, however unlikely: the likeliest one, looked at again."""
+    """One hand for each row of guesses: the likeliest guess, looked at again; it may be no hand."""
     looks = Looks.at(stages, image, [guess for row in guesses for guess in row])
     owner = np.array([k for k, row in enumerate(guesses) for _ in row], int)
     first = _best_of_each(owner, looks.worth)
@@ -192,7 +189,7 @@ def one_each(stages: Stages, image: np.ndarray, guesses: Sequence[Sequence[Propo
 
 
 def _best_of_each(owner: np.ndarray, worth: np.ndarray) -> list[int]:
-    """For each of N owners, all of whom appear, the number of its look of most worth."""
+    """For each of N owners, each with a look or more, the number of its look of most worth."""
     best = np.empty(owner.max(initial=-1) + 1, int)
     worst_first = np.argsort(worth, kind="stable")
     best[owner[worst_first]] = worst_first  # of several, the last one stays
@@ -200,7 +197,7 @@ def _best_of_each(owner: np.ndarray, worth: np.ndarray) -> list[int]:
 
 
 def look_more(stages: Stages, image: np.ndarray, hands: Keypoints, looks: int) -> Keypoints:
-    """The same hands, each seen through so many crops in all."""
+    """The same hands, each averaged over ``looks`` looks in all."""
     n, more = len(hands), looks - 1
     if not n or not more:
         return hands
@@ -211,7 +208,7 @@ def look_more(stages: Stages, image: np.ndarray, hands: Keypoints, looks: int) -
 
 
 def _nearby(crop: Crop, number: int) -> Crop:
-    """The crop a little larger or smaller and turned, by another amount for every number."""
+    """The crop, scaled and turned a little, by another amount for every number."""
     size, angle = _LOOK_SIZE * np.sin(2.4 * number), _LOOK_ANGLE * np.cos(2.4 * number)
     return replace(
         crop, size_px=crop.size_px * float(np.exp(size)), angle=crop.angle + float(angle)

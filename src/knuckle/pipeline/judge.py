@@ -1,8 +1,8 @@
-"""Who is a hand, which is the same hand, and whether there are two: all that decides, in one place.
+"""Every decision about a single frame: what is a hand, what the same hand, what a second one.
 
-A detector and many looks at a frame tell of hands; none of them is always right. What they tell is
-named here, and how much it counts. Everything is a function of a single frame: what the frames
-before tell is memory (``track/``), and comes in as a proposal with prior odds (``propose``).
+The detector and the looks at a frame are evidence, and none of it is always right. Here stands what
+counts as evidence, and how much it counts. What earlier frames say is memory (``track/``); it comes
+in as the prior odds of a proposal (``propose``).
 
 Distances are shares of a hand's extent (the longer side of the box around its joints), odds are
 natural logarithms. ``python benchmarks/odds.py`` fits the odds anew.
@@ -28,64 +28,63 @@ from knuckle.track.decisions import DECISIONS
 
 # --- is it a hand? -------------------------------------------------------------------------------
 
-#: Probability below which nothing is worth another look: of a hand, or of a neighbour beside it.
+#: Below this probability a hand, or a neighbour beside it, is not worth another look.
 HOPELESS = 0.12
-#: Where a hand is unlikely (where one was lost, beside one that is followed, where nothing has
-#: moved or nobody has detected one), what looks like one is more often a piece of something. Looks
-#: at it must score so much more: false hands rarely have more to spare, real ones mostly 0.4.
+#: Added to the least score where a hand is unlikely: where one was lost, beside one that is
+#: followed, where nothing has moved, where the detector sees none. False hands rarely exceed the
+#: least score by more; real ones mostly do by 0.4.
 CAUTION = 0.12
-#: Probability from which on it is rather a hand than none; in a video, whose frames are many, also
-#: that of a neighbour for which it is worth looking.
+#: Probability of even odds. In a video, with its many frames, also the least probability at which a
+#: neighbour is looked for.
 EVEN = 0.5
 
 # --- which side? ---------------------------------------------------------------------------------
 
-#: A side is believed from this probability on, by a look or by the detector's peak; else the other
-#: one is looked at as well. In a video, where the side is known from many looks, two that are so
-#: sure of theirs show two hands that touch or cross, even if their outlines have run together.
+#: A side is certain from this probability on, by a look or by the detector; below it the other side
+#: is looked at as well. In a video, where sides are known from many looks, two looks so certain of
+#: different sides show two hands, even if their masks cover the same pixels.
 SURE_SIDE = 0.85
-#: Hands beside each other are mostly the two of one person: odds of two of one side.
+#: Odds that two hands beside each other are of one side: mostly they are the two of one person.
 SAME_SIDE_ODDS = 0.3
-#: Two hands in one picture are mostly those of one person, even far from each other: odds of two of
-#: one side (0.03 in training photographs that show two; theirs are people alone more often). Where
-#: a hand was lost, one of the other side would be a second one.
+#: Odds that two hands anywhere in a picture are of one side. In the training photographs of two
+#: hands they are 0.03, but these show single people more often than other pictures do.
 TWO_OF_A_SIDE_ODDS = 0.1
 
 # --- where is it exactly? ------------------------------------------------------------------------
 
-#: Up to so far from each other, one crop is as good as another: the middle as a share of the size,
-#: the logarithm of the size, the angle (radians). 1.4 standard deviations of the crops that the
-#: network was trained on, around the one that the joints define (294 hands on photographs).
+#: Crops that differ by less than this are as good as each other: shift as a share of the size,
+#: logarithm of the size, angle (radians). These are 1.4 standard deviations of the crops that the
+#: network was trained on about the exact crop (294 hands on photographs).
 SPREAD = np.array([0.07, 0.168, 0.35])
-#: A look through the crop that joints define is worth so many times as much: its crop fits better.
+#: Factor on the worth of a look through an exact crop, the kind that the network is best at.
 EXACT_BONUS = 1.1
-#: Above the knuckles a crop reaches at least as far as a palm is long: a folded finger that is
-#: stretched would be cut off, and a crop that shows nothing of it keeps the hand folded for ever.
-#: A palm is as long as from the wrist to the middle knuckle, or so many times as wide as from the
-#: index finger's knuckle to the little one's, whichever is seen longer.
+#: A crop extends beyond the knuckles by at least the length of a palm. Otherwise a folded finger
+#: that stretches would be cut off, and the next crops, made from these joints, would cut it off
+#: again. The length of a palm is the distance from the wrist to the middle knuckle, or this factor
+#: times that from the index to the little knuckle, whichever is longer in the picture.
 PALM_PER_WIDTH = 1.35
-#: A joint so near to the border of a crop, as a share of its side, may be cut off; and a hand is
-#: whose mask takes as much of a border: half a finger.
+#: A joint nearer to the border of its crop than this share of its side may be cut off. A hand whose
+#: mask covers this share of a border, half a finger, is cut off.
 RIM = 0.05
-#: Where a crop cuts a hand off, or may do so, it goes on for up to so much of the crop's side: a
-#: finger that was folded when the crop was made.
+#: A crop that cuts a hand off, or may do so, is extended by this share of its side at most: the
+#: length of a finger that was folded when the crop was made.
 BEYOND = 0.35
 
 # --- is it the same hand? ------------------------------------------------------------------------
 
-#: Two looks whose joints are so near to each other, on average, show one hand.
+#: Two looks whose joints are nearer to each other than this, on average, show one hand.
 SAME_JOINTS = 0.15
-#: Two looks that outline the same pixels show one hand, even if one took it for the other side and
-#: so named its fingers the other way round; so much of the union. Hands that touch share none. A
-#: part of a hand that was taken for another lies within the whole one by as much, and is trusted
-#: less, or is too little for a hand (``LEAST_SHARE``).
+#: Two looks show one hand if their masks overlap by more than this (intersection over union), even
+#: if one takes it for the other side and so names its fingers the other way round; hands that touch
+#: share hardly any pixels. A look of less trust, or at too little for a hand (``LEAST_SHARE``), is
+#: at a part of the other's hand if this share of its mask lies within the other's.
 SAME_PIXELS = 0.7
 
 # --- are there two? ------------------------------------------------------------------------------
 
-#: Hands whose middles are no farther apart, in extents of the larger one, may touch.
+#: Hands whose middles are nearer to each other than this, in extents of the larger one, may touch.
 BESIDE = 1.25
-#: Less of a mask than this share of a hand's own is no hand: masks are inexact at edges.
+#: A piece of mask smaller than this share of a hand's mask is no hand: masks are inexact at edges.
 LEAST_SHARE = 0.12
 #: Log odds that a look beside a hand shows another, for each of ``tells_of_second`` (fitted by
 #: ``benchmarks/odds.py``).
@@ -97,27 +96,27 @@ _PALM = [Joint.WRIST, Joint.INDEX_MCP, Joint.MIDDLE_MCP, Joint.LITTLE_MCP]
 def detected_odds(hands: Sequence[DetectedHand]) -> np.ndarray:
     """(N,) log odds that a detection is a hand, to be added to those of a look at it.
 
-    They count in full: from afar and from close by, networks mostly err on other things.
+    They are added in full: the errors of the two networks are mostly independent.
     """
     return logit(np.array([hand.score for hand in hands]))
 
 
 def least_score(settings: EstimatorSettings) -> float:
-    """Score of a look that may show a hand at all."""
+    """Score below which a look is never accepted as a hand."""
     return min(settings.score_threshold, settings.partner_threshold)
 
 
 def stands_alone(
     score: float, right: float, settings: EstimatorSettings, *, unlikely: bool
 ) -> bool:
-    """Whether a look shows a hand by its score; where one is unlikely, it must be surer."""
+    """Whether the score of a look suffices for a hand; where one is unlikely, it must be higher."""
     if unlikely:
         return score >= settings.score_threshold + CAUTION and right >= EVEN
     return score >= settings.score_threshold
 
 
 def is_enough(hands: Keypoints, i: int, settings: EstimatorSettings) -> bool:
-    """Whether hand ``i`` of a picture has the score that is asked for, after all looks at it."""
+    """Whether hand ``i`` of a picture reaches the threshold of the settings, after all looks."""
     others = (k for k in range(len(hands)) if k != i)
     touched = any(beside(hands.points_px[k], hands.points_px[i]) for k in others)
     least = settings.partner_threshold if touched else settings.score_threshold
@@ -125,17 +124,17 @@ def is_enough(hands: Keypoints, i: int, settings: EstimatorSettings) -> bool:
 
 
 def believed_side(right: np.ndarray | float, odds: np.ndarray | float) -> np.ndarray:
-    """Probability of a crop's side, given what a look says of it and how much likelier it is."""
+    """Posterior probability of a side, given what a look says (0..1) and the prior odds."""
     return np.asarray(right * odds / (right * odds + 1 - right))
 
 
 def side_odds_of_second(side: Side, first: Side) -> float:
-    """How much likelier a side is for the second hand of a picture than by its looks."""
+    """Prior odds of a side for the second hand of a picture, given the side of the first."""
     return TWO_OF_A_SIDE_ODDS if side == first else 1 / TWO_OF_A_SIDE_ODDS
 
 
 def crop_gap(crop: Crop, other: Crop) -> float:
-    """How far one crop is from another, in spreads: below 1, one is as good as the other."""
+    """Distance of one crop from another in units of ``SPREAD``; below 1 they are equivalent."""
     shift = np.hypot(*np.subtract(crop.centre_px, other.centre_px)) / other.size_px
     log_size = np.log(crop.size_px / other.size_px)
     turn = np.angle(np.exp(1j * (crop.angle - other.angle)))
@@ -143,12 +142,12 @@ def crop_gap(crop: Crop, other: Crop) -> float:
 
 
 def is_news(crop: Crop, seen: Sequence[Crop]) -> bool:
-    """Whether a crop shows something else than others do."""
+    """Whether a crop is equivalent to none of those that were seen."""
     return all(other.mirror != crop.mirror or crop_gap(crop, other) >= 1 for other in seen)
 
 
 def lacks_room(crop: Crop, joints_px: np.ndarray) -> float:
-    """How much of its side a crop around a hand (21, 2) lacks above, for a finger to stretch."""
+    """By what share of its side a crop is too short for a hand (21, 2) to stretch its fingers."""
     wrist, index, middle, little = joints_px.take(_PALM, axis=0).tolist()
     palm_px = max(math.dist(wrist, middle), PALM_PER_WIDTH * math.dist(index, little))
     return min(palm_px / crop.size_px - crop.below_top(middle), BEYOND)
@@ -163,10 +162,10 @@ def cut_off(looks: Keypoints, i: int) -> list[bool]:
 
 
 def is_known(hand: DetectedHand, side: Side, joints_px: np.ndarray) -> bool:
-    """Whether a detection is no news: a hand of this side with these joints (21, 2) explains it.
+    """Whether a detection is of a known hand, of this side and with these joints (21, 2).
 
-    One of the other side is news only if it is surely another hand, and not the same one on whose
-    side the detector is wavering.
+    A detection of the other side there is of another hand only if the detector is certain of it;
+    otherwise it may be the same hand, whose side the detector has mistaken.
     """
     gap = np.linalg.norm(middle_px(joints_px) - hand.centre_px)
     other_hand = hand.side != side and hand.score * hand.side_share > SURE_SIDE
@@ -174,7 +173,7 @@ def is_known(hand: DetectedHand, side: Side, joints_px: np.ndarray) -> bool:
 
 
 def may_be(hand: DetectedHand, joints_px: np.ndarray, unseen_s: float) -> bool:
-    """Whether a detection lies where a hand (21, 2) may be by now, whatever its side."""
+    """Whether a detection lies within reach of a hand (21, 2) last seen so long ago; any side."""
     gap = np.linalg.norm(middle_px(joints_px) - hand.centre_px)
     return bool(gap < reach(unseen_s) * extent_px(joints_px))
 
@@ -185,9 +184,9 @@ def may_be(hand: DetectedHand, joints_px: np.ndarray, unseen_s: float) -> bool:
 def same_hand(
     weaker: Keypoints, i: int, better: Keypoints, k: int, sides_known: bool = False
 ) -> bool:
-    """Whether look ``i`` of ``weaker`` is a second answer about hand ``k`` of ``better``.
+    """Whether look ``i`` of ``weaker`` shows the same hand as look ``k`` of ``better``.
 
-    ``sides_known`` says that the sides of the crops come from more than these looks.
+    ``sides_known``: whether the sides of the crops are known from more than these looks.
     """
     gap = _joints_gap(weaker, i, better, k)
     if gap < SAME_JOINTS:
@@ -195,7 +194,7 @@ def same_hand(
     if gap > 1.0:  # hands that are an extent apart share no pixels: the masks need not be asked
         return False
     opposite = sides_known and weaker.side(i) != better.side(k)
-    if opposite and min(weaker.right[i], better.right[k]) > SURE_SIDE:
+    if opposite and min(weaker.side_score[i], better.side_score[k]) > SURE_SIDE:
         return False
     shared, own, other = shared_pixels(weaker, i, better, k)
     is_less = weaker.trust[i] < better.trust[k] or own < LEAST_SHARE * other
@@ -204,7 +203,7 @@ def same_hand(
 
 
 def same_joints(a: Keypoints, i: int, b: Keypoints, k: int) -> bool:
-    """Whether two looks have seen the same joints at the same places."""
+    """Whether two looks have the same joints at the same places."""
     return _joints_gap(a, i, b, k) < SAME_JOINTS
 
 
@@ -228,7 +227,7 @@ def touch(joints_px: np.ndarray, others_px: np.ndarray) -> bool:
 
 
 def shared_pixels(a: Keypoints, i: int, b: Keypoints, k: int) -> tuple[float, float, float]:
-    """Areas in the frame, px²: what two hands' masks share, the first mask, the second.
+    """Areas of two hands' masks in the frame, px²: of their intersection, the first, the second.
 
     The cells of one crop's mask are looked up in the other's, so that no picture of the frame's
     size is made.
@@ -243,7 +242,7 @@ def shared_pixels(a: Keypoints, i: int, b: Keypoints, k: int) -> tuple[float, fl
 
 
 def covered(keypoints: Keypoints, i: int, points_px: np.ndarray) -> np.ndarray:
-    """Which places in the frame, (..., 2) px, the mask of hand ``i`` covers: (...) bool."""
+    """(...) bool, which points of the frame (..., 2) px the mask of hand ``i`` covers."""
     mask = keypoints.mask[i] > 0.5
     size = mask.shape[0]
     points = replace(keypoints.crops[i], out_size=size).to_crop(points_px)
@@ -262,9 +261,9 @@ def _cell_px(keypoints: Keypoints, i: int) -> float:
 
 
 def apart(looks: Keypoints, i: int, hands: Keypoints, k: int) -> float:
-    """0..1, what look ``i`` shows that hand ``k`` does not: 1 less what they share of the union.
+    """0..1, how far look ``i`` shows another hand than ``k``: 1 less the overlap of their masks.
 
-    Two hands of one side beside each other are unlikely: that lowers it as well.
+    It is lower if both are of one side, as two such hands beside each other are unlikely.
     """
     if not beside(looks.points_px[i], hands.points_px[k]):
         return 1.0
@@ -276,25 +275,24 @@ def apart(looks: Keypoints, i: int, hands: Keypoints, k: int) -> float:
 def tells_of_second(
     detections: Detections, hands: Keypoints, k: int, looks: Keypoints, i: int, worth: float
 ) -> np.ndarray:
-    """(2,) what tells that look ``i`` shows another hand than hand ``k`` beside it.
+    """(2,) evidence that look ``i`` shows another hand than ``k``, which is beside it.
 
-    Log odds of its worth, and the share of the detector's mask that each of the two explains and
-    the other does not, the lesser one.
+    The log odds of its worth, and ``_explained_apart``.
     """
     return np.array([logit(worth), _explained_apart(detections, hands, k, looks, i)])
 
 
 def second_odds(tells: np.ndarray) -> float:
-    """Log odds of another hand by what tells of it (2,)."""
+    """Log odds of another hand, given its tells (2,)."""
     return float(SECOND_PER_TELL @ tells)
 
 
 def _explained_apart(
     detections: Detections, known: Keypoints, k: int, looks: Keypoints, i: int
 ) -> float:
-    """How much of the detector's mask each of two hands explains that the other does not.
+    """The share of the detector's mask around two hands that only one of them covers.
 
-    The lesser of the two shares of the mask around them.
+    Of both such shares, the smaller one.
     """
     cells_px = detections.cells_px[detections.shows_hand]  # (C, 2)
     crops = known.crops[k], looks.crops[i]

@@ -1,10 +1,11 @@
-"""Proposals and looks: where a hand may be, and what the keypoint network sees there."""
+"""Proposals and looks: crops that may show a hand, and what the keypoint network sees in them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
@@ -16,6 +17,13 @@ from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
 from knuckle.track.track import Track
 
+#: Where proposals come from (``propose``): a detection (in a video, of a "search"), a box that was
+#: given, a track, a lost track, what other cameras see ("told"); of a look, its exact crop, the
+#: other side, the partner that it shows, and that partner turned all ways.
+Origin = Literal[
+    "detection", "search", "box", "track", "lost", "told", "exact", "side", "partner", "turned"
+]
+
 
 @dataclass(frozen=True, eq=False)
 class Proposal:
@@ -23,16 +31,16 @@ class Proposal:
 
     Attributes:
         crop: what to look at.
-        by: who proposes it: "detection" (in a video "search"), "track", "exact", … (``propose``).
-        log_odds: that it shows a hand, beside what a look will tell.
-        side_odds: how much likelier than by its looks the crop's side is.
-        after: the look that proposes it, by its number; None where nobody has looked yet.
+        by: where it comes from.
+        log_odds: prior log odds that it shows a hand.
+        side_odds: prior odds that a hand in it is of the crop's side.
+        after: number of the look that proposes it; None before the first looks.
         hand: the detection or the claim of a look that it goes back to, if any.
-        track: whose hand it should be.
+        track: whose hand it should be, if anyone's.
     """
 
     crop: Crop
-    by: str
+    by: Origin
     log_odds: float = 0.0
     side_odds: float = 1.0
     after: int | None = None
@@ -42,11 +50,11 @@ class Proposal:
 
 @dataclass(frozen=True, eq=False)
 class Looks:
-    """N looks at a frame: what each goes back to, and what it shows.
+    """N looks at a frame.
 
     Attributes:
-        proposals: N of them.
-        seen: what the network says, N crops.
+        proposals: the N crops that were looked at.
+        seen: what the network says of them.
     """
 
     proposals: tuple[Proposal, ...]
@@ -70,7 +78,7 @@ class Looks:
         if not proposals:
             return cls.none()
         seen = stages.look(image, [proposal.crop for proposal in proposals])
-        return cls(tuple(proposals), seen.believing(np.array([p.log_odds for p in proposals])))
+        return cls(tuple(proposals), seen.with_prior(np.array([p.log_odds for p in proposals])))
 
     def take(self, numbers: Sequence[int] | np.ndarray) -> Looks:
         """Those with these numbers, in this order."""
@@ -78,26 +86,26 @@ class Looks:
         return Looks(tuple(self.proposals[i] for i in chosen), self.seen.take(chosen))
 
     @cached_property
-    def right(self) -> np.ndarray:
-        """(N,) 0..1 that the hand is of its crop's side, by all that is known."""
+    def side_posterior(self) -> np.ndarray:
+        """(N,) 0..1 that the hand is of its crop's side, by the look and the prior odds."""
         odds = np.array([proposal.side_odds for proposal in self.proposals])
-        return judge.believed_side(np.asarray(self.seen.right, np.float64), odds)
+        return judge.believed_side(np.asarray(self.seen.side_score, np.float64), odds)
 
     @cached_property
     def worth(self) -> np.ndarray:
-        """(N,) trust in each look, by all that is known of its side; one may be above 1."""
+        """(N,) trust in each look by ``side_posterior``, more where the crop fits; may exceed 1."""
         fits = [proposal.by in ("exact", "side") for proposal in self.proposals]
-        return self.seen.seen * self.right * np.where(fits, judge.EXACT_BONUS, 1.0)
+        return self.seen.look_score * self.side_posterior * np.where(fits, judge.EXACT_BONUS, 1.0)
 
     def first(self, i: int) -> Proposal:
-        """Who first proposed the hand that look ``i`` shows, from here or as this side or not."""
+        """The proposal that look ``i`` goes back to through exact crops and changes of side."""
         proposal = self.proposals[i]
         while proposal.by in ("exact", "side") and proposal.after is not None:
             proposal = self.proposals[proposal.after]
         return proposal
 
     def averaged(self, numbers: Sequence[int]) -> Keypoints:
-        """What some looks show, each with the one that proposed it, where both show one hand."""
+        """The keypoints of some looks, each averaged with the look that proposed it if any."""
         chosen = self.seen.take(numbers)
         if all(self.proposals[i].after is None for i in numbers):
             return chosen
@@ -110,7 +118,7 @@ class Looks:
         return averaged(chosen, self.seen.take(first))
 
     def instead(self, better: Mapping[int, int]) -> Looks:
-        """The looks, of which some, by their numbers, show what others show of the same hand."""
+        """The looks, of which some (keys) are replaced by better ones (values) at their hand."""
         order = [better.get(i, i) for i in range(len(self))]
         crops = (self.proposals[i].crop for i in order)
         each = zip(self.proposals, crops, strict=True)
@@ -119,11 +127,11 @@ class Looks:
 
 
 def averaged(hands: Keypoints, *others: Keypoints) -> Keypoints:
-    """The mean of looks and of further looks at the same hands, through the crops of the first.
+    """The mean of looks and of further looks at the same hands, in the crops of the first.
 
-    The errors of looks are alike but not the same: their mean, weighed by certainty, is nearer to
-    the truth than the best look. What errs alike is as uncertain together as alone: the variance is
-    the mean by the same weights.
+    Errors of looks at one hand are correlated, but not fully: their mean, weighed by inverse
+    variance, is nearer to the truth than the best look. Its variance is taken to be the weighed
+    mean of theirs, as if they were fully correlated.
 
     Args:
         hands: N looks.

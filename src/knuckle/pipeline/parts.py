@@ -1,7 +1,7 @@
-"""Small hands: a frame is searched in parts as well, in each of which they are seen larger.
+"""Small hands: a frame is also searched in parts, which the detector sees enlarged.
 
-The detector sees all of a picture at one size, however many pixels it has. As in sliced inference
-(Akyon et al., ICIP 2022), squares of the frame that overlap are shown to it as if each were one.
+The detector sees every picture at one size, however many pixels it has. As in sliced inference
+(Akyon et al., ICIP 2022), overlapping squares of the frame are shown to it as pictures.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ def _spans(length: int, side: int) -> list[tuple[int, int]]:
 
 
 def in_part(seen: Detections, part: Part, frame_size: tuple[int, int], n: int) -> Detections:
-    """What one of ``n`` parts shows, less what its border cuts off, which another shows whole.
+    """The detections in one of ``n`` parts, without those that another part shows whole.
 
-    So many parts are so many chances to be mistaken: the odds of each hand are ``n`` times less.
+    Each part is a chance of a false detection: the odds of each hand are divided by ``n``.
     """
     hands = tuple(
         replace(hand, score=hand.score / (hand.score + n * (1 - hand.score)))

@@ -1,9 +1,9 @@
-"""Where a hand may be: everybody who proposes a crop, before and after anybody has looked.
+"""All sources of proposals, crops that may show a hand.
 
-Before the first looks: what the detector names (``detected``), where a track goes (``followed``),
+Before the first looks: the detections (``detected``), where a track's motion leads (``followed``),
 where a lost hand should be by now (``awaited``), where other cameras see one (``told``). After a
-look, ``AFTER``: the crop that its joints define, the neighbour that it shows, the other side. Where
-all that leaves a second hand unseen, ``turned``: all ways up, where one is claimed or the
+look, ``AFTER``: the exact crop of its joints, the neighbour that it shows, the other side. If no
+look shows a second hand, ``turned``: crops in all directions where one is claimed, or where the
 detector's mask goes on.
 """
 
@@ -19,7 +19,7 @@ from knuckle.codec import DetectedHand
 from knuckle.crop import Crop
 from knuckle.hand import Side, extent_px, middle_px, other_side
 from knuckle.pipeline import judge
-from knuckle.pipeline.looks import Looks, Proposal
+from knuckle.pipeline.looks import Looks, Origin, Proposal
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
 from knuckle.stages.detector import Detections
@@ -35,7 +35,7 @@ def detected(
     lost: Sequence[Track] = (),
     time_s: float = 0.0,
 ) -> list[Proposal]:
-    """What the detector names; where hands of one side were lost, as that side."""
+    """The detections, each of the side of the lost hands nearby if they are of one side."""
     proposals = []
     for hand, odds in zip(hands, judge.detected_odds(hands).tolist(), strict=True):
         near = {t.side for t in lost if judge.may_be(hand, t.predict(time_s), t.unseen_s(time_s))}
@@ -49,7 +49,7 @@ def detected(
 
 
 def followed(stages: Stages, tracks: Sequence[Track], time_s: float) -> list[Proposal]:
-    """Where tracks go, with room for fingers that are folded."""
+    """Where the motion of tracks leads, with room for folded fingers to stretch."""
     return [
         Proposal(_with_room(stages, track.predict(time_s), track.side), "track", track=track)
         for track in tracks
@@ -57,7 +57,7 @@ def followed(stages: Stages, tracks: Sequence[Track], time_s: float) -> list[Pro
 
 
 def _with_room(stages: Stages, joints_px: np.ndarray, side: Side) -> Crop:
-    """The crop around joints (21, 2), and above them as much as a folded finger needs."""
+    """The crop around joints (21, 2), with room for folded fingers to stretch."""
     crop = stages.crop_around(joints_px, side)
     lacking = judge.lacks_room(crop, joints_px)
     return crop.grown(0.0, lacking, 0.0) if lacking > 0 else crop
@@ -70,10 +70,10 @@ def awaited(
     frame_shape: tuple[int, int],
     moving: bool,
 ) -> list[Proposal]:
-    """Where hands that were lost should be by now: they have moved on, or stayed.
+    """Where lost hands should be by now if they are ``moving`` on, or have stayed.
 
-    The detector does not see a hand that comes out from behind another before the two are apart,
-    nor one of which half is still hidden; from close by it is seen.
+    A hand that comes out from behind another is seen in a crop before the detector sees it, for
+    which the two must be apart.
     """
     places = [(track, track.predict(time_s, moving=moving)) for track in lost]
     return [
@@ -84,8 +84,8 @@ def awaited(
 
 
 def told(stages: Stages, side: Side, guesses_px: np.ndarray) -> list[Proposal]:
-    """Where others say that a hand is, (G, 21, 2) px; a single guess needs no second look."""
-    by = "track" if len(guesses_px) == 1 else "told"
+    """Where other cameras see a hand, (G, 21, 2) px; a single guess is taken to be exact."""
+    by: Origin = "track" if len(guesses_px) == 1 else "told"
     return [Proposal(stages.crop_around(joints_px, side), by) for joints_px in guesses_px]
 
 
@@ -93,14 +93,14 @@ def told(stages: Stages, side: Side, guesses_px: np.ndarray) -> list[Proposal]:
 
 
 def exact(stages: Stages, looks: Looks, i: int) -> Iterator[Proposal]:
-    """The crop that the joints define: the network is at its best with it.
+    """The exact crop of the joints, with which the network is at its best.
 
-    Where the crop cuts the hand off, its joints are not to be believed: a wider one. Only then is a
-    hand that is followed looked at again.
+    If the crop of the look cuts the hand off, its joints are not reliable: then a wider crop. Only
+    then is the hand of a track looked at again.
     """
     proposal, seen = looks.proposals[i], looks.seen
     cut = judge.cut_off(seen, i)
-    if (proposal.by == "track" and not any(cut)) or looks.right[i] <= 1 - judge.SURE_SIDE:
+    if (proposal.by == "track" and not any(cut)) or looks.side_posterior[i] <= 1 - judge.SURE_SIDE:
         return
     if any(cut):
         crop = seen.crops[i].grown(*(judge.BEYOND * border for border in cut))
@@ -110,7 +110,7 @@ def exact(stages: Stages, looks: Looks, i: int) -> Iterator[Proposal]:
 
 
 def claims_neighbour(looks: Looks, i: int) -> bool:
-    """Whether a look shows a neighbour; in a video, where frames are many, it must be surer."""
+    """Whether a look shows a neighbour; for tracks, with their many frames, it must be surer."""
     followed = looks.proposals[i].track is not None
     return bool(looks.seen.neighbour[i, 0] > (judge.EVEN if followed else judge.HOPELESS))
 
@@ -123,16 +123,16 @@ def partner(stages: Stages, looks: Looks, i: int) -> Iterator[Proposal]:
 
 
 def as_other_side(stages: Stages, looks: Looks, i: int) -> Iterator[Proposal]:
-    """The same hand as one of the other side, where that is in doubt.
+    """The same hand as one of the other side, where its side is in doubt.
 
-    A hand of the side that a surer one has is mostly of the other; a track's side is in doubt only
-    beside such a one.
+    It is in doubt where a better look shows another hand of that side: mostly the two are a left
+    and a right one. The side of a track is in doubt only then.
     """
-    likes, followed = _its_likes(looks, i), looks.proposals[i].by == "track"
-    if followed and not likes:
+    rivals, is_track = _rivals(looks, i), looks.proposals[i].by == "track"
+    if is_track and not rivals:
         return
-    unsure = judge.believed_side(looks.right[i], odds_of_side(looks, i)) < judge.SURE_SIDE
-    if unsure or _touches(looks, i, likes):
+    unsure = judge.believed_side(looks.side_posterior[i], odds_of_side(looks, i)) < judge.SURE_SIDE
+    if unsure or _touches(looks, i, rivals):
         yield of_other_side(stages, looks, i)
 
 
@@ -144,7 +144,7 @@ def of_other_side(stages: Stages, looks: Looks, i: int) -> Proposal:
     return replace(proposal, crop=crop, by="side", side_odds=odds, after=i, track=None)
 
 
-#: Who proposes after a look, in the order of what it is worth.
+#: Proposals after a look, the most valuable first.
 AFTER: tuple[Callable[[Stages, Looks, int], Iterator[Proposal]], ...] = (
     exact,
     partner,
@@ -153,14 +153,14 @@ AFTER: tuple[Callable[[Stages, Looks, int], Iterator[Proposal]], ...] = (
 
 
 def odds_of_side(looks: Looks, i: int) -> float:
-    """How much likelier a hand's side is than by its look, as a better one may have that side."""
-    likes = _its_likes(looks, i)
-    if not likes:
+    """Prior odds of a hand's side, given better looks at other hands of that side."""
+    rivals = _rivals(looks, i)
+    if not rivals:
         return 1.0
-    return judge.SAME_SIDE_ODDS if _touches(looks, i, likes) else judge.TWO_OF_A_SIDE_ODDS
+    return judge.SAME_SIDE_ODDS if _touches(looks, i, rivals) else judge.TWO_OF_A_SIDE_ODDS
 
 
-def _its_likes(looks: Looks, i: int) -> list[int]:
+def _rivals(looks: Looks, i: int) -> list[int]:
     """Better looks at other hands of the same side."""
     seen = looks.seen
     return [
@@ -182,20 +182,20 @@ def _touches(looks: Looks, i: int, others: Sequence[int]) -> bool:
 
 # --- where looks leave a hand unseen -------------------------------------------------------------
 
-#: Which way up a hand is that nobody has seen: it is tried in these directions.
+#: Directions in which a hand of unknown direction is looked for, radians.
 TURNS = (0.0, np.pi / 2, np.pi, -np.pi / 2)
 
 
 def turned(
     stages: Stages, looks: Looks, i: int, others: Sequence[int], detections: Detections | None
 ) -> Iterator[Proposal]:
-    """Another hand beside look ``i``, all ways up: where it is claimed, where the mask goes on.
+    """Another hand beside look ``i`` in all directions, where it is claimed or the mask goes on.
 
     Args:
         stages: the networks.
         looks: all looks.
         i: beside whom.
-        others: looks at further hands: what they cover is explained.
+        others: looks at further hands, whose masks are explained.
         detections: with the mask, if the frame was searched.
     """
     seen, guesses = looks.seen, list[DetectedHand]()
@@ -211,11 +211,14 @@ def turned(
 
 
 def unexplained(detections: Detections, known: Keypoints) -> DetectedHand | None:
-    """A hand of the other side that would explain the largest piece of mask beside the first.
+    """A hand that would explain the largest piece of mask beside the first known hand.
 
     Args:
         detections: with the mask.
-        known: hands: what they cover is explained.
+        known: hands, whose masks are explained.
+
+    Returns:
+        A hand of the other side than the first one, or None if no piece is large enough.
     """
     cells_px, is_hand = detections.cells_px, detections.shows_hand  # (H, W, 2), (H, W)
     own = [is_hand & judge.covered(known, k, cells_px) for k in range(len(known))]
@@ -232,7 +235,7 @@ def unexplained(detections: Detections, known: Keypoints) -> DetectedHand | None
 
 
 def _largest_piece(mask: np.ndarray) -> np.ndarray:
-    """(H, W) bool, the largest connected part of a mask, but for what is a single cell wide."""
+    """(H, W) bool, the largest connected part of a mask, without what is a single cell wide."""
     opened = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
     _, label, stats, _ = cv2.connectedComponentsWithStats(opened)
     if len(stats) == 1:  # nothing but background
@@ -241,7 +244,7 @@ def _largest_piece(mask: np.ndarray) -> np.ndarray:
 
 
 def news(proposals: Iterator[Proposal], seen: Sequence[Crop], most: int) -> list[Proposal]:
-    """The first so many of the proposals that show something else than crops already seen."""
+    """The first ``most`` proposals whose crops are not equivalent to one that was seen."""
     new: list[Proposal] = []
     for proposal in proposals:
         if len(new) == most:

@@ -106,7 +106,7 @@ class TrackerSettings(EstimatorSettings):
 
 
 class EstimatorOptions(TypedDict, total=False):
-    """The fields of ``EstimatorSettings``, for whoever checks calls before they run."""
+    """The fields of ``EstimatorSettings``, for type checkers."""
 
     max_hands: int
     detector_threshold: float

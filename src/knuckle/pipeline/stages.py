@@ -15,7 +15,7 @@ from knuckle.mask import CropMask, without_overlap
 from knuckle.pipeline.parts import in_part, joined, parts_of
 from knuckle.pipeline.settings import EstimatorSettings
 from knuckle.pose import Keypoints, confidence, placement
-from knuckle.pose.pair import find_couples, place_couples
+from knuckle.pose.pair import find_pairs, place_pairs
 from knuckle.results import HandPose
 from knuckle.stages import Network, weights_folder
 from knuckle.stages.detector import Detections, Detector, Part
@@ -23,11 +23,11 @@ from knuckle.stages.keypoints import KeypointEstimator
 from knuckle.stages.lifter import Lifter
 from knuckle.stages.pair import PairStage
 
-#: The detector may name so many more than wanted: seen from close by, some turn out to be none.
+#: Detections beyond ``max_hands``: looks show that some are no hands.
 _SPARE_CANDIDATES = 2
-#: Where a joint is seen lies between its keypoint and the image of its place in 3D, which knows the
-#: rest of the hand. Half way, the error falls by 3 % on renders, rays of two real views meet by 1 %
-#: better, and photographs whose camera is unknown stay as they were.
+#: ``HandPose.joints_px`` lie this share of the way from the keypoints to the projected 3D joints,
+#: which profit from the rest of the hand. Half way, the error falls by 3 % on renders, rays of two
+#: real views meet by 1 % better, and photographs whose camera is unknown stay as they were.
 _SEEN_FROM_3D = 0.5
 
 
@@ -66,7 +66,7 @@ class Stages:
 
     @cached_property
     def pair_stage(self) -> PairStage | None:
-        """What looks at two hands together; a folder of networks need not have it."""
+        """The pair network; a folder of networks need not have it."""
         if not (self._folder / "pair.onnx").is_file():
             return None
         return PairStage(self._open("pair", threads=1))
@@ -153,7 +153,7 @@ class Stages:
         return [
             HandPose(
                 side=keypoints.side(i),
-                side_score=float(keypoints.right[i]),
+                side_score=float(keypoints.side_score[i]),
                 score=float(keypoints.score[i]),
                 joints_px=joints_px[i],
                 joints_mm=joints_mm[i],
@@ -178,11 +178,11 @@ class Stages:
             camera.rays(keypoints.points_px),
             keypoints.sigma_px / (camera.fx * camera.fy) ** 0.5,
         )
-        couples = find_couples(keypoints, evidence) if len(keypoints) > 1 else []
-        if not couples or self.pair_stage is None:
+        pairs = find_pairs(keypoints, evidence) if len(keypoints) > 1 else []
+        if not pairs or self.pair_stage is None:
             return evidence, placement.place(evidence)
-        offsets_mm = self.pair_stage(keypoints, evidence, camera, couples)
-        return evidence, place_couples(evidence, couples, offsets_mm)
+        offsets_mm = self.pair_stage(keypoints, evidence, camera, pairs)
+        return evidence, place_pairs(evidence, pairs, offsets_mm)
 
 
 def _size(image: np.ndarray) -> tuple[int, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Unpack
@@ -10,24 +9,22 @@ from typing import Unpack
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.hand import Side, other_side
+from knuckle.codec import DetectedHand
+from knuckle.hand import Side
 from knuckle.image import to_rgb
-from knuckle.pipeline import judge, propose
+from knuckle.pipeline import assignment, judge, propose
+from knuckle.pipeline.assignment import Assignment
 from knuckle.pipeline.frame import hands_of, look_more, one_each
 from knuckle.pipeline.looks import Looks
 from knuckle.pipeline.settings import TrackerOptions, TrackerSettings, with_options
 from knuckle.pipeline.stages import Stages
-from knuckle.pipeline.tracks import Tracks, match
+from knuckle.pipeline.tracks import Tracks
 from knuckle.results import Frame, HandPose, TrackedHand
 from knuckle.stages.detector import Detections
-from knuckle.track.association import is_inside
 from knuckle.track.clock import Clock
 from knuckle.track.search import Search
-from knuckle.track.track import Numbers, Track
+from knuckle.track.track import TrackIds
 from knuckle.turn import Turn, never_cut_off
-
-#: The looks at hands that are followed, by their numbers, and whose hand each shows.
-Seats = dict[int, Track]
 
 
 class HandTracker:
@@ -59,7 +56,7 @@ class HandTracker:
         """
         self.settings = with_options(TrackerSettings, settings, options)
         self._stages = Stages(self.settings)
-        self._numbers, self._clock, self._turn = Numbers(), Clock(), Turn()
+        self._ids, self._clock, self._turn = TrackIds(), Clock(), Turn()
         self._begin_anew()
 
     def beside(self) -> HandTracker:
@@ -80,8 +77,8 @@ class HandTracker:
 
     def _begin_anew(self, *, renumber: bool = False) -> None:
         if renumber:
-            self._numbers = Numbers()
-        self._tracks = Tracks(self.settings, self._numbers)
+            self._ids = TrackIds()
+        self._tracks = Tracks(self.settings, self._ids)
         self._search = Search(self.settings.search_every, self.settings.idle_search_every)
         self._await_moving = False
         self._frame: tuple[np.ndarray, float, Camera] | None = None
@@ -108,23 +105,23 @@ class HandTracker:
     def _follow(self, image: np.ndarray, time_s: float, camera: Camera) -> list[TrackedHand]:
         self._frame = image, time_s, camera
         if self._search.see(image):
-            self._tracks.clear()  # a cut: whoever was there is gone
+            self._tracks.clear()  # a cut: all hands are gone
         self._tracks.forget(time_s)
-        looks, seats, detections = self._look(image, time_s)
-        looks, found = self._find(image, time_s, looks, seats, detections)
-        seats, new = self._seat(looks, seats, found, time_s)
+        looks, assigned, detections = self._look(image, time_s)
+        looks, found = self._find(image, time_s, looks, assigned, detections)
+        assigned, new = assignment.assign_found(self._tracks, looks, assigned, found, time_s)
         if detections is not None and not new:
             self._search.found_nothing(time_s)
-        hands = looks.averaged([*seats, *new])
-        hands = hands.believing(-hands.log_odds)  # only looks count from here on
+        hands = looks.averaged([*assigned, *new])
+        hands = hands.without_prior()  # only looks count from here on
         hands = look_more(self._stages, image, hands, self.settings.looks)
         poses = self._stages.poses(hands, camera, image.shape[:2])
-        tracks = list(seats.values())
+        tracks, n = list(assigned.values()), len(assigned)
         if new:
-            newcomers = hands.take(range(len(seats), len(hands)))
-            tracks += self._tracks.claim(newcomers, poses[len(seats) :], time_s, self._search)
-        told = [track.see(pose, time_s) for track, pose in zip(tracks, poses, strict=True)]
-        return sorted((hand for hand in told if hand is not None), key=lambda h: h.track_id)
+            newcomers = hands.take(range(n, len(hands)))
+            tracks += self._tracks.claim(newcomers, poses[n:], time_s, self._search)
+        seen = [track.see(pose, time_s) for track, pose in zip(tracks, poses, strict=True)]
+        return sorted((hand for hand in seen if hand is not None), key=lambda h: h.track_id)
 
     # --- what others know of the hands, who see them from elsewhere ------------------------------
 
@@ -169,10 +166,10 @@ class HandTracker:
         """
         with self._turn:
             _, time_s, _ = self._last_frame()
-            others = (t for t in self._tracks if instead_of is None or t.number != instead_of)
+            others = (t for t in self._tracks if instead_of is None or t.track_id != instead_of)
             self._tracks[:] = list(others)
             track = self._tracks.begin(pose, time_s)
-            track.believe()
+            track.confirm()
             seen = track.see(pose, time_s)
             assert seen is not None
             return seen
@@ -181,7 +178,7 @@ class HandTracker:
         """Where a hand (21, 2) is in the last frame, px: the next look begins from there."""
         with self._turn:
             for track in self._tracks:
-                if track.number == track_id and not track.lost:
+                if track.track_id == track_id and not track.lost:
                     track.tell(joints_px)
 
     def _last_frame(self) -> tuple[np.ndarray, float, Camera]:
@@ -194,7 +191,7 @@ class HandTracker:
     def _read(
         self, frame: Frame | np.ndarray, camera: Camera | None
     ) -> tuple[np.ndarray, float, Camera]:
-        """Image, time and camera of a frame; starts anew where time does not go on."""
+        """Image, time and camera of a frame; a time that goes back begins a new video."""
         given_s = None
         if isinstance(frame, Frame):
             image, given_s = to_rgb(frame.image), frame.time_s
@@ -207,32 +204,33 @@ class HandTracker:
         camera = Camera.given_or_assumed(camera, width, height)
         return image, self._clock.tick(given_s), camera
 
-    def _look(self, image: np.ndarray, time_s: float) -> tuple[Looks, Seats, Detections | None]:
-        """Look at the hands that are followed, where lost ones should be, and at what is detected.
+    def _look(
+        self, image: np.ndarray, time_s: float
+    ) -> tuple[Looks, Assignment, Detections | None]:
+        """Look at the hands that are followed, where lost ones should be, and at detections.
 
         Returns:
             The looks, which of them show hands that are followed, and what the detector saw of
             the whole frame, if it was searched.
         """
         stages, frame_shape, detections = self._stages, image.shape[:2], None
-        tracks = self._tracks.followed
-        proposals = propose.followed(stages, tracks, time_s)
-        proposals += self._awaited(len(tracks), time_s, frame_shape)
-        memory_s = self.settings.memory_s
-        doubtful = any(t.unseen_s(time_s) <= memory_s for t in self._tracks.doubtful)
-        n_parts, slots = stages.n_parts(image), self.settings.max_hands
-        view = self._search.due(tracks, slots, doubtful, time_s, n_parts)
+        followed = self._tracks.followed
+        proposals = propose.followed(stages, followed, time_s)
+        proposals += self._awaited(len(followed), time_s, frame_shape)
+        view = self._view_to_search(image, time_s)
         if view is not None:
-            seen, named = self._detected(image, time_s, view)
-            detections = None if view else seen  # a part does not tell of the frame
-            proposals += named
+            seen, detected = self._detected(image, time_s, view)
+            detections = None if view else seen  # a part does not stand for the frame
+            proposals += detected
         looks = Looks.at(stages, image, proposals)  # one batch for all
-        seats = self._keep(tracks, looks, time_s, frame_shape)
-        looks, seats = self._let_go(image, looks, seats, time_s)
-        if len(seats) < len(tracks) and view != 0:
-            detections, named = self._detected(image, time_s, 0)
-            looks += Looks.at(stages, image, named)
-        return looks, seats, detections
+        assigned = assignment.keep(self._tracks, looks, time_s, frame_shape)
+        looks, assigned = assignment.release_strayed(
+            stages, image, self._tracks, looks, assigned, time_s
+        )
+        if len(assigned) < len(followed) and view != 0:
+            detections, detected = self._detected(image, time_s, 0)
+            looks += Looks.at(stages, image, detected)
+        return looks, assigned, detections
 
     def _awaited(
         self, followed: int, time_s: float, frame_shape: tuple[int, int]
@@ -243,10 +241,17 @@ class HandTracker:
         lately = self._tracks.lately_lost(time_s)[:room]
         return propose.awaited(self._stages, lately, time_s, frame_shape, self._await_moving)
 
+    def _view_to_search(self, image: np.ndarray, time_s: float) -> int | None:
+        """What to search for hands in this frame: 0 all of it, 1, 2, … a part, None nothing."""
+        tracks, settings = self._tracks, self.settings
+        doubtful = any(t.unseen_s(time_s) <= settings.memory_s for t in tracks.doubtful)
+        n_parts = self._stages.n_parts(image)
+        return self._search.due(tracks.followed, settings.max_hands, doubtful, time_s, n_parts)
+
     def _detected(
         self, image: np.ndarray, time_s: float, view: int
     ) -> tuple[Detections, list[propose.Proposal]]:
-        """Search the frame, or a part of it, for hands that no track holds with certainty."""
+        """Search the frame, or a part of it, for hands that no track is certain of."""
         self._search.searched(view, self._tracks.followed, time_s, self._stages.n_parts(image))
         detections, doubtful = self._stages.detect(image, view), self._tracks.doubtful
         known = [(t.side, t.predict(time_s)) for t in self._tracks if t not in doubtful]
@@ -256,103 +261,33 @@ class HandTracker:
             if not any(judge.is_known(hand, side, joints_px) for side, joints_px in known)
             and not self._search.is_refuted(hand, time_s)
         ]
-        named = propose.detected(self._stages, news, doubtful, time_s)
-        # The detector may speak against a look, not for it: here others follow, and what is
-        # mistaken for a hand once, and stands still, is mistaken in every frame.
-        named = [replace(each, by="search", log_odds=min(each.log_odds, 0.0)) for each in named]
-        return detections, named
-
-    def _keep(
-        self, tracks: list[Track], looks: Looks, time_s: float, frame_shape: tuple[int, int]
-    ) -> Seats:
-        """The tracks that are still on a hand, each on one of its own; the others are lost.
-
-        The first looks are those at the tracks.
-        """
-        seen, seats = looks.seen, Seats()
-
-        def worth(i: int) -> float:
-            """Of two on one hand, the one whose side it is, and that came less far, stays."""
-            return float(seen.trust[i]) * math.exp(-tracks[i].jump(seen.points_px[i], time_s))
-
-        numbers = list(range(len(tracks)))
-        for i in sorted(numbers, key=worth, reverse=True) if len(tracks) > 1 else numbers:
-            inside = is_inside(seen.points_px[i], frame_shape)
-            if seen.score[i] < self.settings.keep_threshold or not inside:
-                continue
-            rival = next((k for k in seats if judge.same_hand(seen, i, seen, k, True)), None)
-            if rival is None:
-                seats[i] = tracks[i]
-            elif tracks[i].is_heir_of(seats[rival]):
-                seats[rival] = tracks[i]
-        still = list(seats.values())
-        for track in tracks:
-            if track not in still:
-                here = track.predict(time_s)
-                others = (t for t in still if judge.touch(here, t.predict(time_s)))
-                track.lose(hidden_by=next(others, None))
-        return dict(sorted(seats.items()))
-
-    def _let_go(
-        self, image: np.ndarray, looks: Looks, seats: Seats, time_s: float
-    ) -> tuple[Looks, Seats]:
-        """Tracks that have strayed onto a hand of the other side leave it to the one it is of.
-
-        Hands that cross take joints from one another until one track has gone over. Then there is
-        another that has lost its hand, or has gone over as well: it may have this one back. A track
-        that nobody has been told of may have been of the wrong side from the start.
-
-        Returns:
-            All looks, further ones at the hands that were let go of among them; who stays.
-        """
-        right, other_hand = looks.seen.right, 1 - judge.SURE_SIDE
-        astray = [
-            i for i, t in seats.items() if right[i] < (other_hand if t.believed else judge.EVEN)
+        proposals = propose.detected(self._stages, news, doubtful, time_s)
+        # In a video the detector may lower the score of a look, not raise it: further frames will
+        # tell, and what is taken for a hand once, and stands still, is taken for one in each frame.
+        return detections, [
+            replace(each, by="search", log_odds=min(each.log_odds, 0.0)) for each in proposals
         ]
-        if not astray:  # as in most frames
-            return looks, seats
-        bereft = [t for t in self._tracks.lost if t.believed] + [seats[i] for i in astray]
-        sides = {track.side for track in bereft if track.believed}
-        astray = [i for i in astray if not seats[i].believed or other_side(seats[i].side) in sides]
-        if not astray:
-            return looks, seats
-        otherwise = Looks.at(
-            self._stages, image, [propose.of_other_side(self._stages, looks, i) for i in astray]
-        )
-        owners = match(otherwise.seen, bereft, time_s)
-        gone = [
-            k
-            for k, i in enumerate(astray)
-            if otherwise.seen.trust[k] > looks.seen.trust[i]
-            and otherwise.seen.score[k] >= self.settings.score_threshold
-            and (owners[k] is not None or not seats[i].believed)
-        ]
-        for k in gone:
-            seats[astray[k]].lose()
-        left = {astray[k] for k in gone}
-        return looks + otherwise.take(gone), {i: t for i, t in seats.items() if i not in left}
 
     def _find(
         self,
         image: np.ndarray,
         time_s: float,
         looks: Looks,
-        seats: Seats,
+        assigned: Assignment,
         detections: Detections | None,
     ) -> tuple[Looks, list[int]]:
-        """The hands of this frame that no track holds with certainty, after further looks.
+        """The hands of this frame that no track is certain of, after further looks.
 
         Returns:
             All looks, and the numbers of those that show such hands, best first.
         """
-        doubtful = self._unsure_seats(looks, seats)
-        known = [i for i in seats if i not in doubtful]
+        doubtful = assignment.uncertain(self._tracks, looks, assigned)
+        known = [i for i in assigned if i not in doubtful]
         looks, hands = hands_of(
             self._stages,
             image,
             looks,
             detections,
-            self.settings,
             self.settings.max_hands - len(known),
             known,
             lambda hand: self._search.is_refuted(hand, time_s),
@@ -360,42 +295,15 @@ class HandTracker:
         self._refute(looks, time_s)
         return looks, hands[len(known) :]
 
-    def _unsure_seats(self, looks: Looks, seats: Seats) -> list[int]:
-        """Looks of tracks that hold on to little."""
-        return [i for i in seats if looks.seen.score[i] < self._tracks.least_certain]
-
     def _refute(self, looks: Looks, time_s: float) -> None:
-        """Note which detections and claims have turned out to be no hand."""
-        least, good = self.settings.score_threshold, looks.seen
-        shown = [
-            each.hand
-            for i, each in enumerate(looks.proposals)
-            if each.hand is not None and min(good.seen[i], good.score[i]) >= least
-        ]
-        hands = {id(each.hand): each.hand for each in looks.proposals if each.hand is not None}
-        for hand in hands.values():
-            if not any(hand is one for one in shown):
+        """Remember which detections and claims have turned out to be no hand."""
+        seen, hands = looks.seen, dict[int, DetectedHand]()
+        shown = set[int]()
+        for i, proposal in enumerate(looks.proposals):
+            if proposal.hand is not None:
+                hands[id(proposal.hand)] = proposal.hand
+                if min(seen.look_score[i], seen.score[i]) >= self.settings.score_threshold:
+                    shown.add(id(proposal.hand))
+        for key, hand in hands.items():
+            if key not in shown:
                 self._search.refute(hand, time_s)
-
-    def _seat(
-        self, looks: Looks, seats: Seats, found: list[int], time_s: float
-    ) -> tuple[Seats, list[int]]:
-        """Give the hands that were found to tracks that lack them; the others are newcomers."""
-        if not found:
-            return seats, []
-        seen, doubtful = looks.seen, self._unsure_seats(looks, seats)
-        owners = match(seen.take(found), [seats[k] for k in doubtful], time_s)
-        places, new = {i: i for i in seats}, list[int]()
-        for i, owner in zip(found, owners, strict=True):
-            if owner is not None and seen.trust[i] > seen.trust[doubtful[owner]]:
-                places[doubtful[owner]] = i
-            else:
-                new.append(i)
-        seats = {places[i]: track for i, track in seats.items()}
-        new = [i for i in new if not any(judge.same_hand(seen, i, seen, k, True) for k in seats)]
-        certain = int((seen.score[list(seats)] >= self.settings.doubt_threshold).sum())
-        new = new[: self.settings.max_hands - certain]
-        most_certain = sorted(seats, key=lambda i: -seen.score[i])
-        for i in most_certain[self.settings.max_hands - len(new) :]:
-            seats.pop(i).lose()
-        return seats, new

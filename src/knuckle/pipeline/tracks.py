@@ -1,4 +1,4 @@
-"""The hands of a video that are known: which are followed, lost or in doubt, and for how long."""
+"""The tracks of a video: which are followed, lost or in doubt, and for how long."""
 
 from __future__ import annotations
 
@@ -11,74 +11,74 @@ from knuckle.results import HandPose
 from knuckle.track.association import assign
 from knuckle.track.decisions import DECISIONS
 from knuckle.track.search import Search
-from knuckle.track.track import Numbers, Track
+from knuckle.track.track import Track, TrackIds
 
 
 class Tracks(list[Track]):
-    """All of them, the oldest first."""
+    """All tracks, the oldest first."""
 
-    def __init__(self, settings: TrackerSettings, numbers: Numbers) -> None:
-        """None yet; ``numbers`` become the ids of those to come."""
+    def __init__(self, settings: TrackerSettings, ids: TrackIds) -> None:
+        """Begin with no track; those to come take the next of ``ids``."""
         super().__init__()
-        self._settings, self._numbers = settings, numbers
+        self.settings, self._ids = settings, ids
 
     @property
     def followed(self) -> list[Track]:
-        """Those that the last look found."""
+        """Tracks whose hand was found in the last frame."""
         return [track for track in self if not track.lost]
 
     @property
     def lost(self) -> list[Track]:
-        """The others."""
+        """Tracks whose hand was not found in the last frame."""
         return [track for track in self if track.lost]
 
     def lately_lost(self, time_s: float) -> list[Track]:
-        """Those of the lost that may still be near."""
-        memory_s = self._settings.memory_s
+        """Lost tracks whose hand may still be near."""
+        memory_s = self.settings.memory_s
         return [track for track in self.lost if track.unseen_s(time_s) <= memory_s]
 
     @property
     def least_certain(self) -> float:
-        """Score below which a track may be on something else; lost ones have 0.
+        """Score below which a track is in doubt: it may be on something else. Lost ones have 0.
 
-        Where one of two hands in contact is lost, the other's track may hold on to a piece of both.
+        While one of two touching hands is lost, the other's track may be on a piece of both.
         """
-        usual = self._settings.doubt_threshold
+        usual = self.settings.doubt_threshold
         contact = any(track.hidden for track in self)
-        return max(usual, self._settings.score_threshold + judge.CAUTION) if contact else usual
+        return max(usual, self.settings.score_threshold + judge.CAUTION) if contact else usual
 
     @property
     def doubtful(self) -> list[Track]:
-        """Tracks that are lost or hold on to little."""
+        """Tracks that are lost or in doubt."""
         least = self.least_certain
         return [track for track in self if track.score < least]
 
     def forget(self, time_s: float) -> None:
-        """Drop tracks that have been hidden for too long, or turned out to be something else."""
+        """Drop tracks that were rejected, and those that have been lost for too long."""
 
         def may_come_back(track: Track) -> bool:
-            # Who comes out from behind a hand is who went there.
-            lately = track.unseen_s(time_s) <= self._settings.memory_s
-            return track.believed and (track.hidden or lately)
+            # A hand that comes out from behind another is the one that went there.
+            lately = track.unseen_s(time_s) <= self.settings.memory_s
+            return track.confirmed and (track.hidden or lately)
 
         self[:] = [
             track
             for track in self
-            if not track.dismissed and (not track.lost or may_come_back(track))
+            if not track.rejected and (not track.lost or may_come_back(track))
         ]
 
     def begin(
         self, pose: HandPose, time_s: float, *, caution: float = 0.0, least_votes: float = 0.0
     ) -> Track:
-        """One more, with its first estimate; see ``Track`` for how readily it is believed."""
-        smooth = self._settings.smooth
+        """Begin a track with its first estimate; see ``Track`` for how readily it is confirmed."""
+        smooth = self.settings.smooth
         track = Track(
             pose,
             time_s,
-            numbers=self._numbers,
+            ids=self._ids,
             smoother=SMOOTHERS[smooth]() if smooth else None,
-            hand_length_mm=self._settings.hand_length_mm,
-            least_score=self._settings.score_threshold,
+            hand_length_mm=self.settings.hand_length_mm,
+            least_score=self.settings.score_threshold,
             caution=caution,
             least_votes=least_votes,
         )
@@ -86,12 +86,12 @@ class Tracks(list[Track]):
         return track
 
     def begin_in_video(self, pose: HandPose, time_s: float, *, expected: bool) -> Track:
-        """One more that was found in a frame.
+        """Begin a track with a hand that was found in a frame.
 
         Args:
             pose: its first estimate.
             time_s: of the frame.
-            expected: a lone hand that came in motion is believed as readily as it looks.
+            expected: whether it is a lone hand that came in motion: then no caution is needed.
         """
         beside_its_like = any(
             track.side == pose.side and judge.beside(pose.joints_px, track.predict(time_s))
@@ -107,9 +107,9 @@ class Tracks(list[Track]):
     def claim(
         self, new: Keypoints, poses: Sequence[HandPose], time_s: float, search: Search
     ) -> list[Track]:
-        """A track for each new hand, best first: one that was lost nearby, else a new one."""
+        """The track of each new hand, best first: one that was lost nearby, or a new one."""
         lost, claimed = self.lost, list[Track]()
-        alone = not any(track.believed for track in self.followed)
+        alone = not any(track.confirmed for track in self.followed)
         for pose, owner in zip(poses, match(new, lost, time_s), strict=True):
             expected = alone and search.came_in_motion(pose.joints_px)
             if owner is None:
@@ -121,7 +121,7 @@ class Tracks(list[Track]):
 
 
 def match(found: Keypoints, tracks: list[Track], time_s: float) -> list[int | None]:
-    """For each hand found, the track that it may be, each at most once."""
+    """For each hand found, the track that it is of, each at most once, or None."""
     return assign(
         [(found.side(i), points) for i, points in enumerate(found.points_px)],
         [track.whereabouts(time_s) for track in tracks],

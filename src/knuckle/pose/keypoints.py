@@ -14,17 +14,17 @@ from knuckle.codec import DetectedHand, NeighbourCodec
 from knuckle.crop import Crop
 from knuckle.hand import N_JOINTS, Side, box_px, other_side
 
-#: No network is believed to be surer than this of what it says, nor of the opposite; a look at what
-#: was named from afar is, of a hand.
-SUREST, _SUREST_OF_NAMED = 0.99, 0.999
-#: Log odds that what was named from afar is a hand, by a look at it: these, and so much for each of
-#: the look's presence and of the share of keypoints found, in log odds too. From photographs with
+#: Probabilities of networks are clipped to this, and to 1 less this, before they become log odds;
+#: the presence in a look at a detection to the second.
+SUREST, _SUREST_PRESENCE = 0.99, 0.999
+#: Log odds that a detection is a hand, by the look at it: a constant, and factors on the log odds
+#: of the look's presence and of its share of well-localised keypoints. Fitted on photographs with
 #: and without hands (``benchmarks/hand_odds.py``).
-_NAMED, _PER_PRESENCE, _PER_NEAR = -3.5, 0.56, 1.07
-#: A keypoint is found if it lies within this share of the hand's extent.
+_DETECTED, _PER_PRESENCE, _PER_NEAR = -3.5, 0.56, 1.07
+#: A keypoint is well localised within this share of the hand's extent.
 _NEAR = 0.1
-#: Joints spread so much across, as a share of along, from wherever a hand is seen: of 10,000, on
-#: photographs and rendered from everywhere, all but five. On a bare arm they lie in a line.
+#: Least spread of a hand's joints across their main axis, over that along it. On bare arms joints
+#: lie in a line; of 10,000 hands, photographed and rendered from everywhere, five are thinner.
 _THINNEST = 0.1
 
 
@@ -38,13 +38,14 @@ class Keypoints:
         sigma_crop: (N, 21) expected error per axis, crop px.
         visible: (N, 21) 0..1.
         presence: (N,) 0..1, is this a hand at all.
-        right: (N,) 0..1, is it a right hand *as seen in the crop*, as it should be.
+        side_score: (N,) 0..1, that the hand is of the side its crop was cut for: a right hand *as
+            seen in the crop*.
         mask: (N, S, S) 0..1, over the crop.
         on_border: (N, 3) 0..1, how much of its crop's left, upper, right border the hand takes.
         pixels: (N, P, P, 3) uint8, what the crops show.
         features: (N, 21, F) image features at the keypoints.
         neighbour: (N, 6) 0..1 that another hand is in the crop, and where (``NeighbourCodec``).
-        log_odds: (N,) that this is a hand, by what else is known of it; 0 says nothing.
+        log_odds: (N,) prior that this is a hand, by what else is known of it; 0 says nothing.
     """
 
     crops: tuple[Crop, ...]
@@ -52,7 +53,7 @@ class Keypoints:
     sigma_crop: np.ndarray
     visible: np.ndarray
     presence: np.ndarray
-    right: np.ndarray
+    side_score: np.ndarray
     mask: np.ndarray
     on_border: np.ndarray
     pixels: np.ndarray
@@ -84,18 +85,18 @@ class Keypoints:
         return self.sigma_crop * scale[:, None]
 
     @cached_property
-    def seen(self) -> np.ndarray:
-        """(N,) 0..1: the look shows a hand, and its keypoints are to be found.
+    def look_score(self) -> np.ndarray:
+        """(N,) 0..1: the look shows a hand, and its keypoints are well localised.
 
-        What only looks like a hand from afar gives keypoints all over the crop, and their sigmas
-        say so. Errors are Laplacian: one is below e with probability 1 - exp(-e / sigma).
+        In a crop of something that only resembles a hand, keypoints scatter, and their sigmas are
+        large. Errors are Laplacian: one is below e with probability 1 - exp(-e / sigma).
         """
         present, near = self._tells
         return present * near
 
     @cached_property
     def _tells(self) -> np.ndarray:
-        """(2, N) presence, where the keypoints are not all along one line; what share is near."""
+        """(2, N) presence, 0 where the keypoints lie in a line; share of well-localised ones."""
         tells = np.empty((2, len(self)), np.float32)
         for i, presence in enumerate(self.presence):
             x, y = self.points_crop[i].T.tolist()  # of so few numbers, Python is done before NumPy
@@ -106,29 +107,29 @@ class Keypoints:
 
     @cached_property
     def score(self) -> np.ndarray:
-        """(N,) 0..1: this is a hand, by the look and by what else is known."""
+        """(N,) 0..1: this is a hand, by the look and the prior."""
         if not self.log_odds.any():
-            return np.asarray(self.seen, np.float64)
+            return np.asarray(self.look_score, np.float64)
         present, near = self._tells
-        told = _NAMED + _PER_PRESENCE * logit(present, _SUREST_OF_NAMED)
-        told = told + _PER_NEAR * logit(near)
-        believed = 1 / (1 + np.exp(-told - self.log_odds))
-        return np.where(self.log_odds == 0, self.seen, believed)
+        odds = _DETECTED + _PER_PRESENCE * logit(present, _SUREST_PRESENCE)
+        odds = odds + _PER_NEAR * logit(near)
+        posterior = 1 / (1 + np.exp(-odds - self.log_odds))
+        return np.where(self.log_odds == 0, self.look_score, posterior)
 
     @cached_property
     def trust(self) -> np.ndarray:
-        """(N,) 0..1: the look shows a hand, and as the right hand that it should be.
+        """(N,) 0..1: the look shows a hand, and of the side that its crop was cut for.
 
-        This tells looks at one place apart, of which all else that is known holds alike.
+        It compares looks at one place, for which the prior is the same.
         """
-        return self.seen * self.right
+        return self.look_score * self.side_score
 
     def side(self, index: int) -> Side:
         """The side that crop ``index`` was cut for: only left hands are mirrored."""
         return "left" if self.crops[index].mirror else "right"
 
     def neighbour_of(self, index: int) -> DetectedHand:
-        """The hand that crop ``index`` shows beside its own, in the frame; ``score`` says if any.
+        """The other hand in crop ``index``, in the frame; its ``score`` says whether there is one.
 
         Its side is the other one: mostly it is the other hand of the same person.
         """
@@ -153,7 +154,7 @@ class Keypoints:
             sigma_crop=empty.reshape(0, N_JOINTS),
             visible=empty.reshape(0, N_JOINTS),
             presence=empty,
-            right=empty,
+            side_score=empty,
             mask=empty.reshape(0, 0, 0),
             on_border=empty.reshape(0, 3),
             pixels=np.empty((0, 0, 0, 3), np.uint8),
@@ -170,13 +171,16 @@ class Keypoints:
         arrays = {name: getattr(self, name)[i] for name in _ARRAYS}
         return Keypoints(tuple(self.crops[k] for k in i), **arrays)
 
-    def believing(self, log_odds: np.ndarray) -> Keypoints:
-        """The same looks, if these are hands more or less likely than they show.
+    def with_prior(self, log_odds: np.ndarray) -> Keypoints:
+        """The same looks with prior log odds (N,) that each shows a hand.
 
-        Args:
-            log_odds: (N,) what something else says of each, which is independent of the looks.
+        They must come from something that is independent of the looks.
         """
         return replace(self, log_odds=self.log_odds + log_odds) if any(log_odds) else self
+
+    def without_prior(self) -> Keypoints:
+        """The same looks, each by itself."""
+        return replace(self, log_odds=np.zeros(len(self))) if self.log_odds.any() else self
 
     @classmethod
     def concatenate(cls, *parts: Keypoints) -> Keypoints:

@@ -1,8 +1,8 @@
 """Two hands near each other, placed together.
 
-Used where a right and a left hand are near each other in the picture and may be at one distance:
-then they are taken for the hands of one person. The further apart they are, the less is changed, so
-that nothing jumps when hands meet; other hands are left where they are.
+A right and a left hand that are near each other in the picture, and may be at one distance, are
+taken for the hands of one person. The further apart they are, the less their places are changed, so
+that nothing jumps when hands meet. Other hands stay where they are.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from knuckle.pose import placement
 from knuckle.pose.keypoints import Keypoints
 from knuckle.pose.placement import Evidence
 
-#: Least distance of their joints in the picture, as a share of the larger hand: up to the first,
-#: two hands are one couple, beyond the second they are none.
+#: Least distance of the joints of two hands in the picture, as a share of the larger hand: up to
+#: the first they are a pair, from the second on they are none.
 _NEAR, _FAR = 0.4, 0.9
-#: The same of the logarithm of how many times as far one of them is, each placed by itself.
+#: The same for the ratio of their distances, each hand placed by itself: its logarithm.
 _SAME_DEPTH, _OTHER_DEPTH = 0.7, 1.0
 
 
 @dataclass(frozen=True)
-class Couple:
+class HandPair:
     """A right and a left hand that are near each other.
 
     Attributes:
         right, left: which hands of the frame.
-        nearness: 0..1, how far they are to be placed together.
+        nearness: 0..1, weight of the common placement.
     """
 
     right: int
@@ -43,32 +43,32 @@ class Couple:
         return self.right, self.left
 
 
-def find_couples(keypoints: Keypoints, evidence: Evidence) -> list[Couple]:
-    """Hands that belong together, each at most once, the nearest ones first."""
+def find_pairs(keypoints: Keypoints, evidence: Evidence) -> list[HandPair]:
+    """Pairs of hands, each hand in one at most, the nearest ones first."""
     sides = [keypoints.side(i) for i in range(len(keypoints))]
     found = [
-        Couple(right, left, _picture_nearness(keypoints, right, left))
+        HandPair(right, left, _picture_nearness(keypoints, right, left))
         for right, side in enumerate(sides)
         for left, other in enumerate(sides)
         if (side, other) == ("right", "left")
     ]
-    found = [couple for couple in found if couple.nearness > 0]
+    found = [pair for pair in found if pair.nearness > 0]
     if not found:
         return []
     depths = placement.weak_perspective_depth(evidence.joints_root_mm, evidence.rays)
-    couples: list[Couple] = []
-    for couple in sorted(found, key=lambda each: -each.nearness):
-        if any(couple.right == c.right or couple.left == c.left for c in couples):
+    pairs: list[HandPair] = []
+    for pair in sorted(found, key=lambda each: -each.nearness):
+        if any(pair.right == c.right or pair.left == c.left for c in pairs):
             continue
-        times = abs(float(np.log(depths[couple.right] / depths[couple.left])))
-        share = couple.nearness * _falling(times, _SAME_DEPTH, _OTHER_DEPTH)
+        times = abs(float(np.log(depths[pair.right] / depths[pair.left])))
+        share = pair.nearness * _falling(times, _SAME_DEPTH, _OTHER_DEPTH)
         if share > 0:
-            couples.append(replace(couple, nearness=share))
-    return couples
+            pairs.append(replace(pair, nearness=share))
+    return pairs
 
 
 def _picture_nearness(keypoints: Keypoints, i: int, k: int) -> float:
-    """0..1 of two hands: 1 where they touch or overlap in the picture."""
+    """0..1, how near two hands are in the picture: 1 where they touch or overlap."""
     x, y = keypoints.points_px[i].T[..., None] - keypoints.points_px[k].T[:, None]  # (21, 21)
     extent = max(keypoints.extents_px[i], keypoints.extents_px[k], 1.0)
     return _falling(math.sqrt((x * x + y * y).min()) / extent, _NEAR, _FAR)
@@ -79,24 +79,24 @@ def _falling(value: float, start: float, end: float) -> float:
     return min(max((end - value) / (end - start), 0.0), 1.0)
 
 
-def place_couples(
-    evidence: Evidence, couples: Sequence[Couple], offsets_mm: np.ndarray
+def place_pairs(
+    evidence: Evidence, pairs: Sequence[HandPair], offsets_mm: np.ndarray
 ) -> np.ndarray:
-    """The wrists of all hands (N, 3), of couples such that their offset in depth is kept.
+    """The wrists of all hands (N, 3); those of a pair have the given offset in depth.
 
-    Across the line of sight both hands follow their rays, which know better.
+    Across the line of sight both hands follow their rays, which are more exact.
 
     Args:
         evidence: N hands.
-        couples: C of them.
-        offsets_mm: (C, 3) from the right wrist to the left one, camera frame.
+        pairs: P of them.
+        offsets_mm: (P, 3) from the right wrist to the left one, camera frame.
     """
     roots = placement.place(evidence)
-    for couple, offset in zip(couples, offsets_mm, strict=True):
-        both = list(couple.hands)
+    for pair, offset in zip(pairs, offsets_mm, strict=True):
+        both = list(pair.hands)
         alone = roots[both]
         behind = alone[1, 2] - alone[0, 2]
-        behind += couple.nearness * (offset[2] - behind)
+        behind += pair.nearness * (offset[2] - behind)
         together = placement.place_together(evidence, both, alone, float(behind))
-        roots[both] = alone + couple.nearness * (together - alone)
+        roots[both] = alone + pair.nearness * (together - alone)
     return roots

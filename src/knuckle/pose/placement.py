@@ -20,12 +20,12 @@ from knuckle.median import median
 MIN_DEPTH_MM = 20.0
 #: No hand is farther: beyond it, it would be smaller than a pixel in any video.
 MAX_DEPTH_MM = 50_000.0
-#: Of the lifter's error, most lies along the line of sight: its share across it. Measured.
+#: Share of the lifter's error that lies across the line of sight; most lies along it. Measured.
 _ACROSS = 0.5
 #: A residual of so many standard deviations halves a joint's weight (Cauchy's weights).
 _HALF_TRUST = 3.0
 _STEPS = 3
-#: Of N hands, x, y and z of the wrist, mm: too few for NumPy, which Python's numbers outrun.
+#: Of N hands, x, y and z of the wrist, mm. For so few numbers Python is faster than NumPy.
 Roots = list[tuple[float, float, float]]
 #: (210,), (210,) all pairs of joints.
 _PAIRS = np.triu_indices(N_JOINTS, 1)
@@ -62,9 +62,9 @@ class Evidence:
 
     @cached_property
     def variance_across_mm2(self) -> np.ndarray:
-        """(N, 21) of the joints' places across the line of sight, beside the whole hand.
+        """(N, 21) of the joints across the line of sight, relative to the hand as a whole.
 
-        Beside the whole hand, the wrist is no surer than the rest.
+        Relative to that, the wrist is no more certain than the other joints.
         """
         sigma = _ACROSS * np.maximum(self.sigma_mm.astype(np.float64), 1e-3)
         variance = sigma * sigma

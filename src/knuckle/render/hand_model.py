@@ -40,6 +40,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from importlib import resources
+from typing import Any
 
 import numba
 import numpy as np
@@ -72,6 +73,8 @@ PART_NAMES: tuple[str, ...] = (
 )  # fmt: skip
 
 _MIRROR = np.array([-1.0, 1.0, 1.0], dtype=np.float32)
+#: Fields of ``HandParameters`` that have a row for each hand.
+_ARRAYS = ("pose_deg", "shape", "R_camera_from_hand", "root_mm")
 
 
 @dataclass(frozen=True)
@@ -126,40 +129,28 @@ class HandParameters:
 
     def take(self, rows: np.ndarray) -> HandParameters:
         """Some of the hands, by number."""
-        sides = self.sides
-        return HandParameters(
-            self.pose_deg[rows],
-            self.shape[rows],
-            self.R_camera_from_hand[rows],
-            self.root_mm[rows],
-            tuple(sides[row] for row in rows),
-        )
+        return replace(self, side=self.sides)[rows]
 
     @classmethod
     def joined(cls, several: Sequence[HandParameters]) -> HandParameters:
         """Several sets of hands, at least one, as one."""
-        return cls(
-            np.concatenate([one.pose_deg for one in several]),
-            np.concatenate([one.shape for one in several]),
-            np.concatenate([one.R_camera_from_hand for one in several]),
-            np.concatenate([one.root_mm for one in several]),
-            tuple(side for one in several for side in one.sides),
-        )
+        arrays: dict[str, Any] = {
+            name: np.concatenate([getattr(one, name) for one in several]) for name in _ARRAYS
+        }
+        return cls(**arrays, side=tuple(side for one in several for side in one.sides))
 
-    def __getitem__(self, rows: np.ndarray) -> HandParameters:
+    def __getitem__(self, rows: np.ndarray | slice) -> HandParameters:
         """Some of the hands: an index array, a mask or a slice."""
         sides = self.side
         if not isinstance(sides, str):
             sides = tuple(np.array(sides)[rows].tolist())
-        return HandParameters(
-            self.pose_deg[rows], self.shape[rows], self.R_camera_from_hand[rows],
-            self.root_mm[rows], sides,
-        )  # fmt: skip
+        arrays: dict[str, Any] = {name: getattr(self, name)[rows] for name in _ARRAYS}
+        return replace(self, side=sides, **arrays)
 
     def with_rows(self, rows: np.ndarray, others: HandParameters) -> HandParameters:
         """The same hands, some of them replaced by others of the same side."""
         arrays = {}
-        for name in ("pose_deg", "shape", "R_camera_from_hand", "root_mm"):
+        for name in _ARRAYS:
             arrays[name] = getattr(self, name).copy()
             arrays[name][rows] = getattr(others, name)
         return replace(self, **arrays)
@@ -215,9 +206,15 @@ class HandModel:
     R_hand_from_bone: Float32[np.ndarray, "19 3 3"]
 
     @classmethod
+    @cache
     def load(cls) -> HandModel:
         """The hand that ships in the package (read once)."""
-        return _load()
+        with resources.files("knuckle.render").joinpath("assets/hand.npz").open("rb") as file:
+            arrays = {
+                name: value.astype(np.float32) if value.dtype == np.float16 else value
+                for name, value in np.load(file).items()
+            }
+        return cls(shape_names=tuple(arrays.pop("shape_names").tolist()), **arrays)
 
     @property
     def n_shape(self) -> int:
@@ -396,15 +393,3 @@ def _place(points_mm: np.ndarray, params: HandParameters) -> np.ndarray:
     turn = np.where(left[:, None, None], params.R_camera_from_hand * _MIRROR,
                     params.R_camera_from_hand)  # fmt: skip
     return points_mm @ turn.transpose(0, 2, 1) + params.root_mm[:, None]
-
-
-@cache
-def _load() -> HandModel:
-    with resources.files("knuckle.render").joinpath("assets/hand.npz").open("rb") as file:
-        data = dict(np.load(file))
-    arrays = {
-        name: value.astype(np.float32) if value.dtype == np.float16 else value
-        for name, value in data.items()
-        if name != "shape_names"
-    }
-    return HandModel(shape_names=tuple(data["shape_names"].tolist()), **arrays)

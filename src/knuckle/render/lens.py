@@ -2,7 +2,7 @@
 
 Pictures are drawn as a pinhole camera sees them, a little wider, and bent afterwards. The lens is
 one that ``Camera`` can say exactly (OpenCV's rational model), so that 2D, 3D, visibility and maps
-agree to the last digit, and whoever reads the sample can undo the lens as with a calibrated one.
+agree to the last digit, and readers of the sample can undo the lens as with a calibrated one.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def open_senders(addresses: Sequence[str]) -> list[Sender]:
 
     Raises:
         ValueError: an address is not one of a sender.
-        OSError: nothing can be sent there, or nobody can be served.
+        OSError: nothing can be sent or served there.
     """
     with ExitStack() as opened:
         senders = [opened.enter_context(_open(address)) for address in addresses]

@@ -14,7 +14,7 @@ from knuckle.output.rerun_log import RerunLog
 from knuckle.results import Frame, HandPose
 from knuckle.send.sender import Sender
 
-#: Where the viewer listens if nobody says otherwise.
+#: Where the viewer listens by default.
 HOST, PORT = "127.0.0.1", 9876
 #: How long a viewer may take to start, and how long the last frames may take to leave.
 _STARTS_S, _LEAVES_S = 60.0, 2.0

@@ -18,7 +18,7 @@ class Sender(Closable):
 
     @abstractmethod
     def __init__(self, host: str, port: int) -> None:
-        """Begin to send there, or to serve there whoever asks."""
+        """Begin to send, or to serve, there."""
 
     @abstractmethod
     def send(self, frame: Frame, hands: Sequence[HandPose]) -> None:

@@ -27,7 +27,7 @@ class DatagramSender(Sender):
         self._socket.setblocking(False)
 
     def _tell(self, payload: bytes) -> None:
-        """Send a datagram; it is lost where nobody listens or the way is full."""
+        """Send a datagram; it is lost if nothing listens there or the buffer is full."""
         with suppress(ConnectionRefusedError, BlockingIOError):
             self._socket.sendto(payload, self._place)
 

@@ -1,7 +1,7 @@
-"""What a stage says of its network: the tensors that go in and come out.
+"""What a stage declares about its network: the tensors that go in and come out.
 
-It is said once, in the class of the stage. ``Network`` refuses a file that does not keep to it,
-``export`` writes what it says, and tests imitate it.
+It is declared once, in the class of the stage. ``Network`` refuses a file that differs from it,
+``export`` writes files by it, and tests build stand-ins from it.
 """
 
 from __future__ import annotations
@@ -97,9 +97,8 @@ class Stage:
 
     Attributes:
         INPUTS, OUTPUTS: the tensors of its network, by name.
-        OPTIONAL: names of outputs that a file may lack, as those do that are older than the output;
-            the stage then goes without.
-        NEEDED: whether there are no hands without it.
+        OPTIONAL: names of outputs that older files may lack; the stage then does without.
+        NEEDED: whether the pipeline cannot run without it.
     """
 
     INPUTS: ClassVar[Mapping[str, TensorSpec]]

@@ -16,8 +16,8 @@ from knuckle.stages.contract import ANY, Stage, numbers, picture, tensors
 if TYPE_CHECKING:
     from knuckle.stages.network import Network
 
-#: A network that takes any size is given no more of the bars beside the frame than fills up to a
-#: multiple of this, px: its coarsest stride, twice.
+#: A network that takes any size gets the frame padded to a multiple of this, px, not to a square:
+#: twice its coarsest stride.
 BOX_STEP = 32
 
 #: Of a frame: (x0, y0, x1, y1) px, whole pixels, the last ones not included.
@@ -55,7 +55,7 @@ class Detections:
 class Detector(Stage):
     """A detector network and what its maps mean."""
 
-    #: Frames are not square: most of the bars beside them are left out.
+    #: Frames are not square: most of the padding is left out.
     INPUTS = tensors(image=picture(free={1: "height", 2: "width"}))
     OUTPUTS = tensors(
         maps=numbers(DetectionCodec.N_CHANNELS, ANY, ANY, free={2: "map_height", 3: "map_width"}),

@@ -13,9 +13,9 @@ from knuckle.mask import border_shares
 from knuckle.pose import Keypoints
 from knuckle.stages.contract import ANY, Stage, numbers, picture, tensors
 
-#: So many crops are looked at together: more are no faster and only take memory.
+#: Most crops in a batch: larger ones are no faster and take more memory.
 _MOST_AT_ONCE = 4
-#: Of networks that do not say with which margin they were trained.
+#: Margin of the crops of networks whose card does not say it.
 _MARGIN_UNSAID = 1.5
 
 
@@ -62,7 +62,7 @@ class KeypointEstimator(Stage):
             sigma_crop=np.maximum(found["sigma_px"], 1e-3),
             visible=found["visible"],
             presence=found["presence"],
-            right=found["right"],
+            side_score=found["right"],
             mask=found["mask"],
             on_border=border_shares(found["mask"], crops, image.shape[:2]),
             pixels=pixels,

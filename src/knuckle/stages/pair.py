@@ -1,4 +1,4 @@
-"""Says of two hands near each other where one wrist is from the other."""
+"""The offset between the wrists of two hands near each other."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from knuckle.camera import Camera
 from knuckle.crop import CropView
 from knuckle.hand import N_JOINTS
 from knuckle.pose import Keypoints
-from knuckle.pose.pair import Couple
+from knuckle.pose.pair import HandPair
 from knuckle.pose.placement import Evidence
 from knuckle.stages.contract import Stage, numbers, tensors
 
 
 class PairStage(Stage):
-    """A pair network. It is asked about each couple twice, once by each of its hands."""
+    """A pair network. It is run twice for each pair, once from the view of each hand."""
 
     #: Of the own and of the other hand, in the axes of the own one's view.
     INPUTS = tensors(
@@ -33,31 +33,31 @@ class PairStage(Stage):
         keypoints: Keypoints,
         evidence: Evidence,
         camera: Camera,
-        couples: Sequence[Couple],
+        pairs: Sequence[HandPair],
     ) -> np.ndarray:
-        """Where the left wrists of all couples of a frame are, as one batch.
+        """Where the left wrists of all pairs of a frame are, as one batch.
 
         Args:
             keypoints: N hands.
             evidence: what is known about them, each by itself.
             camera: of the frame.
-            couples: C of them.
+            pairs: P of them.
 
         Returns:
-            (C, 3) from the right wrist to the left one, camera frame, mm.
+            (P, 3) from the right wrist to the left one, camera frame, mm.
         """
-        own = [i for couple in couples for i in couple.hands]  # 2 C, each couple's side by side
-        pairs = np.arange(len(own))[:, None] ^ (0, 1)  # (2 C, 2) the own hand and the other one
+        own = [i for pair in pairs for i in pair.hands]  # 2 P, each pair's side by side
+        both = np.arange(len(own))[:, None] ^ (0, 1)  # (2 P, 2) the own hand and the other one
         views = [CropView.of(keypoints.crops[i], camera) for i in own]
-        turns = np.array([view.camera_from_view for view in views])  # (2 C, 3, 3)
+        turns = np.array([view.camera_from_view for view in views])  # (2 P, 3, 3)
         per_px = np.array([[view.rays_per_px] for view in views])
         # In the axes of the own hand's view.
-        ahead = evidence.rays[own][pairs] @ turns[:, None, :2] + turns[:, None, 2:]
+        ahead = evidence.rays[own][both] @ turns[:, None, :2] + turns[:, None, 2:]
         said = self._network(
-            joints_mm=_float32(evidence.joints_root_mm[own][pairs] @ turns[:, None]),
-            sigma_mm=_float32(evidence.sigma_mm[own][pairs]),
+            joints_mm=_float32(evidence.joints_root_mm[own][both] @ turns[:, None]),
+            sigma_mm=_float32(evidence.sigma_mm[own][both]),
             rays=_float32(ahead[..., :2] / ahead[..., 2:]),
-            sigma=_float32((keypoints.sigma_crop[own] * per_px)[pairs]),
+            sigma=_float32((keypoints.sigma_crop[own] * per_px)[both]),
         )
         return _agreed(turns, said["apart_mm"], said["apart_sigma_mm"])
 
@@ -67,15 +67,15 @@ def _float32(values: np.ndarray) -> np.ndarray:
 
 
 def _agreed(turns: np.ndarray, apart_mm: np.ndarray, sigma_mm: np.ndarray) -> np.ndarray:
-    """From right wrists to left ones: what both hands of couples say, by their certainty.
+    """From right wrists to left ones: the answers from both hands' views, by inverse covariance.
 
     Args:
-        turns: (2 C, 3, 3) from the view of each hand to the camera.
-        apart_mm: (2 C, 3) from it to the other, in its view.
-        sigma_mm: (2 C, 3) the error to be expected.
+        turns: (2 P, 3, 3) from the view of each hand to the camera.
+        apart_mm: (2 P, 3) from it to the other, in its view.
+        sigma_mm: (2 P, 3) the error to be expected.
 
     Returns:
-        (C, 3) camera frame.
+        (P, 3) camera frame.
     """
     turns, across = turns.reshape(-1, 2, 3, 3), turns.swapaxes(1, 2).reshape(-1, 2, 3, 3)
     variance = np.square(sigma_mm.reshape(-1, 2, 1, 3), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Which hands of this frame are those of the frames before."""
+"""Which hands of this frame are hands that were lost before."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def is_inside(joints_px: np.ndarray, frame_shape: tuple[int, int]) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Whereabouts:
-    """Where a hand that was lost may be by now.
+    """Where a lost hand may be by now.
 
     Attributes:
         side: of the hand.
-        places_px: (P, 21, 2) its joints, in each place where it may be.
-        unseen_s: for how long it has been lost.
-        hidden: another hand hides it: next to nothing is known of its size.
+        places_px: (P, 21, 2) its joints at each place where it may be.
+        unseen_s: how long it has been lost.
+        hidden: whether another hand hides it; then its size may have changed by any amount.
     """
 
     side: Side
@@ -43,7 +43,10 @@ class Whereabouts:
     hidden: bool = False
 
     def gap(self, joints_px: np.ndarray) -> float | None:
-        """How far a hand (21, 2) is from being this one, in its extents; None if it cannot be."""
+        """Cost of taking a hand (21, 2) for this one, in its extents; None if it cannot be.
+
+        Distance of the middles plus the change of size as a logarithm.
+        """
         extents = extent_px(self.places_px)  # (P,)
         offset = joints_px.mean(axis=0) - self.places_px.mean(axis=1)
         off = float((np.linalg.norm(offset, axis=-1) / extents).min())
@@ -55,7 +58,7 @@ class Whereabouts:
 
 
 def assign(found: Sequence[Sighting], lost: Sequence[Whereabouts]) -> list[int | None]:
-    """For each hand found, the lost one that it may be, the nearest pairs first.
+    """For each hand found, the lost one that it is, by greedy matching: the cheapest pairs first.
 
     Args:
         found: hands that have just turned up.

@@ -1,4 +1,4 @@
-"""What decides from frame to frame who is there, who comes back, and when to search."""
+"""The numbers that decide, from frame to frame, on tracks, on hands that return, on searches."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ class Decisions:
     set by hand, and a change is held against ``benchmarks/video.py``.
 
     Attributes:
-        reach, reach_per_s: how far from where it was lost a hand may turn up, extents; and so many
-            more a second. One that is hidden is where its hider is, but may turn round unseen: then
-            the first counts twice.
-        log_size: it may meanwhile look so much larger or smaller, logarithm: else it is a finger of
-            one that comes back.
-        known_hand: a detection belongs to a hand, or to what was looked at in vain, whose middle is
-            within this share of its extent.
+        reach, reach_per_s: how far from where it was lost a hand may reappear, extents: so far at
+            once, and so much farther for each second. A hidden hand is where the hand in front of
+            it is, but may turn round unseen: for it ``reach`` counts twice.
+        log_size: by how much its size in the picture may have changed meanwhile, logarithm; what is
+            smaller than that is a finger of a hand that comes back.
+        known_hand: a detection is of a known hand, or of a refuted place, if its centre is within
+            this share of the extent from the middle of that.
 
-        doubt: by how much the looks at a hand must speak for one until it is told of, and against
-            one until it is dropped; log odds, of each look its score's beside the least score's.
-        most_votes: what looks say for or against a hand, and for or against its side, adds up to
-            this at most, log odds: four sure looks. As far down, a side is given up. A hand of the
-            side that the one beside it has is told of only when its side can be no surer, as the
-            two are mostly of one person.
+        doubt: evidence at which a track is confirmed, and, negative, at which it is rejected. It
+            adds up over looks: the log odds of each look's score less those of the least score.
+        most_votes: cap on the evidence for a hand and on the votes for or against its side, log
+            odds: four sure looks. At the negative cap a side is given up. A hand of the same side
+            as the one beside it is reported only when its side has reached the cap, as two hands
+            side by side are mostly of one person.
 
-        cells: along the longer side of the thumbnail in which motion is seen: a hand that the
+        cells: along the longer side of the thumbnail in which motion is seen; a hand that the
             detector can find covers a few.
-        change: grey levels by which a cell has changed: more than noise and compression do.
-        cut_share: in a cut more of the picture changes; a hand, or a person, covers less.
-        vain_s: where a search, or a look, has found no hand, none is sought for so long, s: neither
-            in what moves there nor in what the detector names.
-        restless_cells: that holds for so many cells beside what has moved, on each side.
+        change: grey levels from which a cell counts as changed; noise and compression do less.
+        cut_share: share of changed cells from which a new frame is a cut; a person covers less.
+        vain_s: for so long, s, no hand is sought again where a search or a look found none: neither
+            where something moves nor where the detector sees a hand.
+        restless_cells: margin around what has moved, in cells, in which that holds.
     """
 
     reach: float = 1.0

@@ -91,7 +91,7 @@ class OfflineTrack:
         return replace(look, joints_mm=joints_mm, joints_px=look.camera.project(joints_mm))
 
     def _filled(self, i: int) -> HandPose:
-        """What nobody saw, with the side and the camera of the look before."""
+        """A frame without a look, with the side and the camera of the look before."""
         before = next(look for k in range(i, -1, -1) if (look := self._looks[k]) is not None)
         return replace(
             before,

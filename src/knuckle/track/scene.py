@@ -1,4 +1,4 @@
-"""Notices cuts, and whether something has come into the picture, from a thumbnail."""
+"""Sees cuts, and motion since the last search, in thumbnails of the frames."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from knuckle.track.decisions import DECISIONS
 
 
 class Scene:
-    """Compares each frame with the one before, and with the one that was last searched."""
+    """Compares each frame with the one before it and with the last one that was searched."""
 
     def __init__(self) -> None:
         self._shape: tuple[int, ...] = ()
@@ -37,7 +37,7 @@ class Scene:
         self._searched, self._known_then = self._last, known_boxes
 
     def nothing_found(self, time_s: float) -> None:
-        """The search found no new hand: whatever had moved is something else, for a while."""
+        """Note that the search found no new hand: what had moved is no hand, for a while."""
         if self._moved_then.all():
             return  # the first search: everything was new
         side = 2 * DECISIONS.restless_cells + 1
@@ -76,7 +76,7 @@ def _goes_on(before: np.ndarray, now: np.ndarray) -> bool:
     """Whether two thumbnails in a row show the same scene."""
     difference = now - before
     if _changed(difference, DECISIONS.change / 2) < 0.5:
-        return True  # nor can the light have changed by more: without it, they still go on
+        return True  # half of the cells are as they were: the light has not changed either
     return _changed(difference - median(difference.ravel())) <= DECISIONS.cut_share
 
 

@@ -1,4 +1,4 @@
-"""When the whole frame is searched for hands, and what need not be looked at again."""
+"""When a frame is searched for hands, and which places need not be looked at again."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from knuckle.track.track import Track
 class Search:
     """Says when to search a frame, and remembers for a while what need not be looked at again.
 
-    Searching costs as much as following several hands, so it has to be worth it. ``see`` tells it
-    of every image first.
+    A search costs as much as following several hands. ``see`` must be called with every image
+    before anything else is asked about it.
     """
 
     def __init__(self, every: int, idle: int) -> None:
@@ -32,13 +32,13 @@ class Search:
         self._since = math.inf  # frames since the last search
         self._parts_left = 0  # that are still to be searched since the whole frame was
         self._scene = Scene()
-        self._in_vain: list[tuple[float, DetectedHand]] = []  # a mouse, a fold, a face
+        self._refuted: list[tuple[float, DetectedHand]] = []  # a mouse, a fold, a face
 
     def see(self, image: np.ndarray) -> bool:
         """Take in the next image; returns whether there was a cut before it."""
         cut = self._scene.see(image)
         if cut:
-            self._in_vain, self._parts_left = [], 0
+            self._refuted, self._parts_left = [], 0
         return cut
 
     def due(
@@ -49,14 +49,14 @@ class Search:
         time_s: float,
         n_parts: int = 0,
     ) -> int | None:
-        """What to search of this frame: all of it, 0, one of its parts, 1, 2, …, or nothing.
+        """Which view of this frame to search: 0 all of it, 1, 2, … one of its parts, None nothing.
 
         To be asked once per frame. Parts take turns where the whole frame is not due.
 
         Args:
             followed: hands being followed.
-            slots: hands to be followed at most.
-            doubtful: one of them may no longer be a hand, or one has just been lost.
+            slots: the most hands that may be followed.
+            doubtful: whether one of them may no longer be a hand, or one was lost just now.
             time_s: of the frame.
             n_parts: parts that are searched on their own, as small hands are wanted.
         """
@@ -84,7 +84,7 @@ class Search:
     def searched(
         self, view: int, followed: Sequence[Track], time_s: float, n_parts: int = 0
     ) -> None:
-        """All of the frame, or one of its parts, is being searched, while hands are followed."""
+        """Note that a view is being searched: 0 the whole frame, 1, 2, … one of its parts."""
         if view:
             self._parts_left -= 1
             return
@@ -97,15 +97,15 @@ class Search:
         self._scene.nothing_found(time_s)
 
     def refute(self, hand: DetectedHand, time_s: float) -> None:
-        """A look from close by has shown that this is no hand."""
-        self._in_vain.append((time_s, hand))
+        """Note that a look at a detection or a claim has shown no hand."""
+        self._refuted.append((time_s, hand))
 
     def is_refuted(self, hand: DetectedHand, time_s: float) -> bool:
-        """Whether it has been looked at in vain, and nothing has moved there since."""
-        self._in_vain = [(s, h) for s, h in self._in_vain if time_s - s <= DECISIONS.vain_s]
+        """Whether it was refuted lately, and nothing has moved there since."""
+        self._refuted = [(s, h) for s, h in self._refuted if time_s - s <= DECISIONS.vain_s]
         reach = hand.size_px / 2
         box = np.array([*np.subtract(hand.centre_px, reach), *np.add(hand.centre_px, reach)])
-        known = any(_is_same(hand, other) for _, other in self._in_vain)
+        known = any(_is_same(hand, other) for _, other in self._refuted)
         return known and not self._scene.moved_in(box)
 
     def came_in_motion(self, joints_px: np.ndarray) -> bool:

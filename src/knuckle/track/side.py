@@ -1,4 +1,4 @@
-"""Which side a hand is: its looks vote, and who was told of it once can rely on it."""
+"""Which side a hand is of: every look at it votes; a side that was reported does not change."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from knuckle.track.decisions import DECISIONS
 
 
 class SideVotes:
-    """What all looks at a hand say for or against its side.
+    """The votes of all looks at a hand for or against its side, log odds.
 
     Attributes:
         side: only ``reconsider`` changes it.
@@ -21,26 +21,26 @@ class SideVotes:
         self._votes = 0.0
 
     def hear(self, probability: float) -> None:
-        """One more look, which has the hand of this side with a probability."""
+        """Add the vote of one more look: its probability that the hand is of this side."""
         votes, most = self._votes + log_odds(probability), DECISIONS.most_votes
         self._votes = min(max(votes, -most), most)
 
     def be_sure(self) -> None:
-        """Others know that this is the side."""
+        """Take the side as certain, as other cameras know it."""
         self._votes = DECISIONS.most_votes
 
     def reconsider(self) -> None:
-        """Take the other side if the votes are for that: only while nobody was told of the hand."""
+        """Take the other side if the votes are for it; only before the hand has been reported."""
         if self._votes < 0:
             self.side, self._votes = other_side(self.side), -self._votes
 
     def says_so(self, least: float) -> bool:
-        """Whether the votes are for the side, by so much at least, log odds."""
+        """Whether the votes favour the side by at least ``least``, log odds."""
         return self._votes > 0 and self._votes >= least
 
     @property
     def given_up(self) -> bool:
-        """Whether they have long been against it: then this is another hand."""
+        """Whether the votes have long been against the side: then this is another hand."""
         return self._votes <= -DECISIONS.most_votes
 
     @property
@@ -50,6 +50,6 @@ class SideVotes:
 
 
 def log_odds(probability: float) -> float:
-    """Of what one look says; none is believed to be surer than this."""
+    """Log odds of what one look says, which is capped at ``SUREST``."""
     inside = min(max(probability, 1 - SUREST), SUREST)
     return math.log(inside / (1 - inside))

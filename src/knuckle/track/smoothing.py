@@ -18,7 +18,7 @@ from knuckle.track.uncertainty import Uncertainty
 _TILT_SHARE, _MOST_TILT = 0.5, 0.5
 #: Joints whose depth is this unsure, mm, have half of the most say in the hand's.
 _EVEN_SAY_MM = 5.0
-#: Moment of inertia, a direction, of what directions hardly tell: no turn comes out of noise.
+#: Moment of inertia, per direction, that is added about each axis: noise makes no turn.
 _LEAST_INERTIA = 0.02
 #: What is filtered together: the rays to the joints, then the directions of the bones.
 _N = N_JOINTS + N_BONES

@@ -1,4 +1,4 @@
-"""One hand from frame to frame: where it goes, which side it is, who it is."""
+"""One hand from frame to frame: its motion, its side, its id."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _SHRINKING_PER_S = 4.0
 Smoother = Callable[[HandPose, np.ndarray, float], tuple[np.ndarray, np.ndarray]]
 
 
-class Numbers:
+class TrackIds:
     """0, 1, 2, … as ``itertools.count``, which can no longer be pickled."""
 
     def __init__(self) -> None:
         self._next = 0
 
-    def __iter__(self) -> Numbers:
+    def __iter__(self) -> TrackIds:
         return self
 
     def __next__(self) -> int:
@@ -56,7 +56,7 @@ class Track:
         pose: HandPose,
         time_s: float,
         *,
-        numbers: Iterator[int],
+        ids: Iterator[int],
         smoother: Smoother | None,
         hand_length_mm: float | None = None,
         least_score: float = 0.5,
@@ -68,15 +68,14 @@ class Track:
         Args:
             pose: the first estimate.
             time_s: of its frame.
-            numbers: the next one becomes ``track_id``.
+            ids: the next one becomes ``track_id``.
             smoother: steadies the estimates; None leaves them raw.
             hand_length_mm: wrist to tip of the middle finger along the bones, if it is known.
-            least_score: score of what is as likely a hand as not.
-            caution: so much more must each look score until the hand is believed.
-            least_votes: so much more must its looks say for its side than against it, until then;
-                log odds.
+            least_score: score from which a look speaks for a hand, not against it.
+            caution: added to ``least_score`` until the track is confirmed.
+            least_votes: votes for its side that confirm it, log odds.
         """
-        self._numbers = numbers
+        self._ids = ids
         self._track_id: int | None = None
         self._side = SideVotes(pose.side)
         self.score = pose.score
@@ -102,18 +101,18 @@ class Track:
         return self._lost
 
     @property
-    def number(self) -> int | None:
-        """Its ``track_id``, once it is believed."""
+    def track_id(self) -> int | None:
+        """None until it is confirmed."""
         return self._track_id
 
     @property
-    def believed(self) -> bool:
-        """Whether its looks have said that it is a hand, of this side: then it has a number."""
+    def confirmed(self) -> bool:
+        """Whether its looks have shown that it is a hand, and of this side."""
         return self._track_id is not None
 
     @property
-    def dismissed(self) -> bool:
-        """Whether its looks say that it is no hand, or have long said that of its side."""
+    def rejected(self) -> bool:
+        """Whether its looks say that it is no hand, or have long spoken against its side."""
         return self._evidence < -DECISIONS.doubt or self._side.given_up
 
     @property
@@ -121,19 +120,19 @@ class Track:
         """Whether it was lost behind, or in the grip of, a hand that is still being followed."""
         return self._lost and self._hidden_by is not None and not self._hidden_by.lost
 
-    def is_heir_of(self, other: Track) -> bool:
-        """Whether a hand that both are found on is this one's, whoever had the better look."""
-        return self.believed and not other.believed and self.side == other.side
+    def outranks(self, other: Track) -> bool:
+        """Whether this one keeps a hand that both are found on, whichever has the better look."""
+        return self.confirmed and not other.confirmed and self.side == other.side
 
-    def believe(self) -> None:
-        """Others are sure that it is a hand, and of this side."""
+    def confirm(self) -> None:
+        """Take it as certain that this is a hand, and of this side, as other cameras know it."""
         if self._track_id is None:
             self._evidence = DECISIONS.most_votes
             self._side.be_sure()
-            self._track_id = next(self._numbers)
+            self._track_id = next(self._ids)
 
     def tell(self, joints_px: np.ndarray) -> None:
-        """Where its joints (21, 2) were when it was last seen, by others who know better."""
+        """Correct where its joints (21, 2) px were last seen, as other cameras know them."""
         self._seen_px = joints_px
 
     def unseen_s(self, time_s: float) -> float:
@@ -159,9 +158,10 @@ class Track:
         return math.hypot(*way_px.tolist()) / max(self._extent_px, 1.0)
 
     def whereabouts(self, time_s: float) -> Whereabouts:
-        """Where it may be: where it goes, and, if a hand hides it, where it went or that hand is.
+        """Where it may be by now: where its motion leads.
 
-        Who is hidden may stop, turn round, or be carried along.
+        If another hand hides it, also where it was last seen, and where that hand is: a hidden hand
+        may stop, turn round, or be carried along.
         """
         joints_px = self.predict(time_s)
         places = [joints_px]
@@ -172,11 +172,11 @@ class Track:
         return Whereabouts(self.side, np.stack(places), self.unseen_s(time_s), self.hidden)
 
     def lose(self, hidden_by: Track | None = None) -> None:
-        """The hand was not found where it should be; another one may hide it."""
+        """Note that the hand was not found where it should be; another one may hide it."""
         self._lost, self.score, self._hidden_by = True, 0.0, hidden_by
 
     def see(self, pose: HandPose, time_s: float) -> TrackedHand | None:
-        """The hand was found; returns what is now known about it, once it is believed."""
+        """Take in the next estimate; returns the hand as tracked, or None until it is confirmed."""
         dt_s = max(time_s - self._seen_s, 1e-3)
         self._bones.learn(pose.bone_lengths_mm)
         joints_px, joints_mm = pose.joints_px, pose.joints_mm
@@ -202,7 +202,7 @@ class Track:
         )
 
     def _keep_shape(self, joints_px: np.ndarray, least_px: float) -> None:
-        """Note where the joints are, but around their middle no nearer together than this."""
+        """Note where the joints are, spread to at least this extent about their middle."""
         x0, y0, x1, y1 = box_px(joints_px)
         extent = max(x1 - x0, y1 - y0)
         self._extent_px = max(extent, least_px)
@@ -211,13 +211,13 @@ class Track:
         self._seen_px = middle_px + larger * (joints_px - middle_px)
 
     def _weigh(self, pose: HandPose) -> None:
-        """Let the look speak for or against a hand, and for or against its side."""
+        """Add what a look says for or against a hand, and for or against its side."""
         most = DECISIONS.most_votes
-        least = self._least_score + (0.0 if self.believed else self._caution)
+        least = self._least_score + (0.0 if self.confirmed else self._caution)
         vote = log_odds(pose.score) - log_odds(least)
         self._evidence = min(self._evidence + vote, most)
         self._side.hear(pose.side_score)
-        # A side is for good: nobody is told of a hand before its looks are for the side it has.
+        # A reported side never changes: a hand is reported only once its looks agree on it.
         is_of_side = self._side.says_so(self._least_votes)
         if self._track_id is None and self._evidence >= DECISIONS.doubt and is_of_side:
-            self._track_id = next(self._numbers)
+            self._track_id = next(self._ids)

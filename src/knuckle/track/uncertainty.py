@@ -1,4 +1,4 @@
-"""How far off a raw estimate may be: what both smoothers go by."""
+"""Expected errors of a raw estimate, by which both smoothers weigh it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from knuckle.median import median
 from knuckle.pose.confidence import sigma_of
 from knuckle.results import HandPose
 
-#: A look with the first score hardly counts, one with the second does so fully.
+#: Below the first score a look counts least, ``_LEAST``; from the second on it counts fully.
 _BAD_SCORE, _GOOD_SCORE, _LEAST = 0.3, 0.8, 0.05
 #: The error, as a share of the extent, of a keypoint that is as likely right as wrong.
 _EVEN_ODDS = float(sigma_of(np.array(0.5)))
-#: What is never sure is not held for ever.
+#: Least weight of a joint: one that is never sure must not stay where it is for ever.
 _LEAST_SAY = 0.02
 #: The lifter claims no error for the wrist, whose place it does not give.
 _LEAST_MM = 0.5

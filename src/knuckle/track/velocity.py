@@ -1,4 +1,4 @@
-"""How fast a place moves, from look to look."""
+"""The velocity of a point, from look to look."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import math
 
 import numpy as np
 
-#: Time constant over which what is told of a hand in space is steadied, s.
+#: Time constant of the smoothing, s.
 _TIME_S = 0.06
 
 
 class Velocity:
-    """Of one place.
+    """Velocity of one point.
 
     Attributes:
-        per_s: (D,) units of the place; two looks make the first one.
+        per_s: (D,) units of the point; 0 until the second look.
     """
 
     def __init__(self, n_axes: int = 3) -> None:
@@ -22,12 +22,12 @@ class Velocity:
         self._looks = 0
 
     def see(self, place: np.ndarray, dt_s: float, share: float | None = None) -> None:
-        """Where it is now (D,), so long after the last look.
+        """Take in where the point is now.
 
         Args:
-            place: in the camera, the world or the picture.
+            place: (D,) in the camera, the world or the picture.
             dt_s: time since the last look.
-            share: of this look in the velocity; by default what steadies it over a time constant.
+            share: weight of this look in the velocity; by default by the time constant.
         """
         moved_per_s = (place - self._place) / dt_s
         if self._looks > 1:

@@ -204,33 +204,12 @@ def example_of(
     if gains is not None:
         cut = np.clip(cut * gains, 0, 255).astype(np.uint8)
     view = CropView.of(crop, camera)
-    points = np.zeros((2, N_JOINTS, 2), np.float32)
-    joints, true = np.zeros((2, 2, N_JOINTS, 3), np.float32)
-    valid, valid_3d = np.zeros((2, 2, N_JOINTS), np.float32)
-    roots = np.zeros((2, 3), np.float32)
-    there, root_known = np.zeros((2, 2), np.float32)
-    for hand in record.hands:
-        side = SIDES.index(hand.side) ^ int(crop.mirror)
-        there[side] = 1
-        valid[side] = hand.valid
-        points[side] = np.where(hand.valid[:, None], crop.to_crop(hand.joints_px), 0)
-        if hand.joints_mm is not None and hand.valid[Joint.WRIST]:
-            relative = hand.joints_mm - hand.joints_mm[Joint.WRIST]
-            relative = np.where(hand.valid[:, None], relative, 0)
-            true[side], joints[side] = relative, view.to_view(relative)
-            valid_3d[side], root_known[side] = hand.valid, 1
-            roots[side] = hand.joints_mm[Joint.WRIST]
-    left, right = SIDES.index("left"), SIDES.index("right")
-    both = bool(root_known.all())
-    apart = roots[left] - roots[right] if both else np.zeros(3, np.float32)
-    return {
+    hands = _hands_by_side(record, crop, view)
+    left, right = hands["roots_mm"][[SIDES.index("left"), SIDES.index("right")]]
+    both = bool(hands["valid_3d"][:, Joint.WRIST].all())
+    apart = left - right if both else np.zeros(3, np.float32)
+    return hands | {
         "crop": np.ascontiguousarray(cut),
-        "points_px": points,
-        "depth_mm": true[..., 2],
-        "joints_mm": joints,
-        "valid": valid,
-        "valid_3d": valid_3d,
-        "there": there,
         "there_known": np.array(record.sides_known, np.float32),
         "root_mm": np.array(apart[2], np.float32),
         "root_view_mm": np.array(view.to_view(apart)[2], np.float32),
@@ -240,9 +219,28 @@ def example_of(
         "camera_from_view": view.camera_from_view.astype(np.float32),
         "frame_from_crop": crop.frame_from_crop.astype(np.float32),
         "intrinsics": np.array([camera.fx, camera.fy, camera.cx, camera.cy], np.float32),
-        "roots_mm": roots,
-        "true_mm": true,
     }
+
+
+def _hands_by_side(record: Record, crop: Crop, view: CropView) -> Example:
+    """What ``example_of`` has for each of ``SIDES``; a mirrored crop shows the other side."""
+    points = np.zeros((2, N_JOINTS, 2), np.float32)
+    joints, true = np.zeros((2, 2, N_JOINTS, 3), np.float32)
+    valid, valid_3d = np.zeros((2, 2, N_JOINTS), np.float32)
+    roots, there = np.zeros((2, 3), np.float32), np.zeros(2, np.float32)
+    for hand in record.hands:
+        side = SIDES.index(hand.side) ^ int(crop.mirror)
+        there[side], valid[side] = 1, hand.valid
+        points[side] = np.where(hand.valid[:, None], crop.to_crop(hand.joints_px), 0)
+        if hand.joints_mm is not None and hand.valid[Joint.WRIST]:
+            relative = hand.joints_mm - hand.joints_mm[Joint.WRIST]
+            relative = np.where(hand.valid[:, None], relative, 0)
+            true[side], joints[side] = relative, view.to_view(relative)
+            valid_3d[side], roots[side] = hand.valid, hand.joints_mm[Joint.WRIST]
+    return {
+        "points_px": points, "depth_mm": true[..., 2], "joints_mm": joints, "true_mm": true,
+        "valid": valid, "valid_3d": valid_3d, "there": there, "roots_mm": roots,
+    }  # fmt: skip
 
 
 class Still(Dataset):

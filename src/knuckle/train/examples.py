@@ -1,4 +1,4 @@
-"""From labelled samples to training examples: one crop or one frame with its targets, as arrays.
+"""From labelled samples to training examples: a crop with its targets, as arrays.
 
 Examples are dictionaries of fixed-size numpy arrays, so that any loader can stack them. What is
 not known about a sample has weight 0.
@@ -12,15 +12,16 @@ import cv2
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.codec import DetectedHand, DetectionCodec, HeatmapCodec, NeighbourCodec
+from knuckle.codec import DetectedHand, HeatmapCodec, NeighbourCodec
 from knuckle.crop import MARGIN, Crop, CropView, knows_up
 from knuckle.hand import BONES, FINGERS, N_JOINTS, Joint, other_side
-from knuckle.letterbox import Letterbox
 from knuckle.mask import near_bones, painted_out
 from knuckle.sample import UNKNOWN, HandLabel, Sample
 from knuckle.train.recipe import AugmentSettings
 
 Example = dict[str, np.ndarray]
+#: Middle and side of a square, px.
+Square = tuple[float, float, float]
 
 #: A label that may be off by this share of the hand counts half.
 _HALF_TRUST = 0.03
@@ -30,13 +31,9 @@ _STRETCHED = 0.5
 _DECOY = 0.75
 #: Decoys are cut out as a detector would, and then looked at again as a hand would: off by so much.
 _DECOY_SHIFT, _DECOY_LOG_SCALE = 0.08, 0.2
-#: Hands smaller than this in the detector's picture are left out, px.
-_SMALLEST_PX = 12.0
 #: A hand of which so many joints are seen in the crop of another one is its neighbour; of which
 #: none is, is not; between, it is neither yes nor no.
 _NEIGHBOUR_JOINTS = 6
-#: Share of the parts of frames that are cut around a hand.
-_WITH_HAND = 0.85
 #: Of a hand that is learnt from, more than this share of the joints is labelled and in the picture.
 LEAST_SHARE = 0.6
 #: Outlines of known hands are off by up to so many pixels; so often by a bite or a bump of a radius
@@ -66,22 +63,14 @@ def crop_example(
     if augment.stretch > 0 and only_2d and rng.random() < _STRETCHED:
         sample = stretched(sample, rng, augment.stretch)
     hand = sample.hands[target]
-    cut_off = augment.cut_off > 0 and rng.random() < augment.cut_off
-    meant = _without_a_finger(hand, rng) if cut_off else hand.valid
-    crop = Crop.from_joints(hand.joints_px, hand.side, valid=meant, out_size=codec.input_size)
-    crop = crop.jittered(rng, shift=augment.shift, log_scale=augment.log_scale, angle=augment.angle)
-    if rng.random() < augment.turned:
-        crop = replace(crop, angle=crop.angle + float(rng.uniform(-np.pi, np.pi)))
-    right = rng.random() >= augment.other_side
-    if not right:
-        crop = replace(crop, mirror=not crop.mirror)
+    crop = _jittered_crop(hand, rng, augment, codec.input_size)
+    right = crop.mirror == (hand.side == "left")
     image, explained = crop.cut(sample.image), False
     if augment.explained > 0 and rng.random() < augment.explained:
         others = _others(sample, target, crop, rng)
         image, explained = painted_out(image, others), bool(others.any())
-    known = hand.valid[:, None]
     example = _nothing(codec)
-    points = np.where(known, crop.to_crop(hand.joints_px), example["points_px"])
+    points = np.where(hand.valid[:, None], crop.to_crop(hand.joints_px), example["points_px"])
     example |= {
         "image": image,
         "points_px": points.astype(np.float32),
@@ -103,14 +92,7 @@ def crop_example(
     view = CropView.of(crop, camera)
     example["view_from_crop"] = view.view_from_crop.astype(np.float32)
     example["rays_per_px"] = np.array(view.rays_per_px, np.float32)
-    if hand.joints_mm is not None and right:
-        joints = np.where(known, view.to_view(hand.joints_mm - hand.joints_mm[Joint.WRIST]), 0.0)
-        example["joints_mm"] = joints.astype(np.float32)
-        example["joint_weight"] = hand.valid.astype(np.float32)
-    elif hand.bone_depth is not None and right:
-        example["bone_depth"] = np.nan_to_num(hand.bone_depth).astype(np.float32)
-        example["bone_depth_weight"] = np.isfinite(hand.bone_depth).astype(np.float32)
-    return example
+    return example | (_depth_targets(hand, view) if right else {})
 
 
 def nothing_left_example(
@@ -167,6 +149,37 @@ def _as_seen(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return seen > 0
 
 
+def _jittered_crop(
+    hand: HandLabel, rng: np.random.Generator, augment: AugmentSettings, out_size: int
+) -> Crop:
+    """A crop around a hand as inexact as those of the pipeline; now and then of the wrong side."""
+    cut_off = augment.cut_off > 0 and rng.random() < augment.cut_off
+    around = _without_a_finger(hand, rng) if cut_off else hand.valid
+    crop = Crop.from_joints(hand.joints_px, hand.side, valid=around, out_size=out_size)
+    crop = crop.jittered(rng, shift=augment.shift, log_scale=augment.log_scale, angle=augment.angle)
+    if rng.random() < augment.turned:
+        crop = replace(crop, angle=crop.angle + float(rng.uniform(-np.pi, np.pi)))
+    wrong_side = rng.random() < augment.other_side
+    return replace(crop, mirror=not crop.mirror) if wrong_side else crop
+
+
+def _depth_targets(hand: HandLabel, view: CropView) -> Example:
+    """The joints in 3D, or, where these are unknown, by how much bones lead away."""
+    if hand.joints_mm is not None:
+        relative_mm = view.to_view(hand.joints_mm - hand.joints_mm[Joint.WRIST])
+        joints_mm = np.where(hand.valid[:, None], relative_mm, 0.0)
+        return {
+            "joints_mm": joints_mm.astype(np.float32),
+            "joint_weight": hand.valid.astype(np.float32),
+        }
+    if hand.bone_depth is not None:
+        return {
+            "bone_depth": np.nan_to_num(hand.bone_depth).astype(np.float32),
+            "bone_depth_weight": np.isfinite(hand.bone_depth).astype(np.float32),
+        }
+    return {}
+
+
 def _without_a_finger(hand: HandLabel, rng: np.random.Generator) -> np.ndarray:
     """(21,) bool, the known joints but for those of one finger beyond its knuckle."""
     meant = hand.valid.copy()
@@ -204,7 +217,7 @@ def stretched(sample: Sample, rng: np.random.Generator, spread: float) -> Sample
         replace(hand, joints_px=hand.joints_px @ linear.T + shift, bone_depth=None)
         for hand in sample.hands
     )
-    # Boxes that nobody labelled would no longer be boxes.
+    # Boxes to be ignored would no longer be boxes.
     return replace(sample, image=image, hands=hands, complete=False)
 
 
@@ -217,8 +230,8 @@ def empty_crop_example(
     if len(sample.decoys_xyxy) and rng.random() < _DECOY:
         return _no_hand(sample, _around_decoy(sample, rng, codec.input_size), codec)
     height, width = sample.image.shape[:2]
-    taken = _squares(sample)
-    taken += [_square(box.reshape(2, 2)) for box in sample.ignore_xyxy]
+    taken = squares_of(sample)
+    taken += [square_around(box.reshape(2, 2)) for box in sample.ignore_xyxy]
     for _ in range(8):
         size = max(width, height) * float(np.exp(rng.uniform(np.log(0.15), 0.0)))
         x, y = rng.uniform(0, width), rng.uniform(0, height)
@@ -235,7 +248,7 @@ def empty_crop_example(
 def _around_decoy(sample: Sample, rng: np.random.Generator, out_size: int) -> Crop:
     """The crop that a network would cut around something that it takes for a hand."""
     box = sample.decoys_xyxy[int(rng.integers(len(sample.decoys_xyxy)))].astype(np.float64)
-    x, y, side = _square(box.reshape(2, 2))
+    x, y, side = square_around(box.reshape(2, 2))
     angle, mirror = float(rng.uniform(-np.pi, np.pi)), bool(rng.random() < 0.5)
     crop = Crop((x, y), side * MARGIN, angle, mirror, out_size)
     return crop.jittered(rng, shift=_DECOY_SHIFT, log_scale=_DECOY_LOG_SCALE, angle=0.0)
@@ -247,62 +260,6 @@ def _no_hand(sample: Sample, crop: Crop, codec: HeatmapCodec) -> Example:
     example["image"] = crop.cut(sample.image)
     example["mask_weight"] = np.ones_like(example["mask"])
     return example
-
-
-def frame_example(
-    sample: Sample,
-    rng: np.random.Generator,
-    augment: AugmentSettings,
-    codec: DetectionCodec,
-) -> Example:
-    """A whole frame, scaled, turned, mirrored and shifted, with the detector's maps.
-
-    More than half of the frames are zoomed: out, so that hands become small, or into the
-    neighbourhood of a hand, as selfies and desk views are; most is to be learnt from large hands.
-    """
-    crop = _frame_window(sample, rng, codec.input_size)
-    if augment.window:
-        crop = _part_with_hand(crop, sample, rng, augment.window)
-        codec = replace(
-            codec, input_size=augment.window, map_size=round(augment.window / codec.stride)
-        )
-    kept, unsure = [], []
-    # Hands cut by the border, tiny or hardly labelled, and places that nobody labelled, are neither
-    # yes nor no.
-    for hand in sample.hands:
-        points = crop.to_crop(hand.joints_px)
-        inside = hand.valid & np.all((points > 0) & (points < codec.input_size - 1), axis=-1)
-        clear = inside.mean() > LEAST_SHARE and knows_up(hand.valid)
-        detected = _detected(hand, points, crop.mirror) if clear else None
-        if detected is not None and detected.size_px >= _SMALLEST_PX:
-            kept.append(detected)
-        elif hand.valid.any():
-            unsure.append(_square(points[hand.valid]))
-    maps, weight = codec.encode(kept)
-    peak_weight = np.ones((2, codec.map_size, codec.map_size), np.float32)
-    for box in sample.ignore_xyxy:
-        *middle, side = _square(box.reshape(2, 2))
-        x, y = crop.to_crop(np.array(middle)).tolist()
-        unsure.append((x, y, side * crop.out_size / crop.size_px))
-    known = maps[:2].max(axis=0) > 0.1
-    for x, y, size in unsure:
-        column, row = (np.array([x, y]) + 0.5) / codec.stride - 0.5
-        reach = max(size / codec.stride / 2, 1.0)
-        ys, xs = np.mgrid[: codec.map_size, : codec.map_size]
-        near = (np.abs(xs - column) <= reach) & (np.abs(ys - row) <= reach)
-        peak_weight[:, near & ~known] = 0.0
-    if not sample.complete:
-        peak_weight[:, ~known] = 0.0
-    mask, mask_weight = _frame_masks(sample, crop, codec.map_size * 2)
-    return {
-        "image": crop.cut(sample.image, fill=Letterbox.FILL if rng.random() < 0.8 else None),
-        "peaks": maps[:2],
-        "peak_weight": peak_weight,
-        "geometry": maps[2:],
-        "geometry_weight": weight,
-        "mask": mask,
-        "mask_weight": mask_weight,
-    }
 
 
 def paint_over(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -362,7 +319,7 @@ def _neighbour(sample: Sample, target: int, crop: Crop) -> Example:
         seen &= True if other.visible is None else other.visible
         if seen.sum() > most:
             most = int(seen.sum())
-            square = _detected(other, points, crop.mirror) if knows_up(other.valid) else None
+            square = detected_hand(other, points, crop.mirror) if knows_up(other.valid) else None
     if square is None:
         return {"neighbour_weight": np.array(sample.complete and not most, np.float32)}
     return {
@@ -389,71 +346,22 @@ def _crop_mask(hand_map: np.ndarray, value: int, crop: Crop) -> tuple[np.ndarray
     return mask, (unknown < 0.5).astype(np.float32)
 
 
-def _squares(sample: Sample) -> list[tuple[float, float, float]]:
+def squares_of(sample: Sample) -> list[Square]:
     """The squares around the labelled joints of all hands."""
-    return [_square(hand.joints_px[hand.valid]) for hand in sample.hands if hand.valid.any()]
+    return [square_around(hand.joints_px[hand.valid]) for hand in sample.hands if hand.valid.any()]
 
 
-def _square(points: np.ndarray) -> tuple[float, float, float]:
+def square_around(points: np.ndarray) -> Square:
     """Middle and side, at least 1, of the square around points (N, 2)."""
     low, high = points.min(axis=0), points.max(axis=0)
     x, y = (low + high) / 2
     return float(x), float(y), max(float((high - low).max()), 1.0)
 
 
-def _frame_window(sample: Sample, rng: np.random.Generator, size: int) -> Crop:
-    """Which square of the picture the detector is shown: a crop around nobody in particular."""
-    height, width = sample.image.shape[:2]
-    x, y, side = (width - 1) / 2, (height - 1) / 2, float(max(width, height))
-    kind = rng.random()
-    squares = _squares(sample)
-    squares += [_square(box.reshape(2, 2)) for box in sample.decoys_xyxy]
-    if kind < 0.4 and squares:
-        hx, hy, hand = squares[int(rng.integers(len(squares)))]
-        side = min(hand * float(rng.uniform(1.6, 5.0)), side)
-        x, y = hx + float(rng.normal(0, 0.15)) * side, hy + float(rng.normal(0, 0.15)) * side
-    elif kind < 0.55:
-        side *= float(rng.uniform(1.0, 1.6))
-        x, y = x + float(rng.normal(0, 0.1)) * side, y + float(rng.normal(0, 0.1)) * side
-    angle = float(rng.normal(0, 0.2)) if rng.random() < 0.8 else float(rng.uniform(-np.pi, np.pi))
-    return Crop((x, y), side, angle, bool(rng.random() < 0.5), size)
-
-
-def _part_with_hand(frame: Crop, sample: Sample, rng: np.random.Generator, size: int) -> Crop:
-    """A square of what the detector would be shown, as large as there, mostly with a hand in it.
-
-    A hand that would not fit is made smaller.
-    """
-    side = frame.size_px * size / frame.out_size
-    squares = _squares(sample)
-    if squares and rng.random() < _WITH_HAND:
-        x, y, hand = squares[int(rng.integers(len(squares)))]
-        side = max(side, hand / float(rng.uniform(0.4, 0.75)))
-        room = max(side - hand, 0.2 * side) / 2
-    else:
-        (x, y), room = frame.centre_px, (frame.size_px - side) / 2
-    centre = (x + float(rng.uniform(-room, room)), y + float(rng.uniform(-room, room)))
-    return replace(frame, centre_px=centre, size_px=side, out_size=size)
-
-
-def _detected(hand: HandLabel, points: np.ndarray, mirrored: bool) -> DetectedHand:
+def detected_hand(hand: HandLabel, points: np.ndarray, mirrored: bool) -> DetectedHand:
     """A hand, which way it is up known, as the detector should report it in the window."""
     side = hand.side
     if mirrored:
         side = other_side(side)
     tight = Crop.from_joints(points, side, valid=hand.valid, margin=_TIGHT)
     return DetectedHand(tight.centre_px, tight.size_px, tight.angle, side)
-
-
-def _frame_masks(sample: Sample, crop: Crop, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """(2, size, size) share of left and right hands in each cell, and where that is known."""
-    window = replace(crop, out_size=size)
-    masks = np.zeros((2, size, size), np.float32)
-    if sample.hand_map is None:
-        return masks, np.zeros_like(masks)
-    for index, hand in enumerate(sample.hands):
-        is_right = (hand.side == "right") != crop.mirror
-        part = window.cut((sample.hand_map == index + 1).astype(np.float32))
-        masks[int(is_right)] = np.maximum(masks[int(is_right)], part)
-    unknown = window.cut((sample.hand_map == UNKNOWN).astype(np.float32)) > 0.5
-    return masks, np.broadcast_to(~unknown, masks.shape).astype(np.float32)

@@ -32,9 +32,9 @@ _BESIDE_MM = np.array([110.0, 80.0, 110.0])
 _NEAREST_MM, _FARTHEST_MM, _ASIDE = 220.0, 1800.0, 0.4
 #: No joint is nearer to the camera.
 _LEAST_DEPTH_MM = 80.0
-#: Who looks: somebody before the person, the person itself; the rest from anywhere.
+#: Share of cameras in front of the person, and at the eyes of the person; the rest are anywhere.
 _FACED, _OWN_EYES = 0.4, 0.25
-#: Sizes of people beside those of the pairs in stock: standard deviation of the logarithm.
+#: Spread of sizes about those of the pairs in stock: standard deviation of the logarithm.
 _SIZE = 0.06
 #: Of fingers and of the palm, mm, for a hand of mean length.
 _FINGER_MM, _PALM_MM = 8.0, 12.0

@@ -16,7 +16,8 @@ import math
 import pickle
 import signal
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -105,6 +106,20 @@ def train(
     trainer.validation_names = list(loaders)  # type: ignore[attr-defined]
     if is_first_process():
         (folder / "recipe.json").write_text(json.dumps(dataclasses.asdict(recipe), indent=1))
+    with _errors_as_ours(stop):
+        trainer.fit(
+            module.to(memory_format=torch.channels_last),
+            training,
+            list(loaders.values()),
+            ckpt_path=resume,
+            weights_only=True,
+        )
+    return folder / "weights.pt"
+
+
+@contextmanager
+def _errors_as_ours(stop: StopBySignal) -> Iterator[None]:
+    """Lightning runs: without warnings that are expected, and its errors become Knuckle's."""
     with warnings.catch_warnings():
         for said in _EXPECTED:
             warnings.filterwarnings("ignore", message=said)
@@ -113,13 +128,7 @@ def train(
         torch.set_flush_denormal(True)
         try:
             with hearing((signal.SIGINT, signal.SIGTERM), stop.hear):
-                trainer.fit(
-                    module.to(memory_format=torch.channels_last),
-                    training,
-                    list(loaders.values()),
-                    ckpt_path=resume,
-                    weights_only=True,
-                )
+                yield
         except SystemExit:  # Lightning's answer to every KeyboardInterrupt
             raise stop.told() from None
         except RuntimeError:  # a worker that the signal reached too
@@ -130,7 +139,6 @@ def train(
             raise _plain(error) from None
         finally:
             torch.set_flush_denormal(False)
-    return folder / "weights.pt"
 
 
 def _plain(error: KnuckleError) -> KnuckleError:

@@ -1,4 +1,4 @@
-"""What a sitting of a run does besides learning: save, stop, tell, validate by the clock."""
+"""Callbacks of a training session: saving, stopping, progress, validation by the clock."""
 
 from __future__ import annotations
 

@@ -212,7 +212,7 @@ def held_out(folder: str | Path) -> Iterator[Sample]:
         FileNotFoundError: there are no shards.
         ValueError: nothing in them is held back.
     """
-    # Those that are held back whole come first: most often nobody reads on.
+    # Those that are held back whole come first: mostly no more are read.
     paths = sorted(all_shards(folder), key=lambda path: not is_held_back(path))
     wanted = partial(is_of, "validation", alone=len(paths) == 1)
     given = False
@@ -301,7 +301,7 @@ def dealt(recipe: Recipe, n: int, source: int) -> Iterator[np.ndarray]:
     salt = (torch.initial_seed() - (worker.id if worker else 0)) % 2**31  # the same in all workers
     for number in count():
         order = np.random.default_rng([recipe.seed, salt, source, number]).permutation(n)
-        # Fewer rows than workers: somebody must show them twice.
+        # Fewer rows than workers: some are shown twice.
         yield order[index::workers] if workers <= n else order[[index % n]]
 
 

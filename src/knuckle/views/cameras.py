@@ -71,7 +71,7 @@ class Cameras:
 
     def look_at(self, asked: Sequence[Sequence[Place]]) -> list[list[HandPose]]:
         """Each camera's second looks at places of the same instant; one for each place."""
-        # Who has most to do begins: nobody waits for one who began last.
+        # The camera with the most to do begins: the others need not wait for it at the end.
         order = sorted(range(len(asked)), key=lambda camera: -len(asked[camera]))
         jobs = ((self.trackers[camera], asked[camera]) for camera in order)
         seen = dict(zip(order, self._side_by_side(_look_at, jobs), strict=True))
@@ -80,7 +80,7 @@ class Cameras:
     def _side_by_side(
         self, work: Callable[..., _Seen], jobs: Iterable[tuple[Any, ...]]
     ) -> list[_Seen]:
-        """The outcome of each job; where one fails, nobody is still at work afterwards."""
+        """The outcome of each job; if one fails, none is still running afterwards."""
         if self._workers == 1:
             return [work(*job) for job in jobs]
         begun: list[Future[_Seen]] = []

@@ -1,9 +1,9 @@
 """Every number that decides in ``views/``, by what it decides on.
 
-Where nothing else stands beside a number it was set by hand, and a change is held against
-``benchmarks/views.py``. How motion is steadied stands with its filters (``steady.py``). A miss, a
-strain or a doubt without a unit counts expected errors: 1 is as the look itself says. Sizes, shares
-and spreads of lengths are standard deviations of logarithms.
+A number is set by hand if nothing else is said of it, and a change is held against
+``benchmarks/views.py``. How motion is smoothed stands with its filters (``steady.py``). A miss, a
+strain or a doubt without a unit is in expected errors: 1 is as much as the look itself expects.
+Spreads of sizes and lengths are standard deviations of their logarithms.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ class People:
     """How people's hands differ.
 
     Attributes:
-        size: in size. Networks do not see it, so without a length no distance is surer.
-        least_size, most_size: a child's hand and a very large one, over the mean adult's.
+        size: spread of their sizes. Networks do not see the size of a hand: unless its length is
+            given, no distance is more certain than this.
+        least_size, most_size: of a child's hand and of a very large one, over the mean adult's.
     """
 
     size: float = 0.08
@@ -30,11 +31,11 @@ class Matching:
     """Which looks of different cameras are of one hand.
 
     Attributes:
-        most_cost: above it two looks are not of one hand; a pair at one hand costs 1 to 3.
-        size_spread: so much larger or smaller than expected costs 1, as people differ and as rays
-            shake; logarithm.
-        side_cost: what it costs that both cameras are sure of different sides.
-        together: hands that were one in the last instant cost less by this.
+        most_cost: above this cost two looks are not of one hand; two looks at one hand cost 1 to 3.
+        size_spread: a hand so much larger or smaller than expected costs 1, logarithm; people
+            differ, and rays are noisy.
+        side_cost: cost of looks that are certain of different sides.
+        together: by how much less looks cost that were of one hand in the last instant.
     """
 
     most_cost: float = 6.0
@@ -45,20 +46,19 @@ class Matching:
 
 @dataclass(frozen=True)
 class Looking:
-    """How sure looks are, and when a camera looks once more.
+    """How certain looks are, and when a camera looks a second time.
 
     Attributes:
-        least_share: no keypoint is surer than this share of the hand's extent: the networks' joints
-            and people's lie a little apart, the same way in every frame, and no score knows of it.
-        reach, guesses: what one camera sees alone is looked for at so many distances, by up to so
-            much farther or nearer than it says; logarithm.
-        near: a look shows the hand that it should if its joints lie so near to where they should
-            be, on average, as a share of the hand's extent,
-        least_right: and if it is of the hand's side with at least this probability.
-        least_score, least_of_missed: least score of a look at a hand that the camera sees anyhow,
-            and of one that it has missed.
-        vain_s: a camera that looked in vain for a hand which others see looks again after so long,
-            s.
+        least_share: least error of a keypoint, as a share of the hand's extent: networks put joints
+            a little beside the true ones, the same way in every frame, of which no score knows.
+        reach, guesses: a hand that one camera sees alone is looked for by the others at so many
+            distances, spread by up to this factor, logarithm, about the distance that it says.
+        near: a second look shows the expected hand if its joints are, on average, within this share
+            of the hand's extent from where they should be,
+        least_right: and if its side is the expected one with at least this probability.
+        least_score, least_of_missed: least score of a second look at a hand that the camera has
+            seen by itself, and at one that it has missed.
+        vain_s: for so long, s, a camera does not look again for a hand where it found none.
     """
 
     least_share: float = 0.02
@@ -77,12 +77,13 @@ class Meeting:
 
     Attributes:
         rounds: of weighting by depth; Hartley and Sturm see convergence in fewer.
-        gate: a ray is believed while it misses the point of the others by no more than this. Errors
-            of hidden joints have long tails: 3 would cut into good ones.
-        most_doubtless: half of a hand's joints miss by less than this if a camera is right.
-        most_doubt: a camera that is wrong about a hand is at most so many times as unsure as it
-            says.
-        nothing: information of knowing nothing, 1/mm²: keeps finite what no ray tells.
+        gate: a ray is an outlier if it misses the point where the others meet by more than this.
+            Errors of hidden joints have long tails: 3 would cut into good ones.
+        most_doubtless: median miss of a hand's joints up to which its camera's errors are taken to
+            be as expected.
+        most_doubt: the expected errors of a camera that is wrong about a hand are raised by this
+            factor at most.
+        nothing: information added to every point, 1/mm², so that one without a ray stays finite.
     """
 
     rounds: int = 3
@@ -97,19 +98,19 @@ class Fitting:
     """How a hand of known bones is laid through rays.
 
     Attributes:
-        steps: of Gauss and Newton at most.
-        still_mm: what moves no joint by more is as good as there, mm.
-        bone_mm, new_bone: bones that are known hold within so many mm, bones of a hand that is new
-            within this share.
-        distance_doubt: what one camera says of depth is mostly off as a whole, by this share of the
-            hand's distance, once its size is known,
-        tilt_doubt: and by a tilt about both axes of the picture, tangent of its angle.
-        shape_doubt: beside that each joint errs by less than its sigma, but as its finger does:
-            sigmas count so many times as long as if joints erred by themselves.
-        common: all keypoints of a look are off by a common part, this share of what each is off.
-        freedom: degrees of Student's t, as which keypoints err: most by less than is expected, some
-            by many times as much.
-        inertia: keeps what nothing says anything about where it was, 1/mm².
+        steps: most steps of Gauss-Newton.
+        still_mm: it has converged when no joint moves by more, mm.
+        bone_mm, new_bone: standard deviation of the length of a known bone, mm, and of a bone of a
+            new hand, as a share.
+        distance_doubt: error of the distance that one camera gives the whole hand, once its size is
+            known, as a share of the distance,
+        tilt_doubt: and of the hand's tilt about both axes of the picture, tangent of the angle.
+        shape_doubt: factor on the remaining errors of single joints, which are smaller than their
+            sigmas, but correlated within a finger.
+        common: part of the error that all keypoints of a look share, as a share of each error.
+        freedom: degrees of freedom of Student's t, the distribution of keypoints' errors.
+        inertia: information, 1/mm², that holds each joint where it was: it counts where nothing
+            else does.
     """
 
     steps: int = 4
@@ -126,20 +127,20 @@ class Fitting:
 
 @dataclass(frozen=True)
 class Measuring:
-    """How the bones of the people before a rig become known.
+    """How the bone lengths of the people before a rig are measured.
 
     Attributes:
-        finger, bone: how a finger differs from the rest of its hand, a bone from the rest of its
-            finger.
-        beside_mm: keypoints lie beside joints, the same way in every look, by so much along a
-            finger, mm.
-        most_unsure: a bone that is seen worse is told longer than it is, on average: its look tells
-            nothing.
-        most_strain: rays that contradict each other count as if they missed by this at most.
-        alike_s: looks at one pose err alike: those within so many seconds are as good as one.
-        most_alike: more looks are never taken for as good as one.
-        sure: lengths that are as sure as this may be locked.
-        telling: so many looks tell the size, whatever people's usually is.
+        finger, bone: spread of a finger's length beside the rest of the hand, and of a bone's
+            beside the rest of its finger.
+        beside_mm: constant offset of keypoints from joints along a finger, mm; it is the same in
+            every look.
+        most_unsure: a look does not count for a bone whose length it gives with a larger error, as
+            noise makes bones longer on average.
+        most_strain: cap on the strain by which the weight of a look is lowered.
+        alike_s: errors of looks within so many seconds are correlated: together they count as one.
+        most_alike: but no more than so many looks count as one.
+        sure: error of the lengths at which they may be locked.
+        telling: number of looks from which on the hands' size counts as known.
     """
 
     finger: float = 0.03
@@ -158,8 +159,8 @@ class Returning:
     """Who comes back.
 
     Attributes:
-        near_mm, far_mm_s: a hand that comes back is the one that went if it is so near, mm, and so
-            many mm more a second.
+        near_mm, far_mm_s: a hand is the one that was lost if it appears within so many mm of where
+            that was, and so many more for each second.
     """
 
     near_mm: float = 80.0

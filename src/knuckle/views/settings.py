@@ -43,7 +43,7 @@ class RigSettings:
         least_views: so many cameras must see a hand for it to begin. It goes on with one.
         bone_lengths_mm: (20,) in the order of ``hand.BONES``, if they are known.
         lock_looks: after so many looks the bones stay as they are, once they are known well.
-        memory_s: for so long a hand that nobody sees may come back as the same.
+        memory_s: for so long a hand that no camera sees may come back as the same.
         weights_dir: folder with other networks than those in the package.
         workers: cameras that are looked at at a time; by default one a processor.
     """
@@ -75,7 +75,7 @@ class RigSettings:
 
 
 class RigOptions(TypedDict, total=False):
-    """The fields of ``RigSettings``, for whoever checks calls before they run."""
+    """The fields of ``RigSettings``, for type checkers."""
 
     max_hands: int
     score_threshold: float

@@ -24,7 +24,6 @@ class RigTrack:
     """One hand: who it is, which side, where it was and how it moves.
 
     Attributes:
-        number: its id.
         began_s: when it was first seen.
         bones: of its person.
         steady: smooths it; None leaves each frame as it is.
@@ -36,7 +35,7 @@ class RigTrack:
         velocity: of the wrist, mm a second.
     """
 
-    number: int
+    track_id: int
     began_s: float
     bones: RigBones
     steady: Steady | None = None

@@ -13,7 +13,7 @@ from knuckle.hand import MIDDLE_RAY, N_JOINTS
 from knuckle.pipeline.settings import with_options
 from knuckle.results import Frame, HandPose, Instant, TrackedHand
 from knuckle.track.clock import Clock
-from knuckle.track.track import Numbers
+from knuckle.track.track import TrackIds
 from knuckle.turn import Turn
 from knuckle.video.clocks import JointClock
 from knuckle.views.again import Place, as_seen, places, shows
@@ -87,7 +87,7 @@ class RigTracker:
         self.settings = with_options(RigSettings, settings, options)
         self._cameras = Cameras(rig, self.settings)
         self._moments = Moments(len(rig))
-        self._numbers = Numbers()
+        self._ids = TrackIds()
         self._bones = self._new_bones()
         self.reset()
 
@@ -211,8 +211,8 @@ class RigTracker:
 
     def _hands(self, scene: _Scene, time_s: float) -> list[RigHand]:
         """The hands that are there, in the order of their ids."""
-        seated = self._seated(scene, time_s)
-        hands = [self._see(track, meeting, time_s) for track, meeting in seated]
+        assigned = self._assigned(scene, time_s)
+        hands = [self._see(track, meeting, time_s) for track, meeting in assigned]
         return sorted((hand for hand in hands if hand is not None), key=lambda h: h.track_id)
 
     def _look_again(
@@ -230,7 +230,7 @@ class RigTracker:
         looks, meetings, news = scene.looks, scene.meetings, False
         several = [meeting for meeting in meetings if len(meeting) > 1]
         if len(several) >= self.settings.max_hands:
-            meetings = several  # what one camera sees alone is nobody
+            meetings = several  # what one camera sees alone is no further hand
         sizes = [picture_size(frame) for frame in frames]
         asked: list[list[Place]] = [[] for _ in self.rig.cameras]
         for place in places(meetings, self._bones.lengths_mm, sizes):
@@ -284,26 +284,26 @@ class RigTracker:
         return RigBones(self.settings.lock_looks, None if lengths is None else np.array(lengths))
 
     def _owners(self, looks: Looks) -> dict[int, int]:
-        """Look -> number of the track that the camera's own id belonged to."""
-        known = {(camera, own): t.number for t in self._tracks for camera, own in t.ids.items()}
+        """Look -> id of the track that the camera's own id belonged to."""
+        known = {(camera, own): t.track_id for t in self._tracks for camera, own in t.ids.items()}
         pairs = ((i, (int(looks.camera[i]), hand.track_id)) for i, hand in enumerate(looks.hands))
         return {i: known[key] for i, key in pairs if key in known}
 
-    def _seated(self, scene: _Scene, time_s: float) -> list[tuple[RigTrack, Meeting]]:
+    def _assigned(self, scene: _Scene, time_s: float) -> list[tuple[RigTrack, Meeting]]:
         """The tracks of the meetings that are hands, the best seen first.
 
-        A meeting goes to the track that most of its looks belonged to; one that nobody knows to the
+        A meeting goes to the track that most of its looks belonged to; one of no track to the
         hand that was lost nearby; else it is new, if enough cameras see it.
         """
-        free = {track.number: track for track in self._tracks}
-        seated: list[tuple[RigTrack, Meeting]] = []
+        free = {track.track_id: track for track in self._tracks}
+        assigned: list[tuple[RigTrack, Meeting]] = []
         newcomers = []
         for meeting in sorted(scene.meetings, key=len, reverse=True):
             wanted = [scene.owners[i] for i in meeting.members if i in scene.owners]
-            known = [number for number in dict.fromkeys(wanted) if number in free]
+            known = [owner for owner in dict.fromkeys(wanted) if owner in free]
             if known:
                 best = max(known, key=wanted.count)
-                seated.append((free.pop(best), meeting))
+                assigned.append((free.pop(best), meeting))
             else:
                 newcomers.append(meeting)
         least, most = self.settings.least_views, self.settings.max_hands
@@ -312,10 +312,10 @@ class RigTracker:
                 continue
             back = self._returned(meeting, list(free.values()), time_s)
             if back is not None:
-                seated.append((free.pop(back.number), meeting))
-            elif len(meeting) >= least and len(seated) < most:
-                seated.append((self._begin(time_s), meeting))
-        return seated[: self.settings.max_hands]
+                assigned.append((free.pop(back.track_id), meeting))
+            elif len(meeting) >= least and len(assigned) < most:
+                assigned.append((self._begin(time_s), meeting))
+        return assigned[: self.settings.max_hands]
 
     @staticmethod
     def _returned(meeting: Meeting, lost: list[RigTrack], time_s: float) -> RigTrack | None:
@@ -335,7 +335,7 @@ class RigTracker:
         bones = self._bones if self.settings.one_person else self._new_bones()
         smooth = self.settings.smooth
         steady = STEADIERS[smooth]() if smooth else None
-        track = RigTrack(next(self._numbers), time_s, bones, steady)
+        track = RigTrack(next(self._ids), time_s, bones, steady)
         self._tracks.append(track)
         return track
 
@@ -366,7 +366,7 @@ class RigTracker:
             raw_mm=found.joints_mm,
             views=tuple(views),
             used=used,
-            track_id=track.number,
+            track_id=track.track_id,
             age_s=time_s - track.began_s,
             velocity_mm_s=track.velocity.per_s,
             moved_mm=moved_mm,
@@ -377,7 +377,7 @@ def _ahead_of_the_latest(rig: Rig) -> np.ndarray:
     """(V,) s by which the picture of each camera is of a later moment than the latest one's.
 
     Raises:
-        ValueError: some camera is so late that nobody can wait for it.
+        ValueError: some camera is too late to be waited for.
     """
     ahead_s = rig.late_s.max() - rig.late_s
     if ahead_s.max() > TIMING.most_late_s:

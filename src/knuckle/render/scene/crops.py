@@ -27,8 +27,7 @@ from knuckle.render.scene.hands import (
 )
 from knuckle.render.scene.light import sample_lights, with_surface
 from knuckle.render.scene.rendering import Sight, World, see_scene
-from knuckle.render.scene.things import behind, held, in_the_way
-from knuckle.render.stage import Mesh
+from knuckle.render.scene.things import things_at
 from knuckle.sample import Sample
 
 
@@ -150,12 +149,7 @@ def _crop(
         hands.append(beside(rng, other.turned(turn), hands[0]))
         same = looks[0].skin if rng.random() < 0.85 else None
         looks.append(sample_look(rng, same))
-    things: list[Mesh] = []
-    if rng.random() < settings.occluder:
-        holds = free and rng.random() < 0.6
-        things.append(held(rng, hands[0]) if holds else in_the_way(rng, hands[0]))
-    if rng.random() < settings.distractor:
-        things.append(behind(rng, deepest))
+    things = things_at(rng, hands[0], deepest, settings.occluder, settings.distractor, free=free)
     for placed, look in zip(hands, looks, strict=True):
         if _elbow_shows(placed, camera, shape) or rng.random() < settings.body:
             body = rng.random() < 0.5

@@ -11,7 +11,7 @@ from knuckle.camera import Camera
 from knuckle.render.camera_faults import CameraFaults
 from knuckle.render.hand_model import HandModel
 from knuckle.render.lens import bend, fisheye, pinhole_for
-from knuckle.render.looks import PlacedHand, sample_look, sample_skin
+from knuckle.render.looks import HandLook, PlacedHand, sample_look, sample_skin
 from knuckle.render.people import person, person_with_both
 from knuckle.render.scene.hands import (
     POSE_BATCH,
@@ -27,7 +27,7 @@ from knuckle.render.scene.hands import (
 )
 from knuckle.render.scene.light import sample_lights, with_surface
 from knuckle.render.scene.rendering import World, render_scene
-from knuckle.render.scene.things import behind, held, in_the_way
+from knuckle.render.scene.things import things_at
 from knuckle.render.stage import Mesh
 from knuckle.sample import HandLabel, Sample
 
@@ -130,22 +130,10 @@ def _frame(
     looks += [sample_look(rng, people[int(rng.integers(2))]) for _ in placed[len(pair) :]]
     things: list[Mesh] = []
     for number, hand in enumerate(placed):
-        free = number >= len(pair)  # to hold something
-        if rng.random() < settings.occluder:
-            holds = free and rng.random() < 0.6
-            things.append(held(rng, hand) if holds else in_the_way(rng, hand))
-        if rng.random() < settings.distractor:
-            things.append(behind(rng, hand if free else deepest_of(placed[: len(pair)])))
-    down, alone = np.array([0.0, 1.0, 0.0]), True
-    lonely = list(zip(placed, looks, strict=True))  # hands whose arms end at the elbow
-    if pair and rng.random() < settings.body:
-        both = person_with_both(rng, placed[:2], looks[:2], down, placed)
-        if both:
-            things, lonely, alone = things + both, lonely[2:], False
-    for hand, look in lonely:
-        body = alone and rng.random() < settings.body
-        alone = alone and not body
-        things += person(rng, hand, look, down, placed, body=body)
+        free = number >= len(pair)
+        deepest = hand if free else deepest_of(placed[: len(pair)])
+        things += things_at(rng, hand, deepest, settings.occluder, settings.distractor, free=free)
+    things += _people(rng, placed, looks, settings.body, pair=bool(pair))
     background = world.backgrounds.sample(rng, *flat_shape)
     lights = sample_lights(rng, background)
     if placed and rng.random() < settings.surface:
@@ -153,6 +141,27 @@ def _frame(
     sample = render_scene(placed, looks, camera, background, lights, world, props=things, key=key)
     sample = bend(sample, lens, shape)
     return replace(_without_unseen(sample), image=settings.faults(sample.image, rng))
+
+
+def _people(
+    rng: np.random.Generator, placed: list[PlacedHand], looks: list[HandLook], share: float,
+    *, pair: bool,
+) -> list[Mesh]:  # fmt: skip
+    """What follows the wrists: arms that end at the elbow, and with this share a whole person.
+
+    With a ``pair``, the first two hands are of one person.
+    """
+    things, down, alone = list[Mesh](), np.array([0.0, 1.0, 0.0]), True
+    arms = list(zip(placed, looks, strict=True))
+    if pair and rng.random() < share:
+        both = person_with_both(rng, placed[:2], looks[:2], down, placed)
+        if both:
+            things, arms, alone = both, arms[2:], False
+    for hand, look in arms:
+        body = alone and rng.random() < share
+        alone = alone and not body
+        things += person(rng, hand, look, down, placed, body=body)
+    return things
 
 
 def _without_unseen(sample: Sample, least_joints: int = 4, least_px: int = 10) -> Sample:

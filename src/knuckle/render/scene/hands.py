@@ -118,7 +118,7 @@ def viewed(rng: np.random.Generator, pair: list[PlacedHand]) -> list[PlacedHand]
 
 
 def faced(rng: np.random.Generator, pair: list[PlacedHand]) -> list[PlacedHand]:
-    """A pair seen by somebody before the person, by the person, or from anywhere."""
+    """A pair seen by another person in front, by the person, or from anywhere."""
     whose = rng.choice(["other's", "own", "any"], p=[0.5, 0.3, 0.2])
     if whose == "any":
         turn = _any_roll(rng)

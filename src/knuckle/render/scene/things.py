@@ -1,4 +1,4 @@
-"""Things in a hand's way: in its grasp, before it, behind it."""
+"""Things at a hand: in its grasp, before it, behind it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,29 @@ from knuckle.render import props
 from knuckle.render.looks import PlacedHand, sample_cloth, sample_skin, sample_stuff
 from knuckle.render.people import frame_along, laid_over_skin, thing
 from knuckle.render.stage import Mesh
+
+
+def things_at(
+    rng: np.random.Generator,
+    hand: PlacedHand,
+    deepest: PlacedHand,
+    occluder: float,
+    distractor: float,
+    *,
+    free: bool,
+) -> list[Mesh]:
+    """What hides a part of a hand (one that is ``free`` may hold it), and what is behind it.
+
+    ``deepest``, of the hands that touch, reaches furthest from the camera; ``occluder`` and
+    ``distractor`` are the probabilities of both.
+    """
+    things: list[Mesh] = []
+    if rng.random() < occluder:
+        holds = free and rng.random() < 0.6
+        things.append(held(rng, hand) if holds else in_the_way(rng, hand))
+    if rng.random() < distractor:
+        things.append(behind(rng, deepest))
+    return things
 
 
 def held(rng: np.random.Generator, hand: PlacedHand) -> Mesh:

@@ -13,7 +13,8 @@ from torch.nn import functional
 
 from knuckle.models.detector import Detector, DetectorOutput, DetectorSettings
 from knuckle.sample import Sample
-from knuckle.train.examples import Example, frame_example
+from knuckle.train.examples import Example
+from knuckle.train.frame_examples import frame_example
 from knuckle.train.kind import Exportable, Kind, picture_card
 from knuckle.train.losses import mask_loss, weighted_mean
 from knuckle.train.modules import Batch, TrainedModule, freeze, start_features

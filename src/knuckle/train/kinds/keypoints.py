@@ -299,7 +299,7 @@ def crops(recipe: KeypointRecipe) -> Cut:
 def _is_usable(sample: Sample, target: int) -> bool:
     """Whether enough of the hand is labelled and in the picture to learn from its crop.
 
-    A hand of which nobody knows which way it is up is left out: its crop would be another one than
+    A hand of unknown direction is left out: its crop would be another one than
     inference cuts.
     """
     hand = sample.hands[target]

@@ -25,7 +25,7 @@ _NEEDED = {"matrix", "rotation", "translation"}
 
 
 def accepts(path: Path) -> bool:
-    """Any toml; what is missing in it can be told better than that nobody wants it."""
+    """Any toml: an error about what it lacks says more than that no form fits."""
     return path.suffix == ".toml" and path.is_file()
 
 

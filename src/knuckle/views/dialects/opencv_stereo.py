@@ -1,6 +1,6 @@
 """OpenCV's FileStorage of a stereo pair, yml or xml: M1, D1, M2, D2, R, T (second from first).
 
-The world is the first camera's frame. The unit is that of the board: nobody says it.
+The world is the first camera's frame. The unit is that of the board, which the file does not say.
 """
 
 from __future__ import annotations

@@ -1,12 +1,17 @@
 """Stories of hands: where they are told to be, they are."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
+from choreography import Part, move, placed, through, turn_towards_camera, with_grain
 from knuckle.hand import palm_frame
-from knuckle.render.choreography import Part, move, placed, through, turn_towards_camera, with_grain
 from knuckle.render.hand_model import HandModel
 
 
