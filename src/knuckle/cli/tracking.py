@@ -328,8 +328,9 @@ class View:
         from knuckle.viewer.stage import StageSettings
 
         recording = _before_a_camera(self.result)
+        stage = StageSettings(self.host, self.port)
         with suppress(KeyboardInterrupt):  # the way to end it
-            view(recording, self.video, StageSettings(self.host, self.port))
+            view(recording, self.video, stage, result=self.result)
         return 0
 
 
