@@ -210,7 +210,7 @@ class Convert:
     result: Result
     """Folder or file that knuckle track wrote."""
     format: Annotated[str, tyro.conf.arg(metavar="NAME,NAME")] = "glb"
-    """What knuckle track --format takes, but for overlay and lerobot, which need the video."""
+    """What knuckle track --format takes, but for overlay, lerobot and rrd, which need the video."""
     output: Output = None
     """Folder for the files; by default that of the result."""
 
