@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -11,10 +13,13 @@ import pytest
 
 from clips import write_video
 from fakes import INFO, FakeTracker, scene
-from knuckle.job import convert, open_sinks, run
+from knuckle.cli.tracking import Convert
+from knuckle.job import Summary, convert, open_sinks, run
 from knuckle.output import SINKS, OutputError, Recording, open_recording
 from knuckle.results import Frame
 from knuckle.video import open_source
+
+REPOSITORY = Path(__file__).parents[1]
 
 
 def test_to_the_end(tmp_path: Path) -> None:
@@ -113,3 +118,19 @@ class TestConvert:
         recording = self.recording(tmp_path)
         with pytest.raises(OutputError, match=r"run knuckle track hands\.mp4 --format overlay"):
             convert(recording, ["npz", "overlay"], tmp_path)
+
+
+def test_help_and_document_name_what_needs_the_video() -> None:
+    needing = {name for name, sink in SINKS.items() if sink.needs_pictures}
+    document = (REPOSITORY / "docs/formats.md").read_text()
+    for text, sentence in (
+        (inspect.getsource(Convert), "but for (.*?), which need the video"),
+        (document, r"\((`.*?) need the video\)"),
+    ):
+        named = re.search(sentence, text)
+        assert named and set(re.findall(r"\w+", named[1])) - {"and"} == needing
+
+
+def test_one_frame_is_no_frames() -> None:
+    texts = [str(Summary(n_frames=n)) for n in (0, 1, 2)]
+    assert [text.split(" in ")[0] for text in texts] == ["0 frames", "1 frame", "2 frames"]

@@ -7,6 +7,7 @@ import pickle
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 import knuckle
 from fakes import INFO, frame, pose
@@ -37,6 +38,15 @@ def test_what_holds_arrays_prints_as_one_line() -> None:
 def test_a_notebook_shows_a_small_drawing() -> None:
     html = pose(track_id=3)._repr_html_()
     assert html.count("<line") == 20 and "nan" not in html and "hand 3" in html
+
+
+@pytest.mark.parametrize("unknown", [np.nan, np.inf])
+def test_a_notebook_draws_the_bones_whose_ends_are_known(unknown: float) -> None:
+    for hidden, lines in ((4, 19), (0, 15), (slice(None), 0)):
+        joints_px = pose().joints_px.copy()
+        joints_px[hidden] = unknown
+        html = replace(pose(), joints_px=joints_px)._repr_html_()
+        assert html.count("<line") == lines and "nan" not in html and "inf" not in html
 
 
 def test_numbers_for_other_programs() -> None:

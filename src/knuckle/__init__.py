@@ -93,7 +93,13 @@ __all__ = [
 ]
 
 
+#: Rooms that the documents name with a dot: they, too, are loaded when first used.
+_ROOMS = ("corpus", "errors", "mediapipe", "metrics", "openxr", "send")
+
+
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"knuckle.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'knuckle' has no attribute {name!r}")
     value = getattr(import_module(_HOME[name]), name)

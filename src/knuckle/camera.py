@@ -365,12 +365,17 @@ class Camera:
         return angle * (1 + a2 * (k1 + a2 * (k2 + a2 * (k3 + a2 * k4))))
 
 
+#: What other programs call the matrix that holds the four numbers.
+_MATRICES = {"camera_matrix", "cameraMatrix", "K", "mtx", "intrinsic_matrix", "matrix"}
+
+
 def _odd_names(values: Any, needed: set[str]) -> str:
     """What is wrong with the names in a camera file, in a few words."""
     if not isinstance(values, dict):
         return f"got {values!r:.80}"
     if lacking := sorted(needed - set(values)):
-        return f"it lacks {', '.join(lacking)}"
+        hint = "; of its matrix they are [0][0], [1][1], [0][2] and [1][2]"
+        return f"it lacks {', '.join(lacking)}{hint * bool(_MATRICES & set(values))}"
     odd = sorted(set(values) - needed - {"distortion", "fisheye"})
     return f"{', '.join(odd[:3])}{' …' if len(odd) > 3 else ''} means nothing there"
 

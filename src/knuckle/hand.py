@@ -79,6 +79,8 @@ def check_side(side: str) -> Side:
 
 #: Wrist to the tip of the middle finger, mm: below a newborn's, above the largest that is known.
 _SHORTEST_MM, _LONGEST_MM = 40.0, 400.0
+#: No hand is so small; in metres all are.
+_LEAST_EXTENT_MM = 1.0
 
 
 def check_hand_length(length_mm: float) -> float:
@@ -246,6 +248,25 @@ def carried(bones: np.ndarray, out_of_palm: np.ndarray) -> np.ndarray:
         inward = inwards[..., k, :] = unit(inward - _dot(inward, along) * along)
         before = along
     return inwards
+
+
+def check_millimetres(joints: np.ndarray, name: str = "joints_mm") -> None:
+    """Refuse a hand in metres.
+
+    Args:
+        joints: (21, 3); what is not finite does not count.
+        name: as whoever gave it calls it.
+
+    Raises:
+        ValueError: the hand is smaller than any, but for one that is all at one place.
+    """
+    known = joints[np.isfinite(joints).all(axis=1)]
+    extent = float(np.ptp(known, axis=0).max()) if len(known) else 0.0
+    if 0 < extent < _LEAST_EXTENT_MM:
+        raise InputError(
+            f"{name} must be millimetres, got a hand that is {extent:.2g} of them wide: multiply "
+            "metres by 1000"
+        )
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:

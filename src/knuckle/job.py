@@ -68,8 +68,9 @@ class Summary:
         fps = self.n_frames / self.elapsed_s if self.elapsed_s > 0 else 0.0
         share = 100 * self.n_with_hands / self.n_frames if self.n_frames else 0.0
         tracks = f"{len(self.track_ids)} track{'s' * (len(self.track_ids) != 1)}"
+        frames = f"{self.n_frames} frame{'s' * (self.n_frames != 1)}"
         lines = [
-            f"{self.n_frames} frames in {self.elapsed_s:.1f} s ({fps:.1f} frames/s), "
+            f"{frames} in {self.elapsed_s:.1f} s ({fps:.1f} frames/s), "
             f"hands in {self.n_with_hands} of them ({share:.0f}%), {tracks}"
         ]
         if n := self.losses.damaged:

@@ -175,9 +175,14 @@ class HandPose(HandShape):
     def __post_init__(self) -> None:
         check_side(self.side)
         for name, shape in _SHAPES.items():
-            got = np.shape(getattr(self, name))
-            if got != shape:
-                raise InputError(f"{name} must have shape {shape}, got {got}")
+            value = getattr(self, name)
+            if np.shape(value) != shape:
+                raise InputError(f"{name} must have shape {shape}, got {np.shape(value)}")
+            if not isinstance(value, np.ndarray):
+                raise TypeError(
+                    f"{name} must be a NumPy array, got {type(value).__name__}: convert it with "
+                    "numpy.asarray(...)"
+                )
 
     def __repr__(self) -> str:
         """One line: who, how sure, where."""

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 import knuckle
 
@@ -33,3 +34,10 @@ def test_a_rig_is_built_in_code_through_the_door_alone() -> None:
     assert tracker.settings is not None and tracker.rig.names == ("cam_0", "cam_1")
     assert knuckle.HandTracker(knuckle.TrackerSettings(smooth=None)).settings.smooth is None
     assert knuckle.HandEstimator(knuckle.EstimatorSettings(looks=2)).settings.looks == 2
+
+
+@pytest.mark.parametrize("room", knuckle._ROOMS)
+def test_a_room_is_reached_by_its_name_alone(room: str) -> None:
+    """As the README does: ``import knuckle``, then ``knuckle.openxr.openxr_hand(...)``."""
+    program = f"import sys, knuckle; assert knuckle.{room} is sys.modules['knuckle.{room}']"
+    subprocess.run([sys.executable, "-c", program], check=True)

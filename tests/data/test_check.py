@@ -8,9 +8,17 @@ import numpy as np
 import pytest
 
 from knuckle.data.check import check
+from knuckle.data.datasets import open_dataset
 from knuckle.data.json_stream import BrokenDataError
 from knuckle.data.labelled import read_rgb
-from miniatures import MINIATURES, InterHandScene, interhand_files, save, write_interhand
+from miniatures import (
+    MINIATURES,
+    InterHandScene,
+    interhand_files,
+    save,
+    write_folder,
+    write_interhand,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -117,6 +125,17 @@ PLANTERS = {
     "real_hand_3d": plant_in_real_hand_3d,
     "folder": plant_in_folder,
 }
+
+
+def test_labels_in_metres_are_no_millimetres(tmp_path: Path) -> None:
+    write_folder(tmp_path / "own")
+    path = tmp_path / "own" / "labels.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for hand in (hand for line in lines[1:] for hand in line["hands"]):
+        hand["joints_mm"] = (np.array(hand["joints_mm"]) / 1000).tolist()
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(ValueError, match="line 2: joints_mm must be millimetres"):
+        open_dataset(tmp_path / "own", "all")
 
 
 @pytest.mark.parametrize("name", PLANTERS)

@@ -132,6 +132,28 @@ def test_2d_data_give_2d_measures(tmp_path: Path) -> None:
     assert evaluation.measures.numbers["precision"] == 1
     assert np.isnan(evaluation.scores.mpjpe_mm["all"])
 
+    # What is written speaks of pixels, and shows nothing that is empty.
+    names = {path.name for path in publish(evaluation, tmp_path / "out")}
+    assert {"pck.png", "joints.png", "conditions.png", "worst.jpg"} <= names
+    with (tmp_path / "out" / "joints.csv").open() as file:
+        joints = {row["joint"]: row["error_px"] for row in csv.DictReader(file)}
+    assert joints.keys() == evaluation.scores.joints().keys()
+    assert {each for each in joints.values() if each} == {"5.000"}
+    content = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert "keypoints alone" in content["conditions"]["3D"]
+    assert content["error_by_condition"]["sharpness"][0]["error_px"] == pytest.approx(5)
+
+
+def test_a_plot_of_nothing_is_not_there(tmp_path: Path) -> None:
+    write_coco_wholebody(tmp_path / "coco")
+    dataset = open_dataset(tmp_path / "coco", "val")
+    said = changed(dataset, lambda number, hand: hand)
+    names = {path.name for path in publish(evaluate(dataset, said, "knuckle"), tmp_path / "out")}
+    missed = changed(dataset, lambda number, hand: None)
+    left = {path.name for path in publish(evaluate(dataset, missed, "knuckle"), tmp_path / "out")}
+    assert "joints.png" in names - left
+    assert {path.name for path in (tmp_path / "out").iterdir()} == left
+
 
 def test_motion_is_measured_over_runs_of_frames(interhand: LabelledSet) -> None:
     # 6 steps of one camera, each hand: a shake of +-1 mm in depth at every second step.

@@ -108,6 +108,13 @@ def test_an_interrupted_file_is_continued(tmp_path: Path) -> None:
         ('{"hands": []}', "line 2: 'key' is missing"),
         ('{"key": "a", "hands": [{"side": "up", "joints_px": []}]}', "21 entries"),
         ('{"key": "a", "hands": [{"side": "left"}]}', "needs joints_px, joints_mm or"),
+        ('{"key": 326750, "hands": []}', "key must be text .* got 326750"),
+        ('{"key": "a", "hands": null}', "hands must be a list"),
+        ('{"key": "a", "hands": [{"side": "left", "score": 98}]}', "score must be a number in 0"),
+        (
+            '{"key": "a", "hands": [{"side": "left", "mask": {"size": [9, 9], "counts": "02"}}]}',
+            "COCO's compressed ones",
+        ),
         ('{"key": "a", "hands"', "line 2 is not a line of predictions"),
         ("[1, 2]", "expected an object"),
     ],
@@ -117,6 +124,19 @@ def test_a_broken_line_is_named(tmp_path: Path, line: str, message: str) -> None
     write_predictions(path, Predictions(SYSTEM))
     path.write_text(path.read_text() + line + "\n")
     with pytest.raises(ValueError, match=message):
+        read_predictions(path)
+
+
+@pytest.mark.parametrize("name", ["joints_mm", "joints_root_mm"])
+def test_a_hand_in_metres_is_refused(tmp_path: Path, name: str) -> None:
+    path, joints = tmp_path / "p.jsonl", np.random.default_rng(0).normal(0, 40, (21, 3))
+    for factor in (1.0, 0.0):  # a system may see nothing but a point
+        hand = PredictedHand(side="left", **{name: joints * factor})
+        write_predictions(path, Predictions(SYSTEM, {"a": [hand]}))
+        assert len(read_predictions(path).hands["a"]) == 1
+    hand = PredictedHand(side="left", **{name: joints / 1000})
+    write_predictions(path, Predictions(SYSTEM, {"a": [hand]}))
+    with pytest.raises(ValueError, match=f"line 2: {name} must be millimetres"):
         read_predictions(path)
 
 

@@ -158,6 +158,7 @@ def test_saved_cameras_are_read_back(
         ("not json", "is not JSON"),
         ("[1, 2]", r"got \[1, 2\]"),
         ('{"fx": 1, "fy": 1, "cx": 0}', "it lacks cy$"),
+        ('{"camera_matrix": [[1, 0, 0], [0, 1, 0], [0, 0, 1]]}', r"lacks .*they are \[0\]\[0\]"),
         ('{"fx": 1, "fy": 1, "cx": 0, "cy": 0, "f": 2}', "f means nothing there$"),
         ('{"fx": -1, "fy": 1, "cx": 0, "cy": 0}', "must be positive"),
         ('{"fx": 1, "fy": 1, "cx": 0, "cy": 0, "distortion": [1]}', "distortion coefficients"),

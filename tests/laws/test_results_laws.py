@@ -46,6 +46,11 @@ def test_hands_check_their_shapes(name: str, value: object) -> None:
         a_hand(**{name: value})
 
 
+def test_numbers_of_a_hand_are_arrays() -> None:
+    with pytest.raises(TypeError, match="joints_px must be a NumPy array, got list"):
+        a_hand(joints_px=np.zeros((21, 2)).tolist())
+
+
 def test_hands_check_their_side_and_are_frozen() -> None:
     with pytest.raises(ValueError, match="side must be"):
         a_hand(side="both")

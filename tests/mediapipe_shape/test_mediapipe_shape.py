@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import inspect
 import json
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -448,6 +450,33 @@ def test_messages_print_a_field_a_line() -> None:
     side = containers.ClassificationList([containers.Classification(1, 0.75, "Right")])
     inside = '{\n  index: 1\n  score: 0.75\n  label: "Right"\n}\n'
     assert str(side) == f"classification {inside}"
+
+
+def test_messages_are_filled_as_programs_fill_them() -> None:
+    """Lists grow by ``add``; messages become others by ``CopyFrom`` and share nothing."""
+    point = containers.NormalizedLandmark(0.25, 0.5, -0.125)
+    hand = containers.NormalizedLandmarkList()
+    hand.landmark.add(x=0.25, y=0.5, z=-0.125)
+    hand.landmark.add().CopyFrom(point)
+    hand.landmark.extend([point.to_pb2(), containers.NormalizedLandmark.create_from_pb2(point)])
+    assert list(hand.landmark) == [point] * 4
+    other = containers.NormalizedLandmarkList(landmark=[point])
+    other.CopyFrom(copy.deepcopy(hand))
+    assert other == hand
+    other.landmark.add().x = 0.75
+    other.landmark[0].x = 0.0
+    assert (len(hand.landmark), hand.landmark[0].x) == (4, 0.25)
+    hand.MergeFrom(containers.NormalizedLandmarkList([point]))
+    assert len(pickle.loads(pickle.dumps(hand)).landmark) == 5
+    point.MergeFrom(containers.NormalizedLandmark(y=0.75))
+    assert (point.x, point.y) == (0.25, 0.75)
+    sides = containers.ClassificationList()
+    sides.classification.add(label="Left")
+    assert sides.classification[0].label == "Left"
+    with pytest.raises(
+        TypeError, match="expected a NormalizedLandmarkList, got NormalizedLandmark"
+    ):
+        hand.CopyFrom(point)
 
 
 @pytest.mark.parametrize("root", ["mediapipe", "knuckle.mediapipe"])

@@ -12,6 +12,7 @@ from knuckle.draw import FINGER_COLOURS
 from knuckle.hand import BONES, Joint
 from knuckle.output import draw_hands
 from knuckle.output.draw import DrawStyle, mask_outlines
+from knuckle.results import HandPose
 
 GREY = np.full((fakes.SIZE[1], fakes.SIZE[0], 3), 120, np.uint8)
 SURE = {"joint_score": np.ones(21), "visible": np.ones(21, bool)}
@@ -101,3 +102,31 @@ def test_the_outline_of_a_mask_follows_it() -> None:
     radius = np.hypot(*(outline - hand.crop_mask.crop.centre_px).T)
     # The fake mask is a disc: 1.2 - 3 r = 1/2 at r = 0.233 of the crop's side.
     np.testing.assert_allclose(radius, 0.2333 * hand.crop_mask.crop.size_px, rtol=0.04)
+
+
+def large_hand(times: int, *, label: bool) -> tuple[np.ndarray, HandPose]:
+    """A hand with all its joints hidden, and the picture that shows it, so many times as large."""
+    hand = fakes.pose(centre_mm=(0, 0, 250))
+    size = (fakes.SIZE[1] * times, fakes.SIZE[0] * times, 3)
+    hand = replace(
+        hand,
+        joints_px=(hand.joints_px + 0.5) * times - 0.5,
+        joint_score=np.ones(21),
+        visible=np.zeros(21, bool),
+    )
+    return draw_hands(np.full(size, 120, np.uint8), [hand], replace(BARE, label=label)), hand
+
+
+def ring_and_label(times: int) -> np.ndarray:
+    """Shares: of a joint's radius in its finger's colour, of the picture under the label."""
+    bare, hand = large_hand(times, label=False)
+    before, tip = hand.joints_px[[Joint.THUMB_IP, Joint.THUMB_TIP]]
+    outwards = (tip - before) / np.linalg.norm(tip - before)
+    x, y = np.round(tip + np.arange(0, 15 * times)[:, None] * outwards).astype(int).T
+    ring = np.abs(bare[y, x].astype(int) - FINGER_COLOURS[0]).max(axis=1) < 60
+    label = (large_hand(times, label=True)[0] != bare).any(axis=2).mean()
+    return np.array([ring.sum() / np.flatnonzero(ring).max(), label])
+
+
+def test_a_hidden_joint_and_a_label_are_as_large_in_a_large_picture() -> None:
+    np.testing.assert_array_less(0.6 * ring_and_label(3), ring_and_label(9))

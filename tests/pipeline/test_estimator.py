@@ -248,6 +248,7 @@ def test_no_boxes_no_hands(estimator: HandEstimator, empty: object) -> None:
         ([[0, 0, 9, 9], [5, 5, 5, 9]], r"x0 < x1 and y0 < y1, .* got .* at 1"),
         ([[9, 0, 0, 9]], "x0 < x1"),
         ([[0.2, 0.3, 0.5, 0.9]], "multiply shares of the picture by its width and height"),
+        ([[300, 200, 90, 110]], "add the corner to a width and a height"),
         ([[0, 0, np.nan, 9]], "got"),
         ([[0, 0, np.inf, 9]], "got"),
     ],

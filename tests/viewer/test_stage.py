@@ -17,7 +17,7 @@ from knuckle.hand import BONES
 from knuckle.output import SINKS, Recording, RunInfo, hands_of, open_recording
 from knuckle.video import SourceNotFoundError, open_source
 from knuckle.viewer.live import Pace, live
-from knuckle.viewer.play import Player, pictures_of, view
+from knuckle.viewer.play import Player, _where_it_was, pictures_of, view
 from knuckle.viewer.stage import Stage, StageSettings, wrist_table
 
 ANYWHERE = StageSettings(port=18080)
@@ -136,6 +136,27 @@ def test_a_result_whose_video_is_gone_is_still_shown(
     assert "--video FILE says where it is now" in said
     with pytest.raises(SourceNotFoundError, match=r"no video in elsewhere\.mp4"):
         view(found, Path("elsewhere.mp4"), ANYWHERE)
+
+
+@pytest.mark.parametrize("of", ["hands", "hands/hands.npz"])
+def test_a_video_is_found_from_another_folder(
+    of: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where one of the same name lies in the folder from which the result is looked at."""
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    for folder in (here, elsewhere):
+        folder.mkdir()
+        write_video(folder / "a.mp4", 3)
+    (here / "hands").mkdir()
+    found = recording(here / "hands", "a.mp4")
+    monkeypatch.chdir(elsewhere)
+    assert _where_it_was(found, here / of) == (here / "a.mp4").resolve()
+    assert _where_it_was(found, None) == (elsewhere / "a.mp4").resolve()
+    (here / "a.mp4").unlink()  # tracked with -o
+    assert _where_it_was(found, here / of) == (elsewhere / "a.mp4").resolve()
+    (elsewhere / "a.mp4").unlink()
+    with pytest.raises(SourceNotFoundError, match="no file or folder here"):
+        _where_it_was(found, here / of)
 
 
 def test_the_hands_of_a_rig_are_said_not_to_stand_before_the_picture(

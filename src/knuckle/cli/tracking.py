@@ -209,7 +209,7 @@ class Convert:
     result: Result
     """Folder or file that knuckle track wrote."""
     format: Annotated[str, tyro.conf.arg(metavar="NAME,NAME")] = "glb"
-    """What knuckle track --format takes, but for overlay and lerobot, which need the video."""
+    """What knuckle track --format takes, but for overlay, lerobot and rrd, which need the video."""
     output: Output = None
     """Folder for the files; by default that of the result."""
 
@@ -316,8 +316,9 @@ class View:
         from knuckle.viewer.stage import StageSettings
 
         recording = _before_a_camera(self.result)
+        stage = StageSettings(self.host, self.port)
         with suppress(KeyboardInterrupt):  # the way to end it
-            view(recording, self.video, StageSettings(self.host, self.port))
+            view(recording, self.video, stage, result=self.result)
         return 0
 
 

@@ -35,7 +35,7 @@ from knuckle.data.labelled import (
     read_grey,
 )
 from knuckle.errors import InputError, reading
-from knuckle.hand import order_from_names
+from knuckle.hand import check_millimetres, order_from_names
 from knuckle.sample import HandLabel
 
 FORMAT = "knuckle-labels"
@@ -132,14 +132,17 @@ class Folder(LabelledSet):
         joints_px = ordered("joints_px", float)
         if joints_px is None:
             raise KeyError("joints_px")
-        valid = ordered("valid", bool)
-        return HandLabel(
+        valid, joints_mm = ordered("valid", bool), ordered("joints_mm", float)
+        label = HandLabel(
             side=hand["side"],
             joints_px=joints_px,
             valid=np.ones(len(joints_px), bool) if valid is None else valid,
-            joints_mm=ordered("joints_mm", float),
+            joints_mm=joints_mm,
             visible=ordered("visible", bool),
         )
+        if joints_mm is not None:
+            check_millimetres(joints_mm[label.valid])
+        return label
 
 
 def _array(name: str, values: Any, kind: type) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from knuckle.draw import caption, sheet, skeleton
 from knuckle.evaluate.pairs import ScoredHands
 from knuckle.evaluate.run import Evaluation
+from knuckle.evaluate.unit import Errors, errors_of
 from knuckle.hand import JOINT_NAMES, SIDES
 from knuckle.metrics import PCK_2D_PX, PCK_3D_MM
 
@@ -33,7 +34,7 @@ def write_plots(
     by_condition: dict[str, list[tuple[float, float, float, int]]],
     folder: Path,
 ) -> list[Path]:
-    """Write the plots as PNG files; returns their paths."""
+    """Write the plots that have something to show as PNG files; returns their paths."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -43,11 +44,15 @@ def write_plots(
         "joints.png": Figure(figsize=(9, 3.6), layout="constrained"),
         "conditions.png": Figure(figsize=(9, 3.2), layout="constrained"),
     }
+    errors = errors_of(evaluation)
     _plot_pck(figures["pck.png"], evaluation)
-    _plot_joints(figures["joints.png"], evaluation)
-    _plot_conditions(figures["conditions.png"], by_condition)
+    _plot_joints(figures["joints.png"], evaluation, errors)
+    _plot_conditions(figures["conditions.png"], by_condition, errors.unit)
     paths = []
     for name, figure in figures.items():
+        if not figure.axes:
+            (folder / name).unlink(missing_ok=True)  # of an earlier evaluation
+            continue
         FigureCanvasAgg(figure)
         figure.savefig(folder / name, dpi=110)
         paths.append(folder / name)
@@ -60,28 +65,32 @@ def _plot_pck(figure: Figure, evaluation: Evaluation) -> None:
         (measures.pck_3d, PCK_3D_MM, "3D error, mm", measures.numbers["auc_3d_0_50mm"]),
         (measures.pck_2d, PCK_2D_PX, "2D error, px", measures.numbers["auc_2d_0_30px"]),
     )
-    for place, (curve, thresholds, label, area) in enumerate(curves, start=1):
-        axes = figure.add_subplot(1, 2, place)
+    known = [each for each in curves if np.isfinite(each[-1])]
+    for place, (curve, thresholds, label, area) in enumerate(known, start=1):
+        axes = figure.add_subplot(1, len(known), place)
         axes.plot(thresholds, curve, color="#1f6f8b")
         axes.set(xlabel=label, ylabel="share of joints within", ylim=(0, 1.02))
         axes.set_title(f"area {area:.3f}; joints of missed hands count as wrong", fontsize=9)
         axes.grid(alpha=0.3)
 
 
-def _plot_joints(figure: Figure, evaluation: Evaluation) -> None:
+def _plot_joints(figure: Figure, evaluation: Evaluation, errors: Errors) -> None:
+    if not np.isfinite(errors.of_joints).any():
+        return
     axes = figure.add_subplot()
     at = np.arange(len(JOINT_NAMES))
     for s, side in enumerate(SIDES):
-        errors = np.nan_to_num(evaluation.scores.per_joint_mm[s])
-        axes.bar(at + 0.4 * s - 0.2, errors, 0.4, label=side, color=("#5b8def", "#ef7d5b")[s])
+        heights = np.nan_to_num(errors.of_joints[s])
+        axes.bar(at + 0.4 * s - 0.2, heights, 0.4, label=side, color=("#5b8def", "#ef7d5b")[s])
     axes.set_xticks(at, [name.replace("_", " ") for name in JOINT_NAMES], rotation=60, fontsize=7)
-    axes.set(ylabel=f"error, mm ({evaluation.protocol.name})")
+    how = {"mm": evaluation.protocol.name, "px": "of hands found"}[errors.unit]
+    axes.set(ylabel=f"error, {errors.unit} ({how})")
     axes.legend(loc="upper left")  # a search for the best place warns where it is slow
     axes.grid(axis="y", alpha=0.3)
 
 
 def _plot_conditions(
-    figure: Figure, by_condition: dict[str, list[tuple[float, float, float, int]]]
+    figure: Figure, by_condition: dict[str, list[tuple[float, float, float, int]]], unit: str
 ) -> None:
     known = {name: rows for name, rows in by_condition.items() if rows}
     for place, (name, rows) in enumerate(known.items(), start=1):
@@ -92,7 +101,7 @@ def _plot_conditions(
             axes.annotate(f"{n}", (x, y), fontsize=6, xytext=(3, 3), textcoords="offset points")
         axes.set_ylim(bottom=0)
         axes.set_xlabel(_AXES[name], fontsize=8)
-        axes.set_ylabel("error, mm" if place == 1 else "")
+        axes.set_ylabel(f"error, {unit}" if place == 1 else "")
         axes.grid(alpha=0.3)
 
 
@@ -101,11 +110,8 @@ def write_worst(evaluation: Evaluation, folder: Path, most: int = 50, columns: i
 
     Missed hands come as what they cost. Without 3D, hands are ordered by their 2D error.
     """
-    pairs = evaluation.pairs
-    errors = evaluation.scores.hand_errors
-    unit = "mm"
-    if not np.isfinite(errors).any():
-        pairs, errors, unit = evaluation.placed, evaluation.measures.columns["epe_px"], "px"
+    judged = errors_of(evaluation)
+    pairs, errors, unit = judged.pairs, judged.of_hands, judged.unit
     known = np.flatnonzero(np.isfinite(errors))
     worst = known[np.argsort(-errors[known], kind="stable")[:most]]
     tiles = [_tile(evaluation, pairs, int(row), f"{errors[row]:.0f} {unit}") for row in worst]

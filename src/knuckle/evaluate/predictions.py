@@ -17,7 +17,14 @@ from typing import IO, Any, Literal
 import numpy as np
 
 from knuckle.errors import InputError
-from knuckle.hand import JOINT_NAMES, N_JOINTS, Side, check_side, order_from_names
+from knuckle.hand import (
+    JOINT_NAMES,
+    N_JOINTS,
+    Side,
+    check_millimetres,
+    check_side,
+    order_from_names,
+)
 from knuckle.results import HandPose
 
 FORMAT = "knuckle-predictions"
@@ -132,10 +139,14 @@ def read_predictions(path: Path) -> Predictions:
     hands: dict[str, list[PredictedHand]] = {}
     for number, entry in lines:
         try:
-            key = entry["key"]
+            key, said = entry["key"], entry["hands"]
+            if not isinstance(key, str):
+                raise InputError(f"key must be text as docs/predictions.md lists it, got {key!r}")
             if key in hands:
                 raise InputError(f"the picture {key} comes twice")
-            hands[key] = [_parse_hand(hand, order) for hand in entry["hands"]]
+            if not isinstance(said, list):
+                raise InputError(f"hands must be a list, empty for none, got {said!r:.40}")
+            hands[key] = [_parse_hand(hand, order) for hand in said]
         except (KeyError, TypeError, ValueError) as error:
             what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
             raise InputError(f"{path}, line {number}: {what}") from None
@@ -255,16 +266,22 @@ def _parse_hand(hand: dict[str, Any], order: np.ndarray) -> PredictedHand:
             raise InputError(f"{name} must have {N_JOINTS} entries, got shape {values.shape}")
         return values[order]
 
-    mask = hand.get("mask")
-    return PredictedHand(
+    mask, score = hand.get("mask"), hand.get("score", 1.0)
+    if not isinstance(score, int | float) or not 0 <= score <= 1:
+        raise InputError(f"score must be a number in 0..1, got {score!r:.40}")
+    predicted = PredictedHand(
         side=hand["side"],
-        score=float(hand.get("score", 1.0)),
+        score=float(score),
         joints_px=ordered("joints_px", float),
         joints_mm=ordered("joints_mm", float),
         joints_root_mm=ordered("joints_root_mm", float),
         visible=ordered("visible", bool),
         mask=None if mask is None else mask_from_rle(mask),
     )
+    for name in ("joints_mm", "joints_root_mm"):
+        if getattr(predicted, name) is not None:
+            check_millimetres(getattr(predicted, name), name)
+    return predicted
 
 
 def _hand_to_json(hand: PredictedHand) -> dict[str, Any]:
@@ -292,6 +309,11 @@ def rle_from_mask(mask: np.ndarray) -> dict[str, list[int]]:
 
 def mask_from_rle(rle: Mapping[str, Sequence[int]]) -> np.ndarray:
     """The inverse of ``rle_from_mask``: dict -> (H, W) bool."""
+    if isinstance(rle["counts"], str | bytes):
+        raise InputError(
+            "mask: counts must be a list of run lengths, got COCO's compressed ones: decode them "
+            "with pycocotools, and write them with knuckle.evaluate.predictions.rle_from_mask"
+        )
     height, width = rle["size"]
     counts = np.asarray(rle["counts"], int)
     if counts.sum() != height * width:

@@ -235,7 +235,7 @@ def score(protocol: Protocol, pairs: ScoredHands) -> Scores:
             kind: _average(protocol, errors, counted & chosen[:, None], pairs.side)
             for kind, chosen in kinds.items()
         },
-        per_joint_mm=_per_joint(errors, counted, pairs.side),
+        per_joint_mm=by_joint(errors, counted, pairs.side),
         mrrpe_mm=float(masked_mean(protocol.relative_root_errors(pairs))),
         handedness=float(masked_mean(same_sides, pairs.sides_known)),
         found=float(masked_mean(pairs.found, hands)),
@@ -249,7 +249,7 @@ def _average(
 ) -> float:
     """One number from (H, 21) errors; see ``Protocol.mean``."""
     if protocol.mean == "joint":
-        means = _per_joint(errors, counted, side)
+        means = by_joint(errors, counted, side)
         return float(masked_mean(means, np.isfinite(means), axis=None))
     if protocol.mean == "side":
         means = np.array(
@@ -262,7 +262,7 @@ def _average(
     return float(masked_mean(errors, counted, axis=None))
 
 
-def _per_joint(errors: np.ndarray, counted: np.ndarray, side: np.ndarray) -> np.ndarray:
+def by_joint(errors: np.ndarray, counted: np.ndarray, side: np.ndarray) -> np.ndarray:
     """(2, 21): mean error of each joint, left and right hands apart."""
     means = np.full((2, N_JOINTS), np.nan)
     for s in (_LEFT, _RIGHT):

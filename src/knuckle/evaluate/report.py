@@ -16,7 +16,8 @@ from rich.table import Table
 from knuckle.evaluate.conditions import by_quantile, sharpness
 from knuckle.evaluate.pictures import write_plots, write_worst
 from knuckle.evaluate.run import Evaluation
-from knuckle.hand import SIDES
+from knuckle.evaluate.unit import errors_of
+from knuckle.hand import JOINT_NAMES, SIDES
 from knuckle.metrics import PCK_2D_PX, PCK_3D_MM
 
 
@@ -25,6 +26,8 @@ def conditions_of(evaluation: Evaluation) -> list[tuple[str, str]]:
     system, dataset = evaluation.system, evaluation.dataset
     boxes = {"own": "found by the system", "true": "given: the true ones"}[system.boxes]
     intrinsics = {"given": "given: the true ones", "assumed": "assumed, not given"}
+    no_3d = errors_of(evaluation).unit == "px"
+    told = [("3D", "missing in the labels or in the predictions: keypoints alone are measured")]
     return [
         ("system", system.name),
         ("data set", f"{dataset.name}, {len(dataset):,} pictures, {len(evaluation.pairs):,} hands"),
@@ -33,6 +36,7 @@ def conditions_of(evaluation: Evaluation) -> list[tuple[str, str]]:
         ("boxes", boxes),
         ("intrinsics", intrinsics[system.intrinsics]),
         ("a missed hand", "scored as if all its joints were at its root"),
+        *(told if no_3d else []),
     ]
 
 
@@ -72,7 +76,7 @@ def publish(evaluation: Evaluation, folder: Path, *, pictures: bool = True) -> l
         pictures: False where the data set's pictures are not at hand, or reading them takes too
             long: then there is no sharpness and no sheet of the worst hands.
     """
-    errors = evaluation.scores.hand_errors
+    errors = errors_of(evaluation).of_hands
     columns = dict(evaluation.measures.columns)
     if pictures:
         columns["sharpness"] = sharpness(evaluation.dataset, evaluation.placed)
@@ -92,9 +96,10 @@ def write_report(
 ) -> list[Path]:
     """Write ``results.json``, ``hands.csv`` and ``joints.csv``; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
+    keys = ("from", "to", f"error_{errors_of(evaluation).unit}", "hands")
     content = to_json(evaluation) | {
         "error_by_condition": {
-            name: [dict(zip(("from", "to", "error_mm", "hands"), row, strict=True)) for row in rows]
+            name: [dict(zip(keys, row, strict=True)) for row in rows]
             for name, rows in (by_condition or {}).items()
         }
     }
@@ -155,11 +160,13 @@ def _write_hands(evaluation: Evaluation, folder: Path) -> Path:
 
 
 def _write_joints(evaluation: Evaluation, folder: Path) -> Path:
-    path = folder / "joints.csv"
+    path, errors = folder / "joints.csv", errors_of(evaluation)
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["joint", "error_mm"])
-        writer.writerows((name, _cell(v)) for name, v in evaluation.scores.joints().items())
+        writer.writerow(["joint", f"error_{errors.unit}"])
+        for side, means in zip(SIDES, errors.of_joints, strict=True):
+            names = (f"{side}_{name}" for name in JOINT_NAMES)
+            writer.writerows(zip(names, map(_cell, means), strict=True))
     return path
 
 

@@ -2,14 +2,16 @@
 
 One class serves where MediaPipe has two, a data class for its Tasks API and a protocol buffer for
 ``solutions``: the fields have the same names, and the few methods of a message that programs are
-seen to call (``HasField``, ``ListFields``) are there.
+seen to call (``HasField``, ``CopyFrom``, ``landmark.add()``, ``to_pb2``) are there.
 """
 
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 
 class Field(NamedTuple):
@@ -31,6 +33,50 @@ class Message:
         """The fields that are set, each with a descriptor that has its name."""
         values = [(Field(each.name), getattr(self, each.name)) for each in fields(self)]  # type: ignore[arg-type]
         return [(name, value) for name, value in values if value not in (None, 0.0, "", [])]
+
+    def CopyFrom(self, other: Self) -> None:
+        """Become the same as another, and stay so when that one changes.
+
+        Raises:
+            TypeError: the other is of another kind.
+        """
+        self._expect_alike(other)
+        vars(self).update(copy.deepcopy(vars(other)))
+
+    def MergeFrom(self, other: Self) -> None:
+        """Take over what is set in another; lists go on with those of the other.
+
+        Raises:
+            TypeError: the other is of another kind.
+        """
+        self._expect_alike(other)
+        for (name,), value in copy.deepcopy(other).ListFields():
+            if isinstance(value, list):
+                getattr(self, name).extend(value)
+            else:
+                setattr(self, name, value)
+
+    def _expect_alike(self, other: object) -> None:
+        if type(other) is not type(self):
+            raise TypeError(f"expected a {type(self).__name__}, got {type(other).__name__}")
+
+
+class Repeated(list[Any]):
+    """A list that makes its own items, as those of messages do."""
+
+    def __init__(self, kind: type[Message], items: Iterable[Any] = ()) -> None:
+        """Hold items of a kind."""
+        super().__init__(items)
+        self._kind = kind
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles know their kind."""
+        return type(self), (self._kind, list(self))
+
+    def add(self, **values: Any) -> Any:
+        """A new item at the end, with these fields."""
+        self.append(self._kind(**values))
+        return self[-1]
 
 
 class Text(Message):
@@ -64,6 +110,15 @@ class _Point(Message):
     presence: float | None = None
     name: str | None = None
 
+    def to_pb2(self) -> Self:
+        """The same for ``solutions``: a copy, as there is one class for both."""
+        return copy.copy(self)
+
+    @classmethod
+    def create_from_pb2(cls, pb2_obj: Self) -> Self:
+        """The same for the Tasks API: a copy."""
+        return copy.copy(pb2_obj)
+
 
 @dataclass
 class Landmark(_Point):
@@ -81,12 +136,18 @@ class LandmarkList(Text):
 
     landmark: list[Landmark] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.landmark = Repeated(Landmark, self.landmark)
+
 
 @dataclass
 class NormalizedLandmarkList(Text):
     """The 21 points of a hand in the picture."""
 
     landmark: list[NormalizedLandmark] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.landmark = Repeated(NormalizedLandmark, self.landmark)
 
 
 @dataclass
@@ -114,3 +175,6 @@ class ClassificationList(Text):
     """The side of a hand."""
 
     classification: list[Classification] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.classification = Repeated(Classification, self.classification)

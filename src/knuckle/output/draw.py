@@ -30,6 +30,10 @@ from knuckle.results import Frame, HandPose, TrackedHand
 
 #: Depth over which strokes go from thick to thin, mm around the wrist-to-tip middle.
 _DEPTH_RANGE_MM = 120.0
+#: Dark edges are a pixel wide, and of wide strokes this share, or nobody would see them.
+_EDGE_SHARE = 1 / 8
+#: Letters grow with strokes: never too small to read, and at most the picture's height by this.
+_LEAST_SCALE, _UNITS_OF_HEIGHT = 0.5, 600.0
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,7 @@ class _Skeleton:
         width = thickness * np.clip(0.65 + 0.7 * nearness, 0.6, 1.5)  # (21,)
         certain = np.clip(hand.joint_score, 0, 1)
         opacity = style.least_opacity + (1 - style.least_opacity) * certain  # (21,)
+        self.edge = _edge(thickness)
         self.points = fixed(hand.joints_px - origin)
         self.visible = hand.visible.tolist()
         self.radius = (1.25 * width + 0.8).tolist()
@@ -152,17 +157,23 @@ class _Skeleton:
     def _bone(self, strokes: np.ndarray, opacity: np.ndarray, bone: int) -> None:
         parent, child = BONES[bone].tolist()
         a, b, width = self.points[parent], self.points[child], self.bone_width[bone]
-        cv2.line(opacity, a, b, self.bone_opacity[bone], width + 4, cv2.LINE_8, SHIFT)
-        cv2.line(strokes, a, b, EDGE_COLOUR, width + 2, cv2.LINE_AA, SHIFT)
+        edged = width + 2 * round(self.edge)
+        cv2.line(opacity, a, b, self.bone_opacity[bone], edged + 2, cv2.LINE_8, SHIFT)
+        cv2.line(strokes, a, b, EDGE_COLOUR, edged, cv2.LINE_AA, SHIFT)
         cv2.line(strokes, a, b, _colour_of(child), width, cv2.LINE_AA, SHIFT)
 
     def _joint(self, strokes: np.ndarray, opacity: np.ndarray, joint: int) -> None:
-        centre, radius = self.points[joint], self.radius[joint]
-        disc(opacity, centre, radius + 2.5, self.joint_opacity[joint], cv2.LINE_8)
-        disc(strokes, centre, radius + 1.2, EDGE_COLOUR)
+        centre, radius, edge = self.points[joint], self.radius[joint], self.edge
+        disc(opacity, centre, radius + 1.2 * edge + 1.3, self.joint_opacity[joint], cv2.LINE_8)
+        disc(strokes, centre, radius + 1.2 * edge, EDGE_COLOUR)
         disc(strokes, centre, radius, _colour_of(joint))
         if not self.visible[joint]:
-            disc(strokes, centre, max(radius - 1.6, 0.8), EDGE_COLOUR)
+            disc(strokes, centre, max(radius - 1.6 * edge, 0.8), EDGE_COLOUR)
+
+
+def _edge(width: float) -> float:
+    """How far the dark edge of a stroke reaches beyond it, px."""
+    return max(width * _EDGE_SHARE, 1.0)
 
 
 def _colour_of(joint: int) -> Colour:
@@ -191,7 +202,7 @@ def _edged_lines(
     canvas: np.ndarray, lines: list[np.ndarray], closed: bool, colour: Colour, width: int
 ) -> None:
     """Lines in fixed point with a dark edge."""
-    for each, wide in ((EDGE_COLOUR, width + 2), (colour, width)):
+    for each, wide in ((EDGE_COLOUR, width + 2 * round(_edge(width))), (colour, width)):
         cv2.polylines(canvas, lines, closed, each, wide, cv2.LINE_AA, SHIFT)
 
 
@@ -225,7 +236,9 @@ def _draw_label(canvas: np.ndarray, hand: HandPose, thickness: float) -> None:
         corner = np.array([(x + arm * right, y), (x, y), (x, y + arm * down)])
         path = np.array(fixed(corner), np.int32)
         _edged_lines(canvas, [path], False, colour, width)
-    _plate(canvas, _label(hand), low, colour, scale=float(np.clip(thickness / 6, 0.5, 1.2)))
+    largest = max(canvas.shape[0] / _UNITS_OF_HEIGHT, 1.2)
+    scale = float(np.clip(thickness / 6, _LEAST_SCALE, largest))
+    _plate(canvas, _label(hand), low, colour, scale)
 
 
 def _label(hand: HandPose) -> str:
@@ -235,7 +248,8 @@ def _label(hand: HandPose) -> str:
 
 def _plate(canvas: np.ndarray, text: str, corner: np.ndarray, colour: Colour, scale: float) -> None:
     """Text on a dark plate above ``corner``, kept inside the picture."""
-    font, weight, pad = cv2.FONT_HERSHEY_SIMPLEX, 1 if scale < 0.8 else 2, 5
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    weight, pad = max(round(1.7 * scale), 1), max(round(4 * scale), 5)
     (width, height), below = cv2.getTextSize(text, font, scale, weight)
     x = int(np.clip(corner[0], 0, max(canvas.shape[1] - width - 2 * pad, 0)))
     bottom = int(np.clip(corner[1] - 4, height + below + 2 * pad, canvas.shape[0]))

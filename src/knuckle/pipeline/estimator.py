@@ -141,6 +141,7 @@ def check_boxes(boxes_xyxy: np.ndarray) -> np.ndarray:
         first = int(np.flatnonzero(~good)[0])
         raise InputError(
             "a box is (x0, y0, x1, y1) px with x0 < x1 and y0 < y1, a pixel or more apart, got "
-            f"{boxes[first]} at {first}; multiply shares of the picture by its width and height"
+            f"{boxes[first]} at {first}; multiply shares of the picture by its width and height, "
+            "add the corner to a width and a height"
         )
     return boxes

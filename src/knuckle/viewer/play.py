@@ -94,21 +94,34 @@ def pictures_of(recording: Recording, source: Path) -> Pictures:
     return lambda row: video.at(float(recording.frames["time_s"][row]))
 
 
-def _where_it_was(recording: Recording) -> Path:
+def _where_it_was(recording: Recording, result: Path | None) -> Path:
     """The file or the folder that was tracked.
 
     A result may be somebody else's: an address, a device or a pipe that it names is not touched.
+
+    Args:
+        recording: says by what name.
+        result: the folder it lies in, or its file. Where nobody said otherwise it was made in the
+            folder from which the name leads to the video; that is asked before the current one.
 
     Raises:
         SourceNotFoundError: it is no file and no folder of this machine.
     """
     named = recording.info.source
     on_a_server = named.startswith(("//", "\\\\"))
-    if named and not on_a_server and (Path(named).is_file() or Path(named).is_dir()):
-        return Path(named).resolve()  # a whole path: a decoder takes "http:name" for an address
+    for start in (*_made_in(result), Path()):
+        if named and not on_a_server and ((start / named).is_file() or (start / named).is_dir()):
+            return (start / named).resolve()  # whole: a decoder takes "http:name" for an address
     raise SourceNotFoundError(
         f"{without_secrets(named)} is no file or folder here: expected the video that was tracked"
     )
+
+
+def _made_in(result: Path | None) -> list[Path]:
+    """The folder that holds the folder of a result."""
+    if result is None:
+        return []
+    return [(result if result.is_dir() else result.parent).resolve().parent]
 
 
 def nothing(row: int) -> None:
@@ -120,6 +133,7 @@ def view(
     video: Path | None,
     settings: StageSettings,
     *,
+    result: Path | None = None,
     keep_on: Callable[[], bool] = lambda: True,
 ) -> None:
     """Serve a page that plays a recording, until interrupted.
@@ -129,6 +143,7 @@ def view(
         video: where its video is now; by default where it was, if that is a file or a folder:
             an address is opened only if it is given here.
         settings: where to serve.
+        result: where the recording lies, if it came from a file or a folder.
         keep_on: asked before every frame.
 
     Raises:
@@ -143,7 +158,7 @@ def view(
     per_frame = np.unique(recording.hands["frame"], return_counts=True)[1]
     most = int(per_frame.max(initial=1))
     try:
-        pictures = pictures_of(recording, video or _where_it_was(recording))
+        pictures = pictures_of(recording, video or _where_it_was(recording, result))
     except SourceError as error:
         if video is not None:
             raise
