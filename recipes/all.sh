@@ -23,6 +23,7 @@ cp "$($peers -c 'import mediapipe, pathlib; print(pathlib.Path(mediapipe.__file_
 
 # Renders, before photographs of places and what fools.
 $python tools/collect_backgrounds.py runs/backgrounds
+$python tools/collect_backgrounds.py runs/backgrounds --hand-free "$photographs/no_hands"
 for set in "plain 40000 51" "crops 40000 7" "touching 10000 61" "frames 16000 5"; do
     read -r kind count seed <<<"$set"
     $knuckle data render "$kind" "$data/$kind" --count "$count" --seed "$seed" --workers 2 \

@@ -3,6 +3,7 @@
     python tools/collect_backgrounds.py runs/backgrounds
     python tools/collect_backgrounds.py runs/backgrounds-train --photographs ../shared/data \
         --labels labels.json
+    python tools/collect_backgrounds.py runs/backgrounds --hand-free ../shared/data/no_hands
 
 The first takes pictures from published packages (their licences are listed in
 ``docs/licences.md``): wallpapers of Debian packages, environment maps of an npm package, test
@@ -10,7 +11,8 @@ pictures of scikit-image. It needs ``apt-get``, ``npm`` and ``pip install OpenEX
 source whose program is missing is reported and left out.
 
 The second cuts from labelled photographs what shows no hand: rooms, desks, faces and bodies as
-cameras really see them. For training only; such pictures are never shipped.
+cameras really see them. The third adds pictures that show no hand at all, but for the groups that
+are held back. For training only; such pictures are never shipped.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ import cv2
 import numpy as np
 
 from knuckle.data.photograph_labels import read_labels
+from knuckle.data.photographs import HAND_FREE_HELD_BACK
 
 LONGEST_SIDE = 512
 #: Debian packages, and which of their files are photographs of the world.
@@ -38,6 +41,7 @@ WALLPAPERS = {
     r"|OneStandsOut|Path|summer_1am)/contents/images/1280x1024\.jpg$",
 }
 ENVIRONMENT_MAPS = "@pmndrs/assets@1.7.0"
+PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 SCIKIT_IMAGE = ("brick", "grass", "gravel", "coffee", "rocket", "chelsea")
 
 Picture = tuple[str, np.ndarray]  # name, BGR
@@ -147,6 +151,14 @@ def without_hands(root: Path, labels: Path, tries: int = 12) -> Iterator[Picture
         yield f"{record['dataset']}-{Path(record['file']).stem}", photograph[y : y + h, x : x + w]
 
 
+def hand_free(root: Path) -> Iterator[Picture]:
+    """Pictures without a hand that networks may learn from; their first folder is their group."""
+    for path in sorted(root.rglob("*")):
+        name = path.relative_to(root)
+        if path.suffix.lower() in PICTURES and name.parts[0] not in HAND_FREE_HELD_BACK:
+            yield "-".join(name.with_suffix("").parts), cv2.imread(str(path), cv2.IMREAD_COLOR)
+
+
 def _around(joints_px: np.ndarray) -> np.ndarray:
     """Box around a hand with fingertips, skin and the wrist."""
     low, high = joints_px.min(axis=0), joints_px.max(axis=0)
@@ -165,13 +177,16 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="folder for the pictures")
     parser.add_argument("--photographs", type=Path, help="folder with the labelled data sets")
     parser.add_argument("--labels", type=Path, help="their labels, as tools/teacher.py writes them")
+    parser.add_argument("--hand-free", type=Path, help="folder of pictures without hands")
     arguments = parser.parse_args()
     if (arguments.photographs is None) != (arguments.labels is None):
         parser.error("--photographs and --labels belong together: give both or neither")
     arguments.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        if arguments.labels is not None:
+        if arguments.hand_free is not None:
+            sources = {"pictures without hands": lambda: hand_free(arguments.hand_free)}
+        elif arguments.labels is not None:
             sources = {
                 "photographs": lambda: without_hands(arguments.photographs, arguments.labels)
             }
