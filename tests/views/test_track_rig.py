@@ -121,7 +121,7 @@ def test_what_is_viewed_of_a_rig_is_before_its_first_camera(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shown: list[str] = []
-    monkeypatch.setattr(play, "view", lambda found, *_: shown.append(found.info.space))
+    monkeypatch.setattr(play, "view", lambda found, *_, **__: shown.append(found.info.space))
     sizes, picture = [(640, 480)] * 2, np.zeros((480, 640, 3), np.uint8)
     with RigRecord(tmp_path, RIG, ["a", "b"], sizes, ["npz"], open_sinks) as record:
         record.write(Instant((Frame(picture, 0.0, 0),) * 2, 0.0), [])

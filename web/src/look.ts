@@ -52,9 +52,9 @@ export class Look {
   get score(): number {
     if (this.logOdds === 0) return this.seen;
     const of = (name: string) => constant("pose.keypoints", name);
-    const presence = of("_PER_PRESENCE") * logit(this.present, of("_SUREST_OF_NAMED"));
+    const presence = of("_PER_PRESENCE") * logit(this.present, of("_SUREST_PRESENCE"));
     const near = of("_PER_NEAR") * logit(this.near);
-    return 1 / (1 + Math.exp(-(of("_NAMED") + presence + near) - this.logOdds));
+    return 1 / (1 + Math.exp(-(of("_DETECTED") + presence + near) - this.logOdds));
   }
 
   /** 0..1: it shows a hand, and as the right hand that it should be. */

@@ -69,12 +69,12 @@ def _found(stages: Stages, image: np.ndarray, hand: dict[str, Any]) -> Keypoints
     named = propose.detected(stages, stages.detect(image).hands)
     found = one_each(stages, image, [[proposal] for proposal in named])
     gaps = np.linalg.norm(found.points_px - hand["jointsPx"], axis=-1).mean(axis=-1)
-    return found.take([int(gaps.argmin())]).believing(np.zeros(1))
+    return found.take([int(gaps.argmin())]).with_prior(np.zeros(1))
 
 
 def _follow(tracks: dict[int, Track], number: int, pose: HandPose, time_s: float) -> None:
     if number not in tracks:
-        tracks[number] = Track(pose, time_s, numbers=itertools.count(), smoother=None)
+        tracks[number] = Track(pose, time_s, ids=itertools.count(), smoother=None)
     tracks[number].see(pose, time_s)
 
 
