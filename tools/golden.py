@@ -49,9 +49,9 @@ class Counted:
         stages = system._stages
         look = stages.look
 
-        def counting(image: np.ndarray, crops: list) -> Any:
+        def counting(image: np.ndarray, crops: list, *known: Any) -> Any:
             self.looks += len(crops)
-            return look(image, crops)
+            return look(image, crops, *known)
 
         stages.look = counting  # type: ignore[method-assign]
         stages.crop_of = on_grid(stages.crop_of)  # type: ignore[method-assign]

@@ -66,7 +66,12 @@ class Eyes:
     def crop_around(self, joints_px: np.ndarray, side: Any) -> Crop:
         return Crop.from_joints(joints_px, side)
 
-    def look(self, image: np.ndarray, crops: Sequence[Crop]) -> Keypoints:
+    def look(
+        self,
+        image: np.ndarray,
+        crops: Sequence[Crop],
+        known: Sequence[np.ndarray | None] = (),
+    ) -> Keypoints:
         if not crops:
             return Keypoints.nothing()
         self.asked += len(crops)
@@ -239,6 +244,33 @@ def test_three_hands_that_touch_are_three() -> None:
     assert len(hands) == 3 and np.diff(middles).min() > 80
 
 
+@dataclass
+class Overshadowed(Eyes):
+    """Stages that see the first hand in every crop that shows some of it, unless it is painted."""
+
+    def look(
+        self,
+        image: np.ndarray,
+        crops: Sequence[Crop],
+        known: Sequence[np.ndarray | None] = (),
+    ) -> Keypoints:
+        first, both = self.hands[0], self.hands
+        looks = []
+        for crop, mask in zip(crops, known, strict=True):
+            there = on(first, crop.grid_px)
+            painted = mask is not None and (mask & there).sum() > 0.5 * there.sum()
+            self.hands = both[1:] if painted else both[:1]
+            looks.append(super().look(image, [crop]))
+        self.hands = both
+        return Keypoints.concatenate(*looks)
+
+
+def test_a_hand_before_another_is_painted_out_and_the_other_is_seen() -> None:
+    both = [hand(-45), hand(45, "left")]
+    hands, _ = hands_in(Overshadowed(both), both, both[:1])
+    assert sides_of(hands) == ["left", "right"]
+
+
 def test_the_same_hand_seen_as_the_other_side_is_no_partner() -> None:
     alone = hand(0)
     twice = [Proposal(Crop.from_joints(alone.joints_px, side), "detection") for side in SIDES]
@@ -355,7 +387,12 @@ def test_no_hand_found_and_none_there() -> None:
 class Dazzled(Eyes):
     """Stages that see a hand of either side in every crop, never where they look, and another."""
 
-    def look(self, image: np.ndarray, crops: Sequence[Crop]) -> Keypoints:
+    def look(
+        self,
+        image: np.ndarray,
+        crops: Sequence[Crop],
+        known: Sequence[np.ndarray | None] = (),
+    ) -> Keypoints:
         rng = np.random.default_rng(self.asked)
         looks = super().look(image, crops)
         n = len(looks)

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -220,8 +221,8 @@ def test_a_hand_that_is_taken_for_two_stays_who_it_is(
     tracker._tracks[1]._track_id = None
     look = tracker._stages.look
 
-    def dimmer(image: np.ndarray, crops: list[Crop]) -> Keypoints:
-        looked = look(image, crops)
+    def dimmer(image: np.ndarray, crops: list[Crop], *known: Any) -> Keypoints:
+        looked = look(image, crops, *known)
         first = np.arange(len(crops)) == 0
         return replace(looked, presence=np.where(first, 0.8, 1.0) * looked.presence)
 
@@ -271,7 +272,7 @@ def test_a_lone_hand_whose_side_wavers_is_not_looked_at_again(
     monkeypatch.setattr(
         tracker._stages,
         "look",
-        lambda image, crops: (looks.append(len(crops)), look(image, crops))[1],
+        lambda image, crops, *known: (looks.append(len(crops)), look(image, crops, *known))[1],
     )
     run(tracker, frames[9:])
     assert sum(looks) == len(frames) - 9

@@ -103,18 +103,24 @@ class _Choice:
     def _explain_away(self, hand: int) -> None:
         """Drop the looks at an accepted hand, and lower the worth of those beside it."""
         looks, seen = self._looks, self._looks.seen
-        is_track = looks.proposals[hand].by == "track"
-        self.left = [
-            i for i in self.left if i != hand and not judge.same_hand(seen, i, seen, hand, is_track)
-        ]
+        self.left = [i for i in self.left if i != hand and not _is_again(looks, i, hand)]
         for i in self.left:
             if judge.beside(seen.points_px[i], seen.points_px[hand]):
-                self.worth[i] *= judge.apart(seen, i, seen, hand)
+                if not looks.is_without(i, hand):  # else no pixel that it shows is that hand's
+                    self.worth[i] *= judge.apart(seen, i, seen, hand)
                 self.beside[i] = hand
             elif len(self.hands) == 1:
                 right = looks.side_posterior[i]
                 odds = judge.side_odds_of_second(seen.side(i), seen.side(hand))
                 self.worth[i] *= judge.believed_side(right, odds) / max(right, 1e-9)
+
+
+def _is_again(looks: Looks, i: int, hand: int) -> bool:
+    """Whether look ``i`` shows an accepted hand once more."""
+    seen = looks.seen
+    if looks.is_without(i, hand):
+        return judge.same_joints(seen, i, seen, hand)
+    return judge.same_hand(seen, i, seen, hand, looks.proposals[hand].by == "track")
 
 
 def _is_guess(looks: Looks, i: int) -> bool:

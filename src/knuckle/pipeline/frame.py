@@ -62,11 +62,11 @@ def hands_of(
             asked = _after(stages, looks, hands, lacking, followed)
             most = MOST_CROPS + len(hands)
         fresh = (p for p in asked if p.by != "partner" or p.hand is None or not is_refuted(p.hand))
-        news = propose.news(fresh, looks.seen.crops, most)
+        news = propose.news(fresh, looks, most)
         if not news and detections is None:
             break  # most frames of a video end here
         if news:
-            looks += Looks.at(stages, image, news)
+            looks = looks.then(stages, image, news)
             hands = explain(looks, detections, stages.settings, room, known)
     return _with_sides_in_doubt(_followed_whole(looks)), hands
 
@@ -136,6 +136,10 @@ def _after(
                 yield from proposer(stages, looks, i)
     for i in again:
         yield from propose.as_other_side(stages, looks, i)
+    if missing:
+        for i in which:
+            if i not in hands:
+                yield from propose.painted(stages, looks, i, lacking)
 
 
 def _around(
@@ -150,8 +154,7 @@ def _around(
         return
     likeliest = _best_of_alike(looks)[:1] if not hands else []
     for k in lacking or likeliest:
-        others = [i for i in hands if i != k]
-        yield from propose.turned(stages, looks, k, others, detections)
+        yield from propose.turned(stages, looks, k, hands, detections)
 
 
 def _best_of_alike(looks: Looks) -> list[int]:
@@ -181,7 +184,7 @@ def one_each(stages: Stages, image: np.ndarray, guesses: Sequence[Sequence[Propo
         for proposal in proposer(stages, looks, i)
         if judge.is_news(proposal.crop, [looks.seen.crops[i]])
     ]
-    looks += Looks.at(stages, image, again)
+    looks = looks.then(stages, image, again)
     numbers = [*first, *range(len(owner), len(looks))]
     owner = np.concatenate([owner[first], owner[[p.after or 0 for p in again]]]).astype(int)
     best = _best_of_each(owner, looks.worth[numbers])

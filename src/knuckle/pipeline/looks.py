@@ -12,6 +12,7 @@ import numpy as np
 from knuckle.codec import DetectedHand
 from knuckle.crop import Crop
 from knuckle.hand import N_JOINTS
+from knuckle.mask import near_bones
 from knuckle.pipeline import judge
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
@@ -37,6 +38,8 @@ class Proposal:
         after: number of the look that proposes it; None before the first looks.
         hand: the detection or the claim of a look that it goes back to, if any.
         track: whose hand it should be, if anyone's.
+        beside: number of the look at an accepted hand that touches this one, if any: that hand is
+            painted out of the crop, so that what is left is this one's.
     """
 
     crop: Crop
@@ -46,6 +49,7 @@ class Proposal:
     after: int | None = None
     hand: DetectedHand | None = None
     track: Track | None = None
+    beside: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +68,7 @@ class Looks:
         return len(self.proposals)
 
     def __add__(self, other: Looks) -> Looks:
-        """All looks, those of the other after these; ``after`` counts through all of them."""
+        """All looks, those of the other after these; numbers count through all of them."""
         return Looks(self.proposals + other.proposals, Keypoints.concatenate(self.seen, other.seen))
 
     @classmethod
@@ -75,10 +79,24 @@ class Looks:
     @classmethod
     def at(cls, stages: Stages, image: np.ndarray, proposals: Sequence[Proposal]) -> Looks:
         """Look at all proposals, in one batch."""
+        return cls.none().then(stages, image, proposals)
+
+    def then(self, stages: Stages, image: np.ndarray, proposals: Sequence[Proposal]) -> Looks:
+        """All looks, after one more at each proposal, in one batch."""
         if not proposals:
-            return cls.none()
-        seen = stages.look(image, [proposal.crop for proposal in proposals])
-        return cls(tuple(proposals), seen.with_prior(np.array([p.log_odds for p in proposals])))
+            return self
+        crops, known = [p.crop for p in proposals], [self._known(p) for p in proposals]
+        seen = stages.look(image, crops, known)
+        seen = seen.with_prior(np.array([proposal.log_odds for proposal in proposals]))
+        return self + Looks(tuple(proposals), seen)
+
+    def _known(self, proposal: Proposal) -> np.ndarray | None:
+        """(S, S) bool, where the crop of a proposal shows the accepted hand beside it."""
+        k, crop = proposal.beside, proposal.crop
+        if k is None:
+            return None
+        claimed = judge.covered(self.seen, k, crop.grid_px)
+        return claimed & near_bones(crop.to_crop(self.seen.points_px[k]), crop.out_size)
 
     def take(self, numbers: Sequence[int] | np.ndarray) -> Looks:
         """Those with these numbers, in this order."""
@@ -96,6 +114,13 @@ class Looks:
         """(N,) trust in each look by ``side_posterior``, more where the crop fits; may exceed 1."""
         fits = [proposal.by in ("exact", "side") for proposal in self.proposals]
         return self.seen.look_score * self.side_posterior * np.where(fits, judge.EXACT_BONUS, 1.0)
+
+    def is_without(self, i: int, hand: int) -> bool:
+        """Whether the hand that look ``hand`` shows was painted out for look ``i``."""
+        k, seen = self.proposals[i].beside, self.seen
+        if k is None or seen.side(k) != seen.side(hand):
+            return False
+        return judge.same_joints(seen, k, seen, hand)
 
     def first(self, i: int) -> Proposal:
         """The proposal that look ``i`` goes back to through exact crops and changes of side."""

@@ -152,6 +152,16 @@ AFTER: tuple[Callable[[Stages, Looks, int], Iterator[Proposal]], ...] = (
 )
 
 
+def painted(stages: Stages, looks: Looks, i: int, hands: Sequence[int]) -> Iterator[Proposal]:
+    """The hand of a look once more, without the hand of the other side that touches it."""
+    proposal, seen = looks.proposals[i], looks.seen
+    for k in hands:
+        touches = judge.beside(seen.points_px[k], seen.points_px[i])
+        if k != i and touches and seen.side(k) != seen.side(i) and proposal.beside is None:
+            crop = stages.crop_around(seen.points_px[i], seen.side(i))
+            yield replace(proposal, crop=crop, by="exact", after=i, beside=k)
+
+
 def odds_of_side(looks: Looks, i: int) -> float:
     """Prior odds of a hand's side, given better looks at other hands of that side."""
     rivals = _rivals(looks, i)
@@ -187,18 +197,19 @@ TURNS = (0.0, np.pi / 2, np.pi, -np.pi / 2)
 
 
 def turned(
-    stages: Stages, looks: Looks, i: int, others: Sequence[int], detections: Detections | None
+    stages: Stages, looks: Looks, i: int, hands: Sequence[int], detections: Detections | None
 ) -> Iterator[Proposal]:
     """Another hand beside look ``i`` in all directions, where it is claimed or the mask goes on.
 
     Args:
         stages: the networks.
         looks: all looks.
-        i: beside whom.
-        others: looks at further hands, whose masks are explained.
+        i: beside whom; if that is an accepted hand, it is painted out.
+        hands: looks at accepted hands, whose masks are explained.
         detections: with the mask, if the frame was searched.
     """
     seen, guesses = looks.seen, list[DetectedHand]()
+    others, beside = [k for k in hands if k != i], i if i in hands else None
     if claims_neighbour(looks, i):
         guesses.append(seen.neighbour_of(i))
     if detections is not None:
@@ -207,7 +218,7 @@ def turned(
     for guess in guesses:
         for turn in TURNS:
             crop = stages.crop_of(replace(guess, angle=guess.angle + turn))
-            yield Proposal(crop, "turned", after=i)
+            yield Proposal(crop, "turned", after=i, beside=beside)
 
 
 def unexplained(detections: Detections, known: Keypoints) -> DetectedHand | None:
@@ -243,12 +254,13 @@ def _largest_piece(mask: np.ndarray) -> np.ndarray:
     return label == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
 
 
-def news(proposals: Iterator[Proposal], seen: Sequence[Crop], most: int) -> list[Proposal]:
-    """The first ``most`` proposals whose crops are not equivalent to one that was seen."""
+def news(proposals: Iterator[Proposal], looks: Looks, most: int) -> list[Proposal]:
+    """The first ``most`` proposals that are not equivalent to a look that was made."""
     new: list[Proposal] = []
     for proposal in proposals:
         if len(new) == most:
             break
-        if judge.is_news(proposal.crop, [*seen, *(each.crop for each in new)]):
+        alike = [p.crop for p in (*looks.proposals, *new) if p.beside == proposal.beside]
+        if judge.is_news(proposal.crop, alike):
             new.append(proposal)
     return new

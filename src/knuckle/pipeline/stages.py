@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -125,9 +126,11 @@ class Stages:
             joints_px, side, out_size=network.crop_size, margin=network.crop_margin
         )
 
-    def look(self, image: np.ndarray, crops: list[Crop]) -> Keypoints:
-        """One look at each crop, all in one batch."""
-        return self.keypoint_estimator(image, crops) if crops else Keypoints.nothing()
+    def look(
+        self, image: np.ndarray, crops: Sequence[Crop], known: Sequence[np.ndarray | None] = ()
+    ) -> Keypoints:
+        """One look at each crop; hands that are known can be painted out, see the network."""
+        return self.keypoint_estimator(image, crops, known) if crops else Keypoints.nothing()
 
     def poses(
         self, keypoints: Keypoints, camera: Camera, frame_shape: tuple[int, int]

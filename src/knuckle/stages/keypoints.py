@@ -9,7 +9,7 @@ import numpy as np
 from knuckle.codec import NeighbourCodec
 from knuckle.crop import Crop
 from knuckle.hand import N_JOINTS
-from knuckle.mask import border_shares
+from knuckle.mask import border_shares, painted_out
 from knuckle.pose import Keypoints
 from knuckle.stages.contract import ANY, Stage, numbers, picture, tensors
 
@@ -45,16 +45,34 @@ class KeypointEstimator(Stage):
         """Side of a crop over that of the square around the joints, as in training."""
         return float(self._network.card.extra.get("margin", _MARGIN_UNSAID))
 
-    def __call__(self, image: np.ndarray, crops: Sequence[Crop]) -> Keypoints:
-        """Look at crops of an image (H, W, 3) uint8 RGB."""
-        starts = range(0, len(crops), _MOST_AT_ONCE)
-        if len(starts) > 1:
-            batches = (crops[start : start + _MOST_AT_ONCE] for start in starts)
-            return Keypoints.concatenate(*(self(image, batch) for batch in batches))
+    def __call__(
+        self, image: np.ndarray, crops: Sequence[Crop], known: Sequence[np.ndarray | None] = ()
+    ) -> Keypoints:
+        """Look at crops.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            crops: N of them.
+            known: of each crop (S, S) bool, where it shows another hand that is known: that one is
+                painted out. None, or nothing for all: the crop as it is.
+        """
         size = self.crop_size
         pixels = np.empty((len(crops), size, size, 3), np.uint8)
         for i, crop in enumerate(crops):
             pixels[i] = crop.cut(image)
+        for i, mask in enumerate(known):
+            if mask is not None:
+                pixels[i] = painted_out(pixels[i], mask)
+        starts = range(0, max(len(crops), 1), _MOST_AT_ONCE)
+        few = [slice(start, start + _MOST_AT_ONCE) for start in starts]
+        return Keypoints.concatenate(
+            *(self._look(crops[some], pixels[some], image.shape[:2]) for some in few)
+        )
+
+    def _look(
+        self, crops: Sequence[Crop], pixels: np.ndarray, frame_shape: tuple[int, int]
+    ) -> Keypoints:
+        """What the network says of crops with these pixels (N, S, S, 3)."""
         found = self._network(crop=pixels)
         return Keypoints(
             crops=tuple(crops),
@@ -64,7 +82,7 @@ class KeypointEstimator(Stage):
             presence=found["presence"],
             side_score=found["right"],
             mask=found["mask"],
-            on_border=border_shares(found["mask"], crops, image.shape[:2]),
+            on_border=border_shares(found["mask"], crops, frame_shape),
             pixels=pixels,
             features=found["features"],
             neighbour=found["neighbour"],
