@@ -194,6 +194,7 @@ class DotNetworks:
         g = Graph()
         size, n_out = self.crop_size, self.features
         likeness, blue = _likeness(g, g.input("crop", TensorProto.UINT8, [size, size, 3]), N_DOTS)
+        g.input("known_px", TensorProto.FLOAT, [N_JOINTS, 2])  # dots are never mistaken
         is_right = g.cast(g("Less", blue, g.const(128.0)))  # (N, 1, S, S)
         right_dots = g("Mul", likeness, is_right)
         left_dots = g("Sub", likeness, right_dots)

@@ -91,8 +91,12 @@ def test_batch_gives_what_single_pictures_give(tmp_path):
     (path, _) = export(save_run(tmp_path / "run", "keypoints"), tmp_path / "out")
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     crops = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3)).astype(np.uint8)
-    together = session.run(["keypoints_px"], {"crop": crops})[0]
-    alone = [session.run(["keypoints_px"], {"crop": crops[i : i + 1]})[0][0] for i in range(4)]
+    known_px = np.random.default_rng(1).uniform(0, 64, (4, 21, 2)).astype(np.float32)
+    together = session.run(["keypoints_px"], {"crop": crops, "known_px": known_px})[0]
+    alone = [
+        session.run(["keypoints_px"], {"crop": crops[[i]], "known_px": known_px[[i]]})[0][0]
+        for i in range(4)
+    ]
     np.testing.assert_allclose(together, alone, atol=1e-3)
 
 

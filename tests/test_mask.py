@@ -6,15 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from knuckle.crop import Crop
-from knuckle.hand import BONES
-from knuckle.mask import (
-    CropMask,
-    border_shares,
-    guided_filter,
-    near_bones,
-    painted_out,
-    without_overlap,
-)
+from knuckle.mask import CropMask, border_shares, guided_filter, without_overlap
 
 SHAPE = (120, 160)
 RNG = np.random.default_rng(0)
@@ -114,30 +106,3 @@ def test_what_the_frame_cuts_off_does_not_go_on():
 
 def test_no_looks_are_cut_nowhere():
     assert border_shares(np.zeros((0, 40, 40)), [], (200, 200)).shape == (0, 3)
-
-
-@settings(max_examples=20, deadline=None)
-@given(st.integers(0, 1000), st.floats(-60, 120), st.floats(0.2, 3.0))
-def test_near_bones_covers_the_bones_and_moves_with_them(seed: int, shift: float, scale: float):
-    rng = np.random.default_rng(seed)
-    joints = rng.uniform(20, 80, (21, 2)) * scale + shift
-    mask = near_bones(joints, 100)
-    along = rng.uniform(0, 1, (len(BONES), 1))
-    places = np.rint(joints[BONES[:, 0]] * (1 - along) + joints[BONES[:, 1]] * along).astype(int)
-    inside = ((places >= 0) & (places < 100)).all(axis=1)
-    assert mask[places[inside, 1], places[inside, 0]].all()
-
-
-def test_near_bones_of_a_hand_far_away_is_empty():
-    joints = np.tile([1e9, -1e9], (21, 1)) + np.arange(42).reshape(21, 2)
-    assert not near_bones(joints, 64).any()
-
-
-def test_painted_out_leaves_the_rest_and_has_its_mean():
-    pixels = RNG.integers(0, 255, (20, 30, 3)).astype(np.uint8)
-    mask = np.zeros((20, 30), bool)
-    mask[5:10, 5:20] = True
-    painted = painted_out(pixels, mask)
-    np.testing.assert_array_equal(painted[~mask], pixels[~mask])
-    np.testing.assert_allclose(painted[mask], np.tile(pixels[~mask].mean(axis=0), (75, 1)), atol=1)
-    np.testing.assert_array_equal(painted_out(pixels, np.ones_like(mask)), pixels)

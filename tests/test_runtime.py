@@ -8,6 +8,7 @@ import pytest
 from onnx.helper import set_model_props
 
 from dot_world import DotNetworks
+from knuckle.codec import NOWHERE_PX
 from knuckle.stages import Network, needed, weights_folder
 
 
@@ -28,7 +29,8 @@ def test_networks_say_what_they_are(dot_weights: Path, kind: str) -> None:
 @pytest.mark.parametrize("batch", [1, 3])
 def test_a_batch_is_run(dot_weights: Path, batch: int) -> None:
     network = Network(dot_weights / "keypoints.onnx", "keypoints")
-    found = network(crop=np.zeros((batch, 128, 128, 3), np.uint8))
+    nobody = np.full((batch, 21, 2), NOWHERE_PX, np.float32)
+    found = network(crop=np.zeros((batch, 128, 128, 3), np.uint8), known_px=nobody)
     assert found["keypoints_px"].shape == (batch, 21, 2)
     assert found["mask"].shape == (batch, 64, 64)
     assert network.input_shape("crop") == (None, 128, 128, 3)
@@ -37,8 +39,9 @@ def test_a_batch_is_run(dot_weights: Path, batch: int) -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_threads_do_not_change_the_result(dot_weights: Path, threads: int) -> None:
     crop = np.random.default_rng(0).integers(0, 255, (1, 128, 128, 3)).astype(np.uint8)
-    one = Network(dot_weights / "keypoints.onnx", "keypoints", threads=1)(crop=crop)
-    many = Network(dot_weights / "keypoints.onnx", "keypoints", threads=threads)(crop=crop)
+    asked = {"crop": crop, "known_px": np.full((1, 21, 2), NOWHERE_PX, np.float32)}
+    one = Network(dot_weights / "keypoints.onnx", "keypoints", threads=1)(**asked)
+    many = Network(dot_weights / "keypoints.onnx", "keypoints", threads=threads)(**asked)
     np.testing.assert_allclose(one["keypoints_px"], many["keypoints_px"], atol=1e-3)
 
 

@@ -74,7 +74,7 @@ def answers(stages: Stages, image: np.ndarray) -> list[tuple[Side, np.ndarray]]:
 def _looks(stages: Stages, image: np.ndarray, crops: list[Any]) -> Looks:
     looks = Looks.none()
     for k in range(0, len(crops), _BATCH):
-        looks = looks.then(stages, image, [Proposal(c, "box") for c in crops[k : k + _BATCH]])
+        looks += Looks.at(stages, image, [Proposal(c, "box") for c in crops[k : k + _BATCH]])
     return looks
 
 

@@ -14,6 +14,9 @@ import numpy as np
 
 from knuckle.hand import SIDES, Side
 
+#: Where the joints of a known hand are said to be if there is none, crop px: far outside.
+NOWHERE_PX = -1e4
+
 
 @dataclass(frozen=True)
 class HeatmapCodec:

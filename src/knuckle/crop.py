@@ -111,12 +111,6 @@ class Crop:
         return replace(self, centre_px=middle, size_px=max(wide, high) * self.size_px)
 
     @cached_property
-    def grid_px(self) -> np.ndarray:
-        """(S, S, 2) where the middles of its pixels lie in the frame."""
-        line = np.arange(self.out_size, dtype=float)
-        return self.to_frame(np.stack(np.meshgrid(line, line), axis=-1))
-
-    @cached_property
     def frame_from_crop(self) -> np.ndarray:
         """(3, 3) affine map of homogeneous pixels."""
         (a, b), (c, d) = self._linear

@@ -11,16 +11,11 @@ import cv2
 import numpy as np
 
 from knuckle.crop import Crop
-from knuckle.hand import BONES, KNUCKLES, Joint
 
 #: Half the side of the window of the guided filter as a share of the crop, and how much variance of
 #: the colours (0..1) in it counts as an edge. Of windows of 4 to 16 pixels of 128 and variances of
 #: 1e-5 to 1e-2, these gave the best masks of rendered hands (``benchmarks/masks.py``).
 _REACH, _EDGE = 12 / 128, 1e-4
-#: Width of a finger as a share of the longer side of the box around the joints, with some room.
-_FINGER = 0.18
-#: No crop shows what is farther off than so many pixels.
-_FARTHEST = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,25 +160,3 @@ def _windowed(maps: np.ndarray, reach: int) -> np.ndarray:
     """Mean over a window around every pixel, (H, W, C) -> (H, W, C)."""
     side = 2 * reach + 1
     return cv2.boxFilter(maps, -1, (side, side), borderType=cv2.BORDER_REFLECT)
-
-
-def near_bones(joints_px: np.ndarray, size: int) -> np.ndarray:
-    """(S, S) bool, where a hand with these joints (21, 2) has its fingers and its palm.
-
-    Less than a network's mask says, and all of one hand.
-    """
-    drawn = np.zeros((size, size), np.uint8)
-    points = np.clip(np.rint(joints_px), -_FARTHEST, _FARTHEST).astype(np.int32)
-    width = max(round(_FINGER * float(np.ptp(joints_px, axis=0).max())), 1)
-    for a, b in BONES:
-        cv2.line(drawn, points[a].tolist(), points[b].tolist(), 1, width)
-    cv2.fillPoly(drawn, [points[[Joint.WRIST, Joint.THUMB_CMC, *KNUCKLES]]], 1)
-    return drawn > 0
-
-
-def painted_out(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Pixels (H, W, 3) with those of a mask (H, W), bool, in the mean colour of all others."""
-    painted = pixels.copy()
-    if not mask.all():
-        painted[mask] = pixels[~mask].mean(axis=0)
-    return painted

@@ -70,7 +70,7 @@ class Eyes:
         self,
         image: np.ndarray,
         crops: Sequence[Crop],
-        known: Sequence[np.ndarray | None] = (),
+        known_px: Sequence[np.ndarray | None] = (),
     ) -> Keypoints:
         if not crops:
             return Keypoints.nothing()
@@ -246,26 +246,24 @@ def test_three_hands_that_touch_are_three() -> None:
 
 @dataclass
 class Overshadowed(Eyes):
-    """Stages that see the first hand in every crop that shows some of it, unless it is painted."""
+    """Stages that see the first hand in every crop, unless they are told of it."""
 
     def look(
         self,
         image: np.ndarray,
         crops: Sequence[Crop],
-        known: Sequence[np.ndarray | None] = (),
+        known_px: Sequence[np.ndarray | None] = (),
     ) -> Keypoints:
-        first, both = self.hands[0], self.hands
-        looks = []
-        for crop, mask in zip(crops, known, strict=True):
-            there = on(first, crop.grid_px)
-            painted = mask is not None and (mask & there).sum() > 0.5 * there.sum()
-            self.hands = both[1:] if painted else both[:1]
+        both, looks = self.hands, []
+        for crop, known in zip(crops, known_px, strict=True):
+            told = known is not None and np.abs(known - both[0].joints_px).mean() < 10
+            self.hands = both[1:] if told else both[:1]
             looks.append(super().look(image, [crop]))
         self.hands = both
         return Keypoints.concatenate(*looks)
 
 
-def test_a_hand_before_another_is_painted_out_and_the_other_is_seen() -> None:
+def test_the_other_of_two_hands_is_seen_by_a_look_that_is_told_of_the_first() -> None:
     both = [hand(-45), hand(45, "left")]
     hands, _ = hands_in(Overshadowed(both), both, both[:1])
     assert sides_of(hands) == ["left", "right"]
@@ -391,7 +389,7 @@ class Dazzled(Eyes):
         self,
         image: np.ndarray,
         crops: Sequence[Crop],
-        known: Sequence[np.ndarray | None] = (),
+        known_px: Sequence[np.ndarray | None] = (),
     ) -> Keypoints:
         rng = np.random.default_rng(self.asked)
         looks = super().look(image, crops)

@@ -53,8 +53,11 @@ export class Networks {
     const bytes = this.cropSize ** 2 * 3;
     const pixels = new Uint8Array(crops.length * bytes);
     crops.forEach((crop, i) => cut(image, crop, pixels, i * bytes));
+    const joints = told().hand.joints.length;
+    const nobody = new Array(crops.length * joints * 2).fill(constant("codec", "NOWHERE_PX"));
     const said = await engine.run("keypoints", {
       crop: { data: pixels, dims: [crops.length, this.cropSize, this.cropSize, 3] },
+      known_px: floats(nobody, crops.length, joints, 2), // the page tells of no other hand
     });
     return crops.map((crop, i) => new Look(crop, saidOf(said, i)));
   }

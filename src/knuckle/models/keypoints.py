@@ -20,6 +20,11 @@ from knuckle.hand import N_JOINTS
 from knuckle.models import efficientnet_lite as lite
 from knuckle.models.pyramid import Pyramid, token_head
 
+#: Width of the bell at a joint of a known hand, crop px: half a finger's. It is so high, ten times
+#: the features to which it is added, that small weights count: they begin at 0 in a network that
+#: has learnt all else, whose rate is low.
+_BELL_PX, _BELL_HEIGHT = 6.0, 20.0
+
 
 @dataclass(frozen=True)
 class KeypointSettings:
@@ -98,12 +103,20 @@ class KeypointNetwork(Pyramid):
         self.token = token_head(w4 + w8 + 128, settings.feature_size + 2)
         self.whole = nn.Linear(128, 2)
         self.beside = Beside(w16, settings.input_size // 16)
+        self.known = Known(settings.widths, settings.codec)
         cells = torch.tensor(settings.codec.cell_centres_px, dtype=torch.float32)
         self.register_buffer("cells", cells, persistent=False)
 
-    def forward(self, crops: Tensor) -> KeypointOutput:
-        """(N, S, S, 3) RGB, 0..255, uint8 or float -> what it shows."""
-        return self.read(*self.levels(crops))
+    def forward(self, crops: Tensor, known_px: Tensor | None = None) -> KeypointOutput:
+        """What crops show.
+
+        Args:
+            crops: (N, S, S, 3) RGB, 0..255, uint8 or float.
+            known_px: (N, 21, 2) crop px, the joints of a hand that is known, which is not the one
+                asked for: of each crop one, or far outside of it. None for no crop.
+        """
+        more = () if known_px is None else self.known(known_px)
+        return self.read(*self.levels(crops, more))
 
     def read(self, p4: Tensor, p8: Tensor, p16: Tensor) -> KeypointOutput:
         """What crops show, from their ``levels``."""
@@ -132,6 +145,32 @@ class KeypointNetwork(Pyramid):
             neighbour=beside[:, 1:],
             log_maps=log_maps.reshape(maps.shape),
         )
+
+
+class Known(nn.Module):
+    """A hand that is known: a bell at each of its joints, mixed into the pyramid at every stride.
+
+    With it the network knows which of two hands is not asked for. It begins without effect.
+    """
+
+    cells: Tensor
+
+    def __init__(self, widths: tuple[int, int, int], codec: HeatmapCodec) -> None:
+        super().__init__()
+        self.mix = nn.ModuleList(nn.Conv2d(N_JOINTS, width, 1, bias=False) for width in widths)
+        for conv in self.mix:
+            nn.init.zeros_(conv.weight)
+        cells = torch.tensor(codec.cell_centres_px, dtype=torch.float32)
+        self.register_buffer("cells", cells, persistent=False)
+
+    def forward(self, joints_px: Tensor) -> list[Tensor]:
+        """(N, 21, 2) crop px -> (N, width, S / stride, S / stride) at strides 4, 8 and 16."""
+        gaps = (joints_px[..., None] - self.cells) / _BELL_PX  # (N, 21, 2, cells)
+        across, down = torch.exp(-0.5 * gaps**2).unbind(dim=2)
+        bells = _BELL_HEIGHT * down[..., :, None] * across[..., None, :]
+        coarser = functional.avg_pool2d(bells, 2)
+        levels = (bells, coarser, functional.avg_pool2d(coarser, 2))
+        return [conv(level) for conv, level in zip(self.mix, levels, strict=True)]
 
 
 class Beside(nn.Module):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -55,11 +57,12 @@ class Pyramid(nn.Module):
         #: Whether training computes the convolutions in bfloat16 (``OptimiserSettings.half``).
         self.half_in_training = False
 
-    def levels(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def levels(self, crops: Tensor, more: Sequence[Tensor] = ()) -> tuple[Tensor, Tensor, Tensor]:
         """Features at strides 4, 8 and 16, in single precision.
 
         Args:
             crops: (N, S, S, 3) RGB, 0..255, uint8 or float.
+            more: what else is known at strides 4, 8 and 16, added to what the backbone saw there.
 
         Returns:
             (N, C, S / stride, S / stride) each.
@@ -67,12 +70,14 @@ class Pyramid(nn.Module):
         half = self.training and self.half_in_training
         with torch.autocast(crops.device.type, torch.bfloat16, enabled=half):
             levels = self.backbone(self.normalise(crops))
-            p16 = self.lateral["16"](levels[16])
+            seen4, seen8, seen16 = (self.lateral[str(s)](levels[s]) for s in (4, 8, 16))
             if self.lateral32 is not None:
-                p16 = p16 + _to_size(self.lateral32(levels[32]), p16)
-            p16 = self.coarse16(self.merge16(p16))
-            p8 = self.merge8(self.lateral["8"](levels[8]) + double(self.down16(p16)))
-            p4 = self.merge4(self.lateral["4"](levels[4]) + double(self.down8(p8)))
+                seen16 = seen16 + _to_size(self.lateral32(levels[32]), seen16)
+            if more:
+                seen4, seen8, seen16 = seen4 + more[0], seen8 + more[1], seen16 + more[2]
+            p16 = self.coarse16(self.merge16(seen16))
+            p8 = self.merge8(seen8 + double(self.down16(p16)))
+            p4 = self.merge4(seen4 + double(self.down8(p8)))
         # Means of maps need more digits than bfloat16 has.
         return p4.float(), p8.float(), p16.float()
 

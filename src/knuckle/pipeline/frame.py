@@ -66,7 +66,7 @@ def hands_of(
         if not news and detections is None:
             break  # most frames of a video end here
         if news:
-            looks = looks.then(stages, image, news)
+            looks += Looks.at(stages, image, news)
             hands = explain(looks, detections, stages.settings, room, known)
     return _with_sides_in_doubt(_followed_whole(looks)), hands
 
@@ -139,7 +139,7 @@ def _after(
     if missing:
         for i in which:
             if i not in hands:
-                yield from propose.painted(stages, looks, i, lacking)
+                yield from propose.other_of_two(stages, looks, i, lacking)
 
 
 def _around(
@@ -184,7 +184,7 @@ def one_each(stages: Stages, image: np.ndarray, guesses: Sequence[Sequence[Propo
         for proposal in proposer(stages, looks, i)
         if judge.is_news(proposal.crop, [looks.seen.crops[i]])
     ]
-    looks = looks.then(stages, image, again)
+    looks += Looks.at(stages, image, again)
     numbers = [*first, *range(len(owner), len(looks))]
     owner = np.concatenate([owner[first], owner[[p.after or 0 for p in again]]]).astype(int)
     best = _best_of_each(owner, looks.worth[numbers])

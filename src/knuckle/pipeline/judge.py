@@ -207,6 +207,12 @@ def same_joints(a: Keypoints, i: int, b: Keypoints, k: int) -> bool:
     return _joints_gap(a, i, b, k) < SAME_JOINTS
 
 
+def are_joints_of(joints_px: np.ndarray, looks: Keypoints, i: int) -> bool:
+    """Whether joints (21, 2) are where look ``i`` has its own."""
+    gap_px = np.linalg.norm(joints_px - looks.points_px[i], axis=-1).mean()
+    return bool(gap_px < SAME_JOINTS * max(looks.extents_px[i], 1e-9))
+
+
 def _joints_gap(a: Keypoints, i: int, b: Keypoints, k: int) -> float:
     """Mean distance of the joints of two looks, in extents of the larger hand."""
     gaps = map(math.dist, a.points_px[i].tolist(), b.points_px[k].tolist())

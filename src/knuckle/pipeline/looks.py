@@ -12,7 +12,6 @@ import numpy as np
 from knuckle.codec import DetectedHand
 from knuckle.crop import Crop
 from knuckle.hand import N_JOINTS
-from knuckle.mask import near_bones
 from knuckle.pipeline import judge
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
@@ -38,8 +37,8 @@ class Proposal:
         after: number of the look that proposes it; None before the first looks.
         hand: the detection or the claim of a look that it goes back to, if any.
         track: whose hand it should be, if anyone's.
-        beside: number of the look at an accepted hand that touches this one, if any: that hand is
-            painted out of the crop, so that what is left is this one's.
+        known_px: (21, 2) joints of a hand beside it that is known: the network is told of it, so
+            that it looks for the other.
     """
 
     crop: Crop
@@ -49,7 +48,7 @@ class Proposal:
     after: int | None = None
     hand: DetectedHand | None = None
     track: Track | None = None
-    beside: int | None = None
+    known_px: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +67,7 @@ class Looks:
         return len(self.proposals)
 
     def __add__(self, other: Looks) -> Looks:
-        """All looks, those of the other after these; numbers count through all of them."""
+        """All looks, those of the other after these; ``after`` counts through all of them."""
         return Looks(self.proposals + other.proposals, Keypoints.concatenate(self.seen, other.seen))
 
     @classmethod
@@ -79,24 +78,11 @@ class Looks:
     @classmethod
     def at(cls, stages: Stages, image: np.ndarray, proposals: Sequence[Proposal]) -> Looks:
         """Look at all proposals, in one batch."""
-        return cls.none().then(stages, image, proposals)
-
-    def then(self, stages: Stages, image: np.ndarray, proposals: Sequence[Proposal]) -> Looks:
-        """All looks, after one more at each proposal, in one batch."""
         if not proposals:
-            return self
-        crops, known = [p.crop for p in proposals], [self._known(p) for p in proposals]
-        seen = stages.look(image, crops, known)
-        seen = seen.with_prior(np.array([proposal.log_odds for proposal in proposals]))
-        return self + Looks(tuple(proposals), seen)
-
-    def _known(self, proposal: Proposal) -> np.ndarray | None:
-        """(S, S) bool, where the crop of a proposal shows the accepted hand beside it."""
-        k, crop = proposal.beside, proposal.crop
-        if k is None:
-            return None
-        claimed = judge.covered(self.seen, k, crop.grid_px)
-        return claimed & near_bones(crop.to_crop(self.seen.points_px[k]), crop.out_size)
+            return cls.none()
+        known_px = [proposal.known_px for proposal in proposals]
+        seen = stages.look(image, [proposal.crop for proposal in proposals], known_px)
+        return cls(tuple(proposals), seen.with_prior(np.array([p.log_odds for p in proposals])))
 
     def take(self, numbers: Sequence[int] | np.ndarray) -> Looks:
         """Those with these numbers, in this order."""
@@ -115,12 +101,10 @@ class Looks:
         fits = [proposal.by in ("exact", "side") for proposal in self.proposals]
         return self.seen.look_score * self.side_posterior * np.where(fits, judge.EXACT_BONUS, 1.0)
 
-    def is_without(self, i: int, hand: int) -> bool:
-        """Whether the hand that look ``hand`` shows was painted out for look ``i``."""
-        k, seen = self.proposals[i].beside, self.seen
-        if k is None or seen.side(k) != seen.side(hand):
-            return False
-        return judge.same_joints(seen, k, seen, hand)
+    def is_told_of(self, i: int, hand: int) -> bool:
+        """Whether look ``i`` was told of the hand that look ``hand`` shows."""
+        known_px = self.proposals[i].known_px
+        return known_px is not None and judge.are_joints_of(known_px, self.seen, hand)
 
     def first(self, i: int) -> Proposal:
         """The proposal that look ``i`` goes back to through exact crops and changes of side."""

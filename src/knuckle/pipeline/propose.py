@@ -50,10 +50,33 @@ def detected(
 
 def followed(stages: Stages, tracks: Sequence[Track], time_s: float) -> list[Proposal]:
     """Where the motion of tracks leads, with room for folded fingers to stretch."""
+    places_px = [track.predict(time_s) for track in tracks]
     return [
-        Proposal(_with_room(stages, track.predict(time_s), track.side), "track", track=track)
-        for track in tracks
+        Proposal(
+            _with_room(stages, joints_px, track.side),
+            "track",
+            track=track,
+            known_px=_partner_px(tracks, places_px, i),
+        )
+        for i, (track, joints_px) in enumerate(zip(tracks, places_px, strict=True))
     ]
+
+
+def _partner_px(
+    tracks: Sequence[Track], places_px: Sequence[np.ndarray], i: int
+) -> np.ndarray | None:
+    """(21, 2) where the nearest hand of the other side that may touch track ``i`` is by now."""
+    own_px = places_px[i]
+    others_px = [
+        joints_px
+        for track, joints_px in zip(tracks, places_px, strict=True)
+        if track.side != tracks[i].side and judge.beside(joints_px, own_px)
+    ]
+    return min(
+        others_px,
+        key=lambda other_px: float(np.linalg.norm(middle_px(other_px) - middle_px(own_px))),
+        default=None,
+    )
 
 
 def _with_room(stages: Stages, joints_px: np.ndarray, side: Side) -> Crop:
@@ -152,14 +175,17 @@ AFTER: tuple[Callable[[Stages, Looks, int], Iterator[Proposal]], ...] = (
 )
 
 
-def painted(stages: Stages, looks: Looks, i: int, hands: Sequence[int]) -> Iterator[Proposal]:
-    """The hand of a look once more, without the hand of the other side that touches it."""
+def other_of_two(stages: Stages, looks: Looks, i: int, hands: Sequence[int]) -> Iterator[Proposal]:
+    """The hand of a look once more, as the one that touches a hand of the other side."""
     proposal, seen = looks.proposals[i], looks.seen
+    if proposal.known_px is not None:
+        return
     for k in hands:
         touches = judge.beside(seen.points_px[k], seen.points_px[i])
-        if k != i and touches and seen.side(k) != seen.side(i) and proposal.beside is None:
+        if k != i and touches and seen.side(k) != seen.side(i):
             crop = stages.crop_around(seen.points_px[i], seen.side(i))
-            yield replace(proposal, crop=crop, by="exact", after=i, beside=k)
+            known_px = seen.points_px[k]
+            yield replace(proposal, crop=crop, by="exact", after=i, known_px=known_px)
 
 
 def odds_of_side(looks: Looks, i: int) -> float:
@@ -204,12 +230,13 @@ def turned(
     Args:
         stages: the networks.
         looks: all looks.
-        i: beside whom; if that is an accepted hand, it is painted out.
+        i: beside whom; if that is an accepted hand, the looks are told of it.
         hands: looks at accepted hands, whose masks are explained.
         detections: with the mask, if the frame was searched.
     """
     seen, guesses = looks.seen, list[DetectedHand]()
-    others, beside = [k for k in hands if k != i], i if i in hands else None
+    others = [k for k in hands if k != i]
+    known_px = seen.points_px[i] if i in hands else None
     if claims_neighbour(looks, i):
         guesses.append(seen.neighbour_of(i))
     if detections is not None:
@@ -218,7 +245,7 @@ def turned(
     for guess in guesses:
         for turn in TURNS:
             crop = stages.crop_of(replace(guess, angle=guess.angle + turn))
-            yield Proposal(crop, "turned", after=i, beside=beside)
+            yield Proposal(crop, "turned", after=i, known_px=known_px)
 
 
 def unexplained(detections: Detections, known: Keypoints) -> DetectedHand | None:
@@ -260,7 +287,8 @@ def news(proposals: Iterator[Proposal], looks: Looks, most: int) -> list[Proposa
     for proposal in proposals:
         if len(new) == most:
             break
-        alike = [p.crop for p in (*looks.proposals, *new) if p.beside == proposal.beside]
+        told = proposal.known_px is not None
+        alike = [p.crop for p in (*looks.proposals, *new) if (p.known_px is not None) == told]
         if judge.is_news(proposal.crop, alike):
             new.append(proposal)
     return new

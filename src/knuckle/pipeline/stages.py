@@ -127,10 +127,10 @@ class Stages:
         )
 
     def look(
-        self, image: np.ndarray, crops: Sequence[Crop], known: Sequence[np.ndarray | None] = ()
+        self, image: np.ndarray, crops: Sequence[Crop], known_px: Sequence[np.ndarray | None] = ()
     ) -> Keypoints:
-        """One look at each crop; hands that are known can be painted out, see the network."""
-        return self.keypoint_estimator(image, crops, known) if crops else Keypoints.nothing()
+        """One look at each crop; beside whom it is to look can be said, see the network."""
+        return self.keypoint_estimator(image, crops, known_px) if crops else Keypoints.nothing()
 
     def poses(
         self, keypoints: Keypoints, camera: Camera, frame_shape: tuple[int, int]

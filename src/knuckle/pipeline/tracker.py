@@ -229,7 +229,7 @@ class HandTracker:
         )
         if len(assigned) < len(followed) and view != 0:
             detections, detected = self._detected(image, time_s, 0)
-            looks = looks.then(stages, image, detected)
+            looks += Looks.at(stages, image, detected)
         return looks, assigned, detections
 
     def _awaited(

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from knuckle.codec import NeighbourCodec
+from knuckle.codec import NOWHERE_PX, NeighbourCodec
 from knuckle.crop import Crop
 from knuckle.hand import N_JOINTS
-from knuckle.mask import border_shares, painted_out
+from knuckle.mask import border_shares
 from knuckle.pose import Keypoints
 from knuckle.stages.contract import ANY, Stage, numbers, picture, tensors
 
@@ -22,7 +22,7 @@ _MARGIN_UNSAID = 1.5
 class KeypointEstimator(Stage):
     """A keypoint network; the crops of a frame are one batch, or a few if they are many."""
 
-    INPUTS = tensors(crop=picture())
+    INPUTS = tensors(crop=picture(), known_px=numbers(N_JOINTS, 2))
     OUTPUTS = tensors(
         keypoints_px=numbers(N_JOINTS, 2),
         sigma_px=numbers(N_JOINTS),
@@ -46,34 +46,40 @@ class KeypointEstimator(Stage):
         return float(self._network.card.extra.get("margin", _MARGIN_UNSAID))
 
     def __call__(
-        self, image: np.ndarray, crops: Sequence[Crop], known: Sequence[np.ndarray | None] = ()
+        self, image: np.ndarray, crops: Sequence[Crop], known_px: Sequence[np.ndarray | None] = ()
     ) -> Keypoints:
         """Look at crops.
 
         Args:
             image: (H, W, 3) uint8 RGB.
             crops: N of them.
-            known: of each crop (S, S) bool, where it shows another hand that is known: that one is
-                painted out. None, or nothing for all: the crop as it is.
+            known_px: of each crop the joints (21, 2), px of the image, of a hand that is known and
+                is not the one asked for. None, or nothing for all: no hand is known.
         """
         size = self.crop_size
         pixels = np.empty((len(crops), size, size, 3), np.uint8)
+        known = np.full((len(crops), N_JOINTS, 2), NOWHERE_PX, np.float32)
         for i, crop in enumerate(crops):
             pixels[i] = crop.cut(image)
-        for i, mask in enumerate(known):
-            if mask is not None:
-                pixels[i] = painted_out(pixels[i], mask)
+        for i, joints_px in enumerate(known_px):
+            if joints_px is not None:
+                known[i] = crops[i].to_crop(joints_px)
         starts = range(0, max(len(crops), 1), _MOST_AT_ONCE)
         few = [slice(start, start + _MOST_AT_ONCE) for start in starts]
+        shape = image.shape[:2]
         return Keypoints.concatenate(
-            *(self._look(crops[some], pixels[some], image.shape[:2]) for some in few)
+            *(self._look(crops[some], pixels[some], known[some], shape) for some in few)
         )
 
     def _look(
-        self, crops: Sequence[Crop], pixels: np.ndarray, frame_shape: tuple[int, int]
+        self,
+        crops: Sequence[Crop],
+        pixels: np.ndarray,
+        known: np.ndarray,
+        frame_shape: tuple[int, int],
     ) -> Keypoints:
-        """What the network says of crops with these pixels (N, S, S, 3)."""
-        found = self._network(crop=pixels)
+        """What the network says of crops with these pixels (N, S, S, 3), known hands (N, 21, 2)."""
+        found = self._network(crop=pixels, known_px=known)
         return Keypoints(
             crops=tuple(crops),
             points_crop=found["keypoints_px"],

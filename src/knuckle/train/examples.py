@@ -12,10 +12,9 @@ import cv2
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.codec import DetectedHand, HeatmapCodec, NeighbourCodec
+from knuckle.codec import NOWHERE_PX, DetectedHand, HeatmapCodec, NeighbourCodec
 from knuckle.crop import MARGIN, Crop, CropView, knows_up
-from knuckle.hand import BONES, FINGERS, N_JOINTS, Joint, other_side
-from knuckle.mask import near_bones, painted_out
+from knuckle.hand import BONES, FINGERS, N_JOINTS, Joint, extent_px, middle_px, other_side
 from knuckle.sample import UNKNOWN, HandLabel, Sample
 from knuckle.train.recipe import AugmentSettings
 
@@ -36,13 +35,11 @@ _DECOY_SHIFT, _DECOY_LOG_SCALE = 0.08, 0.2
 _NEIGHBOUR_JOINTS = 6
 #: Of a hand that is learnt from, more than this share of the joints is labelled and in the picture.
 LEAST_SHARE = 0.6
-#: Outlines of known hands are off by up to so many pixels; so often by a bite or a bump of a radius
-#: of from-to, as a share of the crop.
-_OUTLINE_PX, _BITTEN, _BITE = 5, 0.6, (0.03, 0.12)
-#: Joints of known hands scatter by this share of their extent.
-_OUTLINE_SCATTER = 0.025
-#: Where a hand is looked for beside one that is known: so far off, and so much larger or smaller.
-_LEFT_SHIFT, _LEFT_LOG_SCALE = 0.2, 0.2
+#: A known hand is off by this share of its extent, and so are its joints on average.
+_KNOWN_SPREAD = 0.04
+#: Where another hand is looked for beside one that is known: so far off, so much larger or smaller,
+#: and so often any way up.
+_ELSE_SHIFT, _ELSE_LOG_SCALE, _ELSE_TURNED = 0.2, 0.2, 0.6
 #: Side of the detector's square, see ``codec.DetectedHand``.
 _TIGHT = 1.0
 
@@ -65,14 +62,10 @@ def crop_example(
     hand = sample.hands[target]
     crop = _jittered_crop(hand, rng, augment, codec.input_size)
     right = crop.mirror == (hand.side == "left")
-    image, explained = crop.cut(sample.image), False
-    if augment.explained > 0 and rng.random() < augment.explained:
-        others = _others(sample, target, crop, rng)
-        image, explained = painted_out(image, others), bool(others.any())
     example = _nothing(codec)
     points = np.where(hand.valid[:, None], crop.to_crop(hand.joints_px), example["points_px"])
     example |= {
-        "image": image,
+        "image": crop.cut(sample.image),
         "points_px": points.astype(np.float32),
         # A crop of the wrong side needs keypoints too: the right crop is made from them.
         "point_weight": _trust(hand).astype(np.float32),
@@ -81,8 +74,9 @@ def crop_example(
         "side_weight": np.array(1.0, np.float32),
     }
     example["inside"] = (hand.valid & _inside(points, crop)).astype(np.float32)
-    if not explained:  # a neighbour that is painted out is no longer to be seen
-        example |= _neighbour(sample, target, crop)
+    example |= _neighbour(sample, target, crop)
+    if augment.known > 0 and rng.random() < augment.known:
+        example["known_px"] = _other_known(sample, target, crop, rng)
     if hand.visible is not None:
         example["visible"] = hand.visible.astype(np.float32)
         example["visible_weight"] = hand.valid.astype(np.float32)
@@ -95,58 +89,41 @@ def crop_example(
     return example | (_depth_targets(hand, view) if right else {})
 
 
-def nothing_left_example(
+def nothing_else_example(
     sample: Sample, target: int, rng: np.random.Generator, codec: HeatmapCodec
 ) -> Example | None:
-    """A crop about where a hand is, painted out with all others: what is left is no hand.
+    """A crop about where a lone hand is, which is known: there is no other one.
 
-    None if hands may be left over: one that nobody labelled, or not all of it.
+    None if there may be: one that nobody labelled, or of which not all is labelled.
     """
     hands = sample.hands
-    if not sample.complete or not all(hand.valid.all() for hand in hands):
+    if not sample.complete or len(hands) > 1 or not hands[target].valid.all():
         return None
-    crop = Crop.from_joints(hands[target].joints_px, hands[target].side, out_size=codec.input_size)
-    turned = float(rng.uniform(-np.pi, np.pi))
+    joints_px = hands[target].joints_px
+    crop = Crop.from_joints(joints_px, hands[target].side, out_size=codec.input_size)
+    turned = float(rng.uniform(-np.pi, np.pi)) if rng.random() < _ELSE_TURNED else 0.0
     crop = replace(crop, angle=crop.angle + turned, mirror=bool(rng.random() < 0.5))
-    crop = crop.jittered(rng, shift=_LEFT_SHIFT, log_scale=_LEFT_LOG_SCALE, angle=0.0)
-    known = np.any([_outline(sample, i, crop, rng) for i in range(len(hands))], axis=0)
-    example = _no_hand(sample, crop, codec)
-    example["image"] = painted_out(example["image"], known)
-    example["mask_weight"] = np.zeros_like(example["mask"])  # of the hand, an edge is left
-    return example
+    crop = crop.jittered(rng, shift=_ELSE_SHIFT, log_scale=_ELSE_LOG_SCALE, angle=0.0)
+    return _no_hand(sample, crop, codec) | {"known_px": _as_known(joints_px, crop, rng)}
 
 
-def _others(sample: Sample, target: int, crop: Crop, rng: np.random.Generator) -> np.ndarray:
-    """(S, S) bool, where a crop shows other hands than the one it was cut for."""
-    others = [i for i, hand in enumerate(sample.hands) if i != target and hand.valid.all()]
+def _other_known(sample: Sample, target: int, crop: Crop, rng: np.random.Generator) -> np.ndarray:
+    """(21, 2) crop px of the nearest of the other hands, as a look at it may know them."""
+    others = [h for i, h in enumerate(sample.hands) if i != target and h.valid.all()]
     if not others:
-        return np.zeros((crop.out_size, crop.out_size), bool)
-    return np.any([_outline(sample, i, crop, rng) for i in others], axis=0)
+        return np.full((N_JOINTS, 2), NOWHERE_PX, np.float32)
+    middles = [middle_px(hand.joints_px) - crop.centre_px for hand in others]
+    nearest = others[int(np.argmin(np.linalg.norm(middles, axis=1)))]
+    return _as_known(nearest.joints_px, crop, rng)
 
 
-def _outline(sample: Sample, i: int, crop: Crop, rng: np.random.Generator) -> np.ndarray:
-    """(S, S) bool, where a crop shows hand ``i``, as well as a look at that hand may know."""
-    joints_px = sample.hands[i].joints_px
-    scatter = _OUTLINE_SCATTER * float(np.ptp(joints_px, axis=0).max())
-    joints_px = joints_px + rng.normal(0, scatter, joints_px.shape)
-    seen = near_bones(crop.to_crop(joints_px), crop.out_size)
-    if sample.hand_map is not None:
-        unsure = (sample.hand_map == i + 1) | (sample.hand_map == UNKNOWN)
-        seen &= _as_seen(crop.cut(unsure.astype(np.float32)) > 0.5, rng)
-    return seen
-
-
-def _as_seen(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A mask (S, S) as a network may see it: a little too small or large, with a bite or a bump."""
-    reach = int(rng.integers(1, _OUTLINE_PX + 1))
-    change = cv2.dilate if rng.random() < 0.5 else cv2.erode
-    seen = change(mask.astype(np.uint8), np.ones((reach, reach), np.uint8))
-    if mask.any() and rng.random() < _BITTEN:
-        near = cv2.dilate(mask.astype(np.uint8), np.ones((_OUTLINE_PX, _OUTLINE_PX), np.uint8))
-        y, x = rng.choice(np.argwhere(near)).tolist()
-        radius = len(mask) * float(rng.uniform(*_BITE))
-        cv2.circle(seen, (x, y), round(radius), int(rng.random() < 0.5), -1)
-    return seen > 0
+def _as_known(joints_px: np.ndarray, crop: Crop, rng: np.random.Generator) -> np.ndarray:
+    """Joints (21, 2) in crop px, off as those of a look are: the whole hand and each of them."""
+    extent, middle = float(extent_px(joints_px)), middle_px(joints_px)
+    spread = extent * _KNOWN_SPREAD * float(rng.exponential())
+    size = float(np.exp(rng.normal(0, _KNOWN_SPREAD)))
+    off = rng.normal(0, extent * _KNOWN_SPREAD, 2) + rng.normal(0, spread, joints_px.shape)
+    return crop.to_crop(middle + size * (joints_px - middle) + off).astype(np.float32)
 
 
 def _jittered_crop(
@@ -283,6 +260,7 @@ def _nothing(codec: HeatmapCodec) -> Example:
     """The example of a crop without a hand, about which nothing else is known."""
     half = codec.input_size // 2
     return {
+        "known_px": np.full((N_JOINTS, 2), NOWHERE_PX, np.float32),
         "points_px": np.full((N_JOINTS, 2), codec.input_size / 2, np.float32),
         "point_weight": np.zeros(N_JOINTS, np.float32),
         "inside": np.zeros(N_JOINTS, np.float32),

@@ -77,9 +77,9 @@ class AugmentSettings:
         turned: share of crops with any angle at all, as a mistaken detector gives them.
         cut_off: share of crops cut as if one finger were folded, which they may cut off: so a
             tracker does that had not seen it stretched.
-        explained: share of crops with two hands in which the other one is painted out, as where it
-            is known already.
-        nothing_left: share of crops with all hands painted out: what is left is none.
+        known: share of crops with two hands in which the other one is given, as where it is known
+            already.
+        nothing_else: share of crops of a lone hand in which that hand is given: there is no other.
         other_side: share of crops shown with the wrong side, to learn the side.
         no_hand: share of crops or frames in which there is no hand.
         faults: strength of the camera's faults added to renders, which have some already.
@@ -99,8 +99,8 @@ class AugmentSettings:
     angle: float = 0.25
     turned: float = 0.05
     cut_off: float = 0.0
-    explained: float = 0.0
-    nothing_left: float = 0.0
+    known: float = 0.0
+    nothing_else: float = 0.0
     other_side: float = 0.06
     no_hand: float = 0.06
     faults: float = 0.5

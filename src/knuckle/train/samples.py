@@ -37,7 +37,9 @@ class SamplePictures(L.Callback):
         module.eval()
         with torch.no_grad():
             if "points_px" in part:
-                tiles = _draw_crops(part, module.get_submodule("keypoints")(part["image"]))
+                tiles = _draw_crops(
+                    part, module.get_submodule("keypoints")(part["image"], part["known_px"])
+                )
             else:
                 tiles = _draw_frames(part, module.get_submodule("detector")(part["image"]))
         module.train()

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from knuckle.codec import HeatmapCodec
 from knuckle.crop import MARGIN, knows_up
-from knuckle.hand import Joint
+from knuckle.hand import N_JOINTS, Joint
 from knuckle.models.keypoints import KeypointNetwork, KeypointOutput, KeypointSettings
 from knuckle.models.lifter import Lifter, LifterOutput
 from knuckle.sample import Sample
@@ -23,7 +23,7 @@ from knuckle.train.examples import (
     Example,
     crop_example,
     empty_crop_example,
-    nothing_left_example,
+    nothing_else_example,
 )
 from knuckle.train.kind import Exportable, Kind, picture_card
 from knuckle.train.kinds import lifter
@@ -129,7 +129,7 @@ class KeypointModule(TrainedModule):
 
     def forward(self, batch: Batch) -> tuple[KeypointOutput, LifterOutput]:
         """Crops to keypoints and root-relative joints."""
-        out = self.keypoints(batch["image"])
+        out = self.keypoints(batch["image"], batch["known_px"])
         features = out.features
         if self.training:
             seeing = torch.rand(len(features), 1, 1, device=features.device) >= _BLIND
@@ -288,10 +288,10 @@ def crops(recipe: KeypointRecipe) -> Cut:
         for target in range(min(len(sample.hands), 2)):
             if not _is_usable(sample, target):
                 continue
-            left = None
-            if augment.nothing_left > 0 and rng.random() < augment.nothing_left:
-                left = nothing_left_example(sample, target, rng, codec)
-            yield left or crop_example(sample, target, rng, augment, codec)
+            none = None
+            if augment.nothing_else > 0 and rng.random() < augment.nothing_else:
+                none = nothing_else_example(sample, target, rng, codec)
+            yield none or crop_example(sample, target, rng, augment, codec)
 
     return cut
 
@@ -322,9 +322,9 @@ def _endless_posed(recipe: KeypointRecipe, rng: np.random.Generator) -> Iterator
         yield from ({key: value[i] for key, value in dealt.items()} for i in range(_POSED_BATCH))
 
 
-def answer(network: KeypointNetwork, crop: Tensor) -> dict[str, Tensor]:
+def answer(network: KeypointNetwork, crop: Tensor, known_px: Tensor) -> dict[str, Tensor]:
     """What ``stages.keypoints`` asks."""
-    out = network(crop)
+    out = network(crop, known_px)
     return {
         "keypoints_px": out.keypoints_px,
         "sigma_px": out.log_sigma_px.exp(),
@@ -343,7 +343,9 @@ def exported(recipe: KeypointRecipe) -> Exportable:
     more = {"feature_size": settings.feature_size, "extra": {"margin": MARGIN}}
     card = picture_card("keypoints", recipe, settings.backbone, size, units="px", **more)
     crop = torch.randint(0, 256, (1, size, size, 3), dtype=torch.uint8)
-    return Exportable(card, KeypointNetwork(settings), answer, {"crop": crop})
+    known_px = size * torch.rand(1, N_JOINTS, 2)
+    inputs = {"crop": crop, "known_px": known_px}
+    return Exportable(card, KeypointNetwork(settings), answer, inputs)
 
 
 KIND = Kind(
