@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 
 import test_export
@@ -139,6 +140,30 @@ def test_results_of_two_systems_never_meet_in_one_folder(dot_weights: Path) -> N
     assert sorted(path.name for path in Path("evaluation").iterdir()) == sorted(
         [f"{dot_weights.stem}-dots-70_15_15_test", f"{dot_weights.stem}-dots-all"]
     )
+
+
+def test_given_boxes_are_another_result(dot_weights: Path) -> None:
+    write_dots(Path("dots"), n_pictures=1)
+    for options in ([], ["--boxes", "true"], ["--intrinsics", "assumed"]):
+        assert main(["evaluate", str(dot_weights), "dots", "--no-pictures", *options]) == 0
+    assert len(list(Path("evaluation").iterdir())) == 3
+
+
+def test_networks_that_were_trained_on_are_asked_anew(
+    dot_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Their version is the recipe's, which is what it was."""
+    write_dots(Path("dots"), n_pictures=1)
+    shutil.copytree(dot_weights, "mine")
+    arguments = ["evaluate", "mine", "dots", "-o", "out", "--no-pictures"]
+    assert main(arguments) == main(arguments) == 0  # nothing changed: it goes on where it was
+    lifter = onnx.load("mine/lifter.onnx")
+    lifter.doc_string = "trained on"
+    onnx.save(lifter, "mine/lifter.onnx")
+    assert main(arguments) == 2
+    told = capsys.readouterr().err
+    assert "holds the answers of mine (" in told
+    assert "boxes own" in told
 
 
 def test_evaluate_selects_records_of_interhand_only(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from contextlib import nullcontext
@@ -133,7 +134,7 @@ class Evaluate:
     """InterNet: the mean around the highest cell, or that cell, as published."""
     output: Output = None
     """Folder for predictions, numbers, plots and the worst hands.
-    By default one in evaluation/, named after model, data set and split."""
+    By default one in evaluation/, named after model, data set, split and what else is asked."""
     no_pictures: Switch = False
     """Leave out what needs reading the pictures again."""
     annotation: Literal["all", "human", "machine"] = "all"
@@ -202,8 +203,10 @@ class Evaluate:
         return 0
 
     def _default_folder(self) -> Path:
-        """One for each system, data set and split, so that no two results meet in one."""
-        said = (Path(self.model).stem, self.dataset.resolve().name, self.split)
+        """One for each system, what it is told, data set and split, so that no answers meet."""
+        said = [Path(self.model).stem, self.dataset.resolve().name, self.split]
+        said += [f"{self.boxes}_boxes"] * (self.boxes != "own")
+        said += [f"{self.intrinsics}_intrinsics"] * (self.intrinsics != "given")
         return Path("evaluation", re.sub(r"[^\w.-]+", "_", "-".join(said)))
 
     def _selection(self) -> Selection | None:
@@ -240,10 +243,22 @@ class Evaluate:
         )
         estimator = HandEstimator(weights_dir=weights)
         versions = " ".join(f"{kind} {number}" for kind, number in estimator.versions.items())
-        system = System(f"{self.model} ({versions})", self.boxes, self.intrinsics)
+        name = f"{self.model} ({versions}, files {_digest(weights)})"
+        system = System(name, self.boxes, self.intrinsics)
         path = output / "predictions.jsonl"
         with bar("pictures") as advance:
             return predict(dataset, estimator, system, path, on_progress=advance)
+
+
+def _digest(weights: Path | None) -> str:
+    """Of a folder's networks: trained on, they keep the version that their recipe says."""
+    from knuckle.stages import weights_folder
+
+    files = {path.name: path for path in weights_folder(weights).iterdir()}
+    digest = hashlib.sha256()
+    for name in sorted(name for name in files if name.endswith(".onnx")):
+        digest.update(files[name].read_bytes())
+    return digest.hexdigest()[:8]
 
 
 def network_of_both_hands(given: Path) -> Path | None:

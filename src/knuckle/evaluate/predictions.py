@@ -55,6 +55,10 @@ class System:
         if self.intrinsics not in ("given", "assumed"):
             raise InputError(f"intrinsics must be 'given' or 'assumed', got {self.intrinsics!r}")
 
+    def __str__(self) -> str:
+        """All of it, for people."""
+        return f"{self.name}, boxes {self.boxes}, intrinsics {self.intrinsics}"
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PredictedHand:
