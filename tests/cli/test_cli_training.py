@@ -142,6 +142,25 @@ def test_results_of_two_systems_never_meet_in_one_folder(dot_weights: Path) -> N
     )
 
 
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        ("rig", ["--protocol", "moon"]),
+        ("rig", ["--clean"]),
+        ("truth.jsonl", ["--boxes", "true"]),
+        ("knuckle", ["--views", "400001,400002"]),
+        ("knuckle", ["--decoding", "argmax"]),
+        ("knuckle", ["--root-depth", "own"]),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused(
+    model: str, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("truth.jsonl").touch()
+    assert main(["evaluate", model, "none", *options]) == 2
+    assert f"{options[0]} changes nothing for " in capsys.readouterr().err
+
+
 def test_given_boxes_are_another_result(dot_weights: Path) -> None:
     write_dots(Path("dots"), n_pictures=1)
     for options in ([], ["--boxes", "true"], ["--intrinsics", "assumed"]):

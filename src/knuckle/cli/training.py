@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -23,6 +25,16 @@ if TYPE_CHECKING:
 
 #: Files of a training run that stand for the run.
 CHECKPOINTS = (".ckpt", ".pt")
+
+#: Options of ``knuckle evaluate`` that choose and score pictures.
+_SCORING = ("protocol", "no_pictures", "annotation", "hands", "clean")
+#: ... and those that each kind of model heeds, beside its data set, split and output.
+_HEEDED = {
+    "several cameras": ("views",),
+    "a file of predictions": _SCORING,
+    "a network of both hands": (*_SCORING, "root_depth", "decoding"),
+    "networks of one hand": (*_SCORING, "boxes", "intrinsics"),
+}
 
 
 @dataclass(frozen=True)
@@ -156,7 +168,9 @@ class Evaluate:
 
         if self.output is None:
             return replace(self, output=self._default_folder()).run()
-        if self.model == "rig":
+        kind = self._kind()
+        self._refuse_all_but(_HEEDED[kind], kind)
+        if kind == "several cameras":
             return self._run_rig(self.output)
         protocol_named(self.protocol)  # before hours of predicting, not after
         if self.split == "both":
@@ -169,14 +183,34 @@ class Evaluate:
         print(dataset.report)
         print(leak_report(self.dataset, self.split, selection=self._selection()))
         make_folder(self.output)
-        given = Path(self.model)
-        is_text = given.is_file() and given.suffix not in (".onnx", *CHECKPOINTS)
-        predictions = read_predictions(given) if is_text else self._predict(dataset, self.output)
+        if kind == "a file of predictions":
+            predictions = read_predictions(Path(self.model))
+        else:
+            predictions = self._predict(dataset, self.output)
         evaluation = evaluate(dataset, predictions, self.protocol)
         print_report(evaluation)
         for path in publish(evaluation, self.output, pictures=not self.no_pictures):
             print(f"  {path}")
         return 0
+
+    def _kind(self) -> str:
+        """Of the model, a key of ``_HEEDED``."""
+        given = Path(self.model)
+        if self.model == "rig":
+            return "several cameras"
+        if given.is_file() and given.suffix not in (".onnx", *CHECKPOINTS):
+            return "a file of predictions"
+        return "a network of both hands" if network_of_both_hands(given) else "networks of one hand"
+
+    def _refuse_all_but(self, heeded: Sequence[str], kind: str) -> None:
+        """Refuse options that would change nothing."""
+        for item in fields(self):
+            of_others = item.name in chain(*_HEEDED.values()) and item.name not in heeded
+            if of_others and getattr(self, item.name) != item.default:
+                raise InputError(
+                    f"--{item.name.replace('_', '-')} changes nothing for {kind} ({self.model}): "
+                    "leave it out"
+                )
 
     def _run_rig(self, output: Path) -> int:
         """Track with several cameras together; print and write the table."""
