@@ -47,7 +47,7 @@ class Sink(Closable):
         try:
             self._open()
         except OSError as error:
-            raise _cannot_write(self.path, error) from error
+            raise cannot_write(self.path, error) from error
 
     @property
     def paths(self) -> list[Path]:
@@ -63,7 +63,7 @@ class Sink(Closable):
         try:
             self._write(frame, hands)
         except OSError as error:
-            raise _cannot_write(self.path, error) from error
+            raise cannot_write(self.path, error) from error
 
     def close(self) -> None:
         """Complete the file; a second call does nothing."""
@@ -73,7 +73,7 @@ class Sink(Closable):
         try:
             self._close()
         except OSError as error:
-            raise _cannot_write(self.path, error) from error
+            raise cannot_write(self.path, error) from error
         finally:
             if self.claim is not None:
                 self.claim.release()
@@ -116,7 +116,8 @@ def missing(path: Path) -> OutputError:
     return OutputError(f"{path} does not exist: give a file or folder that knuckle track wrote")
 
 
-def _cannot_write(path: Path, error: OSError) -> OutputError:
+def cannot_write(path: Path, error: OSError) -> OutputError:
+    """What the system says of a file, as a sentence that ends in what to do."""
     reason = (os.strerror(error.errno) if error.errno else str(error)).lower()
     then = "free some space or " if error.errno in _FULL else ""
     return OutputError(f"cannot write {path} ({reason}): {then}choose another folder")
