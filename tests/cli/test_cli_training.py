@@ -215,6 +215,8 @@ def test_a_data_set_is_divided(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "none.toml"], "recipe none.toml does not exist"),
         (["train", "broken.toml"], "is not TOML"),
         (["export", "empty"], "is no training run"),
+        (["export", "empty", "--share", "0.5"], "give their folder as --average-with"),
+        (["train", "empty"], "empty is a folder: give one of the recipes in it"),
         (["data", "check", "empty"], "is none of the data sets"),
         (["data", "show", "dots", "-o", "dots/0.png/sheet.jpg"], "0.png"),
         (["camera", "show", "none.json"], "does not exist"),

@@ -124,7 +124,7 @@ class Track:
             info = RunInfo.of(
                 name, source.size, camera=camera, fps=source.fps, weights=tracker.versions
             )
-            names = names_of(self.format) + ["overlay"] * self.overlay
+            names = formats_of(self.format) + ["overlay"] * self.overlay
             open_all = partial(open_sinks, names, info=info)
             if self.offline:
                 return run_offline(source, again, tracker, open_all, info, folder)
@@ -220,7 +220,7 @@ class Convert:
 
         recording = open_recording(self.result)
         folder = self.result if self.result.is_dir() else self.result.parent
-        for path in convert(recording, names_of(self.format), self.output or folder):
+        for path in convert(recording, formats_of(self.format), self.output or folder):
             print(path)
         return 0
 
@@ -270,6 +270,8 @@ class Live:
             raise InputError(
                 f"the cameras of this machine count from 0, got --camera-index {index}"
             )
+        if self.format != USUAL and self.record is None:
+            raise InputError("--format says how to record: give a folder as --record as well")
         camera = load_camera(self.camera)
         tracker = _tracker(self, raw=self.raw, hand_length_mm=self.hand_length_mm)
         name = str(index or 0) if self.source is None else self.source
@@ -282,7 +284,7 @@ class Live:
                 fps=source.fps,
                 weights=tracker.versions,
             )
-            sinks = open_sinks(names_of(self.format), self.record, info) if self.record else []
+            sinks = open_sinks(formats_of(self.format), self.record, info) if self.record else []
             senders = [opened.enter_context(each) for each in open_senders(names_of(self.send))]
             if self.rerun:
                 from knuckle.send.rerun_viewer import RerunViewer
@@ -373,9 +375,14 @@ def report(summary: Summary) -> int:
     return 0
 
 
-def names_of(formats: str) -> list[str]:
+def names_of(listed: str) -> list[str]:
     """The names in a list that is separated by commas."""
-    return [name.strip() for name in formats.split(",") if name.strip()]
+    return [name.strip() for name in listed.split(",") if name.strip()]
+
+
+def formats_of(listed: str) -> list[str]:
+    """Likewise, of formats, which people write as CSV as well."""
+    return names_of(listed.lower())
 
 
 def _tracker(verb: Track | Live | Bench, *, raw: bool = False, **options: Any) -> HandTracker:

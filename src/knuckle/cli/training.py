@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from knuckle.cli.verb import Dataset, Folder, Number, Output, SplitName, Switch, optional
+from knuckle.cli.verb import Dataset, Folder, Number, Output, SplitName, Switch, given, optional
 from knuckle.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
@@ -103,19 +103,21 @@ class Export:
     """Store weights in single precision instead of half: twice the size."""
     average_with: Folder = None
     """Folder of the ONNX files that the run started from; the mean of both is often better."""
-    share: float = 0.3
-    """Share of those earlier weights in the mean, 0 to 1."""
+    share: Annotated[float | None, optional("NUMBER")] = None
+    """Share of those earlier weights in the mean, 0 to 1; by default 0.3."""
 
     def run(self) -> int:
         """Export and say where the files are."""
         from knuckle.export import export
 
+        if self.share is not None and self.average_with is None:
+            raise InputError("--share is of earlier weights: give their folder as --average-with")
         for path in export(
             self.checkpoint,
             self.out,
             half=not self.full,
             earlier=self.average_with,
-            share=self.share,
+            **given(share=self.share),
         ):
             print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
         return 0

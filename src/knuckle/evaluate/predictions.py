@@ -92,7 +92,8 @@ class PredictedHand:
             given += 1
             if value.shape != (N_JOINTS, width) or not np.isfinite(value).all():
                 raise InputError(
-                    f"{name} must be {N_JOINTS} x {width} finite numbers, got shape {value.shape}"
+                    f"{name} must be {N_JOINTS} x {width} finite numbers, got shape {value.shape}, "
+                    f"{np.count_nonzero(~np.isfinite(value))} of them not finite"
                 )
         if not given:
             raise InputError("a hand needs joints_px, joints_mm or joints_root_mm")
