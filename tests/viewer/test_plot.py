@@ -87,9 +87,7 @@ def test_a_full_disk_leaves_the_picture_of_before(
     found, path = recording(tmp_path), tmp_path / "plot.png"
     path.write_bytes(b"of before")
     monkeypatch.setattr(Figure, "savefig", fill)
-    with pytest.raises(
-        OutputError, match=r"\(no space left on device\): free some space"
-    ):
+    with pytest.raises(OutputError, match=r"\(no space left on device\): free some space"):
         save_plot(found, path)
     assert path.read_bytes() == b"of before"
     assert not list(tmp_path.glob("unfinished-*"))
