@@ -217,6 +217,9 @@ class TestHelp:
     def test_version(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["--version"]) == 0
         assert re.fullmatch(r"knuckle \d+\.\d+\.\d+\n", capsys.readouterr().out)
+        with pytest.raises(SystemExit):
+            main(["--help"])
+        assert "--version" in capsys.readouterr().out
 
     def test_an_unknown_flag_is_code_2(self) -> None:
         with pytest.raises(SystemExit) as ended:
