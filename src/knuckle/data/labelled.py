@@ -19,6 +19,7 @@ from knuckle.camera import Camera
 from knuckle.data.json_stream import BrokenDataError
 from knuckle.limits import check_picture
 from knuckle.quiet import quiet_decoders
+from knuckle.rows import Rows
 from knuckle.sample import HandLabel, Sample
 
 
@@ -50,7 +51,7 @@ class Record:
 
 
 @dataclass(frozen=True, eq=False)
-class Groups:
+class Groups(Rows):
     """Where each record comes from: what a split must keep together. -1 stands for unknown.
 
     Attributes:
@@ -70,16 +71,6 @@ class Groups:
         """Those of ``count`` records of which some levels are known, none or a few."""
         unknown = np.full(count, -1)
         return cls(**{each.name: known.get(each.name, unknown) for each in fields(cls)})
-
-    @classmethod
-    def joined(cls, parts: Sequence[Groups]) -> Groups:
-        """Those of all parts in order, where numbers mean the same in all of them."""
-        names = [each.name for each in fields(cls)]
-        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
-
-    def take(self, rows: np.ndarray) -> Groups:
-        """Those of some records."""
-        return Groups(*(getattr(self, each.name)[rows] for each in fields(self)))
 
     def __len__(self) -> int:
         return len(self.subject)

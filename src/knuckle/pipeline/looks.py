@@ -15,6 +15,7 @@ from knuckle.hand import N_JOINTS
 from knuckle.pipeline import judge
 from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
+from knuckle.rows import Rows
 from knuckle.track.track import Track
 
 #: Where proposals come from (``propose``): a detection (in a video, of a "search"), a box that was
@@ -49,7 +50,7 @@ class Proposal:
 
 
 @dataclass(frozen=True, eq=False)
-class Looks:
+class Looks(Rows):
     """N looks at a frame.
 
     Attributes:
@@ -79,11 +80,6 @@ class Looks:
             return cls.none()
         seen = stages.look(image, [proposal.crop for proposal in proposals])
         return cls(tuple(proposals), seen.with_prior(np.array([p.log_odds for p in proposals])))
-
-    def take(self, numbers: Sequence[int] | np.ndarray) -> Looks:
-        """Those with these numbers, in this order."""
-        chosen = np.asarray(numbers, int)
-        return Looks(tuple(self.proposals[i] for i in chosen), self.seen.take(chosen))
 
     @cached_property
     def side_posterior(self) -> np.ndarray:

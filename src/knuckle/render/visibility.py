@@ -21,12 +21,11 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.hand import FINGERS, N_JOINTS, Joint
-from knuckle.render.hand_model import PART_NAMES, HandModel
+from knuckle.render.hand_model import FOREARM_BONE, PART_NAMES, HandModel
 from knuckle.render.raster import GBuffer
 from knuckle.render.shading import SUPERSAMPLING
 from knuckle.render.stage import Stage
 
-_FOREARM = PART_NAMES.index("forearm")
 _PALM_PARTS = [PART_NAMES.index(name) for name in ("palm", "ring metacarpal", "little metacarpal")]
 
 
@@ -69,7 +68,7 @@ def hand_map(stage: Stage, buffer: GBuffer) -> np.ndarray:
     height, width = (n // SUPERSAMPLING for n in buffer.triangle.shape)
     owners = np.zeros((height, width), np.uint8)
     owner_of_face = stage.owner_of_mesh[stage.mesh_of_face]
-    _fill_owners(buffer.triangle, np.where(stage.part == _FOREARM, 0, owner_of_face), owners)
+    _fill_owners(buffer.triangle, np.where(stage.part == FOREARM_BONE, 0, owner_of_face), owners)
     return owners
 
 
@@ -98,7 +97,7 @@ def _belongs() -> np.ndarray:
         belongs[joints[:, None], 1 + 3 * finger + np.arange(3)] = True
         belongs[joints[0], _PALM_PARTS] = True
     belongs[Joint.THUMB_MCP, _PALM_PARTS] = True
-    belongs[Joint.WRIST, [*_PALM_PARTS, 1, _FOREARM]] = True
+    belongs[Joint.WRIST, [*_PALM_PARTS, 1, FOREARM_BONE]] = True
     return belongs
 
 

@@ -28,7 +28,6 @@ class Approach:
 
     Attributes:
         first, second: a right and a left hand, in the frame of the first.
-        kind: (N,) rows of ``MEETINGS``.
         touch: (N, S) see ``contact.resolve``.
         retreat: (N, 3) unit, the way on which the second hand came.
         normal: (N, 3) unit, out of the first hand's skin where they meet.
@@ -36,13 +35,9 @@ class Approach:
 
     first: HandParameters
     second: HandParameters
-    kind: np.ndarray
     touch: np.ndarray
     retreat: np.ndarray
     normal: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.kind)
 
 
 def draw_approach(
@@ -64,18 +59,15 @@ def draw_approach(
         bones = [*meeting.first_closing, *(N_BONES + bone for bone in meeting.closing)]
         touch[mine, : len(bones)] = bones
         hands = [
-            HandParameters(
-                pose[mine], shape[mine], np.tile(np.eye(3), (len(mine), 1, 1)),
-                np.zeros((len(mine), 3)),
-            )
+            HandParameters.at_origin(pose[mine], shape[mine])
             for pose, shape in zip(poses, (first_shape, second_shape), strict=True)
-        ]  # fmt: skip
+        ]
         put = _interlace if name == "interlaced" else _put
         turn[mine], root[mine], retreat[mine], normal[mine] = put(rng, model, meeting, *hands)
-    first = HandParameters(poses[0], first_shape, np.tile(np.eye(3), (n, 1, 1)), np.zeros((n, 3)))
+    first = HandParameters.at_origin(poses[0], first_shape)
     second = HandParameters(poses[1], second_shape, turn, root, "left")
     apart = np.where((kind == NAMES.index("interlaced"))[:, None], 0.0, retreat)
-    return Approach(first, _backed_off(first, second, apart), kind, touch, retreat, normal)
+    return Approach(first, _backed_off(first, second, apart), touch, retreat, normal)
 
 
 def _backed_off(

@@ -10,7 +10,7 @@ import numpy as np
 from knuckle.render.contact import gap_mm, penetration_mm, resolve
 from knuckle.render.hand_model import FLEXION, HandModel, HandParameters, sample_shapes
 from knuckle.render.interaction.approach import draw_approach
-from knuckle.render.interaction.frames import Pair, merged, mirror, unit, upright
+from knuckle.render.interaction.frames import Pair, direction_between, merged, mirror, upright
 from knuckle.render.interaction.meetings import MEETINGS, NAMES, shares_of
 from knuckle.render.poses import (
     DIP,
@@ -107,7 +107,7 @@ class Met:
 
     def take(self, rows: np.ndarray) -> Met:
         """Some of the pairs."""
-        opened, closed = ((pair[0][rows], pair[1][rows]) for pair in (self.opened, self.closed))
+        opened, closed = ((a.take(rows), b.take(rows)) for a, b in (self.opened, self.closed))
         return Met(opened, closed, self.touch[rows], self.retreat[rows], self.normal[rows])
 
     def with_rows(self, rows: np.ndarray, others: Met) -> Met:
@@ -159,7 +159,7 @@ def _curled(rng: np.random.Generator, pair: Pair, kind: np.ndarray) -> Pair:
     """Fingers bent step by step, as far as the other hand lets them."""
     most = np.array([meeting.curl_deg for meeting in MEETINGS.values()])[kind]  # (N, 3)
     rows = np.flatnonzero(most.any(axis=1))
-    first, second = pair[0][rows], pair[1][rows]
+    first, second = pair[0].take(rows), pair[1].take(rows)
     bend = most[rows] * np.sqrt(rng.random((len(rows), 1))) / _CURL_STEPS
     for _ in range(_CURL_STEPS if len(rows) else 0):
         bent = _bent(first, bend), _bent(second, bend)
@@ -201,8 +201,7 @@ def own_penetration_mm(hand: HandParameters) -> np.ndarray:
 
 def moved_apart(first: HandParameters, second: HandParameters) -> HandParameters:
     """The second hands, away from the first ones as far as needed."""
-    palms = [hand.root_mm + 50 * hand.R_camera_from_hand[:, :, 1] for hand in (first, second)]
-    away = unit(palms[1] - palms[0])
+    away = direction_between(first, second)
     for _ in range(40):
         deep = penetration_mm(first, second)
         if (deep <= MAX_OVERLAP_MM).all():

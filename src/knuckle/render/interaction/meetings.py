@@ -9,6 +9,7 @@ import numpy as np
 
 from knuckle.errors import InputError
 from knuckle.render.contact import GIVE_MM
+from knuckle.render.hand_model import FOREARM_BONE
 
 # --- places on a hand ----------------------------------------------------------------------------
 
@@ -27,7 +28,7 @@ class Site:
     along: tuple[float, float, float] = (0.0, 1.0, 0.0)
 
 
-_PALM, FOREARM_BONE = 0, 16
+_PALM = 0
 _PROXIMAL, _MIDDLE, _DISTAL = (4, 7, 10, 13), (5, 8, 11, 14), (6, 9, 12, 15)
 _THUMB_TIP, _INDEX_TIP = 3, 6
 

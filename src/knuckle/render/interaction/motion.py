@@ -22,8 +22,10 @@ from knuckle.render.interaction.closing import (
 from knuckle.render.interaction.frames import (
     Pair,
     body_turn,
+    direction_between,
     merged,
     mirror,
+    palm_mm,
     palm_offset,
     turned,
     unit,
@@ -110,11 +112,10 @@ class _Keys:
         poses = (self.pose_deg[k] + ease[:, None, None, None] * change).transpose(1, 0, 2, 3)
         turn = _between(self.turn, k, ease)
         palm = self.palm_mm[k] + ease[:, None] * (self.palm_mm[k + 1] - self.palm_mm[k])
-        n = len(time_s)
-        still = np.tile(np.eye(3), (n, 1, 1))
-        first = HandParameters(poses[0], np.repeat(shapes[0], n, 0), still, np.zeros((n, 3)))
+        first_shape, second_shape = (np.repeat(shape, len(time_s), 0) for shape in shapes)
+        first = HandParameters.at_origin(poses[0], first_shape)
         root = palm - palm_offset(turn)
-        return first, HandParameters(poses[1], np.repeat(shapes[1], n, 0), turn, root, "left")
+        return first, HandParameters(poses[1], second_shape, turn, root, "left")
 
     def upright_at(self, time_s: np.ndarray) -> np.ndarray:
         """(T, 3, 3) from the frame of the first hand to the world."""
@@ -201,9 +202,8 @@ def _slid(
     slide = rng.normal(0, 9.0, (n, 3))
     slide -= (slide * normal).sum(-1, keepdims=True) * normal
     twist = rotation_from_vector(normal * rng.normal(0, 0.12, (n, 1)))
-    palm = second.root_mm + palm_offset(second.R_camera_from_hand)
     turn = twist @ second.R_camera_from_hand
-    root = palm + slide - palm_offset(turn)
+    root = palm_mm(second) + slide - palm_offset(turn)
     second = replace(second, R_camera_from_hand=turn, root_mm=root)
     return _fidgeted(rng, first), _fidgeted(rng, second)
 
@@ -246,7 +246,7 @@ def _freed(time_s: np.ndarray, first: HandParameters, second: HandParameters) ->
         near = np.flatnonzero((gap_mm(first, second) < 0.0) | (own > MAX_PENETRATION_MM - 1.0))
         if not len(near):
             return first, second
-        moved = resolve(first[near], second[near], steps=8, give_mm=0.8)
+        moved = resolve(first.take(near), second.take(near), steps=8, give_mm=0.8)
         first, second = first.with_rows(near, moved[0]), second.with_rows(near, moved[1])
         if sigma_s:
             first, second = _smoothed(time_s, way, (first, second), sigma_s)
@@ -267,8 +267,7 @@ def _smoothed(
     old_turn = way[1].R_camera_from_hand
     turned_by = vector_from_rotation(moved[1].R_camera_from_hand @ old_turn.transpose(0, 2, 1))
     turn = rotation_from_vector(weight @ turned_by) @ old_turn
-    palms = [h.root_mm + palm_offset(h.R_camera_from_hand) for h in (way[1], moved[1])]
-    palm = palms[0] + weight @ (palms[1] - palms[0])
+    palm = palm_mm(way[1]) + weight @ (palm_mm(moved[1]) - palm_mm(way[1]))
     return first, replace(second, R_camera_from_hand=turn, root_mm=palm - palm_offset(turn))
 
 
@@ -286,8 +285,7 @@ def _apart_in_time(
     widest = np.where(gaps < 0.3, size, 0.0).max(axis=1)
     weight = np.maximum(1 - gaps / 0.3, 0)
     reach = (weight / weight.sum(axis=1, keepdims=True)) @ widest
-    palms = [hand.root_mm + 50 * hand.R_camera_from_hand[:, :, 1] for hand in (first, second)]
-    away = unit(palms[1] - palms[0])
+    away = direction_between(first, second)
     return moved_apart(first, replace(second, root_mm=second.root_mm + reach[:, None] * away))
 
 
@@ -300,7 +298,6 @@ def _in_the_world(
     phase = rng.uniform(0, 2 * np.pi, (2, 3))
     waves = np.sin(time_s[:, None, None] * rates + phase)  # (T, 2, 3)
     turn = rotation_from_vector(waves[:, 0] * rng.uniform(0.05, 0.35, 3)) @ keys.upright_at(time_s)
-    palms = [hand.root_mm + palm_offset(hand.R_camera_from_hand) for hand in (first, second)]
-    middle = 0.5 * (palms[0] + palms[1])
+    middle = 0.5 * (palm_mm(first) + palm_mm(second))
     shift = waves[:, 1] * rng.uniform(10, 50, 3) - (turn @ middle[..., None])[..., 0]
     return turned(first, turn, shift), turned(second, turn, shift)
