@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -34,7 +33,8 @@ from knuckle.data.capture_motion import Moment, Motion, sample_sequence
 from knuckle.data.capture_plan import CaptureSettings, Sequence, generator, make_plan
 from knuckle.data.capture_rig import StudioCamera, draw_room, sample_lamps, sample_rig
 from knuckle.data.interhand_extras import DEPTH_UNIT_MM, SIDE_VALUES, Extras
-from knuckle.data.rendered import in_processes
+from knuckle.data.labelled import OnProgress
+from knuckle.data.processes import in_processes
 from knuckle.errors import InputError
 from knuckle.render.scene import Sight, World, sample_lights
 from knuckle.render.stage import Lights
@@ -42,9 +42,6 @@ from knuckle.render.stage import Lights
 _JPEG_QUALITY = 92
 #: Time steps that one process renders in one go.
 _BLOCK = 8
-
-#: Called with (pictures done, of).
-OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ def write_capture(
             completed.
         settings: what to record.
         workers: processes that render.
-        on_progress: see ``OnProgress``.
+        on_progress: called with (done, of).
 
     Raises:
         ValueError: ``out`` holds another capture.

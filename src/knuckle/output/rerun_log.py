@@ -11,7 +11,7 @@ import numpy as np
 from knuckle.camera import Camera
 from knuckle.draw import FINGER_COLOURS, SIDE_COLOURS, WRIST_COLOUR
 from knuckle.hand import BONES, FINGERS, JOINT_NAMES, SIDES, Joint
-from knuckle.output.errors import OutputError
+from knuckle.output.errors import optional
 from knuckle.results import Frame, HandPose, TrackedHand
 
 #: Class of a side's hands, and of their pixels; 0 is none.
@@ -37,7 +37,7 @@ class RerunLog:
         Raises:
             OutputError: rerun-sdk is not installed.
         """
-        self._rr = _rerun()
+        self._rr = optional("rerun", "rerun", "this")
         self._shown: set[str] = set()
         self.stream = self._rr.RecordingStream("knuckle", send_properties=False)
 
@@ -83,14 +83,6 @@ class RerunLog:
             log(in_space, rr.Points3D(hand.joints_mm / 1000, radii=0.004, **skeleton))
             log(angles, rr.Scalars(hand.joint_angles[:, 0]))
         self._shown = set(shown)
-
-
-def _rerun() -> Any:
-    try:
-        import rerun
-    except ImportError:
-        raise OutputError("this needs rerun-sdk: pip install 'knuckle[rerun]'") from None
-    return rerun
 
 
 def _name(hand: HandPose, number: int) -> str:

@@ -20,7 +20,7 @@ import numba
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.hand import FINGERS, N_JOINTS, Joint
+from knuckle.hand import FINGERS, N_JOINTS, Joint, in_picture
 from knuckle.render.hand_model import FOREARM_BONE, PART_NAMES, HandModel
 from knuckle.render.raster import GBuffer
 from knuckle.render.shading import SUPERSAMPLING
@@ -45,7 +45,7 @@ def visible_joints(
     in_front = joints_mm[:, 2] > 1.0
     pixels = np.full((N_JOINTS, 2), -1e6)
     pixels[in_front] = camera.project(joints_mm[in_front])
-    inside = (pixels > -0.5).all(axis=1) & (pixels < (width - 0.5, height - 0.5)).all(axis=1)
+    inside = in_picture(pixels, (width, height))
     visible = np.zeros(N_JOINTS, bool)
     samples = ((pixels[inside] + 0.5) * SUPERSAMPLING).astype(int)
     triangle = buffer.triangle[samples[:, 1], samples[:, 0]]

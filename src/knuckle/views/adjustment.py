@@ -15,12 +15,12 @@ import numpy as np
 
 from knuckle.hand import BONES, KNUCKLES, MIDDLE_RAY, N_BONES, N_JOINTS, Joint, bone_vectors
 from knuckle.pose.placement import MIN_DEPTH_MM
-from knuckle.rigid import RigidTransform
+from knuckle.rigid import RigidTransform, crosses
 from knuckle.track.skeleton import MEAN_LENGTHS_MM
 from knuckle.views import huber
 from knuckle.views.decisions import BY_HANDS
 from knuckle.views.looks import Looks
-from knuckle.views.motions import crosses, pose_errors, small
+from knuckle.views.motions import pose_errors, small
 from knuckle.views.triangulation import Sight, meet
 
 

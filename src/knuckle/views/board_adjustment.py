@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from knuckle.errors import InputError
-from knuckle.rigid import RigidTransform
+from knuckle.rigid import RigidTransform, crosses
 from knuckle.views import huber
 from knuckle.views.decisions import BY_BOARDS
-from knuckle.views.motions import crosses, pose_errors, small
+from knuckle.views.motions import pose_errors, small
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,6 +26,7 @@ from knuckle.views import matching
 from knuckle.views.adjustment import Adjustment, Shape
 from knuckle.views.decisions import BY_HANDS, PEOPLE
 from knuckle.views.looks import Looks
+from knuckle.views.motions import chained
 from knuckle.views.rig import Rig, RigCamera
 from knuckle.views.triangulation import Sight, meet
 
@@ -189,22 +190,16 @@ def _first_poses(shapes: Sequence[Shape], count: int, names: Sequence[str]) -> l
         (i, k): [s for s in shapes if {i, k} <= set(s.cameras.tolist())]
         for i, k in combinations(range(count), 2)
     }
-    poses: dict[int, RigidTransform] = {0: RigidTransform(np.eye(3), np.zeros(3))}
-    while len(poses) < count:
-        edges = [(len(of), pair) for pair, of in shared.items() if len(set(pair) & set(poses)) == 1]
-        most, (i, k) = max(edges)
-        if most < BY_HANDS.least_shared:
-            lonely = [name for v, name in enumerate(names) if v not in poses]
-            raise InputError(
-                f"{', '.join(lonely)} and the other cameras see too few hands at a time ({most}): "
-                "move the hands where both see them"
-            )
-        T_k_from_i = _pair_pose(shared[i, k], i, k)
-        if i in poses:
-            poses[k] = T_k_from_i @ poses[i]
-        else:
-            poses[i] = T_k_from_i.inverse() @ poses[k]
-    return [poses[v] for v in range(count)]
+    return chained(
+        {pair: len(of) for pair, of in shared.items()},
+        names,
+        BY_HANDS.least_shared,
+        lambda i, k: _pair_pose(shared[i, k], i, k),
+        lambda lonely, most: (
+            f"{lonely} and the other cameras see too few hands at a time ({most}): move the hands "
+            "where both see them"
+        ),
+    )
 
 
 def _pair_pose(shapes: Sequence[Shape], i: int, k: int) -> RigidTransform:
