@@ -13,7 +13,7 @@ from knuckle.codec import DetectedHand
 from knuckle.crop import Crop
 from knuckle.hand import N_JOINTS
 from knuckle.pipeline import judge
-from knuckle.pipeline.stages import Stages
+from knuckle.pipeline.networks import Networks
 from knuckle.pose import Keypoints
 from knuckle.rows import Rows
 from knuckle.track.track import Track
@@ -74,11 +74,11 @@ class Looks(Rows):
         return cls((), Keypoints.nothing())
 
     @classmethod
-    def at(cls, stages: Stages, image: np.ndarray, proposals: Sequence[Proposal]) -> Looks:
+    def at(cls, networks: Networks, image: np.ndarray, proposals: Sequence[Proposal]) -> Looks:
         """Look at all proposals, in one batch."""
         if not proposals:
             return cls.none()
-        seen = stages.look(image, [proposal.crop for proposal in proposals])
+        seen = networks.look(image, [proposal.crop for proposal in proposals])
         return cls(tuple(proposals), seen.with_prior(np.array([p.log_odds for p in proposals])))
 
     @cached_property

@@ -170,6 +170,6 @@ class BoardAdjustment:
         """(V,) degrees and (V,) mm that the poses may be off."""
         H, _, _ = self._reduced(0.0)
         r = np.concatenate([off for _, _, off in self.misses()])
-        doubt = BY_BOARDS.as_one * max(float(np.median(r)) ** 2, 1e-4)
+        doubt = BY_BOARDS.variance_factor * max(float(np.median(r)) ** 2, 1e-4)
         turn, shift = pose_errors(np.linalg.inv(H) * doubt)
         return np.append(0.0, turn), np.append(0.0, shift)

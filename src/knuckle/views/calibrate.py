@@ -100,9 +100,9 @@ def calibrate_rig(
     """
     seen = [Looks.of(views) for views in instants]
     shapes = _spread(_by_side(looks) for looks in seen)
-    if len(shapes) < BY_HANDS.least_shapes:
+    if len(shapes) < BY_HANDS.least_hands:
         raise InputError(
-            f"expected hands that two cameras see at a time in {BY_HANDS.least_shapes} "
+            f"expected hands that two cameras see at a time in {BY_HANDS.least_hands} "
             f"instants or more, found {len(shapes)}: move both hands slowly where all cameras see "
             "them, fingers spread, for ten seconds"
         )
@@ -127,7 +127,7 @@ def calibrate_rig(
         problem.drop_wrong()
     problem.solve()
     fitting = sum(map(len, met)) * len(problem.shapes) / max(len(shapes), 1)
-    if len(problem.shapes) < BY_HANDS.least_shapes or fitting < BY_HANDS.least_fitting * of_side:
+    if len(problem.shapes) < BY_HANDS.least_hands or fitting < BY_HANDS.least_inliers * of_side:
         raise InputError(
             "the hands that the cameras see contradict each other: are the videos of one instant "
             "(leave --together out), and the lenses right (--intrinsics)?"
@@ -153,9 +153,9 @@ def calibrate_rig(
 
 
 def _spread(shapes: Iterable[list[Shape]]) -> list[Shape]:
-    """At most ``BY_HANDS.most_shapes`` of the hands of all instants, evenly over time."""
+    """At most ``BY_HANDS.most_hands`` of the hands of all instants, evenly over time."""
     found = [shape for of_instant in shapes for shape in of_instant]
-    keep = np.unique(np.linspace(0, len(found) - 1, BY_HANDS.most_shapes).round().astype(int))
+    keep = np.unique(np.linspace(0, len(found) - 1, BY_HANDS.most_hands).round().astype(int))
     return [found[i] for i in keep] if found else []
 
 
@@ -208,7 +208,7 @@ def _pair_pose(shapes: Sequence[Shape], i: int, k: int) -> RigidTransform:
         [[s.looks.rays[_member(s, c)] for c in (i, k)] for s in shapes]
     )  # (S, 2, 21, 2)
     alone = np.array([[_alone(shape, c) for c in (i, k)] for shape in shapes])  # (S, 2, 21, 3)
-    pick = shapes[:: max(len(shapes) // BY_HANDS.tried, 1)]
+    pick = shapes[:: max(len(shapes) // BY_HANDS.scoring, 1)]
     pairs = [Shape(s.looks, (_member(s, i), _member(s, k))) for s in pick]
     first = RigidTransform(np.eye(3), np.zeros(3))
     tried = []
