@@ -42,3 +42,23 @@ def test_a_mask_takes_what_its_numbers_take(mask):
     whole, chosen = numbered(len(mask)), np.array(mask, bool)
     assert same(whole.take(chosen), whole.take(np.flatnonzero(chosen)))
     assert whole.take(chosen).names == tuple(str(i) for i in np.flatnonzero(chosen))
+
+
+@given(st.lists(st.booleans(), max_size=6))
+def test_rows_replaced_by_their_own_are_the_same(mask):
+    whole, chosen = numbered(len(mask)), np.array(mask, bool)
+    assert same(whole.with_rows(chosen, whole.take(chosen)), whole)
+    swapped = whole.with_rows(np.flatnonzero(chosen), whole.take(np.flatnonzero(chosen)[::-1]))
+    assert sorted(swapped.names) == sorted(whole.names)
+    assert [int(name) * 3 for name in swapped.names] == swapped.inner.values[:, 0].tolist()
+
+
+def test_a_tuple_of_records_is_taken_replaced_and_joined_record_by_record():
+    @dataclass(frozen=True, eq=False)
+    class Two(Rows):
+        both: tuple[Inner, Inner]
+
+    two = Two((numbered(3).inner, numbered(3).take([2, 1, 0]).inner))
+    back = Two.joined([two.take([0]), two.take([1, 2])])
+    for one, other in zip(back.both, two.with_rows(np.array([1]), two.take([1])).both, strict=True):
+        assert np.array_equal(one.values, other.values)

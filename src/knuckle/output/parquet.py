@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _FRAMES_PER_GROUP = 1024
 _METADATA_KEY = b"knuckle"
 #: Fields of a hand that its row says already.
-_OF_FRAME = ("frame", "time_s")
+_FRAME_FIELDS = ("frame", "time_s")
 
 
 class ParquetSink(StagedTableSink):
@@ -93,7 +93,7 @@ def _schema(info: RunInfo) -> pa.Schema:
 
 
 def _track_fields() -> tuple[str, ...]:
-    return tuple(name for name in HAND.names or () if name not in _OF_FRAME)
+    return tuple(name for name in HAND.names or () if name not in _FRAME_FIELDS)
 
 
 def _type(dtype: np.dtype) -> pa.DataType:

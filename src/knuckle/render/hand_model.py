@@ -37,7 +37,7 @@ above, the forearm, and the ring and little metacarpals.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
 
@@ -80,7 +80,6 @@ ELBOW_MM = np.array([0.0, -235.0, -3.0])
 
 _MIRROR = np.array([-1.0, 1.0, 1.0], dtype=np.float32)
 #: Fields of ``HandParameters`` that have a row for each hand.
-_ARRAYS = ("pose_deg", "shape", "R_camera_from_hand", "root_mm")
 
 
 def sides_of(side: Side | Sequence[Side], n: int) -> tuple[Side, ...]:
@@ -140,14 +139,6 @@ class HandParameters(Rows):
         """(N, 3, 3) from the right hand's frame to the camera's: left hands are mirrored."""
         left = self.is_left()[:, None, None]
         return np.where(left, self.R_camera_from_hand * _MIRROR, self.R_camera_from_hand)
-
-    def with_rows(self, rows: np.ndarray, others: HandParameters) -> HandParameters:
-        """The same hands, some of them replaced by others of the same side."""
-        arrays = {}
-        for name in _ARRAYS:
-            arrays[name] = getattr(self, name).copy()
-            arrays[name][rows] = getattr(others, name)
-        return replace(self, **arrays)
 
     @classmethod
     def at_origin(
