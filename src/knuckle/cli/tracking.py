@@ -34,7 +34,6 @@ from knuckle.cli.verb import (
     Switch,
     Threads,
     Weights,
-    check_size,
     given,
     load_camera,
     optional,
@@ -118,7 +117,8 @@ class Track:
         tracker = _tracker(self, raw=raw, hand_length_mm=self.hand_length_mm)
         again = partial(open_source, source_name, camera=camera, fps=self.fps)
         with again() as source:
-            check_size(camera, source.size)
+            if camera is not None:
+                camera.check_fits(*source.size)  # before the work, not after
             name = source.info.name
             folder = self.output or default_folder(name, live=source.info.live)
             info = RunInfo.of(
@@ -276,7 +276,8 @@ class Live:
         tracker = _tracker(self, raw=self.raw, hand_length_mm=self.hand_length_mm)
         name = str(index or 0) if self.source is None else self.source
         with open_source(name, camera=camera) as source, ExitStack() as opened:
-            check_size(camera, source.size)
+            if camera is not None:
+                camera.check_fits(*source.size)  # before the work, not after
             info = RunInfo.of(
                 source.info.name,
                 source.size,

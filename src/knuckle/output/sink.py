@@ -16,8 +16,8 @@ from knuckle.output.places import Claim
 from knuckle.output.records import Recording, RunInfo
 from knuckle.results import Frame, HandPose
 
-#: Numbers of the system's errors that more space would mend.
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+#: Error numbers of a full disk or quota.
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Sink(Closable):
@@ -119,5 +119,5 @@ def missing(path: Path) -> OutputError:
 def cannot_write(path: Path, error: OSError) -> OutputError:
     """What the system says of a file, as a sentence that ends in what to do."""
     reason = (os.strerror(error.errno) if error.errno else str(error)).lower()
-    then = "free some space or " if error.errno in _FULL else ""
+    then = "free some space or " if error.errno in _DISK_FULL else ""
     return OutputError(f"cannot write {path} ({reason}): {then}choose another folder")
