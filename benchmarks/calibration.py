@@ -34,7 +34,7 @@ from knuckle.data.photographs import PhotographStore
 from knuckle.hand import N_JOINTS, Joint, extent_px
 from knuckle.metrics import box_side
 from knuckle.pipeline import EstimatorSettings
-from knuckle.pipeline.stages import Stages
+from knuckle.pipeline.networks import Networks
 from knuckle.pose import confidence
 from knuckle.sample import Sample
 from knuckle.train.streams import all_shards, is_held_back
@@ -116,23 +116,23 @@ class Reliability:
 # --- looking -------------------------------------------------------------------------------------
 
 
-def look_at(stages: Stages, samples: Iterable[Sample], counts: np.ndarray) -> Looks:
+def look_at(networks: Networks, samples: Iterable[Sample], counts: np.ndarray) -> Looks:
     """Look at the first hand of every sample as a tracker would; ``counts`` (21,) bool."""
     rng = np.random.default_rng(0)
-    rows = [_look(stages, sample, counts, rng) for sample in samples]
+    rows = [_look(networks, sample, counts, rng) for sample in samples]
     return Looks(*(np.array(column) for column in zip(*rows, strict=True)))
 
 
 def _look(
-    stages: Stages, sample: Sample, counts: np.ndarray, rng: np.random.Generator
+    networks: Networks, sample: Sample, counts: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, ...]:
     """One row of each array of ``Looks``."""
     hand, (height, width) = sample.hands[0], sample.image.shape[:2]
-    crop = stages.crop_around(hand.joints_px, hand.side)
+    crop = networks.crop_around(hand.joints_px, hand.side)
     crop = crop.jittered(rng, shift=_SHIFT, log_scale=_LOG_SCALE, angle=_ANGLE)
-    keypoints = stages.look(sample.image, [crop])
+    keypoints = networks.look(sample.image, [crop])
     camera = sample.camera or Camera.assume(width, height)
-    pose = stages.poses(keypoints, camera, (height, width))[0]
+    pose = networks.poses(keypoints, camera, (height, width))[0]
     extent = float(extent_px(keypoints.points_px)[0])
     size = float(box_side(hand.joints_px, hand.valid))
     away = (pose.joints_px - hand.joints_px) / size
@@ -155,7 +155,7 @@ def _look(
     )
 
 
-def presence_without_hand(stages: Stages, samples: Iterable[Sample]) -> np.ndarray:
+def presence_without_hand(networks: Networks, samples: Iterable[Sample]) -> np.ndarray:
     """(N,) what the network says of pictures that show no hand."""
     rng = np.random.default_rng(0)
     presence = []
@@ -163,9 +163,9 @@ def presence_without_hand(stages: Stages, samples: Iterable[Sample]) -> np.ndarr
         height, width = sample.image.shape[:2]
         crop = Crop(
             ((width - 1) / 2, (height - 1) / 2), max(height, width), rng.uniform(-np.pi, np.pi),
-            bool(rng.random() < 0.5), stages.keypoint_estimator.crop_size,
+            bool(rng.random() < 0.5), networks.keypoint_estimator.crop_size,
         )  # fmt: skip
-        presence.append(stages.look(sample.image, [crop]).presence[0])
+        presence.append(networks.look(sample.image, [crop]).presence[0])
     return np.array(presence)
 
 
@@ -293,15 +293,15 @@ class Calibration:
 
     def run(self) -> None:
         """Measure and print."""
-        stages = Stages(EstimatorSettings(weights_dir=self.weights))
+        networks = Networks(EstimatorSettings(weights_dir=self.weights))
         everywhere = np.ones(N_JOINTS, bool)
         agreed = everywhere.copy()
         agreed[_DEFINED_OTHERWISE] = False
         looks = {
-            "rendered": look_at(stages, rendered(self.crops, self.limit), everywhere),
-            "photographs": look_at(stages, photographs(self.photographs, self.limit), agreed),
+            "rendered": look_at(networks, rendered(self.crops, self.limit), everywhere),
+            "photographs": look_at(networks, photographs(self.photographs, self.limit), agreed),
         }
-        empty = presence_without_hand(stages, photographs(self.handless, self.limit))
+        empty = presence_without_hand(networks, photographs(self.handless, self.limit))
         curves = reliabilities(looks, empty)
         numbers = ", ".join(f"{len(look.presence)} {source}" for source, look in looks.items())
         print(f"{numbers}, {len(empty)} without a hand\n{table(curves)}")

@@ -39,8 +39,8 @@ from knuckle.models.keypoints import KeypointNetwork
 from knuckle.models.several_views import Fusion, ViewsOutput
 from knuckle.rigid import RigidTransform
 from knuckle.train.hand_views import HandViews
-from knuckle.train.kinds.epipolar import EpipolarLosses, batch_of, fusion_losses, said, unit_of
-from knuckle.train.losses import weighted_mean
+from knuckle.train.kinds.epipolar import batch_of, fusion_losses, said, unit_of
+from knuckle.train.losses import PointLosses, weighted_mean
 from knuckle.train.weights import finished_keypoints
 from knuckle.views.triangulation import Sight, meet, meet_gated
 
@@ -104,7 +104,7 @@ def trained(
         hands = rng.choice(len(of_hands), batch)
         looks = np.array([rng.choice(of_hands[hand], 2, replace=False) for hand in hands])
         examples = batch_of(views, looks, codec, rng.normal(0, 25.0, looks.shape))
-        terms = fusion_losses(said(fusion, examples), examples, codec, EpipolarLosses())
+        terms = fusion_losses(said(fusion, examples), examples, codec, PointLosses())
         for group in optimiser.param_groups:
             group["lr"] = _RATE * min((step + 1) / 20, 1.0, (steps - step) / (0.5 * steps))
         optimiser.zero_grad()

@@ -22,7 +22,7 @@ from knuckle import metrics
 from knuckle.data.real_hand_3d import RealHand3D
 from knuckle.hand import BONES, FINGERS, Joint
 from knuckle.pipeline import EstimatorSettings
-from knuckle.pipeline.stages import Stages
+from knuckle.pipeline.networks import Networks
 from knuckle.sample import Sample
 from knuckle.train.streams import held_out
 from webcams import webcams
@@ -43,11 +43,11 @@ TABLE = Table({
 })  # fmt: skip
 
 
-def rows(stages: Stages, samples: Iterable[Sample], *, true_2d: bool) -> np.ndarray:
+def rows(networks: Networks, samples: Iterable[Sample], *, true_2d: bool) -> np.ndarray:
     """(N, 5) the measures of the table for the hands of all samples.
 
     Args:
-        stages: the networks.
+        networks: the networks.
         samples: with true 3D.
         true_2d: in place of the keypoints that are seen, and without the image.
     """
@@ -56,8 +56,8 @@ def rows(stages: Stages, samples: Iterable[Sample], *, true_2d: bool) -> np.ndar
         for hand in sample.hands:
             if hand.joints_mm is None or sample.camera is None or not hand.valid.all():
                 continue
-            crop = stages.crop_around(hand.joints_px, hand.side)
-            keypoints = stages.look(sample.image, [crop])
+            crop = networks.crop_around(hand.joints_px, hand.side)
+            keypoints = networks.look(sample.image, [crop])
             if true_2d:
                 keypoints = replace(
                     keypoints,
@@ -65,7 +65,7 @@ def rows(stages: Stages, samples: Iterable[Sample], *, true_2d: bool) -> np.ndar
                     sigma_crop=np.full_like(keypoints.sigma_crop, _SIGMA_PX),
                     features=np.zeros_like(keypoints.features),
                 )
-            lifted_mm, _ = stages.lifter(keypoints, sample.camera)
+            lifted_mm, _ = networks.lifter(keypoints, sample.camera)
             measured.append(_measures(lifted_mm[0], hand.joints_mm))
     return np.array(measured)
 
@@ -108,7 +108,7 @@ class Given2D:
 
     def run(self) -> None:
         """Print the table."""
-        stages = Stages(EstimatorSettings(weights_dir=self.weights))
+        networks = Networks(EstimatorSettings(weights_dir=self.weights))
         sets: dict[str, list[Sample]] = {
             "real_hand_3d": list(RealHand3D(self.data / "real_hand_3d")),
             "views_two_hands": list(webcams(self.data / "views_two_hands")),
@@ -117,7 +117,7 @@ class Given2D:
         print(TABLE.head)
         for name, samples in sets.items():
             for source, true_2d in (("as seen", False), ("true", True)):
-                measured = rows(stages, samples, true_2d=true_2d)
+                measured = rows(networks, samples, true_2d=true_2d)
                 print(TABLE.row(name, source, len(measured), *measured.mean(axis=0)))
 
 

@@ -23,7 +23,7 @@ from hand_free import Picture, hand_free, overlap
 from held_back import held_back
 from knuckle.pipeline import EstimatorSettings, judge, propose
 from knuckle.pipeline.frame import one_each
-from knuckle.pipeline.stages import Stages
+from knuckle.pipeline.networks import Networks
 
 #: The detector names what scores so little.
 _THRESHOLD = 0.1
@@ -43,13 +43,13 @@ def labelled(labels: Path, root: Path) -> Iterator[Picture]:
         yield Picture(photo.image, boxes)
 
 
-def tells_of(stages: Stages, picture: Picture) -> tuple[np.ndarray, np.ndarray]:
+def tells_of(networks: Networks, picture: Picture) -> tuple[np.ndarray, np.ndarray]:
     """(N, 3) log odds that each named place tells by, and (N,) how much it meets a hand."""
-    named = stages.detect(picture.image).hands
+    named = networks.detect(picture.image).hands
     if not named:
         return np.zeros((0, len(TELLS))), np.zeros(0)
-    guesses = [[proposal] for proposal in propose.detected(stages, named)]
-    looks = one_each(stages, picture.image, guesses)
+    guesses = [[proposal] for proposal in propose.detected(networks, named)]
+    looks = one_each(networks, picture.image, guesses)
     points = looks.points_px
     boxes = np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1)
     near = looks.look_score / np.maximum(looks.presence, 1e-9)
@@ -89,9 +89,9 @@ class HandOdds:
         settings = EstimatorSettings(
             detector_threshold=_THRESHOLD, max_hands=6, weights_dir=self.weights
         )
-        stages = Stages(settings)
-        none = [tells_of(stages, picture)[0] for picture in hand_free(self.data)]
-        shown = [tells_of(stages, picture) for picture in labelled(self.labels, self.data)]
+        networks = Networks(settings)
+        none = [tells_of(networks, picture)[0] for picture in hand_free(self.data)]
+        shown = [tells_of(networks, picture) for picture in labelled(self.labels, self.data)]
         hands = [tells[meets >= _MEETS] for tells, meets in shown]
         report(np.concatenate(none), np.concatenate(hands), len(none))
 

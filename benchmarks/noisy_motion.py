@@ -203,7 +203,7 @@ def _poses(
     score: np.ndarray,
     camera: Camera,
 ) -> list[HandPose | None]:
-    """Placed as in ``pipeline.Stages.poses``."""
+    """Placed as in ``pipeline.Networks.poses``."""
     evidence = placement.Evidence(shape_mm, sigma_mm, camera.rays(points_px), sigma_px / camera.fx)
     joints_mm = placement.fuse(evidence, placement.place(evidence))
     joint_score = confidence.score_of(sigma_px / np.maximum(extent_px(points_px), 1.0)[:, None])

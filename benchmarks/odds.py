@@ -28,7 +28,7 @@ from knuckle.data.shards import read_shard, write_shard
 from knuckle.pipeline import EstimatorSettings, judge, propose
 from knuckle.pipeline.frame import hands_of, one_each
 from knuckle.pipeline.looks import Looks
-from knuckle.pipeline.stages import Stages
+from knuckle.pipeline.networks import Networks
 from knuckle.pose import Keypoints
 from knuckle.sample import HandLabel, Sample
 from stress_scenes import AXES, render
@@ -97,11 +97,11 @@ def _kept(number: int, folder: Path) -> Path:
 # --- what is seen in them ------------------------------------------------------------------------
 
 
-def detected(stages: Stages, sample: Sample) -> list[tuple[float, float, bool]]:
+def detected(networks: Networks, sample: Sample) -> list[tuple[float, float, bool]]:
     """(detector's score, what the look shows, is it a hand) of each detection that is clear."""
-    detections = stages.detect(sample.image)
-    named = propose.detected(stages, detections.hands)
-    looks = one_each(stages, sample.image, [[proposal] for proposal in named])
+    detections = networks.detect(sample.image)
+    named = propose.detected(networks, detections.hands)
+    looks = one_each(networks, sample.image, [[proposal] for proposal in named])
     rows = []
     for i, hand in enumerate(detections.hands):
         shows = any(_shows(looks, i, truth) for truth in sample.hands)
@@ -110,11 +110,11 @@ def detected(stages: Stages, sample: Sample) -> list[tuple[float, float, bool]]:
     return rows
 
 
-def second(stages: Stages, sample: Sample) -> Second | None:
+def second(networks: Networks, sample: Sample) -> Second | None:
     """The best look for a second hand beside the first; None where no first one is found."""
-    detections, settings = stages.detect(sample.image), stages.settings
-    first = Looks.at(stages, sample.image, propose.detected(stages, detections.hands))
-    looks, hands = hands_of(stages, sample.image, first, detections, 2)
+    detections, settings = networks.detect(sample.image), networks.settings
+    first = Looks.at(networks, sample.image, propose.detected(networks, detections.hands))
+    looks, hands = hands_of(networks, sample.image, first, detections, 2)
     seen = looks.seen
     rivals = _beside(looks, hands[0], judge.least_score(settings)) if hands else []
     if not rivals:
@@ -237,10 +237,10 @@ class Odds:
 
     def run(self) -> None:
         """Print both reports."""
-        stages = Stages(EstimatorSettings(weights_dir=self.weights, threads=2))
+        networks = Networks(EstimatorSettings(weights_dir=self.weights, threads=2))
         samples = scenes(self.folder)
-        report_detected(row for sample in samples for row in detected(stages, sample))
-        report_second([a for sample in samples if (a := second(stages, sample)) is not None])
+        report_detected(row for sample in samples for row in detected(networks, sample))
+        report_second([a for sample in samples if (a := second(networks, sample)) is not None])
 
 
 if __name__ == "__main__":

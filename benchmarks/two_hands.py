@@ -38,7 +38,7 @@ from knuckle.data.capture_plan import CaptureSettings
 from knuckle.data.datasets import open_dataset
 from knuckle.hand import N_JOINTS, SIDES, Side, hand_length
 from knuckle.pipeline import EstimatorSettings
-from knuckle.pipeline.stages import Stages
+from knuckle.pipeline.networks import Networks
 from knuckle.pose import Keypoints, placement
 from knuckle.pose.pair import find_pairs
 from knuckle.render.hand_model import HandModel
@@ -71,15 +71,15 @@ class Look:
 # --- looks ---------------------------------------------------------------------------------------
 
 
-def posed_looks(stages: Stages, count: int, *, touching: bool, seed: int = 909) -> list[Look]:
+def posed_looks(networks: Networks, count: int, *, touching: bool, seed: int = 909) -> list[Look]:
     """Posed pairs as a keypoint network would see them; touching, or merely near."""
     rng = np.random.default_rng(seed)
     noise = poses.upright_noise(rng, poses.PoseBank(rng, 2048), HandModel.load(), 2048)
     bank = pairs.PairBank(rng, max(count // 2, 1))
     drawn = bank.draw(count), bank.draw(count)
     posed = pairs.before_camera(rng, drawn[0] if touching else pairs.drawn_apart(rng, *drawn))
-    size = stages.keypoint_estimator.crop_size
-    return [_posed_look(rng, joints, noise, size, stages) for joints in posed]
+    size = networks.keypoint_estimator.crop_size
+    return [_posed_look(rng, joints, noise, size, networks) for joints in posed]
 
 
 def _posed_look(
@@ -87,7 +87,7 @@ def _posed_look(
     joints_mm: np.ndarray,
     noise: poses.KeypointNoise,
     size: int,
-    stages: Stages,
+    networks: Networks,
 ) -> Look:
     points_px = np.stack([_POSED_CAMERA.project(hand) for hand in joints_mm])
     crops = [
@@ -99,7 +99,7 @@ def _posed_look(
     true = np.stack([crop.to_crop(points) for crop, points in zip(crops, points_px, strict=True)])
     scatter = pairs.scatter_of(rng, true[None], joints_mm[None])[0]
     points, sigma = noise(rng, true, scatter)
-    blank = stages.look(np.zeros((8, 8, 3), np.uint8), crops)  # the rest of what a look has
+    blank = networks.look(np.zeros((8, 8, 3), np.uint8), crops)  # the rest of what a look has
     keypoints = replace(
         blank,
         points_crop=points.astype(np.float32),
@@ -109,10 +109,10 @@ def _posed_look(
     return Look(keypoints, _POSED_CAMERA, joints_mm)
 
 
-def looks_at_true_crops(stages: Stages, samples: Sequence[Sample]) -> Iterator[Look]:
+def looks_at_true_crops(networks: Networks, samples: Sequence[Sample]) -> Iterator[Look]:
     """Through crops around the true joints, as inexact as those of followed hands."""
     rng = np.random.default_rng(5)
-    size = stages.keypoint_estimator.crop_size
+    size = networks.keypoint_estimator.crop_size
     for sample in samples:
         hands = [_of_side(sample, side) for side in _SIDES]
         crops = [
@@ -122,7 +122,7 @@ def looks_at_true_crops(stages: Stages, samples: Sequence[Sample]) -> Iterator[L
             for hand in hands
         ]
         assert sample.camera is not None
-        yield Look(stages.look(sample.image, crops), sample.camera, _true_mm(sample))
+        yield Look(networks.look(sample.image, crops), sample.camera, _true_mm(sample))
 
 
 def looks_after_detection(estimator: HandEstimator, samples: Sequence[Sample]) -> Iterator[Look]:
@@ -180,26 +180,26 @@ def _true_mm(sample: Sample) -> np.ndarray:
 # --- ways to place them --------------------------------------------------------------------------
 
 #: (2, 21, 3) joints in the camera from a look.
-Way = Callable[[Stages, Look], np.ndarray]
+Way = Callable[[Networks, Look], np.ndarray]
 
 
-def _evidence(stages: Stages, look: Look) -> placement.Evidence:
-    joints_mm, sigma_mm = stages.lifter(look.keypoints, look.camera)
+def _evidence(networks: Networks, look: Look) -> placement.Evidence:
+    joints_mm, sigma_mm = networks.lifter(look.keypoints, look.camera)
     focal = (look.camera.fx * look.camera.fy) ** 0.5
     rays = look.camera.rays(look.keypoints.points_px)
     sigma_rays = look.keypoints.sigma_px / focal
     return placement.Evidence(joints_mm, sigma_mm, rays, sigma_rays)
 
 
-def each_alone(stages: Stages, look: Look) -> np.ndarray:
+def each_alone(networks: Networks, look: Look) -> np.ndarray:
     """Each hand lifted and placed by itself."""
-    evidence = _evidence(stages, look)
+    evidence = _evidence(networks, look)
     return placement.fuse(evidence, placement.place(evidence))
 
 
-def one_size(stages: Stages, look: Look) -> np.ndarray:
+def one_size(networks: Networks, look: Look) -> np.ndarray:
     """One person has hands of one size: the geometric mean of both."""
-    evidence = _evidence(stages, look)
+    evidence = _evidence(networks, look)
     lengths = hand_length(evidence.joints_root_mm)
     common = float(np.exp(np.log(lengths).mean()))
     joints, sigma_mm = placement.with_hand_length(
@@ -209,9 +209,9 @@ def one_size(stages: Stages, look: Look) -> np.ndarray:
     return placement.fuse(evidence, placement.place(evidence))
 
 
-def together(stages: Stages, look: Look) -> np.ndarray:
+def together(networks: Networks, look: Look) -> np.ndarray:
     """As the pipeline does it."""
-    evidence, roots_mm = stages.placed(look.keypoints, look.camera)
+    evidence, roots_mm = networks.placed(look.keypoints, look.camera)
     return placement.fuse(evidence, roots_mm)
 
 
@@ -237,28 +237,28 @@ TABLE = Table({
 })  # fmt: skip
 
 
-def rows(name: str, stages: Stages, looks: Sequence[Look]) -> Iterator[str]:
+def rows(name: str, networks: Networks, looks: Sequence[Look]) -> Iterator[str]:
     """Lines of the table, one a way."""
     if not looks:
         return
     true = np.array([look.true_mm for look in looks])  # (N, 2, 21, 3)
     for label, way in WAYS.items():
-        found = np.array([way(stages, look) for look in looks])
+        found = np.array([way(networks, look) for look in looks])
         errors = metrics.mrrpe(found[:, 1, 0], found[:, 0, 0], true[:, 1, 0], true[:, 0, 0])
         measures = (metrics.mpjpe, metrics.pa_mpjpe, metrics.absolute_error)
         means = (measure(found, true).mean() for measure in measures)
         yield TABLE.row(name, len(looks), label, errors.mean(), np.median(errors), *means)
 
 
-def milliseconds(stages: Stages, looks: Sequence[Look]) -> float:
+def milliseconds(networks: Networks, looks: Sequence[Look]) -> float:
     """Median time that the pair stage adds to the placing of two hands."""
     both = []
     for look in looks:
-        evidence = _evidence(stages, look)
+        evidence = _evidence(networks, look)
         pairs = find_pairs(look.keypoints, evidence)
         if pairs:
-            both.append(_time(lambda look=look: together(stages, look)))  # type: ignore[misc]
-            both[-1] -= _time(lambda look=look: each_alone(stages, look))  # type: ignore[misc]
+            both.append(_time(lambda look=look: together(networks, look)))  # type: ignore[misc]
+            both[-1] -= _time(lambda look=look: each_alone(networks, look))  # type: ignore[misc]
     return 1e3 * float(np.median(both)) if both else float("nan")
 
 
@@ -280,19 +280,19 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("runs/stress"), help="of pictures")
     parser.add_argument("--frames", type=int, default=480, help="pictures of the capture, or 0")
     options = parser.parse_args()
-    stages = Stages(EstimatorSettings(weights_dir=options.weights, threads=1))
-    if stages.pair_stage is None:
+    networks = Networks(EstimatorSettings(weights_dir=options.weights, threads=1))
+    if networks.pair_stage is None:
         parser.error("these networks have no pair.onnx; train it: knuckle train recipes/pair.toml")
     estimator = HandEstimator(weights_dir=options.weights, threads=1, max_hands=2)
     print(TABLE.head, flush=True)
 
     def show(name: str, looks: Sequence[Look]) -> None:
-        for line in rows(name, stages, looks):
+        for line in rows(name, networks, looks):
             print(line, flush=True)
 
-    near = posed_looks(stages, options.posed, touching=False)
+    near = posed_looks(networks, options.posed, touching=False)
     if near:
-        show("posed, touching", posed_looks(stages, options.posed, touching=True))
+        show("posed, touching", posed_looks(networks, options.posed, touching=True))
         show("posed, near", near)
     samples = [
         sample
@@ -303,9 +303,9 @@ def main() -> None:
     if options.frames:
         sets["capture"] = of_two_hands(captured(options.folder, options.frames))
     for name, pictures in sets.items():
-        show(f"{name}, crops from the truth", list(looks_at_true_crops(stages, pictures)))
+        show(f"{name}, crops from the truth", list(looks_at_true_crops(networks, pictures)))
         show(f"{name}, own detection", list(looks_after_detection(estimator, pictures)))
-    print(f"\nThe pair stage adds {milliseconds(stages, near[:50]):.2f} ms a pair on one thread.")
+    print(f"\nThe pair stage adds {milliseconds(networks, near[:50]):.2f} ms a pair on one thread.")
 
 
 if __name__ == "__main__":

@@ -324,7 +324,7 @@ def clocks_of(
         clocks |= _named("by fingers", offsets([each.motion for each in seen]))
     found = list(clocks.values())[-1]
     try:
-        for _ in range(BY_HANDS.clocks):
+        for _ in range(BY_HANDS.clock_rounds):
             found = lateness(at(found), seen).late_s
     except InputError:
         return clocks

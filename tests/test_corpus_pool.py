@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -50,6 +51,23 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def table(path: Path) -> list[dict[str, str]]:
     with (path / "videos.csv").open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def test_an_impatient_interrupt_leaves_no_worker(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A third Ctrl-C ended in a traceback of multiprocessing's, which then ended the workers."""
+    end = pool._Worker.end
+
+    def interrupted(worker: pool._Worker) -> str:
+        signal.raise_signal(signal.SIGINT)
+        return end(worker)
+
+    monkeypatch.setattr(pool._Worker, "end", interrupted)
+    tracking = track_all(sorted(videos.glob("*.MOV")), tmp_path, workers=1)
+    next(tracking)
+    tracking.close()
+    assert multiprocessing.active_children() == []
 
 
 class TestVideosOfAFolder:

@@ -6,6 +6,8 @@ import numpy as np
 import PIL.Image
 import PIL.ImageOps
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import ExifTags
 
 from knuckle.image import to_rgb
@@ -26,6 +28,13 @@ def test_grey_is_repeated() -> None:
 def test_alpha_is_dropped() -> None:
     rgba = np.concatenate([RGB, RGB[..., :1]], axis=2)
     np.testing.assert_array_equal(to_rgb(rgba), RGB)
+
+
+@given(st.floats(-0.0019, 0.0019), st.sampled_from([np.float32, np.float64]))
+def test_what_arithmetic_leaves_beside_0_and_1_is_rounded(by: float, dtype: type) -> None:
+    """A bright pixel that was 1.0000001 was refused with "must be in 0..1, found 0 to 1"."""
+    image = np.array([[0.0, 1.0]], dtype) + dtype(by)
+    np.testing.assert_array_equal(to_rgb(image)[0, :, 0], [0, 255])
 
 
 def test_16_bit_and_floating_point_are_scaled() -> None:

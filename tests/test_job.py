@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import os
 import re
+import shutil
 import signal
 from pathlib import Path
 
@@ -113,6 +115,37 @@ class TestConvert:
             np.testing.assert_array_equal(after.hands["track_id"], before.hands["track_id"])
             for name in ("joints_mm", "joint_angles_deg", "visible"):
                 np.testing.assert_allclose(after.hands[name], before.hands[name], atol=1e-3)
+
+    def test_over_itself_it_is_whole_before_or_after(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The disk may be full, and it was the only copy."""
+        before = self.recording(tmp_path)
+        with monkeypatch.context() as patch:
+
+            def fail(*_: object) -> None:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+            patch.setattr(SINKS["csv"], "_write", fail)
+            with pytest.raises(OutputError, match="no space left on device"):
+                convert(before, ["npz", "csv"], tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == ["hands.npz"]
+        assert len(open_recording(tmp_path).frames) == len(before.frames)
+        convert(before, ["npz", "csv"], tmp_path)
+        names = {path.name for path in tmp_path.iterdir()}
+        assert names == {"hands.npz", "hands.csv", "hands.csv.json"}
+
+    def test_what_a_killed_run_left_is_completed_in_its_place(self, tmp_path: Path) -> None:
+        left = tmp_path / "left"
+        (sink,) = open_sinks(["npz"], tmp_path / "running", INFO)
+        with sink:
+            for each in scene(9):
+                sink.write(*each)
+            shutil.copytree(tmp_path / "running", left)
+        killed = open_recording(left)
+        convert(killed, ["npz"], left)
+        assert [path.name for path in left.iterdir()] == ["hands.npz"]
+        assert len(open_recording(left).hands) == len(killed.hands)
 
     def test_what_needs_the_video_says_how(self, tmp_path: Path) -> None:
         recording = self.recording(tmp_path)

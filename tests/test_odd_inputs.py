@@ -43,7 +43,7 @@ from knuckle.two_pass import refuse_pipe
 from knuckle.video import SourceError, SourceNotFoundError, SourceUnreadableError, open_source
 from knuckle.video.seek import PicturesByTime
 from knuckle.viewer import live as live_module
-from knuckle.viewer.gate import check_can_serve
+from knuckle.viewer.gate import port_to_serve_on
 from knuckle.viewer.stage import StageSettings
 
 SOURCES = Path(knuckle.__file__).parents[1]
@@ -234,7 +234,15 @@ def test_a_port_that_is_taken_is_none() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        check_can_serve("127.0.0.1", taken.getsockname()[1])
+        port = taken.getsockname()[1]
+        assert port_to_serve_on("127.0.0.1", port) == port
+
+
+def test_port_0_is_any_free_one() -> None:
+    from knuckle.viewer.stage import Stage
+
+    with Stage(StageSettings(port=0), "x", size=(64, 48), max_hands=1) as stage:
+        assert int(stage.url.rpartition(":")[2]) > 0
 
 
 def test_a_picture_stays_on_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

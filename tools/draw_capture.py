@@ -65,9 +65,9 @@ def main() -> None:
     plan = make_plan(SETTINGS)
     moments = [views_of(world, plan[number]) for number in SHOWN]
     rows = [row([view.image for view in views]) for views in moments]
-    renderings = [view.rendering for view in moments[0]]
-    rows.append(row([labelled(each.sample("view")) for each in renderings]))
-    rows.append(row([coloured(each.depth_mm()) for each in renderings]))
+    first = moments[0]
+    rows.append(row([labelled(view.sight.sample(view.image, "view")) for view in first]))
+    rows.append(row([coloured(view.sight.depth_mm()) for view in first]))
     bgr = cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR)
     cv2.imwrite(str(SHEET), bgr, [cv2.IMWRITE_JPEG_QUALITY, 84])
     print(f"{SHEET}: {SHEET.stat().st_size / 1e3:.0f} kB")

@@ -46,16 +46,16 @@ class Counted:
 
     def __init__(self, system: HandEstimator | HandTracker) -> None:
         self._system, self.looks = system, 0
-        stages = system._stages
-        look = stages.look
+        networks = system._networks
+        look = networks.look
 
         def counting(image: np.ndarray, crops: list, *known: Any) -> Any:
             self.looks += len(crops)
             return look(image, crops, *known)
 
-        stages.look = counting  # type: ignore[method-assign]
-        stages.crop_of = on_grid(stages.crop_of)  # type: ignore[method-assign]
-        stages.crop_around = on_grid(stages.crop_around)  # type: ignore[method-assign]
+        networks.look = counting  # type: ignore[method-assign]
+        networks.crop_of = on_grid(networks.crop_of)  # type: ignore[method-assign]
+        networks.crop_around = on_grid(networks.crop_around)  # type: ignore[method-assign]
 
     def __call__(self, image: Any, camera: Camera | None = None) -> tuple[list[HandPose], int]:
         """The hands of the next picture, and the crops that it took."""

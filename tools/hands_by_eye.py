@@ -31,7 +31,7 @@ from knuckle.hand import FINGERS, SIDES, Joint, Side, extent_px
 from knuckle.pipeline import EstimatorSettings, judge, propose
 from knuckle.pipeline.frame import hands_of
 from knuckle.pipeline.looks import Looks, Proposal
-from knuckle.pipeline.stages import Stages
+from knuckle.pipeline.networks import Networks
 
 #: Sizes of hands that are looked for, as shares of the picture's longer side, and their places.
 _SIZES, _PLACES = (0.25, 0.4, 0.6, 0.9), (0.2, 0.5, 0.8)
@@ -42,11 +42,11 @@ _SPREAD = 0.04
 _TILE_PX, _ROWS = 250, 8
 
 
-def answers(stages: Stages, image: np.ndarray) -> list[tuple[Side, np.ndarray]]:
+def answers(networks: Networks, image: np.ndarray) -> list[tuple[Side, np.ndarray]]:
     """What may be hands where none is found: side and joints (21, 2) px, the likeliest first."""
-    detections, settings = stages.detect(image), stages.settings
-    first = Looks.at(stages, image, propose.detected(stages, detections.hands))
-    if hands_of(stages, image, first, detections, settings.max_hands)[1]:
+    detections, settings = networks.detect(image), networks.settings
+    first = Looks.at(networks, image, propose.detected(networks, detections.hands))
+    if hands_of(networks, image, first, detections, settings.max_hands)[1]:
         return []
     height, width = image.shape[:2]
     guesses = [
@@ -57,12 +57,12 @@ def answers(stages: Stages, image: np.ndarray) -> list[tuple[Side, np.ndarray]]:
         for turn in propose.TURNS
         for side in SIDES
     ]
-    looks = _looks(stages, image, [stages.crop_of(guess) for guess in guesses])
+    looks = _looks(networks, image, [networks.crop_of(guess) for guess in guesses])
     likeliest = looks.take(np.argsort(-looks.worth, kind="stable")[:_FOLLOWED])
     for _ in range(2):  # each crop is better than the one before
         seen = likeliest.seen
-        crops = [stages.crop_around(p, seen.side(i)) for i, p in enumerate(seen.points_px)]
-        likeliest = _looks(stages, image, crops)
+        crops = [networks.crop_around(p, seen.side(i)) for i, p in enumerate(seen.points_px)]
+        likeliest = _looks(networks, image, crops)
     seen, kept = likeliest.seen, list[int]()
     for i in np.argsort(-likeliest.worth, kind="stable").tolist():
         alike = (k for k in kept if seen.side(k) == seen.side(i))
@@ -71,10 +71,10 @@ def answers(stages: Stages, image: np.ndarray) -> list[tuple[Side, np.ndarray]]:
     return [(seen.side(i), seen.points_px[i]) for i in kept[:_SHOWN]]
 
 
-def _looks(stages: Stages, image: np.ndarray, crops: list[Any]) -> Looks:
+def _looks(networks: Networks, image: np.ndarray, crops: list[Any]) -> Looks:
     looks = Looks.none()
     for k in range(0, len(crops), _BATCH):
-        looks += Looks.at(stages, image, [Proposal(c, "box") for c in crops[k : k + _BATCH]])
+        looks += Looks.at(networks, image, [Proposal(c, "box") for c in crops[k : k + _BATCH]])
     return looks
 
 
@@ -96,8 +96,8 @@ def _tiles(number: int, photo: LabelledPhoto, hands: list[dict[str, Any]]) -> It
         yield tile
 
 
-def _of_stages(weights: Path | None) -> Stages:
-    return Stages(EstimatorSettings(weights_dir=weights))
+def _of_stages(weights: Path | None) -> Networks:
+    return Networks(EstimatorSettings(weights_dir=weights))
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,9 @@ class Propose:
         ]
         asked = self.out / "asked.json"
         asked.write_text(json.dumps({"records": records}))
-        stages, shown, tiles = _of_stages(self.weights), list[dict[str, Any]](), []
+        networks, shown, tiles = _of_stages(self.weights), list[dict[str, Any]](), []
         for photo in track(labelled_photos(asked, self.root), "photographs", total=len(records)):
-            if hands := [_chosen(*answer) for answer in answers(stages, photo.image)]:
+            if hands := [_chosen(*answer) for answer in answers(networks, photo.image)]:
                 tiles += _tiles(len(shown), photo, hands)
                 shown.append({key: photo.record[key] for key in ("dataset", "file")})
                 shown[-1]["hands"] = hands

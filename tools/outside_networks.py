@@ -35,7 +35,7 @@ class Clock:
     """Processor time of this thread: of networks, and of the pipeline's stages without them."""
 
     def __init__(self, remembered: bool) -> None:
-        from knuckle.pipeline.stages import Stages
+        from knuckle.pipeline.networks import Networks
         from knuckle.stages import Network
 
         self.spent: dict[str, float] = {}
@@ -43,7 +43,7 @@ class Clock:
         self.frame, self._calls = 0, 0
         self._watch_network(Network)
         for name in _STAGES:
-            self._watch(Stages, name)
+            self._watch(Networks, name)
 
     def start(self, frame: int) -> None:
         """Forget what was spent; the next frame has this number."""

@@ -110,7 +110,7 @@ def measure(source: Source, tracker: HandTracker, *, overlay: bool, limit: int) 
         sink = OverlaySink(Path(folder), info) if overlay else None
         for method, stage in STAGES.items():
             # The pipeline hides its stages from users; a stopwatch is no user.
-            watch.watch(tracker._stages, method, stage)
+            watch.watch(tracker._networks, method, stage)
         try:
             while len(watch.frames) < limit and _time_frame(watch, source, tracker, sink):
                 first_s = first_s or time.perf_counter() - started_s

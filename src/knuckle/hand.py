@@ -269,6 +269,13 @@ def check_millimetres(joints: np.ndarray, name: str = "joints_mm") -> None:
         )
 
 
+def in_picture(points_px: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(...,) bool: which points (..., 2) lie on a pixel of a picture of (W, H)."""
+    width, height = size
+    inside = (points_px > -0.5) & (points_px < (width - 0.5, height - 0.5))
+    return np.asarray(inside.all(axis=-1))
+
+
 def unit(vectors: np.ndarray) -> np.ndarray:
     """Of length 1; nothing stays nothing."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)

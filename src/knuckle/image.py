@@ -11,6 +11,8 @@ from knuckle.errors import InputError
 
 #: 16-bit pictures that are nowhere brighter were mostly recorded with 8, 10 or 12 bits.
 _12_BITS = 2**12 - 1
+#: So far beside 0 and 1 arithmetic may leave a floating point pixel: it is rounded to these.
+_HALF_A_LEVEL = 0.5 / 255
 
 
 def to_rgb(image: np.ndarray) -> np.ndarray:
@@ -79,12 +81,12 @@ def _to_uint8(image: np.ndarray) -> np.ndarray:
         return (image >> 8).astype(np.uint8)
     if np.issubdtype(image.dtype, np.floating):
         low, high = float(image.min()), float(image.max())  # NaN wherever there is one
-        if not (low >= 0.0 and high <= 1.0):
+        if not (low > -_HALF_A_LEVEL and high < 1.0 + _HALF_A_LEVEL):
             raise InputError(
                 f"floating point images must be in 0..1, found {low:g} to {high:g}; scale the "
                 "image or convert it to uint8"
             )
-        return np.round(image * 255).astype(np.uint8)
+        return np.round(image * 255).clip(0, 255).astype(np.uint8)
     raise InputError(
         f"expected uint8, uint16 or floating point pixels, got {image.dtype}; if they are in "
         "0..255, pass image.astype(numpy.uint8)"

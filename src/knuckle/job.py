@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from knuckle.output import (
     hands_of,
     make_folder,
 )
+from knuckle.output.staged import stage_of
 from knuckle.results import Frame, HandPose
 from knuckle.video import Losses, Source, SourceError, Together
 
@@ -108,6 +111,8 @@ def open_sinks(names: Sequence[str], folder: Path, info: RunInfo) -> list[Sink]:
 def convert(recording: Recording, names: Sequence[str], folder: Path) -> list[Path]:
     """Write a result again, in other formats.
 
+    What was there is replaced when all is written: the result itself may be among it.
+
     Args:
         recording: what was read of it.
         names: of sinks in ``SINKS``.
@@ -124,9 +129,20 @@ def convert(recording: Recording, names: Sequence[str], folder: Path) -> list[Pa
             f"{', '.join(lacking)} needs the pictures of the video, which a result does not hold: "
             f"run knuckle track {recording.info.source} --format {','.join(lacking)}"
         )
+    with ExitStack() as stack:
+        stack.callback(Claim(make_folder(folder)).release)
+        aside = Path(stack.enter_context(TemporaryDirectory(prefix="unfinished-", dir=folder)))
+        files = _write_again(recording, open_sinks(names, aside, recording.info))
+        for path in aside.iterdir():
+            path.replace(folder / path.name)
+            shutil.rmtree(stage_of(folder / path.name), ignore_errors=True)
+    return [folder / path.name for path in files]
+
+
+def _write_again(recording: Recording, sinks: Sequence[Sink]) -> list[Path]:
+    """Every frame of a result into every sink, and close them."""
     no_picture = np.zeros((1, 1, 3), np.uint8)
     with ExitStack() as stack:
-        sinks = open_sinks(names, folder, recording.info)
         for sink in sinks:
             stack.enter_context(sink)
         for row in recording.frames:

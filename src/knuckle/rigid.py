@@ -9,6 +9,14 @@ import numpy as np
 from knuckle.errors import InputError
 
 
+def crosses(points: np.ndarray) -> np.ndarray:
+    """(..., 3, 3) so that each times w is the cross product of a point (..., 3) with w."""
+    x, y, z = np.moveaxis(points, -1, 0)
+    o = np.zeros_like(x)
+    rows = [o, -z, y, z, o, -x, -y, x, o]
+    return np.stack(rows, axis=-1).reshape(*points.shape, 3)
+
+
 @dataclass(frozen=True)
 class RigidTransform:
     """A rotation followed by a translation. Name variables ``T_to_from_from``.

@@ -12,18 +12,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import two_hands
 from knuckle.hand import hand_length
 from knuckle.pipeline import EstimatorSettings
-from knuckle.pipeline.stages import Stages
+from knuckle.pipeline.networks import Networks
 from knuckle.sample import HandLabel, Sample
 
 
 @pytest.fixture(scope="module")
-def stages():
-    return Stages(EstimatorSettings(threads=1))
+def networks():
+    return Networks(EstimatorSettings(threads=1))
 
 
 @pytest.fixture(scope="module")
-def looks(stages):
-    return two_hands.posed_looks(stages, 3, touching=True)
+def looks(networks):
+    return two_hands.posed_looks(networks, 3, touching=True)
 
 
 class TrueLifter:
@@ -67,19 +67,19 @@ def test_posed_hands_are_seen_about_where_they_are(looks):
 
 def test_what_is_lifted_rightly_is_placed_rightly(looks, monkeypatch):
     looks = exact(looks)
-    stages = Stages(EstimatorSettings(threads=1))
-    monkeypatch.setitem(stages.__dict__, "lifter", TrueLifter(looks))
+    networks = Networks(EstimatorSettings(threads=1))
+    monkeypatch.setitem(networks.__dict__, "lifter", TrueLifter(looks))
     for look in looks:
         for way in (two_hands.each_alone, two_hands.one_size):
-            assert np.abs(way(stages, look) - look.true_mm).max() < 6.0  # hands differ a little
+            assert np.abs(way(networks, look) - look.true_mm).max() < 6.0  # hands differ a little
 
 
 def test_one_size_makes_both_hands_equally_long(looks, monkeypatch):
-    stages = Stages(EstimatorSettings(threads=1))
+    networks = Networks(EstimatorSettings(threads=1))
     looks = exact(looks)
-    monkeypatch.setitem(stages.__dict__, "lifter", TrueLifter(looks, times=(0.8, 1.25)))
-    found = two_hands.one_size(stages, looks[0])
-    alone = two_hands.each_alone(stages, looks[0])
+    monkeypatch.setitem(networks.__dict__, "lifter", TrueLifter(looks, times=(0.8, 1.25)))
+    found = two_hands.one_size(networks, looks[0])
+    alone = two_hands.each_alone(networks, looks[0])
     spread = np.abs(np.diff(np.log(hand_length(found))))
     assert spread < 0.25 * np.abs(np.diff(np.log(hand_length(alone))))
 

@@ -66,7 +66,7 @@ class TestTrack:
         write_video(Path("clip.mp4"), 6)
         assert main(["track", "clip.mp4", "--format", "json"]) == 0
         capsys.readouterr()
-        assert main(["convert", "clip-hands", "--format", "trc,coco"]) == 0
+        assert main(["convert", "clip-hands", "--format", "TRC, Coco"]) == 0
         assert capsys.readouterr().out.split() == [
             "clip-hands/hands.trc",
             "clip-hands/hands.coco.json",
@@ -217,6 +217,9 @@ class TestHelp:
     def test_version(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["--version"]) == 0
         assert re.fullmatch(r"knuckle \d+\.\d+\.\d+\n", capsys.readouterr().out)
+        with pytest.raises(SystemExit):
+            main(["--help"])
+        assert "--version" in capsys.readouterr().out
 
     def test_an_unknown_flag_is_code_2(self) -> None:
         with pytest.raises(SystemExit) as ended:
@@ -230,6 +233,7 @@ class TestHelp:
         (["bench", "clip.mp4", "--frames", "0"], "at least 1 frame"),
         (["bench", "clip.mp4", "--mediapipe-python", "none"], "there is no none"),
         (["live", "--camera-index", "-1"], "count from 0"),
+        (["live", "--source", "clip.mp4", "--format", "csv"], "give a folder as --record"),
         (["live", "--camera-index", "0", "--source", "clip.mp4"], "both say what .*: give one of"),
         (["camera", "rig", "a.mp4", "b.mp4", "--intrinsics", " c.json"], r"file c\.json does not"),
         (["track", "clip.mp4", "--unit", "m"], "--unit is for several cameras"),

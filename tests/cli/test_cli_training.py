@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 
 import test_export
@@ -141,6 +142,49 @@ def test_results_of_two_systems_never_meet_in_one_folder(dot_weights: Path) -> N
     )
 
 
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        ("rig", ["--protocol", "moon"]),
+        ("rig", ["--clean"]),
+        ("truth.jsonl", ["--boxes", "true"]),
+        ("knuckle", ["--views", "400001,400002"]),
+        ("knuckle", ["--decoding", "argmax"]),
+        ("knuckle", ["--root-depth", "own"]),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused(
+    model: str, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("truth.jsonl").touch()
+    assert main(["evaluate", model, "none", *options]) == 2
+    assert f"{options[0]} changes nothing for " in capsys.readouterr().err
+
+
+def test_given_boxes_are_another_result(dot_weights: Path) -> None:
+    write_dots(Path("dots"), n_pictures=1)
+    for options in ([], ["--boxes", "true"], ["--intrinsics", "assumed"]):
+        assert main(["evaluate", str(dot_weights), "dots", "--no-pictures", *options]) == 0
+    assert len(list(Path("evaluation").iterdir())) == 3
+
+
+def test_networks_that_were_trained_on_are_asked_anew(
+    dot_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Their version is the recipe's, which is what it was."""
+    write_dots(Path("dots"), n_pictures=1)
+    shutil.copytree(dot_weights, "mine")
+    arguments = ["evaluate", "mine", "dots", "-o", "out", "--no-pictures"]
+    assert main(arguments) == main(arguments) == 0  # nothing changed: it goes on where it was
+    lifter = onnx.load("mine/lifter.onnx")
+    lifter.doc_string = "trained on"
+    onnx.save(lifter, "mine/lifter.onnx")
+    assert main(arguments) == 2
+    told = capsys.readouterr().err
+    assert "holds the answers of mine (" in told
+    assert "boxes own" in told
+
+
 def test_evaluate_selects_records_of_interhand_only(capsys: pytest.CaptureFixture[str]) -> None:
     write_interhand(Path("set"), InterHandScene({3: 3}), split="test")
     dataset = open_dataset(Path("set"))
@@ -171,6 +215,8 @@ def test_a_data_set_is_divided(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "none.toml"], "recipe none.toml does not exist"),
         (["train", "broken.toml"], "is not TOML"),
         (["export", "empty"], "is no training run"),
+        (["export", "empty", "--share", "0.5"], "give their folder as --average-with"),
+        (["train", "empty"], "empty is a folder: give one of the recipes in it"),
         (["data", "check", "empty"], "is none of the data sets"),
         (["data", "show", "dots", "-o", "dots/0.png/sheet.jpg"], "0.png"),
         (["camera", "show", "none.json"], "does not exist"),

@@ -19,7 +19,7 @@ from knuckle.data.capture_plan import ACTIVITIES, CaptureSettings, generator, ma
 from knuckle.data.capture_rig import CENTRE_MM, MOST_CAMERAS, sample_rig
 from knuckle.data.check import check
 from knuckle.data.datasets import open_dataset
-from knuckle.data.interhand26m import InterHand26M, Selection
+from knuckle.data.interhand26m import InterHand26M
 from knuckle.data.labelled import LabelledSet
 from knuckle.evaluate.run import evaluate
 from knuckle.hand import Joint
@@ -173,14 +173,13 @@ def test_the_truth_as_its_own_prediction_has_no_error(capture: Path, protocol: s
     assert scores.mrrpe_mm == pytest.approx(0, abs=1e-6)
 
 
-def test_a_30_fps_capture_can_be_thinned(tmp_path: Path) -> None:
+def test_a_30_fps_capture_takes_every_third_frame_of_the_sensor(tmp_path: Path) -> None:
     settings = CaptureSettings(frames=12, cameras=1, fps=30, subjects=1, depth=False)
     write_capture(tmp_path / "fast", settings)
     assert not (tmp_path / "fast/extras/depth").exists()
-    dataset = InterHand26M(tmp_path / "fast", "train", Selection(fps=5))
-    assert dataset.release.fps == 30
-    assert np.diff(dataset.groups().step).tolist() == [18]  # of the sensor's 90 a second
-    assert len(dataset) == 2
+    dataset = InterHand26M(tmp_path / "fast", "train")
+    assert np.diff(dataset.groups().step).tolist() == [3] * 11  # of the sensor's 90 a second
+    assert len(dataset) == 12
 
 
 # --- the same, however it was made ---------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 from knuckle.data.convention import own_joints
 from knuckle.hand import extent_px
 from knuckle.pipeline import EstimatorSettings
-from knuckle.pipeline.stages import Stages
+from knuckle.pipeline.networks import Networks
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 
@@ -58,8 +58,8 @@ def test_a_hand_that_has_a_label_is_not_added_again(tmp_path):
 
 @pytest.mark.parametrize("blank", [0, 255])
 def test_answers_for_a_picture_in_which_nothing_is_found_are_few_and_different(dot_weights, blank):
-    stages = Stages(EstimatorSettings(weights_dir=dot_weights))
-    answers = hands_by_eye.answers(stages, np.full((90, 120, 3), blank, np.uint8))
+    networks = Networks(EstimatorSettings(weights_dir=dot_weights))
+    answers = hands_by_eye.answers(networks, np.full((90, 120, 3), blank, np.uint8))
     assert 1 <= len(answers) <= 3
     assert all(joints_px.shape == (21, 2) for _, joints_px in answers)
 

@@ -7,7 +7,8 @@ import pytest
 
 from knuckle.data import rendered
 from knuckle.data.capture_plan import CaptureSettings
-from knuckle.data.rendered import SETS, Job, in_processes, write_crops, write_frames
+from knuckle.data.processes import in_processes
+from knuckle.data.rendered import SETS, Job, write_crops, write_frames
 from knuckle.data.shards import read_shard
 from knuckle.errors import InputError
 

@@ -156,7 +156,7 @@ def test_bad_values_and_headers(tmp_path: Path) -> None:
         read_predictions(path)
     with pytest.raises(ValueError, match="side must be"):
         PredictedHand(side="up", joints_px=np.zeros((21, 2)))
-    with pytest.raises(ValueError, match="finite"):
+    with pytest.raises(ValueError, match="42 of them not finite"):
         PredictedHand(side="left", joints_px=np.full((21, 2), np.nan))
     with pytest.raises(ValueError, match="boxes must be"):
         System("x", boxes="some")

@@ -157,6 +157,12 @@ class TestAnswers:
         assert result.handedness[0][0].category_name == "Right"
         assert result.hands[0].side == "right"
 
+    @pytest.mark.parametrize("channels", [1, 3, 4])
+    def test_an_image_says_how_its_rows_lie(self, channels: int) -> None:
+        kind = {1: "GRAY8", 3: "SRGB", 4: "SRGBA"}[channels]
+        image = mp.Image(mp.ImageFormat[kind], np.zeros((5, 7, channels), np.uint8))
+        assert image.step == 7 * channels == image.width * image.channels
+
     def test_a_pixel_lies_where_it_is_drawn(self) -> None:
         with mp.HandLandmarker(mp.HandLandmarkerOptions()) as task:
             (hand,) = task.detect(mp.Image(mp.ImageFormat.SRGB, IMAGES[0])).hands
@@ -398,6 +404,25 @@ class TestDrawing:
         np.testing.assert_array_equal(
             self.drawn(list(self.points), pairs), self.drawn(list(self.points), tasks_lines)
         )
+
+    def test_lines_of_both_apis_have_a_style(self) -> None:
+        """Google's example draws the lines of the Tasks API, of which one is another."""
+        vision = mp.tasks.vision
+        point = mp.tasks.components.containers.NormalizedLandmark
+        hand = [point(x=0.1 + 0.03 * i, y=0.5, z=0.0) for i in range(21)]
+        for lines in (
+            mp.solutions.hands.HAND_CONNECTIONS,
+            vision.HandLandmarksConnections.HAND_CONNECTIONS,
+        ):
+            picture = np.zeros((90, 90, 3), np.uint8)
+            vision.drawing_utils.draw_landmarks(
+                picture,
+                hand,
+                lines,
+                vision.drawing_styles.get_default_hand_landmarks_style(),
+                vision.drawing_styles.get_default_hand_connections_style(),
+            )
+            assert picture.any()
 
     def test_none_draws_none(self) -> None:
         assert not self.drawn(None).any()

@@ -93,9 +93,9 @@ def test_two_hands_in_one_detection_are_two(
 ) -> None:
     """The detector sees both, but takes them for one."""
     merging = HandEstimator(weights_dir=dot_weights)
-    detect = merging._stages.detect
+    detect = merging._networks.detect
     monkeypatch.setattr(
-        merging._stages, "detect", lambda image: replace(d := detect(image), hands=d.hands[:1])
+        merging._networks, "detect", lambda image: replace(d := detect(image), hands=d.hands[:1])
     )
     truths = [
         true_hand(CAMERA, (-55, 70, 520)),

@@ -39,7 +39,7 @@ def on(pose: HandPose, points_px: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Eyes:
-    """Stages that see the true hands: whichever a crop shows, if it is upright in it.
+    """Networks that see the true hands: whichever a crop shows, if it is upright in it.
 
     Attributes:
         hands: what there is.
@@ -137,7 +137,7 @@ def detected(hands: Sequence[HandPose], named: Sequence[HandPose]) -> Detections
 
 
 def hands_in(
-    stages: Any,
+    networks: Any,
     there: Sequence[HandPose],
     named: Sequence[HandPose],
     room: int = 2,
@@ -148,7 +148,7 @@ def hands_in(
     """The hands of an image, and the crops that it took after the first looks.
 
     Args:
-        stages: the eyes.
+        networks: the eyes.
         there: hands that the detector's mask shows.
         named: hands that the first looks are at, exactly.
         room: hands beside those that are known.
@@ -157,10 +157,12 @@ def hands_in(
     """
     crops = [Crop.from_joints(h.joints_px, h.side) for h in named]
     track: Any = object() if by == "track" else None
-    first = Looks.at(stages, IMAGE, [Proposal(crop, by, track=track) for crop in crops])
-    stages.asked = 0
-    looks, hands = frame.hands_of(stages, IMAGE, first, detected(there, named), room, range(known))
-    return looks.seen.take(hands), stages.asked
+    first = Looks.at(networks, IMAGE, [Proposal(crop, by, track=track) for crop in crops])
+    networks.asked = 0
+    looks, hands = frame.hands_of(
+        networks, IMAGE, first, detected(there, named), room, range(known)
+    )
+    return looks.seen.take(hands), networks.asked
 
 
 def sides_of(hands: Keypoints) -> list[str]:
@@ -341,7 +343,7 @@ def test_two_hands_that_are_surely_of_one_side_stay_so() -> None:
 
 
 class Squinting(Eyes):
-    """Stages that see less of a hand that is tilted in its crop, and its joints all the same."""
+    """Networks that see less of a hand that is tilted in its crop, and its joints all the same."""
 
     def _look(self, crop: Crop) -> dict[str, np.ndarray]:
         shown = min(self.hands, key=lambda h: np.linalg.norm(middle_of(h) - crop.centre_px))
@@ -383,7 +385,7 @@ def test_no_hand_found_and_none_there() -> None:
 
 
 class Dazzled(Eyes):
-    """Stages that see a hand of either side in every crop, never where they look, and another."""
+    """Networks that see a hand of either side in every crop, never where they look, and another."""
 
     def look(
         self,
@@ -464,12 +466,12 @@ def tight(pose: HandPose) -> Crop:
 def test_a_hand_that_its_crop_cuts_off_is_looked_at_through_a_wider_one(by: str) -> None:
     """And what the tight crop showed does not count, not even in a mean."""
     pose = hand(0)
-    stages: Any = TightEyes([pose])
+    networks: Any = TightEyes([pose])
     track: Any = object() if by == "track" else None
-    first = Looks.at(stages, IMAGE, [Proposal(tight(pose), by, track=track)])
+    first = Looks.at(networks, IMAGE, [Proposal(tight(pose), by, track=track)])
     assert any(judge.cut_off(first.seen, 0))
     known = [0] if by == "track" else []
-    looks, hands = frame.hands_of(stages, IMAGE, first, detected([pose], [pose]), 1, known)
+    looks, hands = frame.hands_of(networks, IMAGE, first, detected([pose], [pose]), 1, known)
     assert len(hands) == 1
     assert np.abs(looks.averaged(hands).points_px[0] - pose.joints_px).max() < 1e-6
     if by == "track":  # it is the look of the track that shows it now
@@ -484,10 +486,10 @@ def test_a_wider_look_that_shows_no_hand_changes_nothing() -> None:
             look = super()._look(crop)
             return look if look["on_border"].any() else {**look, "presence": np.array(0.1)}
 
-    stages: Any = Doubting([pose])
-    first = Looks.at(stages, IMAGE, [Proposal(tight(pose), "track", track=Any)])
-    looks, _ = frame.hands_of(stages, IMAGE, first, None, 1, [0])
-    assert stages.asked == 2
+    networks: Any = Doubting([pose])
+    first = Looks.at(networks, IMAGE, [Proposal(tight(pose), "track", track=Any)])
+    looks, _ = frame.hands_of(networks, IMAGE, first, None, 1, [0])
+    assert networks.asked == 2
     assert looks.seen.crops[0] == tight(pose)
 
 
@@ -502,9 +504,9 @@ def test_a_followed_fist_has_room_for_its_fingers(curl_deg: float, has_room: boo
         def predict(self, time_s: float) -> np.ndarray:
             return pose.joints_px
 
-    stages: Any = Eyes([pose])
+    networks: Any = Eyes([pose])
     track: Any = Known()
-    (proposal,) = propose.followed(stages, [track], 0.0)
+    (proposal,) = propose.followed(networks, [track], 0.0)
     tight = Crop.from_joints(pose.joints_px, pose.side)
     assert (proposal.crop.size_px > 1.02 * tight.size_px) == has_room
     assert proposal.crop.size_px >= tight.size_px

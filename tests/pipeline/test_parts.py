@@ -119,7 +119,7 @@ def test_a_video_finds_them_within_a_turn_of_the_parts(dot_weights: Path) -> Non
     """Every frame searches one part, and what is found is followed as any hand."""
     tracker = HandTracker(weights_dir=dot_weights, smallest_hand=0.01)
     image = paint(blank(WIDTH, HEIGHT), small_hands())
-    n_parts = tracker._stages.n_parts(image)
+    n_parts = tracker._networks.n_parts(image)
     told = [tracker(Frame(image, i / 30, i, CAMERA)) for i in range(2 * n_parts)]
     first = next(i for i, hands in enumerate(told) if len(hands) == 2)
     assert first < 1.6 * n_parts

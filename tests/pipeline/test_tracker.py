@@ -52,13 +52,13 @@ def tracker(dot_weights: Path) -> HandTracker:
 def searches(tracker: HandTracker, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows by one each time the tracker searches a whole frame."""
     counted: list[int] = []
-    detect = tracker._stages.detect
+    detect = tracker._networks.detect
 
     def counting(image: np.ndarray, view: int) -> object:
         counted.append(len(counted))
         return detect(image, view)
 
-    monkeypatch.setattr(tracker._stages, "detect", counting)
+    monkeypatch.setattr(tracker._networks, "detect", counting)
     return counted
 
 
@@ -83,7 +83,7 @@ def test_a_full_house_is_never_searched(dot_weights: Path) -> None:
     tracker = HandTracker(weights_dir=dot_weights, max_hands=1)
     frames = film(moving_right, seconds(0.5))
     tracker(frames[0])
-    tracker._stages.detect = None  # type: ignore[assignment]  # whoever searches now, falls
+    tracker._networks.detect = None  # type: ignore[assignment]  # whoever searches now, falls
     for frame in frames[1:]:
         assert len(tracker(frame)) == 1
 
@@ -153,9 +153,9 @@ def meeting(_: float) -> list[HandPose]:
 def test_two_hands_in_one_detection_are_two_tracks(
     tracker: HandTracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    detect = tracker._stages.detect
+    detect = tracker._networks.detect
     monkeypatch.setattr(
-        tracker._stages, "detect", lambda *a: replace(d := detect(*a), hands=d.hands[:1])
+        tracker._networks, "detect", lambda *a: replace(d := detect(*a), hands=d.hands[:1])
     )
     tracks = run(tracker, film(meeting, seconds(0.5)))
     assert all(sorted(hand.side for hand in hands) == ["left", "right"] for hands in tracks[4:])
@@ -167,7 +167,7 @@ def test_a_neighbour_that_a_crop_shows_is_followed(
 ) -> None:
     """The detector never sees the second hand, the looks at the first one do."""
     first, second = meeting(0)
-    detect = tracker._stages.detect
+    detect = tracker._networks.detect
 
     def only_first(image: np.ndarray, view: int) -> Detections:
         seen = detect(image, view)
@@ -179,7 +179,7 @@ def test_a_neighbour_that_a_crop_shows_is_followed(
         crop = Crop.from_joints(other.joints_px, other.side)
         return DetectedHand(crop.centre_px, crop.size_px / MARGIN, crop.angle, other.side, 0.9)
 
-    monkeypatch.setattr(tracker._stages, "detect", only_first)
+    monkeypatch.setattr(tracker._networks, "detect", only_first)
     monkeypatch.setattr(Keypoints, "neighbour_of", neighbour_of)
     monkeypatch.setattr(propose, "claims_neighbour", lambda looks, i: True)
     tracks = run(tracker, film(meeting, seconds(0.4)))
@@ -219,14 +219,14 @@ def test_a_hand_that_is_taken_for_two_stays_who_it_is(
     (known,) = tracker._tracks
     tracker._tracks.append(copy.copy(known))
     tracker._tracks[1]._track_id = None
-    look = tracker._stages.look
+    look = tracker._networks.look
 
     def dimmer(image: np.ndarray, crops: list[Crop], *known: Any) -> Keypoints:
         looked = look(image, crops, *known)
         first = np.arange(len(crops)) == 0
         return replace(looked, presence=np.where(first, 0.8, 1.0) * looked.presence)
 
-    monkeypatch.setattr(tracker._stages, "look", dimmer)
+    monkeypatch.setattr(tracker._networks, "look", dimmer)
     for frame in frames[8:]:
         assert [hand.track_id for hand in tracker(frame)] == [0]
     assert tracker._tracks == [known]
@@ -268,9 +268,9 @@ def test_a_lone_hand_whose_side_wavers_is_not_looked_at_again(
     frames = film(lambda time: [other if 0.3 < time < 0.42 else truth], seconds(0.5))
     run(tracker, frames[:9])
     looks: list[int] = []
-    look = tracker._stages.look
+    look = tracker._networks.look
     monkeypatch.setattr(
-        tracker._stages,
+        tracker._networks,
         "look",
         lambda image, crops, *known: (looks.append(len(crops)), look(image, crops, *known))[1],
     )
@@ -563,7 +563,7 @@ def test_all_hands_are_looked_at_in_one_batch(tracker: HandTracker) -> None:
     frames = film(crossing, seconds(0.3))
     run(tracker, frames[:4])
     batches: list[int] = []
-    network = tracker._stages.keypoint_estimator._network
+    network = tracker._networks.keypoint_estimator._network
 
     class Counting:
         card = network.card
@@ -572,7 +572,7 @@ def test_all_hands_are_looked_at_in_one_batch(tracker: HandTracker) -> None:
             batches.append(len(inputs["crop"]))
             return network(**inputs)
 
-    tracker._stages.keypoint_estimator._network = Counting()  # type: ignore[assignment]
+    tracker._networks.keypoint_estimator._network = Counting()  # type: ignore[assignment]
     run(tracker, frames[4:])
     assert batches == [2] * len(frames[4:])
 

@@ -1,5 +1,6 @@
 """Streams of examples: every worker has something, and nothing is trained on and judged by."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import get_args
@@ -14,7 +15,7 @@ from knuckle.data.shards import write_shard
 from knuckle.errors import InputError
 from knuckle.sample import Sample
 from knuckle.train import streams
-from knuckle.train.recipe import Recipe, SourceSettings
+from knuckle.train.recipe import PictureRecipe, Recipe, SourceSettings
 
 RECIPE = Recipe(kind="keypoints", name="r")
 DOT = np.zeros((8, 8, 3), np.uint8)
@@ -73,8 +74,27 @@ def test_rendered_samples_are_held_back_by_their_shard(tmp_path):
 def test_where_nothing_is_held_back_a_sentence_says_so(tmp_path):
     shard(tmp_path, 1, ["one person"] * 3)
     assert train_keys(tmp_path, 0, 1, 9) == {"1-0", "1-1", "1-2"}
-    with pytest.raises(InputError, match="no sample for validation: one group in twenty"):
+    with pytest.raises(InputError, match=r"no sample for validation in .*: one group in twenty"):
         next(streams.held_out(tmp_path))
+
+
+def one_example_each(recipe):
+    return lambda sample, rng: iter([{"key": 0}])
+
+
+def test_a_few_recordings_of_ones_own_are_trained_on_and_others_judge(tmp_path):
+    """As in examples/05: one group in twenty of five is mostly none."""
+    for number in range(5):
+        shard(tmp_path / "mine", number, [f"recording {number}"] * 3)
+    shard(tmp_path / "crops", 0, [""] * 3, own=True)
+    shard(tmp_path / "crops", 1, [""] * 3, own=True)
+    sources = [SourceSettings(shards=str(tmp_path / name)) for name in ("mine", "crops")]
+    recipe = PictureRecipe(kind="keypoints", name="r", sources=tuple(sources))
+    with pytest.warns(UserWarning, match="nothing of .*mine is held back .* those of crops"):
+        loaders = streams.picture_validation(recipe, one_example_each)
+    assert list(loaders) == ["crops"]
+    with pytest.raises(InputError, match=r"no sample for validation in .*mine"):
+        streams.picture_validation(replace(recipe, sources=(sources[0],)), one_example_each)
 
 
 def test_samples_that_give_no_example_do_not_spin_for_ever(monkeypatch):

@@ -84,7 +84,7 @@ def test_pages_have_the_rate_that_is_given(tmp_path: Path) -> None:
 def test_a_stack_is_decoded_a_few_pages_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("knuckle.video.animation._PAGES_BYTES", 3 * 64 * 48 * 6)
+    monkeypatch.setattr("knuckle.video.animation._BATCH_BYTES", 3 * 64 * 48 * 6)
     with open_source(stack(tmp_path / "a.tif", 8)) as source:
         assert [number_of(frame.image) for frame in source] == list(range(8))
 

@@ -173,6 +173,20 @@ def test_an_index_that_states_billions_of_frames_is_not_believed(tmp_path: Path)
         assert len(list(source)) == 6
 
 
+def test_a_source_is_read_once_and_says_so(tmp_path: Path) -> None:
+    """A second loop over it gave nothing, and the result of it was empty."""
+    path = write_video(tmp_path / "a.mp4", 4)
+    source = open_source(path)
+    next(source)
+    assert len(list(source)) == 3  # where one loop stopped another goes on
+    with pytest.raises(SourceError, match="is read once: open it again"):
+        list(source)
+    with open_source(path) as closed:
+        pass
+    with pytest.raises(SourceError, match="is read once: open it again"):
+        next(iter(closed))
+
+
 def test_the_camera_comes_with_every_frame(tmp_path: Path) -> None:
     camera = Camera(500.0, 500.0, 32.0, 24.0)
     with open_source(write_video(tmp_path / "a.mp4", 3), camera=camera) as source:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from fakes import CAMERA, INFO, frame, pose
 from knuckle.cli import main
 from knuckle.output import SINKS, OutputError, Recording, open_recording
-from knuckle.viewer.plot import plot
+from knuckle.viewer.plot import plot, save_plot
 
 
 def recording(folder: Path) -> Recording:
@@ -73,6 +75,22 @@ def test_the_verb_writes_a_picture(tmp_path: Path) -> None:
     image = cv2.imread(str(tmp_path / "plot.png"))
     assert image.shape[0] > 500
     assert image.std() > 10
+
+
+def test_a_full_disk_leaves_the_picture_of_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(figure: Figure, path: Path, **options: object) -> None:
+        path.write_bytes(b"")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    found, path = recording(tmp_path), tmp_path / "plot.png"
+    path.write_bytes(b"of before")
+    monkeypatch.setattr(Figure, "savefig", fill)
+    with pytest.raises(OutputError, match=r"\(no space left on device\): free some space"):
+        save_plot(found, path)
+    assert path.read_bytes() == b"of before"
+    assert not list(tmp_path.glob("unfinished-*"))
 
 
 def test_nothing_to_plot(tmp_path: Path) -> None:

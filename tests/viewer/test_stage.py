@@ -177,9 +177,9 @@ def test_a_result_without_frames(tmp_path: Path) -> None:
         view(open_recording(tmp_path), None, ANYWHERE)
 
 
-@pytest.mark.parametrize("port", [-1, 0, 65536])
+@pytest.mark.parametrize("port", [-1, 65536])
 def test_a_port_that_does_not_exist(port: int) -> None:
-    with pytest.raises(ValueError, match="a number from 1 to 65535"):
+    with pytest.raises(ValueError, match=r"a number from 0 \(any\) to 65535"):
         StageSettings(port=port)
 
 

@@ -130,7 +130,7 @@ def test_cameras_share_networks_and_nothing_else(dot_weights: Path) -> None:
     rig = make_rig(2, 24.0, lenses=(make_rig(2).cameras[1].camera,))
     tracker = RigTracker(rig, weights_dir=dot_weights, max_hands=1, workers=1)
     first, second = tracker._cameras.trackers
-    assert first._stages is second._stages and first.settings == second.settings
+    assert first._networks is second._networks and first.settings == second.settings
     (hand,) = first(pictures(rig, dots(rig))[0])
     assert hand.joints_px.shape == (21, 2)
     with pytest.raises(RuntimeError, match="expected a frame before"):

@@ -94,7 +94,7 @@ def move_of(rig: Rig, found: Rig) -> float:
 
 
 def test_what_keypoints_lie_beside_joints_is_allowed_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    alone = replace(BY_HANDS, as_one=1.0)  # these looks err by themselves
+    alone = replace(BY_HANDS, variance_factor=1.0)  # these looks err by themselves
     monkeypatch.setattr(adjustment, "BY_HANDS", alone)
     rig, rng = make_rig(2), np.random.default_rng(1)
     lenses, sizes = [each.camera for each in rig.cameras], [SIZE] * 2
@@ -111,7 +111,7 @@ def test_what_keypoints_lie_beside_joints_is_allowed_for(monkeypatch: pytest.Mon
     turned, moved = turn_of(rig, allowed.rig), move_of(rig, allowed.rig)
     assert 0.2 < turned / allowed.turn_deg[1] < 1.7
     assert 0.2 < moved / allowed.shift_mm[1] < 1.7
-    monkeypatch.setattr(adjustment, "BY_HANDS", replace(alone, offset=1e-5))
+    monkeypatch.setattr(adjustment, "BY_HANDS", replace(alone, bias=1e-5))
     assert turned < 0.8 * turn_of(rig, found().rig)
 
 

@@ -60,7 +60,7 @@ def test_a_copy_goes_on_as_the_original(
     tracker(instant(rig, 0))
     other = copied(tracker)
     assert_same(other(instant(rig, 1)), tracker(instant(rig, 1)))
-    assert len({id(each._stages) for each in other._cameras.trackers}) == 1
+    assert len({id(each._networks) for each in other._cameras.trackers}) == 1
 
 
 def test_where_one_camera_fails_all_have_stopped(dot_weights: Path) -> None:

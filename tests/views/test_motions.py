@@ -72,7 +72,7 @@ def by_a_board(centre_mm: tuple[float, ...], seed: int) -> BoardAdjustment:
 def test_cameras_are_as_far_off_as_is_said(
     centre_mm: tuple[float, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone = replace(BY_BOARDS, as_one=1.0)  # these corners err by themselves
+    alone = replace(BY_BOARDS, variance_factor=1.0)  # these corners err by themselves
     monkeypatch.setattr(board_adjustment, "BY_BOARDS", alone)
     moves, turns, said = [], [], []
     true = looking_at(centre_mm, (0.0, 0.0, 500.0))

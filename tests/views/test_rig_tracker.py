@@ -377,6 +377,19 @@ def test_a_rig_of_the_wrong_unit_is_told() -> None:
     assert "which no hand is" in tracker.remarks[0] and "--unit hands" in tracker.remarks[0]
 
 
+@pytest.mark.parametrize(("unit", "told"), [(1.0, False), (0.25, True)])
+def test_hands_that_are_never_one_are_told(unit: float, told: bool) -> None:
+    """A rig in centimetres whose squares are of 40 mm found no hand, and said nothing."""
+    rig, rng = make_rig(2), np.random.default_rng(0)
+    tracker = RigTracker(rig.scaled(unit), workers=1, max_hands=1)
+    assert tracker.remarks == []
+    hand = hand_mm(rng)
+    found = follow(tracker, lambda i: views_of(rig, {"right": hand}), 12)
+    assert bool(found[-1]) is not told
+    assert bool(tracker.remarks) is told
+    assert all("--unit hands" in remark for remark in tracker.remarks)
+
+
 def test_what_is_no_rig_or_no_frame_is_refused() -> None:
     with pytest.raises(TypeError, match=r"must be a knuckle\.Rig, got str"):
         RigTracker("rig.toml")  # type: ignore[arg-type]

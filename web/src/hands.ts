@@ -1,4 +1,4 @@
-// The steps that a frame's hands go through, as in src/knuckle/pipeline/stages.py.
+// The steps that a frame's hands go through, as in src/knuckle/pipeline/networks.py.
 
 import { findCouples, placeCouple, question, type Shape } from "./couple.js";
 import { detectedOdds, type DetectedHand } from "./detections.js";
@@ -138,7 +138,7 @@ function lacksRoom(crop: Crop, joints: readonly Vec2[]): number {
 
 function poseOf({ look, evidence }: Shape, root: Vec3, camera: Camera): HandPose {
   const jointsMm = fuse(evidence, root);
-  const from3d = constant("pipeline.stages", "_SEEN_FROM_3D");
+  const from3d = constant("pipeline.networks", "_SEEN_FROM_3D");
   const extent = Math.max(extentOf(look.pointsPx), 1);
   return {
     side: look.side,

@@ -31,7 +31,7 @@ export class Networks {
       image: { data: pixels, dims: [1, height, width, 3] },
     });
     const [rows, columns] = maps.dims.slice(2) as Vec2;
-    const most = setting("max_hands") + constant("pipeline.stages", "_SPARE_CANDIDATES");
+    const most = setting("max_hands") + constant("pipeline.networks", "_SPARE_CANDIDATES");
     return decode(maps.data as Float32Array, [rows, columns], box, most);
   }
 

@@ -18,7 +18,7 @@ from knuckle.camera import Camera
 from knuckle.crop import Crop
 from knuckle.pipeline import TrackerSettings, propose
 from knuckle.pipeline.frame import one_each
-from knuckle.pipeline.stages import Stages
+from knuckle.pipeline.networks import Networks
 from knuckle.pose import Keypoints
 from knuckle.results import HandPose
 from knuckle.track.track import Track
@@ -39,23 +39,25 @@ class Differences:
 
 def compare(images: list[np.ndarray], times_s: list[float], seen: list[list[dict]]) -> Differences:
     """Compare hands as the page tells of them with Python's, frame by frame."""
-    stages = Stages(TrackerSettings(threads=1))
+    networks = Networks(TrackerSettings(threads=1))
     height, width = images[0].shape[:2]
     camera = Camera.assume(width, height)
     differences, tracks, told = Differences([], [], []), dict[int, Track](), dict[int, int]()
     for image, time_s, hands in zip(images, times_s, seen, strict=True):
         crops = [_crop_of(hand["crop"]) for hand in hands]
         looks = [
-            stages.look(image, [crop]) if hand["trackId"] in told else _found(stages, image, hand)
+            networks.look(image, [crop])
+            if hand["trackId"] in told
+            else _found(networks, image, hand)
             for hand, crop in zip(hands, crops, strict=True)
         ]
-        poses = stages.poses(Keypoints.concatenate(*looks), camera, (height, width))
+        poses = networks.poses(Keypoints.concatenate(*looks), camera, (height, width))
         for hand, crop, pose in zip(hands, crops, poses, strict=True):
             number, joints_px = hand["trackId"], np.array(hand["jointsPx"])
             differences.px.append(float(np.abs(pose.joints_px - joints_px).max()))
             differences.mm.append(float(np.abs(pose.joints_mm - hand["jointsMm"]).max()))
             if told.get(number, 0) >= _SETTLED:
-                expected = stages.crop_around(tracks[number].predict(time_s), pose.side)
+                expected = networks.crop_around(tracks[number].predict(time_s), pose.side)
                 gap = np.subtract(expected.centre_px, crop.centre_px)
                 size = abs(expected.size_px - crop.size_px)
                 differences.crop_px.append(max(*np.abs(gap).tolist(), size))
@@ -64,10 +66,10 @@ def compare(images: list[np.ndarray], times_s: list[float], seen: list[list[dict
     return differences
 
 
-def _found(stages: Stages, image: np.ndarray, hand: dict[str, Any]) -> Keypoints:
+def _found(networks: Networks, image: np.ndarray, hand: dict[str, Any]) -> Keypoints:
     """The detected hand that is nearest to the page's."""
-    named = propose.detected(stages, stages.detect(image).hands)
-    found = one_each(stages, image, [[proposal] for proposal in named])
+    named = propose.detected(networks, networks.detect(image).hands)
+    found = one_each(networks, image, [[proposal] for proposal in named])
     gaps = np.linalg.norm(found.points_px - hand["jointsPx"], axis=-1).mean(axis=-1)
     return found.take([int(gaps.argmin())]).with_prior(np.zeros(1))
 

@@ -132,7 +132,8 @@ def _parsed(arguments: Sequence[str]) -> Verb:
     return tyro.extras.subcommand_cli_from_dict(
         VERBS,
         prog="knuckle",
-        description="Hands in ordinary video: every knuckle, fingertip and wrist in 3D.",
+        description="Hands in ordinary video: every knuckle, fingertip and wrist in 3D.\n"
+        "--version says which Knuckle this is.",
         args=arguments,
         config=CONFIG,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from knuckle.data.labelled import LabelledSet
+from knuckle.data.labelled import LabelledSet, OnProgress
 from knuckle.errors import InputError
 from knuckle.evaluate.predictions import PredictedHand, Predictions, System, write_predictions
 from knuckle.hand import SIDES
@@ -30,7 +29,6 @@ from knuckle.train.kind import module_of
 from knuckle.train.recipe import Recipe
 from knuckle.train.weights import load_weights
 
-OnProgress = Callable[[int, int], None]
 _BATCH = 16
 
 

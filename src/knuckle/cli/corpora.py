@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from knuckle.cli.tracking import names_of
+from knuckle.cli.tracking import formats_of
 from knuckle.cli.verb import (
     EXIT_ERROR,
     EXIT_SIGNAL,
@@ -68,7 +68,7 @@ class Corpus:
         if self.workers < 0:
             raise InputError(f"--workers must be 0 or more, got {self.workers}")
         output = (self.output or Path(f"{self.videos.resolve().name}-hands")).absolute()
-        formats = names_of(self.format)
+        formats = formats_of(self.format)
         _check_formats(formats)
         paths = videos_in(self.videos, without=output)
         tracking = track_all(
@@ -146,7 +146,9 @@ def _write_table(rows: list[VideoRow], output: Path) -> Path:
 def _report(rows: list[VideoRow], table: Path) -> int:
     failed = [row for row in rows if row.error is not None]
     frames, tracks = sum(row.frames for row in rows), sum(row.tracks for row in rows)
-    print(f"{len(rows)} videos, {frames} frames, {tracks} tracks\n  {table}")
+    counts = {"video": len(rows), "frame": frames, "track": tracks}
+    said = ", ".join(f"{n} {name}{'s' * (n != 1)}" for name, n in counts.items())
+    print(f"{said}\n  {table}")
     for line in _told(failed):
         print(f"knuckle: {line}", file=sys.stderr)
     return EXIT_ERROR if failed else 0

@@ -11,7 +11,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from knuckle.cli.tracking import Track, default_folder, names_of
+from knuckle.cli.tracking import Track, default_folder, formats_of, names_of
 from knuckle.cli.verb import given
 from knuckle.errors import InputError
 
@@ -38,7 +38,7 @@ def track_rig(verb: Track) -> Summary:
     rig = _of_recordings(verb, rig, sizes)
     tracker = _tracker(verb, rig if live else rig.in_step())
     folder = _folder(verb, live=live)
-    formats = names_of(verb.format) + ["overlay"] * verb.overlay
+    formats = formats_of(verb.format) + ["overlay"] * verb.overlay
     with open_sources(verb.source, fps=verb.fps, offsets_s=rig.late_s.tolist()) as sources:
         record = RigRecord(
             folder, rig, verb.source, sizes, formats, open_sinks,

@@ -34,7 +34,6 @@ from knuckle.cli.verb import (
     Switch,
     Threads,
     Weights,
-    check_size,
     given,
     load_camera,
     optional,
@@ -118,13 +117,14 @@ class Track:
         tracker = _tracker(self, raw=raw, hand_length_mm=self.hand_length_mm)
         again = partial(open_source, source_name, camera=camera, fps=self.fps)
         with again() as source:
-            check_size(camera, source.size)
+            if camera is not None:
+                camera.check_fits(*source.size)  # before the work, not after
             name = source.info.name
             folder = self.output or default_folder(name, live=source.info.live)
             info = RunInfo.of(
                 name, source.size, camera=camera, fps=source.fps, weights=tracker.versions
             )
-            names = names_of(self.format) + ["overlay"] * self.overlay
+            names = formats_of(self.format) + ["overlay"] * self.overlay
             open_all = partial(open_sinks, names, info=info)
             if self.offline:
                 return run_offline(source, again, tracker, open_all, info, folder)
@@ -220,7 +220,7 @@ class Convert:
 
         recording = open_recording(self.result)
         folder = self.result if self.result.is_dir() else self.result.parent
-        for path in convert(recording, names_of(self.format), self.output or folder):
+        for path in convert(recording, formats_of(self.format), self.output or folder):
             print(path)
         return 0
 
@@ -270,11 +270,14 @@ class Live:
             raise InputError(
                 f"the cameras of this machine count from 0, got --camera-index {index}"
             )
+        if self.format != USUAL and self.record is None:
+            raise InputError("--format says how to record: give a folder as --record as well")
         camera = load_camera(self.camera)
         tracker = _tracker(self, raw=self.raw, hand_length_mm=self.hand_length_mm)
         name = str(index or 0) if self.source is None else self.source
         with open_source(name, camera=camera) as source, ExitStack() as opened:
-            check_size(camera, source.size)
+            if camera is not None:
+                camera.check_fits(*source.size)  # before the work, not after
             info = RunInfo.of(
                 source.info.name,
                 source.size,
@@ -282,7 +285,7 @@ class Live:
                 fps=source.fps,
                 weights=tracker.versions,
             )
-            sinks = open_sinks(names_of(self.format), self.record, info) if self.record else []
+            sinks = open_sinks(formats_of(self.format), self.record, info) if self.record else []
             senders = [opened.enter_context(each) for each in open_senders(names_of(self.send))]
             if self.rerun:
                 from knuckle.send.rerun_viewer import RerunViewer
@@ -373,9 +376,14 @@ def report(summary: Summary) -> int:
     return 0
 
 
-def names_of(formats: str) -> list[str]:
+def names_of(listed: str) -> list[str]:
     """The names in a list that is separated by commas."""
-    return [name.strip() for name in formats.split(",") if name.strip()]
+    return [name.strip() for name in listed.split(",") if name.strip()]
+
+
+def formats_of(listed: str) -> list[str]:
+    """Likewise, of formats, which people write as CSV as well."""
+    return names_of(listed.lower())
 
 
 def _tracker(verb: Track | Live | Bench, *, raw: bool = False, **options: Any) -> HandTracker:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from knuckle.cli.verb import Dataset, Folder, Number, Output, SplitName, Switch, optional
+from knuckle.cli.verb import Dataset, Folder, Number, Output, SplitName, Switch, given, optional
 from knuckle.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
@@ -22,6 +25,16 @@ if TYPE_CHECKING:
 
 #: Files of a training run that stand for the run.
 CHECKPOINTS = (".ckpt", ".pt")
+
+#: Options of ``knuckle evaluate`` that choose and score pictures.
+_SCORING = ("protocol", "no_pictures", "annotation", "hands", "clean")
+#: ... and those that each kind of model heeds, beside its data set, split and output.
+_HEEDED = {
+    "several cameras": ("views",),
+    "a file of predictions": _SCORING,
+    "a network of both hands": (*_SCORING, "root_depth", "decoding"),
+    "networks of one hand": (*_SCORING, "boxes", "intrinsics"),
+}
 
 
 @dataclass(frozen=True)
@@ -90,19 +103,21 @@ class Export:
     """Store weights in single precision instead of half: twice the size."""
     average_with: Folder = None
     """Folder of the ONNX files that the run started from; the mean of both is often better."""
-    share: float = 0.3
-    """Share of those earlier weights in the mean, 0 to 1."""
+    share: Annotated[float | None, optional("NUMBER")] = None
+    """Share of those earlier weights in the mean, 0 to 1; by default 0.3."""
 
     def run(self) -> int:
         """Export and say where the files are."""
         from knuckle.export import export
 
+        if self.share is not None and self.average_with is None:
+            raise InputError("--share is of earlier weights: give their folder as --average-with")
         for path in export(
             self.checkpoint,
             self.out,
             half=not self.full,
             earlier=self.average_with,
-            share=self.share,
+            **given(share=self.share),
         ):
             print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
         return 0
@@ -133,7 +148,7 @@ class Evaluate:
     """InterNet: the mean around the highest cell, or that cell, as published."""
     output: Output = None
     """Folder for predictions, numbers, plots and the worst hands.
-    By default one in evaluation/, named after model, data set and split."""
+    By default one in evaluation/, named after model, data set, split and what else is asked."""
     no_pictures: Switch = False
     """Leave out what needs reading the pictures again."""
     annotation: Literal["all", "human", "machine"] = "all"
@@ -155,7 +170,9 @@ class Evaluate:
 
         if self.output is None:
             return replace(self, output=self._default_folder()).run()
-        if self.model == "rig":
+        kind = self._kind()
+        self._refuse_all_but(_HEEDED[kind], kind)
+        if kind == "several cameras":
             return self._run_rig(self.output)
         protocol_named(self.protocol)  # before hours of predicting, not after
         if self.split == "both":
@@ -168,14 +185,34 @@ class Evaluate:
         print(dataset.report)
         print(leak_report(self.dataset, self.split, selection=self._selection()))
         make_folder(self.output)
-        given = Path(self.model)
-        is_text = given.is_file() and given.suffix not in (".onnx", *CHECKPOINTS)
-        predictions = read_predictions(given) if is_text else self._predict(dataset, self.output)
+        if kind == "a file of predictions":
+            predictions = read_predictions(Path(self.model))
+        else:
+            predictions = self._predict(dataset, self.output)
         evaluation = evaluate(dataset, predictions, self.protocol)
         print_report(evaluation)
         for path in publish(evaluation, self.output, pictures=not self.no_pictures):
             print(f"  {path}")
         return 0
+
+    def _kind(self) -> str:
+        """Of the model, a key of ``_HEEDED``."""
+        given = Path(self.model)
+        if self.model == "rig":
+            return "several cameras"
+        if given.is_file() and given.suffix not in (".onnx", *CHECKPOINTS):
+            return "a file of predictions"
+        return "a network of both hands" if network_of_both_hands(given) else "networks of one hand"
+
+    def _refuse_all_but(self, heeded: Sequence[str], kind: str) -> None:
+        """Refuse options that would change nothing."""
+        for item in fields(self):
+            of_others = item.name in chain(*_HEEDED.values()) and item.name not in heeded
+            if of_others and getattr(self, item.name) != item.default:
+                raise InputError(
+                    f"--{item.name.replace('_', '-')} changes nothing for {kind} ({self.model}): "
+                    "leave it out"
+                )
 
     def _run_rig(self, output: Path) -> int:
         """Track with several cameras together; print and write the table."""
@@ -202,8 +239,10 @@ class Evaluate:
         return 0
 
     def _default_folder(self) -> Path:
-        """One for each system, data set and split, so that no two results meet in one."""
-        said = (Path(self.model).stem, self.dataset.resolve().name, self.split)
+        """One for each system, what it is told, data set and split, so that no answers meet."""
+        said = [Path(self.model).stem, self.dataset.resolve().name, self.split]
+        said += [f"{self.boxes}_boxes"] * (self.boxes != "own")
+        said += [f"{self.intrinsics}_intrinsics"] * (self.intrinsics != "given")
         return Path("evaluation", re.sub(r"[^\w.-]+", "_", "-".join(said)))
 
     def _selection(self) -> Selection | None:
@@ -240,10 +279,22 @@ class Evaluate:
         )
         estimator = HandEstimator(weights_dir=weights)
         versions = " ".join(f"{kind} {number}" for kind, number in estimator.versions.items())
-        system = System(f"{self.model} ({versions})", self.boxes, self.intrinsics)
+        name = f"{self.model} ({versions}, files {_digest(weights)})"
+        system = System(name, self.boxes, self.intrinsics)
         path = output / "predictions.jsonl"
         with bar("pictures") as advance:
             return predict(dataset, estimator, system, path, on_progress=advance)
+
+
+def _digest(weights: Path | None) -> str:
+    """Of a folder's networks: trained on, they keep the version that their recipe says."""
+    from knuckle.stages import weights_folder
+
+    files = {path.name: path for path in weights_folder(weights).iterdir()}
+    digest = hashlib.sha256()
+    for name in sorted(name for name in files if name.endswith(".onnx")):
+        digest.update(files[name].read_bytes())
+    return digest.hexdigest()[:8]
 
 
 def network_of_both_hands(given: Path) -> Path | None:

@@ -75,17 +75,6 @@ class Verb(Protocol):
         """Do it; return the exit code."""
 
 
-def check_size(camera: Camera | None, size: tuple[int, int]) -> None:
-    """See before the work whether intrinsics are of pictures (width, height) of this size.
-
-    Raises:
-        ValueError: no lens sees pictures of this size so.
-    """
-    if camera is None:
-        return
-    camera.check_fits(*size)
-
-
 def load_camera(path: Path | None) -> Camera | None:
     """The intrinsics in a file; None where none is given."""
     from knuckle.camera import Camera

@@ -58,8 +58,9 @@ def track_all(
                     idle.append(worker)
                 yield row or VideoRow(worker.path, error=worker.end())
     finally:
-        for worker in (*idle, *busy.values()):
-            worker.end()
+        with _interrupts_ignored():  # who is impatient would leave workers behind; it is soon done
+            for worker in (*idle, *busy.values()):
+                worker.end()
 
 
 class _Worker:

@@ -18,6 +18,7 @@ from knuckle.address import at_home, short, shown
 from knuckle.camera import Camera
 from knuckle.job import Summary, open_sinks, run
 from knuckle.output import OutputError, RunInfo
+from knuckle.output.errors import optional
 from knuckle.pipeline import HandTracker
 from knuckle.video import SourceError, open_source
 
@@ -198,8 +199,4 @@ def _row_of(path: str, summary: Summary) -> VideoRow:
 
 
 def _pyarrow() -> Any:
-    try:
-        import pyarrow
-    except ImportError:
-        raise OutputError("knuckle.corpus needs pyarrow: pip install 'knuckle[dist]'") from None
-    return pyarrow
+    return optional("pyarrow", "dist", "knuckle.corpus")

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -34,17 +33,15 @@ from knuckle.data.capture_motion import Moment, Motion, sample_sequence
 from knuckle.data.capture_plan import CaptureSettings, Sequence, generator, make_plan
 from knuckle.data.capture_rig import StudioCamera, draw_room, sample_lamps, sample_rig
 from knuckle.data.interhand_extras import DEPTH_UNIT_MM, SIDE_VALUES, Extras
-from knuckle.data.rendered import in_processes
+from knuckle.data.labelled import OnProgress
+from knuckle.data.processes import in_processes
 from knuckle.errors import InputError
-from knuckle.render.scene import Rendering, World, render_stage, sample_lights
+from knuckle.render.scene import Sight, World, sample_lights
 from knuckle.render.stage import Lights
 
 _JPEG_QUALITY = 92
 #: Time steps that one process renders in one go.
 _BLOCK = 8
-
-#: Called with (pictures done, of).
-OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ def write_capture(
             completed.
         settings: what to record.
         workers: processes that render.
-        on_progress: see ``OnProgress``.
+        on_progress: called with (done, of).
 
     Raises:
         ValueError: ``out`` holds another capture.
@@ -165,7 +162,7 @@ def _render_block(out: Path, settings: CaptureSettings, world: World, block: _Bl
         for number in range(sequence.views[step]):
             view = render_view(settings, world, sequence, step, moment, number)
             _write_view(out, settings, sequence, step, view)
-            labels.append(label_view(view.by, view.rendering.hands))
+            labels.append(label_view(view.by, view.sight.hands))
         write_note(note_path(out, sequence, step), moment, labels)
         written += len(labels)
     return written
@@ -178,12 +175,12 @@ class View:
     Attributes:
         by: the camera.
         image: (H, W, 3) uint8 RGB, as its sensor gives it.
-        rendering: labels, masks and surfaces.
+        sight: labels, masks and surfaces.
     """
 
     by: StudioCamera
     image: np.ndarray
-    rendering: Rendering
+    sight: Sight
 
 
 def render_view(
@@ -197,16 +194,15 @@ def render_view(
     background, lights = studio.rooms[number], studio.lights
     if settings.vary:
         background, lights = _any_room(settings, world, sequence, number, background.shape)
-    rendering = render_stage(
+    sight = Sight.of(
         moment.stage.seen_from(T_camera_from_studio),
         [(hand.side, T_camera_from_studio(hand.joints_mm)) for hand in moment.hands],
         camera.camera,
-        background,
-        lights.seen_from(T_camera_from_studio.rotation),
-        world,
+        background.shape[:2],
     )
+    image = sight.lit(background, lights.seen_from(T_camera_from_studio.rotation), world)
     rng = generator(settings, "picture", sequence.number, step, number)
-    return View(camera, camera.develop(rendering.image, rng), rendering)
+    return View(camera, camera.develop(image, rng), sight)
 
 
 def _write_view(
@@ -218,9 +214,9 @@ def _write_view(
     bgr = cv2.cvtColor(view.image, cv2.COLOR_RGB2BGR)
     quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
     _write(out / "images" / sequence.split / name, bgr, quality)
-    _write(extras.hand_map_path(name), _by_side(view.rendering), _FAST_PNG)
+    _write(extras.hand_map_path(name), _by_side(view.sight), _FAST_PNG)
     if settings.depth:
-        depth = np.minimum(np.round(view.rendering.depth_mm() / DEPTH_UNIT_MM), 65535)
+        depth = np.minimum(np.round(view.sight.depth_mm() / DEPTH_UNIT_MM), 65535)
         _write(extras.depth_path(name), depth.astype(np.uint16), _FAST_PNG)
 
 
@@ -238,10 +234,10 @@ def _any_room(
     return background, sample_lights(common, world.backgrounds.sample(common, 64, 64))
 
 
-def _by_side(rendering: Rendering) -> np.ndarray:
+def _by_side(sight: Sight) -> np.ndarray:
     """(H, W) uint8: ``SIDE_VALUES`` where a hand is seen."""
-    values = [0, *(SIDE_VALUES[hand.side] for hand in rendering.hands)]
-    return np.array(values, np.uint8)[rendering.hand_map]
+    values = [0, *(SIDE_VALUES[hand.side] for hand in sight.hands)]
+    return np.array(values, np.uint8)[sight.hand_map]
 
 
 def _write(path: Path, image: np.ndarray, options: list[int]) -> None:

@@ -23,6 +23,7 @@ from knuckle.data.capture_rig import StudioCamera, sample_rig
 from knuckle.data.interhand26m import JOINTS_OF, SKELETON_TEXT
 from knuckle.data.interhand_extras import Extras
 from knuckle.data.interhand_files import N_BOTH
+from knuckle.hand import in_picture
 from knuckle.sample import HandLabel
 
 #: InterHand2.6M's boxes are those of the joints, grown by this about their middle.
@@ -56,11 +57,10 @@ class ViewLabels:
 def label_view(camera: StudioCamera, hands: tuple[HandLabel, ...]) -> ViewLabels:
     """Which joints are in the picture, which are seen, and the box around the former."""
     inside, visible = np.zeros(N_BOTH, bool), np.zeros(N_BOTH, bool)
-    width, height = camera.size
     points = []
     for hand in hands:
         xy = hand.joints_px
-        within = (xy > -0.5).all(axis=1) & (xy < (width - 0.5, height - 0.5)).all(axis=1)
+        within = in_picture(xy, camera.size)
         inside[JOINTS_OF[hand.side]] = within
         visible[JOINTS_OF[hand.side]] = hand.visible
         points.append(xy[within])

@@ -16,6 +16,7 @@ from knuckle.render.contact import gap_mm
 from knuckle.render.hand_model import (
     FINGER_ROWS,
     FLEXION,
+    FOREARM_BONE,
     N_POSE_ROWS,
     SPREAD,
     HandModel,
@@ -32,7 +33,6 @@ from knuckle.render.poses import (
     sample_motion,
     sample_poses,
 )
-from knuckle.render.props import FOREARM_BONE
 from knuckle.render.scene import held
 from knuckle.render.stage import Mesh, Stage
 
@@ -106,7 +106,7 @@ class Motion:
     def moments(self, steps: np.ndarray) -> list[Moment]:
         """The studio at some time steps."""
         model = HandModel.load()
-        placed = [place(model, hand[steps]) for hand in self.hands]
+        placed = [place(model, hand.take(steps)) for hand in self.hands]
         return [self._moment(model, hands) for hands in zip(*placed, strict=True)]
 
     def _moment(self, model: HandModel, hands: tuple[PlacedHand, ...]) -> Moment:
@@ -303,7 +303,7 @@ def _keeping_its_grasp(
 
 def _in_grasp(rng: np.random.Generator, hand: HandParameters) -> Mesh:
     """Something that fills the grasp, in the hand's frame."""
-    first = place(HandModel.load(), hand[:1])[0]
+    first = place(HandModel.load(), hand.take([0]))[0]
     thing = held(rng, first)
     local = (thing.vertices_mm - first.root_mm) @ first.R_camera_from_hand
     return replace(thing, vertices_mm=local.astype(np.float32))

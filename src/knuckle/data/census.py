@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,15 +28,12 @@ class Census:
     sizes: dict[tuple[int, int], int] = field(default_factory=dict)
 
 
-def take_census(
-    dataset: LabelledSet, *, read: bool, on_picture: Callable[[], None] = lambda: None
-) -> Census:
+def take_census(dataset: LabelledSet, *, read: bool) -> Census:
     """Count what is in a data set.
 
     Args:
         dataset: opened.
         read: also read every picture, which finds those that are missing or broken.
-        on_picture: called after each picture.
 
     Raises:
         ValueError, OSError: a picture cannot be read.
@@ -53,7 +49,6 @@ def take_census(
         if read:
             height, width = dataset.image(index).shape[:2]
             census.sizes[width, height] = census.sizes.get((width, height), 0) + 1
-        on_picture()
     return census
 
 

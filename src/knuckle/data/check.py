@@ -20,15 +20,12 @@ from knuckle.data.interhand_files import LabelFiles
 from knuckle.data.interhand_index import InterHandIndex, build_index
 from knuckle.data.interhand_release import Release, find_release
 from knuckle.data.json_stream import BrokenDataError, BrokenRecordsError, MissingDataError
-from knuckle.data.labelled import LabelledSet, read_rgb
-from knuckle.hand import bone_lengths
+from knuckle.data.labelled import LabelledSet, OnProgress, read_rgb
+from knuckle.hand import bone_lengths, in_picture
 from knuckle.sample import HandLabel, Sample
 
 #: 3D that projects further than this from the labelled 2D does not belong to it, px.
 _REPROJECTION_PX = 5.0
-
-#: Called after every picture with (done, of).
-OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ def check(root: Path, *, on_progress: OnProgress = lambda done, of: None) -> Che
 
     Args:
         root: its folder.
-        on_progress: see ``OnProgress``.
+        on_progress: called with (done, of).
 
     Raises:
         BrokenDataError: the folder is none of the data sets that Knuckle knows.
@@ -127,7 +124,7 @@ def _check_hand(sample: Sample, hand: HandLabel) -> Iterator[Fault]:
     where = f"{sample.key}, {hand.side} hand"
     height, width = sample.image.shape[:2]
     points = hand.joints_px[hand.valid]
-    inside = (points > -0.5).all(axis=1) & (points < (width - 0.5, height - 0.5)).all(axis=1)
+    inside = in_picture(points, (width, height))
     if not inside.any():
         yield Fault(
             "hand outside its picture",

@@ -19,7 +19,15 @@ from knuckle.data.json_stream import (
     MissingDataError,
     fault_of,
 )
-from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record, inside, is_finite
+from knuckle.data.labelled import (
+    DropReport,
+    Groups,
+    LabelledSet,
+    Record,
+    check_split,
+    inside,
+    is_finite,
+)
 from knuckle.errors import InputError
 from knuckle.hand import JOINT_NAMES, N_JOINTS, SIDES, order_from_names
 from knuckle.sample import HandLabel
@@ -42,10 +50,7 @@ class CocoWholeBody(LabelledSet):
     splits = ("train", "val")
 
     def __init__(self, root: Path, split: str = "val") -> None:
-        if split not in _LABEL_FILES:
-            raise InputError(
-                f"COCO-WholeBody has the splits {', '.join(_LABEL_FILES)}, asked for {split!r}"
-            )
+        check_split("COCO-WholeBody", split, _LABEL_FILES)
         self.split = split
         self.images = Path(root) / f"{split}2017"
         path = _label_file(Path(root), split)

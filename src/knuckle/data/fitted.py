@@ -9,14 +9,14 @@ has no fit to be believed.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.data.labelled import DerivedSet, Groups, LabelledSet
+from knuckle.data.labelled import DerivedSet, Groups, LabelledSet, OnProgress
 from knuckle.hand import N_JOINTS, Side
 from knuckle.metrics import masked_mean
 from knuckle.render.fitting import (
@@ -254,7 +254,7 @@ class FittedSet(DerivedSet):
         whole: LabelledSet,
         settings: DeriveSettings | None = None,
         *,
-        on_progress: Callable[[int, int], None] = lambda done, of: None,
+        on_progress: OnProgress = lambda done, of: None,
     ) -> None:
         self.whole, self.settings = whole, settings or DeriveSettings()
         self.name = whole.name  # type: ignore[misc]  # shards are named after the data
@@ -307,7 +307,7 @@ class FittedSet(DerivedSet):
                 fits.append(self.fit.take(np.array([row])).moved(T_here_from_fit))
         return HandFit.joined(fits)
 
-    def _gather(self, on_progress: Callable[[int, int], None]) -> None:
+    def _gather(self, on_progress: OnProgress) -> None:
         """Look through all labels for the hands and moments that there are."""
         steps = self.whole.groups().step
         row_of: dict[tuple[int, Side], int] = {}

@@ -19,11 +19,12 @@ from knuckle.data.labelled import (
     Groups,
     LabelledSet,
     Record,
+    check_split,
     described,
     is_finite,
     read_rgb,
 )
-from knuckle.errors import InputError, reading
+from knuckle.errors import reading
 from knuckle.hand import JOINT_NAMES, N_JOINTS, order_from_names
 from knuckle.sample import HandLabel
 
@@ -45,8 +46,7 @@ class FreiHand(LabelledSet):
     splits = ("train", "test")
 
     def __init__(self, root: Path, split: str = "train") -> None:
-        if split not in _FOLDERS:
-            raise InputError(f"FreiHAND has the splits {', '.join(_FOLDERS)}, asked for {split!r}")
+        check_split("FreiHAND", split, _FOLDERS)
         self.split = split
         self.folder = Path(root) / _FOLDERS[split]
         self.K = _load(self.folder, "K", (3, 3))

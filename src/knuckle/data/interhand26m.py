@@ -23,7 +23,6 @@ from knuckle.data.interhand_index import InterHandIndex, open_index
 from knuckle.data.interhand_release import SPLITS, find_release
 from knuckle.data.json_stream import BrokenDataError
 from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record, inside
-from knuckle.errors import InputError
 from knuckle.hand import BONES, N_JOINTS, Side, bone_lengths, order_from_names
 from knuckle.rigid import RigidTransform
 from knuckle.sample import HandLabel, Sample
@@ -61,8 +60,6 @@ _SIDES_OF: dict[str, tuple[Side, ...]] = {
 
 #: Turned and distorted (reported by users of the data set).
 FLAWED_CAMERAS = ("400412",)
-#: Cameras whose number starts so give grey pictures.
-_GREY_PREFIX = "41"
 #: No human bone between two of the joints is outside these lengths, mm.
 BONE_RANGE_MM = (2.0, 150.0)
 #: A bone that is longer or shorter than the capture's median by this factor is no bone.
@@ -78,30 +75,19 @@ class Selection:
     Attributes:
         annotation: labelled by people, by a network, or either ("H", "M", "H+M" of the paper).
         hands: pictures of one hand, of two, or either.
-        fps: 5 or 30; None takes the release as it is. Only a 30 fps release can be thinned.
-        release_fps: the release's own rate, where the folder's name does not say it.
-        cameras: only these; empty for all.
-        skip_cameras: none of these.
-        drop_grey: leave out the grey cameras (41xxxx).
-        drop_flawed: leave out time steps with impossible bones, pictures that show no valid joint,
-            and two-hand pictures of which one hand has no label.
-        drop_black: leave out black pictures; they are found when they are read.
+        clean: leave out the known flaws: turned and distorted cameras, time steps with impossible
+            bones, pictures that show no valid joint, two-hand pictures of which one hand has no
+            label, and black pictures, which are found when they are read.
     """
 
     annotation: Literal["all", "human", "machine"] = "all"
     hands: Literal["all", "single", "two"] = "all"
-    fps: Literal[5, 30] | None = None
-    release_fps: Literal[5, 30] | None = None
-    cameras: tuple[str, ...] = ()
-    skip_cameras: tuple[str, ...] = FLAWED_CAMERAS
-    drop_grey: bool = False
-    drop_flawed: bool = True
-    drop_black: bool = True
+    clean: bool = True
 
     @classmethod
     def official(cls) -> Selection:
         """Everything that has a label, flaws included."""
-        return cls(skip_cameras=(), drop_flawed=False, drop_black=False)
+        return cls(clean=False)
 
 
 class InterHand26M(LabelledSet):
@@ -218,7 +204,7 @@ class InterHand26M(LabelledSet):
 
     def flaw(self, sample: Sample) -> str | None:
         """Black pictures, which only reading them reveals."""
-        return "black picture" if self.selection.drop_black and is_black(sample.image) else None
+        return "black picture" if self.selection.clean and is_black(sample.image) else None
 
     def _sides(self, row: int) -> tuple[Side, ...]:
         return _SIDES_OF[HAND_TYPES[self.index["hand_type"][row]]]
@@ -248,15 +234,14 @@ class InterHand26M(LabelledSet):
         two = index["hand_type"] == HAND_TYPES.index("interacting")
         if chosen.hands != "all":
             drop(f"not of {chosen.hands} hands", ~two if chosen.hands == "two" else two)
-        drop("camera not chosen", self._of_unwanted_camera())
-        if chosen.fps is not None:
-            drop(f"between the time steps of {chosen.fps} fps", ~self._at_rate(chosen.fps))
-        if chosen.drop_flawed:
+        if chosen.clean:
             self._drop_flawed(drop, two)
         return np.flatnonzero(keep)
 
     def _drop_flawed(self, drop: Callable[[str, np.ndarray], None], two: np.ndarray) -> None:
         index = self.index
+        flawed = [row for row, name in enumerate(index.cameras) if name in FLAWED_CAMERAS]
+        drop("its camera is turned or distorted", np.isin(index["camera"], flawed))
         valid = index["joint_valid"]
         first = np.asarray(valid[:, :N_JOINTS].any(axis=1))
         second = np.asarray(valid[:, N_JOINTS:].any(axis=1))
@@ -273,35 +258,6 @@ class InterHand26M(LabelledSet):
                 "or the folders of release v0.0; ask for annotation='all', or add the file"
             )
         return np.loadtxt(self.release.human_list, dtype=np.int64, ndmin=1)
-
-    def _of_unwanted_camera(self) -> np.ndarray:
-        chosen = self.selection
-        unwanted = [
-            (bool(chosen.cameras) and camera not in chosen.cameras)
-            or camera in chosen.skip_cameras
-            or (chosen.drop_grey and camera.startswith(_GREY_PREFIX))
-            for camera in self.index.cameras
-        ]
-        # A record without a camera is row -1 here; it was dropped for that already.
-        return np.array([*unwanted, False])[self.index["camera"]]
-
-    def _at_rate(self, fps: int) -> np.ndarray:
-        """(N,) bool: the rows of every n-th time step of each sequence."""
-        have = self.selection.release_fps or self.release.fps
-        if have is None:
-            raise InputError(
-                "the rate of this release is not known: no '5fps' or '30fps' in its folder's name; "
-                "set release_fps"
-            )
-        if have % fps:
-            raise InputError(f"a release of {have} fps cannot give {fps} fps")
-        index = self.index
-        run = index["capture"].astype(np.int64) * (1 << 32) + index["sequence"]
-        frames = np.stack([run, index["frame"].astype(np.int64)], axis=1)
-        steps, step_of_row = np.unique(frames, axis=0, return_inverse=True)
-        first = np.concatenate([[0], np.flatnonzero(np.diff(steps[:, 0])) + 1])
-        rank = np.arange(len(steps)) - np.repeat(first, np.diff([*first, len(steps)]))
-        return (rank % (have // fps) == 0)[step_of_row.ravel()]
 
 
 def _hand_label(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,14 +23,12 @@ class Release:
         images: folder that ``file_name`` is relative to.
         layout: "v1.0", "v0.0" or "re-packed".
         human_list: file with the ids of the annotations made by people, where there is one.
-        fps: rate of the release, if its folder's name says it.
     """
 
     files: LabelFiles
     images: Path
     layout: str
     human_list: Path | None = None
-    fps: int | None = None
 
 
 def find_release(root: Path, split: str, annotation: str = "all") -> Release:
@@ -42,21 +39,19 @@ def find_release(root: Path, split: str, annotation: str = "all") -> Release:
     """
     if split not in SPLITS:
         raise InputError(f"InterHand2.6M has the splits {', '.join(SPLITS)}, asked for {split!r}")
-    found = re.search(r"(?<!\d)(5|30) ?fps", " ".join([str(root), *_names_in(root)]))
-    fps = int(found[1]) if found else None
     stem = f"InterHand2.6M_{split}"
     new, old = root / "annotations" / split, root / "annotations" / _OLD_FOLDER[annotation]
     images = _image_folder(root, split)
     if (new / f"{stem}_data.json").exists():
         lists = (folder / f"aid_human_annot_{split}.txt" for folder in (new, new.parent, root))
         human = next((path for path in lists if path.exists()), None)
-        return Release(_label_files(new, stem), images, "v1.0", human, fps)
+        return Release(_label_files(new, stem), images, "v1.0", human)
     if (old / f"{stem}_data.json").exists():
-        return Release(_label_files(old, stem), images, "v0.0", None, fps)
+        return Release(_label_files(old, stem), images, "v0.0")
     packed = [path for path in sorted(root.glob("*_data.json")) if _split_named(path) == split]
     if len(packed) == 1:
         stem = packed[0].name.removesuffix("_data.json")
-        return Release(_label_files(root, stem), root, "re-packed", None, fps)
+        return Release(_label_files(root, stem), root, "re-packed")
     raise MissingDataError(
         f"{root} is not InterHand2.6M: expected annotations/{split}/{stem}_data.json (v1.0), "
         f"annotations/{_OLD_FOLDER[annotation]}/{stem}_data.json (v0.0) or one *{split}*_data.json "

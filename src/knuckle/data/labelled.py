@@ -7,7 +7,7 @@ are read only when asked for, so that labels alone (for scoring, splitting, coun
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path, PureWindowsPath
 from typing import Any, ClassVar, final
@@ -17,9 +17,14 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.data.json_stream import BrokenDataError
+from knuckle.errors import InputError
 from knuckle.limits import check_picture
 from knuckle.quiet import quiet_decoders
+from knuckle.rows import Rows
 from knuckle.sample import HandLabel, Sample
+
+#: Called with (done, of).
+OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -50,7 +55,7 @@ class Record:
 
 
 @dataclass(frozen=True, eq=False)
-class Groups:
+class Groups(Rows):
     """Where each record comes from: what a split must keep together. -1 stands for unknown.
 
     Attributes:
@@ -70,16 +75,6 @@ class Groups:
         """Those of ``count`` records of which some levels are known, none or a few."""
         unknown = np.full(count, -1)
         return cls(**{each.name: known.get(each.name, unknown) for each in fields(cls)})
-
-    @classmethod
-    def joined(cls, parts: Sequence[Groups]) -> Groups:
-        """Those of all parts in order, where numbers mean the same in all of them."""
-        names = [each.name for each in fields(cls)]
-        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
-
-    def take(self, rows: np.ndarray) -> Groups:
-        """Those of some records."""
-        return Groups(*(getattr(self, each.name)[rows] for each in fields(self)))
 
     def __len__(self) -> int:
         return len(self.subject)
@@ -228,6 +223,12 @@ class DerivedSet(LabelledSet):
         return dataset.hand_map(row)
 
 
+def check_split(whose: str, split: str, splits: Iterable[str]) -> None:
+    """Refuse a split that a data set does not have."""
+    if split not in splits:
+        raise InputError(f"{whose} has the splits {', '.join(splits)}, asked for {split!r}")
+
+
 def read_rgb(path: Path) -> np.ndarray:
     """(H, W, 3) uint8 RGB.
 
@@ -237,20 +238,8 @@ def read_rgb(path: Path) -> np.ndarray:
     Raises:
         BrokenDataError: there is no file, or it is not an image.
     """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise _broken_picture(path, "does not exist") from None
-    # A decoder fills what a broken-off JPEG lacks with grey and says nothing.
-    if content[:2] == _JPEG_START and _JPEG_END not in content[-_JPEG_TRAILER:]:
-        raise _broken_picture(path, "is not an image that can be decoded: it breaks off")
-    check_picture(content, path)
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    with quiet_decoders():
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
-    if image is None:
-        raise _broken_picture(path, "is not an image that can be decoded")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(_decoded(path, flags), cv2.COLOR_BGR2RGB)
 
 
 def read_grey(path: Path) -> np.ndarray:
@@ -259,13 +248,19 @@ def read_grey(path: Path) -> np.ndarray:
     Raises:
         BrokenDataError: there is no file, or it is not an image.
     """
+    return _decoded(path, cv2.IMREAD_GRAYSCALE)
+
+
+def _decoded(path: Path, flags: int) -> np.ndarray:
     if not path.is_file():
         raise _broken_picture(path, "does not exist")
     content = path.read_bytes()
+    # A decoder fills what a broken-off JPEG lacks with grey and says nothing.
+    if content[:2] == _JPEG_START and _JPEG_END not in content[-_JPEG_TRAILER:]:
+        raise _broken_picture(path, "is not an image that can be decoded: it breaks off")
     check_picture(content, path)
-    pixels = np.frombuffer(content, np.uint8)
     with quiet_decoders():
-        image = cv2.imdecode(pixels, cv2.IMREAD_GRAYSCALE) if content else None
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
     if image is None:
         raise _broken_picture(path, "is not an image that can be decoded")
     return image

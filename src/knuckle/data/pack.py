@@ -7,10 +7,9 @@ training needs; labels, masks and the camera follow the pixels.
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -18,13 +17,11 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.crop import Crop
-from knuckle.data.labelled import LabelledSet
+from knuckle.data.labelled import LabelledSet, OnProgress
+from knuckle.data.processes import in_processes
 from knuckle.data.shards import write_shard
 from knuckle.errors import InputError, NotWrittenError
 from knuckle.sample import HandLabel, Sample
-
-#: Called after every shard with (done, of).
-OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,7 @@ def pack(
         dataset: what to pack.
         folder: where the shards go.
         settings: how.
-        on_progress: see ``OnProgress``.
+        on_progress: called with (done, of).
 
     Returns:
         The shards, in order.
@@ -85,47 +82,17 @@ def pack(
     paths = [folder / f"{dataset.name}-{k:06d}.tar" for k in range(len(starts))]
     todo = [(start, path) for start, path in zip(starts, paths, strict=True) if not path.exists()]
     done = len(paths) - len(todo)
-    for _ in _packed(dataset, settings, todo):
+    for _ in in_processes(settings.processes, partial(_pack_shard, dataset, settings), todo):
         done += 1
         on_progress(done, len(paths))
     return paths
 
 
-def _packed(
-    dataset: LabelledSet, settings: PackSettings, todo: list[tuple[int, Path]]
-) -> Iterator[None]:
-    """Pack one shard after the other, or several at a time; yields after each."""
-    if settings.processes == 1:
-        for start, path in todo:
-            _pack_shard(dataset, settings, start, path)
-            yield
-        return
-    # Forked, so that the data set with its memory-mapped index is shared and not copied.
-    context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(
-        settings.processes, context, initializer=_share, initargs=(dataset, settings)
-    ) as pool:
-        for future in as_completed([pool.submit(_pack_shared, *item) for item in todo]):
-            future.result()
-            yield
-
-
-_shared: list[tuple[LabelledSet, PackSettings]] = []
-
-
-def _share(dataset: LabelledSet, settings: PackSettings) -> None:
-    _shared[:] = [(dataset, settings)]
-
-
-def _pack_shared(start: int, path: Path) -> None:
-    dataset, settings = _shared[0]
-    _pack_shard(dataset, settings, start, path)
-
-
-def _pack_shard(dataset: LabelledSet, settings: PackSettings, start: int, path: Path) -> None:
+def _pack_shard(dataset: LabelledSet, settings: PackSettings, shard: tuple[int, Path]) -> int:
+    start, path = shard
     samples = _samples(dataset, settings, start)
     try:
-        write_shard(path, samples, quality=settings.quality)
+        return write_shard(path, samples, quality=settings.quality)
     except OSError as error:
         path.with_suffix(".partial").unlink(missing_ok=True)
         raise NotWrittenError(

@@ -13,17 +13,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
 
 import cv2
 import numpy as np
 
 from knuckle.data.convention import TEACHERS_OWN, own_bone_depth, own_joints
+from knuckle.data.kept import Kept
 from knuckle.errors import InputError
 from knuckle.hand import SIDES
-from knuckle.limits import open_npz
 from knuckle.sample import HandLabel, Sample
 
 Part = Literal["train", "validation"]
@@ -34,7 +33,7 @@ HAND_FREE_HELD_BACK = ("iot", "mslearn", "os_soc", "robotlab")
 
 
 @dataclass(frozen=True, eq=False)
-class PhotographStore:
+class PhotographStore(Kept):
     """Labelled pictures in memory, still as JPEG.
 
     Hands and ignored boxes of all pictures stand one after the other: those of picture ``i`` are
@@ -61,6 +60,9 @@ class PhotographStore:
         decoy_offsets: (N + 1,) int64.
         decoys_xyxy: (L, 4) float32, see ``Sample.decoys_xyxy``.
     """
+
+    WHAT: ClassVar[str] = "a store of photographs"
+    AGAIN: ClassVar[str] = "pack it again with knuckle data pack-photographs"
 
     jpeg: np.ndarray
     jpeg_offsets: np.ndarray
@@ -138,30 +140,6 @@ class PhotographStore:
             decoy_offsets=offsets_of(len(boxes) for boxes in decoys),
             decoys_xyxy=stacked(decoys, (4,)),
         )
-
-    def save(self, path: str | Path) -> None:
-        """Write the store as one npz file; it replaces an older one only when it is complete."""
-        path = Path(path)
-        partial = path.with_name(f"partial-{path.name}")
-        np.savez(partial, **{f.name: getattr(self, f.name) for f in fields(self)})
-        partial.replace(path)
-
-    @classmethod
-    def load(cls, path: str | Path) -> PhotographStore:
-        """Read a store that ``save`` wrote.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: it is not a store of photographs.
-        """
-        with open_npz(Path(path), "a store of photographs", "pack it again") as arrays:
-            missing = {f.name for f in fields(cls)} - set(arrays.files)
-            if missing:
-                raise InputError(
-                    f"{path} is not a store of photographs: it has no {sorted(missing)}; pack it "
-                    "again with knuckle data pack-photographs"
-                )
-            return cls(**{f.name: arrays[f.name] for f in fields(cls)})
 
     @property
     def own_px(self) -> np.ndarray:

@@ -6,18 +6,14 @@ hand can take (units, joint order, a bad fit) and says what a synthetic capture 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from knuckle.data.labelled import LabelledSet, Record
+from knuckle.data.labelled import LabelledSet, OnProgress, Record
 from knuckle.errors import InputError
 from knuckle.hand import BONES, FINGERS, bone_lengths, joint_angles
 from knuckle.render.poses import finger_penetration_mm, hands_penetration_mm
-
-#: Called with (records done, of).
-OnProgress = Callable[[int, int], None]
 
 #: What the references of the table stand for.
 SOURCES = (
@@ -100,7 +96,7 @@ def measure(dataset: LabelledSet, on_progress: OnProgress = lambda done, of: Non
 
     Args:
         dataset: with 3D.
-        on_progress: see ``OnProgress``.
+        on_progress: called with (done, of).
 
     Raises:
         ValueError: no hand has all its joints in 3D.

@@ -21,12 +21,13 @@ from knuckle.data.labelled import (
     Groups,
     LabelledSet,
     Record,
+    check_split,
     described,
     inside,
     is_finite,
     read_rgb,
 )
-from knuckle.errors import InputError, reading
+from knuckle.errors import reading
 from knuckle.hand import JOINT_NAMES, N_JOINTS, order_from_names
 from knuckle.sample import HandLabel
 
@@ -48,8 +49,7 @@ class RealHand3D(LabelledSet):
     splits = ("test",)
 
     def __init__(self, root: Path, split: str = "test", *, pad_px: int = 64) -> None:
-        if split != "test":
-            raise InputError(f"real_hand_3d has the split test only, asked for {split!r}")
+        check_split(self.name, split, self.splits)
         self.root, self.split, self.pad_px = Path(root), split, pad_px
         path = self.root / "labels.json"
         if not path.exists():

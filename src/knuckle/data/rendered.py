@@ -8,18 +8,16 @@ there are, and a run that was stopped goes on with the shards that are missing.
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from zlib import crc32
 
-import cv2
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from knuckle.data.processes import in_processes
 from knuckle.data.shards import write_shard
 from knuckle.errors import InputError
 from knuckle.render.backgrounds import Backgrounds
@@ -84,21 +82,11 @@ def write_frames(
     return _write(job, "frames", renderer)
 
 
-def write_plain(job: Job) -> list[Path]:
-    """Write close-ups of one hand in ordinary light (``scene.PLAIN``); returns the shards."""
-    return write_crops(job, PLAIN, "plain")
-
-
-def write_touching(job: Job) -> list[Path]:
-    """Write close-ups of one hand that mostly touches the other one (``scene.TOUCHING``)."""
-    return write_crops(job, TOUCHING, "touching")
-
-
 #: What can be rendered, by name.
 SETS: dict[str, Callable[[Job], list[Path]]] = {
     "crops": write_crops,
-    "plain": write_plain,
-    "touching": write_touching,
+    "plain": partial(write_crops, settings=PLAIN, kind="plain"),
+    "touching": partial(write_crops, settings=TOUCHING, kind="touching"),
     "frames": write_frames,
 }
 
@@ -135,30 +123,3 @@ def _render_shard(renderer: Renderer, kind: str, shard: tuple[Path, int, int]) -
     group = f"{kind}-{seed:03d}-{index:05d}"
     samples = (replace(s, group=s.key) for s in renderer(rng, size, f"{group}-"))
     return write_shard(path, samples)
-
-
-def in_processes(workers: int, work: Callable, items: list) -> Iterator[int]:
-    """Map over items, in this process or in forked ones, which share pictures and textures."""
-    if workers == 1 or len(items) < 2:
-        yield from map(work, items)
-        return
-    _WORK.append(work)
-    # A fork inherits OpenCV's pool of threads but not the threads: their work would never be done.
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        # An interrupt goes to all processes; the parent alone deals with it.
-        quiet = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
-        with multiprocessing.get_context("fork").Pool(workers, initializer=quiet) as pool:
-            yield from pool.imap_unordered(_call_work, items)
-    finally:
-        cv2.setNumThreads(threads)
-        _WORK.clear()
-
-
-#: What forked workers are to call: a closure over big arrays is inherited, not sent.
-_WORK: list[Callable] = []
-
-
-def _call_work(item: object) -> int:
-    return _WORK[0](item)

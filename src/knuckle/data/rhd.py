@@ -20,12 +20,13 @@ from knuckle.data.labelled import (
     Groups,
     LabelledSet,
     Record,
+    check_split,
     described,
     is_finite,
     read_grey,
 )
-from knuckle.errors import InputError, reading
-from knuckle.hand import N_JOINTS, Side, order_from_names
+from knuckle.errors import reading
+from knuckle.hand import N_JOINTS, Side, in_picture, order_from_names
 from knuckle.sample import HandLabel
 
 #: RHD's order of one hand: the wrist, then each finger from the tip to the palm.
@@ -43,7 +44,7 @@ _JOINTS_OF: dict[Side, np.ndarray] = {"left": _ORDER, "right": _ORDER + N_JOINTS
 _MASK_OF: dict[Side, tuple[int, int]] = {"left": (2, 17), "right": (18, 33)}
 _FOLDERS = {"train": "training", "test": "evaluation"}
 _MM_PER_METRE = 1000.0
-_IMAGE_SIZE = 320
+_SIZE = (320, 320)
 #: Where the numpy that runs here keeps what pickled arrays ask for; older ones kept it elsewhere.
 _NUMPY_MODULE = np.zeros(0).__reduce__()[0].__module__
 
@@ -60,8 +61,7 @@ class Rhd(LabelledSet):
     splits = ("train", "test")
 
     def __init__(self, root: Path, split: str = "train") -> None:
-        if split not in _FOLDERS:
-            raise InputError(f"RHD has the splits {', '.join(_FOLDERS)}, asked for {split!r}")
+        check_split("RHD", split, _FOLDERS)
         self.split = split
         self.folder = Path(root) / _FOLDERS[split]
         self.labels = _read_labels(self.folder / f"anno_{_FOLDERS[split]}.pickle")
@@ -100,7 +100,7 @@ class Rhd(LabelledSet):
         return Record(
             key=f"{self.split}_{number:05d}",
             path=path,
-            hands=tuple(hand for hand in hands if _is_inside(hand.joints_px)),
+            hands=tuple(hand for hand in hands if in_picture(hand.joints_px, _SIZE).any()),
             camera=camera,
             group=f"{self.split}/{number}",
         )
@@ -118,11 +118,6 @@ class Rhd(LabelledSet):
     def groups(self) -> Groups:
         """The labels do not say which figure acts: every picture is its own."""
         return Groups.of(len(self))
-
-
-def _is_inside(joints_px: np.ndarray) -> bool:
-    within = (joints_px > -0.5) & (joints_px < _IMAGE_SIZE - 0.5)
-    return bool(within.all(axis=1).any())
 
 
 class _ForeignObjectError(pickle.UnpicklingError):

@@ -11,17 +11,17 @@ length as large.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import tyro
 
 from knuckle.camera import Camera
+from knuckle.data.kept import Kept
 from knuckle.data.photographs import Part, PhotographStore
-from knuckle.errors import NotFoundError
 from knuckle.hand import BONES, N_JOINTS
-from knuckle.limits import open_npz
 from knuckle.render.fitting import HandFit, fit_hands_2d
 from knuckle.render.poses import constrain
 from knuckle.sample import HandLabel
@@ -35,7 +35,7 @@ _MIRROR = np.diag([-1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True, eq=False)
-class ShownHands:
+class ShownHands(Kept):
     """N hands that were shown to a camera, all as right ones.
 
     Attributes:
@@ -43,30 +43,15 @@ class ShownHands:
         R_camera_from_hand: (N, 3, 3) from where they were seen.
     """
 
+    WHAT: ClassVar[str] = "shown hands"
+    AGAIN: ClassVar[str] = "make them with python -m knuckle.data.shown"
+
     pose_deg: np.ndarray
     R_camera_from_hand: np.ndarray
 
     def __len__(self) -> int:
         """Number of hands."""
         return len(self.pose_deg)
-
-    def save(self, path: str | Path) -> None:
-        """Write them as one npz file."""
-        np.savez(path, **{f.name: getattr(self, f.name) for f in fields(self)})
-
-    @classmethod
-    def load(cls, path: str | Path) -> ShownHands:
-        """Read what ``save`` wrote.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-        """
-        if not Path(path).exists():
-            raise NotFoundError(
-                f"no shown hands at {path}; make them with python -m knuckle.data.shown"
-            )
-        with open_npz(Path(path), "shown hands", "make them again") as stored:
-            return cls(**{f.name: stored[f.name] for f in fields(cls)})
 
 
 def fit_photographs(store: PhotographStore, part: Part = "train") -> ShownHands:
@@ -77,7 +62,7 @@ def fit_photographs(store: PhotographStore, part: Part = "train") -> ShownHands:
     with np.errstate(invalid="ignore"):
         explained = np.median(fit.residual, axis=1) < _MISFIT * size
     fit = fit.take(np.flatnonzero(fit.converged & explained))
-    left = np.array([side == "left" for side in fit.parameters.side])
+    left = fit.parameters.is_left()
     rotation = fit.parameters.R_camera_from_hand
     rotation = np.where(left[:, None, None], _MIRROR @ rotation @ _MIRROR, rotation)
     return ShownHands(constrain(fit.parameters.pose_deg).astype(np.float32), rotation)

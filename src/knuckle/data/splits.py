@@ -8,8 +8,8 @@ out: people where there are enough of them, else recording sessions, else sequen
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -54,32 +54,22 @@ class Split:
 
 
 #: From coarse to fine: what must not be cut, as one number a record.
-_LEVELS: dict[str, Callable[[Groups], np.ndarray]] = {
-    "subject": lambda groups: groups.subject,
-    "capture": lambda groups: groups.capture,
-    "sequence": lambda groups: groups.sequence,
-    "step": lambda groups: groups.step,
-}
+_LEVELS = tuple(item.name for item in fields(Groups))
 
 
 def split_by_groups(
     groups: Groups,
     shares: tuple[float, float, float] = SHARES,
-    *,
-    tolerance: float = TOLERANCE,
-    seed: int = 0,
 ) -> Split:
     """Deal whole groups out, as near to the shares as the coarsest sensible grouping allows.
 
-    Levels are tried from coarse to fine; the first whose parts all come within ``tolerance`` of
+    Levels are tried from coarse to fine; the first whose parts all come within ``TOLERANCE`` of
     their shares is taken, else the one that comes nearest. A level with unknown groups (-1), or
     whose groups finer levels cut across, is made whole first: see ``_units``.
 
     Args:
         groups: where each record comes from.
         shares: of train, val and test; they add up to 1.
-        tolerance: see above.
-        seed: another seed deals groups of one size differently.
 
     Raises:
         ValueError: no record, or shares that do not add up to 1.
@@ -93,11 +83,11 @@ def split_by_groups(
         units = _units(groups, level)
         if units is None:
             continue
-        split = _deal(units, level, shares, seed)
+        split = _deal(units, level, shares)
         off = max(abs(got - want) for got, want in zip(split.shares, shares, strict=True))
         if best is None or off < best[0] - 1e-12:
             best = off, split
-        if off <= tolerance:
+        if off <= TOLERANCE:
             break
     assert best is not None  # the level "record" always gives a split
     return best[1]
@@ -109,15 +99,13 @@ def _units(groups: Groups, level: str) -> np.ndarray | None:
     A sequence may show two people, a person may come twice: groups of the finer levels that share
     a record are joined, so that what is whole at this level is whole at every finer one.
     """
-    names = list(_LEVELS)
-    finer = names[names.index(level) :] if level in names else []
-    if not finer:
+    if level not in _LEVELS:
         return np.arange(len(groups)) if (groups.step < 0).all() else None
-    if (_LEVELS[level](groups) < 0).any():
+    own, *finer = (getattr(groups, name) for name in _LEVELS[_LEVELS.index(level) :])
+    if (own < 0).any():
         return None
-    units = _number(_LEVELS[level](groups))
-    for other in finer[1:]:
-        column = _LEVELS[other](groups)
+    units = _number(own)
+    for column in finer:
         if (column >= 0).all():
             units = _join(units, _number(column))
     return units
@@ -142,11 +130,11 @@ def _join(coarse: np.ndarray, fine: np.ndarray) -> np.ndarray:
         label = after
 
 
-def _deal(units: np.ndarray, level: str, shares: tuple[float, float, float], seed: int) -> Split:
+def _deal(units: np.ndarray, level: str, shares: tuple[float, float, float]) -> Split:
     """Largest unit first to the part that lacks most, then moves and swaps while they help."""
     sizes = np.bincount(units).astype(np.float64)
     wanted = np.array(shares) * sizes.sum()
-    tie = np.random.default_rng(seed).permutation(len(sizes))
+    tie = np.random.default_rng(0).permutation(len(sizes))
     owner = np.zeros(len(sizes), int)
     filled = np.zeros(3)
     counts = np.zeros(3, int)
@@ -216,8 +204,8 @@ def leaks(groups: Groups, part: np.ndarray) -> dict[str, int]:
         part: (N,) int, the part of each record.
     """
     found = {}
-    for level, column_of in _LEVELS.items():
-        column = column_of(groups)
+    for level in _LEVELS:
+        column = getattr(groups, level)
         known = column >= 0
         if not known.any():
             continue

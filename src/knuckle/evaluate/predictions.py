@@ -55,6 +55,10 @@ class System:
         if self.intrinsics not in ("given", "assumed"):
             raise InputError(f"intrinsics must be 'given' or 'assumed', got {self.intrinsics!r}")
 
+    def __str__(self) -> str:
+        """All of it, for people."""
+        return f"{self.name}, boxes {self.boxes}, intrinsics {self.intrinsics}"
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PredictedHand:
@@ -88,7 +92,8 @@ class PredictedHand:
             given += 1
             if value.shape != (N_JOINTS, width) or not np.isfinite(value).all():
                 raise InputError(
-                    f"{name} must be {N_JOINTS} x {width} finite numbers, got shape {value.shape}"
+                    f"{name} must be {N_JOINTS} x {width} finite numbers, got shape {value.shape}, "
+                    f"{np.count_nonzero(~np.isfinite(value))} of them not finite"
                 )
         if not given:
             raise InputError("a hand needs joints_px, joints_mm or joints_root_mm")

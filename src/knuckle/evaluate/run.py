@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.data.labelled import LabelledSet, Record
+from knuckle.data.labelled import LabelledSet, OnProgress, Record
 from knuckle.errors import InputError
 from knuckle.evaluate.measures import Measures, measure
 from knuckle.evaluate.pairs import ScoredHands, pair
@@ -25,8 +25,6 @@ from knuckle.results import HandPose
 
 #: What is evaluated: image (H, W, 3) uint8 RGB, camera or None, boxes (N, 4) px or None -> hands.
 PoseSystem = Callable[[np.ndarray, Camera | None, np.ndarray | None], Sequence[HandPose]]
-#: Called after every picture with (done, of).
-OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +110,7 @@ def predict(
         pose_system: the system.
         system: how it is described; its ``boxes`` and ``intrinsics`` say what it is told.
         path: the prediction file.
-        on_progress: see ``OnProgress``.
+        on_progress: called with (done, of).
 
     Returns:
         what is in the file when all is done.

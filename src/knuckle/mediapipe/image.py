@@ -76,6 +76,11 @@ class Image:
         """Numbers a pixel."""
         return _CHANNELS[self.image_format]
 
+    @property
+    def step(self) -> int:
+        """Bytes a row."""
+        return int(self._data.strides[0])
+
     def is_contiguous(self) -> bool:
         """Always: it was copied so."""
         return True

@@ -157,9 +157,7 @@ class Known(nn.Module):
 
     def __init__(self, widths: tuple[int, int, int], codec: HeatmapCodec) -> None:
         super().__init__()
-        self.mix = nn.ModuleList(nn.Conv2d(N_JOINTS, width, 1, bias=False) for width in widths)
-        for conv in self.mix:
-            nn.init.zeros_(conv.weight)
+        self.mix = nn.ModuleList(_silent_at_first(width) for width in widths)
         cells = torch.tensor(codec.cell_centres_px, dtype=torch.float32)
         self.register_buffer("cells", cells, persistent=False)
 
@@ -171,6 +169,12 @@ class Known(nn.Module):
         coarser = functional.avg_pool2d(bells, 2)
         levels = (bells, coarser, functional.avg_pool2d(coarser, 2))
         return [conv(level) for conv, level in zip(self.mix, levels, strict=True)]
+
+
+def _silent_at_first(width: int) -> nn.Conv2d:
+    conv = nn.Conv2d(N_JOINTS, width, 1, bias=False)
+    nn.init.zeros_(conv.weight)
+    return conv
 
 
 class Beside(nn.Module):

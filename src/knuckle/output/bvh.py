@@ -12,8 +12,8 @@ from knuckle.output.records import Recording
 from knuckle.output.staged import ExportSink
 from knuckle.output.timeline import Timeline
 
-_PLACE = "Xposition Yposition Zposition"
-_TURN = "Zrotation Xrotation Yrotation"
+_POSITION = "Xposition Yposition Zposition"
+_ROTATION = "Zrotation Xrotation Yrotation"
 
 
 class BvhSink(ExportSink):
@@ -38,7 +38,7 @@ class BvhSink(ExportSink):
 
 def _hierarchy(hands: list[Armature]) -> Iterator[str]:
     yield "HIERARCHY"
-    yield from ("ROOT Hands", "{", "\tOFFSET 0 0 0", f"\tCHANNELS 6 {_PLACE} {_TURN}")
+    yield from ("ROOT Hands", "{", "\tOFFSET 0 0 0", f"\tCHANNELS 6 {_POSITION} {_ROTATION}")
     for hand in hands:
         yield from _indented(_hand(hand))
     if not hands:
@@ -48,7 +48,7 @@ def _hierarchy(hands: list[Armature]) -> Iterator[str]:
 
 def _hand(hand: Armature) -> Iterator[str]:
     yield from (f"JOINT {hand.side.capitalize()}Hand", "{", "\tOFFSET 0 0 0")
-    yield f"\tCHANNELS 6 {_PLACE} {_TURN}"
+    yield f"\tCHANNELS 6 {_POSITION} {_ROTATION}"
     names, offsets_m = bone_names(hand.side), hand.offsets_mm / 1000
     for first in range(0, len(names), 4):
         yield from _indented(_chain(names[first : first + 4], offsets_m[first : first + 4]))
@@ -61,7 +61,7 @@ def _chain(names: list[str], offsets_m: np.ndarray) -> Iterator[str]:
     for depth, (name, offset) in enumerate(zip(names, offsets_m, strict=True)):
         tabs = "\t" * depth
         yield from (f"{tabs}JOINT {name}", f"{tabs}{{", f"{tabs}\tOFFSET {_numbers(at)}")
-        yield f"{tabs}\tCHANNELS 3 {_TURN}"
+        yield f"{tabs}\tCHANNELS 3 {_ROTATION}"
         at = offset
     yield from ("\t" * len(names) + line for line in _end(at))
     for depth in reversed(range(len(names))):

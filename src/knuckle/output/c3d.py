@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from knuckle.output.errors import OutputError
+from knuckle.output.errors import optional
 from knuckle.output.markers import markers
 from knuckle.output.records import Recording
 from knuckle.output.staged import ExportSink
@@ -20,7 +19,7 @@ class C3dSink(ExportSink):
     filename = "hands.c3d"
 
     def _open(self) -> None:
-        _ezc3d()  # say at once, not at the end, that it is missing
+        optional("ezc3d", "science", "c3d")  # say at once, not at the end, that it is missing
         super()._open()
 
     def _export(self, recording: Recording, whole: Path) -> None:
@@ -29,7 +28,7 @@ class C3dSink(ExportSink):
         if not len(timeline.times_s):  # a C3D without a frame is none
             places_mm = np.full((1, len(names), 3), np.nan)
         count, points = len(places_mm), np.moveaxis(places_mm, -1, 0).swapaxes(1, 2)
-        file = _ezc3d().c3d()
+        file = optional("ezc3d", "science", "c3d").c3d()
         parameters = file["parameters"]["POINT"]
         parameters["RATE"]["value"] = [timeline.rate]
         parameters["LABELS"]["value"] = names
@@ -40,13 +39,3 @@ class C3dSink(ExportSink):
             "camera_masks": np.zeros((7, len(names), count), bool),
         }
         file.write(str(whole))
-
-
-def _ezc3d() -> Any:
-    try:
-        import ezc3d
-    except ImportError:
-        raise OutputError(
-            "c3d needs ezc3d: pip install 'knuckle[science]', or choose another format"
-        ) from None
-    return ezc3d

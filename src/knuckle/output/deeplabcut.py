@@ -27,13 +27,13 @@ class DeepLabCutSink(ExportSink):
     def _export(self, recording: Recording, whole: Path) -> None:
         with whole.open("w", encoding="utf-8", newline="") as file:
             rows = csv.writer(file, lineterminator="\n")
-            rows.writerows(_heads())
+            rows.writerows(_header_rows())
             values = keypoint_table(recording)
             for frame, row in zip(recording.frames["frame"].tolist(), values, strict=True):
                 rows.writerow([frame, *(f"{v:.3f}" for v in row)])
 
 
-def _heads() -> list[list[str]]:
+def _header_rows() -> list[list[str]]:
     per_hand = N_JOINTS * len(_COORDINATES)
     return [
         ["scorer", *["knuckle"] * len(SIDES) * per_hand],

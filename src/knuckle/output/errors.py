@@ -2,8 +2,29 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 from knuckle.errors import KnuckleError
 
 
 class OutputError(KnuckleError, RuntimeError):
     """Results cannot be written or read."""
+
+
+def optional(module: str, extra: str, what: str) -> Any:
+    """A module of a library that need not be installed.
+
+    Args:
+        module: its name.
+        extra: of ``pip install knuckle[…]`` that brings the library.
+        what: needs it.
+
+    Raises:
+        OutputError: it is not installed.
+    """
+    try:
+        return import_module(module)
+    except ImportError:
+        library = module.partition(".")[0]
+        raise OutputError(f"{what} needs {library}: pip install 'knuckle[{extra}]'") from None

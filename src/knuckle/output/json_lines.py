@@ -24,9 +24,9 @@ from knuckle.results import Frame, HandPose
 
 #: Text is rounded to so many decimals: microseconds, micrometres, thousandths of a pixel.
 _DECIMALS = {"time_s": 6}
-_DECIMALS_ELSE = 3
+_DEFAULT_DECIMALS = 3
 #: Already said by the line that a hand is in.
-_OF_FRAME = ("frame", "time_s")
+_FRAME_FIELDS = ("frame", "time_s")
 
 
 class JsonLinesSink(TableSink):
@@ -68,7 +68,7 @@ def line_of(frame: Frame, hands: Sequence[HandPose]) -> str:
     """A frame and its hands as one line of JSON, without its end."""
     line = _as_json(frame_record(frame, hands))
     line["hands"] = [
-        {key: value for key, value in _as_json(record).items() if key not in _OF_FRAME}
+        {key: value for key, value in _as_json(record).items() if key not in _FRAME_FIELDS}
         for record in hand_records(frame, hands)
     ]
     return json.dumps(line, separators=(",", ":"))
@@ -80,7 +80,7 @@ def _as_json(record: np.ndarray) -> dict[str, Any]:
     for name in record.dtype.names or ():
         value = record[name]
         if value.dtype.kind == "f":
-            value = np.round(value.astype(np.float64), _DECIMALS.get(name, _DECIMALS_ELSE))
+            value = np.round(value.astype(np.float64), _DECIMALS.get(name, _DEFAULT_DECIMALS))
             # JSON knows no NaN: a hand behind a camera of a rig has no pixels there.
             known = np.isfinite(value)
             value = value if known.all() else np.where(known, value, np.array(None))

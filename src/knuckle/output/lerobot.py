@@ -28,7 +28,7 @@ from knuckle.results import Frame, HandPose
 _VIDEO = "observation.images.camera"
 _CHUNK = "chunk-000/file-000"
 _DATA, _EPISODES = f"data/{_CHUNK}.parquet", f"meta/episodes/{_CHUNK}.parquet"
-_USUAL_FPS = 30.0
+_DEFAULT_FPS = 30.0
 _TASK = "hands in a video"
 
 
@@ -48,7 +48,7 @@ class LeRobotSink(ExportSink):
             shutil.rmtree(self.path)
         super()._open()
         self._pictures = _Pictures(stage_of(self.path), self.info)
-        self._looks, self._count = _Looks(), 0
+        self._looks, self._count = _PictureStats(), 0
 
     def _write(self, frame: Frame, hands: Sequence[HandPose]) -> None:
         self._pictures.encode(frame.image, self._count / self._fps)
@@ -58,7 +58,7 @@ class LeRobotSink(ExportSink):
 
     @property
     def _fps(self) -> float:
-        return float(self.info.fps or _USUAL_FPS)
+        return float(self.info.fps or _DEFAULT_FPS)
 
     def _convert(self, frames: Journal, hands: Journal, whole: Path) -> None:
         self._pictures.close()
@@ -125,7 +125,7 @@ class _Pictures(OverlaySink):
     filename = "pictures.mp4"
 
 
-class _Looks:
+class _PictureStats:
     """What normalisation needs of the pictures, of every 16th row and column."""
 
     def __init__(self) -> None:
@@ -156,14 +156,14 @@ def _features(recording: Recording) -> dict[str, tuple[np.ndarray, list[str]]]:
     for side in SIDES:
         hands = main_hands(recording, side)
         rows = np.searchsorted(recording.frames["frame"], hands["frame"])
-        for name, (values, names) in _of_hand(hands, side).items():
+        for name, (values, names) in _hand_features(hands, side).items():
             table = np.zeros((len(recording.frames), len(names)))
             table[rows] = values
             features[f"observation.hands.{side}_{name}"] = table, names
     return {name: (table.astype(np.float32), names) for name, (table, names) in features.items()}
 
 
-def _of_hand(hands: np.ndarray, side: Side) -> dict[str, tuple[np.ndarray, list[str]]]:
+def _hand_features(hands: np.ndarray, side: Side) -> dict[str, tuple[np.ndarray, list[str]]]:
     joints_mm = hands["joints_mm"].astype(np.float64)
     joint_axes = [f"{joint}.{axis}" for joint in JOINT_NAMES for axis in "xyz"]
     turn = quaternions(wrist_axes(joints_mm, side)).reshape(-1, 4)

@@ -35,7 +35,7 @@ class NpzSink(StagedTableSink):
     def _read_whole(cls, path: Path) -> Recording:
         with open_npz(path, "a result", "track the video again") as data:
             info = RunInfo.from_json(str(data["info"]), path)
-            return Recording(info, _join(data, FRAME, _FRAMES), _join(data, HAND))
+            return Recording(info, _records(data, FRAME, _FRAMES), _records(data, HAND))
 
 
 def _copy_field(archive: zipfile.ZipFile, key: str, journal: Journal, name: str) -> None:
@@ -52,7 +52,7 @@ def _copy_field(archive: zipfile.ZipFile, key: str, journal: Journal, name: str)
             file.write(np.ascontiguousarray(chunk[name]).tobytes())
 
 
-def _join(data: np.lib.npyio.NpzFile, dtype: np.dtype, prefix: str = "") -> np.ndarray:
+def _records(data: np.lib.npyio.NpzFile, dtype: np.dtype, prefix: str = "") -> np.ndarray:
     """(N,) records from one array per field."""
     names = dtype.names or ()
     records = np.zeros(len(data[prefix + names[0]]), dtype)

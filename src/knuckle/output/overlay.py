@@ -23,7 +23,7 @@ CODECS: dict[str, dict[str, str]] = {
     "mpeg4": {"qmin": "2", "qmax": "4"},
 }
 #: Longest side that each takes, px; a larger picture makes a smaller overlay.
-_LONGEST_PX = {"libx264": 16384, "mpeg4": 8190}
+_MAX_SIDE_PX = {"libx264": 16384, "mpeg4": 8190}
 #: Every usual frame rate divides it, and MPEG-4 part 2 takes nothing beyond 65,535.
 _TIME_BASE = Fraction(1, 60_000)
 #: Colours are converted and labelled as those of HD video: players guess where there is no label.
@@ -45,7 +45,7 @@ class OverlaySink(Sink):
 
     def _open(self) -> None:
         codec = next(name for name in CODECS if name in av.codecs_available)
-        self._size = _encoded_size(*self.info.size, longest_px=_LONGEST_PX[codec])
+        self._size = _encoded_size(*self.info.size, max_side_px=_MAX_SIDE_PX[codec])
         self._start_s: float | None = None
         self._last_pts = -1
         self._to_yuv = VideoReformatter()
@@ -82,9 +82,9 @@ class OverlaySink(Sink):
             self._container.close()
 
 
-def _encoded_size(width: int, height: int, *, longest_px: int) -> tuple[int, int]:
+def _encoded_size(width: int, height: int, *, max_side_px: int) -> tuple[int, int]:
     """Even width and height, scaled down where a side is longer than that."""
-    scale = min(longest_px / max(width, height), 1.0)
+    scale = min(max_side_px / max(width, height), 1.0)
     width, height = max(int(width * scale), 1), max(int(height * scale), 1)
     return width + width % 2, height + height % 2
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from knuckle.hand import Joint
-from knuckle.output.errors import OutputError
+from knuckle.output.errors import OutputError, optional
 from knuckle.output.journal import Journal
 from knuckle.output.records import FRAME, HAND, Recording, RunInfo
 from knuckle.output.staged import StagedTableSink
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _FRAMES_PER_GROUP = 1024
 _METADATA_KEY = b"knuckle"
 #: Fields of a hand that its row says already.
-_OF_FRAME = ("frame", "time_s")
+_FRAME_FIELDS = ("frame", "time_s")
 
 
 class ParquetSink(StagedTableSink):
@@ -66,13 +66,8 @@ class ParquetSink(StagedTableSink):
 
 def pyarrow_or_error(what: str = "parquet") -> Any:
     """The library, or what to do without it."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise OutputError(
-            f"{what} needs pyarrow: pip install 'knuckle[parquet]', or choose another format"
-        ) from None
+    pyarrow = optional("pyarrow", "parquet", what)
+    optional("pyarrow.parquet", "parquet", what)
     return pyarrow
 
 
@@ -98,7 +93,7 @@ def _schema(info: RunInfo) -> pa.Schema:
 
 
 def _track_fields() -> tuple[str, ...]:
-    return tuple(name for name in HAND.names or () if name not in _OF_FRAME)
+    return tuple(name for name in HAND.names or () if name not in _FRAME_FIELDS)
 
 
 def _type(dtype: np.dtype) -> pa.DataType:

@@ -75,7 +75,7 @@ class Claim:
                 "as --output"
             ) from None
         except OSError:
-            self._let_go()
+            self._unlock()
 
     def share(self) -> Claim:
         """The same for one more, who lets go too."""
@@ -86,9 +86,9 @@ class Claim:
         """Let go, as one of those who share it."""
         self._sharers -= 1
         if self._sharers == 0:
-            self._let_go()
+            self._unlock()
 
-    def _let_go(self) -> None:
+    def _unlock(self) -> None:
         if self._file >= 0:
             with suppress(OSError):
                 os.close(self._file)

@@ -11,7 +11,7 @@ import numpy as np
 from knuckle.camera import Camera
 from knuckle.draw import FINGER_COLOURS, SIDE_COLOURS, WRIST_COLOUR
 from knuckle.hand import BONES, FINGERS, JOINT_NAMES, SIDES, Joint
-from knuckle.output.errors import OutputError
+from knuckle.output.errors import optional
 from knuckle.results import Frame, HandPose, TrackedHand
 
 #: Class of a side's hands, and of their pixels; 0 is none.
@@ -37,7 +37,7 @@ class RerunLog:
         Raises:
             OutputError: rerun-sdk is not installed.
         """
-        self._rr = _rerun()
+        self._rr = optional("rerun", "rerun", "this")
         self._shown: set[str] = set()
         self.stream = self._rr.RecordingStream("knuckle", send_properties=False)
 
@@ -73,10 +73,10 @@ class RerunLog:
             log("world/camera/picture/masks", rr.SegmentationImage(_classes(frame, hands)))
         shown = {_name(hand, number): hand for number, hand in enumerate(hands)}
         for name in self._shown - set(shown):  # who has left is shown no more
-            for place in _places(name):
+            for place in _paths(name):
                 log(place, rr.Clear(recursive=False))
         for name, hand in shown.items():
-            in_picture, in_space, angles = _places(name)
+            in_picture, in_space, angles = _paths(name)
             skeleton = {"class_ids": _CLASSES[hand.side], "keypoint_ids": np.arange(len(Joint))}
             # Rerun counts pixels from the corner of the first one, Knuckle from its centre.
             log(in_picture, rr.Points2D(hand.joints_px + 0.5, radii=-2.5, **skeleton))
@@ -85,19 +85,11 @@ class RerunLog:
         self._shown = set(shown)
 
 
-def _rerun() -> Any:
-    try:
-        import rerun
-    except ImportError:
-        raise OutputError("this needs rerun-sdk: pip install 'knuckle[rerun]'") from None
-    return rerun
-
-
 def _name(hand: HandPose, number: int) -> str:
     return f"{hand.track_id if isinstance(hand, TrackedHand) else number}-{hand.side}"
 
 
-def _places(name: str) -> tuple[str, str, str]:
+def _paths(name: str) -> tuple[str, str, str]:
     """Where a hand is logged: in the picture, in space, and its angles."""
     return f"world/camera/picture/hands/{name}", f"world/hands/{name}", f"angles/{name}"
 

@@ -16,8 +16,8 @@ from knuckle.output.places import Claim
 from knuckle.output.records import Recording, RunInfo
 from knuckle.results import Frame, HandPose
 
-#: Numbers of the system's errors that more space would mend.
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+#: Error numbers of a full disk or quota.
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Sink(Closable):
@@ -47,7 +47,7 @@ class Sink(Closable):
         try:
             self._open()
         except OSError as error:
-            raise _cannot_write(self.path, error) from error
+            raise cannot_write(self.path, error) from error
 
     @property
     def paths(self) -> list[Path]:
@@ -63,7 +63,7 @@ class Sink(Closable):
         try:
             self._write(frame, hands)
         except OSError as error:
-            raise _cannot_write(self.path, error) from error
+            raise cannot_write(self.path, error) from error
 
     def close(self) -> None:
         """Complete the file; a second call does nothing."""
@@ -73,7 +73,7 @@ class Sink(Closable):
         try:
             self._close()
         except OSError as error:
-            raise _cannot_write(self.path, error) from error
+            raise cannot_write(self.path, error) from error
         finally:
             if self.claim is not None:
                 self.claim.release()
@@ -116,7 +116,8 @@ def missing(path: Path) -> OutputError:
     return OutputError(f"{path} does not exist: give a file or folder that knuckle track wrote")
 
 
-def _cannot_write(path: Path, error: OSError) -> OutputError:
+def cannot_write(path: Path, error: OSError) -> OutputError:
+    """What the system says of a file, as a sentence that ends in what to do."""
     reason = (os.strerror(error.errno) if error.errno else str(error)).lower()
-    then = "free some space or " if error.errno in _FULL else ""
+    then = "free some space or " if error.errno in _DISK_FULL else ""
     return OutputError(f"cannot write {path} ({reason}): {then}choose another folder")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from knuckle.hand import ARTICULATIONS, JOINT_NAMES, N_JOINTS
-from knuckle.output.errors import OutputError
+from knuckle.output.errors import optional
 
 if TYPE_CHECKING:
     from knuckle.output.records import Recording
@@ -52,10 +52,7 @@ def to_pandas(recording: Recording) -> Any:
     Raises:
         OutputError: pandas is missing.
     """
-    try:
-        import pandas
-    except ImportError:
-        raise OutputError("to_pandas needs pandas: pip install 'knuckle[science]'") from None
+    pandas = optional("pandas", "science", "to_pandas")
     frame = pandas.DataFrame(tidy_columns(recording.hands))
     return frame.astype({"side": "category", "joint": "category"})
 
@@ -66,10 +63,7 @@ def to_arrow(recording: Recording) -> Any:
     Raises:
         OutputError: pyarrow is missing.
     """
-    try:
-        import pyarrow
-    except ImportError:
-        raise OutputError("to_arrow needs pyarrow: pip install 'knuckle[parquet]'") from None
+    pyarrow = optional("pyarrow", "parquet", "to_arrow")
     columns = tidy_columns(recording.hands)
     arrays = {
         name: pyarrow.array(values.tolist(), pyarrow.string()) if values.dtype.kind == "U" else

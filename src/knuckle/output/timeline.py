@@ -1,6 +1,6 @@
-"""One left and one right hand at a constant rate: what animation and biomechanics ask for.
+"""A recording resampled to one left and one right hand at a constant rate, for animation formats.
 
-Of several hands of a side, at each moment the one is taken whose track is seen most often.
+Of several hands of a side, each sample takes the one whose track is seen most often.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from knuckle.hand import N_JOINTS, SIDES, Side
 from knuckle.output.errors import OutputError
 from knuckle.output.records import Recording
 
-#: Between two sightings that are no further apart than this, a hand is taken to move evenly.
-BRIDGED_S = 0.25
-_USUAL_RATE = 30.0
-#: Share of a side's hands that may be left out without a word.
-_LEFT_OUT = 0.05
-#: A nominal rate that is lower than the usual one by more than this has pauses in it.
-_FASTER_THAN_NOMINAL = 1.1
-#: More moments than this for each frame are no rate of a video but a wrong one in its head.
-_MOST_PER_FRAME = 4
-#: Of a recording that mostly pauses, no more moments are made up: some two hours.
-_MOST_MOMENTS = 200_000
+#: Longest gap between two sightings that is interpolated, s.
+MAX_GAP_S = 0.25
+_DEFAULT_RATE = 30.0
+#: Share of a side's hands that may be left out without a warning.
+_MAX_DROPPED = 0.05
+#: The measured rate over the nominal one, above which the nominal one averages over pauses.
+_MAX_OVER_NOMINAL = 1.1
+#: More samples for each frame mean that the nominal rate is wrong.
+_MAX_SAMPLES_PER_FRAME = 4
+#: Most samples of a recording that mostly pauses: some two hours.
+_MAX_SAMPLES = 200_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Timeline:
     """Both hands over time.
 
     Attributes:
-        rate: moments a second.
+        rate: samples a second.
         times_s: (T,) from the first frame's time on.
         motions: of each side that was seen at all, left first.
     """
@@ -65,7 +65,7 @@ class Timeline:
         at_s = recording.frames["time_s"]
         rate = _rate(recording)
         count = round((at_s[-1] - at_s[0]) * rate) + 1 if len(at_s) else 0
-        if count > max(_MOST_MOMENTS, _MOST_PER_FRAME * len(at_s)):
+        if count > max(_MAX_SAMPLES, _MAX_SAMPLES_PER_FRAME * len(at_s)):
             raise OutputError(
                 f"{len(at_s)} frames lie between {at_s[0]:.1f} and {at_s[-1]:.1f} s, which are "
                 f"{count:,} moments at {rate:g} a second: expected a recording without such "
@@ -90,7 +90,7 @@ def main_hands(recording: Recording, side: Side) -> np.ndarray:
     _, track, counts = np.unique(hands["track_id"], return_inverse=True, return_counts=True)
     order = np.lexsort((-hands["score"], -counts[track], hands["frame"]))
     taken = hands[order[np.unique(hands["frame"][order], return_index=True)[1]]]
-    if len(hands) - len(taken) > _LEFT_OUT * len(hands):
+    if len(hands) - len(taken) > _MAX_DROPPED * len(hands):
         warnings.warn(
             f"{len(hands) - len(taken)} of {len(hands)} {side} hands are left out of files for "
             "other programs, which hold one of a side at a time: tables (npz, csv, json) and coco "
@@ -105,10 +105,10 @@ def _rate(recording: Recording) -> float:
     steps_s = np.diff(at_s)
     steps_s = steps_s[steps_s > 0]
     steady_s = steps_s[steps_s <= 1.5 * np.median(steps_s)] if len(steps_s) else steps_s
-    usual = 1 / float(steady_s.mean()) if len(steady_s) else _USUAL_RATE
-    if not fps or usual > _FASTER_THAN_NOMINAL * fps:
+    usual = 1 / float(steady_s.mean()) if len(steady_s) else _DEFAULT_RATE
+    if not fps or usual > _MAX_OVER_NOMINAL * fps:
         return round(usual, 3)
-    if len(at_s) and (at_s[-1] - at_s[0]) * fps > _MOST_PER_FRAME * len(at_s):
+    if len(at_s) and (at_s[-1] - at_s[0]) * fps > _MAX_SAMPLES_PER_FRAME * len(at_s):
         return round(usual, 3)
     return float(fps)
 
@@ -119,7 +119,7 @@ def _resampled(hands: np.ndarray, times_s: np.ndarray, rate: float) -> Motion:
     before = np.clip(after - 1, 0, len(at_s) - 1)
     after = np.clip(after, 0, len(at_s) - 1)
     step_s = at_s[after] - at_s[before]
-    bridged = (step_s > 0) & (step_s <= max(BRIDGED_S, 1.5 / rate))
+    bridged = (step_s > 0) & (step_s <= max(MAX_GAP_S, 1.5 / rate))
     share = np.where(bridged, (times_s - at_s[before]) / np.where(bridged, step_s, 1), 0.0)
     share = share.astype(np.float32)[:, None, None]
     moved = joints_mm[before] + share * (joints_mm[after] - joints_mm[before])

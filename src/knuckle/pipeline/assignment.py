@@ -15,7 +15,7 @@ import numpy as np
 from knuckle.hand import other_side
 from knuckle.pipeline import judge, propose
 from knuckle.pipeline.looks import Looks
-from knuckle.pipeline.stages import Stages
+from knuckle.pipeline.networks import Networks
 from knuckle.pipeline.tracks import Tracks, match
 from knuckle.track.association import is_inside
 from knuckle.track.track import Track
@@ -59,7 +59,7 @@ def _lose_others(tracks: Sequence[Track], found: Sequence[Track], time_s: float)
 
 
 def release_strayed(
-    stages: Stages,
+    networks: Networks,
     image: np.ndarray,
     tracks: Tracks,
     looks: Looks,
@@ -78,8 +78,8 @@ def release_strayed(
     strayed, lacking = _strayed(tracks, looks, assigned)
     if not strayed:  # as in most frames
         return looks, assigned
-    proposals = [propose.of_other_side(stages, looks, i) for i in strayed]
-    as_others = Looks.at(stages, image, proposals)
+    proposals = [propose.of_other_side(networks, looks, i) for i in strayed]
+    as_others = Looks.at(networks, image, proposals)
     owners = match(as_others.seen, lacking, time_s)
     released = [
         k

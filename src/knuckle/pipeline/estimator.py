@@ -13,8 +13,8 @@ from knuckle.hand import SIDES
 from knuckle.image import to_rgb
 from knuckle.pipeline import frame, judge, propose
 from knuckle.pipeline.looks import Looks, Proposal
+from knuckle.pipeline.networks import Networks
 from knuckle.pipeline.settings import EstimatorOptions, EstimatorSettings, with_options
-from knuckle.pipeline.stages import Stages
 from knuckle.pose import Keypoints
 from knuckle.results import Frame, HandPose
 from knuckle.turn import never_cut_off
@@ -51,12 +51,12 @@ class HandEstimator:
             FileNotFoundError: ``weights_dir`` does not exist.
         """
         self.settings = with_options(EstimatorSettings, settings, options)
-        self._stages = Stages(self.settings)
+        self._networks = Networks(self.settings)
 
     @property
     def versions(self) -> dict[str, str]:
         """Version of the weights of each network, by kind. Opens the networks."""
-        return self._stages.versions()
+        return self._networks.versions()
 
     @never_cut_off
     def __call__(
@@ -92,15 +92,15 @@ class HandEstimator:
             keypoints = self._find(image)
         else:
             keypoints = self._look_into(image, check_boxes(boxes_xyxy))
-        keypoints = frame.look_more(self._stages, image, keypoints, self.settings.looks)
-        return self._stages.poses(keypoints, camera, (height, width))
+        keypoints = frame.look_more(self._networks, image, keypoints, self.settings.looks)
+        return self._networks.poses(keypoints, camera, (height, width))
 
     def _find(self, image: np.ndarray) -> Keypoints:
         """Hands of the whole image, each once, best first."""
-        stages, settings = self._stages, self.settings
-        detections = stages.detect(image)
-        first = Looks.at(stages, image, propose.detected(stages, detections.hands))
-        looks, hands = frame.hands_of(stages, image, first, detections, settings.max_hands)
+        networks, settings = self._networks, self.settings
+        detections = networks.detect(image)
+        first = Looks.at(networks, image, propose.detected(networks, detections.hands))
+        looks, hands = frame.hands_of(networks, image, first, detections, settings.max_hands)
         found = looks.averaged(hands)
         best_first = np.argsort(-found.trust, kind="stable").tolist()
         return found.take([i for i in best_first if judge.is_enough(found, i, settings)])
@@ -110,7 +110,7 @@ class HandEstimator:
         starts = range(0, len(boxes_xyxy), _BOXES_AT_ONCE)
         few = (boxes_xyxy[k : k + _BOXES_AT_ONCE] for k in starts)
         return Keypoints.concatenate(
-            *(frame.one_each(self._stages, image, list(map(self._guesses, each))) for each in few)
+            *(frame.one_each(self._networks, image, list(map(self._guesses, each))) for each in few)
         )
 
     def _guesses(self, box_xyxy: np.ndarray) -> list[Proposal]:
@@ -120,7 +120,7 @@ class HandEstimator:
         hands = (
             DetectedHand(middle, size, angle, side) for side in SIDES for angle in propose.TURNS
         )
-        return [Proposal(self._stages.crop_of(hand), "box") for hand in hands]
+        return [Proposal(self._networks.crop_of(hand), "box") for hand in hands]
 
 
 def check_boxes(boxes_xyxy: np.ndarray) -> np.ndarray:

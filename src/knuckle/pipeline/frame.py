@@ -17,7 +17,7 @@ from knuckle.crop import Crop
 from knuckle.pipeline import judge, propose
 from knuckle.pipeline.explain import explain
 from knuckle.pipeline.looks import Looks, Origin, Proposal, averaged
-from knuckle.pipeline.stages import Stages
+from knuckle.pipeline.networks import Networks
 from knuckle.pose import Keypoints
 from knuckle.stages.detector import Detections
 
@@ -30,7 +30,7 @@ _LOOK_SIZE, _LOOK_ANGLE = 0.08, 0.2
 
 
 def hands_of(
-    stages: Stages,
+    networks: Networks,
     image: np.ndarray,
     looks: Looks,
     detections: Detections | None,
@@ -41,7 +41,7 @@ def hands_of(
     """The hands of a frame, after as many more looks as they need.
 
     Args:
-        stages: the networks and the thresholds.
+        networks: the networks and the thresholds.
         image: (H, W, 3) uint8 RGB.
         looks: the first ones.
         detections: what the detector saw; None if the frame was not searched.
@@ -53,21 +53,21 @@ def hands_of(
         All looks, and which of them show the hands: the known ones, then the others, best first.
     """
     followed: set[int] = set()
-    hands = explain(looks, detections, stages.settings, room, known)
+    hands = explain(looks, detections, networks.settings, room, known)
     for all_around in (False, False, True, False):
         lacking = _without_partner(looks, hands) if len(hands) < len(known) + room else []
         if all_around:
-            asked, most = _around(stages, looks, hands, lacking, detections), MOST_CROPS
+            asked, most = _around(networks, looks, hands, lacking, detections), MOST_CROPS
         else:
-            asked = _after(stages, looks, hands, lacking, followed)
+            asked = _after(networks, looks, hands, lacking, followed)
             most = MOST_CROPS + len(hands)
         fresh = (p for p in asked if p.by != "partner" or p.hand is None or not is_refuted(p.hand))
         news = propose.news(fresh, looks, most)
         if not news and detections is None:
             break  # most frames of a video end here
         if news:
-            looks += Looks.at(stages, image, news)
-            hands = explain(looks, detections, stages.settings, room, known)
+            looks += Looks.at(networks, image, news)
+            hands = explain(looks, detections, networks.settings, room, known)
     return _with_sides_in_doubt(_followed_whole(looks)), hands
 
 
@@ -113,7 +113,11 @@ def _without_partner(looks: Looks, hands: Sequence[int]) -> list[int]:
 
 
 def _after(
-    stages: Stages, looks: Looks, hands: Sequence[int], lacking: Sequence[int], followed: set[int]
+    networks: Networks,
+    looks: Looks,
+    hands: Sequence[int],
+    lacking: Sequence[int],
+    followed: set[int],
 ) -> Iterator[Proposal]:
     """Proposals of looks not followed up before: of the hands, and of others if one is missing."""
     missing = not hands or any(propose.claims_neighbour(looks, k) for k in lacking)
@@ -133,17 +137,17 @@ def _after(
     for proposer in propose.AFTER:
         if missing or proposer is not propose.partner:
             for i in which:
-                yield from proposer(stages, looks, i)
+                yield from proposer(networks, looks, i)
     for i in again:
-        yield from propose.as_other_side(stages, looks, i)
+        yield from propose.as_other_side(networks, looks, i)
     if missing:
         for i in which:
             if i not in hands:
-                yield from propose.other_of_two(stages, looks, i, lacking)
+                yield from propose.other_of_two(networks, looks, i, lacking)
 
 
 def _around(
-    stages: Stages,
+    networks: Networks,
     looks: Looks,
     hands: Sequence[int],
     lacking: Sequence[int],
@@ -154,7 +158,7 @@ def _around(
         return
     likeliest = _best_of_alike(looks)[:1] if not hands else []
     for k in lacking or likeliest:
-        yield from propose.turned(stages, looks, k, hands, detections)
+        yield from propose.turned(networks, looks, k, hands, detections)
 
 
 def _best_of_alike(looks: Looks) -> list[int]:
@@ -171,9 +175,11 @@ def _best_of_alike(looks: Looks) -> list[int]:
 # --- one hand at each of some places -------------------------------------------------------------
 
 
-def one_each(stages: Stages, image: np.ndarray, guesses: Sequence[Sequence[Proposal]]) -> Keypoints:
+def one_each(
+    networks: Networks, image: np.ndarray, guesses: Sequence[Sequence[Proposal]]
+) -> Keypoints:
     """One hand for each row of guesses: the likeliest guess, looked at again; it may be no hand."""
-    looks = Looks.at(stages, image, [guess for row in guesses for guess in row])
+    looks = Looks.at(networks, image, [guess for row in guesses for guess in row])
     owner = np.array([k for k, row in enumerate(guesses) for _ in row], int)
     first = _best_of_each(owner, looks.worth)
     again = [
@@ -181,10 +187,10 @@ def one_each(stages: Stages, image: np.ndarray, guesses: Sequence[Sequence[Propo
         for i in first
         if looks.seen.score[i] > judge.HOPELESS
         for proposer in (propose.exact, propose.as_other_side)
-        for proposal in proposer(stages, looks, i)
+        for proposal in proposer(networks, looks, i)
         if judge.is_news(proposal.crop, [looks.seen.crops[i]])
     ]
-    looks += Looks.at(stages, image, again)
+    looks += Looks.at(networks, image, again)
     numbers = [*first, *range(len(owner), len(looks))]
     owner = np.concatenate([owner[first], owner[[p.after or 0 for p in again]]]).astype(int)
     best = _best_of_each(owner, looks.worth[numbers])
@@ -199,14 +205,14 @@ def _best_of_each(owner: np.ndarray, worth: np.ndarray) -> list[int]:
     return best.tolist()
 
 
-def look_more(stages: Stages, image: np.ndarray, hands: Keypoints, looks: int) -> Keypoints:
+def look_more(networks: Networks, image: np.ndarray, hands: Keypoints, looks: int) -> Keypoints:
     """The same hands, each averaged over ``looks`` looks in all."""
     n, more = len(hands), looks - 1
     if not n or not more:
         return hands
-    around = [stages.crop_around(hands.points_px[i], hands.side(i)) for i in range(n)]
+    around = [networks.crop_around(hands.points_px[i], hands.side(i)) for i in range(n)]
     crops = [_nearby(crop, k) for k in range(1, more + 1) for crop in around]
-    seen = stages.look(image, crops)
+    seen = networks.look(image, crops)
     return averaged(hands, *(seen.take(range(k * n, k * n + n)) for k in range(more)))
 
 

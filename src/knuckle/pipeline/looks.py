@@ -13,8 +13,9 @@ from knuckle.codec import DetectedHand
 from knuckle.crop import Crop
 from knuckle.hand import N_JOINTS
 from knuckle.pipeline import judge
-from knuckle.pipeline.stages import Stages
+from knuckle.pipeline.networks import Networks
 from knuckle.pose import Keypoints
+from knuckle.rows import Rows
 from knuckle.track.track import Track
 
 #: Where proposals come from (``propose``): a detection (in a video, of a "search"), a box that was
@@ -52,7 +53,7 @@ class Proposal:
 
 
 @dataclass(frozen=True, eq=False)
-class Looks:
+class Looks(Rows):
     """N looks at a frame.
 
     Attributes:
@@ -76,18 +77,13 @@ class Looks:
         return cls((), Keypoints.nothing())
 
     @classmethod
-    def at(cls, stages: Stages, image: np.ndarray, proposals: Sequence[Proposal]) -> Looks:
+    def at(cls, networks: Networks, image: np.ndarray, proposals: Sequence[Proposal]) -> Looks:
         """Look at all proposals, in one batch."""
         if not proposals:
             return cls.none()
         known_px = [proposal.known_px for proposal in proposals]
-        seen = stages.look(image, [proposal.crop for proposal in proposals], known_px)
+        seen = networks.look(image, [proposal.crop for proposal in proposals], known_px)
         return cls(tuple(proposals), seen.with_prior(np.array([p.log_odds for p in proposals])))
-
-    def take(self, numbers: Sequence[int] | np.ndarray) -> Looks:
-        """Those with these numbers, in this order."""
-        chosen = np.asarray(numbers, int)
-        return Looks(tuple(self.proposals[i] for i in chosen), self.seen.take(chosen))
 
     @cached_property
     def side_posterior(self) -> np.ndarray:

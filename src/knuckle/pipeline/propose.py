@@ -20,7 +20,7 @@ from knuckle.crop import Crop
 from knuckle.hand import Side, extent_px, middle_px, other_side
 from knuckle.pipeline import judge
 from knuckle.pipeline.looks import Looks, Origin, Proposal
-from knuckle.pipeline.stages import Stages
+from knuckle.pipeline.networks import Networks
 from knuckle.pose import Keypoints
 from knuckle.stages.detector import Detections
 from knuckle.track.association import is_inside
@@ -30,7 +30,7 @@ from knuckle.track.track import Track
 
 
 def detected(
-    stages: Stages,
+    networks: Networks,
     hands: Sequence[DetectedHand],
     lost: Sequence[Track] = (),
     time_s: float = 0.0,
@@ -40,20 +40,20 @@ def detected(
     for hand, odds in zip(hands, judge.detected_odds(hands).tolist(), strict=True):
         near = {t.side for t in lost if judge.may_be(hand, t.predict(time_s), t.unseen_s(time_s))}
         if len(near) == 1:
-            crop = stages.crop_of(replace(hand, side=near.pop()))
+            crop = networks.crop_of(replace(hand, side=near.pop()))
             side_odds = 1 / judge.TWO_OF_A_SIDE_ODDS
         else:
-            crop, side_odds = stages.crop_of(hand), 1.0
+            crop, side_odds = networks.crop_of(hand), 1.0
         proposals.append(Proposal(crop, "detection", odds, side_odds, hand=hand))
     return proposals
 
 
-def followed(stages: Stages, tracks: Sequence[Track], time_s: float) -> list[Proposal]:
+def followed(networks: Networks, tracks: Sequence[Track], time_s: float) -> list[Proposal]:
     """Where the motion of tracks leads, with room for folded fingers to stretch."""
     places_px = [track.predict(time_s) for track in tracks]
     return [
         Proposal(
-            _with_room(stages, joints_px, track.side),
+            _with_room(networks, joints_px, track.side),
             "track",
             track=track,
             known_px=_partner_px(tracks, places_px, i),
@@ -79,15 +79,15 @@ def _partner_px(
     )
 
 
-def _with_room(stages: Stages, joints_px: np.ndarray, side: Side) -> Crop:
+def _with_room(networks: Networks, joints_px: np.ndarray, side: Side) -> Crop:
     """The crop around joints (21, 2), with room for folded fingers to stretch."""
-    crop = stages.crop_around(joints_px, side)
+    crop = networks.crop_around(joints_px, side)
     lacking = judge.lacks_room(crop, joints_px)
     return crop.grown(0.0, lacking, 0.0) if lacking > 0 else crop
 
 
 def awaited(
-    stages: Stages,
+    networks: Networks,
     lost: Sequence[Track],
     time_s: float,
     frame_shape: tuple[int, int],
@@ -100,22 +100,22 @@ def awaited(
     """
     places = [(track, track.predict(time_s, moving=moving)) for track in lost]
     return [
-        Proposal(stages.crop_around(joints_px, track.side), "lost", track=track)
+        Proposal(networks.crop_around(joints_px, track.side), "lost", track=track)
         for track, joints_px in places
         if is_inside(joints_px, frame_shape)
     ]
 
 
-def told(stages: Stages, side: Side, guesses_px: np.ndarray) -> list[Proposal]:
+def told(networks: Networks, side: Side, guesses_px: np.ndarray) -> list[Proposal]:
     """Where other cameras see a hand, (G, 21, 2) px; a single guess is taken to be exact."""
     by: Origin = "track" if len(guesses_px) == 1 else "told"
-    return [Proposal(stages.crop_around(joints_px, side), by) for joints_px in guesses_px]
+    return [Proposal(networks.crop_around(joints_px, side), by) for joints_px in guesses_px]
 
 
 # --- after a look --------------------------------------------------------------------------------
 
 
-def exact(stages: Stages, looks: Looks, i: int) -> Iterator[Proposal]:
+def exact(networks: Networks, looks: Looks, i: int) -> Iterator[Proposal]:
     """The exact crop of the joints, with which the network is at its best.
 
     If the crop of the look cuts the hand off, its joints are not reliable: then a wider crop. Only
@@ -128,7 +128,7 @@ def exact(stages: Stages, looks: Looks, i: int) -> Iterator[Proposal]:
     if any(cut):
         crop = seen.crops[i].grown(*(judge.BEYOND * border for border in cut))
     else:
-        crop = stages.crop_around(seen.points_px[i], seen.side(i))
+        crop = networks.crop_around(seen.points_px[i], seen.side(i))
     yield replace(proposal, crop=crop, by="exact", after=i)
 
 
@@ -138,14 +138,14 @@ def claims_neighbour(looks: Looks, i: int) -> bool:
     return bool(looks.seen.neighbour[i, 0] > (judge.EVEN if followed else judge.HOPELESS))
 
 
-def partner(stages: Stages, looks: Looks, i: int) -> Iterator[Proposal]:
+def partner(networks: Networks, looks: Looks, i: int) -> Iterator[Proposal]:
     """The neighbour that a look shows."""
     if claims_neighbour(looks, i):
         hand = looks.seen.neighbour_of(i)
-        yield Proposal(stages.crop_of(hand), "partner", after=i, hand=hand)
+        yield Proposal(networks.crop_of(hand), "partner", after=i, hand=hand)
 
 
-def as_other_side(stages: Stages, looks: Looks, i: int) -> Iterator[Proposal]:
+def as_other_side(networks: Networks, looks: Looks, i: int) -> Iterator[Proposal]:
     """The same hand as one of the other side, where its side is in doubt.
 
     It is in doubt where a better look shows another hand of that side: mostly the two are a left
@@ -156,26 +156,28 @@ def as_other_side(stages: Stages, looks: Looks, i: int) -> Iterator[Proposal]:
         return
     unsure = judge.believed_side(looks.side_posterior[i], odds_of_side(looks, i)) < judge.SURE_SIDE
     if unsure or _touches(looks, i, rivals):
-        yield of_other_side(stages, looks, i)
+        yield of_other_side(networks, looks, i)
 
 
-def of_other_side(stages: Stages, looks: Looks, i: int) -> Proposal:
+def of_other_side(networks: Networks, looks: Looks, i: int) -> Proposal:
     """The hand of look ``i`` as one of the other side."""
     proposal, seen = looks.proposals[i], looks.seen
-    crop = stages.crop_around(seen.points_px[i], other_side(seen.side(i)))
+    crop = networks.crop_around(seen.points_px[i], other_side(seen.side(i)))
     odds = 1 / proposal.side_odds
     return replace(proposal, crop=crop, by="side", side_odds=odds, after=i, track=None)
 
 
 #: Proposals after a look, the most valuable first.
-AFTER: tuple[Callable[[Stages, Looks, int], Iterator[Proposal]], ...] = (
+AFTER: tuple[Callable[[Networks, Looks, int], Iterator[Proposal]], ...] = (
     exact,
     partner,
     as_other_side,
 )
 
 
-def other_of_two(stages: Stages, looks: Looks, i: int, hands: Sequence[int]) -> Iterator[Proposal]:
+def other_of_two(
+    networks: Networks, looks: Looks, i: int, hands: Sequence[int]
+) -> Iterator[Proposal]:
     """The hand of a look once more, as the one that touches a hand of the other side."""
     proposal, seen = looks.proposals[i], looks.seen
     if proposal.known_px is not None:
@@ -183,7 +185,7 @@ def other_of_two(stages: Stages, looks: Looks, i: int, hands: Sequence[int]) -> 
     for k in hands:
         touches = judge.beside(seen.points_px[k], seen.points_px[i])
         if k != i and touches and seen.side(k) != seen.side(i):
-            crop = stages.crop_around(seen.points_px[i], seen.side(i))
+            crop = networks.crop_around(seen.points_px[i], seen.side(i))
             known_px = seen.points_px[k]
             yield replace(proposal, crop=crop, by="exact", after=i, known_px=known_px)
 
@@ -223,12 +225,12 @@ TURNS = (0.0, np.pi / 2, np.pi, -np.pi / 2)
 
 
 def turned(
-    stages: Stages, looks: Looks, i: int, hands: Sequence[int], detections: Detections | None
+    networks: Networks, looks: Looks, i: int, hands: Sequence[int], detections: Detections | None
 ) -> Iterator[Proposal]:
     """Another hand beside look ``i`` in all directions, where it is claimed or the mask goes on.
 
     Args:
-        stages: the networks.
+        networks: the networks.
         looks: all looks.
         i: beside whom; if that is an accepted hand, the looks are told of it.
         hands: looks at accepted hands, whose masks are explained.
@@ -244,7 +246,7 @@ def turned(
         guesses += [piece] if piece is not None else []
     for guess in guesses:
         for turn in TURNS:
-            crop = stages.crop_of(replace(guess, angle=guess.angle + turn))
+            crop = networks.crop_of(replace(guess, angle=guess.angle + turn))
             yield Proposal(crop, "turned", after=i, known_px=known_px)
 
 

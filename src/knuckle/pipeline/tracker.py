@@ -16,8 +16,8 @@ from knuckle.pipeline import assignment, judge, propose
 from knuckle.pipeline.assignment import Assignment
 from knuckle.pipeline.frame import hands_of, look_more, one_each
 from knuckle.pipeline.looks import Looks
+from knuckle.pipeline.networks import Networks
 from knuckle.pipeline.settings import TrackerOptions, TrackerSettings, with_options
-from knuckle.pipeline.stages import Stages
 from knuckle.pipeline.tracks import Tracks
 from knuckle.results import Frame, HandPose, TrackedHand
 from knuckle.stages.detector import Detections
@@ -55,20 +55,20 @@ class HandTracker:
             FileNotFoundError: ``weights_dir`` does not exist.
         """
         self.settings = with_options(TrackerSettings, settings, options)
-        self._stages = Stages(self.settings)
+        self._networks = Networks(self.settings)
         self._ids, self._clock, self._turn = TrackIds(), Clock(), Turn()
         self._begin_anew()
 
     def beside(self) -> HandTracker:
         """Another tracker of these settings, for another camera: both use the same networks."""
         other = HandTracker(self.settings)
-        other._stages = self._stages
+        other._networks = self._networks
         return other
 
     @property
     def versions(self) -> dict[str, str]:
         """Version of the weights of each network, by kind. Opens the networks."""
-        return self._stages.versions()
+        return self._networks.versions()
 
     def reset(self, *, renumber: bool = False) -> None:
         """Forget everything, as before the first frame; ids go on counting, unless ``renumber``."""
@@ -114,8 +114,8 @@ class HandTracker:
             self._search.found_nothing(time_s)
         hands = looks.averaged([*assigned, *new])
         hands = hands.without_prior()  # only looks count from here on
-        hands = look_more(self._stages, image, hands, self.settings.looks)
-        poses = self._stages.poses(hands, camera, image.shape[:2])
+        hands = look_more(self._networks, image, hands, self.settings.looks)
+        poses = self._networks.poses(hands, camera, image.shape[:2])
         tracks, n = list(assigned.values()), len(assigned)
         if new:
             newcomers = hands.take(range(n, len(hands)))
@@ -140,18 +140,18 @@ class HandTracker:
         """
         with self._turn:
             image, _, camera = self._last_frame()
-            rows = [propose.told(self._stages, side, guesses_px) for side, guesses_px in places]
+            rows = [propose.told(self._networks, side, guesses_px) for side, guesses_px in places]
             if not rows:
                 return []
-            seen = one_each(self._stages, image, rows)
-            return self._stages.poses(seen, camera, image.shape[:2])
+            seen = one_each(self._networks, image, rows)
+            return self._networks.poses(seen, camera, image.shape[:2])
 
     def would_see_more(self, pose: HandPose, side: Side, joints_px: np.ndarray) -> bool:
         """Whether the crop of joints (21, 2) shows more than the one that a hand was seen through.
 
         If not, ``look_at`` would say the same again.
         """
-        seen, crop = pose.crop_mask, self._stages.crop_around(joints_px, side)
+        seen, crop = pose.crop_mask, self._networks.crop_around(joints_px, side)
         return seen is None or judge.is_news(crop, [seen.crop])
 
     def adopt(self, pose: HandPose, instead_of: int | None = None) -> TrackedHand:
@@ -213,23 +213,23 @@ class HandTracker:
             The looks, which of them show hands that are followed, and what the detector saw of
             the whole frame, if it was searched.
         """
-        stages, frame_shape, detections = self._stages, image.shape[:2], None
+        networks, frame_shape, detections = self._networks, image.shape[:2], None
         followed = self._tracks.followed
-        proposals = propose.followed(stages, followed, time_s)
+        proposals = propose.followed(networks, followed, time_s)
         proposals += self._awaited(len(followed), time_s, frame_shape)
         view = self._view_to_search(image, time_s)
         if view is not None:
             seen, detected = self._detected(image, time_s, view)
             detections = None if view else seen  # a part does not stand for the frame
             proposals += detected
-        looks = Looks.at(stages, image, proposals)  # one batch for all
+        looks = Looks.at(networks, image, proposals)  # one batch for all
         assigned = assignment.keep(self._tracks, looks, time_s, frame_shape)
         looks, assigned = assignment.release_strayed(
-            stages, image, self._tracks, looks, assigned, time_s
+            networks, image, self._tracks, looks, assigned, time_s
         )
         if len(assigned) < len(followed) and view != 0:
             detections, detected = self._detected(image, time_s, 0)
-            looks += Looks.at(stages, image, detected)
+            looks += Looks.at(networks, image, detected)
         return looks, assigned, detections
 
     def _awaited(
@@ -239,21 +239,21 @@ class HandTracker:
         self._await_moving = not self._await_moving
         room = max(self.settings.max_hands - followed, 0)
         lately = self._tracks.lately_lost(time_s)[:room]
-        return propose.awaited(self._stages, lately, time_s, frame_shape, self._await_moving)
+        return propose.awaited(self._networks, lately, time_s, frame_shape, self._await_moving)
 
     def _view_to_search(self, image: np.ndarray, time_s: float) -> int | None:
         """What to search for hands in this frame: 0 all of it, 1, 2, … a part, None nothing."""
         tracks, settings = self._tracks, self.settings
         doubtful = any(t.unseen_s(time_s) <= settings.memory_s for t in tracks.doubtful)
-        n_parts = self._stages.n_parts(image)
+        n_parts = self._networks.n_parts(image)
         return self._search.due(tracks.followed, settings.max_hands, doubtful, time_s, n_parts)
 
     def _detected(
         self, image: np.ndarray, time_s: float, view: int
     ) -> tuple[Detections, list[propose.Proposal]]:
         """Search the frame, or a part of it, for hands that no track is certain of."""
-        self._search.searched(view, self._tracks.followed, time_s, self._stages.n_parts(image))
-        detections, doubtful = self._stages.detect(image, view), self._tracks.doubtful
+        self._search.searched(view, self._tracks.followed, time_s, self._networks.n_parts(image))
+        detections, doubtful = self._networks.detect(image, view), self._tracks.doubtful
         known = [(t.side, t.predict(time_s)) for t in self._tracks if t not in doubtful]
         news = [
             hand
@@ -261,7 +261,7 @@ class HandTracker:
             if not any(judge.is_known(hand, side, joints_px) for side, joints_px in known)
             and not self._search.is_refuted(hand, time_s)
         ]
-        proposals = propose.detected(self._stages, news, doubtful, time_s)
+        proposals = propose.detected(self._networks, news, doubtful, time_s)
         # In a video the detector may lower the score of a look, not raise it: further frames will
         # tell, and what is taken for a hand once, and stands still, is taken for one in each frame.
         return detections, [
@@ -284,7 +284,7 @@ class HandTracker:
         doubtful = assignment.uncertain(self._tracks, looks, assigned)
         known = [i for i in assigned if i not in doubtful]
         looks, hands = hands_of(
-            self._stages,
+            self._networks,
             image,
             looks,
             detections,

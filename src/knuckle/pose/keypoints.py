@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import mul
 
@@ -13,6 +13,7 @@ import numpy as np
 from knuckle.codec import DetectedHand, NeighbourCodec
 from knuckle.crop import Crop
 from knuckle.hand import N_JOINTS, Side, box_px, other_side
+from knuckle.rows import Rows
 
 #: Probabilities of networks are clipped to this, and to 1 less this, before they become log odds;
 #: the presence in a look at a detection to the second.
@@ -29,7 +30,7 @@ _THINNEST = 0.1
 
 
 @dataclass(frozen=True, eq=False)
-class Keypoints:
+class Keypoints(Rows):
     """What the keypoint network says about N crops of one frame, axis 0 throughout.
 
     Attributes:
@@ -163,13 +164,9 @@ class Keypoints:
             log_odds=empty,
         )
 
-    def take(self, indices: Sequence[int] | np.ndarray) -> Keypoints:
-        """The crops with these indices, in this order."""
-        i = np.asarray(indices, dtype=int)
-        if i.tolist() == list(range(len(self))):
-            return self
-        arrays = {name: getattr(self, name)[i] for name in _ARRAYS}
-        return Keypoints(tuple(self.crops[k] for k in i), **arrays)
+    def take(self, rows: np.ndarray | Sequence[int]) -> Keypoints:
+        """The crops of these numbers, in this order."""
+        return self if list(rows) == list(range(len(self))) else super().take(rows)
 
     def with_prior(self, log_odds: np.ndarray) -> Keypoints:
         """The same looks with prior log odds (N,) that each shows a hand.
@@ -188,12 +185,7 @@ class Keypoints:
         parts = tuple(part for part in parts if len(part))
         if len(parts) < 2:
             return parts[0] if parts else cls.nothing()
-        arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS}
-        return cls(tuple(crop for part in parts for crop in part.crops), **arrays)
-
-
-#: Names of what ``Keypoints`` has for each crop, but for the crop itself.
-_ARRAYS = tuple(item.name for item in fields(Keypoints) if item.name != "crops")
+        return cls.joined(parts)
 
 
 def _in_a_line(x: list[float], y: list[float]) -> bool:

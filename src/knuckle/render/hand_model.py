@@ -37,10 +37,9 @@ above, the forearm, and the ring and little metacarpals.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
-from typing import Any
 
 import numba
 import numpy as np
@@ -48,6 +47,7 @@ from jaxtyping import Float, Float32, Int32
 
 from knuckle.errors import InputError
 from knuckle.hand import Side, check_side
+from knuckle.rows import Rows
 
 N_POSE_ROWS = 17
 N_BONES = 19
@@ -72,24 +72,38 @@ PART_NAMES: tuple[str, ...] = (
     "forearm", "ring metacarpal", "little metacarpal",
 )  # fmt: skip
 
+FOREARM_BONE = PART_NAMES.index("forearm")
+#: The part of what belongs to no hand.
+NO_PART = 255
+#: Where the elbow is in the flat hand's frame.
+ELBOW_MM = np.array([0.0, -235.0, -3.0])
+
 _MIRROR = np.array([-1.0, 1.0, 1.0], dtype=np.float32)
 #: Fields of ``HandParameters`` that have a row for each hand.
-_ARRAYS = ("pose_deg", "shape", "R_camera_from_hand", "root_mm")
+
+
+def sides_of(side: Side | Sequence[Side], n: int) -> tuple[Side, ...]:
+    """The side of each of N hands, from one for all or one each."""
+    if isinstance(side, str):
+        return (check_side(side),) * n
+    if len(side) != n:
+        raise InputError(f"expected one side or {n} sides, got {len(side)}")
+    return tuple(check_side(each) for each in side)
 
 
 @dataclass(frozen=True)
-class HandParameters:
+class HandParameters(Rows):
     """Pose, shape and place of N hands.
 
-    ``side`` is one side for all or one per hand. ``root_mm`` is the wrist joint in the camera
-    frame. Everything is stored as float32.
+    ``side`` may be given as one for all; it is stored as one per hand. ``root_mm`` is the wrist
+    joint in the camera frame. Everything is stored as float32.
     """
 
     pose_deg: Float[np.ndarray, "hand 17 3"]
     shape: Float[np.ndarray, "hand coefficient"]
     R_camera_from_hand: Float[np.ndarray, "hand 3 3"]
     root_mm: Float[np.ndarray, "hand 3"]
-    side: Side | tuple[Side, ...] = "right"
+    side: Side | Sequence[Side] = "right"
 
     def __post_init__(self) -> None:
         pose = np.asarray(self.pose_deg, dtype=np.float32)
@@ -107,64 +121,37 @@ class HandParameters:
             arrays[name] = array
         for name, array in arrays.items():
             object.__setattr__(self, name, array)
-        sides = (self.side,) if isinstance(self.side, str) else tuple(self.side)
-        if not isinstance(self.side, str) and len(sides) != n:
-            raise InputError(f"expected one side or {n} sides, got {len(sides)}")
-        for side in sides:
-            check_side(side)
+        object.__setattr__(self, "side", sides_of(self.side, n))
 
     def __len__(self) -> int:
         return len(self.pose_deg)
 
-    def is_left(self) -> np.ndarray:
-        """(N,) bool."""
-        if isinstance(self.side, str):
-            return np.full(len(self), self.side == "left")
-        return np.array([side == "left" for side in self.side], dtype=bool)
-
     @property
     def sides(self) -> tuple[Side, ...]:
         """(N,) the side of each hand."""
-        return (self.side,) * len(self) if isinstance(self.side, str) else self.side
+        return self.side  # type: ignore[return-value]  # stored so
 
-    def take(self, rows: np.ndarray) -> HandParameters:
-        """Some of the hands, by number."""
-        return replace(self, side=self.sides)[rows]
+    def is_left(self) -> np.ndarray:
+        """(N,) bool."""
+        return np.array([side == "left" for side in self.sides], dtype=bool)
+
+    def R_camera_from_right(self) -> np.ndarray:
+        """(N, 3, 3) from the right hand's frame to the camera's: left hands are mirrored."""
+        left = self.is_left()[:, None, None]
+        return np.where(left, self.R_camera_from_hand * _MIRROR, self.R_camera_from_hand)
 
     @classmethod
-    def joined(cls, several: Sequence[HandParameters]) -> HandParameters:
-        """Several sets of hands, at least one, as one."""
-        arrays: dict[str, Any] = {
-            name: np.concatenate([getattr(one, name) for one in several]) for name in _ARRAYS
-        }
-        return cls(**arrays, side=tuple(side for one in several for side in one.sides))
-
-    def __getitem__(self, rows: np.ndarray | slice) -> HandParameters:
-        """Some of the hands: an index array, a mask or a slice."""
-        sides = self.side
-        if not isinstance(sides, str):
-            sides = tuple(np.array(sides)[rows].tolist())
-        arrays: dict[str, Any] = {name: getattr(self, name)[rows] for name in _ARRAYS}
-        return replace(self, side=sides, **arrays)
-
-    def with_rows(self, rows: np.ndarray, others: HandParameters) -> HandParameters:
-        """The same hands, some of them replaced by others of the same side."""
-        arrays = {}
-        for name in _ARRAYS:
-            arrays[name] = getattr(self, name).copy()
-            arrays[name][rows] = getattr(others, name)
-        return replace(self, **arrays)
+    def at_origin(
+        cls, pose_deg: np.ndarray, shape: np.ndarray, side: Side | Sequence[Side] = "right"
+    ) -> HandParameters:
+        """N hands, wrist at the origin, hand frame and camera frame the same."""
+        n = len(pose_deg)
+        return cls(pose_deg, shape, np.tile(np.eye(3), (n, 1, 1)), np.zeros((n, 3)), side)
 
     @classmethod
     def at_rest(cls, n: int, n_shape: int, side: Side = "right") -> HandParameters:
-        """N flat mean hands, wrist at the origin, hand frame and camera frame the same."""
-        return cls(
-            pose_deg=np.zeros((n, N_POSE_ROWS, 3)),
-            shape=np.zeros((n, n_shape)),
-            R_camera_from_hand=np.tile(np.eye(3), (n, 1, 1)),
-            root_mm=np.zeros((n, 3)),
-            side=side,
-        )
+        """N flat mean hands at the origin."""
+        return cls.at_origin(np.zeros((n, N_POSE_ROWS, 3)), np.zeros((n, n_shape)), side)
 
 
 @dataclass(frozen=True)
@@ -259,7 +246,7 @@ class HandModel:
         rest = self.rest_vertices(params.shape)
         transforms = self.bone_transforms(params)  # (N, 19, 3, 4)
         # Blend the matrices as one product with the dense weights: faster than gathering four.
-        blended = self._dense_weights @ transforms.reshape(len(rest), N_BONES, 12)
+        blended = self.dense_weights @ transforms.reshape(len(rest), N_BONES, 12)
         blended = blended.reshape(*rest.shape[:2], 3, 4)
         posed = blended[..., 3].copy()
         for k in range(3):
@@ -267,7 +254,8 @@ class HandModel:
         return _place(posed, params)
 
     @cached_property
-    def _dense_weights(self) -> Float32[np.ndarray, "vertex 19"]:
+    def dense_weights(self) -> Float32[np.ndarray, "vertex 19"]:
+        """Share of each bone in each vertex."""
         dense = np.zeros((self.n_vertices, N_BONES), dtype=np.float32)
         np.put_along_axis(dense, self.skin_index.astype(np.int64), self.skin_weight, axis=1)
         return dense
@@ -389,7 +377,4 @@ def _weighted_sum(shape: np.ndarray, basis: np.ndarray) -> np.ndarray:
 
 def _place(points_mm: np.ndarray, params: HandParameters) -> np.ndarray:
     """From the right hand's frame (N, K, 3) to the camera frame, mirroring left hands."""
-    left = params.is_left()
-    turn = np.where(left[:, None, None], params.R_camera_from_hand * _MIRROR,
-                    params.R_camera_from_hand)  # fmt: skip
-    return points_mm @ turn.transpose(0, 2, 1) + params.root_mm[:, None]
+    return points_mm @ params.R_camera_from_right().transpose(0, 2, 1) + params.root_mm[:, None]

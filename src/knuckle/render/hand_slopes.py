@@ -35,6 +35,19 @@ def _free_angles() -> np.ndarray:
 FREE_ANGLES = _free_angles()
 N_FREE = len(FREE_ANGLES)
 
+
+def free_angles_of(pose_deg: np.ndarray) -> np.ndarray:
+    """(N, A) the free angles of poses (N, 17, 3)."""
+    return pose_deg[:, FREE_ANGLES[:, 0], FREE_ANGLES[:, 1]]
+
+
+def pose_of(angles_deg: np.ndarray) -> np.ndarray:
+    """(N, 17, 3) the poses with these free angles (N, A), all others 0."""
+    pose = np.zeros((len(angles_deg), N_POSE_ROWS, 3))
+    pose[:, FREE_ANGLES[:, 0], FREE_ANGLES[:, 1]] = angles_deg
+    return pose
+
+
 #: Bones that turn at the same time, from the palm outwards: metacarpals, then the fingers' bones.
 _LEVELS = (np.array([17, 18]), *FINGER_ROWS.T)
 
@@ -142,8 +155,7 @@ class HandChain:
         self, angles_deg: np.ndarray, shape: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Joints (N, 21, 3), turns of the bones (N, 19, 3, 3), axes of their angles in columns."""
-        pose = np.zeros((len(angles_deg), N_POSE_ROWS, 3))
-        pose[:, FREE_ANGLES[:, 0], FREE_ANGLES[:, 1]] = angles_deg
+        pose = pose_of(angles_deg)
         local, local_axes = _turn_and_axes(pose[:, self.row] * self.gain[:, None])
         turned = np.tile(np.eye(3), (len(pose), N_BONES, 1, 1))
         axes = np.zeros_like(turned)

@@ -14,16 +14,13 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.hand import N_JOINTS, Side
-from knuckle.render.hand_model import N_BONES, PART_NAMES, HandModel, HandParameters
+from knuckle.render.hand_model import FOREARM_BONE, NO_PART, HandModel, HandParameters
 from knuckle.render.raster import GBuffer, project_vertices
 from knuckle.render.shading import SUPERSAMPLING
 from knuckle.render.skin import face_parts
 from knuckle.render.stage import Mesh, SkinMaterial, Stage
 from knuckle.render.visibility import visible_joints
 
-#: Value of ``HandLayers.part_map`` where no hand is.
-NO_PART = 255
-_FOREARM = PART_NAMES.index("forearm")
 #: Length of the forearm that goes with a wrist, mm of the mean hand.
 _STUB_MM = 45.0
 
@@ -80,7 +77,7 @@ def draw_layers(hands: HandParameters, camera: Camera, shape: tuple[int, int]) -
     corners = stage.faces[buffer.triangle[hit]]  # (K, 3)
     weights = _corner_weights(buffer.bary[hit])
     part = _parts(corners % HandModel.load().n_vertices, weights)
-    on_hand = part != _FOREARM
+    on_hand = part != FOREARM_BONE
     hit, part = (hit[0][on_hand], hit[1][on_hand]), part[on_hand]
     layers.hand_map[inside][hit] = stage.owner_of_mesh[stage.mesh_of_face[buffer.triangle[hit]]]
     layers.part_map[inside][hit] = part
@@ -119,7 +116,7 @@ def _meshes(hands: HandParameters, keep: np.ndarray) -> list[Mesh]:
 def _hand_faces() -> np.ndarray:
     """(F,) bool: all that have a corner on the hand."""
     model = HandModel.load()
-    return (model.part[model.faces] != _FOREARM).any(axis=1)
+    return (model.part[model.faces] != FOREARM_BONE).any(axis=1)
 
 
 @cache
@@ -163,17 +160,8 @@ def _parts(corners: np.ndarray, weights: np.ndarray) -> np.ndarray:
         corners: (K, 3) vertices of the model.
         weights: (K, 3) their shares.
     """
-    moved_by = (weights[..., None] * _skin_weights()[corners]).sum(axis=1)  # (K, 19)
+    moved_by = (weights[..., None] * HandModel.load().dense_weights[corners]).sum(axis=1)  # (K, 19)
     return moved_by.argmax(axis=1).astype(np.uint8)
-
-
-@cache
-def _skin_weights() -> np.ndarray:
-    """(V, 19) share of each bone in each vertex."""
-    model = HandModel.load()
-    dense = np.zeros((model.n_vertices, N_BONES), np.float32)
-    np.put_along_axis(dense, model.skin_index.astype(np.int64), model.skin_weight, axis=1)
-    return dense
 
 
 def _normals(at_corners: np.ndarray, weights: np.ndarray) -> np.ndarray:

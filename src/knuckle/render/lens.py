@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from knuckle.camera import Camera
+from knuckle.hand import in_picture
 from knuckle.sample import HandLabel, Sample
 
 #: Slopes of rays (x / z) for which lenses are tabulated: up to 76 degrees off the axis.
@@ -98,5 +99,5 @@ def bend(sample: Sample, lens: Camera, shape: tuple[int, int]) -> Sample:
 def _seen_through(hand: HandLabel, lens: Camera, shape: tuple[int, int]) -> HandLabel:
     assert hand.joints_mm is not None and hand.visible is not None  # rendered labels have them
     joints_px = lens.project(hand.joints_mm)
-    inside = (joints_px > -0.5) & (joints_px < (shape[1] - 0.5, shape[0] - 0.5))
-    return replace(hand, joints_px=joints_px, visible=hand.visible & inside.all(axis=1))
+    inside = in_picture(joints_px, shape[::-1])
+    return replace(hand, joints_px=joints_px, visible=hand.visible & inside)

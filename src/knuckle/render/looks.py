@@ -9,12 +9,11 @@ import numpy as np
 
 from knuckle.hand import Side
 from knuckle.render import skin, textures
-from knuckle.render.hand_model import HandModel, HandParameters
-from knuckle.render.props import FOREARM_BONE, Band
+from knuckle.render.hand_model import FOREARM_BONE, HandModel, HandParameters
+from knuckle.render.props import Band
 from knuckle.render.raster import vertex_normals
 from knuckle.render.stage import ClothMaterial, Colour, Material, Mesh, SkinMaterial
 
-_PALM_BONE = 0
 #: Bones that carry a ring: the proximal phalanges.
 _RING_BONES = (2, 4, 7, 10, 13)
 _MIRROR = np.array([-1.0, 1.0, 1.0], np.float32)
@@ -97,11 +96,11 @@ def place(model: HandModel, params: HandParameters) -> list[PlacedHand]:
     vertices, joints = model.vertices(params), model.joints(params)
     return [
         PlacedHand(
-            "left" if left else "right", joints[i].astype(np.float64), vertices[i],
+            side, joints[i].astype(np.float64), vertices[i],
             rest_vertices[i], rest_joints[i], transforms[i],
             params.R_camera_from_hand[i].astype(np.float64), params.root_mm[i].astype(np.float64),
         )
-        for i, left in enumerate(params.is_left())
+        for i, side in enumerate(params.sides)
     ]  # fmt: skip
 
 

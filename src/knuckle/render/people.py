@@ -7,13 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from knuckle.render import props, skin
-from knuckle.render.hand_model import HandModel
+from knuckle.render.hand_model import ELBOW_MM, FOREARM_BONE, NO_PART, HandModel
 from knuckle.render.looks import HandLook, PlacedHand, sample_cloth
-from knuckle.render.props import FOREARM_BONE, NO_PART, Solid
+from knuckle.render.props import Solid
 from knuckle.render.rotations import cross
 from knuckle.render.stage import ClothMaterial, Material, Mesh
 
-_ELBOW_MM = np.array([0.0, -235.0, -3.0])  # in the flat hand's frame
 _UPPER_ARM_MM = 280.0
 
 
@@ -21,7 +20,7 @@ def elbow_mm(hand: PlacedHand) -> np.ndarray:
     """(3,) where the elbow of a hand is, camera frame."""
     scale = float(np.ptp(hand.rest_vertices_mm[:, 1]) / np.ptp(HandModel.load().vertices_mm[:, 1]))
     transform = hand.bone_transforms[FOREARM_BONE]
-    at = transform[:, :3] @ (_ELBOW_MM * scale) + transform[:, 3]
+    at = transform[:, :3] @ (ELBOW_MM * scale) + transform[:, 3]
     return hand.from_hand_frame(at[None])[0]
 
 

@@ -8,11 +8,7 @@ from functools import cache
 import numba
 import numpy as np
 
-from knuckle.render.hand_model import PART_NAMES, HandModel
-
-#: ``Mesh.part`` of what is no part of a hand.
-NO_PART = 255
-FOREARM_BONE = PART_NAMES.index("forearm")
+from knuckle.render.hand_model import FOREARM_BONE, HandModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +32,10 @@ class Solid:
         return (self.vertices_mm @ rotation.T + origin_mm).astype(np.float32)
 
 
-def lathe(profile_mm: np.ndarray, *, segments: int = 14, closed: bool = True) -> Solid:
+def lathe(profile_mm: np.ndarray, *, segments: int = 14) -> Solid:
     """What a lathe makes: a profile (K, 2) of (radius, height along y), turned about y."""
     rings = np.repeat(profile_mm[:, None, :1], segments, axis=1)[..., 0]
-    return loft(rings, profile_mm[:, 1], closed=closed)
+    return loft(rings, profile_mm[:, 1], closed=True)
 
 
 def loft(radii_mm: np.ndarray, heights_mm: np.ndarray, *, closed: bool) -> Solid:

@@ -66,6 +66,13 @@ def project_vertices(vertices_mm: np.ndarray, camera: Camera) -> np.ndarray:
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
+def _pixels_between(a: float, b: float, c: float, count: int) -> tuple[int, int]:
+    """First and last pixel, of so many, whose centres lie between three coordinates."""
+    low, high = min(max(min(a, b, c), 0.0), count), max(min(max(a, b, c), count - 1.0), -1.0)
+    return int(np.ceil(low)), int(np.floor(high))
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _draw(
     points: np.ndarray,
     faces: np.ndarray,
@@ -87,12 +94,10 @@ def _draw(
         area = (xb - xa) * (yc - ya) - (xc - xa) * (yb - ya)
         if area == 0.0 or (cull and area > 0.0):
             continue
-        left, right = min(xa, xb, xc), max(xa, xb, xc)
-        top, bottom = min(ya, yb, yc), max(ya, yb, yc)
-        if right < 0 or bottom < 0 or left > width - 1 or top > height - 1:
+        x0, x1 = _pixels_between(xa, xb, xc, width)
+        y0, y1 = _pixels_between(ya, yb, yc, height)
+        if x0 > x1:
             continue
-        x0, x1 = int(np.ceil(max(left, 0.0))), int(np.floor(min(right, width - 1.0)))
-        y0, y1 = int(np.ceil(max(top, 0.0))), int(np.floor(min(bottom, height - 1.0)))
         # Screen-space weights are linear in x and y; divided by z they are so in space as well.
         scale = 1.0 / area
         ia, ib, ic = 1.0 / za, 1.0 / zb, 1.0 / zc
@@ -131,12 +136,10 @@ def draw_depth(points: np.ndarray, faces: np.ndarray, depth: np.ndarray) -> None
         area = (xb - xa) * (yc - ya) - (xc - xa) * (yb - ya)
         if area == 0.0:
             continue
-        left, right = min(xa, xb, xc), max(xa, xb, xc)
-        top, bottom = min(ya, yb, yc), max(ya, yb, yc)
-        if right < 0 or bottom < 0 or left > width - 1 or top > height - 1:
+        x0, x1 = _pixels_between(xa, xb, xc, width)
+        y0, y1 = _pixels_between(ya, yb, yc, height)
+        if x0 > x1:
             continue
-        x0, x1 = int(np.ceil(max(left, 0.0))), int(np.floor(min(right, width - 1.0)))
-        y0, y1 = int(np.ceil(max(top, 0.0))), int(np.floor(min(bottom, height - 1.0)))
         scale = 1.0 / area
         b_by_x, b_by_y = (yc - ya) * scale, (xa - xc) * scale
         c_by_x, c_by_y = (ya - yb) * scale, (xb - xa) * scale

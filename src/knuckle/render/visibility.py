@@ -20,13 +20,12 @@ import numba
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.hand import FINGERS, N_JOINTS, Joint
-from knuckle.render.hand_model import PART_NAMES, HandModel
+from knuckle.hand import FINGERS, N_JOINTS, Joint, in_picture
+from knuckle.render.hand_model import FOREARM_BONE, PART_NAMES, HandModel
 from knuckle.render.raster import GBuffer
 from knuckle.render.shading import SUPERSAMPLING
 from knuckle.render.stage import Stage
 
-_FOREARM = PART_NAMES.index("forearm")
 _PALM_PARTS = [PART_NAMES.index(name) for name in ("palm", "ring metacarpal", "little metacarpal")]
 
 
@@ -46,7 +45,7 @@ def visible_joints(
     in_front = joints_mm[:, 2] > 1.0
     pixels = np.full((N_JOINTS, 2), -1e6)
     pixels[in_front] = camera.project(joints_mm[in_front])
-    inside = (pixels > -0.5).all(axis=1) & (pixels < (width - 0.5, height - 0.5)).all(axis=1)
+    inside = in_picture(pixels, (width, height))
     visible = np.zeros(N_JOINTS, bool)
     samples = ((pixels[inside] + 0.5) * SUPERSAMPLING).astype(int)
     triangle = buffer.triangle[samples[:, 1], samples[:, 0]]
@@ -69,7 +68,7 @@ def hand_map(stage: Stage, buffer: GBuffer) -> np.ndarray:
     height, width = (n // SUPERSAMPLING for n in buffer.triangle.shape)
     owners = np.zeros((height, width), np.uint8)
     owner_of_face = stage.owner_of_mesh[stage.mesh_of_face]
-    _fill_owners(buffer.triangle, np.where(stage.part == _FOREARM, 0, owner_of_face), owners)
+    _fill_owners(buffer.triangle, np.where(stage.part == FOREARM_BONE, 0, owner_of_face), owners)
     return owners
 
 
@@ -98,7 +97,7 @@ def _belongs() -> np.ndarray:
         belongs[joints[:, None], 1 + 3 * finger + np.arange(3)] = True
         belongs[joints[0], _PALM_PARTS] = True
     belongs[Joint.THUMB_MCP, _PALM_PARTS] = True
-    belongs[Joint.WRIST, [*_PALM_PARTS, 1, _FOREARM]] = True
+    belongs[Joint.WRIST, [*_PALM_PARTS, 1, FOREARM_BONE]] = True
     return belongs
 
 

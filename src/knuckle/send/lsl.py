@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from knuckle.hand import JOINT_NAMES, SIDES
-from knuckle.output import OutputError
+from knuckle.output.errors import optional
 from knuckle.results import Frame, HandPose
 from knuckle.send.sender import Sender
 
@@ -41,10 +41,7 @@ class LslSender(Sender):
         Raises:
             OutputError: pylsl is not installed.
         """
-        try:
-            import pylsl
-        except ImportError:
-            raise OutputError("lsl:// needs pylsl: pip install 'knuckle[lsl]'") from None
+        pylsl = optional("pylsl", "lsl", "lsl://")
         self._clock = pylsl.local_clock
         self._later_s = float("inf")
         self._outlet: Any = pylsl.StreamOutlet(_described(pylsl, host))

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from knuckle.output import OutputError
+from knuckle.output.errors import optional
 from knuckle.output.json_lines import line_of
 from knuckle.results import Frame, HandPose
 from knuckle.send.sender import Sender
@@ -24,10 +24,7 @@ class WebSocketSender(Sender):
     """Serves every client the newest frame as soon as the client has taken the one before."""
 
     def __init__(self, host: str, port: int) -> None:
-        try:
-            from websockets.sync.server import serve
-        except ImportError:
-            raise OutputError("ws:// needs websockets: pip install 'knuckle[viewer]'") from None
+        serve = optional("websockets.sync.server", "viewer", "ws://").serve
         self._news = threading.Condition()
         self._line, self._number, self._closed = "", 0, False
         self._server = serve(self._attend, host, port, origins=_WELCOME, compression=None)

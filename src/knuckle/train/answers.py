@@ -18,10 +18,10 @@ from knuckle.models.internet import InterNetOutput, InterNetSettings, decoded, d
 from knuckle.models.pair import place
 from knuckle.render.hand_model import MEAN_HAND_LENGTH_MM
 from knuckle.train.losses import bones_of, ray_sigma
+from knuckle.train.modules import Batch
 
 Decoding = Literal["argmax", "soft"]
 RootDepth = Literal["true", "own"]
-Batch = dict[str, Tensor]
 
 _LEFT, _RIGHT = SIDES.index("left"), SIDES.index("right")
 #: Distances between which hands are looked for, mm.

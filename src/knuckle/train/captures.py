@@ -26,10 +26,10 @@ from knuckle.errors import InputError, NotFoundError
 from knuckle.hand import N_JOINTS, SIDES, Joint
 from knuckle.sample import Sample
 from knuckle.train.both_hands import BothHandsRecipe, BothHandsTraining
+from knuckle.train.examples import Example
 from knuckle.train.recipe import Recipe, SourceSettings
 from knuckle.train.streams import chance, dealt, loader_of
 
-Example = dict[str, np.ndarray]
 AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
 #: How a capture is divided: see ``SourceSettings.split``.
 Division = Literal["official", "70/15/15"]

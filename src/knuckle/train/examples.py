@@ -14,7 +14,16 @@ import numpy as np
 from knuckle.camera import Camera
 from knuckle.codec import NOWHERE_PX, DetectedHand, HeatmapCodec, NeighbourCodec
 from knuckle.crop import MARGIN, Crop, CropView, knows_up
-from knuckle.hand import BONES, FINGERS, N_JOINTS, Joint, extent_px, middle_px, other_side
+from knuckle.hand import (
+    BONES,
+    FINGERS,
+    N_JOINTS,
+    Joint,
+    extent_px,
+    in_picture,
+    middle_px,
+    other_side,
+)
 from knuckle.sample import UNKNOWN, HandLabel, Sample
 from knuckle.train.recipe import AugmentSettings
 
@@ -73,7 +82,9 @@ def crop_example(
         "right": np.array(right, np.float32),
         "side_weight": np.array(1.0, np.float32),
     }
-    example["inside"] = (hand.valid & _inside(points, crop)).astype(np.float32)
+    example["inside"] = (hand.valid & in_picture(points, (crop.out_size, crop.out_size))).astype(
+        np.float32
+    )
     example |= _neighbour(sample, target, crop)
     if augment.known > 0 and rng.random() < augment.known:
         example["known_px"] = _other_known(sample, target, crop, rng)
@@ -283,17 +294,12 @@ def _nothing(codec: HeatmapCodec) -> Example:
     }
 
 
-def _inside(points: np.ndarray, crop: Crop) -> np.ndarray:
-    """(21,) bool: which of the points (21, 2), crop px, the crop shows."""
-    return np.all((points > -0.5) & (points < crop.out_size - 0.5), axis=-1)
-
-
 def _neighbour(sample: Sample, target: int, crop: Crop) -> Example:
     """The hand of which the crop shows most beside the one that it was cut for."""
     most, square = 0, None
     for other in (*sample.hands[:target], *sample.hands[target + 1 :]):
         points = crop.to_crop(other.joints_px)
-        seen = other.valid & _inside(points, crop)
+        seen = other.valid & in_picture(points, (crop.out_size, crop.out_size))
         seen &= True if other.visible is None else other.visible
         if seen.sum() > most:
             most = int(seen.sum())

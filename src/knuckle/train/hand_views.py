@@ -6,8 +6,8 @@ about every crop of a capture, and only what it says, and its finest level, is k
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from knuckle.crop import Crop, CropView, knows_up
 from knuckle.data.interhand26m import InterHand26M, Selection
 from knuckle.hand import N_JOINTS
 from knuckle.models.keypoints import KeypointNetwork
+from knuckle.rows import Rows
 
 #: Crops are as a tracker gives them: off by so much.
 _JITTER = {"shift": 0.05, "log_scale": 0.1, "angle": 0.2}
@@ -27,7 +28,7 @@ _AT_ONCE = 32
 
 
 @dataclass(frozen=True, eq=False)
-class HandViews:
+class HandViews(Rows):
     """L looks of a keypoint network at hands.
 
     Attributes:
@@ -79,25 +80,17 @@ class HandViews:
         dataset = InterHand26M(root, split, Selection.official())
         size = network.settings.input_size
         parts = [_asked(network, batch) for batch in _batches(dataset, size, seed)]
-        return cls._appended(parts)._completed()
+        return super().joined(parts)._completed()
 
     @classmethod
-    def joined(cls, captures: list[HandViews]) -> HandViews:
+    def joined(cls, parts: Sequence[HandViews]) -> HandViews:
         """All looks of several captures, whose hands are different ones."""
-        parts, count = [], 0
-        for each in captures:
+        renumbered, count = [], 0
+        for each in parts:
             numbers = np.unique(each.hand, return_inverse=True)[1]
-            parts.append(replace(each, hand=numbers + count))
+            renumbered.append(replace(each, hand=numbers + count))
             count += int(numbers.max(initial=-1)) + 1
-        return cls._appended(parts)
-
-    @classmethod
-    def _appended(cls, parts: list[HandViews]) -> HandViews:
-        return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
-
-    def take(self, looks: np.ndarray) -> HandViews:
-        """Some of the looks."""
-        return HandViews(*(getattr(self, f.name)[looks] for f in fields(self)))
+        return super().joined(renumbered)
 
     def _completed(self) -> HandViews:
         """With the joints that a view has outside of its picture from another view."""

@@ -6,12 +6,62 @@ terms of a kind to the same order once training is under way.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from knuckle.codec import HeatmapCodec
 from knuckle.hand import BONES
+from knuckle.models.both import BothOutput
+from knuckle.models.keypoints import KeypointOutput
+from knuckle.models.several_views import ViewsOutput
+
+
+@dataclass(frozen=True)
+class PointLosses:
+    """How much each term of the loss counts.
+
+    Attributes:
+        point: the keypoints.
+        map: the probability maps that they are the means of.
+        spread: how sure it is of each keypoint.
+    """
+
+    point: float = 0.25
+    map: float = 0.25
+    spread: float = 0.2
+
+
+def point_losses(
+    out: KeypointOutput | BothOutput | ViewsOutput,
+    points: Tensor,
+    weight: Tensor,
+    within: Tensor,
+    codec: HeatmapCodec,
+    share: PointLosses,
+    most_px: float = 40.0,
+) -> dict[str, Tensor]:
+    """Terms of keypoints that are means of maps, by name, already weighted.
+
+    Args:
+        out: what was said.
+        points: (..., 21, 2) true keypoints, px.
+        weight: (..., 21) of each.
+        within: (..., 21) whether each lies in the crop.
+        codec: of the maps.
+        share: of each term.
+        most_px: a larger error counts no more.
+    """
+    error = (out.keypoints_px - points).abs()
+    maps = out.log_maps.reshape(*weight.shape, *out.log_maps.shape[-2:])
+    spread = laplace(error.detach(), out.log_sigma_px)
+    return {
+        "point": share.point * weighted_mean(error.mean(-1).clamp(max=most_px), weight),
+        "map": share.map * weighted_mean(map_loss(maps, points, codec), weight * within),
+        "spread": share.spread * weighted_mean(spread, weight),
+    }
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:

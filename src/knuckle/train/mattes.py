@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import numpy as np
 
-from knuckle.errors import NotFoundError
-from knuckle.limits import open_npz
+from knuckle.data.kept import Kept
+from knuckle.data.photographs import offsets_of
 from knuckle.render.shading import linear_from_srgb
 from knuckle.sample import Sample
 
@@ -23,13 +23,16 @@ _RIM = (0.25, 0.9)
 
 
 @dataclass(frozen=True, eq=False)
-class Mattes:
+class Mattes(Kept):
     """Mattes of the pictures of a store, as PNG; none where it was not good.
 
     Attributes:
         png: (B,) uint8, one file after the other.
         offsets: (N + 1,) int64; a picture without a matte has no bytes.
     """
+
+    WHAT: ClassVar[str] = "mattes"
+    AGAIN: ClassVar[str] = "make them with tools/mattes.py"
 
     png: np.ndarray
     offsets: np.ndarray
@@ -38,8 +41,7 @@ class Mattes:
     def of(cls, mattes: Iterable[np.ndarray | None]) -> Mattes:
         """Pack (H, W) float alphas, None for pictures without."""
         files = [np.zeros(0, np.uint8) if alpha is None else _png(alpha) for alpha in mattes]
-        offsets = np.cumsum([0, *(len(file) for file in files)]).astype(np.int64)
-        return cls(np.concatenate([np.zeros(0, np.uint8), *files]), offsets)
+        return cls(np.concatenate([np.zeros(0, np.uint8), *files]), offsets_of(map(len, files)))
 
     def __len__(self) -> int:
         """Number of pictures, with and without a matte."""
@@ -51,22 +53,6 @@ class Mattes:
         if not len(data):
             return None
         return np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), np.float32) / 255
-
-    def save(self, path: str | Path) -> None:
-        """Write them as one npz file."""
-        np.savez(path, png=self.png, offsets=self.offsets)
-
-    @classmethod
-    def load(cls, path: str | Path) -> Mattes:
-        """Read what ``save`` wrote.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-        """
-        if not Path(path).exists():
-            raise NotFoundError(f"no mattes at {path}; make them with tools/mattes.py")
-        with open_npz(Path(path), "mattes", "make them again") as stored:
-            return cls(stored["png"], stored["offsets"])
 
 
 def recomposed(

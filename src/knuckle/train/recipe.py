@@ -193,6 +193,8 @@ class Recipe:
             ValueError: it is not TOML, an option is unknown, or a value has the wrong type.
         """
         path = at_home(path)
+        if path.is_dir():
+            raise InputError(f"{path} is a folder: give one of the recipes in it, a .toml file")
         with reading(path, "a recipe", "see docs/training.md and those in recipes/"):
             try:
                 values = tomllib.loads(path.read_text(encoding="utf-8-sig"))

@@ -27,6 +27,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 
+from knuckle.data.labelled import OnProgress
 from knuckle.errors import InputError, KnuckleError, hearing, reading
 from knuckle.train.kind import module_of, training_batches, validation_batches
 from knuckle.train.modules import TrainedModule
@@ -34,7 +35,6 @@ from knuckle.train.recipe import Recipe
 from knuckle.train.samples import SamplePictures
 from knuckle.train.sitting import (
     NEVER,
-    OnProgress,
     PauseAfter,
     SaveAtEnd,
     SaveWeights,
@@ -73,7 +73,7 @@ def train(
         runs: folder of all runs.
         fresh: begin anew even if there is a checkpoint; what is there is put aside.
         pause_minutes: stop after so long, measured and saved; the same recipe goes on from there.
-        on_progress: see ``OnProgress``.
+        on_progress: called with (done, of).
 
     Returns:
         Path of ``weights.pt``.

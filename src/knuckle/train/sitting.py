@@ -6,7 +6,6 @@ import json
 import math
 import signal
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,10 @@ import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 
+from knuckle.data.labelled import OnProgress
 from knuckle.errors import KnuckleError, Stopped
 from knuckle.train.modules import TrainedModule
 
-#: Called with how many parts of a run are done, and of how many.
-OnProgress = Callable[[int, int], None]
 _PARTS = 10_000
 #: So many steps are more than any run has.
 NEVER = 10**12

@@ -11,6 +11,7 @@ are a group of their own as rendered ones are, by the number of their shard.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Container, Iterator
 from dataclasses import replace
 from functools import partial
@@ -79,13 +80,32 @@ def picture_training(
 
 
 def picture_validation(recipe: PictureRecipe, cutter: Cutter) -> dict[str, DataLoader]:
-    """One loader per source, by name; the pictures are never trained on and never augmented."""
+    """One loader per source, by name; the pictures are never trained on and never augmented.
+
+    A source of which nothing is held back, as a few recordings of one's own, has none.
+
+    Raises:
+        ValueError: nothing is held back of any source.
+    """
     loaders: dict[str, DataLoader] = {}
+    lacking: list[str] = []
     for source in recipe.sources:
         examples = list(islice(_validation_examples(recipe, source, cutter), _VALIDATED))
+        if not examples:
+            lacking.append(str(source.shards or source.photographs))
+            continue
         name = _name(source, loaders)
         dataset = cast("Dataset[Example]", examples)  # a list has all that a dataset needs
         loaders[name] = DataLoader(dataset, batch_size=recipe.optimiser.batch)
+    if lacking and not loaders:
+        raise InputError(_nothing_in(" and ".join(lacking), "validation"))
+    if lacking:
+        warnings.warn(
+            f"nothing of {' and '.join(lacking)} is held back for validation, all of it is trained "
+            f"on: the scores are those of {' and '.join(loaders)}; judge it by pictures of another "
+            "split with knuckle evaluate",
+            stacklevel=2,
+        )
     return loaders
 
 
@@ -212,15 +232,17 @@ def held_out(folder: str | Path) -> Iterator[Sample]:
         FileNotFoundError: there are no shards.
         ValueError: nothing in them is held back.
     """
+    samples = _held_back_of(folder)
+    first = next(samples, None)
+    if first is None:
+        raise InputError(_nothing_in(folder, "validation"))
+    yield from chain([first], samples)
+
+
+def _held_back_of(folder: str | Path) -> Iterator[Sample]:
     # Those that are held back whole come first: mostly no more are read.
     paths = sorted(all_shards(folder), key=lambda path: not is_held_back(path))
-    wanted = partial(is_of, "validation", alone=len(paths) == 1)
-    given = False
-    for sample in shards.read(paths, wanted=wanted):
-        given = True
-        yield sample
-    if not given:
-        raise InputError(_nothing_in(folder, "validation"))
+    return shards.read(paths, wanted=partial(is_of, "validation", alone=len(paths) == 1))
 
 
 def is_of(part: Part, path: Path, *, alone: bool) -> shards.Wanted:
@@ -251,8 +273,9 @@ def is_held_back(path: Path) -> bool:
 
 def _nothing_in(folder: str | Path, part: Part) -> str:
     return (
-        f"the shards in {folder} have no sample for {part}: one group in twenty is held back, by "
-        f"its name, of rendered ones one shard in {_VALIDATION_SHARD}; make more (`knuckle data`)"
+        f"there is no sample for {part} in {folder}: one group in twenty is held back, by its "
+        f"name, of rendered ones one shard in {_VALIDATION_SHARD}; put rendered ones beside it "
+        "(knuckle data render), or pack more groups"
     )
 
 
@@ -265,7 +288,7 @@ def _validation_examples(
         store = PhotographStore.load(source.photographs)
         samples = (store.decode(int(i)) for i in store.part("validation", source.datasets))
     else:
-        samples = held_out(source.shards)
+        samples = _held_back_of(source.shards)
     still = AugmentSettings(
         shift=0.02, log_scale=0.05, angle=0.1, turned=0, other_side=0, no_hand=0
     )

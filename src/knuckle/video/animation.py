@@ -24,11 +24,12 @@ from knuckle.video.errors import SourceBrokenError, SourceError, SourceUnreadabl
 from knuckle.video.source import Losses, Source, SourceInfo, SourceOptions, resumed
 
 _PNG, _GIF = b"\x89PNG", b"GIF8"
-#: So far from a file's beginning an animated PNG says what it is, whatever stands before.
-_HEAD = 1 << 16
-_EVEN_S = 1 / 30
-#: Pages of a TIFF are decoded so many bytes at a time: the way to each begins at the first.
-_PAGES_BYTES = 64 << 20
+#: How much of a file is searched for the chunk that marks an animated PNG.
+_HEAD_BYTES = 1 << 16
+_DEFAULT_STEP_S = 1 / 30
+#: Pages of a TIFF are decoded in batches of this size: reaching a page means walking from the
+#: first.
+_BATCH_BYTES = 64 << 20
 
 
 def is_sequence(path: Path) -> bool:
@@ -76,7 +77,7 @@ def open_stack(source: str, options: SourceOptions) -> Source:
 def _head(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(_HEAD)
+            return file.read(_HEAD_BYTES)
     except OSError:  # told when it is read
         return b""
 
@@ -151,7 +152,7 @@ def _open_pages(path: Path, pages: tiff.Pages, options: SourceOptions) -> Source
             "pictures of 8 or 16 bits; check that they open in an image viewer"
         ) from None
     height, width = first.image.shape[:2]
-    count, step_s = len(pages.numbers), 1 / options.fps if options.fps else _EVEN_S
+    count, step_s = len(pages.numbers), 1 / options.fps if options.fps else _DEFAULT_STEP_S
     info = SourceInfo(str(path), (width, height), options.fps, count, count * step_s)
     return Source(info, resumed(first, frames), losses)
 
@@ -162,8 +163,8 @@ def _frames(
     """A page that cannot be read leaves a gap; one of another size keeps it."""
     content = np.memmap(path, np.uint8, "r")
     width, height = pages.largest
-    together = max(_PAGES_BYTES // max(width * height * 6, 1), 1)
-    step_s = 1 / options.fps if options.fps else _EVEN_S
+    together = max(_BATCH_BYTES // max(width * height * 6, 1), 1)
+    step_s = 1 / options.fps if options.fps else _DEFAULT_STEP_S
     index = 0
     for first, last in tiff.runs_of(pages.numbers, together):
         for image in _decoded(content, first, last):

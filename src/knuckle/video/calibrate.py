@@ -23,19 +23,19 @@ MAX_VIEWS = 40
 MIN_VIEWS = 6
 #: OpenCV finds no smaller board.
 _MIN_CORNERS = 3
-#: A view is new if its corners moved by this share of the picture's diagonal since the last one.
-_MOVED = 0.04
-#: A larger error says that the board is not flat, not sharp, or not the one that was described.
+#: Least mean motion of the corners between two views, as a share of the picture's diagonal.
+_MIN_MOTION = 0.04
+#: Largest reprojection error: above it the board is not flat, not sharp, or another one.
 _MAX_RMS_PX = 2.0
-#: Boards whose corners differ less in depth are face-on, but for the error of the corners.
-_LEAST_DEPTH_SPAN = 0.03
+#: Least relative depth range of a tilted board: below it, it faces the camera.
+_MIN_DEPTH_SPAN = 0.03
 _QUICK = cv2.CALIB_CB_ADAPTIVE_THRESH | cv2.CALIB_CB_NORMALIZE_IMAGE | cv2.CALIB_CB_FAST_CHECK
-#: Half the side of the window in which a corner is sought to a fraction of a pixel.
-_MOST_REACH_PX = 8
-#: A focal length that is less certain, percent, is hardly better than an assumed one.
-_MOST_SPREAD = 2.0
-#: Boards that were seen in less of the picture say little of the lens's distortion.
-_LEAST_COVERED = 0.4
+#: Largest half-width of the window in which a corner is refined.
+_MAX_WINDOW_PX = 8
+#: Largest standard error of a focal length that is better than an assumed one, percent.
+_MAX_SIGMA_PERCENT = 2.0
+#: Least share of the picture that the boards must cover to fix the lens's distortion.
+_MIN_COVERAGE = 0.4
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Calibration:
     def doubts(self) -> list[str]:
         """Why this calibration is not to be trusted, and what to do: a sentence each."""
         found, spread = [], 100 * self.error.sigma_px[0] / self.camera.fx
-        if not spread < _MOST_SPREAD:
+        if not spread < _MAX_SIGMA_PERCENT:
             how = f"to ± {spread:.1f} % alone" if np.isfinite(spread) else "by a single view"
             found.append(
                 f"the focal length is decided {how}: record the board again in more views, tilted "
@@ -75,7 +75,7 @@ class Calibration:
                 f"off by {shift:.1f} % for it: fix the board to something flat, such as glass, and "
                 "record it again"
             )
-        if self.covered < _LEAST_COVERED:
+        if self.covered < _MIN_COVERAGE:
             found.append(
                 f"the board was seen in {100 * self.covered:.0f} % of the picture, beyond which "
                 "the lens's distortion is a guess: move it into all four corners"
@@ -133,7 +133,7 @@ def calibrate(frames: Iterable[Frame], columns: int, rows: int) -> Calibration:
         if corners is None:
             continue
         n_seen += 1
-        if not views or _moved(corners, views[-1]) > _MOVED * np.hypot(*size):
+        if not views or _motion_px(corners, views[-1]) > _MIN_MOTION * np.hypot(*size):
             views.append(corners)
     if len(views) < MIN_VIEWS:
         raise InputError(
@@ -141,7 +141,7 @@ def calibrate(frames: Iterable[Frame], columns: int, rows: int) -> Calibration:
             f"different views, found it in {n_seen} of {n_frames} frames and {len(views)} views; "
             "count the corners where four squares meet, light the board evenly, move it about"
         )
-    if max(_depth_span(view, columns, rows) for view in views) < _LEAST_DEPTH_SPAN:
+    if max(_depth_span(view, columns, rows) for view in views) < _MIN_DEPTH_SPAN:
         raise InputError(
             f"the board faces the camera in all {len(views)} views, which says nothing of the "
             "focal length: tilt it by 20 to 45 degrees, to every side, and record it again"
@@ -170,13 +170,13 @@ def find_board(image: np.ndarray, columns: int, rows: int) -> np.ndarray | None:
 def _refined(grey: np.ndarray, corners: np.ndarray) -> np.ndarray:
     """Corners to a few hundredths of a pixel: finders leave errors ten times as large."""
     along, down = (np.linalg.norm(np.diff(corners, axis=axis), axis=-1) for axis in (1, 0))
-    reach = int(np.clip(0.3 * min(along.min(), down.min()), 2, _MOST_REACH_PX))
+    reach = int(np.clip(0.3 * min(along.min(), down.min()), 2, _MAX_WINDOW_PX))
     stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 50, 1e-3)
     start = np.ascontiguousarray(corners, np.float32).reshape(-1, 1, 2)
     return cv2.cornerSubPix(grey, start, (reach, reach), (-1, -1), stop).reshape(-1, 2)
 
 
-def _moved(corners: np.ndarray, before: np.ndarray) -> float:
+def _motion_px(corners: np.ndarray, before: np.ndarray) -> float:
     """Mean distance; a board that is found the other way round has moved less than it seems."""
     return float(
         min(np.linalg.norm(corners - other, axis=1).mean() for other in (before, before[::-1]))
@@ -213,10 +213,10 @@ def solve(
     error = calibration_error(
         board, views, list(zip(turns, places, strict=True)), matrix, distortion
     )
-    return Calibration(camera, error, _covered(views, size), float(rms_px), len(views), size)
+    return Calibration(camera, error, _coverage(views, size), float(rms_px), len(views), size)
 
 
-def _covered(views: Sequence[np.ndarray], size: tuple[int, int]) -> float:
+def _coverage(views: Sequence[np.ndarray], size: tuple[int, int]) -> float:
     """Share of the picture within the outermost of all corners."""
     hull = cv2.convexHull(np.concatenate(views).astype(np.float32))
     return cv2.contourArea(hull) / (size[0] * size[1])

@@ -1,12 +1,11 @@
-"""How far a calibration can be trusted: error bars that come true, and the board's own bend.
+"""Standard errors of a camera calibration, and whether its board is bent.
 
-Corners of one view are wrong together (blur, light, the finder's bias), so that counting corners
-promises too much. What counts is the view: the error bars say by how much the intrinsics change as
-each view is left out (the jackknife). All in one linear step around the solution, with the pose of
-each view eliminated from its equations.
+Errors of corners in one view are correlated (blur, light, the detector's bias), so the errors of
+the intrinsics are estimated from views, not corners: by the jackknife, leaving out each view in
+turn. This is one linear step around the solution, with the pose of each view eliminated.
 
-No leaving out shows an error that every view shares. The commonest is paper that is not flat, so a
-bend of the board is solved for beside the intrinsics: if the views ask for one, they say so.
+The jackknife does not show errors that all views share. The commonest is paper that is not flat, so
+a bend of the board is estimated beside the intrinsics and reported if it is significant.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ import numpy as np
 
 #: fx, fy, cx, cy, k1, k2, p1, p2: what is solved for.
 N_INTRINSICS = 8
-#: A bend counts as seen from so many standard errors on.
-_SEEN = 4.0
-#: From this condition number on, equations do not decide all unknowns.
-_UNDECIDED = 1e7
+#: A bend is significant above this number of standard errors.
+_MIN_SIGNIFICANCE = 4.0
+#: Above this condition number, the equations do not determine all unknowns.
+_MAX_CONDITION = 1e7
 #: Columns of ``cv2.projectPoints``' derivatives: a pose, then the intrinsics.
 _POSE = slice(0, 6)
 _INTRINSICS = slice(6, 6 + N_INTRINSICS)
@@ -33,10 +32,10 @@ class CalibrationError:
     """Errors of the intrinsics of one calibration.
 
     Attributes:
-        sigma_px: (4,) standard errors of fx, fy, cx, cy, px; infinite where one view decides alone.
-        bend: by what share of its width the board is bent, if the views say that it is
-            and the focal length suffers, else 0.
-        focal_shift: share by which fx is another if the board is bent so.
+        sigma_px: (4,) standard errors of fx, fy, cx, cy, px; infinite where one view decides.
+        bend: of the board, as a share of its width; 0 if it is not significant or hardly changes
+            the focal length.
+        focal_shift: relative change of fx by this bend.
     """
 
     sigma_px: np.ndarray
@@ -60,16 +59,16 @@ def calibration_error(
         matrix: (3, 3) of the solution.
         distortion: (5,) of the solution.
     """
-    bends = _bends(board)
+    bends = _bend_shapes(board)
     equations = [
-        _without_pose(board, bends, view, pose, matrix, distortion)
+        _pose_eliminated(board, bends, view, pose, matrix, distortion)
         for view, pose in zip(views, poses, strict=True)
     ]
     flat = [(design[:, :N_INTRINSICS], residual) for design, residual in equations]
     _, sigma = _step_and_sigma(flat)
     step, spread = _step_and_sigma(equations)
     bend_by, bend_sigma = step[N_INTRINSICS:], spread[N_INTRINSICS:]
-    seen = (np.abs(bend_by) > _SEEN * bend_sigma).any()
+    seen = (np.abs(bend_by) > _MIN_SIGNIFICANCE * bend_sigma).any()
     if not seen or abs(step[0]) < 2 * sigma[0]:  # none, or too little to matter
         return CalibrationError(sigma[:4])
     height = bends @ bend_by
@@ -79,13 +78,13 @@ def calibration_error(
     )
 
 
-def _bends(board: np.ndarray) -> np.ndarray:
+def _bend_shapes(board: np.ndarray) -> np.ndarray:
     """(N, 3) heights of a board that is curved along, across and twisted."""
     x, y = ((board[:, :2] - board[:, :2].mean(axis=0)) / np.ptp(board[:, :2])).T
     return np.stack([x * x, x * y, y * y], axis=1)
 
 
-def _without_pose(
+def _pose_eliminated(
     board: np.ndarray,
     bends: np.ndarray,
     view: np.ndarray,
@@ -95,7 +94,7 @@ def _without_pose(
 ) -> tuple[np.ndarray, np.ndarray]:
     """A view's linear equations for intrinsics and bends: ((2 N, 11), (2 N,)).
 
-    Whatever another pose of the board explains as well is taken out of both.
+    What a change of the pose explains as well is projected out of both.
     """
     points, slopes = cv2.projectPoints(board, *pose, matrix, distortion)
     step = 1e-4 * float(np.ptp(board[:, :2]))
@@ -112,12 +111,12 @@ def _without_pose(
 def _step_and_sigma(
     equations: Sequence[tuple[np.ndarray, np.ndarray]],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The step that all views ask for, and its standard error by leaving out each of them."""
+    """The least-squares step of all views, and its standard error by the jackknife."""
     scale = np.linalg.norm(np.vstack([design for design, _ in equations]), axis=0)
     normal = np.stack([design.T @ design for design, _ in equations]) / np.outer(scale, scale)
     pull = np.stack([design.T @ residual for design, residual in equations]) / scale
     left = normal.sum(axis=0) - normal
-    if (np.linalg.cond(left) > _UNDECIDED).any():
+    if (np.linalg.cond(left) > _MAX_CONDITION).any():
         return np.zeros(len(scale)), np.full(len(scale), np.inf)
     step = np.linalg.solve(normal.sum(axis=0), pull.sum(axis=0))
     steps = np.linalg.solve(left, (pull.sum(axis=0) - pull)[..., None])[..., 0]

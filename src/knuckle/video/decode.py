@@ -21,7 +21,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from knuckle.video.hdr import as_on_a_screen
+from knuckle.video.hdr import tone_mapped
 from knuckle.video.source import Losses
 
 #: Errors of libav that mean "these bytes are wrong", as against a bug in the caller.
@@ -31,18 +31,18 @@ METADATA_ERRORS = "replace"
 #: Formats that say when pictures are decoded and not when they are shown. Where libav derives the
 #: one from the other, pictures that refer to later ones (B-frames) get each other's times.
 _BY_DECODING_TIME = frozenset({"avi"})
-#: No camera has pixels so many times as wide as high: a file that says so is wrong.
-_MOST_ASPECT = 10.0
+#: Widest believable pixel, width over height: a file that says more is wrong.
+_MAX_PIXEL_ASPECT = 10.0
 #: ``AVFMT_NOTIMESTAMPS``.
 _NO_TIMESTAMPS = 0x80
-#: A mean rate that is lower than the usual one by more than this has pauses in it.
-_FASTER_THAN_SAID = 1.1
-#: Entries of an index that tell the rate.
-_MOST_LOOKED_AT = 10_000
-#: Frames are nearer in time than this, or there was a pause.
-_LEAP_S = 1.0
-#: So many wrong timestamps in a row are told from a pause.
-_MOST_ASTRAY = 3
+#: The usual rate over the mean one, above which the mean one averages over pauses.
+_MAX_OVER_NOMINAL = 1.1
+#: Number of index entries from which the usual rate is measured.
+_MAX_INDEX_ENTRIES = 10_000
+#: Longest step between frames that is no pause, s.
+_MAX_STEP_S = 1.0
+#: Longest run of implausible timestamps that is taken for errors; a longer one is a pause.
+_MAX_WRONG_IN_A_ROW = 3
 
 
 def file_name(path: str | Path) -> str:
@@ -105,7 +105,7 @@ def frame_rate(container: InputContainer, stream: VideoStream) -> float | None:
         said = stream.codec_context.framerate or stream.guessed_rate
         return float(said) if said else None
     said, usual = stream.average_rate or stream.guessed_rate, _usual_rate(stream)
-    if said and usual and usual > _FASTER_THAN_SAID * said:
+    if said and usual and usual > _MAX_OVER_NOMINAL * said:
         return usual
     return float(said) if said else None
 
@@ -116,7 +116,7 @@ def _usual_rate(stream: VideoStream) -> float | None:
     What a container says is the mean over pauses too (of a recorder that waits for motion, of a
     screen where nothing moves).
     """
-    entries = itertools.islice(getattr(stream, "index_entries", None) or (), _MOST_LOOKED_AT)
+    entries = itertools.islice(getattr(stream, "index_entries", None) or (), _MAX_INDEX_ENTRIES)
     steps = np.diff(np.sort([entry.timestamp for entry in entries]))
     steps = steps[steps > 0]
     if not len(steps) or not stream.time_base:
@@ -181,14 +181,14 @@ def timed(
     for frame in frames:
         if held:
             astray = frame.time is not None and frame.time < held[0].time
-            if not astray and len(held) < _MOST_ASTRAY:
+            if not astray and len(held) < _MAX_WRONG_IN_A_ROW:
                 held.append(frame)
                 continue
             losses.mistimed += len(held) if astray else 0
             for each in held:
                 yield each, clock(None if astray else each.time)
             held = []
-        if clock.leaps(frame.time):
+        if clock.jumps(frame.time):
             held = [frame]
         else:
             yield frame, clock(frame.time)
@@ -203,11 +203,11 @@ class Clock:
         self._period_s = 1 / rate if rate else 1 / 30
         self._last_s: float | None = None
 
-    def leaps(self, time_s: float | None) -> bool:
+    def jumps(self, time_s: float | None) -> bool:
         """Whether a timestamp is so far ahead that it is a pause or an error."""
         if time_s is None:
             return False
-        return time_s - (self._last_s or 0.0) > max(_LEAP_S, 10 * self._period_s)
+        return time_s - (self._last_s or 0.0) > max(_MAX_STEP_S, 10 * self._period_s)
 
     def __call__(self, time_s: float | None) -> float:
         """The time of the next frame, given what its timestamp says."""
@@ -275,7 +275,7 @@ def _deinterlacing_graph(stream: VideoStream, first: VideoFrame) -> av.filter.Gr
 def _upright(frame: VideoFrame, stream: VideoStream, to_rgb: VideoReformatter) -> np.ndarray:
     """(H, W, 3) uint8 RGB as a player shows it."""
     aspect = float(stream.sample_aspect_ratio or 1)  # width of a pixel over its height
-    if not 1 / _MOST_ASPECT < aspect < _MOST_ASPECT:
+    if not 1 / _MAX_PIXEL_ASPECT < aspect < _MAX_PIXEL_ASPECT:
         aspect = 1.0
     rgb = to_rgb.reformat(
         frame,
@@ -287,7 +287,7 @@ def _upright(frame: VideoFrame, stream: VideoStream, to_rgb: VideoReformatter) -
         interpolation="FAST_BILINEAR",
         threads=1,
     ).to_ndarray()
-    return np.ascontiguousarray(_as_displayed(as_on_a_screen(rgb, frame), frame))
+    return np.ascontiguousarray(_as_displayed(tone_mapped(rgb, frame), frame))
 
 
 def _as_displayed(image: np.ndarray, frame: VideoFrame) -> np.ndarray:

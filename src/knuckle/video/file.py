@@ -41,8 +41,8 @@ VIDEO_SUFFIXES = (
 )
 #: Where Android's cameras say it.
 _RECORDED_RATE = "com.android.capture.fps"
-#: Rates that differ by less are those of one video, rounded.
-_SLOWER = 1.2
+#: Recorded over played rate, above which a video plays in slow motion.
+_SLOW_MOTION_RATIO = 1.2
 
 
 def is_video(path: Path) -> bool:
@@ -96,12 +96,12 @@ def from_container(container: InputContainer, name: str, options: SourceOptions)
     rate = options.fps or frame_rate(container, stream)
     _warn_of_slow_motion(container, name, rate)
     duration_s = _declared_length_s(container, stream)
-    n_frames = _believable_count(container, stream.frames, (duration_s or 0.0) * (rate or 0.0))
+    n_frames = _plausible_count(container, stream.frames, (duration_s or 0.0) * (rate or 0.0))
     info = SourceInfo(name, (width, height), rate, n_frames, duration_s)
     return Source(info, resumed(first, frames), losses)
 
 
-def _believable_count(container: InputContainer, stated: int, by_length: float) -> int | None:
+def _plausible_count(container: InputContainer, stated: int, by_length: float) -> int | None:
     """Frames in all, as the file states them or by its length; a frame takes a byte at least.
 
     A damaged index may state billions, for which ``list(source)`` would set memory aside.
@@ -116,7 +116,7 @@ def _warn_of_slow_motion(container: InputContainer, name: str, rate: float | Non
         recorded = float(container.metadata.get(_RECORDED_RATE, "nan"))
     except ValueError:
         return
-    if rate and rate * _SLOWER < recorded < math.inf:
+    if rate and rate * _SLOW_MOTION_RATIO < recorded < math.inf:
         warnings.warn(
             f"{name} plays slower than it was recorded ({recorded:g} frames a second, shown at "
             f"{rate:.4g}): its times, and all speeds, are those of the player; divide times by "
@@ -183,8 +183,8 @@ def _frames(
         except DECODE_ERRORS:
             # A server that does not say how long a file is seems to break off at its very end.
             broken = end_s is None or time_s + 1.5 * period_s < end_s
-        broken = broken or tail.is_cut(Path(name), container.format.name)
-    if index and (broken or _is_cut(time_s + period_s, period_s, end_s, losses)):
+        broken = broken or tail.is_truncated(Path(name), container.format.name)
+    if index and (broken or _is_truncated(time_s + period_s, period_s, end_s, losses)):
         of = f" of {end_s:.2f} s" if end_s else ""
         raise SourceBrokenError(
             f"{name} breaks off after {index} frames at {time_s:.2f} s{of}: the file is cut off "
@@ -208,7 +208,7 @@ def scaled_into(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return cv2.copyMakeBorder(image, 0, height - shape[1], 0, width - shape[0], cv2.BORDER_CONSTANT)
 
 
-def _is_cut(at_s: float, period_s: float, end_s: float | None, losses: Losses) -> bool:
+def _is_truncated(at_s: float, period_s: float, end_s: float | None, losses: Losses) -> bool:
     """Whether the last frame ended long before the header says."""
     if end_s is None or losses.mistimed:  # the end in the header comes from the same clock
         return False

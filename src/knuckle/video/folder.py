@@ -62,7 +62,7 @@ def images_in(folder: Path) -> list[Path]:
     if not paths:
         raise SourceEmptyError(
             f"{folder} holds no images: expected .jpg, .png, .webp, .tiff or .bmp files, found "
-            f"{len(entries)} other entries; give the folder that holds them directly"
+            f"{len(entries) or 'no'} other entries; give the folder that holds them directly"
         )
     return sorted(paths, key=natural_order)
 

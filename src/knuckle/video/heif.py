@@ -28,7 +28,7 @@ _STILL = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"mif2", b"avif")
 _CODECS = {b"hvc1": ("hevc", b"hvcC"), b"av01": ("libdav1d", b"av1C")}
 _GRID = b"grid"
 #: Side of a tile, px, by the specification.
-_SMALLEST_TILE = 64
+_MIN_TILE = 64
 #: By so much a coded picture may be larger than what is shown of it: a block of the codec.
 _BLOCK = 128
 #: Matrix coefficients of a colour box: the planes are green, blue, red; none are given.
@@ -93,7 +93,7 @@ class _File:
             wide = 4 if entry[0] >= 3 else 2
             kind = bytes(entry[4 + wide + 2 : 4 + wide + 6])
             self.items[_number(entry, 4, wide)] = _Item(kind)
-        self._read_places(meta[b"iloc"])
+        self._read_locations(meta[b"iloc"])
         self._read_properties(meta[b"iprp"])
         self._read_parts(meta.get(b"iref"))
 
@@ -118,7 +118,7 @@ class _File:
             raise HeifError(f"a grid of {rows} x {columns} tiles names {len(grid.parts)}")
         whole = np.zeros((height, width, 3), np.uint8)
         across, down = _size(self.items[grid.parts[0]])
-        if min(across, down) < _SMALLEST_TILE:
+        if min(across, down) < _MIN_TILE:
             raise HeifError(f"tiles of {across} x {down} pixels")
         for place, number in enumerate(grid.parts):
             if self.items[number].kind == _GRID:
@@ -138,7 +138,7 @@ class _File:
                 raise HeifError("an item of more bytes than the file")
         return b"".join(pieces)
 
-    def _read_places(self, iloc: bytes) -> None:
+    def _read_locations(self, iloc: bytes) -> None:
         version = iloc[0]
         n_offset, n_length, n_base = iloc[4] >> 4, iloc[4] & 15, iloc[5] >> 4
         n_index = iloc[5] & 15 if version else 0
@@ -257,11 +257,11 @@ def _transformed(picture: np.ndarray, kind: bytes, body: bytes) -> np.ndarray:
     if kind == b"imir":  # 0: top and bottom change places, 1: left and right
         return picture[:, ::-1] if body[0] & 1 else picture[::-1]
     if kind == b"clap":
-        return _cut_out(picture, body)
+        return _clean_aperture(picture, body)
     return picture
 
 
-def _cut_out(picture: np.ndarray, clap: bytes) -> np.ndarray:
+def _clean_aperture(picture: np.ndarray, clap: bytes) -> np.ndarray:
     """The part that is to be seen: its size, and how far its centre is off the picture's."""
     values = struct.unpack(">IIIIiIiI", clap[:32])
     numbers = zip(values[::2], values[1::2], strict=True)

@@ -94,14 +94,14 @@ def read_image(path: Path) -> np.ndarray:
     if heif.is_still(data[:_HEAD_OF_HEIF].tobytes()):
         return _read_heif(data.tobytes(), path)
     with quiet_decoders(), suppress(cv2.error):  # too many pixels for its limits
-        bgr = _decoded(data, path) if data.size and not _of_floats(data) else None
+        bgr = _decoded(data, path) if data.size and not _holds_floats(data) else None
     if bgr is None:
         raise SourceUnreadableError(
             f"{path} is not an image that can be read ({data.size} bytes): expected a JPEG, PNG, "
             "HEIC, WebP, TIFF or BMP of 8 or 16 bits; check that it opens in an image viewer"
         )
     _check_depth(data, path, bgr)
-    return cv2.cvtColor(_over_full_range(data, bgr), cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(_stretched_to_full_range(data, bgr), cv2.COLOR_BGR2RGB)
 
 
 def _decoded(data: np.ndarray, path: Path) -> np.ndarray | None:
@@ -115,16 +115,16 @@ def _decoded(data: np.ndarray, path: Path) -> np.ndarray | None:
     return np.ascontiguousarray(tiff.upright(bgr, animation.orientation_of_webp(path)))
 
 
-def _white(data: np.ndarray) -> int | None:
+def _max_value(data: np.ndarray) -> int | None:
     """The largest number of a PNM, where it says so and it is not that of its bytes."""
     head = _PNM.match(data[:_HEAD_OF_PNM].tobytes())
     white = int(head[1]) if head else 0
     return white if 0 < white < 2**16 - 1 and white != 2**8 - 1 else None
 
 
-def _over_full_range(data: np.ndarray, bgr: np.ndarray) -> np.ndarray:
+def _stretched_to_full_range(data: np.ndarray, bgr: np.ndarray) -> np.ndarray:
     """A PNM's pixels out of 255, whatever its head says is white."""
-    white = _white(data)
+    white = _max_value(data)
     deep = cv2.imdecode(data, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR) if white else None
     if not white or deep is None:
         return bgr
@@ -143,7 +143,7 @@ def _read_heif(content: bytes, path: Path) -> np.ndarray:
         return heif.read_heif(content, path)
 
 
-def _of_floats(data: np.ndarray) -> bool:
+def _holds_floats(data: np.ndarray) -> bool:
     """Whether a TIFF holds floating point numbers, of which older OpenCV makes nonsense."""
     if data[:4].tobytes() not in (b"II*\0", b"MM\0*"):
         return False
@@ -153,7 +153,7 @@ def _of_floats(data: np.ndarray) -> bool:
 
 def _check_depth(data: np.ndarray, path: Path, bgr: np.ndarray) -> None:
     """Warn of 10 or 12 bits in a file of 16, which come out nearly black."""
-    if path.suffix.lower() not in _OF_16_BITS or bgr.max() > _BLACK_12_BITS or _white(data):
+    if path.suffix.lower() not in _OF_16_BITS or bgr.max() > _BLACK_12_BITS or _max_value(data):
         return
     with quiet_decoders(), suppress(cv2.error):
         deep = cv2.imdecode(data, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)

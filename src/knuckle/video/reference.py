@@ -17,17 +17,17 @@ from knuckle.rigid import RigidTransform
 from knuckle.video.calibrate import find_board
 
 #: A contour is a quadrilateral if it deviates from one by less than this share of its length.
-_STRAIGHT = 0.02
-#: Shares of the picture's area between which a thing must be to be measured with.
-_SMALLEST, _LARGEST = 0.004, 0.8
-#: Corners may miss their places by this share of the thing's diagonal in the picture.
-_FITS_WITHIN = 0.01
-#: Sides are looked for so far from where the contour has them, at so many places each.
-_REACH_PX, _PROBES = 6, 40
-#: Corners may be rounded by this share of the diagonal.
-_MOST_ROUND = 0.08
-#: Edge strengths that are tried; faint edges are found with low ones, clutter is left out by high.
-_EDGES = (30, 80, 160)
+_MAX_DEVIATION = 0.02
+#: Least and largest area of a usable reference, as shares of the picture's.
+_MIN_AREA, _MAX_AREA = 0.004, 0.8
+#: Largest reprojection error of the corners, as a share of the reference's diagonal.
+_MAX_ERROR = 0.01
+#: How far from the contour a side's edge is searched, px, and at how many points of it.
+_REACH_PX, _N_PROBES = 6, 40
+#: Largest rounding of a corner, as a share of the diagonal.
+_MAX_ROUNDING = 0.08
+#: That are tried: low ones find faint edges, high ones leave out clutter.
+_CANNY_THRESHOLDS = (30, 80, 160)
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Sheet:
         """Candidates in an RGB image, (4, 2) px each, in the order of ``points_mm`` or turned."""
         grey = cv2.GaussianBlur(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (5, 5), 0)
         candidates: list[np.ndarray] = []
-        for edge in _EDGES:
+        for edge in _CANNY_THRESHOLDS:
             edges = cv2.dilate(cv2.Canny(grey, edge / 2, edge), np.ones((3, 3), np.uint8))
             contours, _ = cv2.findContours(edges, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
             for contour in contours:
@@ -143,7 +143,7 @@ def find_plane(
             continue
         plane = _fitted(corners_px, thing, camera)
         side_px = float(np.linalg.norm(np.ptp(corners_px, axis=0)))
-        if plane.error_px > _FITS_WITHIN * side_px:
+        if plane.error_px > _MAX_ERROR * side_px:
             continue
         if best is None or plane.error_px / side_px < best.error_px / _diagonal(best.corners_px):
             best = plane
@@ -170,19 +170,19 @@ def _fitted(corners_px: np.ndarray, thing: Reference, camera: Camera) -> Plane:
 def _quadrilateral(contour: np.ndarray, grey: np.ndarray) -> np.ndarray | None:
     """(4, 2) corners of a contour that is one, clockwise in the picture and exact."""
     share = cv2.contourArea(contour) / grey.size
-    if not _SMALLEST < share < _LARGEST:
+    if not _MIN_AREA < share < _MAX_AREA:
         return None
-    around = cv2.approxPolyDP(contour, _STRAIGHT * cv2.arcLength(contour, True), True)
+    around = cv2.approxPolyDP(contour, _MAX_DEVIATION * cv2.arcLength(contour, True), True)
     if len(around) != 4 or not cv2.isContourConvex(around):
         return None
     corners = around.reshape(4, 2).astype(np.float64)
     if cv2.contourArea(corners.astype(np.float32), oriented=True) < 0:
         corners = corners[::-1]
-    return _sharpened(corners, grey)
+    return _refined_corners(corners, grey)
 
 
-def _sharpened(corners: np.ndarray, grey: np.ndarray) -> np.ndarray | None:
-    """Corners where the sides' edges would meet: those of cards are round."""
+def _refined_corners(corners: np.ndarray, grey: np.ndarray) -> np.ndarray | None:
+    """Corners where the straight sides would meet: those of cards are rounded."""
     lines = [_edge_between(corners[i], corners[(i + 1) % 4], grey) for i in range(4)]
     # A line (a, b, c) is a x + b y + c = 0; two meet at their cross product.
     meets = np.stack([np.cross(lines[i - 1], lines[i]) for i in range(4)])
@@ -190,14 +190,14 @@ def _sharpened(corners: np.ndarray, grey: np.ndarray) -> np.ndarray | None:
         return None
     sharp = meets[:, :2] / meets[:, 2:]
     moved = np.linalg.norm(sharp - corners, axis=1).max()
-    return sharp if moved < _MOST_ROUND * _diagonal(corners) else None
+    return sharp if moved < _MAX_ROUNDING * _diagonal(corners) else None
 
 
 def _edge_between(start: np.ndarray, end: np.ndarray, grey: np.ndarray) -> np.ndarray:
     """The line (3,) along the steepest edge beside a side, to a fraction of a pixel."""
     along = end - start
     across = np.array([-along[1], along[0]]) / max(float(np.linalg.norm(along)), 1e-9)
-    places = start + np.linspace(0.15, 0.85, _PROBES)[:, None] * along
+    places = start + np.linspace(0.15, 0.85, _N_PROBES)[:, None] * along
     steps = np.arange(-_REACH_PX, _REACH_PX + 1)
     probes = places[:, None] + steps[:, None] * across  # (probe, step, 2)
     x, y = probes.astype(np.float32).transpose(2, 0, 1)

@@ -17,7 +17,7 @@ from knuckle.video.source import Losses, SourceOptions
 #: Further ahead than this, seeking is quicker than decoding on.
 _SEEK_AHEAD_S = 2.0
 #: Containers without an index land near a time, not at the keyframe before it: try earlier ones.
-_STEPS_BACK_S = (0.0, 2.0, 15.0, float("inf"))
+_RETRIES_BACK_S = (0.0, 2.0, 15.0, float("inf"))
 
 
 class PicturesByTime:
@@ -64,7 +64,7 @@ class PicturesByTime:
 
     def _seek(self, time_s: float) -> None:
         """Start decoding at a keyframe before ``time_s``."""
-        for step_back_s in _STEPS_BACK_S:
+        for step_back_s in _RETRIES_BACK_S:
             self._start_at(time_s - step_back_s)
             if self._next is not None and self._next[1] <= time_s:
                 return

@@ -98,7 +98,8 @@ class Source(Closable):
 
     Raises:
         SourceBrokenError: while iterating, after the last good frame, if it breaks off.
-        SourceError: while iterating, in a process that was forked after it was opened.
+        SourceError: while iterating, in a process that was forked after it was opened; or where a
+            second iteration begins, after the end.
     """
 
     def __init__(
@@ -107,11 +108,17 @@ class Source(Closable):
         self.info = info
         self._losses = losses
         self._process = os.getpid()
+        self._ended = False
         self._background = Background(frames, depth=FRAMES_AHEAD, newest=info.live)
         # A thread that still decodes when Python ends takes the process down with it.
         weakref.finalize(self, self._background.close)
 
     def __iter__(self) -> Source:
+        if self._ended:
+            raise SourceError(
+                f"{self.info.name} was read to its end or closed, and is read once: open it again "
+                "with knuckle.open_source"
+            )
         return self
 
     def __next__(self) -> Frame:
@@ -120,7 +127,11 @@ class Source(Closable):
                 f"{self.info.name} was opened in another process: expected to be read where it "
                 "was opened; open the source in this one, after the fork"
             )
-        return next(self._background)
+        try:
+            return next(self._background)
+        except StopIteration:
+            self._ended = True
+            raise
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
@@ -159,6 +170,7 @@ class Source(Closable):
 
     def close(self) -> None:
         """Stop decoding and free everything."""
+        self._ended = True
         self._background.close()
 
 

@@ -65,7 +65,7 @@ def open_source(source: str, options: SourceOptions, patience: Patience | None =
         found = f"silence for {patience.connect_s:g} s" if silent else _reason(error)
         raise SourceNotFoundError(
             f"{name} does not answer with a video ({found}): expected an RTSP or HTTP stream; "
-            f"{_what_next(error)}"
+            f"{_advice(error)}"
         ) from None
     if _has_an_end(container):
         return file.from_container(container, name, options)
@@ -97,7 +97,7 @@ def _reason(error: Exception) -> str:
     return (getattr(error, "strerror", None) or str(error)).lower()
 
 
-def _what_next(error: Exception) -> str:
+def _advice(error: Exception) -> str:
     if isinstance(error, av.error.HTTPUnauthorizedError | av.error.HTTPForbiddenError):
         return "put the right user and password before the host, as in rtsp://USER:PASSWORD@host"
     if isinstance(error, av.error.HTTPNotFoundError):

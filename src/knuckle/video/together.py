@@ -15,14 +15,15 @@ from knuckle.video.clocks import JointClock
 from knuckle.video.errors import SourceError
 from knuckle.video.source import Losses, Source, SourceInfo
 
-#: Sources of about one rate wait for each other; one that is faster by more gives up frames.
-_FASTER = 1.2
-#: What is taken where a source does not say its rate.
-_USUAL_FPS = 30.0
+#: Largest ratio of rates that count as one: such sources wait for each other; a faster one drops
+#: frames.
+_SAME_RATE = 1.2
+#: Rate of a source that does not say it.
+_DEFAULT_FPS = 30.0
 #: Sources that end this much apart, seconds or share of the longest, probably began apart as well.
 _APART_S, _APART = 0.5, 0.02
-#: Clocks that begin this much apart, seconds, are not those of one recording.
-_CLOCKS_APART_S = 1.0
+#: Largest difference between the first times of one recording, s.
+_MAX_CLOCK_OFFSET_S = 1.0
 
 
 class Together(Closable):
@@ -83,7 +84,7 @@ class Together(Closable):
         if len(begins) < 2:
             return []
         (early, first), (late, last) = min(begins), max(begins)
-        if late - early <= _CLOCKS_APART_S:
+        if late - early <= _MAX_CLOCK_OFFSET_S:
             return []
         return [
             f"the clock of {last} begins at {late:.1f} s and that of {first} at {early:.1f} s, and "
@@ -109,12 +110,12 @@ class Together(Closable):
 
     def __iter__(self) -> Iterator[Instant]:
         live = any(source.info.live for source in self.sources)
-        yield from self._as_it_comes() if live else self._by_time()
+        yield from self._in_arrival_order() if live else self._by_time()
         errors = [reader.error for reader in self._readers if reader.error is not None]
         if errors:
             raise errors[0]
 
-    def _as_it_comes(self) -> Iterator[Instant]:
+    def _in_arrival_order(self) -> Iterator[Instant]:
         clock = JointClock()
         while any(reader.head is not None for reader in self._readers):
             frames = [reader.take() for reader in self._readers]
@@ -125,7 +126,7 @@ class Together(Closable):
     def _by_time(self) -> Iterator[Instant]:
         now_s = time_s = -math.inf
         while heads := [reader for reader in self._readers if reader.head is not None]:
-            slow = [r for r in heads if r.period_s * _FASTER >= self._period_s]
+            slow = [r for r in heads if r.period_s * _SAME_RATE >= self._period_s]
             # Once the slow ones have ended, the others go on at their pace.
             earliest_s = min(reader.time_s for reader in slow or heads)
             now_s = earliest_s if slow else max(earliest_s, now_s + self._period_s)
@@ -151,7 +152,7 @@ class _Reader:
 
     def __init__(self, source: Source, offset_s: float) -> None:
         self._source, self._offset_s = source, offset_s
-        self.period_s = 1 / (source.info.fps or _USUAL_FPS)
+        self.period_s = 1 / (source.info.fps or _DEFAULT_FPS)
         duration_s, count = source.info.duration_s, source.info.n_frames
         if duration_s is None and count is not None and source.info.fps:
             duration_s = count / source.info.fps

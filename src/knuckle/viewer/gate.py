@@ -97,8 +97,8 @@ def gated(gate: Gate) -> Iterator[None]:
         )
 
 
-def check_can_serve(host: str, port: int) -> None:
-    """Refuse an address that is none of this machine's.
+def port_to_serve_on(host: str, port: int) -> int:
+    """The port, a free one for 0; an address that is none of this machine's is refused.
 
     viser goes on to the next port whatever is wrong, and waits for ever.
 
@@ -109,6 +109,7 @@ def check_can_serve(host: str, port: int) -> None:
         kind, *_, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
         with socket.socket(kind, socket.SOCK_STREAM) as probe:
             probe.bind(address)
+            return port or int(probe.getsockname()[1])
     except OSError as error:
         raise OutputError(
             f"cannot serve on {host}:{port} ({error.strerror or error}): give an address of this "

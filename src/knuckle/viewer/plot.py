@@ -12,6 +12,7 @@ from knuckle.address import shown
 from knuckle.draw import FINGER_COLOURS, SIDE_COLOURS
 from knuckle.hand import FINGER_NAMES, Joint
 from knuckle.output import OutputError, Recording
+from knuckle.output.sink import cannot_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,14 +76,20 @@ def _told_by(recording: Recording) -> str:
 
 
 def save_plot(recording: Recording, path: Path) -> None:
-    """Plot and write a picture; its kind is that of the name (.png, .svg, .pdf)."""
+    """Plot and write a picture, whole or not at all; its kind is that of the name (.png, .svg)."""
     figure = plot(recording)
+    aside = path.with_name(f"unfinished-{path.name}")
     try:
-        figure.savefig(path, dpi=110)
-    except (OSError, ValueError) as error:
+        figure.savefig(aside, dpi=110)
+        aside.replace(path)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+    except ValueError as error:
         raise OutputError(
             f"cannot write the plot {path} ({error}): choose another name with --output"
         ) from None
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _plot_wrist(axis: Axes, hands: np.ndarray, space: str) -> None:

@@ -27,7 +27,7 @@ from knuckle.hand import BONES, FINGERS, N_BONES, N_JOINTS, Joint, Side
 from knuckle.mesh import hand_skin
 from knuckle.output.draw import draw_hands
 from knuckle.results import HandPose
-from knuckle.viewer.gate import Gate, check_can_serve, gated
+from knuckle.viewer.gate import Gate, gated, port_to_serve_on
 
 #: Radii of joints and bones, metres: a little less than a finger is thick.
 JOINT_RADIUS_M, BONE_RADIUS_M = 0.0065, 0.0042
@@ -50,15 +50,15 @@ class StageSettings:
 
     Attributes:
         host: only this machine unless told otherwise: pictures of people are shown.
-        port: the next free one is taken if it is not free.
+        port: the next free one is taken if it is not free; 0 for any free one.
     """
 
     host: str = "127.0.0.1"
     port: int = 8080
 
     def __post_init__(self) -> None:
-        if not 0 < self.port < 65536:
-            raise InputError(f"a port is a number from 1 to 65535, got {self.port}")
+        if not 0 <= self.port < 65536:
+            raise InputError(f"a port is a number from 0 (any) to 65535, got {self.port}")
 
 
 class Stage(Closable):
@@ -84,14 +84,14 @@ class Stage(Closable):
         Raises:
             OutputError: the host is none of this machine's, or other pages could not be kept out.
         """
-        check_can_serve(settings.host, settings.port)
+        port = port_to_serve_on(settings.host, settings.port)
         with (
             gated(Gate(settings.host)),
             redirect_stdout(StringIO()),  # it draws a box with its address even so
         ):
             self.server = viser.ViserServer(
                 host=settings.host,
-                port=settings.port,
+                port=port,
                 label=f"Knuckle: {shown(title)}",
                 verbose=False,
             )

@@ -15,12 +15,12 @@ import numpy as np
 
 from knuckle.hand import BONES, KNUCKLES, MIDDLE_RAY, N_BONES, N_JOINTS, Joint, bone_vectors
 from knuckle.pose.placement import MIN_DEPTH_MM
-from knuckle.rigid import RigidTransform
+from knuckle.rigid import RigidTransform, crosses
 from knuckle.track.skeleton import MEAN_LENGTHS_MM
 from knuckle.views import huber
 from knuckle.views.decisions import BY_HANDS
 from knuckle.views.looks import Looks
-from knuckle.views.motions import crosses, pose_errors, small
+from knuckle.views.motions import pose_errors, small
 from knuckle.views.triangulation import Sight, meet
 
 
@@ -168,7 +168,7 @@ class Adjustment:
     def strangers(self) -> list[int]:
         """Cameras, by their rows, that do not fit: they see other hands than the others do."""
         beside = np.sqrt((self._offsets**2).mean(axis=(1, 2)))
-        return np.flatnonzero(beside > BY_HANDS.most_offset).tolist()
+        return np.flatnonzero(beside > BY_HANDS.most_bias).tolist()
 
     def miss(self, focal: np.ndarray) -> float:
         """Median distance of a keypoint from its joint's image, px of the straight picture.
@@ -186,7 +186,7 @@ class Adjustment:
         """(V,) degrees and (V,) mm that the poses may be off, at this scale."""
         S, _, _ = self._reduced(0.0, known_size=True)
         strains = np.concatenate([self._strains(group) for group in self._groups])
-        doubt = BY_HANDS.as_one * max(float(np.mean(strains**2)), 1.0)
+        doubt = BY_HANDS.variance_factor * max(float(np.mean(strains**2)), 1.0)
         turn, shift = pose_errors(np.linalg.inv(S)[: self._n_poses, : self._n_poses] * doubt)
         return np.append(0.0, turn), np.append(0.0, shift)
 
@@ -222,9 +222,7 @@ class Adjustment:
             total += float((off**2).sum())
         _, _, residual = self._prior()
         return (
-            total
-            + float((residual**2).sum())
-            + float((self._offsets**2).sum()) / BY_HANDS.offset**2
+            total + float((residual**2).sum()) + float((self._offsets**2).sum()) / BY_HANDS.bias**2
         )
 
     def _prior(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -328,8 +326,8 @@ class Adjustment:
         S[bones, bones] += prior + (1e4 * np.eye(N_BONES) if known_size else 0)
         g[bones] += slope
         offsets = np.arange(self._n_poses + N_BONES, n)
-        S[offsets, offsets] += BY_HANDS.offset**-2
-        g[offsets] -= self._offsets.ravel() / BY_HANDS.offset**2
+        S[offsets, offsets] += BY_HANDS.bias**-2
+        g[offsets] -= self._offsets.ravel() / BY_HANDS.bias**2
         S += np.diag(damping * np.diag(S) + 1e-9)
         return S, g, back
 

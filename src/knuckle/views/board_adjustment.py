@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from knuckle.errors import InputError
-from knuckle.rigid import RigidTransform
+from knuckle.rigid import RigidTransform, crosses
 from knuckle.views import huber
 from knuckle.views.decisions import BY_BOARDS
-from knuckle.views.motions import crosses, pose_errors, small
+from knuckle.views.motions import pose_errors, small
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,6 +170,6 @@ class BoardAdjustment:
         """(V,) degrees and (V,) mm that the poses may be off."""
         H, _, _ = self._reduced(0.0)
         r = np.concatenate([off for _, _, off in self.misses()])
-        doubt = BY_BOARDS.as_one * max(float(np.median(r)) ** 2, 1e-4)
+        doubt = BY_BOARDS.variance_factor * max(float(np.median(r)) ** 2, 1e-4)
         turn, shift = pose_errors(np.linalg.inv(H) * doubt)
         return np.append(0.0, turn), np.append(0.0, shift)

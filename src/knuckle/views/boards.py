@@ -21,6 +21,7 @@ from knuckle.results import Frame
 from knuckle.rigid import RigidTransform
 from knuckle.views.board_adjustment import BoardAdjustment, Look
 from knuckle.views.decisions import BY_BOARDS
+from knuckle.views.motions import chained
 from knuckle.views.rig import Rig, RigCamera
 
 
@@ -195,26 +196,18 @@ def _first_poses(shots: Sequence[Sequence[Look]], names: Sequence[str]) -> list[
         for a, b in combinations(looks, 2):
             T = b.T_camera_from_board @ a.T_camera_from_board.inverse()
             between.setdefault((a.camera, b.camera), []).append(T)
-    poses = {0: RigidTransform(np.eye(3), np.zeros(3))}
-    while len(poses) < len(names):
-        edges = [
-            (len(of), pair) for pair, of in between.items() if len(set(pair) & set(poses)) == 1
-        ]
-        most, (i, k) = max(edges, default=(0, (0, 0)))
-        if most < BY_BOARDS.least_shared:
-            lonely = ", ".join(name for v, name in enumerate(names) if v not in poses)
-            raise InputError(
-                f"{lonely} and the other cameras see the board at {most} instants at a time, "
-                f"expected {BY_BOARDS.least_shared} or more: carry it where both see all of it, "
-                "check that the board is the one described and, without --together, that hands are "
-                "seen too"
-            )
-        T = _middle(between[i, k])
-        if i in poses:
-            poses[k] = T @ poses[i]
-        else:
-            poses[i] = T.inverse() @ poses[k]
-    return [poses[v] for v in range(len(names))]
+    return chained(
+        {pair: len(of) for pair, of in between.items()},
+        names,
+        BY_BOARDS.least_shared,
+        lambda i, k: _middle(between[i, k]),
+        lambda lonely, most: (
+            f"{lonely} and the other cameras see the board at {most} instants at a time, "
+            f"expected {BY_BOARDS.least_shared} or more: carry it where both see all of it, "
+            "check that the board is the one described and, without --together, that hands are "
+            "seen too"
+        ),
+    )
 
 
 def _middle(transforms: Sequence[RigidTransform]) -> RigidTransform:

@@ -26,6 +26,7 @@ from knuckle.views import matching
 from knuckle.views.adjustment import Adjustment, Shape
 from knuckle.views.decisions import BY_HANDS, PEOPLE
 from knuckle.views.looks import Looks
+from knuckle.views.motions import chained
 from knuckle.views.rig import Rig, RigCamera
 from knuckle.views.triangulation import Sight, meet
 
@@ -99,9 +100,9 @@ def calibrate_rig(
     """
     seen = [Looks.of(views) for views in instants]
     shapes = _spread(_by_side(looks) for looks in seen)
-    if len(shapes) < BY_HANDS.least_shapes:
+    if len(shapes) < BY_HANDS.least_hands:
         raise InputError(
-            f"expected hands that two cameras see at a time in {BY_HANDS.least_shapes} "
+            f"expected hands that two cameras see at a time in {BY_HANDS.least_hands} "
             f"instants or more, found {len(shapes)}: move both hands slowly where all cameras see "
             "them, fingers spread, for ten seconds"
         )
@@ -126,7 +127,7 @@ def calibrate_rig(
         problem.drop_wrong()
     problem.solve()
     fitting = sum(map(len, met)) * len(problem.shapes) / max(len(shapes), 1)
-    if len(problem.shapes) < BY_HANDS.least_shapes or fitting < BY_HANDS.least_fitting * of_side:
+    if len(problem.shapes) < BY_HANDS.least_hands or fitting < BY_HANDS.least_inliers * of_side:
         raise InputError(
             "the hands that the cameras see contradict each other: are the videos of one instant "
             "(leave --together out), and the lenses right (--intrinsics)?"
@@ -152,9 +153,9 @@ def calibrate_rig(
 
 
 def _spread(shapes: Iterable[list[Shape]]) -> list[Shape]:
-    """At most ``BY_HANDS.most_shapes`` of the hands of all instants, evenly over time."""
+    """At most ``BY_HANDS.most_hands`` of the hands of all instants, evenly over time."""
     found = [shape for of_instant in shapes for shape in of_instant]
-    keep = np.unique(np.linspace(0, len(found) - 1, BY_HANDS.most_shapes).round().astype(int))
+    keep = np.unique(np.linspace(0, len(found) - 1, BY_HANDS.most_hands).round().astype(int))
     return [found[i] for i in keep] if found else []
 
 
@@ -189,22 +190,16 @@ def _first_poses(shapes: Sequence[Shape], count: int, names: Sequence[str]) -> l
         (i, k): [s for s in shapes if {i, k} <= set(s.cameras.tolist())]
         for i, k in combinations(range(count), 2)
     }
-    poses: dict[int, RigidTransform] = {0: RigidTransform(np.eye(3), np.zeros(3))}
-    while len(poses) < count:
-        edges = [(len(of), pair) for pair, of in shared.items() if len(set(pair) & set(poses)) == 1]
-        most, (i, k) = max(edges)
-        if most < BY_HANDS.least_shared:
-            lonely = [name for v, name in enumerate(names) if v not in poses]
-            raise InputError(
-                f"{', '.join(lonely)} and the other cameras see too few hands at a time ({most}): "
-                "move the hands where both see them"
-            )
-        T_k_from_i = _pair_pose(shared[i, k], i, k)
-        if i in poses:
-            poses[k] = T_k_from_i @ poses[i]
-        else:
-            poses[i] = T_k_from_i.inverse() @ poses[k]
-    return [poses[v] for v in range(count)]
+    return chained(
+        {pair: len(of) for pair, of in shared.items()},
+        names,
+        BY_HANDS.least_shared,
+        lambda i, k: _pair_pose(shared[i, k], i, k),
+        lambda lonely, most: (
+            f"{lonely} and the other cameras see too few hands at a time ({most}): move the hands "
+            "where both see them"
+        ),
+    )
 
 
 def _pair_pose(shapes: Sequence[Shape], i: int, k: int) -> RigidTransform:
@@ -213,7 +208,7 @@ def _pair_pose(shapes: Sequence[Shape], i: int, k: int) -> RigidTransform:
         [[s.looks.rays[_member(s, c)] for c in (i, k)] for s in shapes]
     )  # (S, 2, 21, 2)
     alone = np.array([[_alone(shape, c) for c in (i, k)] for shape in shapes])  # (S, 2, 21, 3)
-    pick = shapes[:: max(len(shapes) // BY_HANDS.tried, 1)]
+    pick = shapes[:: max(len(shapes) // BY_HANDS.scoring, 1)]
     pairs = [Shape(s.looks, (_member(s, i), _member(s, k))) for s in pick]
     first = RigidTransform(np.eye(3), np.zeros(3))
     tried = []

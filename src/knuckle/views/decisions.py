@@ -172,44 +172,44 @@ class ByHands:
     """How cameras are calibrated from hands.
 
     Attributes:
-        most_shapes, least_shapes: so many looks at hands are enough, spread over the recording, and
-            so few are too few.
-        least_shared: a pair of cameras needs so many hands in common to be joined.
-        rounds: in which looks are grouped anew by where they meet.
-        clocks: rounds in which rays tell clocks, and cameras are placed anew.
-        least_fitting: of the hands that cameras see on one side, this share must fit the poses.
-        tried: hands from which the ways to begin are compared.
-        huber: a ray that misses by more than this counts less, the farther the less.
-        most_strain: a hand whose joints miss by more than this, half of them, is two hands, or of
-            two instants.
-        bone_mm, proportions: bones hold within so many mm, people's proportions within this share.
-        steps: of Levenberg and Marquardt at most.
-        offset: seen from one direction, a keypoint lies a little beside its joint, the same way in
-            every look: by so much, as a share of the hand's extent. No number of looks averages it
-            out.
-        most_offset: a camera whose keypoints would lie farther beside the joints than this sees
-            other hands: the two of a person that are taken for one, for instance.
-        as_one: looks at one motion err together as well: so many count as one. By the boards of
-            real rigs.
-        known_length, known_scale: a length of the hand that was given is as sure as this to begin
-            with, and all distances that follow from it are as sure as that.
+        most_hands, least_hands: number of observed hands that are used at most, spread over the
+            recording, and that are needed at least.
+        least_shared: number of hands that two cameras must have seen together to be linked.
+        rounds: of matching hands between cameras anew by where their rays meet.
+        clock_rounds: of estimating the cameras' clocks and placing the cameras anew.
+        least_inliers: share of the hands of either side that must fit the poses.
+        scoring: number of hands on which initial poses are compared.
+        huber: threshold of the Huber loss on a ray's miss.
+        most_strain: a hand whose joints' median miss is larger is dropped: the cameras saw two
+            different hands, or one at different instants.
+        bone_mm: standard deviation of a bone's length during a recording, mm.
+        proportions: spread of people's proportions.
+        steps: most iterations of Levenberg-Marquardt.
+        bias: standard deviation of the constant offset of keypoints from joints seen from one
+            direction, as a share of the hand's extent. It does not average out.
+        most_bias: a camera whose keypoints would need a larger offset sees other hands, for
+            instance the other hand of the same person.
+        variance_factor: factor on the estimated variances of the poses, as errors of one motion are
+            correlated. Set by the boards of real rigs.
+        known_length, known_scale: spread of a hand's length that was given, before the adjustment,
+            and of all distances after it.
     """
 
-    most_shapes: int = 80
-    least_shapes: int = 12
+    most_hands: int = 80
+    least_hands: int = 12
     least_shared: int = 8
     rounds: int = 2
-    clocks: int = 2
-    least_fitting: float = 0.6
-    tried: int = 20
+    clock_rounds: int = 2
+    least_inliers: float = 0.6
+    scoring: int = 20
     huber: float = 1.5
     most_strain: float = 4.0
     bone_mm: float = 1.0
     proportions: float = 0.05
     steps: int = 25
-    offset: float = 0.015
-    most_offset: float = 0.032
-    as_one: float = 14.0
+    bias: float = 0.015
+    most_bias: float = 0.032
+    variance_factor: float = 14.0
     known_length: float = 0.005
     known_scale: float = 0.02
 
@@ -219,14 +219,15 @@ class ByBoards:
     """How cameras are calibrated from a board.
 
     Attributes:
-        least_corners: fewer do not fix a pose.
-        least_shared: a pair of cameras needs so many looks at a time to be joined.
-        most_looks: so many looks are enough, spread over the recording.
-        huber_px: a corner that misses by more px counts less, the farther the less.
-        wrong_px: a look that misses by more px, half of its corners, is left out.
-        steps: of Levenberg and Marquardt at most.
-        as_one: corners of one look err together, as lens and board are not quite as described: so
-            many count as one.
+        least_corners: number of corners that a pose of the board needs.
+        least_shared: number of times that two cameras must have seen the board together to be
+            linked.
+        most_looks: number of looks at the board that are used at most, spread over the recording.
+        huber_px: threshold of the Huber loss on a corner's reprojection error, px.
+        wrong_px: a look whose median reprojection error is larger is dropped, px.
+        steps: most iterations of Levenberg-Marquardt.
+        variance_factor: factor on the estimated variances of the poses, as errors of the corners of
+            one look are correlated: lens and board are not exactly as described.
     """
 
     least_corners: int = 6
@@ -235,24 +236,23 @@ class ByBoards:
     huber_px: float = 1.0
     wrong_px: float = 4.0
     steps: int = 30
-    as_one: float = 10.0
+    variance_factor: float = 10.0
 
 
 @dataclass(frozen=True)
 class Syncing:
-    """When recordings began.
+    """How the offset between two recordings' clocks is found: by correlating joint angles.
 
     Attributes:
-        grid_s: motions are compared on a grid this fine, s.
-        most_s, most_share: longest shift that is looked for, s, and as a share of the shorter
-            video.
-        least_s: bends are compared over at least so long, s.
-        least_likeness: bends that agree less than this do not tell when they were; correlation.
-        peak_s, doubtful: a second shift, farther off than this, s, whose likeness is more than this
-            share of the best makes that doubtful.
-        contradiction_s: offsets between three videos that contradict each other by more, s, are
-            none.
-        slow_s: what changes more slowly than over this long, s, says little about when it was.
+        grid_s: sampling interval at which they are compared, s.
+        most_s, most_share: largest offset that is tried, s, and as a share of the shorter video.
+        least_s: least overlap that is compared, s.
+        least_likeness: least correlation at the best offset.
+        peak_s, doubtful: the best offset is ambiguous if another, more than ``peak_s`` away, has
+            more than this share of its correlation.
+        contradiction_s: largest residual between the offsets of all pairs, s.
+        slow_s: width of the moving average that is subtracted first, s: slow changes say little
+            about time.
     """
 
     grid_s: float = 1 / 120
@@ -268,16 +268,15 @@ class Syncing:
 
 @dataclass(frozen=True)
 class Timing:
-    """What cameras see between their frames.
+    """How looks are interpolated to an instant between the frames of a camera.
 
     Attributes:
-        same_s: instants that are nearer than this, s, are one.
-        most_gap_s: between two looks farther apart than this, s, a hand may have been anywhere.
-        sway_hz: hands move to and fro so many times a second: so far off the straight way between
-            two looks they may be.
-        speed_mm_s: so fast a hand is of which there is one look alone.
-        memory_s: looks are kept for so long, s.
-        most_late_s: a camera that is later than this, s, is for a recording to put right.
+        same_s: times that differ by less are one instant, s.
+        most_gap_s: looks farther apart are not interpolated, s.
+        sway_hz: frequency of the to-and-fro motion by which the interpolation's error is estimated.
+        speed_mm_s: assumed speed of a hand of which there is one look only.
+        memory_s: how long looks are kept, s.
+        most_late_s: largest lateness of a camera that is corrected while tracking, s.
     """
 
     same_s: float = 5e-4
@@ -290,32 +289,36 @@ class Timing:
 
 @dataclass(frozen=True)
 class Lateness:
-    """How late cameras are, by their rays.
+    """How the offset between cameras' clocks is found from their rays.
+
+    First to about a frame, by how well rays of two cameras meet at each offset; then to a fraction
+    of one, by the smooth trajectories that explain all rays of a short window.
 
     Attributes:
-        most_frames: at all shifts so many frames are compared, spread over the recording.
-        most_missed: a joint that misses by more than this misses altogether.
-        least_likeness, doubtful: as of ``Syncing``; 0 is how rays meet with most shifts, 1 that
-            they do not miss at all.
-        frames, least_window_s: hands go a smooth way over so many frames of the slowest camera,
-            and over so long, s.
-        degree: of the polynomials of that way.
-        least_frames: a camera with fewer frames of a hand in a window has no say.
-        stiff: so much stronger than by the rays ways are kept straight to begin with.
-        swing: how much a joint's acceleration varies, in sizes of the hand squared per s³: hands
-            swing to and fro by as much as they are large, once or twice a second.
-        shake: from frame to frame keypoints shake by this share of what they are off,
-        beside: and lie beside joints by so many times that, the same way for a while.
-        freedom: degrees of Student's t, as which they err.
-        rounds: of weighting by depth and miss.
-        most_strain: hands that miss by so many times the usual are two.
-        least_motion: of what seems motion, this share must be more than shaking.
-        steps, stride_s, still_s: clocks move in so many steps at most, each no longer than this, s,
-            until one is as short as that.
-        least_doubt_s: fast motion is not quite as smooth as taken, and keypoints err with it: that
-            moves clocks by so much, s, however long the recording. By real videos whose frames were
-            left out, so that clocks differ by what is known.
-        most_doubt_s: clocks that are less sure are not told, s.
+        most_frames: number of frames that are compared at each offset, spread over the recording.
+        most_missed: cap on a joint's distance from its epipolar line.
+        least_likeness, doubtful: as of ``Syncing``; the likeness is 0 where rays meet as at most
+            offsets, 1 where they meet exactly.
+        frames, least_window_s: length of a window, in frames of the slowest camera, and the least
+            length, s.
+        degree: of a trajectory's polynomials.
+        least_frames: number of frames of a hand that a camera needs in a window to take part.
+        first_stiffness: strength of the smoothness prior relative to the rays in the first round,
+            when the size of the hand is not known.
+        jerk: spectral density of a joint's jerk, in hand sizes² per s³: hands move to and fro by
+            about their own size once or twice a second.
+        shake: noise of a keypoint from frame to frame, as a share of its expected error.
+        bias: its error that stays the same within a window, in units of that noise.
+        freedom: degrees of freedom of Student's t, the distribution of keypoints' errors.
+        rounds: of reweighting by depth and miss.
+        most_strain: a window that misses by this many times the median is dropped: it shows two
+            hands.
+        least_motion: least share of the apparent motion that is not noise.
+        steps, most_step_s, converged_s: most iterations of the clocks' offsets, the longest step,
+            s, and the step below which they have converged, s.
+        least_doubt_s: lower bound of an offset's error, s, however long the recording, as fast
+            motion is less smooth than assumed. Set by real videos with frames left out.
+        most_doubt_s: an offset with a larger error is not reported, s.
     """
 
     most_frames: int = 200
@@ -326,29 +329,29 @@ class Lateness:
     least_window_s: float = 0.5
     degree: int = 6
     least_frames: int = 4
-    stiff: float = 1000.0
-    swing: float = 70.0
+    first_stiffness: float = 1000.0
+    jerk: float = 70.0
     shake: float = 0.2
-    beside: float = 10.0
+    bias: float = 10.0
     freedom: float = 4.0
     rounds: int = 4
     most_strain: float = 4.0
     least_motion: float = 0.3
     steps: int = 12
-    stride_s: float = 0.05
-    still_s: float = 5e-4
+    most_step_s: float = 0.05
+    converged_s: float = 5e-4
     least_doubt_s: float = 0.005
     most_doubt_s: float = 0.04
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """How long a unit is.
+    """How the unit of a rig whose scale is unknown is found from hands.
 
     Attributes:
-        least_hands: fewer say nothing.
-        most_strain: rays that miss each other by more than this are of different hands.
-        usual_distance_mm: before the unit is known, cameras are taken to stand so far apart, mm.
+        least_hands: number of hands that are needed.
+        most_strain: a hand is left out if the rays of two cameras miss each other by more.
+        usual_distance_mm: assumed distance between cameras before the scale is known, mm.
     """
 
     least_hands: int = 10

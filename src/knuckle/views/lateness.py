@@ -3,9 +3,9 @@
 Rays of one instant meet; those of different instants miss each other by as far as the hand moved
 meanwhile. First two cameras after another, to about a frame: the shift with which the rays to all
 joints meet best. Then all cameras at once, to a fraction of a frame: in a short window every joint
-goes a smooth way, which each camera sees at times of its own, and least squares finds the ways and
-the clocks that explain all keypoints. Nothing is taken between frames for that: what is
-interpolated shakes less than what was seen, and would draw clocks to half a frame.
+has a smooth trajectory, which each camera sees at times of its own, and least squares finds the
+trajectories and the clocks that explain all keypoints. Nothing is interpolated between frames for
+that: interpolated keypoints are less noisy than seen ones, and would draw clocks to half a frame.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from knuckle.views.decisions import LATENESS, SYNCING
 from knuckle.views.looks import Looks
 from knuckle.views.rig import Rig
 from knuckle.views.sync import Followed, peak_of, settled
-from knuckle.views.ways import Told, View, told
+from knuckle.views.trajectories import ClockTerms, View, clock_terms
 
 #: What is compared at all shifts.
 _FEW = [Joint.WRIST, *KNUCKLES, *TIPS]
@@ -99,8 +99,8 @@ def lateness(rig: Rig, seen: Sequence[Followed]) -> Lateness:
     late_s = np.array(settled(len(watches), lambda i, k: _shift(watches[i], watches[k])))
     for _ in range(LATENESS.steps):
         step_s, doubt_s = _step(watches, late_s)
-        late_s = late_s + np.clip(step_s, -LATENESS.stride_s, LATENESS.stride_s)
-        if np.abs(step_s).max() < LATENESS.still_s:
+        late_s = late_s + np.clip(step_s, -LATENESS.most_step_s, LATENESS.most_step_s)
+        if np.abs(step_s).max() < LATENESS.converged_s:
             break
     if not doubt_s.max() < LATENESS.most_doubt_s:
         worst = int(np.argmax(doubt_s))
@@ -161,10 +161,10 @@ def _missed(first: _Watch, second: _Watch, shift_s: float) -> float:
 # All cameras, to a fraction of a frame
 # --------------------------------------------------------------------------------------------
 def _step(watches: Sequence[_Watch], late_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(V,) by which clocks should move, and (V,) how far they may be off after that.
+    """(V,) the Gauss-Newton step of the clocks, s, and (V,) their expected errors after it, s.
 
-    Errors within a window go together, whatever they come from: their spread is taken from how
-    much windows differ.
+    Errors within a window are correlated, whatever they come from: the expected errors follow from
+    how much windows differ.
     """
     count = len(watches)
     windows = list(_windows(watches, late_s))
@@ -174,7 +174,7 @@ def _step(watches: Sequence[_Watch], late_s: np.ndarray) -> tuple[np.ndarray, np
     good = misses < LATENESS.most_strain * np.median(misses)  # others are of two hands
     g, H, noise = (values[good].sum(axis=0) for values in (gradients, curvatures, noises))
     step, doubt = np.zeros(count), np.zeros(count)
-    # Hands that stand still shake: ways with nothing but noise would make clocks sure of anything.
+    # A hand at rest seems to move by noise, from which any clock would seem certain.
     true = H - noise
     if not (true.diagonal()[1:] > LATENESS.least_motion * H.diagonal()[1:]).all():
         return step, np.where(np.arange(count) > 0, np.inf, 0.0)
@@ -185,8 +185,8 @@ def _step(watches: Sequence[_Watch], late_s: np.ndarray) -> tuple[np.ndarray, np
     return step, doubt
 
 
-def _windows(watches: Sequence[_Watch], late_s: np.ndarray) -> Iterator[Told]:
-    """What each short time tells, one side of hands after the other."""
+def _windows(watches: Sequence[_Watch], late_s: np.ndarray) -> Iterator[ClockTerms]:
+    """The terms of each window, and of each side of hands in it."""
     clocks = [watch.times_s - late for watch, late in zip(watches, late_s, strict=True)]
     slowest_s = max(watch.period_s for watch in watches)
     length_s = max(LATENESS.least_window_s, LATENESS.frames * slowest_s)
@@ -204,4 +204,4 @@ def _windows(watches: Sequence[_Watch], late_s: np.ndarray) -> Iterator[Told]:
                     watches[v].view(side, rows, clocks[v][rows] - start, length_s)
                     for v, rows in frames.items()
                 ]
-                yield told(views, list(frames), len(watches), length_s)
+                yield clock_terms(views, list(frames), len(watches), length_s)

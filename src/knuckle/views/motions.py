@@ -6,9 +6,12 @@ along the axes of the camera: exp(w, s) ∘ T.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+
 import cv2
 import numpy as np
 
+from knuckle.errors import InputError
 from knuckle.rigid import RigidTransform
 
 
@@ -17,12 +20,38 @@ def small(step: np.ndarray) -> RigidTransform:
     return RigidTransform(cv2.Rodrigues(step[:3].reshape(3, 1))[0], step[3:])
 
 
-def crosses(points: np.ndarray) -> np.ndarray:
-    """(..., 3, 3) so that each times w is the cross product of a point (..., 3) with w."""
-    x, y, z = np.moveaxis(points, -1, 0)
-    o = np.zeros_like(x)
-    rows = [o, -z, y, z, o, -x, -y, x, o]
-    return np.stack(rows, axis=-1).reshape(*points.shape, 3)
+def chained(
+    known: Mapping[tuple[int, int], int],
+    names: Sequence[str],
+    least: int,
+    between: Callable[[int, int], RigidTransform],
+    too_little: Callable[[str, int], str],
+) -> list[RigidTransform]:
+    """``T_camera_from_world`` of cameras, joined along the pairs of which most is known.
+
+    Args:
+        known: how much of each pair (i, k), i < k.
+        names: of the cameras. The world is the frame of the first.
+        least: what must be known of a pair.
+        between: of a pair, ``T_k_from_i``.
+        too_little: what to say if of the best pair of these cameras too little is known.
+
+    Raises:
+        InputError: a camera shares too little with the others.
+    """
+    poses = {0: RigidTransform(np.eye(3), np.zeros(3))}
+    while len(poses) < len(names):
+        edges = [(count, pair) for pair, count in known.items() if len(set(pair) & set(poses)) == 1]
+        most, (i, k) = max(edges, default=(0, (0, 0)))
+        if most < least:
+            lonely = ", ".join(name for v, name in enumerate(names) if v not in poses)
+            raise InputError(too_little(lonely, most))
+        T_k_from_i = between(i, k)
+        if i in poses:
+            poses[k] = T_k_from_i @ poses[i]
+        else:
+            poses[i] = T_k_from_i.inverse() @ poses[k]
+    return [poses[v] for v in range(len(names))]
 
 
 def pose_errors(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -109,7 +109,7 @@ def _by_rays(
     Raises:
         ValueError: rays do not tell them.
     """
-    for _ in range(BY_HANDS.clocks):
+    for _ in range(BY_HANDS.clock_rounds):
         found = at(lateness(found.rig, seen).late_s.tolist())
     return found
 

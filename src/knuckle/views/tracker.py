@@ -9,7 +9,7 @@ from typing import Unpack
 import numpy as np
 
 from knuckle.errors import InputError
-from knuckle.hand import MIDDLE_RAY, N_JOINTS
+from knuckle.hand import N_JOINTS
 from knuckle.pipeline.settings import with_options
 from knuckle.results import Frame, HandPose, Instant, TrackedHand
 from knuckle.track.clock import Clock
@@ -20,11 +20,12 @@ from knuckle.views.again import Place, as_seen, places, shows
 from knuckle.views.between import Moments
 from knuckle.views.bones import RigBones
 from knuckle.views.cameras import Cameras, picture_size
-from knuckle.views.decisions import LOOKING, PEOPLE, RETURNING, TIMING
+from knuckle.views.decisions import LOOKING, RETURNING, TIMING
 from knuckle.views.hand import RigHand
 from knuckle.views.looks import Looks
 from knuckle.views.matching import group
 from knuckle.views.meeting import Meeting
+from knuckle.views.remarks import Remarks
 from knuckle.views.rig import Rig
 from knuckle.views.settings import STEADIERS, RigOptions, RigSettings, refuse_of_one_camera
 from knuckle.views.track import RigTrack
@@ -88,7 +89,7 @@ class RigTracker:
         self._cameras = Cameras(rig, self.settings)
         self._moments = Moments(len(rig))
         self._ids = TrackIds()
-        self._bones = self._new_bones()
+        self._bones, self._remarks = self._new_bones(), Remarks()
         self.reset()
 
     @property
@@ -104,17 +105,7 @@ class RigTracker:
     @property
     def remarks(self) -> list[str]:
         """What looks wrong about the rig, by the hands that were seen; a sentence each."""
-        size = self._bones.size
-        if size is None:
-            return []
-        if not PEOPLE.least_size < size < PEOPLE.most_size:
-            length = float(self.bone_lengths_mm[MIDDLE_RAY].sum())
-            return [
-                f"the hands come out {length:.3g} mm long, wrist to fingertip, which no hand is: "
-                f"is the unit of {self.rig.source} another? Say it with --unit, or let the hands "
-                "tell it: --unit hands"
-            ]
-        return []
+        return self._remarks.of(self.rig.source, self._bones)
 
     def reset(self) -> None:
         """Forget all hands; ids go on counting, and the person's bones stay known."""
@@ -213,7 +204,9 @@ class RigTracker:
         """The hands that are there, in the order of their ids."""
         assigned = self._assigned(scene, time_s)
         hands = [self._see(track, meeting, time_s) for track, meeting in assigned]
-        return sorted((hand for hand in hands if hand is not None), key=lambda h: h.track_id)
+        there = sorted((hand for hand in hands if hand is not None), key=lambda h: h.track_id)
+        self._remarks.see(scene.looks.camera, there)
+        return there
 
     def _look_again(
         self,

@@ -30,7 +30,7 @@ _TOLD = (
     "crop",
     "letterbox",
     "pipeline.judge",
-    "pipeline.stages",
+    "pipeline.networks",
     "pose.confidence",
     "pose.keypoints",
     "pose.pair",

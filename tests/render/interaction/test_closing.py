@@ -30,7 +30,7 @@ class TestPairs:
         assert (gap_mm(pairs.right, pairs.left) <= MAX_GAP_MM).mean() > 0.9
 
     def test_are_a_right_and_a_left_hand_of_one_person(self, pairs):
-        assert pairs.right.side == "right" and pairs.left.side == "left"
+        assert set(pairs.right.sides) == {"right"} and set(pairs.left.sides) == {"left"}
         np.testing.assert_array_equal(pairs.right.shape, pairs.left.shape)
 
     def test_are_the_same_for_the_same_seed(self, pairs):

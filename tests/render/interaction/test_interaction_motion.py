@@ -32,7 +32,7 @@ class TestMotion:
 
     def test_has_one_hand_of_each_side(self, motion):
         right, left = motion
-        assert (right.side, left.side) == ("right", "left")
+        assert (set(right.sides), set(left.sides)) == ({"right"}, {"left"})
         assert len(right) == len(left) == len(TIME_S)
 
     def test_refuses_times_that_do_not_increase(self):

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from knuckle.draw import FINGER_COLOURS, Colour
-from knuckle.mediapipe.hand_landmark import HAND_CONNECTIONS, HandLandmark
+from knuckle.mediapipe.hand_landmark import (
+    HAND_CONNECTIONS,
+    HandLandmark,
+    HandLandmarksConnections,
+)
 from knuckle.mediapipe.solutions.drawing_utils import DrawingSpec
 
 _PALM = DrawingSpec(color=(128, 128, 128), thickness=3)
@@ -20,9 +24,10 @@ def get_default_hand_landmarks_style() -> Mapping[int, DrawingSpec]:
 
 
 def get_default_hand_connections_style() -> Mapping[tuple[int, int], DrawingSpec]:
-    """By pair; what joins two fingers is grey."""
+    """By pair, of ``solutions`` and of the Tasks API; what joins two fingers is grey."""
     styles = {}
-    for start, end in HAND_CONNECTIONS:
+    tasks = {(each.start, each.end) for each in HandLandmarksConnections.HAND_CONNECTIONS}
+    for start, end in HAND_CONNECTIONS | tasks:
         finger = _finger(end)
         alone = start > 0 and _finger(start) == finger
         styles[start, end] = DrawingSpec(color=_bgr(finger), thickness=2) if alone else _PALM

@@ -9,13 +9,14 @@ from typing import Any
 import cv2
 import numpy as np
 
-from knuckle.errors import InputError, KnuckleError
+from knuckle.errors import InputError
 from knuckle.mediapipe.containers import (
     Landmark,
     LandmarkList,
     NormalizedLandmark,
     NormalizedLandmarkList,
 )
+from knuckle.output.errors import optional
 
 #: Colours of drawings are blue, green, red: OpenCV's pictures are drawn on.
 WHITE_COLOR = (224, 224, 224)
@@ -100,12 +101,7 @@ def plot_landmarks(
     """
     if not landmark_list:
         return
-    try:
-        from matplotlib import pyplot
-    except ImportError:
-        raise KnuckleError(
-            "plot_landmarks needs matplotlib: pip install 'knuckle[viewer]'"
-        ) from None
+    pyplot = optional("matplotlib.pyplot", "viewer", "plot_landmarks")
     points = landmark_list if isinstance(landmark_list, list) else landmark_list.landmark
     # Upright on the screen: the picture's y points down, its z away.
     places = {i: (-p.z, p.x, -p.y) for i, p in enumerate(points) if _is_sure(p)}

@@ -27,6 +27,7 @@ from knuckle.render.poses import (
     finger_capsules,
     segment_gap,
 )
+from knuckle.rows import Rows
 
 #: (22,) rows and columns of ``pose_deg`` that ``resolve`` may change, and how willingly: their
 #: standard deviations in degrees. The wrist's turn the forearm.
@@ -140,15 +141,12 @@ def _levers(
 
 
 @dataclass(frozen=True, eq=False)
-class FlatHands:
+class FlatHands(Rows):
     """What the shape of N hands says: flat joints (N, 21, 3), balls (N, K, 3) and (N, K)."""
 
     joints_mm: np.ndarray
     centre_mm: np.ndarray
     radius_mm: np.ndarray
-
-    def __getitem__(self, rows: np.ndarray) -> FlatHands:
-        return FlatHands(self.joints_mm[rows], self.centre_mm[rows], self.radius_mm[rows])
 
     @classmethod
     def of(cls, shape: np.ndarray) -> FlatHands:

@@ -53,7 +53,7 @@ def _flesh() -> Flesh:
     chosen = _cover(np.abs(distance - radii) < _COVERED_MM, radii >= _SMALLEST_MM)
     touching = np.abs(distance[:, chosen] - radii[chosen]) < _COVERED_MM
     share = (touching / touching.sum(axis=0)).T  # (K, V)
-    weight = share @ model._dense_weights
+    weight = share @ model.dense_weights
     order = np.argsort(weight.argmax(axis=1), kind="stable")
     chosen, share, weight = chosen[order], share[order], weight[order]
     basis = model.shape_basis_mm

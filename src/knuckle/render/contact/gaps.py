@@ -10,14 +10,6 @@ import numpy as np
 from knuckle.render.contact.balls import Balls, FlatHands
 from knuckle.render.hand_model import HandParameters
 
-_MIRROR = np.array([-1.0, 1.0, 1.0], dtype=np.float32)
-
-
-def turns_of(hand: HandParameters) -> np.ndarray:
-    """(N, 3, 3) from each hand's own right-handed frame to the common one, mirror included."""
-    left = hand.is_left()[:, None, None]
-    return np.where(left, hand.R_camera_from_hand * _MIRROR, hand.R_camera_from_hand)
-
 
 @dataclass(frozen=True, eq=False)
 class NearestBalls:
@@ -83,7 +75,8 @@ def gap_mm(first: HandParameters, second: HandParameters) -> np.ndarray:
     placed = []
     for hand in (first, second):
         balls = Balls.of(hand.pose_deg, FlatHands.of(hand.shape))
-        at = balls.centre_mm @ turns_of(hand).transpose(0, 2, 1) + hand.root_mm[:, None]
+        turn = hand.R_camera_from_right()
+        at = balls.centre_mm @ turn.transpose(0, 2, 1) + hand.root_mm[:, None]
         placed += [at, balls.radius_mm]
     return NearestBalls.of(*placed).gap_mm[0].min(axis=1)
 

@@ -23,12 +23,10 @@ def mesh_penetration_mm(first: HandParameters, second: HandParameters) -> np.nda
     """
     model = HandModel.load()
     skins = [model.vertices(hand).astype(np.float64) for hand in (first, second)]
-    sides = ["left" if left else "right" for left in first.is_left()]
-    others = ["left" if left else "right" for left in second.is_left()]
     depth = np.zeros(len(first))
     for i, (a, b) in enumerate(zip(*skins, strict=True)):
-        into_b = _deepest(a, b, model.faces_of(others[i]))  # type: ignore[arg-type]
-        into_a = _deepest(b, a, model.faces_of(sides[i]))  # type: ignore[arg-type]
+        into_b = _deepest(a, b, model.faces_of(second.sides[i]))
+        into_a = _deepest(b, a, model.faces_of(first.sides[i]))
         depth[i] = max(into_a, into_b)
     return depth
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from knuckle.render.contact.balls import MOVE_COLUMNS, MOVE_ROWS, MOVES, Balls, FlatHands
 from knuckle.render.contact.flesh import Flesh
-from knuckle.render.contact.gaps import NearestBalls, turns_of
+from knuckle.render.contact.gaps import NearestBalls
 from knuckle.render.hand_model import N_BONES, HandParameters
 from knuckle.render.poses import MAX_PENETRATION_MM, constrain
 from knuckle.render.rotations import rotation_from_vector
@@ -66,8 +66,8 @@ def resolve(
     busy = np.arange(len(first))
     give = np.broadcast_to(np.asarray(give_mm, np.float32), len(first))[:, None]
     for _ in range(steps):
-        one, two = first[busy], second[busy]
-        own = shapes[0][busy], shapes[1][busy]
+        one, two = first.take(busy), second.take(busy)
+        own = shapes[0].take(busy), shapes[1].take(busy)
         closing = None if touch is None else touch[busy]
         residual, jacobian = _contacts(one, two, own, closing, give[busy])
         step = _least_step(residual, jacobian * sd) * sd
@@ -128,7 +128,7 @@ def _contacts(
     """Residuals (N, C) and their slopes (N, C, 50): what overlaps, and what shall touch."""
     hands = first, second
     balls = [Balls.of(hand.pose_deg, shape) for hand, shape in zip(hands, shapes, strict=True)]
-    turns = [turns_of(hand) for hand in hands]
+    turns = [hand.R_camera_from_right() for hand in hands]
     at = [
         ball.centre_mm @ turn.transpose(0, 2, 1) + hand.root_mm[:, None]
         for ball, turn, hand in zip(balls, turns, hands, strict=True)
@@ -230,7 +230,7 @@ def _moved(
         pose = hand.pose_deg.copy()
         pose[:, MOVE_ROWS, MOVE_COLUMNS] += np.rad2deg(change)
         poses.append(constrain(pose))
-    palm = turns_of(second) @ _PALM_MM + second.root_mm
+    palm = second.R_camera_from_right() @ _PALM_MM + second.root_mm
     rotation = rotation_from_vector(turn)
     arm = (rotation @ (second.root_mm - palm)[..., None])[..., 0]
     return replace(first, pose_deg=poses[0]), replace(

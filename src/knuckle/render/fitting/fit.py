@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -11,17 +12,19 @@ from jaxtyping import Bool, Float
 from knuckle.camera import Camera
 from knuckle.errors import InputError
 from knuckle.hand import BONES, N_JOINTS, Side
-from knuckle.render.fitting.descent import Found, glance, minimise
-from knuckle.render.fitting.labels import Labels, batches_of, checked, mirrors, sides_of
+from knuckle.render.fitting.descent import glance, minimise
+from knuckle.render.fitting.labels import Labels, batches_of, checked, mirrors
 from knuckle.render.fitting.likelihood import FitSettings
 from knuckle.render.fitting.starts import start_from_points
-from knuckle.render.hand_model import N_POSE_ROWS, HandParameters
-from knuckle.render.hand_slopes import FREE_ANGLES, hand_chain
+from knuckle.render.fitting.state import State
+from knuckle.render.hand_model import N_POSE_ROWS, HandParameters, sides_of
+from knuckle.render.hand_slopes import hand_chain, pose_of
 from knuckle.rigid import RigidTransform
+from knuckle.rows import Rows
 
 
 @dataclass(frozen=True, eq=False)
-class HandFit:
+class HandFit(Rows):
     """Fitted hands. Hands with fewer than ``MIN_JOINTS`` labels are NaN and not converged.
 
     Attributes:
@@ -42,13 +45,6 @@ class HandFit:
     def __len__(self) -> int:
         return len(self.joints_mm)
 
-    def take(self, rows: np.ndarray) -> HandFit:
-        """Some of the hands."""
-        return HandFit(
-            self.parameters.take(rows),
-            *(getattr(self, f.name)[rows] for f in fields(self) if f.name != "parameters"),
-        )
-
     def moved(self, T_new_from_old: RigidTransform) -> HandFit:
         """The same hands in another frame."""
         turn = T_new_from_old.rotation
@@ -60,18 +56,6 @@ class HandFit:
                 root_mm=T_new_from_old(self.parameters.root_mm),
             ),
             joints_mm=T_new_from_old(self.joints_mm),
-        )
-
-    @classmethod
-    def joined(cls, fits: Sequence[HandFit]) -> HandFit:
-        """Several fits, at least one, as one."""
-        return cls(
-            HandParameters.joined([fit.parameters for fit in fits]),
-            *(
-                np.concatenate([getattr(fit, f.name) for fit in fits])
-                for f in fields(cls)
-                if f.name != "parameters"
-            ),
         )
 
 
@@ -102,9 +86,7 @@ def fit_hands(
     sides = sides_of(side, len(joints))
     mirror = mirrors(sides)  # (N, 3)
     labels = Labels(joints * mirror[:, None], valid / settings.joint_sigma_mm)
-    batches = (labels.take(rows) for rows in batches_of(labels.enough()))
-    found = (minimise(batch, start_from_points(batch), settings) for batch in batches)
-    return _collected(found, labels, sides)
+    return _fitted(labels, sides, start_from_points, settings)
 
 
 def fit_hands_2d(
@@ -164,27 +146,28 @@ def fit_hands_2d(
         known = np.isfinite(bone_depth)
         lean, lean_weight = np.where(known, bone_depth, 0.0), known / bone_depth_sigma
     labels = Labels(rays, weight, focal, lean, lean_weight)
-    batches = (labels.take(rows) for rows in batches_of(labels.enough()))
-    found = (minimise(batch, glance(batch, settings), settings) for batch in batches)
-    return _collected(found, labels, sides)
+    return _fitted(labels, sides, partial(glance, settings=settings), settings)
 
 
-def _collected(found: Iterable[Found], labels: Labels, sides: tuple[Side, ...]) -> HandFit:
-    """All batches in order, each hand as its own side again."""
+def _fitted(
+    labels: Labels, sides: tuple[Side, ...], start: Callable[[Labels], State], settings: FitSettings
+) -> HandFit:
+    """Fit in batches, each hand as its own side again."""
     chain, n = hand_chain(), len(labels)
     pose = np.full((n, N_POSE_ROWS, 3), np.nan)
     shape = np.full((n, chain.n_shape), np.nan)
     rotation, root = np.full((n, 3, 3), np.nan), np.full((n, 3), np.nan)
     joints, sigma = np.full((n, N_JOINTS, 3), np.nan), np.full((n, N_JOINTS), np.nan)
     converged = np.zeros(n, bool)
-    for rows, batch in zip(batches_of(labels.enough()), found, strict=True):
-        state = batch.state
-        pose[rows] = 0.0
-        pose[rows[:, None], FREE_ANGLES[:, 0], FREE_ANGLES[:, 1]] = state.angles_deg
+    for rows in batches_of(labels.enough()):
+        batch = labels.take(rows)
+        found = minimise(batch, start(batch), settings)
+        state = found.state
+        pose[rows] = pose_of(state.angles_deg)
         shape[rows], rotation[rows], root[rows] = state.shape, state.rotation, state.root_mm
         joints[rows], slopes = state.joints_and_slopes(chain)
-        sigma[rows] = _expected_error(slopes, batch.curvature)
-        converged[rows] = batch.converged
+        sigma[rows] = _expected_error(slopes, found.curvature)
+        converged[rows] = found.converged
     residual = np.linalg.norm(labels.misses(joints), axis=-1)
     mirror = mirrors(sides)
     return HandFit(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from dataclasses import dataclass, fields
+from typing import Self
 
 import numpy as np
 
 from knuckle.errors import InputError
-from knuckle.hand import BONES, N_JOINTS, Side, check_side
+from knuckle.hand import BONES, N_JOINTS, Side
+from knuckle.rows import Rows
 
 #: A hand with fewer labelled joints is not fitted.
 MIN_JOINTS = 4
@@ -19,20 +20,11 @@ _BATCH = 128
 NEAREST_MM = 50.0
 _MIRROR = np.array([-1.0, 1.0, 1.0])
 
-_Rows = TypeVar("_Rows", bound="PerHand")
 
-
-class PerHand:
+class PerHand(Rows):
     """A dataclass of arrays with one row per hand."""
 
-    def take(self: _Rows, rows: np.ndarray) -> _Rows:
-        """Some of the hands."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
-        return replace(  # type: ignore[type-var]
-            self, **{name: None if v is None else v[rows] for name, v in values.items()}
-        )
-
-    def put(self: _Rows, rows: np.ndarray, other: _Rows) -> None:
+    def put(self, rows: np.ndarray, other: Self) -> None:
         """Overwrite some of the hands. In place."""
         for f in fields(self):  # type: ignore[arg-type]
             if getattr(self, f.name) is not None:
@@ -111,14 +103,6 @@ def checked(
     if not np.isfinite(points[valid]).all():
         raise InputError("labelled joints must be finite; mark the others as not valid")
     return np.where(valid[..., None], points, 0.0), valid
-
-
-def sides_of(side: Side | Sequence[Side], n: int) -> tuple[Side, ...]:
-    """The side of each of N hands."""
-    sides = (side,) * n if isinstance(side, str) else tuple(side)
-    if len(sides) != n:
-        raise InputError(f"expected one side or {n} sides, got {len(sides)}")
-    return tuple(check_side(s) for s in sides)
 
 
 def mirrors(sides: Sequence[Side]) -> np.ndarray:

@@ -8,8 +8,7 @@ from functools import cache
 import numpy as np
 
 from knuckle.errors import InputError
-from knuckle.render.hand_model import N_POSE_ROWS
-from knuckle.render.hand_slopes import FREE_ANGLES, N_FREE
+from knuckle.render.hand_slopes import N_FREE, free_angles_of, pose_of
 from knuckle.render.poses import constrain, sample_poses
 
 
@@ -56,10 +55,10 @@ class PosePrior:
 
 
 @cache
-def pose_prior(count: int = 1200) -> PosePrior:
+def pose_prior() -> PosePrior:
     """The spread of ``sample_poses``: computed once, in about a second."""
-    pose = sample_poses(np.random.default_rng(20), count)
-    angles = pose[:, FREE_ANGLES[:, 0], FREE_ANGLES[:, 1]].astype(np.float64)
+    pose = sample_poses(np.random.default_rng(20), 1200)
+    angles = free_angles_of(pose).astype(np.float64)
     return PosePrior(angles.mean(axis=0), np.cov(angles.T))
 
 
@@ -71,6 +70,5 @@ def pose_precision(settings: FitSettings) -> np.ndarray:
 
 def beyond_limits(angles_deg: np.ndarray) -> np.ndarray:
     """(N, A) by how much each angle is beyond what anatomy allows."""
-    pose = np.zeros((len(angles_deg), N_POSE_ROWS, 3))
-    pose[:, FREE_ANGLES[:, 0], FREE_ANGLES[:, 1]] = angles_deg
-    return (pose - constrain(pose))[:, FREE_ANGLES[:, 0], FREE_ANGLES[:, 1]]
+    pose = pose_of(angles_deg)
+    return free_angles_of(pose - constrain(pose))

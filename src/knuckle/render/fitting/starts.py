@@ -11,7 +11,7 @@ from knuckle.render.fitting.labels import Labels
 from knuckle.render.fitting.likelihood import pose_prior
 from knuckle.render.fitting.state import State
 from knuckle.render.hand_model import FINGER_ROWS, FLEXION, N_POSE_ROWS, SPREAD
-from knuckle.render.hand_slopes import FREE_ANGLES, hand_chain
+from knuckle.render.hand_slopes import free_angles_of, hand_chain
 from knuckle.render.rotations import rotation_from_vector
 from knuckle.rigid import RigidTransform
 
@@ -50,7 +50,7 @@ def _observed_angles(labels: Labels) -> np.ndarray:
     fingers = FINGER_ROWS[1:]
     pose[:, fingers, FLEXION] = seen[:, 1:, :, 0]
     pose[:, fingers[:, 0], SPREAD] = seen[:, 1:, 0, 1]
-    angles = pose[:, FREE_ANGLES[:, 0], FREE_ANGLES[:, 1]]
+    angles = free_angles_of(pose)
     return np.where(np.isfinite(angles), angles, pose_prior().mean_deg)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from knuckle.render.fitting.labels import PerHand
 from knuckle.render.hand_slopes import N_FREE, HandChain
 from knuckle.render.rotations import rotation_from_vector
+from knuckle.rigid import crosses
 
 #: Columns of a step: turn (radians, axes of the camera), root (mm), angles (degrees), shape.
 _TURN, _ROOT, ANGLES = slice(0, 3), slice(3, 6), slice(6, 6 + N_FREE)
@@ -50,14 +51,7 @@ class State(PerHand):
         local, local_slopes = chain.joints_and_slopes(self.angles_deg, self.shape)
         arm = local @ self.rotation.transpose(0, 2, 1)  # (N, 21, 3) from the wrist
         slopes = np.zeros((*arm.shape, ANGLES.stop + chain.n_shape))
-        slopes[..., _TURN] = -_cross_matrices(arm)
+        slopes[..., _TURN] = -crosses(arm)
         slopes[..., _ROOT] = np.eye(3)
         slopes[..., ANGLES.start :] = self.rotation[:, None] @ local_slopes
         return arm + self.root_mm[:, None], slopes
-
-
-def _cross_matrices(v: np.ndarray) -> np.ndarray:
-    """(..., 3) -> (..., 3, 3): ``v x`` as a matrix."""
-    zero = np.zeros_like(v[..., 0])
-    x, y, z = np.moveaxis(v, -1, 0)
-    return np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1).reshape(*v.shape, 3)

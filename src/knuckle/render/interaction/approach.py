@@ -1,4 +1,4 @@
-"""Hands in poses to meet, put where they will meet, before they close."""
+"""Two hands posed and placed where they will meet, before their fingers close."""
 
 from __future__ import annotations
 
@@ -20,29 +20,25 @@ from knuckle.render.interaction.frames import MIRROR, unit
 from knuckle.render.interaction.meetings import MEETINGS, NAMES, SLOTS, Meeting, Site
 from knuckle.render.poses import DIP, MCP, PIP, constrain, sample_poses
 from knuckle.render.rotations import rotation_from_vector
+from knuckle.rows import Rows
 
 
 @dataclass(frozen=True, eq=False)
-class Approach:
-    """Pairs before they close: not resolved.
+class Approach(Rows):
+    """Pairs before their fingers close; contact is not resolved yet.
 
     Attributes:
         first, second: a right and a left hand, in the frame of the first.
-        kind: (N,) rows of ``MEETINGS``.
-        touch: (N, S) see ``contact.resolve``.
-        retreat: (N, 3) unit, the way on which the second hand came.
-        normal: (N, 3) unit, out of the first hand's skin where they meet.
+        touch: (N, S) bones that are pulled to the other hand, see ``contact.resolve``.
+        retreat: (N, 3) unit vector from the meeting place to where the second hand came from.
+        normal: (N, 3) unit vector out of the first hand's skin at the meeting place.
     """
 
     first: HandParameters
     second: HandParameters
-    kind: np.ndarray
     touch: np.ndarray
     retreat: np.ndarray
     normal: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.kind)
 
 
 def draw_approach(
@@ -64,24 +60,21 @@ def draw_approach(
         bones = [*meeting.first_closing, *(N_BONES + bone for bone in meeting.closing)]
         touch[mine, : len(bones)] = bones
         hands = [
-            HandParameters(
-                pose[mine], shape[mine], np.tile(np.eye(3), (len(mine), 1, 1)),
-                np.zeros((len(mine), 3)),
-            )
+            HandParameters.at_origin(pose[mine], shape[mine])
             for pose, shape in zip(poses, (first_shape, second_shape), strict=True)
-        ]  # fmt: skip
-        put = _interlace if name == "interlaced" else _put
-        turn[mine], root[mine], retreat[mine], normal[mine] = put(rng, model, meeting, *hands)
-    first = HandParameters(poses[0], first_shape, np.tile(np.eye(3), (n, 1, 1)), np.zeros((n, 3)))
+        ]
+        place = _place_interlaced if name == "interlaced" else _place
+        turn[mine], root[mine], retreat[mine], normal[mine] = place(rng, model, meeting, *hands)
+    first = HandParameters.at_origin(poses[0], first_shape)
     second = HandParameters(poses[1], second_shape, turn, root, "left")
     apart = np.where((kind == NAMES.index("interlaced"))[:, None], 0.0, retreat)
-    return Approach(first, _backed_off(first, second, apart), kind, touch, retreat, normal)
+    return Approach(first, _without_overlap(first, second, apart), touch, retreat, normal)
 
 
-def _backed_off(
+def _without_overlap(
     first: HandParameters, second: HandParameters, retreat: np.ndarray
 ) -> HandParameters:
-    """The second hands, drawn back on the way they came until they hardly overlap."""
+    """The second hands, moved along ``retreat`` until they hardly overlap the first."""
     for _ in range(4):
         deep = np.maximum(penetration_mm(first, second) - 3.0, 0.0)
         second = replace(second, root_mm=second.root_mm + deep[:, None] * retreat)
@@ -100,18 +93,19 @@ def _poses(rng: np.random.Generator, meeting: Meeting, n: int, *, interlaced: bo
         fan = np.array([1.0, 0.1, -0.8, -1.7])
         poses[:, :, MCP, SPREAD] = rng.normal(14, 2, (2, n, 1)) * fan
     for rows in (MCP, PIP, DIP):
-        poses[1, :, rows, FLEXION] *= 1 - meeting.open_share
+        poses[1, :, rows, FLEXION] *= 1 - meeting.straightened
     return np.stack([constrain(pose) for pose in poses])
 
 
-Put = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+#: Turn (N, 3, 3) and root (N, 3), mm, of the second hand; retreat and normal as in ``Approach``.
+Placement = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
-def _put(
+def _place(
     rng: np.random.Generator, model: HandModel, meeting: Meeting,
     first: HandParameters, second: HandParameters,
-) -> Put:  # fmt: skip
-    """Where the second hand is: turn (N, 3, 3), root (N, 3), retreat and normal (N, 3)."""
+) -> Placement:  # fmt: skip
+    """A place of the second hand's skin on one of the first hand's."""
     n = len(first)
     point, out, along = _sites(rng, model, first, meeting.at)
     own_point, own_out, own_along = _sites(rng, model, second, meeting.with_)
@@ -127,16 +121,16 @@ def _put(
     own_along = unit(own_along - (own_along * own_out).sum(-1, keepdims=True) * own_out)
     own = np.stack([own_along, own_out, np.cross(own_along, own_out)], axis=-1)
     turn = target @ own.transpose(0, 2, 1)
-    stray = rng.normal(0, meeting.stray_mm, (2, n, 1))
-    point = point + stray[0] * along + stray[1] * across + meeting.from_mm * out
+    scatter_mm = rng.normal(0, meeting.scatter_mm, (2, n, 1))
+    point = point + scatter_mm[0] * along + scatter_mm[1] * across + meeting.distance_mm * out
     root = point - (turn @ (own_point * MIRROR)[..., None])[..., 0]
     return turn, root, out, out
 
 
-def _interlace(
+def _place_interlaced(
     rng: np.random.Generator, model: HandModel, meeting: Meeting,
     first: HandParameters, second: HandParameters,
-) -> Put:  # fmt: skip
+) -> Placement:  # fmt: skip
     """Fingers between fingers: both rows of knuckles parallel, half a finger apart."""
     n = len(first)
     joints = [model.joints_from_pose(h.pose_deg, model.rest_joints(h.shape)) for h in
@@ -154,12 +148,12 @@ def _interlace(
     root = middle - (turn @ (own_middle * MIRROR)[..., None])[..., 0]
     half = 0.5 * np.linalg.norm(rows[0][:, 0] - rows[0][:, 3], axis=1) / 3
     root[:, 0] += np.where(rng.random(n) < 0.5, 1, -1) * half
-    root = _widest(first, HandParameters(second.pose_deg, second.shape, turn, root, "left"))
+    root = _with_most_room(first, HandParameters(second.pose_deg, second.shape, turn, root, "left"))
     own_finger = (turn @ (fingers[1] * MIRROR)[..., None])[..., 0]
     return turn, root, -own_finger, -own_finger
 
 
-def _widest(first: HandParameters, second: HandParameters) -> np.ndarray:
+def _with_most_room(first: HandParameters, second: HandParameters) -> np.ndarray:
     """(N, 3) the second hands' roots, shifted along the knuckles to where there is most room."""
     shifts = np.linspace(-5.0, 5.0, 6)[:, None, None] * np.array([1.0, 0.0, 0.0])
     roots = second.root_mm + shifts  # (6, N, 3)

@@ -1,4 +1,4 @@
-"""Hands that close until they touch, drawn again until they do not pass through each other."""
+"""Fingers close until the hands touch; pairs that pass through each other are drawn again."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 
 from knuckle.render.contact import gap_mm, penetration_mm, resolve
 from knuckle.render.hand_model import FLEXION, HandModel, HandParameters, sample_shapes
-from knuckle.render.interaction.approach import draw_approach
-from knuckle.render.interaction.frames import Pair, merged, mirror, unit, upright
+from knuckle.render.interaction.approach import Approach, draw_approach
+from knuckle.render.interaction.frames import Pair, direction_between, merged, mirror, upright
 from knuckle.render.interaction.meetings import MEETINGS, NAMES, shares_of
 from knuckle.render.poses import (
     DIP,
@@ -20,6 +20,7 @@ from knuckle.render.poses import (
     constrain,
     finger_penetration_mm,
 )
+from knuckle.rows import Rows
 
 #: Deepest overlap of two hands that a sampled pair may have (mm, by ``penetration_mm``), and the
 #: widest gap at which they count as touching.
@@ -75,91 +76,73 @@ def sample_interactions(
     first_shape = np.where(mirrored[:, None], left, right)
     second_shape = np.where(mirrored[:, None], right, left)
     kind = rng.choice(len(NAMES), n, p=shares)
-    first, second = meet(rng, first_shape, second_shape, kind, way_in=False).closed
+    first, second = meet(rng, first_shape, second_shape, kind, moving=False).closed
     first, second = upright(first, second)
     other = mirror(second), mirror(first)
     return Pairs(merged(mirrored, other[0], first), merged(mirrored, other[1], second), kind)
 
 
 @dataclass(frozen=True, eq=False)
-class Met:
-    """Pairs that have met: each a first and a second hand, in the frame of the first.
+class Contact(Rows):
+    """N pairs in contact, each a first and a second hand in the frame of the first.
 
     Attributes:
-        opened: before they close: free of each other, hardly touching.
+        approach: how they came together.
+        opened: before the fingers close: free of each other, hardly touching.
         closed: after.
-        touch, retreat, normal: see ``Approach``.
     """
 
+    approach: Approach
     opened: Pair
     closed: Pair
-    touch: np.ndarray
-    retreat: np.ndarray
-    normal: np.ndarray
 
-    def good(self, *, way_in: bool) -> np.ndarray:
-        """(N,) bool: closed hands touch and are free; with ``way_in``, opened ones are free too.
+    def is_good(self, *, moving: bool) -> np.ndarray:
+        """(N,) bool: the closed hands touch and do not overlap; if ``moving``, nor do opened ones.
 
         A movement passes through the opened state, a picture does not show it.
         """
         good = are_free(*self.closed) & (gap_mm(*self.closed) <= MAX_GAP_MM)
-        return good & are_free(*self.opened) if way_in else good
-
-    def take(self, rows: np.ndarray) -> Met:
-        """Some of the pairs."""
-        opened, closed = ((pair[0][rows], pair[1][rows]) for pair in (self.opened, self.closed))
-        return Met(opened, closed, self.touch[rows], self.retreat[rows], self.normal[rows])
-
-    def with_rows(self, rows: np.ndarray, others: Met) -> Met:
-        """The same with some pairs replaced."""
-        arrays = [a.copy() for a in (self.touch, self.retreat, self.normal)]
-        for array, new in zip(arrays, (others.touch, others.retreat, others.normal), strict=True):
-            array[rows] = new
-        opened, closed = (
-            (mine[0].with_rows(rows, new[0]), mine[1].with_rows(rows, new[1]))
-            for mine, new in ((self.opened, others.opened), (self.closed, others.closed))
-        )
-        return Met(opened, closed, *arrays)
+        return good & are_free(*self.opened) if moving else good
 
 
 def meet(
     rng: np.random.Generator, first_shape: np.ndarray, second_shape: np.ndarray, kind: np.ndarray,
-    *, way_in: bool,
-) -> Met:  # fmt: skip
-    """Pairs of the given kinds, drawn again until they are good (see ``Met.good``)."""
-    met = _met_once(rng, first_shape, second_shape, kind)
-    bad = np.flatnonzero(~met.good(way_in=way_in))
+    *, moving: bool,
+) -> Contact:  # fmt: skip
+    """Pairs of the given kinds, drawn again until they are good (see ``Contact.is_good``)."""
+    pairs = _drawn(rng, first_shape, second_shape, kind)
+    bad = np.flatnonzero(~pairs.is_good(moving=moving))
     for _ in range(_ROUNDS):
         if not len(bad):
-            return met
+            return pairs
         # A few pairs take as long as some dozens: better several draws of each in one go.
         copies = max(_DRAWS // len(bad), 1)
         rows = np.repeat(bad, copies)
-        again = _met_once(rng, first_shape[rows], second_shape[rows], kind[rows])
-        good = again.good(way_in=way_in).reshape(len(bad), copies)
+        again = _drawn(rng, first_shape[rows], second_shape[rows], kind[rows])
+        good = again.is_good(moving=moving).reshape(len(bad), copies)
         found = good.any(axis=1)
         chosen = np.arange(len(bad)) * copies + good.argmax(axis=1)  # the first good draw of each
-        met = met.with_rows(bad[found], again.take(chosen[found]))
+        pairs = pairs.with_rows(bad[found], again.take(chosen[found]))
         bad = bad[~found]
-    return met.with_rows(bad, _apart(rng, first_shape[bad], second_shape[bad], kind[bad]))
+    return pairs.with_rows(bad, _apart(rng, first_shape[bad], second_shape[bad], kind[bad]))
 
 
-def _met_once(
+def _drawn(
     rng: np.random.Generator, first_shape: np.ndarray, second_shape: np.ndarray, kind: np.ndarray
-) -> Met:
+) -> Contact:
     approach = draw_approach(rng, first_shape, second_shape, kind)
     give = np.array([meeting.give_mm for meeting in MEETINGS.values()])[kind]
     opened = resolve(approach.first, approach.second, steps=20, give_mm=give)
     closed = resolve(*_curled(rng, opened, kind), approach.touch, give_mm=give)
     closed = resolve(*closed, steps=8, give_mm=give)  # what pulls may have pressed too hard
-    return Met(opened, closed, approach.touch, approach.retreat, approach.normal)
+    return Contact(approach, opened, closed)
 
 
 def _curled(rng: np.random.Generator, pair: Pair, kind: np.ndarray) -> Pair:
     """Fingers bent step by step, as far as the other hand lets them."""
     most = np.array([meeting.curl_deg for meeting in MEETINGS.values()])[kind]  # (N, 3)
     rows = np.flatnonzero(most.any(axis=1))
-    first, second = pair[0][rows], pair[1][rows]
+    first, second = pair[0].take(rows), pair[1].take(rows)
     bend = most[rows] * np.sqrt(rng.random((len(rows), 1))) / _CURL_STEPS
     for _ in range(_CURL_STEPS if len(rows) else 0):
         bent = _bent(first, bend), _bent(second, bend)
@@ -177,11 +160,11 @@ def _bent(hand: HandParameters, bend_deg: np.ndarray) -> HandParameters:
 
 def _apart(
     rng: np.random.Generator, first_shape: np.ndarray, second_shape: np.ndarray, kind: np.ndarray
-) -> Met:
+) -> Contact:
     """Pairs as they were drawn, moved apart: what takes the place of those that never come free."""
     approach = draw_approach(rng, first_shape, second_shape, kind)
     pair = approach.first, moved_apart(approach.first, approach.second)
-    return Met(pair, pair, approach.touch, approach.retreat, approach.normal)
+    return Contact(approach, pair, pair)
 
 
 def are_free(first: HandParameters, second: HandParameters) -> np.ndarray:
@@ -201,8 +184,7 @@ def own_penetration_mm(hand: HandParameters) -> np.ndarray:
 
 def moved_apart(first: HandParameters, second: HandParameters) -> HandParameters:
     """The second hands, away from the first ones as far as needed."""
-    palms = [hand.root_mm + 50 * hand.R_camera_from_hand[:, :, 1] for hand in (first, second)]
-    away = unit(palms[1] - palms[0])
+    away = direction_between(first, second)
     for _ in range(40):
         deep = penetration_mm(first, second)
         if (deep <= MAX_OVERLAP_MM).all():

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from knuckle.hand import Side, other_side
-from knuckle.render.hand_model import HandModel, HandParameters
-from knuckle.render.interaction.meetings import FOREARM_BONE
+from knuckle.hand import other_side
+from knuckle.render.hand_model import ELBOW_MM, FOREARM_BONE, HandModel, HandParameters
 
 MIRROR = np.array([-1.0, 1.0, 1.0])
 
@@ -26,19 +25,25 @@ def palm_offset(turn: np.ndarray) -> np.ndarray:
     return 60.0 * turn[:, :, 1]
 
 
+def palm_mm(hands: HandParameters) -> np.ndarray:
+    """(N, 3) where the palms are."""
+    return hands.root_mm + palm_offset(hands.R_camera_from_hand)
+
+
+def direction_between(first: HandParameters, second: HandParameters) -> np.ndarray:
+    """(N, 3) of length 1, from the first hands to the second ones."""
+    middle = [hand.root_mm + 50 * hand.R_camera_from_hand[:, :, 1] for hand in (first, second)]
+    return unit(middle[1] - middle[0])
+
+
 def mirror(hands: HandParameters) -> HandParameters:
     """The hands in a mirror at x = 0: right ones become left ones."""
     flip = np.diag(MIRROR).astype(np.float32)
-    side: Side | tuple[Side, ...]
-    if isinstance(hands.side, str):
-        side = other_side(hands.side)
-    else:
-        side = tuple(other_side(each) for each in hands.side)
     return replace(
         hands,
         R_camera_from_hand=flip @ hands.R_camera_from_hand @ flip,
         root_mm=hands.root_mm * MIRROR,
-        side=side,
+        side=[other_side(side) for side in hands.sides],
     )
 
 
@@ -53,10 +58,9 @@ def turned(hands: HandParameters, rotation: np.ndarray, shift_mm: np.ndarray) ->
 
 def merged(mask: np.ndarray, one: HandParameters, two: HandParameters) -> HandParameters:
     """``one`` where the mask is true, else ``two``, which are of the same side."""
-    return two.with_rows(mask, one[mask])
+    return two.with_rows(mask, one.take(mask))
 
 
-_ELBOW_MM = np.array([0.0, -235.0, -3.0])  # in the flat hand's frame
 #: Where forearms point from elbow to hand, before a person who stands and is looked at.
 _FOREARMS = unit(np.array([0.0, -0.6, -0.8]))
 
@@ -71,8 +75,7 @@ def upright(first: HandParameters, second: HandParameters) -> Pair:
 def body_turn(right: HandParameters, left: HandParameters) -> tuple[np.ndarray, np.ndarray]:
     """Turn (N, 3, 3) that brings a pair upright, and the point (N, 3) between its palms."""
     elbows = [_elbows(hand) for hand in (right, left)]
-    palms = [hand.root_mm + 60 * hand.R_camera_from_hand[:, :, 1] for hand in (right, left)]
-    middle = 0.5 * (palms[0] + palms[1])
+    middle = 0.5 * (palm_mm(right) + palm_mm(left))
     across = unit(elbows[1] - elbows[0])
     forward = middle - 0.5 * (elbows[0] + elbows[1])
     forward = unit(forward - (forward * across).sum(-1, keepdims=True) * across)
@@ -84,6 +87,5 @@ def body_turn(right: HandParameters, left: HandParameters) -> tuple[np.ndarray, 
 def _elbows(hand: HandParameters) -> np.ndarray:
     """(N, 3) about where the elbows are."""
     forearm = HandModel.load().bone_transforms(hand)[:, FOREARM_BONE]
-    own = (forearm[..., :3] @ _ELBOW_MM) + forearm[..., 3]
-    own = own * np.where(hand.is_left()[:, None], MIRROR, 1.0)
-    return (hand.R_camera_from_hand @ own[..., None])[..., 0] + hand.root_mm
+    own = (forearm[..., :3] @ ELBOW_MM) + forearm[..., 3]
+    return (hand.R_camera_from_right() @ own[..., None])[..., 0] + hand.root_mm

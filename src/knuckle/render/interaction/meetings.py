@@ -1,4 +1,4 @@
-"""Every way for two hands to meet: places on the skin, and what meets what."""
+"""The kinds of contact between two hands: places on the skin, and which place meets which."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from knuckle.errors import InputError
 from knuckle.render.contact import GIVE_MM
+from knuckle.render.hand_model import FOREARM_BONE
 
 # --- places on a hand ----------------------------------------------------------------------------
 
@@ -27,7 +28,7 @@ class Site:
     along: tuple[float, float, float] = (0.0, 1.0, 0.0)
 
 
-_PALM, FOREARM_BONE = 0, 16
+_PALM = 0
 _PROXIMAL, _MIDDLE, _DISTAL = (4, 7, 10, 13), (5, 8, 11, 14), (6, 9, 12, 15)
 _THUMB_TIP, _INDEX_TIP = 3, 6
 
@@ -72,10 +73,10 @@ class Meeting:
         twist_deg: angles between the two "along" directions about the skin's normal, one of which
             is drawn (0: fingers parallel), and how much it scatters.
         closing: bones of the second hand, and of the first, that close until they touch.
-        from_mm: distance at which the fingers start closing.
-        stray_mm: scatter of the place along the skin.
+        distance_mm: distance of the two places before the fingers close.
+        scatter_mm: standard deviation of the place along the skin.
         wrist_deg: mean and scatter of both wrists' flexion; None leaves it to the family.
-        open_share: how far the second hand's fingers are straightened before they close.
+        straightened: share by which the second hand's fingers are straightened before they close.
         curl_deg: how far the four fingers of both hands bend at most, MCP, PIP and DIP, after the
             hands have met.
         give_mm: how deep flesh is pressed: fingers squeeze between fingers.
@@ -89,10 +90,10 @@ class Meeting:
     twist_deg: tuple[tuple[float, ...], float]
     closing: tuple[int, ...] = ()
     first_closing: tuple[int, ...] = ()
-    from_mm: float = 5.0
-    stray_mm: float = 8.0
+    distance_mm: float = 5.0
+    scatter_mm: float = 8.0
     wrist_deg: tuple[float, float] | None = None
-    open_share: float = 0.0
+    straightened: float = 0.0
     curl_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
     give_mm: float = GIVE_MM
 
@@ -103,44 +104,46 @@ _OPEN_HAND = {"relaxed": 2, "flat": 3, "splayed": 1}
 _ACROSS = (-90.0, 90.0)
 _EITHER_WAY = (-150.0, -90.0, -30.0, 30.0, 90.0, 150.0)
 
-#: Every way to meet, by name; "interlaced" fingers are placed by ``_interlaced``.
+#: Every kind, by name; "interlaced" fingers are placed by ``approach._place_interlaced``.
 MEETINGS: Mapping[str, Meeting] = {
     "interlaced": Meeting(0.16, {"flat": 1}, {"flat": 1}, PALM, PALM, ((0.0,), 0.0),
                           (_THUMB_TIP,), (_THUMB_TIP,), wrist_deg=(0, 12), curl_deg=(20, 80, 30),
                           give_mm=1.7),
     "palms together": Meeting(0.08, {"flat": 1}, {"flat": 1}, PALM, PALM, ((0.0,), 12.0),
-                              (_PALM, *_DISTAL, *_MIDDLE), wrist_deg=(-30, 14), stray_mm=5),
+                              (_PALM, *_DISTAL, *_MIDDLE), wrist_deg=(-30, 14), scatter_mm=5),
     "steeple": Meeting(0.05, {"sphere": 1}, {"sphere": 1}, PALM, PALM, ((0.0,), 8.0),
-                       (_THUMB_TIP, *_DISTAL), from_mm=50, stray_mm=4, wrist_deg=(-15, 14)),
+                       (_THUMB_TIP, *_DISTAL), distance_mm=50, scatter_mm=4, wrist_deg=(-15, 14)),
     "clasped": Meeting(0.12, {"relaxed": 1, "flat": 1}, {"cylinder": 1}, PALM, PALM,
-                       ((-75.0, 75.0, 40.0), 18.0), _GRIP, (*_MIDDLE, *_DISTAL), open_share=0.6),
+                       ((-75.0, 75.0, 40.0), 18.0), _GRIP, (*_MIDDLE, *_DISTAL), straightened=0.6),
     "crossing": Meeting(0.12, _ANY_HAND, _ANY_HAND, (*PALM, *BACK, *FINGERS_BACK, *FINGERS_FRONT),
                         (*PALM, *BACK, *FINGERS_BACK, *FINGERS_FRONT), (_ACROSS, 30.0), (_PALM,),
-                        stray_mm=18),
+                        scatter_mm=18),
     "gripping wrist": Meeting(0.06, _ANY_HAND, {"cylinder": 1}, WRIST, PALM, (_ACROSS, 20.0),
-                              _GRIP, from_mm=12, stray_mm=12, open_share=0.6),
+                              _GRIP, distance_mm=12, scatter_mm=12, straightened=0.6),
     "gripping hand": Meeting(0.10, {"fist": 2, "relaxed": 2, "flat": 1}, {"cylinder": 1},
                              (*BACK, *ULNAR_EDGE, *RADIAL_EDGE, *KNUCKLES), PALM, (_ACROSS, 35.0),
-                             _GRIP, from_mm=12, open_share=0.6),
+                             _GRIP, distance_mm=12, straightened=0.6),
     "gripping fingers": Meeting(0.06, {"flat": 2, "relaxed": 1, "pointing": 1}, {"cylinder": 1},
                                 (*FINGERS_BACK, *FINGERS_FRONT, *ONE_FINGER), FINGER_BASES,
-                                (_ACROSS, 25.0), _GRIP, from_mm=10, open_share=0.6),
+                                (_ACROSS, 25.0), _GRIP, distance_mm=10, straightened=0.6),
     "rubbing": Meeting(0.09, _OPEN_HAND, {"flat": 2, "relaxed": 3}, (*BACK, *PALM), PALM,
-                       (_EITHER_WAY, 25.0), (_PALM, *_DISTAL), stray_mm=12),
+                       (_EITHER_WAY, 25.0), (_PALM, *_DISTAL), scatter_mm=12),
     "touching": Meeting(0.10, _ANY_HAND | {"flat": 4, "splayed": 4, "counting": 4},
                         {"pointing": 5, "tripod": 1, "pinching": 1},
                         (*PALM, *FINGER_BASES, *BACK, *FINGERTIP, *ONE_FINGER), POINTER,
-                        (_EITHER_WAY, 40.0), (_INDEX_TIP,), stray_mm=6),
+                        (_EITHER_WAY, 40.0), (_INDEX_TIP,), scatter_mm=6),
     "pinched finger": Meeting(0.05, {"splayed": 2, "counting": 1, "relaxed": 1}, {"sphere": 1},
                               ONE_FINGER, (Site(_INDEX_TIP, (0, 12, 6), (0, 0, 1)),),
-                              (_ACROSS, 40.0), (_INDEX_TIP, _THUMB_TIP), from_mm=3, stray_mm=3),
+                              (_ACROSS, 40.0), (_INDEX_TIP, _THUMB_TIP),
+                              distance_mm=3, scatter_mm=3),
     "side by side": Meeting(0.06, _ANY_HAND, _ANY_HAND, (*ULNAR_EDGE, *RADIAL_EDGE),
                             (*ULNAR_EDGE, *RADIAL_EDGE), ((0.0, 180.0), 25.0), (_PALM,)),
     "fists": Meeting(0.08, {"fist": 1}, {"fist": 3, "relaxed": 1},
                      (*KNUCKLES, *RADIAL_EDGE), (*KNUCKLES, *ULNAR_EDGE, *PALM),
-                     ((0.0, 180.0, 90.0, -90.0), 25.0), (_PALM, *_PROXIMAL), stray_mm=5),
+                     ((0.0, 180.0, 90.0, -90.0), 25.0), (_PALM, *_PROXIMAL), scatter_mm=5),
 }  # fmt: skip
 NAMES = tuple(MEETINGS)
+#: Most bones of both hands that close in any meeting.
 SLOTS = 18
 
 

@@ -11,7 +11,7 @@ from pose to pose.
 
 from knuckle.render.poses.anatomy import DIP, INDEX, MCP, PIP, RANGES_DEG, constrain
 from knuckle.render.poses.families import DEFAULT_MIX, FAMILIES
-from knuckle.render.poses.motion import HandMotion, sample_motion
+from knuckle.render.poses.motion import HandMotion, minimum_jerk, sample_motion
 from knuckle.render.poses.penetration import (
     MAX_PENETRATION_MM,
     capsule_gaps_mm,
@@ -40,6 +40,7 @@ __all__ = [
     "finger_penetration_mm",
     "hands_penetration_mm",
     "mean_palm_length_mm",
+    "minimum_jerk",
     "sample_motion",
     "sample_poses",
     "segment_gap",

@@ -81,11 +81,15 @@ def _key_times(rng: np.random.Generator, end_s: float) -> tuple[np.ndarray, int]
         reached = left + rng.uniform(0.25, 1.2)
 
 
+def minimum_jerk(share: np.ndarray) -> np.ndarray:
+    """The share of the way that is gone after a share of the time, from rest to rest."""
+    return share**3 * (10 - 15 * share + 6 * share**2)
+
+
 def _through(time_s: np.ndarray, key_times: np.ndarray, keys: np.ndarray) -> np.ndarray:
     """(F, D) values that rest at ``keys`` (K, D) and move between them with minimum jerk."""
     index = np.clip(np.searchsorted(key_times[:, 0], time_s, side="right") - 1, 0, len(keys) - 1)
     after = np.minimum(index + 1, len(keys) - 1)
     leave, reach = key_times[index, 1], key_times[after, 0]
     x = np.clip((time_s - leave) / np.maximum(reach - leave, 1e-9), 0, 1)[:, None]
-    ease = x**3 * (10 - 15 * x + 6 * x**2)
-    return keys[index] + ease * (keys[after] - keys[index])
+    return keys[index] + minimum_jerk(x) * (keys[after] - keys[index])

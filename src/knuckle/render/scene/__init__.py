@@ -11,13 +11,12 @@ from knuckle.render.scene.crops import (
     PLAIN,
     TOUCHING,
     CropSettings,
-    render_crop,
     render_crops,
 )
-from knuckle.render.scene.frames import FRAMES, FrameSettings, render_frame, render_frames
+from knuckle.render.scene.frames import FRAMES, FrameSettings, render_frames
 from knuckle.render.scene.hands import sample_view
 from knuckle.render.scene.light import sample_lights
-from knuckle.render.scene.rendering import Rendering, World, render_scene, render_stage
+from knuckle.render.scene.rendering import Sight, World, render_scene
 from knuckle.render.scene.things import held
 
 __all__ = [
@@ -27,15 +26,12 @@ __all__ = [
     "TOUCHING",
     "CropSettings",
     "FrameSettings",
-    "Rendering",
+    "Sight",
     "World",
     "held",
-    "render_crop",
     "render_crops",
-    "render_frame",
     "render_frames",
     "render_scene",
-    "render_stage",
     "sample_lights",
     "sample_view",
 ]

@@ -88,16 +88,6 @@ PLAIN = CropSettings(
 TOUCHING = CropSettings(contact=0.9, second_hand=1.0, occluder=0.1, fisheye=0.03)
 
 
-def render_crop(
-    rng: np.random.Generator,
-    world: World,
-    settings: CropSettings = CROPS,
-    key: str = "crop",
-) -> Sample:
-    """One random close-up; ``render_crops`` is faster for many."""
-    return next(render_crops(rng, 1, world, settings, prefix=key))
-
-
 def render_crops(
     rng: np.random.Generator,
     count: int,
@@ -161,7 +151,7 @@ def _crop(
     sight = see_scene(hands, looks, camera, shape, things)
     if not _recognisable(sight):
         sight = see_scene(hands[:1], looks[:1], camera, shape)
-    sample = sight.lit(background, lights, world).sample(key)
+    sample = sight.sample(sight.lit(background, lights, world), key)
     sample = bend(sample, lens, (settings.size_px, settings.size_px))
     return replace(sample, image=settings.faults(sample.image, rng))
 

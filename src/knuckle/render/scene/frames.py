@@ -69,14 +69,6 @@ class FrameSettings:
 FRAMES = FrameSettings()
 
 
-def render_frame(
-    rng: np.random.Generator, world: World, settings: FrameSettings = FRAMES,
-    width: int = 320, height: int = 240, key: str = "frame",
-) -> Sample:  # fmt: skip
-    """One random frame; ``render_frames`` is faster for many."""
-    return next(render_frames(rng, 1, world, settings, width, height, prefix=key))
-
-
 def render_frames(
     rng: np.random.Generator,
     count: int,

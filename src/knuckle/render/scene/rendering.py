@@ -50,7 +50,6 @@ def render_scene(
     *,
     props: Sequence[Mesh] = (),
     key: str,
-    group: str = "",
 ) -> Sample:
     """Draw given hands and things.
 
@@ -64,14 +63,13 @@ def render_scene(
         world: whose textures the looks point into.
         props: things in the camera frame.
         key: see ``Sample``.
-        group: see ``Sample``.
 
     Returns:
         A complete sample: exact 2D and 3D joints, visibility (``visibility.py``), map of hands
         (without forearm; gloves and rings belong to the hand).
     """
     sight = see_scene(hands, looks, camera, background.shape[:2], props)
-    return sight.lit(background, lights, world).sample(key, group)
+    return sight.sample(sight.lit(background, lights, world), key)
 
 
 def see_scene(
@@ -114,7 +112,14 @@ class Sight:
         cls, stage: Stage, hands: Sequence[tuple[Side, np.ndarray]], camera: Camera,
         shape: tuple[int, int],
     ) -> Sight:  # fmt: skip
-        """Look at a stage; ``hands`` and ``camera`` as in ``render_stage``."""
+        """Look at a stage: cameras of a capture share that of a moment.
+
+        Args:
+            stage: in the camera frame (``Stage.seen_from``).
+            hands: side and (21, 3) joints in the camera frame of the stage's owners 1, 2, …
+            camera: without distortion.
+            shape: (H, W) of the picture.
+        """
         if camera.distortion:
             raise InputError(
                 "the renderer draws undistorted pictures; give a camera without distortion"
@@ -135,45 +140,24 @@ class Sight:
         )
         return cls(stage, camera, buffer, labels, hand_map(stage, buffer))
 
-    def lit(self, background: np.ndarray, lights: Lights, world: World) -> Rendering:
-        """The picture, before a background (H, W, 3) of uint8 RGB."""
+    def lit(self, background: np.ndarray, lights: Lights, world: World) -> np.ndarray:
+        """The picture, before a background: both (H, W, 3) uint8 RGB.
+
+        Args:
+            background: of the size of the picture.
+            lights: in the camera frame.
+            world: whose textures the stage's materials point into.
+        """
         camera = self.camera
-        image = shade(
+        return shade(
             self.stage, self.buffer, lights, background, world.textures, camera.fx,
             (camera.cx, camera.cy),
         )  # fmt: skip
-        return Rendering(image, self.hands, self.hand_map, camera, self.stage, self.buffer)
 
-
-@dataclass(frozen=True, eq=False)
-class Rendering:
-    """A picture, what is true about it, and the surfaces that it shows.
-
-    Attributes:
-        image: (H, W, 3) uint8 RGB.
-        hands: see ``Sample``.
-        hand_map: (H, W) uint8, see ``Sample``.
-        camera: that took it.
-        stage: what was drawn.
-        buffer: which surface each of the 2 x 2 parts of a pixel sees.
-    """
-
-    image: np.ndarray
-    hands: tuple[HandLabel, ...]
-    hand_map: np.ndarray
-    camera: Camera
-    stage: Stage
-    buffer: GBuffer
-
-    def sample(self, key: str, group: str = "") -> Sample:
-        """The picture with its labels."""
+    def sample(self, image: np.ndarray, key: str) -> Sample:
+        """A picture of it (``lit``) with its labels."""
         return Sample(
-            image=self.image,
-            hands=self.hands,
-            camera=self.camera,
-            hand_map=self.hand_map,
-            key=key,
-            group=group,
+            image=image, hands=self.hands, camera=self.camera, hand_map=self.hand_map, key=key
         )
 
     def depth_mm(self) -> np.ndarray:
@@ -182,24 +166,3 @@ class Rendering:
         nearest = np.minimum(depth[:, ::2], depth[:, 1::2])
         nearest = np.minimum(nearest[::2], nearest[1::2])
         return np.where(np.isfinite(nearest), nearest, np.float32(0.0))
-
-
-def render_stage(
-    stage: Stage,
-    hands: Sequence[tuple[Side, np.ndarray]],
-    camera: Camera,
-    background: np.ndarray,
-    lights: Lights,
-    world: World,
-) -> Rendering:
-    """Draw what stands on a stage: for captures, whose cameras share the stage of a moment.
-
-    Args:
-        stage: in the camera frame (``Stage.seen_from``).
-        hands: side and (21, 3) joints in the camera frame of the stage's owners 1, 2, …
-        camera: without distortion.
-        background: (H, W, 3) uint8 RGB; its size is the picture's.
-        lights: in the camera frame.
-        world: whose textures the stage's materials point into.
-    """
-    return Sight.of(stage, hands, camera, background.shape[:2]).lit(background, lights, world)

@@ -20,7 +20,7 @@ from knuckle.models.keypoints import KeypointNetwork, KeypointSettings
 from knuckle.models.several_views import Fusion, Glance, Lines, SeveralViews, ViewsOutput
 from knuckle.train.hand_views import HandViews
 from knuckle.train.kind import Exportable, Kind, picture_card
-from knuckle.train.losses import inside, laplace, map_loss, weighted_mean
+from knuckle.train.losses import PointLosses, inside, point_losses, weighted_mean
 from knuckle.train.modules import Batch, TrainedModule
 from knuckle.train.recipe import Recipe
 from knuckle.train.weights import part_of, weights_named
@@ -31,21 +31,6 @@ _DEPTH_OFF_MM = 25.0
 _VIEWS = 2
 #: Hands that validation looks at.
 _HELD_OUT = 96
-
-
-@dataclass(frozen=True)
-class EpipolarLosses:
-    """How much each term of the loss counts.
-
-    Attributes:
-        point: the keypoints.
-        map: the probability maps that they are the means of.
-        spread: how sure it is of each keypoint.
-    """
-
-    point: float = 0.25
-    map: float = 0.25
-    spread: float = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +47,7 @@ class EpipolarRecipe(Recipe):
     kind: str = "epipolar"
     epipolar: EpipolarSettings = field(default_factory=EpipolarSettings)
     keypoints: KeypointSettings = field(default_factory=KeypointSettings)
-    losses: EpipolarLosses = field(default_factory=EpipolarLosses)
+    losses: PointLosses = field(default_factory=PointLosses)
     start_keypoints: str = ""
 
 
@@ -118,18 +103,12 @@ def said(fusion: Fusion, batch: Batch) -> ViewsOutput:
 
 
 def fusion_losses(
-    out: ViewsOutput, batch: Batch, codec: HeatmapCodec, share: EpipolarLosses
+    out: ViewsOutput, batch: Batch, codec: HeatmapCodec, share: PointLosses
 ) -> dict[str, Tensor]:
     """The terms of the keypoint network that concern its maps."""
-    points, weight = batch["points_px"], batch["point_weight"]
-    error = (out.keypoints_px - points).abs()
-    cross = map_loss(out.log_maps, points, codec)
-    spread = laplace(error.detach(), out.log_sigma_px)
-    return {
-        "point": share.point * weighted_mean(error.mean(-1).clamp(max=40.0), weight),
-        "map": share.map * weighted_mean(cross, weight * inside(points, codec.input_size)),
-        "spread": share.spread * weighted_mean(spread, weight),
-    }
+    points = batch["points_px"]
+    within = inside(points, codec.input_size)
+    return point_losses(out, points, batch["point_weight"], within, codec, share)
 
 
 class EpipolarModule(TrainedModule):

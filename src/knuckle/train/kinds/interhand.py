@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from knuckle.codec import HeatmapCodec
 from knuckle.hand import BONES
 from knuckle.models.both import BothHands, BothOutput, BothSettings
 from knuckle.models.lifter import UNIT_MM
@@ -17,18 +16,15 @@ from knuckle.train.answers import Answers, Decoding, RootDepth, both_answers
 from knuckle.train.both_hands import BothHandsModule, BothHandsRecipe
 from knuckle.train.captures import training_batches, validation_batches
 from knuckle.train.kind import Exportable, Kind, picture_card
-from knuckle.train.losses import bones_of, inside, laplace, map_loss, weighted_mean
+from knuckle.train.losses import PointLosses, bones_of, inside, laplace, point_losses, weighted_mean
 from knuckle.train.modules import Batch, freeze, start_features
 
 
 @dataclass(frozen=True)
-class InterHandLosses:
-    """How much each term of the loss counts.
+class InterHandLosses(PointLosses):
+    """How much each term of the loss counts, beside those of ``PointLosses``.
 
     Attributes:
-        point: the keypoints.
-        map: the probability maps that they are the means of.
-        spread: how sure it is of each keypoint.
         joint: the joints' places from the own wrist.
         bone: the bones, as vectors.
         joint_spread: how sure it is of each joint.
@@ -89,9 +85,12 @@ class InterHandModule(BothHandsModule):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """2D terms, 3D terms, the relative depth of the wrists, and which hands are there."""
         out = self.both(batch["crop"], batch["view_from_crop"])
-        share = self.recipe.losses
+        share, codec, points = self.recipe.losses, self.recipe.both.codec, batch["points_px"]
+        within = inside(points, codec.input_size)
         return {
-            **_point_losses(out, batch, self.recipe.both.codec, share),
+            **point_losses(
+                out, points, batch["valid"] * within, within, codec, share, most_px=60.0
+            ),
             **_joint_losses(out, batch, share),
             "there": share.there
             * weighted_mean(
@@ -106,21 +105,6 @@ class InterHandModule(BothHandsModule):
         """See the base; the mean of a map is the only decoding."""
         del decoding
         return both_answers(self.both(batch["crop"], batch["view_from_crop"]), batch, root_depth)
-
-
-def _point_losses(
-    out: BothOutput, batch: Batch, codec: HeatmapCodec, share: InterHandLosses
-) -> Batch:
-    points = batch["points_px"]
-    weight = batch["valid"] * inside(points, codec.input_size)
-    error = (out.keypoints_px - points).abs()
-    cross = map_loss(out.log_maps.unflatten(1, weight.shape[1:]), points, codec)
-    spread = laplace(error.detach(), out.log_sigma_px)
-    return {
-        "point": share.point * weighted_mean(error.mean(-1).clamp(max=60.0), weight),
-        "map": share.map * weighted_mean(cross, weight),
-        "spread": share.spread * weighted_mean(spread, weight),
-    }
 
 
 def _joint_losses(out: BothOutput, batch: Batch, share: InterHandLosses) -> Batch:

@@ -29,10 +29,11 @@ from knuckle.train.kind import Exportable, Kind, picture_card
 from knuckle.train.kinds import lifter
 from knuckle.train.kinds.lifter import LifterLosses, PosedHands, PosedRecipe, lifter_losses
 from knuckle.train.losses import (
+    PointLosses,
     bones_of,
     laplace,
-    map_loss,
     mask_loss,
+    point_losses,
     ray_sigma,
     weighted_mean,
 )
@@ -49,13 +50,10 @@ _POSED_BATCH = 64
 
 
 @dataclass(frozen=True)
-class KeypointLosses:
-    """How much each term of the loss counts, of the keypoint network and of the lifter behind it.
+class KeypointLosses(PointLosses):
+    """How much each term counts, of the keypoint network and of the lifter behind it.
 
     Attributes:
-        point: the keypoints.
-        map: the probability maps that they are the means of.
-        spread: how sure it is of each keypoint.
         visible: which joints are seen.
         present: whether there is a hand.
         side: whether it is the right hand that it should be.
@@ -69,9 +67,6 @@ class KeypointLosses:
         lifter: the lifter's own terms.
     """
 
-    point: float = 0.25
-    map: float = 0.25
-    spread: float = 0.2
     visible: float = 0.2
     present: float = 0.3
     side: float = 0.3
@@ -211,19 +206,14 @@ def keypoint_losses(
     out: KeypointOutput, batch: Batch, codec: HeatmapCodec, share: KeypointLosses
 ) -> Batch:
     """Terms of the keypoint network, by name, already weighted."""
-    error = (out.keypoints_px - batch["points_px"]).abs()  # (N, 21, 2)
-    weight = batch["point_weight"]
-    cross = map_loss(out.log_maps, batch["points_px"], codec)
+    points, weight = batch["points_px"], batch["point_weight"]
     binary = functional.binary_cross_entropy_with_logits
     visible = binary(out.visible_logit, batch["visible"], reduction="none")
     present = binary(out.presence_logit, batch["present"])
     side = binary(out.right_logit, batch["right"], reduction="none")
     return (
-        {
-            "point": share.point * weighted_mean(error.mean(-1).clamp(max=40.0), weight),
-            "map": share.map * weighted_mean(cross, weight * batch["inside"]),
-            "spread": share.spread
-            * weighted_mean(laplace(error.detach(), out.log_sigma_px), weight),
+        point_losses(out, points, weight, batch["inside"], codec, share)
+        | {
             "visible": share.visible * weighted_mean(visible, batch["visible_weight"]),
             "present": share.present * present,
             "side": share.side * weighted_mean(side, batch["side_weight"]),

@@ -32,7 +32,7 @@ _SPARE_CANDIDATES = 2
 _SEEN_FROM_3D = 0.5
 
 
-class Stages:
+class Networks:
     """The networks, opened when first needed, and what they are asked about a frame."""
 
     def __init__(self, settings: EstimatorSettings) -> None:
