@@ -142,7 +142,9 @@ def partner(networks: Networks, looks: Looks, i: int) -> Iterator[Proposal]:
     """The neighbour that a look shows."""
     if claims_neighbour(looks, i):
         hand = looks.seen.neighbour_of(i)
-        yield Proposal(networks.crop_of(hand), "partner", after=i, hand=hand)
+        yield Proposal(
+            networks.crop_of(hand), "partner", after=i, hand=hand, known_px=looks.seen.points_px[i]
+        )
 
 
 def as_other_side(networks: Networks, looks: Looks, i: int) -> Iterator[Proposal]:
