@@ -106,7 +106,7 @@ class _Choice:
         self.left = [i for i in self.left if i != hand and not _is_again(looks, i, hand)]
         for i in self.left:
             if judge.beside(seen.points_px[i], seen.points_px[hand]):
-                if not looks.is_told_of(i, hand):  # else no pixel that it shows is that hand's
+                if not looks.knows_of(i, hand):  # else no pixel that it shows is that hand's
                     self.worth[i] *= judge.apart(seen, i, seen, hand)
                 self.beside[i] = hand
             elif len(self.hands) == 1:
@@ -118,7 +118,7 @@ class _Choice:
 def _is_again(looks: Looks, i: int, hand: int) -> bool:
     """Whether look ``i`` shows an accepted hand once more."""
     seen = looks.seen
-    if looks.is_told_of(i, hand):
+    if looks.knows_of(i, hand):
         return judge.same_joints(seen, i, seen, hand)
     return judge.same_hand(seen, i, seen, hand, looks.proposals[hand].by == "track")
 

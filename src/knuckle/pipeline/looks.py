@@ -38,8 +38,7 @@ class Proposal:
         after: number of the look that proposes it; None before the first looks.
         hand: the detection or the claim of a look that it goes back to, if any.
         track: whose hand it should be, if anyone's.
-        known_px: (21, 2) joints of a hand beside it that is known: the network is told of it, so
-            that it looks for the other.
+        known_px: (21, 2) joints of a hand beside it that is known: the network looks for the other.
     """
 
     crop: Crop
@@ -97,8 +96,8 @@ class Looks(Rows):
         fits = [proposal.by in ("exact", "side") for proposal in self.proposals]
         return self.seen.look_score * self.side_posterior * np.where(fits, judge.EXACT_BONUS, 1.0)
 
-    def is_told_of(self, i: int, hand: int) -> bool:
-        """Whether look ``i`` was told of the hand that look ``hand`` shows."""
+    def knows_of(self, i: int, hand: int) -> bool:
+        """Whether look ``i`` was made knowing of the hand that look ``hand`` shows."""
         known_px = self.proposals[i].known_px
         return known_px is not None and judge.are_joints_of(known_px, self.seen, hand)
 

@@ -129,7 +129,7 @@ class Networks:
     def look(
         self, image: np.ndarray, crops: Sequence[Crop], known_px: Sequence[np.ndarray | None] = ()
     ) -> Keypoints:
-        """One look at each crop; beside whom it is to look can be said, see the network."""
+        """One look at each crop; a hand that is known beside it can be given, see the network."""
         return self.keypoint_estimator(image, crops, known_px) if crops else Keypoints.nothing()
 
     def poses(

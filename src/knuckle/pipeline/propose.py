@@ -234,7 +234,7 @@ def turned(
     Args:
         networks: the networks.
         looks: all looks.
-        i: beside whom; if that is an accepted hand, the looks are told of it.
+        i: beside whom; if that is an accepted hand, the looks know of it.
         hands: looks at accepted hands, whose masks are explained.
         detections: with the mask, if the frame was searched.
     """
@@ -291,8 +291,8 @@ def news(proposals: Iterator[Proposal], looks: Looks, most: int) -> list[Proposa
     for proposal in proposals:
         if len(new) == most:
             break
-        told = proposal.known_px is not None
-        alike = [p.crop for p in (*looks.proposals, *new) if (p.known_px is not None) == told]
+        knows = proposal.known_px is not None
+        alike = [p.crop for p in (*looks.proposals, *new) if (p.known_px is not None) == knows]
         if judge.is_news(proposal.crop, alike):
             new.append(proposal)
     return new
