@@ -97,9 +97,11 @@ class Looks(Rows):
         return self.seen.look_score * self.side_posterior * np.where(fits, judge.EXACT_BONUS, 1.0)
 
     def knows_of(self, i: int, hand: int) -> bool:
-        """Whether look ``i`` was made knowing of the hand that look ``hand`` shows."""
-        known_px = self.proposals[i].known_px
-        return known_px is not None and judge.are_joints_of(known_px, self.seen, hand)
+        """Whether look ``i`` shows the other hand than ``hand``, of which it was made knowing."""
+        known_px, seen = self.proposals[i].known_px, self.seen
+        if known_px is None or seen.side(i) == seen.side(hand):
+            return False
+        return judge.are_joints_of(known_px, seen, hand)
 
     def first(self, i: int) -> Proposal:
         """The proposal that look ``i`` goes back to through exact crops and changes of side."""
