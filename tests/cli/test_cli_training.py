@@ -161,6 +161,17 @@ def test_an_option_that_would_change_nothing_is_refused(
     assert f"{options[0]} changes nothing for " in capsys.readouterr().err
 
 
+def test_protocols_share_answers_and_not_results(dot_weights: Path) -> None:
+    write_dots(Path("dots"), n_pictures=1)
+    arguments = ["evaluate", str(dot_weights), "dots", "--no-pictures"]
+    assert main([*arguments, "--protocol", "moon"]) == main(arguments) == 0
+    (folder,) = Path("evaluation").iterdir()
+    assert [path.name for path in folder.rglob("predictions.jsonl")] == ["predictions.jsonl"]
+    reports = {path.parent: json.loads(path.read_text()) for path in folder.rglob("results.json")}
+    names = {path: report["protocol"]["name"] for path, report in reports.items()}
+    assert names == {folder: "knuckle", folder / "moon": "moon"}
+
+
 def test_given_boxes_are_another_result(dot_weights: Path) -> None:
     write_dots(Path("dots"), n_pictures=1)
     for options in ([], ["--boxes", "true"], ["--intrinsics", "assumed"]):

@@ -148,7 +148,8 @@ class Evaluate:
     """InterNet: the mean around the highest cell, or that cell, as published."""
     output: Output = None
     """Folder for predictions, numbers, plots and the worst hands.
-    By default one in evaluation/, named after model, data set, split and what else is asked."""
+    By default one in evaluation/, named after model, data set, split and what the system is told.
+    Numbers of another protocol or of some hands alone have a folder in it, such as moon."""
     no_pictures: Switch = False
     """Leave out what needs reading the pictures again."""
     annotation: Literal["all", "human", "machine"] = "all"
@@ -191,7 +192,7 @@ class Evaluate:
             predictions = self._predict(dataset, self.output)
         evaluation = evaluate(dataset, predictions, self.protocol)
         print_report(evaluation)
-        for path in publish(evaluation, self.output, pictures=not self.no_pictures):
+        for path in publish(evaluation, self._reports(), pictures=not self.no_pictures):
             print(f"  {path}")
         return 0
 
@@ -244,6 +245,12 @@ class Evaluate:
         said += [f"{self.boxes}_boxes"] * (self.boxes != "own")
         said += [f"{self.intrinsics}_intrinsics"] * (self.intrinsics != "given")
         return Path("evaluation", re.sub(r"[^\w.-]+", "_", "-".join(said)))
+
+    def _reports(self) -> Path:
+        """Where the numbers go: answers are shared between ways to score them, numbers are not."""
+        scored = [self.protocol, self.annotation, self.hands, "clean" if self.clean else "all"]
+        other = [name for name in scored if name not in ("knuckle", "all")]
+        return Path(self.output or ".", "-".join(other))
 
     def _selection(self) -> Selection | None:
         """Which records count; a data set that has none to select from refuses any wish."""
