@@ -90,5 +90,11 @@ def test_normalised_coordinates_reach_from_edge_to_edge() -> None:
     np.testing.assert_allclose(shares[:2], [(0, 0), (1, 1)])
 
 
+@pytest.mark.parametrize("size", [(0, 0), (640, -480), (float("nan"), 480)])
+def test_no_share_of_a_picture_that_has_no_size(size: tuple[float, float]) -> None:
+    with pytest.raises(InputError, match="expected the width and height of the picture"):
+        pose().joints_normalised(*size)  # type: ignore[arg-type]
+
+
 def test_the_clip_that_ships() -> None:
     assert knuckle.demo_clip().is_file()

@@ -116,7 +116,7 @@ def test_an_interrupted_file_is_continued(tmp_path: Path) -> None:
             "COCO's compressed ones",
         ),
         ('{"key": "a", "hands": [{"side": "left", "joint_mm": []}]}', "did you mean joints_mm"),
-        ('{"key": "a", "hands": [{"side": "left", "track": 3}]}', "'track': there are side, score, jo"),
+        ('{"key": "a", "hands": [{"side": "left", "track": 3}]}', "'track': there are side, sco"),
         ('{"key": "a", "hands": [], "hand": []}', "no field 'hand': did you mean hands"),
         ('{"key": "a", "hands": ["left"]}', "expected an object with side, .* got 'left'"),
         ('{"key": "a", "hands"', "line 2 is not a line of predictions"),
