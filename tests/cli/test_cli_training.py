@@ -19,7 +19,7 @@ from knuckle.cli import main
 from knuckle.cli.training import complete_networks
 from knuckle.data import shards
 from knuckle.data.datasets import open_dataset
-from knuckle.evaluate.predictions import write_predictions
+from knuckle.evaluate.predictions import Predictions, System, write_predictions
 from knuckle.hand import JOINT_NAMES
 from knuckle.stages import read_card
 from miniatures import InterHandScene, predictions_from_truth, write_folder, write_interhand
@@ -131,6 +131,14 @@ def test_an_unknown_protocol_is_refused_before_anything_is_predicted(
 ) -> None:
     assert main(["evaluate", "knuckle", "none", "--protocol", "mine"]) == 2
     assert "protocol must be one of moon" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("model", ["none", "other.jsonl", "rig"])
+def test_an_evaluation_that_fails_leaves_no_empty_folder(model: str) -> None:
+    write_dots(Path("dots"), n_pictures=1)
+    write_predictions(Path("other.jsonl"), Predictions(System("x"), {"another": []}))
+    assert main(["evaluate", model, "dots"]) == 2
+    assert not Path("evaluation").exists()
 
 
 def test_results_of_two_systems_never_meet_in_one_folder(dot_weights: Path) -> None:

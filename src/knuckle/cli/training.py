@@ -167,7 +167,7 @@ class Evaluate:
         from knuckle.evaluate.predictions import read_predictions
         from knuckle.evaluate.report import print_report, publish
         from knuckle.evaluate.run import evaluate, protocol_named
-        from knuckle.output import make_folder
+        from knuckle.output import kept_if_used
 
         if self.output is None:
             return replace(self, output=self._default_folder()).run()
@@ -185,12 +185,12 @@ class Evaluate:
         dataset = open_dataset(self.dataset, self.split, selection=self._selection())
         print(dataset.report)
         print(leak_report(self.dataset, self.split, selection=self._selection()))
-        make_folder(self.output)
-        if kind == "a file of predictions":
-            predictions = read_predictions(Path(self.model))
-        else:
-            predictions = self._predict(dataset, self.output)
-        evaluation = evaluate(dataset, predictions, self.protocol)
+        with kept_if_used(self.output):
+            if kind == "a file of predictions":
+                predictions = read_predictions(Path(self.model))
+            else:
+                predictions = self._predict(dataset, self.output)
+            evaluation = evaluate(dataset, predictions, self.protocol)
         print_report(evaluation)
         for path in publish(evaluation, self._reports(), pictures=not self.no_pictures):
             print(f"  {path}")
@@ -220,7 +220,7 @@ class Evaluate:
         from knuckle.data.interhand_release import SPLITS, find_release
         from knuckle.data.json_stream import MissingDataError
         from knuckle.evaluate.rig import evaluate_rig
-        from knuckle.output import make_folder
+        from knuckle.output import kept_if_used
         from knuckle.progress import bar
 
         def is_there(split: str) -> bool:
@@ -231,9 +231,8 @@ class Evaluate:
 
         wished = SPLITS if self.split == "all" else (self.split,)
         splits = [split for split in wished if is_there(split)] or list(wished)
-        make_folder(output)
         names = [name.strip() for name in self.views.split(",") if name.strip()]
-        with bar("time steps") as advance:
+        with kept_if_used(output), bar("time steps") as advance:
             evaluation = evaluate_rig(self.dataset, splits, names, on_progress=advance)
         print(evaluation.table())
         print(f"  {evaluation.save(output)}")

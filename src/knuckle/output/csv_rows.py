@@ -61,8 +61,8 @@ class CsvSink(TableSink):
             if tuple(",".join(header).split(mark)) == COLUMNS:
                 raise OutputError(
                     f"{path} is separated by {name}, as a spreadsheet has saved it: expected "
-                    "commas between the columns and points in the numbers; save it so, or give another "
-                    "file of the same run"
+                    "commas between the columns and points in the numbers; save it so, or give "
+                    "another file of the same run"
                 )
         if tuple(header) != COLUMNS:
             raise OutputError(
