@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from knuckle.address import without_secrets
 from knuckle.camera import Camera
+from knuckle.errors import NotWrittenError
 from knuckle.output import RunInfo
+from knuckle.views import Rig
+from rigs import rig as make_rig
 
 WORDS = st.text("abcdefgh0123456789", min_size=5, max_size=9)
 #: Also what should have been written as %2F, and what people write all the same.
@@ -50,3 +56,16 @@ def test_results_keep_none() -> None:
     assert "secret" not in info.to_json()
     older = info.to_json().replace("rtsp://host/a", "rtsp://me:secret@host/a?key=secret")
     assert RunInfo.from_json(older, "hands.npz").source == "rtsp://host/a"
+
+
+@pytest.mark.parametrize("load", [Camera.load, Rig.load])
+@pytest.mark.parametrize("given", [{}, None, 3])
+def test_what_is_no_path_is_told_as_such(load: Callable[[object], object], given: object) -> None:
+    with pytest.raises(TypeError, match=r"expected the path of a file .* got"):
+        load(given)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    for saved in (Camera(500.0, 500.0, 320.0, 240.0), make_rig(2)):
+        with pytest.raises(NotWrittenError, match=r"none.*no such file.*make the folder"):
+            saved.save(tmp_path / "none" / "file")

@@ -127,13 +127,21 @@ class TestConvert:
                 raise OSError(errno.ENOSPC, "No space left on device")
 
             patch.setattr(SINKS["csv"], "_write", fail)
-            with pytest.raises(OutputError, match="no space left on device"):
+            told = re.escape(f"cannot write {tmp_path / 'hands.csv'} (no space left on device)")
+            with pytest.raises(OutputError, match=told):
                 convert(before, ["npz", "csv"], tmp_path)
         assert [path.name for path in tmp_path.iterdir()] == ["hands.npz"]
         assert len(open_recording(tmp_path).frames) == len(before.frames)
         convert(before, ["npz", "csv"], tmp_path)
         names = {path.name for path in tmp_path.iterdir()}
         assert names == {"hands.npz", "hands.csv", "hands.csv.json"}
+
+    def test_a_folder_where_a_file_should_go_is_named(self, tmp_path: Path) -> None:
+        before = self.recording(tmp_path / "before")
+        (tmp_path / "hands.csv").mkdir()
+        told = re.escape(f"cannot write {tmp_path / 'hands.csv'} (")
+        with pytest.raises(OutputError, match=told):
+            convert(before, ["csv"], tmp_path)
 
     def test_what_a_killed_run_left_is_completed_in_its_place(self, tmp_path: Path) -> None:
         left = tmp_path / "left"

@@ -12,6 +12,7 @@ import pytest
 import knuckle
 from fakes import INFO, frame, pose
 from knuckle import Frame
+from knuckle.errors import InputError
 from knuckle.output.records import Recording, frame_record, hand_records
 
 
@@ -33,6 +34,20 @@ def test_what_holds_arrays_prints_as_one_line() -> None:
     big = Frame(np.zeros((720, 1280, 3), np.uint8), 1.5, 45)
     assert repr(big) == "<frame 45 at 1.500 s, 1280 x 720>"
     assert len(repr(hand.mesh())) < 100
+
+
+@pytest.mark.parametrize("asked", ["0", 77])
+@pytest.mark.parametrize(("ids", "told"), [((3, 8), "its track_ids are 3, 8"), ((), "no hand")])
+def test_a_track_that_is_not_there_is_no_empty_one(
+    asked: object, ids: tuple[int, ...], told: str
+) -> None:
+    hands = [pose(track_id=number) for number in ids]
+    frames = np.array([frame_record(frame(0), hands)])
+    recording = Recording(INFO, frames, hand_records(frame(0), hands))
+    for number in ids:
+        assert recording.track(number)["track_id"].tolist() == [number]
+    with pytest.raises(InputError, match=f"no track {asked!r}.*{told}"):
+        recording.track(asked)  # type: ignore[arg-type]
 
 
 def test_a_notebook_shows_a_small_drawing() -> None:
@@ -73,6 +88,12 @@ def test_normalised_coordinates_reach_from_edge_to_edge() -> None:
     corners[1:] = (639.5, 479.5)
     shares = replace(pose(), joints_px=corners).joints_normalised(640, 480)
     np.testing.assert_allclose(shares[:2], [(0, 0), (1, 1)])
+
+
+@pytest.mark.parametrize("size", [(0, 0), (640, -480), (float("nan"), 480)])
+def test_no_share_of_a_picture_that_has_no_size(size: tuple[float, float]) -> None:
+    with pytest.raises(InputError, match="expected the width and height of the picture"):
+        pose().joints_normalised(*size)  # type: ignore[arg-type]
 
 
 def test_the_clip_that_ships() -> None:

@@ -12,7 +12,16 @@ HIDDEN = "hidden"
 
 
 def at_home(path: str | os.PathLike[str]) -> Path:
-    """A path as a person gives it: ``~`` is the home folder where no shell has said so before."""
+    """A path as a person gives it: ``~`` is the home folder where no shell has said so before.
+
+    Raises:
+        TypeError: it is no path.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(
+            f"expected the path of a file or folder, as text or a pathlib.Path, got {path!r:.40} "
+            f"({type(path).__name__})"
+        )
     return Path(os.path.expanduser(path))
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from knuckle.address import at_home
-from knuckle.errors import InputError, NotFoundError, reading
+from knuckle.errors import InputError, NotFoundError, reading, write_text
 
 #: Diagonal field of view that is taken when nothing is known: a typical webcam or phone video.
 ASSUMED_DIAGONAL_FOV_DEG = 65.0
@@ -193,10 +193,10 @@ class Camera:
             return cls(fx, fy, cx, cy, distortion, fisheye=bool(values.get("fisheye", False)))
 
     def save(self, path: str | Path) -> None:
-        """Write the JSON that ``load`` reads."""
+        """Write the JSON that ``load`` reads; ``NotWrittenError``, an OSError, where it cannot."""
         values = {"fx": self.fx, "fy": self.fy, "cx": self.cx, "cy": self.cy}
         lens = {"distortion": list(self.distortion)} | ({"fisheye": True} if self.fisheye else {})
-        at_home(path).write_text(json.dumps({**values, **lens}) + "\n")
+        write_text(at_home(path), json.dumps({**values, **lens}) + "\n")
 
     @cached_property
     def matrix(self) -> np.ndarray:

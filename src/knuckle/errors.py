@@ -59,6 +59,22 @@ def hearing(numbers: Iterable[int], handler: Callable[[int, object], None]) -> I
             signal.signal(number, handler_before)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a small file of a user.
+
+    Raises:
+        NotWrittenError: it cannot be written.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as cause:
+        reason = (cause.strerror or str(cause)).lower()
+        raise NotWrittenError(
+            f"cannot write {path} ({reason}): expected a file in a folder that is there and can be "
+            "written into; make the folder, or choose another place"
+        ) from cause
+
+
 #: What decoders and parsers raise over a file that is not what it should be. Their texts are about
 #: themselves and not about the file.
 _OF_READERS: tuple[type[Exception], ...] = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 import signal
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from knuckle.errors import ENDING_SIGNALS, hearing
+from knuckle.errors import ENDING_SIGNALS, KnuckleError, hearing
 from knuckle.output import (
     SINKS,
     Claim,
@@ -25,6 +25,7 @@ from knuckle.output import (
     hands_of,
     make_folder,
 )
+from knuckle.output.sink import cannot_write
 from knuckle.output.staged import stage_of
 from knuckle.results import Frame, HandPose
 from knuckle.video import Losses, Source, SourceError, Together
@@ -131,12 +132,29 @@ def convert(recording: Recording, names: Sequence[str], folder: Path) -> list[Pa
         )
     with ExitStack() as stack:
         stack.callback(Claim(make_folder(folder)).release)
-        aside = Path(stack.enter_context(TemporaryDirectory(prefix="unfinished-", dir=folder)))
+        aside = stack.enter_context(_aside_in(folder))
         files = _write_again(recording, open_sinks(names, aside, recording.info))
         for path in aside.iterdir():
             path.replace(folder / path.name)
             shutil.rmtree(stage_of(folder / path.name), ignore_errors=True)
     return [folder / path.name for path in files]
+
+
+@contextmanager
+def _aside_in(folder: Path) -> Iterator[Path]:
+    """A folder for files until all are whole. Errors name the one that it is in, which users know.
+
+    Raises:
+        OutputError: one of the files cannot be written.
+    """
+    aside = ""
+    try:
+        with TemporaryDirectory(prefix="unfinished-", dir=folder) as aside:
+            yield Path(aside)
+    except KnuckleError as told:
+        raise type(told)(str(told).replace(aside, str(folder))) from told
+    except OSError as error:  # filename2 is where the file was to be moved
+        raise cannot_write(Path(error.filename2 or folder), error) from error
 
 
 def _write_again(recording: Recording, sinks: Sequence[Sink]) -> list[Path]:

@@ -204,7 +204,15 @@ class HandPose(HandShape):
         """(21, 2) keypoints as shares of a picture's width and height, px.
 
         0 and 1 are the outer edges of the picture, as other libraries count.
+
+        Raises:
+            ValueError: a picture has no such size.
         """
+        if not (width > 0 and height > 0):
+            raise InputError(
+                f"expected the width and height of the picture, px, got {width} and {height}: of "
+                "an image, image.shape[1] and image.shape[0]"
+            )
         return (self.joints_px + 0.5) / (width, height)
 
     def to_dict(self) -> dict[str, Any]:

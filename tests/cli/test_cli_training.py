@@ -19,7 +19,7 @@ from knuckle.cli import main
 from knuckle.cli.training import complete_networks
 from knuckle.data import shards
 from knuckle.data.datasets import open_dataset
-from knuckle.evaluate.predictions import write_predictions
+from knuckle.evaluate.predictions import Predictions, System, write_predictions
 from knuckle.hand import JOINT_NAMES
 from knuckle.stages import read_card
 from miniatures import InterHandScene, predictions_from_truth, write_folder, write_interhand
@@ -133,6 +133,14 @@ def test_an_unknown_protocol_is_refused_before_anything_is_predicted(
     assert "protocol must be one of moon" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("model", ["none", "other.jsonl", "rig"])
+def test_an_evaluation_that_fails_leaves_no_empty_folder(model: str) -> None:
+    write_dots(Path("dots"), n_pictures=1)
+    write_predictions(Path("other.jsonl"), Predictions(System("x"), {"another": []}))
+    assert main(["evaluate", model, "dots"]) == 2
+    assert not Path("evaluation").exists()
+
+
 def test_results_of_two_systems_never_meet_in_one_folder(dot_weights: Path) -> None:
     write_dots(Path("dots"), n_pictures=4)
     for split in ("all", "70/15/15:test"):
@@ -159,6 +167,17 @@ def test_an_option_that_would_change_nothing_is_refused(
     Path("truth.jsonl").touch()
     assert main(["evaluate", model, "none", *options]) == 2
     assert f"{options[0]} changes nothing for " in capsys.readouterr().err
+
+
+def test_protocols_share_answers_and_not_results(dot_weights: Path) -> None:
+    write_dots(Path("dots"), n_pictures=1)
+    arguments = ["evaluate", str(dot_weights), "dots", "--no-pictures"]
+    assert main([*arguments, "--protocol", "moon"]) == main(arguments) == 0
+    (folder,) = Path("evaluation").iterdir()
+    assert [path.name for path in folder.rglob("predictions.jsonl")] == ["predictions.jsonl"]
+    reports = {path.parent: json.loads(path.read_text()) for path in folder.rglob("results.json")}
+    names = {path: report["protocol"]["name"] for path, report in reports.items()}
+    assert names == {folder: "knuckle", folder / "moon": "moon"}
 
 
 def test_given_boxes_are_another_result(dot_weights: Path) -> None:

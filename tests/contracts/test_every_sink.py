@@ -294,6 +294,14 @@ def test_a_csv_begins_with_its_header_and_says_what_it_lacks(tmp_path: Path) -> 
         open_recording(path)
 
 
+@pytest.mark.parametrize(("mark", "name"), [(";", "semicolons"), ("\t", "tabs")])
+def test_a_csv_of_a_spreadsheet_is_told_as_such(tmp_path: Path, mark: str, name: str) -> None:
+    path = written_by(CsvSink, tmp_path)
+    path.write_text(path.read_text().replace(",", mark).replace(".", ","))
+    with pytest.raises(OutputError, match=f"is separated by {name}.*expected commas"):
+        open_recording(path)
+
+
 def test_hands_of_other_frames_are_not_believed(tmp_path: Path) -> None:
     path = written_by(NpzSink, tmp_path)
     fields = dict(np.load(path))

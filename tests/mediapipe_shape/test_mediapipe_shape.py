@@ -504,6 +504,32 @@ def test_messages_are_filled_as_programs_fill_them() -> None:
         hand.CopyFrom(point)
 
 
+def test_messages_are_kept_as_mediapipe_reads_them() -> None:
+    """What MediaPipe's own messages of the same fields are as bytes."""
+    points = [
+        containers.NormalizedLandmark(0.5, -0.25, 1),
+        containers.NormalizedLandmark(y=0.75, z=0.1, visibility=0.9),
+    ]
+    side = containers.Classification(300, 0.75, "Right")
+    for message, recorded in (
+        (
+            containers.NormalizedLandmarkList(points),
+            "0a0f0d0000003f15000080be1d0000803f0a0f150000403f1dcdcccc3d256666663f",
+        ),
+        (containers.ClassificationList([side]), "0a0f08ac02150000403f1a055269676874"),
+        (containers.LandmarkList(), ""),
+    ):
+        assert message.SerializeToString().hex() == recorded
+
+
+def test_hands_that_were_closed_find_no_more() -> None:
+    with mp.solutions.hands.Hands() as hands:
+        pass
+    hands.close()
+    with pytest.raises(ValueError, match="were closed: make others"):
+        hands.process(IMAGES[-1])
+
+
 @pytest.mark.parametrize("root", ["mediapipe", "knuckle.mediapipe"])
 def test_parts_have_their_full_names(root: str) -> None:
     """By every way that programs are seen to import them."""

@@ -220,9 +220,9 @@ def test_live_sends_what_it_sees(
     assert [json.loads(listener.recv(65536))["frame"] for _ in range(3)] == [0, 1, 2]
 
 
-def test_live_says_what_it_cannot_send_to(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_live_says_what_it_cannot_send_to_before_it_opens_a_camera(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_video(tmp_path / "clip.mp4", 3)
-    assert main(["live", "--source", str(tmp_path / "clip.mp4"), "--send", "tcp://x"]) == 2
+    monkeypatch.setattr("knuckle.cli.tracking._tracker", lambda *_, **__: FakeTracker())
+    assert main(["live", "--source", "none.mp4", "--send", "tcp://x"]) == 2
     assert "expected one of osc://" in capsys.readouterr().err

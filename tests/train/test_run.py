@@ -154,6 +154,39 @@ def test_the_keypoint_module_learns_the_crops_that_it_sees(folder):
     assert np.mean(totals[-5:]) < 0.6 * np.mean(totals[:3])
 
 
+def test_scores_that_the_labels_cannot_tell_are_left_out(folder):
+    rng = np.random.default_rng(3)
+    drawn = render_crops(rng, 4, World.of(Backgrounds()), replace(PLAIN, size_px=96))
+    whole = [replace(sample, key=f"k{i}", group="") for i, sample in enumerate(drawn)]
+    in_2d = [
+        replace(
+            sample,
+            hand_map=None,
+            hands=tuple(replace(hand, joints_mm=None) for hand in sample.hands),
+        )
+        for sample in whole
+    ]
+    told = {}
+    for name, samples in (("whole", whole), ("in_2d", in_2d)):
+        (folder / name).mkdir()
+        write_shard(folder / f"{name}/few-00000.tar", samples)
+        recipe = KeypointRecipe(
+            name=name,
+            workers=0,
+            sources=(SourceSettings(shards=name),),
+            keypoints=KeypointSettings(
+                "imagenet", 64, (16, 16, 16), coarse_blocks=1, feature_size=8
+            ),
+            lifter=LIFTER.lifter,
+            augment=AugmentSettings(no_hand=0),
+            optimiser=OptimiserSettings(batch=4),
+        )
+        module = module_of(recipe).eval()
+        told[name] = set(module.known_scores(next(iter(training_batches(recipe)))))
+    assert told["whole"] - told["in_2d"] >= {"mm", "depth", "mask_miss"}
+    assert told["in_2d"] >= {"share_2d", "wrong_presence"}
+
+
 def test_two_processes_train_one_network_and_stop_together(folder):
     (folder / "two.toml").write_text(
         "kind = 'lifter'\nname = 'two'\nworkers = 0\nthreads = 1\ndevices = 2\n"

@@ -1,4 +1,5 @@
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPResponse
@@ -70,6 +71,19 @@ def test_who_comes_by_another_name_gets_nothing(port: int, host: str) -> None:
     answer = ask(port, "/", host=host)
     assert answer.status == 421
     assert b"doctype html>" not in answer.body[:15]
+
+
+def test_who_leaves_before_all_is_sent_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    faults: list[object] = []
+    with serve({"big": bytes(64 << 20)}, port=0) as server:
+        monkeypatch.setattr(server, "daemon_threads", False)  # closing waits for them
+        monkeypatch.setattr(server, "handle_error", lambda *told: faults.append(told))
+        port = server.server_address[1]
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as browser:
+            browser.sendall(f"GET /big HTTP/1.0\r\nHost: localhost:{port}\r\n\r\n".encode())
+            server.handle_request()
+            assert browser.recv(8) == b"HTTP/1.0"
+    assert not faults
 
 
 def test_own_names_are_known(port: int) -> None:

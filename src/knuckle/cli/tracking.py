@@ -275,7 +275,10 @@ class Live:
         camera = load_camera(self.camera)
         tracker = _tracker(self, raw=self.raw, hand_length_mm=self.hand_length_mm)
         name = str(index or 0) if self.source is None else self.source
-        with open_source(name, camera=camera) as source, ExitStack() as opened:
+        with ExitStack() as opened:
+            # First, as an address may be refused: the camera then stays dark.
+            senders = [opened.enter_context(each) for each in open_senders(names_of(self.send))]
+            source = opened.enter_context(open_source(name, camera=camera))
             if camera is not None:
                 camera.check_fits(*source.size)  # before the work, not after
             info = RunInfo.of(
@@ -286,7 +289,6 @@ class Live:
                 weights=tracker.versions,
             )
             sinks = open_sinks(formats_of(self.format), self.record, info) if self.record else []
-            senders = [opened.enter_context(each) for each in open_senders(names_of(self.send))]
             if self.rerun:
                 from knuckle.send.rerun_viewer import RerunViewer
 

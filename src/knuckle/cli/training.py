@@ -148,7 +148,8 @@ class Evaluate:
     """InterNet: the mean around the highest cell, or that cell, as published."""
     output: Output = None
     """Folder for predictions, numbers, plots and the worst hands.
-    By default one in evaluation/, named after model, data set, split and what else is asked."""
+    By default one in evaluation/, named after model, data set, split and what the system is told.
+    Numbers of another protocol or of some hands alone have a folder in it, such as moon."""
     no_pictures: Switch = False
     """Leave out what needs reading the pictures again."""
     annotation: Literal["all", "human", "machine"] = "all"
@@ -166,7 +167,7 @@ class Evaluate:
         from knuckle.evaluate.predictions import read_predictions
         from knuckle.evaluate.report import print_report, publish
         from knuckle.evaluate.run import evaluate, protocol_named
-        from knuckle.output import make_folder
+        from knuckle.output import kept_if_used
 
         if self.output is None:
             return replace(self, output=self._default_folder()).run()
@@ -184,14 +185,14 @@ class Evaluate:
         dataset = open_dataset(self.dataset, self.split, selection=self._selection())
         print(dataset.report)
         print(leak_report(self.dataset, self.split, selection=self._selection()))
-        make_folder(self.output)
-        if kind == "a file of predictions":
-            predictions = read_predictions(Path(self.model))
-        else:
-            predictions = self._predict(dataset, self.output)
-        evaluation = evaluate(dataset, predictions, self.protocol)
+        with kept_if_used(self.output):
+            if kind == "a file of predictions":
+                predictions = read_predictions(Path(self.model))
+            else:
+                predictions = self._predict(dataset, self.output)
+            evaluation = evaluate(dataset, predictions, self.protocol)
         print_report(evaluation)
-        for path in publish(evaluation, self.output, pictures=not self.no_pictures):
+        for path in publish(evaluation, self._reports(), pictures=not self.no_pictures):
             print(f"  {path}")
         return 0
 
@@ -219,7 +220,7 @@ class Evaluate:
         from knuckle.data.interhand_release import SPLITS, find_release
         from knuckle.data.json_stream import MissingDataError
         from knuckle.evaluate.rig import evaluate_rig
-        from knuckle.output import make_folder
+        from knuckle.output import kept_if_used
         from knuckle.progress import bar
 
         def is_there(split: str) -> bool:
@@ -230,9 +231,8 @@ class Evaluate:
 
         wished = SPLITS if self.split == "all" else (self.split,)
         splits = [split for split in wished if is_there(split)] or list(wished)
-        make_folder(output)
         names = [name.strip() for name in self.views.split(",") if name.strip()]
-        with bar("time steps") as advance:
+        with kept_if_used(output), bar("time steps") as advance:
             evaluation = evaluate_rig(self.dataset, splits, names, on_progress=advance)
         print(evaluation.table())
         print(f"  {evaluation.save(output)}")
@@ -244,6 +244,12 @@ class Evaluate:
         said += [f"{self.boxes}_boxes"] * (self.boxes != "own")
         said += [f"{self.intrinsics}_intrinsics"] * (self.intrinsics != "given")
         return Path("evaluation", re.sub(r"[^\w.-]+", "_", "-".join(said)))
+
+    def _reports(self) -> Path:
+        """Where the numbers go: answers are shared between ways to score them, numbers are not."""
+        scored = [self.protocol, self.annotation, self.hands, "clean" if self.clean else "all"]
+        other = [name for name in scored if name not in ("knuckle", "all")]
+        return Path(self.output or ".", "-".join(other))
 
     def _selection(self) -> Selection | None:
         """Which records count; a data set that has none to select from refuses any wish."""

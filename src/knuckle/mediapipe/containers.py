@@ -2,13 +2,14 @@
 
 One class serves where MediaPipe has two, a data class for its Tasks API and a protocol buffer for
 ``solutions``: the fields have the same names, and the few methods of a message that programs are
-seen to call (``HasField``, ``CopyFrom``, ``landmark.add()``, ``to_pb2``) are there.
+seen to call (``HasField``, ``CopyFrom``, ``SerializeToString``, ``landmark.add()``, …) are there.
 """
 
 from __future__ import annotations
 
 import copy
 import json
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple, Self
@@ -56,9 +57,37 @@ class Message:
             else:
                 setattr(self, name, value)
 
+    def SerializeToString(self) -> bytes:
+        """What a message of MediaPipe's parses: the wire format, fields numbered in their order."""
+        wire = b""
+        for number, each in enumerate(fields(self), start=1):  # type: ignore[arg-type]
+            value = getattr(self, each.name) if self.HasField(each.name) else []
+            for item in value if isinstance(value, list) else [value]:
+                wire += _on_the_wire(number, float(item) if "float" in each.type else item)
+        return wire
+
     def _expect_alike(self, other: object) -> None:
         if type(other) is not type(self):
             raise TypeError(f"expected a {type(self).__name__}, got {type(other).__name__}")
+
+
+def _on_the_wire(number: int, value: Message | str | int | float) -> bytes:
+    """A field: its number, the kind of what follows (0, 2 or 5), and that."""
+    if isinstance(value, int):
+        return _varint(number << 3) + _varint(value)
+    if isinstance(value, Message | str):
+        content = value.encode() if isinstance(value, str) else value.SerializeToString()
+        return _varint(number << 3 | 2) + _varint(len(content)) + content
+    return _varint(number << 3 | 5) + struct.pack("<f", value)
+
+
+def _varint(value: int) -> bytes:
+    """Seven bits a byte, the lowest first; all but the last are marked."""
+    marked = bytearray()
+    while value > 0x7F:
+        marked.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*marked, value])
 
 
 class Repeated(list[Any]):

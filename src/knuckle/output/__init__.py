@@ -15,7 +15,7 @@ from knuckle.errors import reading
 from knuckle.formats import FORMATS
 from knuckle.output.draw import draw_hands
 from knuckle.output.errors import OutputError
-from knuckle.output.places import Claim, make_folder, make_room
+from knuckle.output.places import Claim, kept_if_used, make_folder, make_room
 from knuckle.output.records import FRAME, HAND, Recording, RunInfo, hands_of, pose_from
 from knuckle.output.sink import Sink, TableSink, missing
 from knuckle.output.staged import read_stage, stage_of
@@ -32,6 +32,7 @@ __all__ = [
     "TableSink",
     "draw_hands",
     "hands_of",
+    "kept_if_used",
     "make_folder",
     "make_room",
     "open_recording",

@@ -57,6 +57,13 @@ class CsvSink(TableSink):
         with path.open(encoding="utf-8-sig", newline="") as file:  # editors mark the text
             lines = [line for line in file if line.endswith("\n") and line.strip()]
         header, *rows = csv.reader(lines or ["\n"])
+        for mark, name in ((";", "semicolons"), ("\t", "tabs")):
+            if tuple(",".join(header).split(mark)) == COLUMNS:
+                raise OutputError(
+                    f"{path} is separated by {name}, as a spreadsheet has saved it: expected "
+                    "commas between the columns and points in the numbers; save it so, or give "
+                    "another file of the same run"
+                )
         if tuple(header) != COLUMNS:
             raise OutputError(
                 f"{path} has other columns than the {len(COLUMNS)} that Knuckle writes, "

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from knuckle.output.errors import OutputError
@@ -33,6 +34,24 @@ def make_folder(folder: Path) -> Path:
             "results, or change its permissions"
         )
     return folder
+
+
+@contextmanager
+def kept_if_used(folder: Path) -> Iterator[None]:
+    """Make a folder for results, and take it away again where the work fails before any is there.
+
+    Raises:
+        OutputError: as ``make_folder``.
+    """
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
+    make_folder(folder)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # there is something in it
+            for each in made:
+                each.rmdir()
+        raise
 
 
 def make_room(path: Path) -> Path:

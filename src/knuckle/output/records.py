@@ -210,7 +210,15 @@ class Recording:
         return np.unique(self.hands["track_id"])
 
     def track(self, track_id: int) -> np.ndarray:
-        """(n,) ``HAND`` of one track, in the order of time."""
+        """(n,) ``HAND`` of one track, in the order of time.
+
+        Raises:
+            ValueError: there is no such track.
+        """
+        there = self.track_ids.tolist()
+        if track_id not in there:
+            known = f"its track_ids are {', '.join(map(str, there))}" if there else "it has no hand"
+            raise InputError(f"{self!r} has no track {track_id!r}: {known}")
         return self.hands[self.hands["track_id"] == track_id]
 
     def hands_in(self, frame: int) -> np.ndarray:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import lightning as L
 import torch
@@ -23,6 +24,8 @@ class TrainedModule(L.LightningModule):
 
     #: The validation error by which the best weights are kept; empty keeps the last.
     decides = ""
+    #: Scores that only some labels tell, and what in a batch says how much they do.
+    weighted_by: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
@@ -45,6 +48,12 @@ class TrainedModule(L.LightningModule):
     def scores(self, batch: Batch) -> dict[str, Tensor]:
         """What validation reports by name; lower is better for all of them."""
         raise NotImplementedError
+
+    def known_scores(self, batch: Batch) -> dict[str, Tensor]:
+        """The scores that the labels of a batch can tell: without masks, say, none of masks."""
+        lacking = {key for key in set(self.weighted_by.values()) if not (batch[key] > 0).any()}
+        scores = self.scores(batch)
+        return {k: v for k, v in scores.items() if self.weighted_by.get(k) not in lacking}
 
     @property
     def progress(self) -> float:
@@ -78,7 +87,7 @@ class TrainedModule(L.LightningModule):
         """Scores of one batch; averaged by Lightning."""
         size = len(next(iter(batch.values())))
         name = self.trainer.validation_names[dataloader_idx]  # type: ignore[attr-defined]
-        for key, value in self.scores(batch).items():
+        for key, value in self.known_scores(batch).items():
             self.log(f"{name}/{key}", value, batch_size=size, add_dataloader_idx=False)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:

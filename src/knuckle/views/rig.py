@@ -11,7 +11,7 @@ import numpy as np
 
 from knuckle.address import at_home, shown
 from knuckle.camera import Camera
-from knuckle.errors import InputError
+from knuckle.errors import InputError, write_text
 from knuckle.results import check_time
 from knuckle.rigid import RigidTransform
 
@@ -164,10 +164,14 @@ class Rig:
         return read_rig(at_home(path), None if unit is None else unit_mm(unit))
 
     def save(self, path: str | Path) -> None:
-        """Write aniposelib's toml, in millimetres; ``load`` reads it back, unit and all."""
+        """Write aniposelib's toml, in millimetres; ``load`` reads it back, unit and all.
+
+        Raises:
+            OSError: it cannot be written.
+        """
         from knuckle.views.dialects.aniposelib import write
 
-        at_home(path).write_text(write(self), encoding="utf-8")
+        write_text(at_home(path), write(self))
 
     def select(self, names: Sequence[str]) -> Rig:
         """The rig of some of the cameras, in this order.

@@ -62,6 +62,7 @@ class Hands(Closable):
         """
         if model_complexity not in (0, 1):
             raise InputError(f"model_complexity must be 0 or 1, got {model_complexity}")
+        self._closed = False
         check_num_hands("max_num_hands", max_num_hands)
         self._find = finder(
             still=static_image_mode,
@@ -78,8 +79,10 @@ class Hands(Closable):
 
         Raises:
             TypeError: it is no array.
-            ValueError: it is of another shape or type.
+            ValueError: it is of another shape or type, or these ``Hands`` were closed.
         """
+        if self._closed:
+            raise InputError("these Hands were closed: make others")
         check_array(image)
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise InputError(
@@ -102,4 +105,5 @@ class Hands(Closable):
             self._find.reset()
 
     def close(self) -> None:
-        """Nothing is held open; the call is there for programs that make it."""
+        """End, as MediaPipe does: no picture is taken after it. A second call does nothing."""
+        self._closed = True

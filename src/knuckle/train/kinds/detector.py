@@ -60,6 +60,7 @@ class DetectorModule(TrainedModule):
     """The detector."""
 
     recipe: DetectorRecipe
+    weighted_by: ClassVar = {"geometry": "geometry_weight", "mask": "mask_weight"}
 
     def __init__(self, recipe: DetectorRecipe) -> None:
         super().__init__(recipe)

@@ -113,6 +113,16 @@ class KeypointModule(TrainedModule):
     """The keypoint network and the lifter on its outputs, end to end."""
 
     recipe: KeypointRecipe
+    weighted_by: ClassVar = {
+        "share_2d": "point_weight",
+        "mm": "joint_weight",
+        "depth": "joint_weight",
+        "wrong_side": "side_weight",
+        "mask_miss": "mask_weight",
+        "has_neighbour": "neighbour_weight",
+        "neighbour": "neighbour_weight",
+        "bone_depth": "bone_depth_weight",
+    }
 
     def __init__(self, recipe: KeypointRecipe) -> None:
         super().__init__(recipe)
