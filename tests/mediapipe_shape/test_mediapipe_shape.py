@@ -464,7 +464,7 @@ class TestDrawing:
     def test_without_matplotlib_it_says_what_to_install(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setitem(sys.modules, "matplotlib", None)
+        monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
         with pytest.raises(KnuckleError, match=r"pip install 'knuckle\[viewer\]'"):
             utils.plot_landmarks(list(self.points))
 
