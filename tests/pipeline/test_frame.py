@@ -75,13 +75,14 @@ class Eyes:
         if not crops:
             return Keypoints.nothing()
         self.asked += len(crops)
-        looks = [self._look(crop) for crop in crops]
+        known = known_px or [None] * len(crops)
+        looks = [self._look(*each) for each in zip(crops, known, strict=True)]
         return Keypoints(
             crops=tuple(crops),
             **{name: np.stack([look[name] for look in looks]) for name in looks[0]},
         )
 
-    def _look(self, crop: Crop) -> dict[str, np.ndarray]:
+    def _look(self, crop: Crop, known_px: np.ndarray | None) -> dict[str, np.ndarray]:
         shown = min(self.hands, key=lambda h: np.linalg.norm(middle_of(h) - crop.centre_px))
         exact = Crop.from_joints(shown.joints_px, shown.side)
         off = np.linalg.norm(middle_of(shown) - crop.centre_px) / exact.size_px
@@ -248,24 +249,15 @@ def test_three_hands_that_touch_are_three() -> None:
 
 @dataclass
 class Overshadowed(Eyes):
-    """Stages that see the first hand in every crop, unless they are told of it."""
+    """Networks that see the first hand in every crop, unless they are given it."""
 
-    def look(
-        self,
-        image: np.ndarray,
-        crops: Sequence[Crop],
-        known_px: Sequence[np.ndarray | None] = (),
-    ) -> Keypoints:
-        both, looks = self.hands, []
-        for crop, known in zip(crops, known_px, strict=True):
-            told = known is not None and np.abs(known - both[0].joints_px).mean() < 10
-            self.hands = both[1:] if told else both[:1]
-            looks.append(super().look(image, [crop]))
-        self.hands = both
-        return Keypoints.concatenate(*looks)
+    def _look(self, crop: Crop, known_px: np.ndarray | None) -> dict[str, np.ndarray]:
+        first, *others = self.hands
+        given = known_px is not None and np.abs(known_px - first.joints_px).mean() < 10
+        return Eyes._look(replace(self, hands=others if given else [first]), crop, None)
 
 
-def test_the_other_of_two_hands_is_seen_by_a_look_that_is_told_of_the_first() -> None:
+def test_the_other_of_two_hands_is_seen_by_a_look_that_knows_of_the_first() -> None:
     both = [hand(-45), hand(45, "left")]
     hands, _ = hands_in(Overshadowed(both), both, both[:1])
     assert sides_of(hands) == ["left", "right"]
@@ -297,8 +289,10 @@ def test_an_inexact_crop_is_followed_by_the_exact_one_and_both_count() -> None:
 
 def test_a_side_in_doubt_is_looked_at_as_both() -> None:
     class Unsure(Eyes):
-        def _look(self, crop: Crop) -> dict[str, np.ndarray]:
-            return super()._look(crop) | {"side_score": np.array(0.9 if crop.mirror else 0.6)}
+        def _look(self, crop: Crop, known_px: np.ndarray | None) -> dict[str, np.ndarray]:
+            return super()._look(crop, known_px) | {
+                "side_score": np.array(0.9 if crop.mirror else 0.6)
+            }
 
     alone = hand(0)
     hands, asked = hands_in(Unsure([alone]), [alone], [alone])
@@ -308,8 +302,8 @@ def test_a_side_in_doubt_is_looked_at_as_both() -> None:
 class Likes(Eyes):
     """Takes both for right hands; the second fits as a left one as well, a little less."""
 
-    def _look(self, crop: Crop) -> dict[str, np.ndarray]:
-        seen = super()._look(crop)
+    def _look(self, crop: Crop, known_px: np.ndarray | None) -> dict[str, np.ndarray]:
+        seen = super()._look(crop, known_px)
         second = crop.centre_px[0] > middle_of(self.hands[0])[0] + 40
         right = (0.8 if crop.mirror else 0.9) if second else (0.05 if crop.mirror else 0.97)
         return seen | {"side_score": np.array(right)}
@@ -345,11 +339,11 @@ def test_two_hands_that_are_surely_of_one_side_stay_so() -> None:
 class Squinting(Eyes):
     """Networks that see less of a hand that is tilted in its crop, and its joints all the same."""
 
-    def _look(self, crop: Crop) -> dict[str, np.ndarray]:
+    def _look(self, crop: Crop, known_px: np.ndarray | None) -> dict[str, np.ndarray]:
         shown = min(self.hands, key=lambda h: np.linalg.norm(middle_of(h) - crop.centre_px))
         exact = Crop.from_joints(shown.joints_px, shown.side)
         tilted = abs(np.angle(np.exp(1j * (crop.angle - exact.angle)))) > 0.3
-        return super()._look(crop) | {"presence": np.array(0.3 if tilted else 0.95)}
+        return super()._look(crop, known_px) | {"presence": np.array(0.3 if tilted else 0.95)}
 
 
 @pytest.mark.parametrize("others", [0, 1])
@@ -447,8 +441,8 @@ def test_what_is_explained_far_away_or_too_little_is_no_guess(
 class TightEyes(Eyes):
     """They take a hand whose crop does not hold all of it for a folded one, and see it cut off."""
 
-    def _look(self, crop: Crop) -> dict[str, np.ndarray]:
-        look = super()._look(crop)
+    def _look(self, crop: Crop, known_px: np.ndarray | None) -> dict[str, np.ndarray]:
+        look = super()._look(crop, known_px)
         points = look["points_crop"]
         if (points < 0).any():
             look["points_crop"] = np.maximum(points, [-np.inf, 0.6 * crop.out_size])
@@ -482,8 +476,8 @@ def test_a_wider_look_that_shows_no_hand_changes_nothing() -> None:
     pose = hand(0)
 
     class Doubting(TightEyes):
-        def _look(self, crop: Crop) -> dict[str, np.ndarray]:
-            look = super()._look(crop)
+        def _look(self, crop: Crop, known_px: np.ndarray | None) -> dict[str, np.ndarray]:
+            look = super()._look(crop, known_px)
             return look if look["on_border"].any() else {**look, "presence": np.array(0.1)}
 
     networks: Any = Doubting([pose])
