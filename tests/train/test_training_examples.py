@@ -356,6 +356,21 @@ def test_beside_a_lone_hand_that_is_known_there_is_none():
     assert inside.mean() > 0.5  # the crop shows the hand
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_no_hand_is_looked_for_as_one_of_the_other_side(seed):
+    sample = make_sample()
+    example = nothing_else_example(sample, 0, np.random.default_rng(seed), CODEC)
+    own = crop_example(sample, 0, np.random.default_rng(seed), STILL, CODEC)
+    assert own["right"] == 1
+    assert _palm_turns(example["known_px"]) == -_palm_turns(own["points_px"])
+
+
+def _palm_turns(points):
+    """Which way round wrist, index and little knuckle follow each other: 1 or -1."""
+    (ax, ay), (bx, by) = points[[Joint.INDEX_MCP, Joint.LITTLE_MCP]] - points[Joint.WRIST]
+    return np.sign(ax * by - ay * bx)
+
+
 def test_nothing_is_said_of_what_is_beside_a_hand_where_another_may_be():
     sample, rng = make_sample(), np.random.default_rng(0)
     unsure = replace(sample, complete=False)

@@ -103,17 +103,19 @@ def crop_example(
 def nothing_else_example(
     sample: Sample, target: int, rng: np.random.Generator, codec: HeatmapCodec
 ) -> Example | None:
-    """A crop about where a lone hand is, which is known: there is no other one.
+    """A crop about where a lone hand is, which is known: there is no hand of the other side.
 
-    None if there may be: one that nobody labelled, or of which not all is labelled.
+    For that the crop is always of the other side: a hand is only ever looked for beside one of the
+    other side, and crops of its own side would teach doubt about hands that are there.
+    None if there may be one: that nobody labelled, or of which not all is labelled.
     """
     hands = sample.hands
     if not sample.complete or len(hands) > 1 or not hands[target].valid.all():
         return None
-    joints_px = hands[target].joints_px
-    crop = Crop.from_joints(joints_px, hands[target].side, out_size=codec.input_size)
+    joints_px, side = hands[target].joints_px, other_side(hands[target].side)
+    crop = Crop.from_joints(joints_px, side, out_size=codec.input_size)
     turned = float(rng.uniform(-np.pi, np.pi)) if rng.random() < _ELSE_TURNED else 0.0
-    crop = replace(crop, angle=crop.angle + turned, mirror=bool(rng.random() < 0.5))
+    crop = replace(crop, angle=crop.angle + turned)
     crop = crop.jittered(rng, shift=_ELSE_SHIFT, log_scale=_ELSE_LOG_SCALE, angle=0.0)
     return _no_hand(sample, crop, codec) | {"known_px": _as_known(joints_px, crop, rng)}
 

@@ -79,7 +79,8 @@ class AugmentSettings:
             tracker does that had not seen it stretched.
         known: share of crops with two hands in which the other one is given, as where it is known
             already.
-        nothing_else: share of crops of a lone hand in which that hand is given: there is no other.
+        nothing_else: share of crops of a lone hand in which that hand is given and one of the other
+            side is looked for: there is none.
         other_side: share of crops shown with the wrong side, to learn the side.
         no_hand: share of crops or frames in which there is no hand.
         faults: strength of the camera's faults added to renders, which have some already.
