@@ -29,6 +29,7 @@ PAGE = HERE / "RESULTS.md"
 PARTS: dict[str, Sequence[str]] = {
     "Real hands": ("real_hands.py", "{peer}"),
     "Hand-free pictures": ("hand_free.py", "{peer}"),
+    "Photographs": ("photographs.py", "{peer}"),
     "Given the true 2D": ("given_2d.py",),
     "The teacher's convention": ("convention.py", "{peer}"),
     "Stress set": ("stress.py", "--count", "25", "{peer}"),
