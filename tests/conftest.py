@@ -34,3 +34,9 @@ def few_poses(monkeypatch: pytest.MonkeyPatch) -> None:
     """A small stock of poses and views: what is tested of a run is not how well it learns."""
     monkeypatch.setattr("knuckle.train.poses._POSES", 256)
     monkeypatch.setattr("knuckle.train.poses._VIEWS", 256)
+
+
+@pytest.fixture
+def without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluations draw no plots, which take most of their time on a handful of pictures."""
+    monkeypatch.setattr("knuckle.evaluate.report.write_plots", lambda *_: [])
