@@ -296,8 +296,8 @@ class TestCalibrate:
 
     @cached_property
     def rays(self) -> np.ndarray:
-        """(1440, 1920, 3) of a sensor that is finer than the pictures, whose pixels are means."""
-        scale = 3
+        """(960, 1280, 3) of a sensor that is finer than the pictures, whose pixels are means."""
+        scale = 2
         width, height = self.SIZE[0] * scale, self.SIZE[1] * scale
         pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1)
         fine = self.TRUE.resized(scale, scale)
