@@ -27,3 +27,16 @@ def shared_data() -> Path:
 def dot_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of networks that read the hands of ``dot_world``."""
     return DotNetworks().write(tmp_path_factory.mktemp("dot_weights"))
+
+
+@pytest.fixture
+def few_poses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small stock of poses and views: what is tested of a run is not how well it learns."""
+    monkeypatch.setattr("knuckle.train.poses._POSES", 256)
+    monkeypatch.setattr("knuckle.train.poses._VIEWS", 256)
+
+
+@pytest.fixture
+def without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluations draw no plots, which take most of their time on a handful of pictures."""
+    monkeypatch.setattr("knuckle.evaluate.report.write_plots", lambda *_: [])

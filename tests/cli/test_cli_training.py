@@ -82,6 +82,7 @@ def test_evaluate_measures_networks_and_prediction_files(
     assert "first/" in first
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_one_network_is_measured_with_the_packaged_others(
     package_weights: Path,
 ) -> None:
@@ -119,7 +120,7 @@ def test_evaluate_takes_a_checkpoint_for_networks(monkeypatch: pytest.MonkeyPatc
     assert asked == [Path("last.ckpt")]
 
 
-@pytest.mark.usefixtures("package_weights")
+@pytest.mark.usefixtures("package_weights", "without_plots")
 def test_the_packages_networks_are_meant_beside_a_clone() -> None:
     write_dots(Path("dots"), n_pictures=1)
     Path("knuckle").mkdir()
@@ -141,6 +142,7 @@ def test_an_evaluation_that_fails_leaves_no_empty_folder(model: str) -> None:
     assert not Path("evaluation").exists()
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_results_of_two_systems_never_meet_in_one_folder(dot_weights: Path) -> None:
     write_dots(Path("dots"), n_pictures=4)
     for split in ("all", "70/15/15:test"):
@@ -169,6 +171,7 @@ def test_an_option_that_would_change_nothing_is_refused(
     assert f"{options[0]} changes nothing for " in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_protocols_share_answers_and_not_results(dot_weights: Path) -> None:
     write_dots(Path("dots"), n_pictures=1)
     arguments = ["evaluate", str(dot_weights), "dots", "--no-pictures"]
@@ -180,6 +183,7 @@ def test_protocols_share_answers_and_not_results(dot_weights: Path) -> None:
     assert names == {folder: "knuckle", folder / "moon": "moon"}
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_given_boxes_are_another_result(dot_weights: Path) -> None:
     write_dots(Path("dots"), n_pictures=1)
     for options in ([], ["--boxes", "true"], ["--intrinsics", "assumed"]):
@@ -187,6 +191,7 @@ def test_given_boxes_are_another_result(dot_weights: Path) -> None:
     assert len(list(Path("evaluation").iterdir())) == 3
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_networks_that_were_trained_on_are_asked_anew(
     dot_weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -204,6 +209,7 @@ def test_networks_that_were_trained_on_are_asked_anew(
     assert "boxes own" in told
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_evaluate_selects_records_of_interhand_only(capsys: pytest.CaptureFixture[str]) -> None:
     write_interhand(Path("set"), InterHandScene({3: 3}), split="test")
     dataset = open_dataset(Path("set"))
@@ -290,8 +296,8 @@ class TestCalibrate:
 
     @cached_property
     def rays(self) -> np.ndarray:
-        """(1440, 1920, 3) of a sensor that is finer than the pictures, whose pixels are means."""
-        scale = 3
+        """(960, 1280, 3) of a sensor that is finer than the pictures, whose pixels are means."""
+        scale = 2
         width, height = self.SIZE[0] * scale, self.SIZE[1] * scale
         pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1)
         fine = self.TRUE.resized(scale, scale)

@@ -105,6 +105,7 @@ def data(tmp_path) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("few_poses")
 def test_two_sittings_render_train_and_leave_networks(data, tmp_path, monkeypatch):
     parts, came, out = tmp_path / "parts", tmp_path / "came", tmp_path / "out"
     pieces.Pack(data, parts).run()

@@ -99,6 +99,7 @@ def looks_of(folder, counts=(64, 8)):
     return path
 
 
+@pytest.mark.usefixtures("few_poses")
 def test_a_batch_holds_posed_hands_and_looks_by_their_shares(tmp_path):
     source = SourceSettings(looks=str(looks_of(tmp_path)), share=0.25)
     recipe = replace(RECIPE, sources=(source,))
@@ -163,6 +164,7 @@ def test_hands_are_drawn_as_people_show_them_with_the_view_they_were_seen_from()
     assert len({pose.tobytes() for pose in shown}) > 0.9 * len(shown)  # varied
 
 
+@pytest.mark.usefixtures("few_poses")
 def test_hands_without_pictures_come_along_with_crops_and_teach_the_lifter(tmp_path):
     write_shard(tmp_path / "few-00000.tar", [make_sample() for _ in range(4)])
     recipe = KeypointRecipe(

@@ -24,6 +24,8 @@ from knuckle.train.recipe import AugmentSettings, OptimiserSettings, Recipe, Sou
 from knuckle.train.run import train
 from knuckle.train.weights import load_weights
 
+pytestmark = pytest.mark.usefixtures("few_poses")
+
 LIFTER = LifterRecipe(
     name="small",
     workers=0,

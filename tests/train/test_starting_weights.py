@@ -14,6 +14,8 @@ from knuckle.train.recipe import OptimiserSettings
 from knuckle.train.run import train
 from knuckle.train.weights import what_fits
 
+pytestmark = pytest.mark.usefixtures("few_poses")
+
 RECIPE = LifterRecipe(
     name="grown",
     workers=0,

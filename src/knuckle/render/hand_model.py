@@ -274,7 +274,7 @@ class HandModel:
         transforms = np.empty((len(pose_deg), N_BONES, 3, 4), dtype=np.float32)
         _walk_outwards(
             np.deg2rad(np.asarray(pose_deg, dtype=np.float32)),
-            np.asarray(rest_joints, dtype=np.float32),
+            np.array(rest_joints, dtype=np.float32, order="C"),  # one layout to compile for
             self.bone_pose_row, self.bone_pose_gain, self.R_hand_from_bone,
             self.bone_parent, self.bone_pivot, transforms,
         )  # fmt: skip

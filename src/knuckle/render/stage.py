@@ -181,13 +181,13 @@ class Stage:
         vertices = np.concatenate([mesh.vertices_mm for mesh in meshes]).astype(np.float32)
         faces = np.concatenate(
             [mesh.faces + offset for mesh, offset in zip(meshes, offsets, strict=False)]
-        ).astype(np.int32)
+        ).astype(np.int32, order="C")  # one layout to compile for
         sizes = [len(mesh.faces) for mesh in meshes]
         return cls(
             vertices_mm=vertices,
             normals=vertex_normals(vertices, faces),
             faces=faces,
-            uv=np.concatenate([mesh.uv for mesh in meshes]),
+            uv=np.ascontiguousarray(np.concatenate([mesh.uv for mesh in meshes])),
             mesh_of_face=np.repeat(np.arange(len(meshes), dtype=np.int32), sizes),
             owner_of_mesh=np.array([mesh.owner for mesh in meshes], np.uint8),
             part=np.concatenate([mesh.part for mesh in meshes]),

@@ -15,8 +15,8 @@ from knuckle.render.scene import sample_view
 
 #: Distances of hands from the camera, mm: arm's length most often.
 _NEAREST_MM, _FARTHEST_MM = 180.0, 2000.0
-#: Views in stock.
-_VIEWS = 8192
+#: Poses and views in stock.
+_POSES, _VIEWS = 16384, 8192
 #: Share of hands as people show them, if there are any, and by how much those are varied.
 _SHOWN, _SHOWN_BEND_DEG, _SHOWN_TURN = 0.5, 5.0, 0.12
 #: Scatter of what a keypoint network sees of a joint, as a share of the hand's square: from a
@@ -43,7 +43,7 @@ class PoseBank:
     def __init__(
         self,
         rng: np.random.Generator,
-        size: int = 16384,
+        size: int | None = None,
         every: int = 50,
         shown: ShownHands | None = None,
     ) -> None:
@@ -51,7 +51,7 @@ class PoseBank:
         self._shown = shown
         self._every = every
         self._drawn = 0
-        self._poses = sample_poses(rng, size)
+        self._poses = sample_poses(rng, size or _POSES)
         self._views = np.stack([sample_view(rng) for _ in range(_VIEWS)])
 
     def draw(self, n: int) -> np.ndarray:

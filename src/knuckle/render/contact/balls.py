@@ -80,7 +80,7 @@ class Balls:
     def slopes(self, ball: np.ndarray, direction: np.ndarray) -> np.ndarray:
         """(N, C, 22) mm per radian: how far balls (N, C) move along directions (N, C, 3)."""
         at = np.take_along_axis(self.centre_mm, ball[..., None], axis=1)
-        return _levers(at, direction, self.axis, self.pivot_mm, ball, _carried())
+        return self._levers(at, direction, ball, _carried())
 
     def own_contacts(self, weight_of: Weigh, worst: int = 6) -> tuple[np.ndarray, np.ndarray]:
         """Fingers that reach deepest into each other or into the palm.
@@ -107,9 +107,16 @@ class Balls:
         apart, at = segment_gap(*corners)
         distance = np.sqrt((apart**2).sum(axis=2))
         direction = apart * (weight / np.maximum(distance, 1e-3))[..., None]
-        slopes = _levers(at, direction, self.axis, self.pivot_mm, one, _carried_capsules())
-        slopes -= _levers(at - apart, direction, self.axis, self.pivot_mm, two, _carried_capsules())
+        slopes = self._levers(at, direction, one, _carried_capsules())
+        slopes -= self._levers(at - apart, direction, two, _carried_capsules())
         return gap, slopes
+
+    def _levers(
+        self, at: np.ndarray, direction: np.ndarray, body: np.ndarray, carried: np.ndarray
+    ) -> np.ndarray:
+        # Of one layout, or each layout is compiled for seconds.
+        pivot, body = np.ascontiguousarray(self.pivot_mm), np.ascontiguousarray(body)
+        return _levers(at, direction, self.axis, pivot, body, carried)
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)

@@ -55,7 +55,7 @@ def finger_penetration_mm(joints_mm: Float[np.ndarray, "hand 21 3"]) -> np.ndarr
 
 def capsule_gaps_mm(joints_mm: Float[np.ndarray, "hand 21 3"]) -> np.ndarray:
     """(N, P) gaps between the pairs of ``finger_capsules``, mm; negative where they overlap."""
-    joints = np.asarray(joints_mm, dtype=np.float32)
+    joints = np.ascontiguousarray(joints_mm, dtype=np.float32)  # one layout to compile for
     starts, ends, radii, pairs = finger_capsules()
     gaps = np.empty((len(joints), len(pairs)), np.float32)
     _fill_gaps(
