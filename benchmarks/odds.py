@@ -3,8 +3,9 @@
     python benchmarks/odds.py [--weights DIR]
 
 Rendered scenes like those of the stress set, but others: hands alone in every light and sleeve, and
-pairs that touch. Two questions are asked of them, and the answers are the odds in
-``pipeline/judge.py``.
+pairs that touch. Beside them lone hands on photographs, of the part that networks are trained on:
+a look beside a real hand is not like one beside a rendered one. Two questions are asked, and the
+answers are the odds in ``pipeline/judge.py``.
 
 - Is what the detector names a hand, by its score and by the look at it?
 - Does the best of the looks beside a hand show a second one, by what tells of it? And where it does
@@ -22,10 +23,14 @@ from pathlib import Path
 
 import numpy as np
 
-from board import Table, Weights, command
+from board import LABELS, SHARED, Data, Labels, Table, Weights, command
+from held_back import joints_of
 from knuckle import metrics
+from knuckle.data.photograph_labels import LabelledPhoto, labelled_photos
+from knuckle.data.photographs import is_validation
 from knuckle.data.shards import read_shard, write_shard
 from knuckle.pipeline import EstimatorSettings, judge, propose
+from knuckle.pipeline.explain import is_again, share_apart
 from knuckle.pipeline.frame import hands_of, one_each
 from knuckle.pipeline.looks import Looks
 from knuckle.pipeline.networks import Networks
@@ -48,6 +53,8 @@ SCENES = (
     ("view", "thumb's edge", 40),
     ("worn", "thick glove", 40),
 )
+#: Of the photographs of a lone hand every so-manieth is asked.
+_EVERY_PHOTO = 12
 #: A look whose joints are as near as this share of the hand's box shows it; one whose detection was
 #: nearer to a hand than that, but which does not show it, counts neither way.
 _SHOWS, _NEAR = 0.35, 0.4
@@ -63,7 +70,7 @@ class Second:
         there: whether there is one beside the hand that was found first.
         shown: whether the best look shows it.
         ever_seen: whether any look does.
-        tells: (4,) of the best look.
+        tells: (2,) of the best look.
     """
 
     there: bool
@@ -94,6 +101,25 @@ def _kept(number: int, folder: Path) -> Path:
     return path
 
 
+def lone_hands(data: Path, labels: Path) -> list[Sample]:
+    """Photographs of a lone hand from the part that networks are trained on."""
+    alone = (photo for photo in labelled_photos(labels, data) if _is_of_lone_hand(photo))
+    return [
+        Sample(
+            image=photo.image,
+            hands=(HandLabel(side=photo.hands[0]["side"], joints_px=joints_of(photo)[0]),),
+        )
+        for i, photo in enumerate(alone)
+        if i % _EVERY_PHOTO == 0
+    ]
+
+
+def _is_of_lone_hand(photo: LabelledPhoto) -> bool:
+    record = photo.record
+    certain = record["complete"] and not record["uncertain"] and record["frame"] is None
+    return len(photo.hands) == 1 and certain and not is_validation(photo.group)
+
+
 # --- what is seen in them ------------------------------------------------------------------------
 
 
@@ -119,7 +145,7 @@ def second(networks: Networks, sample: Sample) -> Second | None:
     rivals = _beside(looks, hands[0], judge.least_score(settings)) if hands else []
     if not rivals:
         return None
-    worth = {i: float(looks.worth[i]) * judge.apart(seen, i, seen, hands[0]) for i in rivals}
+    worth = {i: float(looks.worth[i]) * share_apart(looks, i, hands[0]) for i in rivals}
     best = max(rivals, key=lambda i: worth[i])
     distances = [_distance(seen, hands[0], truth) for truth in sample.hands]
     rest = [truth for i, truth in enumerate(sample.hands) if i != int(np.argmin(distances))]
@@ -138,8 +164,7 @@ def _beside(looks: Looks, hand: int, least_score: float) -> list[int]:
     return [
         i
         for i in np.flatnonzero(seen.score >= least_score).tolist()
-        if judge.beside(seen.points_px[i], seen.points_px[hand])
-        and not judge.same_hand(seen, i, seen, hand)
+        if judge.beside(seen.points_px[i], seen.points_px[hand]) and not is_again(looks, i, hand)
     ]
 
 
@@ -231,6 +256,8 @@ def report_second(answers: Sequence[Second]) -> None:
 class Odds:
     """Fit the log odds, and say what they decide."""
 
+    data: Data = SHARED
+    labels: Labels = LABELS
     weights: Weights = None
     folder: Path = Path("runs/odds")
     """Where the scenes are kept."""
@@ -240,6 +267,7 @@ class Odds:
         networks = Networks(EstimatorSettings(weights_dir=self.weights, threads=2))
         samples = scenes(self.folder)
         report_detected(row for sample in samples for row in detected(networks, sample))
+        samples += lone_hands(self.data, self.labels)
         report_second([a for sample in samples if (a := second(networks, sample)) is not None])
 
 

@@ -103,11 +103,10 @@ class _Choice:
     def _explain_away(self, hand: int) -> None:
         """Drop the looks at an accepted hand, and lower the worth of those beside it."""
         looks, seen = self._looks, self._looks.seen
-        self.left = [i for i in self.left if i != hand and not _is_again(looks, i, hand)]
+        self.left = [i for i in self.left if i != hand and not is_again(looks, i, hand)]
         for i in self.left:
             if judge.beside(seen.points_px[i], seen.points_px[hand]):
-                if not looks.knows_of(i, hand):  # else no pixel that it shows is that hand's
-                    self.worth[i] *= judge.apart(seen, i, seen, hand)
+                self.worth[i] *= share_apart(looks, i, hand)
                 self.beside[i] = hand
             elif len(self.hands) == 1:
                 right = looks.side_posterior[i]
@@ -115,12 +114,19 @@ class _Choice:
                 self.worth[i] *= judge.believed_side(right, odds) / max(right, 1e-9)
 
 
-def _is_again(looks: Looks, i: int, hand: int) -> bool:
+def is_again(looks: Looks, i: int, hand: int) -> bool:
     """Whether look ``i`` shows an accepted hand once more."""
     seen = looks.seen
     if looks.knows_of(i, hand):
         return judge.same_joints(seen, i, seen, hand)
     return judge.same_hand(seen, i, seen, hand, looks.proposals[hand].by == "track")
+
+
+def share_apart(looks: Looks, i: int, hand: int) -> float:
+    """0..1, how much of what look ``i`` is worth remains beside an accepted hand."""
+    if looks.knows_of(i, hand):  # no pixel that it shows is that hand's
+        return 1.0
+    return judge.apart(looks.seen, i, looks.seen, hand)
 
 
 def _is_guess(looks: Looks, i: int) -> bool:
