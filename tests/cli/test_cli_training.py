@@ -331,6 +331,13 @@ class TestCalibrate:
         assert main(["camera", "show", "camera.json"]) == 0
         assert "about 6" in capsys.readouterr().out
 
+    def test_the_view_of_a_fisheye_is_that_of_its_angles(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        Camera(200, 200, 299.5, 239.5, fisheye=True).save("wide.json")
+        assert main(["camera", "show", "wide.json"]) == 0
+        assert f"{np.degrees(300 / 200) * 2:.1f}° across" in capsys.readouterr().out
+
     def test_no_board(self, capsys: pytest.CaptureFixture[str]) -> None:
         Path("board").mkdir()
         cv2.imwrite("board/0.png", np.full((240, 320), 90, np.uint8))
