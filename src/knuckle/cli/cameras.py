@@ -96,8 +96,8 @@ class Scale:
         from knuckle.video import open_source
         from knuckle.video.reference import SHEETS, Board
 
-        board = Board(self.columns, self.rows, self.square_mm)
-        thing = board if self.thing == "board" else SHEETS[self.thing]
+        sheet = SHEETS.get(self.thing)
+        thing = sheet or Board(self.columns, self.rows, self.square_mm)
         estimator = HandEstimator(max_hands=2, weights_dir=self.weights)
         camera = load_camera(self.camera)
         with open_source(self.source) as source, Progress(source.info) as progress:

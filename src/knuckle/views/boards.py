@@ -57,6 +57,12 @@ class Charuco:
             raise InputError(
                 f"{self.dictionary!r} is no dictionary of markers: they are {', '.join(known)}"
             )
+        needed, there = self.columns * self.rows // 2, len(self._dictionary.bytesList)
+        if needed > there:
+            raise InputError(
+                f"{self.columns} x {self.rows} squares have {needed} markers, {self.dictionary} "
+                f"has {there}: give --dictionary, the one that the board was printed with"
+            )
 
     @cached_property
     def _detector(self) -> cv2.aruco.CharucoDetector:
@@ -64,11 +70,12 @@ class Charuco:
 
     @cached_property
     def _board(self) -> cv2.aruco.CharucoBoard:
-        dictionary = cv2.aruco.getPredefinedDictionary(
-            getattr(cv2.aruco, f"DICT_{self.dictionary}")
-        )
         size = self.columns, self.rows
-        return cv2.aruco.CharucoBoard(size, self.square_mm, self.marker_mm, dictionary)
+        return cv2.aruco.CharucoBoard(size, self.square_mm, self.marker_mm, self._dictionary)
+
+    @cached_property
+    def _dictionary(self) -> cv2.aruco.Dictionary:
+        return cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, f"DICT_{self.dictionary}"))
 
     @cached_property
     def points_mm(self) -> np.ndarray:
