@@ -70,6 +70,13 @@ def test_a_rounded_rotation_becomes_a_true_one() -> None:
     np.testing.assert_allclose(R @ R.T, np.eye(3), atol=1e-12)
 
 
+def test_numbers_that_no_rig_can_take_are_told() -> None:
+    with pytest.raises(ValueError, match=r"each of the 3 cameras cam_0, cam_1, cam_2 .* got 2"):
+        make_rig(3).with_late([0.0, 0.1])
+    with pytest.raises(ValueError, match="must be positive, got -1"):
+        make_rig(3).scaled(-1.0)
+
+
 def test_cameras_at_one_place_are_no_rig() -> None:
     cameras = [
         replace(each, T_camera_from_world=RigidTransform(np.eye(3), np.zeros(3)))
