@@ -190,7 +190,7 @@ class Camera:
                 raise InputError(
                     f"camera file {path} must hold a camera's numbers, got {values!r:.120}: {then}"
                 ) from None
-            return cls(fx, fy, cx, cy, distortion, fisheye=bool(values.get("fisheye", False)))
+            return cls(fx, fy, cx, cy, distortion, fisheye=bool(float(values.get("fisheye", 0))))
 
     def save(self, path: str | Path) -> None:
         """Write the JSON that ``load`` reads; ``NotWrittenError``, an OSError, where it cannot."""

@@ -94,6 +94,28 @@ def test_words_for_numbers_are_told_with_the_file(tmp_path: Path) -> None:
         Rig.load(tmp_path / "rig.toml")
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("matrix", [[500, 0, 0], [0, 500, 0], [320, 240, 1]], "got 320 240 1: transpose it"),
+        ("matrix", [[500, 0, 320], [0, 500, 240], [0, 0, 2]], "must be 0 0 1, got 0 0 2"),
+        ("rotation", [0, 90, 0], "are these degrees"),
+        ("fisheye", "false", "fisheye must be true or false"),
+    ],
+)
+def test_numbers_in_another_form_are_told(
+    key: str, value: object, says: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "rig.toml"
+    make_rig(2).save(path)
+    lines = path.read_text().splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith(f"{key} = "))
+    lines[first] = f"{key} = {json.dumps(value)}"
+    path.write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=f"rig.toml: camera cam_0: .*{says}"):
+        Rig.load(path)
+
+
 def test_one_camera_is_no_rig() -> None:
     with pytest.raises(ValueError, match="has 1 camera, expected two or more"):
         Rig(make_rig(2).cameras[:1])
