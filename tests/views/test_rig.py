@@ -116,6 +116,27 @@ def test_numbers_in_another_form_are_told(
         Rig.load(path)
 
 
+def test_cameras_may_be_called_by_their_serial_numbers(tmp_path: Path) -> None:
+    """As a hand writes them into EasyMocap's files: without quotes."""
+
+    def matrix(name: str, columns: int, numbers: list[float]) -> str:
+        rows = len(numbers) // columns
+        return (
+            f"{name}: !!opencv-matrix\n   rows: {rows}\n   cols: {columns}\n   dt: d\n"
+            f"   data: {numbers}\n"
+        )
+
+    intrinsic = extrinsic = "%YAML:1.0\n---\nnames:\n   - 23334091\n   - 23334092\n"
+    for number in (23334091, 23334092):
+        K = [500.0, 0.0, 320.0, 0.0, 500.0, 240.0, 0.0, 0.0, 1.0]
+        intrinsic += matrix(f"K_{number}", 3, K)
+        extrinsic += matrix(f"R_{number}", 1, [0.0, 0.0, 0.0])
+        extrinsic += matrix(f"T_{number}", 1, [number - 23334091.0, 0.0, 1.0])
+    (tmp_path / "intri.yml").write_text(intrinsic)
+    (tmp_path / "extri.yml").write_text(extrinsic)
+    assert Rig.load(tmp_path).names == ("23334091", "23334092")
+
+
 def test_one_camera_is_no_rig() -> None:
     with pytest.raises(ValueError, match="has 1 camera, expected two or more"):
         Rig(make_rig(2).cameras[:1])
