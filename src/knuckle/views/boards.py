@@ -25,6 +25,10 @@ from knuckle.views.motions import chained
 from knuckle.views.rig import Rig, RigCamera
 
 
+#: Of a printed board; in metres all are smaller.
+_LEAST_SQUARE_MM = 1.0
+
+
 @dataclass(frozen=True)
 class Charuco:
     """A printed board.
@@ -51,6 +55,10 @@ class Charuco:
             raise InputError(
                 f"markers lie within squares: expected 0 < marker < square, got "
                 f"{self.marker_mm:g} and {self.square_mm:g} mm"
+            )
+        if self.square_mm < _LEAST_SQUARE_MM:
+            raise InputError(
+                f"no camera sees squares of {self.square_mm:g} mm: multiply metres by 1000"
             )
         if not hasattr(cv2.aruco, f"DICT_{self.dictionary}"):
             known = sorted(n[5:] for n in dir(cv2.aruco) if n.startswith("DICT_"))
