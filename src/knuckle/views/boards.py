@@ -24,7 +24,6 @@ from knuckle.views.decisions import BY_BOARDS
 from knuckle.views.motions import chained
 from knuckle.views.rig import Rig, RigCamera
 
-
 #: Of a printed board; in metres all are smaller.
 _LEAST_SQUARE_MM = 1.0
 
