@@ -150,6 +150,14 @@ def test_wrong_flags_are_told(
     assert says in capsys.readouterr().err
 
 
+def test_a_video_that_is_not_there_is_told_before_whose_it_is(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    videos = [str(folder / f"{RIG.names[0]}.mkv"), str(folder / "nowhere.mkv")]
+    assert main(["track", *videos, "--rig", str(folder / "rig.toml")]) == 2
+    assert "nowhere.mkv does not exist" in capsys.readouterr().err
+
+
 def test_why_the_cameras_cannot_be_written_is_told(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

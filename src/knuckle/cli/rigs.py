@@ -94,6 +94,7 @@ def _is_same(one: Path, other: Path) -> bool:
 
 def _rig(verb: Track) -> Rig:
     """The cameras that took the sources, in their order; refuses flags for one camera."""
+    from knuckle.video import open_sources
     from knuckle.views import Rig
 
     if not verb.source:
@@ -128,7 +129,11 @@ def _rig(verb: Track) -> Rig:
             )
         return rig.select(views)
     names = [Path(source).name for source in verb.source]
-    found = rig.for_videos(names)
+    try:
+        found = rig.for_videos(names)
+    except InputError:
+        with open_sources(verb.source, fps=verb.fps):
+            raise  # but a file that is not there is told first
     if found is rig:  # told by their order, which may be any
         pairs = zip(names, rig.names, strict=True)
         told = ", ".join(f"{name} for that of {camera}" for name, camera in pairs)
