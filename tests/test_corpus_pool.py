@@ -70,6 +70,16 @@ def test_an_impatient_interrupt_leaves_no_worker(
     assert multiprocessing.active_children() == []
 
 
+def test_one_path_and_no_workers_are_refused(tmp_path: Path) -> None:
+    """Its letters were tracked, and without workers it waited for ever."""
+    with pytest.raises(TypeError, match="put it into a list"):
+        next(track_all("a.mp4", tmp_path))
+    with pytest.raises(TypeError, match="put it into a list"):
+        Track(tmp_path)(Path("a.mp4"))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="workers must be 1 or more, got 0"):
+        next(track_all(["a.mp4"], tmp_path, workers=0))
+
+
 class TestVideosOfAFolder:
     def test_all_kinds_in_all_folders_and_nothing_else(self, videos: Path) -> None:
         names = [str(path.relative_to(videos)) for path in videos_in(videos)]

@@ -67,6 +67,15 @@ def picture(view: RigidTransform, thing: Reference, seed: int = 0, fine: int = 3
     return np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
 
 
+@pytest.mark.parametrize(
+    ("board", "message"),
+    [((1, 5, 12.0), "at least 3 x 3 inner corners"), ((7, 5, -12.0), "more than 0 mm, got -12")],
+)
+def test_a_board_that_cannot_be_is_refused(board: tuple[int, int, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Board(*board)
+
+
 @settings(max_examples=8, deadline=None)
 @given(
     st.sampled_from(["card", "a5", "board"]),

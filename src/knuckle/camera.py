@@ -190,7 +190,7 @@ class Camera:
                 raise InputError(
                     f"camera file {path} must hold a camera's numbers, got {values!r:.120}: {then}"
                 ) from None
-            return cls(fx, fy, cx, cy, distortion, fisheye=bool(values.get("fisheye", False)))
+            return cls(fx, fy, cx, cy, distortion, fisheye=bool(float(values.get("fisheye", 0))))
 
     def save(self, path: str | Path) -> None:
         """Write the JSON that ``load`` reads; ``NotWrittenError``, an OSError, where it cannot."""
@@ -228,9 +228,7 @@ class Camera:
         distorted = (points_px - self._centre_px) / self._focal_px
         if self.fisheye:
             return self._straighten(distorted)
-        if not self.distortion:
-            return distorted
-        return self._undistort(distorted)
+        return self._undistort(distorted) if self.distortion else distorted
 
     def unproject(self, points_px: np.ndarray, depth_mm: np.ndarray) -> np.ndarray:
         """Points of the camera frame at a given z: (..., 2) px, (...) mm -> (..., 3) mm."""
@@ -353,10 +351,8 @@ class Camera:
             slope = 1 + a2 * (3 * k1 + a2 * (5 * k2 + a2 * (7 * k3 + a2 * 9 * k4)))
             step = (self._fisheye_radius(angle) - radius) / np.maximum(slope, 0.05)
             angle = np.clip(angle - step, 0, _WIDEST_ANGLE)
-        return (
-            places
-            * np.where(radius > 0, np.tan(angle) / np.where(radius > 0, radius, 1), 1)[..., None]
-        )
+        away = np.where(radius > 0, radius, 1)
+        return places * np.where(radius > 0, np.tan(angle) / away, 1)[..., None]
 
     def _fisheye_radius(self, angle: np.ndarray) -> np.ndarray:
         """Distance from the principal point, in focal lengths, of an angle off the axis."""
@@ -397,4 +393,8 @@ def _share_unmet(camera: Camera, width: int, height: int) -> float:
     pixels = np.stack([x, y], axis=-1)
     with np.errstate(all="ignore"):  # what is not finite is not close either
         off_px = np.linalg.norm(camera.pixels_from_rays(camera.rays(pixels)) - pixels, axis=-1)
+    if camera.fisheye:  # it may see on beyond the widest angle, of which no direction tells
+        reach = camera._fisheye_radius(np.linspace(0, _WIDEST_ANGLE, 90))
+        out = np.linalg.norm((pixels - camera._centre_px) / camera._focal_px, axis=-1)
+        off_px[(out > reach[-1]) & (np.diff(reach) > 0).all()] = 0.0
     return float(1 - (off_px < _MOST_OFF_PX).mean())

@@ -7,11 +7,13 @@ built-in ones that callers expect, so ``except ValueError`` goes on to work.
 
 from __future__ import annotations
 
+import difflib
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 #: Come from outside, to end a program: from who looks after it, or as its terminal is closed.
 ENDING_SIGNALS = tuple(
@@ -73,6 +75,22 @@ def write_text(path: Path, text: str) -> None:
             f"cannot write {path} ({reason}): expected a file in a folder that is there and can be "
             "written into; make the folder, or choose another place"
         ) from cause
+
+
+def refuse_unknown(entry: Any, known: Collection[str]) -> None:
+    """Refuse a part of a user's file with other fields than these: one that is mistyped would
+    count as one that was left out.
+
+    Raises:
+        InputError: it has such a field, the nearest of those that are known is named; or it is no
+            object with fields.
+    """
+    if not isinstance(entry, dict):
+        raise InputError(f"expected an object with {', '.join(known)}, got {entry!r:.40}")
+    for name in entry.keys() - set(known):
+        nearest = difflib.get_close_matches(name, known, n=1)
+        advice = f"did you mean {nearest[0]}?" if nearest else f"there are {', '.join(known)}"
+        raise InputError(f"there is no field {name!r:.40}: {advice}")
 
 
 #: What decoders and parsers raise over a file that is not what it should be. Their texts are about

@@ -274,6 +274,25 @@ def test_data_is_packed_counted_checked_and_shown(capsys: pytest.CaptureFixture[
     assert cv2.imread("sheet.png").std() > 10
 
 
+def test_what_cannot_be_shown_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    write_folder(Path("folder"))
+    assert main(["data", "show", "folder", "-o", "sheet"]) == 2
+    assert "sheet is no name of a picture" in capsys.readouterr().err
+    assert main(["data", "show", "folder", "--count", "0"]) == 2
+    assert "1 picture or more to show, got 0" in capsys.readouterr().err
+
+
+def test_shards_of_an_earlier_run_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    write_folder(Path("folder"))
+    Path("shards").mkdir()
+    Path("shards/other-000000.tar").touch()
+    pack = ["data", "pack", "folder", "shards"]
+    assert main(pack) == 0
+    assert "1 shards in shards; 1 others lie there" in capsys.readouterr().out
+    assert main([*pack, "--size-px", "64"]) == 0
+    assert "1 of them were there before and are kept" in capsys.readouterr().out
+
+
 def test_check_finds_a_picture_that_is_gone(capsys: pytest.CaptureFixture[str]) -> None:
     write_dots(Path("dots"), 3)
     assert main(["data", "check", "dots"]) == 0
@@ -336,6 +355,13 @@ class TestCalibrate:
         assert "views, corners within 0." in capsys.readouterr().out
         assert main(["camera", "show", "camera.json"]) == 0
         assert "about 6" in capsys.readouterr().out
+
+    def test_the_view_of_a_fisheye_is_that_of_its_angles(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        Camera(200, 200, 299.5, 239.5, fisheye=True).save("wide.json")
+        assert main(["camera", "show", "wide.json"]) == 0
+        assert f"{np.degrees(300 / 200) * 2:.1f}° across" in capsys.readouterr().out
 
     def test_no_board(self, capsys: pytest.CaptureFixture[str]) -> None:
         Path("board").mkdir()

@@ -81,6 +81,14 @@ def test_no_part_stays_empty_if_there_are_three_groups() -> None:
     assert sorted(split_by_groups(Groups(two, two, two, two)).groups) == [0, 1, 1]
 
 
+def test_known_groups_are_not_cut_for_the_sake_of_the_shares() -> None:
+    sequence = np.repeat(np.arange(4), 3)  # whole, they can only give 6, 3 and 3 of 12
+    split = split_by_groups(Groups.of(len(sequence), sequence=sequence))
+    assert split.level == "sequence"
+    assert min(split.groups) == 1
+    assert leaks(Groups.of(len(sequence), sequence=sequence), split.part) == {"sequence": 0}
+
+
 def test_a_capture_that_shows_two_people_keeps_both_together() -> None:
     # Eight people, of whom 0 and 1 share capture 0.
     subject = np.repeat([0, 1, *range(2, 20)], 10)

@@ -12,7 +12,7 @@ from captures import write_capture_with_dots
 from knuckle.cli import main
 from knuckle.data.interhand26m import InterHand26M, Selection
 from knuckle.data.labelled import Record
-from knuckle.evaluate.rig import Instant, Row, Truth, instants, truths_of
+from knuckle.evaluate.rig import Instant, RigEvaluation, Row, Truth, instants, truths_of
 from knuckle.sample import HandLabel
 from rigs import hand_mm
 from rigs import rig as make_rig
@@ -70,6 +70,21 @@ def test_a_missed_hand_costs_a_hundred() -> None:
     assert numbers["capped_mm"] == pytest.approx((10 + 100 + 100) / 3)
     assert numbers["coverage"] == pytest.approx(2 / 3)
     assert numbers["wrist_mm"] == pytest.approx(0, abs=1e-9)
+
+
+def test_what_the_labels_do_not_say_is_not_known(tmp_path: Path) -> None:
+    """As of InterHand2.6M, which does not say what is hidden."""
+    truth = Truth("right", np.random.default_rng(0).normal(0, 50, (21, 3)), np.ones(21, bool), None)
+    row = Row()
+    row.add(truth.joints_mm, truth, None)
+    outcome = RigEvaluation(("a", "b"), {2: row})
+    assert "| 0.0 mm | – | 0.0 mm |" in outcome.table()
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    read = json.loads(outcome.save(tmp_path).read_text(), parse_constant=refuse)
+    assert read["views"]["2"]["hidden_mm"] is None
 
 
 def test_the_command_prints_and_writes(

@@ -166,6 +166,7 @@ def test_saved_cameras_are_read_back(
             '{"fx": 1, "fy": 1, "cx": 0, "cy": 0, "distortion": [1,2,3,4,5], "fisheye": true}',
             "0 or 4",
         ),
+        ('{"fx": 1, "fy": 1, "cx": 0, "cy": 0, "fisheye": "false"}', "not a camera file"),
         ('{"fx": NaN, "fy": 1, "cx": 0, "cy": 0}', "finite"),
         ('{"fx": "wide", "fy": 1, "cx": 0, "cy": 0}', "must hold"),
         ('{"fx": 1, "fy": 1, "cx": 0, "cy": 0, "distortion": null}', "must hold"),

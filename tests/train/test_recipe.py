@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from knuckle.cli import main
 from knuckle.train.modules import rate_at
 from knuckle.train.recipe import OptimiserSettings, Recipe, SourceSettings
 
@@ -60,6 +61,41 @@ def test_there_are_recipes():
 def test_what_nobody_would_read_is_refused(tmp_path, text, message):
     with pytest.raises(ValueError, match=message):
         Recipe.load(_write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[optimiser]\nminutes = -1", "minutes must be more than 0, got -1"),
+        ("[optimiser]\nminutes = nan", "minutes must be more than 0, got nan"),
+        ("[optimiser]\nbatch = 0", "batch must be 1 or more"),
+        ("[optimiser]\nrate = -1e-3", "rate must be 0 or more"),
+        ("[optimiser]\ndecay = 3.0", r"decay must be in 0\.\.1, got 3"),
+        ("[optimiser]\nclip = inf", "clip must be 0 or more, got inf"),
+        ("workers = -2", "workers must be 0 or more"),
+        ("validate_minutes = 0", "validate_minutes must be more than 0"),
+        ("[augment]\ncutout = 1.5", r"cutout must be in 0\.\.1, got 1\.5"),
+        ("[[sources]]\nshards = 'a'\nshare = -0.5", "share must be more than 0"),
+        ("[sources]\nshards = 'a'", r"sources must be a list, of tables \[\[\.\.\.\]\]"),
+        ("[[sources]]\nphotographs = 'a'\ndatasets = 'abc'", "datasets must be a list, got 'abc'"),
+        ("workers = 1\n[optimiser]\nminutes = 0", "minutes must be more than 0"),
+        ("optimiser = 3", "optimiser must be a table of options, got 3"),
+    ],
+)
+def test_numbers_and_forms_that_cannot_be_are_refused(tmp_path, text, message):
+    with pytest.raises(ValueError, match=message):
+        Recipe.load(_write(tmp_path, f"kind = 'keypoints'\nname = 'x'\n{text}"))
+
+
+def test_a_sitting_of_no_time_is_refused(capsys):
+    assert main(["train", "x.toml", "--pause-after", "-1"]) == 2
+    assert "--pause-after must be more than 0 minutes, got -1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["", "../up", "/up", "."])
+def test_a_run_stays_in_the_folder_of_runs(tmp_path, name):
+    with pytest.raises(ValueError, match="a folder in runs/"):
+        Recipe.load(_write(tmp_path, f"kind = 'lifter'\nname = '{name}'"))
 
 
 def test_missing_recipe_says_where_to_look(tmp_path):

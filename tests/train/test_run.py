@@ -77,6 +77,24 @@ def test_a_sitting_that_is_cut_short_is_saved_and_goes_on():
     assert then["global_step"] > first["global_step"]
 
 
+def test_a_run_that_diverges_ends_and_leaves_what_was_saved():
+    path = train(LIFTER)
+    saved = path.read_bytes()
+    steep = OptimiserSettings(minutes=0.5, batch=16, rate=1e30, warmup=0.0, clip=0.0)
+    with pytest.raises(ValueError, match=r"the loss is .* after step \d+.* lower rate ="):
+        train(replace(LIFTER, optimiser=steep))
+    assert path.read_bytes() == saved
+
+
+def test_weights_that_are_no_numbers_are_refused():
+    path = train(LIFTER)
+    weights = torch.load(path, weights_only=True)
+    next(iter(weights.values())).fill_(torch.nan)
+    torch.save(weights, path)
+    with pytest.raises(ValueError, match=r"weights\.pt: 1 of \d+ weights are no finite numbers"):
+        load_weights(path)
+
+
 def test_an_interrupted_run_keeps_what_it_learnt():
     same = {"atol": 2e-3, "rtol": 2e-3}  # a busy machine makes few steps in the time
     path = train(LIFTER)

@@ -36,6 +36,17 @@ def test_a_lens_that_turns_back_in_the_very_corners_is_taken() -> None:
     assert np.isfinite(camera.rays(corners)).all()
 
 
+def test_a_fisheye_that_sees_more_than_a_half_space_is_taken() -> None:
+    """As that of a RealSense T265: its corners are beyond all directions that x/z, y/z can say."""
+    lens = (-0.0081, 0.0451, -0.0424, 0.0083)
+    camera = Camera(286, 286, 423.5, 399.5, lens, fisheye=True)
+    camera.check_fits(848, 800)
+    middle = np.array([[60.0, 399.5], [423.5, 399.5], [780, 300]])
+    np.testing.assert_allclose(camera.pixels_from_rays(camera.rays(middle)), middle, atol=1e-6)
+    with pytest.raises(ValueError, match="turns back"):
+        Camera(286, 286, 423.5, 399.5, (-0.3, 0, 0, 0), fisheye=True).check_fits(848, 800)
+
+
 def test_a_title_in_another_alphabet_is_no_reason_to_refuse_a_video(tmp_path: Path) -> None:
     path = write_video(tmp_path / "titled.mkv", 3)
     data = path.read_bytes()

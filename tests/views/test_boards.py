@@ -85,7 +85,9 @@ def test_a_board_that_is_not_there_is_told() -> None:
     [
         ({"columns": 2}, "3 x 3 squares or more"),
         ({"marker_mm": 60.0}, "markers lie within squares"),
+        ({"square_mm": 0.06, "marker_mm": 0.045}, "multiply metres by 1000"),
         ({"dictionary": "9X9"}, "no dictionary of markers"),
+        ({"columns": 12, "rows": 9, "dictionary": "4X4_50"}, "54 markers, 4X4_50 has 50"),
     ],
 )
 def test_what_is_no_board_is_refused(board: dict, message: str) -> None:

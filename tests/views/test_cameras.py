@@ -88,6 +88,33 @@ def test_where_one_camera_fails_all_have_stopped(dot_weights: Path) -> None:
     assert tracker(frames)
 
 
+@pytest.mark.parametrize(
+    ("frames", "got"),
+    [
+        (Frame(np.zeros((480, 640, 3), np.uint8), 0.0, 0), "got Frame"),
+        (np.zeros((480, 640, 3), np.uint8), "got one image"),
+        ((None for _ in range(3)), "got generator"),
+        ({"cam_0": None}, "got dict"),
+    ],
+)
+def test_what_is_no_list_of_frames_is_told(dot_weights: Path, frames: object, got: str) -> None:
+    with pytest.raises(TypeError, match=f"a frame of each of the 3 cameras cam_0, .*{got}"):
+        make(dot_weights, 1)[1](frames)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"least_views": 4}, "least_views is 4, the rig has 3 cameras"),
+        ({"bone_lengths_mm": (0.03,) * 20}, r"must be in 40\.\.400 mm"),
+        ({"bone_lengths_mm": (float("nan"),) * 20}, "20 positive lengths"),
+    ],
+)
+def test_options_with_which_no_hand_would_come_out_are_refused(option: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        RigTracker(make_rig(3), **option)
+
+
 if hasattr(os, "fork"):
 
     def test_a_forked_child_has_threads_of_its_own(dot_weights: Path) -> None:

@@ -70,6 +70,13 @@ def test_a_rounded_rotation_becomes_a_true_one() -> None:
     np.testing.assert_allclose(R @ R.T, np.eye(3), atol=1e-12)
 
 
+def test_numbers_that_no_rig_can_take_are_told() -> None:
+    with pytest.raises(ValueError, match=r"each of the 3 cameras cam_0, cam_1, cam_2 .* got 2"):
+        make_rig(3).with_late([0.0, 0.1])
+    with pytest.raises(ValueError, match="must be positive, got -1"):
+        make_rig(3).scaled(-1.0)
+
+
 def test_cameras_at_one_place_are_no_rig() -> None:
     cameras = [
         replace(each, T_camera_from_world=RigidTransform(np.eye(3), np.zeros(3)))
@@ -85,6 +92,49 @@ def test_words_for_numbers_are_told_with_the_file(tmp_path: Path) -> None:
     (tmp_path / "rig.toml").write_text(text)
     with pytest.raises(KnuckleError, match=r"rig\.toml is damaged or not a calibration"):
         Rig.load(tmp_path / "rig.toml")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("matrix", [[500, 0, 0], [0, 500, 0], [320, 240, 1]], "got 320 240 1: transpose it"),
+        ("matrix", [[500, 0, 320], [0, 500, 240], [0, 0, 2]], "must be 0 0 1, got 0 0 2"),
+        ("rotation", [0, 90, 0], "are these degrees"),
+        ("fisheye", "false", "fisheye must be true or false"),
+    ],
+)
+def test_numbers_in_another_form_are_told(
+    key: str, value: object, says: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "rig.toml"
+    make_rig(2).save(path)
+    lines = path.read_text().splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith(f"{key} = "))
+    lines[first] = f"{key} = {json.dumps(value)}"
+    path.write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=f"rig.toml: camera cam_0: .*{says}"):
+        Rig.load(path)
+
+
+def test_cameras_may_be_called_by_their_serial_numbers(tmp_path: Path) -> None:
+    """As a hand writes them into EasyMocap's files: without quotes."""
+
+    def matrix(name: str, columns: int, numbers: list[float]) -> str:
+        rows = len(numbers) // columns
+        return (
+            f"{name}: !!opencv-matrix\n   rows: {rows}\n   cols: {columns}\n   dt: d\n"
+            f"   data: {numbers}\n"
+        )
+
+    intrinsic = extrinsic = "%YAML:1.0\n---\nnames:\n   - 23334091\n   - 23334092\n"
+    for number in (23334091, 23334092):
+        K = [500.0, 0.0, 320.0, 0.0, 500.0, 240.0, 0.0, 0.0, 1.0]
+        intrinsic += matrix(f"K_{number}", 3, K)
+        extrinsic += matrix(f"R_{number}", 1, [0.0, 0.0, 0.0])
+        extrinsic += matrix(f"T_{number}", 1, [number - 23334091.0, 0.0, 1.0])
+    (tmp_path / "intri.yml").write_text(intrinsic)
+    (tmp_path / "extri.yml").write_text(extrinsic)
+    assert Rig.load(tmp_path).names == ("23334091", "23334092")
 
 
 def test_one_camera_is_no_rig() -> None:

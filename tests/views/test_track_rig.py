@@ -139,7 +139,7 @@ def test_what_is_viewed_of_a_rig_is_before_its_first_camera(
         (["--camera", "x.json"], "--camera is for one camera"),
         (["--offline"], "--offline is for one camera"),
         (["--views", "cam_0,cam_9"], "has no camera cam_9: its cameras are cam_0, cam_1"),
-        (["--views", "cam_0"], "has 1 camera, expected two or more"),
+        (["--views", "cam_0"], "names 1 camera for 2 sources: expected one for each"),
         (["--unit", "feet"], "unit is one of mm, cm, m, inch"),
     ],
 )
@@ -148,6 +148,22 @@ def test_wrong_flags_are_told(
 ) -> None:
     assert track(folder, *arguments) == 2
     assert says in capsys.readouterr().err
+
+
+def test_a_video_that_is_not_there_is_told_before_whose_it_is(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    videos = [str(folder / f"{RIG.names[0]}.mkv"), str(folder / "nowhere.mkv")]
+    assert main(["track", *videos, "--rig", str(folder / "rig.toml")]) == 2
+    assert "nowhere.mkv does not exist" in capsys.readouterr().err
+
+
+def test_why_the_cameras_cannot_be_written_is_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "taken" / "rig.toml").mkdir(parents=True)
+    assert track(folder, "-o", folder / "taken") == 2
+    assert "rig.toml (is a directory): expected a file" in capsys.readouterr().err
 
 
 def test_threads_are_cameras_at_a_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

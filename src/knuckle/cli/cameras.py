@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,11 +55,14 @@ class ShowCamera:
 
     def run(self) -> int:
         """Print."""
+        import numpy as np
+
         from knuckle.camera import Camera
 
         camera = Camera.load(self.camera)
         width, height = 2 * camera.cx + 1, 2 * camera.cy + 1
-        across = 2 * math.degrees(math.atan(width / 2 / camera.fx))
+        edges = np.array([[-0.5, camera.cy], [width - 0.5, camera.cy]])
+        across = np.degrees(np.ptp(np.arctan(camera.rays(edges)[:, 0])))
         print(
             f"focal length {camera.fx:.1f} x {camera.fy:.1f} px, centre {camera.cx:.1f}, "
             f"{camera.cy:.1f} px; about {width:.0f} x {height:.0f} px and {across:.1f}° across"
@@ -94,8 +96,8 @@ class Scale:
         from knuckle.video import open_source
         from knuckle.video.reference import SHEETS, Board
 
-        board = Board(self.columns, self.rows, self.square_mm)
-        thing = board if self.thing == "board" else SHEETS[self.thing]
+        sheet = SHEETS.get(self.thing)
+        thing = sheet or Board(self.columns, self.rows, self.square_mm)
         estimator = HandEstimator(max_hands=2, weights_dir=self.weights)
         camera = load_camera(self.camera)
         with open_source(self.source) as source, Progress(source.info) as progress:

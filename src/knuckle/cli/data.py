@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -54,9 +55,8 @@ class Render:
         from knuckle.output import make_folder
 
         job = Job(self.out, self.count, self.seed, self.workers, self.backgrounds, self.first)
-        make_folder(self.out)
-        paths = SETS[self.kind](job)
-        print(f"{len(paths)} shards in {self.out}")
+        before = _shards_in(make_folder(self.out))
+        print(_packed(SETS[self.kind](job), before, self.out))
         return 0
 
 
@@ -129,7 +129,7 @@ class Pack(OfSplit):
         from knuckle.progress import bar
 
         dataset = open_dataset(self.dataset, self.split)
-        make_folder(self.out)
+        before = _shards_in(make_folder(self.out))
         if self.fit_masks:
             from knuckle.data.fitted import FittedSet
 
@@ -138,8 +138,25 @@ class Pack(OfSplit):
         settings = PackSettings(self.what, self.size_px, processes=self.processes)
         with bar("packed") as advance:
             paths = pack(dataset, self.out, settings, on_progress=advance)
-        print(f"{len(paths)} shards in {self.out}")
+        print(_packed(paths, before, self.out))
         return 0
+
+
+def _shards_in(folder: Path) -> set[Path]:
+    return set(folder.glob("*.tar"))
+
+
+def _packed(shards: Sequence[Path], before: set[Path], folder: Path) -> str:
+    """How many there are, and which are of an earlier run: of other labels or options, perhaps."""
+    told = f"{len(shards)} shards in {folder}"
+    if kept := before & set(shards):
+        told += (
+            f"; {len(kept)} of them were there before and are kept: if labels or options have "
+            "changed since, delete them and run again"
+        )
+    if others := before - set(shards):
+        told += f"; {len(others)} others lie there, which training reads as well"
+    return told
 
 
 @dataclass(frozen=True)

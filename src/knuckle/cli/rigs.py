@@ -94,6 +94,7 @@ def _is_same(one: Path, other: Path) -> bool:
 
 def _rig(verb: Track) -> Rig:
     """The cameras that took the sources, in their order; refuses flags for one camera."""
+    from knuckle.video import open_sources
     from knuckle.views import Rig
 
     if not verb.source:
@@ -114,18 +115,25 @@ def _rig(verb: Track) -> Rig:
             f"{given[0]} is for one camera: a rig has its own lenses, measures the hands and looks "
             "at each instant once; leave it out"
         )
-    rig = Rig.load(verb.rig, 1.0 if verb.unit == "hands" else verb.unit)
-    if verb.views:
-        rig = rig.select(names_of(verb.views))
-        if len(rig) != len(verb.source):
-            raise InputError(f"--views names {len(rig)} cameras for {len(verb.source)} sources")
-        return rig
     if len(verb.source) < 2:
         raise InputError(
             f"a rig needs two sources or more, got {verb.source[0]} alone: give a file per camera"
         )
+    rig = Rig.load(verb.rig, 1.0 if verb.unit == "hands" else verb.unit)
+    if verb.views:
+        views = names_of(verb.views)
+        if len(views) != len(verb.source):
+            raise InputError(
+                f"--views names {len(views)} camera{'s' * (len(views) != 1)} for "
+                f"{len(verb.source)} sources: expected one for each, of {', '.join(rig.names)}"
+            )
+        return rig.select(views)
     names = [Path(source).name for source in verb.source]
-    found = rig.for_videos(names)
+    try:
+        found = rig.for_videos(names)
+    except InputError:
+        with open_sources(verb.source, fps=verb.fps):
+            raise  # but a file that is not there is told first
     if found is rig:  # told by their order, which may be any
         pairs = zip(names, rig.names, strict=True)
         told = ", ".join(f"{name} for that of {camera}" for name, camera in pairs)

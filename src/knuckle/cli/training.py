@@ -64,6 +64,8 @@ class Train:
         from knuckle.train.run import train
         from knuckle.train.sitting import is_first_process
 
+        if not self.pause_after > 0:
+            raise InputError(f"--pause-after must be more than 0 minutes, got {self.pause_after:g}")
         recipe = self._changed(Recipe.load(self.recipe))
         runs = make_folder(self.runs)
         with bar("trained") if is_first_process() else nullcontext(lambda done, of: None) as told:

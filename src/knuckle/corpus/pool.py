@@ -12,7 +12,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from knuckle.corpus.track import Track, VideoRow
+from knuckle.corpus.track import Track, VideoRow, check_paths
+from knuckle.errors import InputError
 
 #: New processes everywhere: a copy of this one would hold its threads' locks.
 _CONTEXT = multiprocessing.get_context("spawn")
@@ -41,6 +42,9 @@ def track_all(
     Raises:
         TypeError, ValueError: as ``Track``.
     """
+    check_paths(paths)
+    if workers < 1:
+        raise InputError(f"workers must be 1 or more, got {workers}")
     Track(output, **settings)  # what is wrong with the settings is told here, once
     waiting = deque(map(str, paths))
     idle: list[_Worker] = []

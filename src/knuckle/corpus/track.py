@@ -105,6 +105,7 @@ class Track:
         pa = _pyarrow()
         if isinstance(paths, pa.Table | dict):
             paths = paths[PATH]
+        check_paths(paths)
         names = [str(path.as_py() if isinstance(path, pa.Scalar) else path) for path in paths]
         return as_table([self.track(name) for name in names])
 
@@ -150,6 +151,19 @@ class Track:
             "video": video,
             "formats": self._formats,
         }
+
+
+def check_paths(paths: object) -> None:
+    """Refuse a single path, whose letters would be taken for paths.
+
+    Raises:
+        TypeError: it is one.
+    """
+    if isinstance(paths, str | bytes | os.PathLike):
+        raise TypeError(
+            f"expected paths of videos, got one alone, {paths!r:.80}: put it into a list, or take "
+            "those of a folder with knuckle.corpus.videos_in"
+        )
 
 
 def folder_name(path: str) -> str:

@@ -4,7 +4,7 @@ The first line says what the rest means; every further line is one picture::
 
     {"format": "knuckle-labels", "version": 1, "joint_order": ["wrist", "thumb_cmc", …]}
     {"file": "images/0001.jpg", "split": "train", "group": "anna/walk", "complete": true,
-     "camera": {"fx": 600, "fy": 600, "cx": 319.5, "cy": 239.5, "distortion": []},
+     "camera": {"fx": 600, "fy": 600, "cx": 319.5, "cy": 239.5, "distortion": [], "fisheye": false},
      "video": ["anna/walk/front", 12], "hand_map": "masks/0001.png",
      "hands": [{"side": "left", "joints_px": [[x, y], … 21], "valid": [1, …],
                 "joints_mm": [[x, y, z], …], "visible": [1, …]}]}
@@ -12,13 +12,14 @@ The first line says what the rest means; every further line is one picture::
 Only ``file`` and ``hands`` with ``side`` and ``joints_px`` must be there. Pixels: (0, 0) is the
 centre of the top-left one. Millimetres: camera frame, x right, y down, z forward. Joints may stand
 in any order that ``joint_order`` names. ``hand_map``: 0 background, i + 1 the i-th hand, 255
-unknown.
+unknown. All hands of a picture stand on its one line; other fields than these are refused.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,19 @@ from knuckle.data.labelled import (
     inside,
     read_grey,
 )
-from knuckle.errors import InputError, reading
-from knuckle.hand import check_millimetres, order_from_names
+from knuckle.errors import InputError, reading, refuse_unknown
+from knuckle.hand import N_JOINTS, check_millimetres, order_from_names
 from knuckle.sample import HandLabel
 
 FORMAT = "knuckle-labels"
 VERSION = 1
 _LABELS = "labels.jsonl"
+#: What may stand in a line, in its camera and in each of its hands.
+_FIELDS = ("file", "split", "group", "complete", "camera", "video", "hand_map", "hands")
+_OF_CAMERA = ("fx", "fy", "cx", "cy", "distortion", "fisheye")
+_OF_HAND = ("side", "joints_px", "joints_mm", "valid", "visible")
+#: No hand that can be labelled is so small; as shares of the picture all are.
+_LEAST_EXTENT_PX = 1.0
 
 
 class Folder(LabelledSet):
@@ -67,10 +74,24 @@ class Folder(LabelledSet):
             raise BrokenDataError(
                 f"{path} has no record of the split {split!r}; it has {', '.join(known) or 'none'}"
             )
-        self._records, broken = [], []
+        self._records, broken = (
+            [],
+            [
+                f"line {number}: split must be train, val or test, found {entry['split']!r:.40}"
+                for number, entry in self._lines[1:]
+                if entry.get("split") not in (None, "train", "val", "test")
+            ],
+        )
+        line_of: dict[str, int] = {}
         for number, entry in kept:
             try:
-                self._records.append(self._parse(entry))
+                record, hand_map = self._parse(entry)
+                if line_of.setdefault(record.key, number) != number:
+                    raise InputError(
+                        f"line {line_of[record.key]} has a picture of the same name: expected all "
+                        "hands of a picture on one line, and names that differ before the suffix"
+                    )
+                self._records.append((record, hand_map))
             except KeyError as error:
                 broken.append(f"line {number}: {error} is missing")
             except ValueError as error:
@@ -110,14 +131,15 @@ class Folder(LabelledSet):
         return Groups.of(len(self), sequence=number)
 
     def _parse(self, entry: dict[str, Any]) -> tuple[Record, str | None]:
-        camera, video = entry.get("camera"), entry.get("video")
+        refuse_unknown(entry, _FIELDS)
+        camera, video, group = entry.get("camera"), entry.get("video"), entry.get("group")
         record = Record(
             key=Path(entry["file"]).with_suffix("").as_posix().replace("/", "_"),
             path=inside(self.root, entry["file"]),
             hands=tuple(self._hand(hand) for hand in entry["hands"]),
             camera=None if camera is None else _camera(camera),
-            complete=bool(entry.get("complete", True)),
-            group=str(entry.get("group", "")),
+            complete=entry.get("complete") is None or _yes(entry, "complete"),
+            group="" if group is None else str(group),
             video=None if video is None else (str(video[0]), int(video[1])),
         )
         hand_map = entry.get("hand_map")
@@ -126,37 +148,73 @@ class Folder(LabelledSet):
         return record, hand_map
 
     def _hand(self, hand: dict[str, Any]) -> HandLabel:
-        def ordered(name: str, kind: type) -> np.ndarray | None:
-            return None if hand.get(name) is None else _array(name, hand[name], kind)[self._order]
+        refuse_unknown(hand, _OF_HAND)
 
-        joints_px = ordered("joints_px", float)
+        def ordered(name: str, read: Callable[[str, Any], np.ndarray]) -> np.ndarray | None:
+            if hand.get(name) is None:
+                return None
+            values = read(name, hand[name])
+            if values.shape[:1] != (N_JOINTS,):
+                raise InputError(
+                    f"{name} must have {N_JOINTS} entries, one a joint, found shape {values.shape}"
+                )
+            return values[self._order]
+
+        joints_px = ordered("joints_px", _array)
         if joints_px is None:
             raise KeyError("joints_px")
-        valid, joints_mm = ordered("valid", bool), ordered("joints_mm", float)
+        valid, joints_mm = ordered("valid", _flags), ordered("joints_mm", _array)
         label = HandLabel(
             side=hand["side"],
             joints_px=joints_px,
             valid=np.ones(len(joints_px), bool) if valid is None else valid,
             joints_mm=joints_mm,
-            visible=ordered("visible", bool),
+            visible=ordered("visible", _flags),
         )
         if joints_mm is not None:
             check_millimetres(joints_mm[label.valid])
+        _check_pixels(joints_px[label.valid])
         return label
 
 
-def _array(name: str, values: Any, kind: type) -> np.ndarray:
+def _check_pixels(joints_px: np.ndarray) -> None:
+    """Refuse a hand whose joints (N, 2) are shares of the picture."""
+    extent = float(np.ptp(joints_px, axis=0).max()) if len(joints_px) else 0.0
+    if 0 < extent < _LEAST_EXTENT_PX:
+        raise InputError(
+            f"joints_px must be pixels, found a hand that is {extent:.2g} of them wide: multiply "
+            "shares of the picture by its width and height"
+        )
+
+
+def _array(name: str, values: Any) -> np.ndarray:
     try:
-        return np.array(values, kind)
+        return np.array(values, float)
     except (ValueError, TypeError, OverflowError):
         raise InputError(f"{name} must be numbers, found {values!r:.40}") from None
 
 
+def _flags(name: str, values: Any) -> np.ndarray:
+    """Of what else than 0 and 1 one would be as good as the other."""
+    numbers = _array(name, values)
+    if not np.isin(numbers, (0, 1)).all():
+        raise InputError(f"{name} must be 0 or 1 of each joint, found {values!r:.40}")
+    return numbers.astype(bool)
+
+
+def _yes(entry: dict[str, Any], name: str) -> bool:
+    """Whether a field says so; "false" would."""
+    value = entry.get(name, False)
+    if not isinstance(value, bool):
+        raise InputError(f"{name} must be true or false, found {value!r:.40}")
+    return value
+
+
 def _camera(values: dict[str, Any]) -> Camera:
-    numbers = [values[key] for key in ("fx", "fy", "cx", "cy")]
-    fx, fy, cx, cy = _array("camera", numbers, float).tolist()
-    distortion = _array("distortion", values.get("distortion", ()), float)
-    return Camera(fx, fy, cx, cy, tuple(distortion.ravel().tolist()))
+    refuse_unknown(values, _OF_CAMERA)
+    fx, fy, cx, cy = _array("camera", [values[key] for key in ("fx", "fy", "cx", "cy")]).tolist()
+    distortion = _array("distortion", values.get("distortion", ())).ravel()
+    return Camera(fx, fy, cx, cy, tuple(distortion.tolist()), fisheye=_yes(values, "fisheye"))
 
 
 def _read_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:

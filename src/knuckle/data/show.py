@@ -14,7 +14,7 @@ import numpy as np
 
 from knuckle.data.labelled import LabelledSet
 from knuckle.draw import SIDE_COLOURS, caption, disc, fixed, sheet, skeleton
-from knuckle.errors import NotWrittenError
+from knuckle.errors import InputError, NotWrittenError
 from knuckle.sample import UNKNOWN, Sample
 
 _HIDDEN = (130, 130, 130)
@@ -84,7 +84,16 @@ def contact_sheet(
 def write_contact_sheet(
     dataset: LabelledSet, path: Path, *, count: int = 16, columns: int = 4
 ) -> Path:
-    """Write overlays of ``count`` samples, spread evenly over the data set, as one picture."""
+    """Write overlays of ``count`` samples, spread evenly over the data set, as one picture.
+
+    Raises:
+        ValueError: there is nothing to show, or OpenCV knows no picture with that suffix.
+        NotWrittenError: it cannot be written.
+    """
+    if count < 1:
+        raise InputError(f"expected 1 picture or more to show, got {count}")
+    if not cv2.haveImageWriter(str(path)):
+        raise InputError(f"{path} is no name of a picture: expected one that ends in .jpg or .png")
     indices = np.unique(np.linspace(0, len(dataset) - 1, count).astype(int)).tolist()
     sheet = contact_sheet(dataset, indices, columns=min(columns, len(indices)))
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -65,7 +65,8 @@ def split_by_groups(
 
     Levels are tried from coarse to fine; the first whose parts all come within ``TOLERANCE`` of
     their shares is taken, else the one that comes nearest. A level with unknown groups (-1), or
-    whose groups finer levels cut across, is made whole first: see ``_units``.
+    whose groups finer levels cut across, is made whole first: see ``_units``. Single records are
+    dealt out only where nothing known about them would fill three parts.
 
     Args:
         groups: where each record comes from.
@@ -100,7 +101,7 @@ def _units(groups: Groups, level: str) -> np.ndarray | None:
     a record are joined, so that what is whole at this level is whole at every finer one.
     """
     if level not in _LEVELS:
-        return np.arange(len(groups)) if (groups.step < 0).all() else None
+        return np.arange(len(groups)) if _may_be_cut(groups) else None
     own, *finer = (getattr(groups, name) for name in _LEVELS[_LEVELS.index(level) :])
     if (own < 0).any():
         return None
@@ -109,6 +110,13 @@ def _units(groups: Groups, level: str) -> np.ndarray | None:
         if (column >= 0).all():
             units = _join(units, _number(column))
     return units
+
+
+def _may_be_cut(groups: Groups) -> bool:
+    """Whether single records may be dealt out: no moment is known, and too few groups to deal."""
+    columns = [getattr(groups, name) for name in _LEVELS]
+    enough = any((own >= 0).all() and len(np.unique(own)) >= len(PARTS) for own in columns)
+    return not enough and bool((groups.step < 0).all())
 
 
 def _number(column: np.ndarray) -> np.ndarray:

@@ -6,18 +6,17 @@ is described for other systems in ``docs/predictions.md``; their joint order is 
 
 from __future__ import annotations
 
-import difflib
 import gzip
 import io
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import IO, Any, Literal
 
 import numpy as np
 
-from knuckle.errors import InputError
+from knuckle.errors import InputError, refuse_unknown
 from knuckle.hand import (
     JOINT_NAMES,
     N_JOINTS,
@@ -145,7 +144,7 @@ def read_predictions(path: Path) -> Predictions:
     hands: dict[str, list[PredictedHand]] = {}
     for number, entry in lines:
         try:
-            _refuse_unknown(entry, ("key", "hands"))
+            refuse_unknown(entry, ("key", "hands"))
             key, said = entry["key"], entry["hands"]
             if not isinstance(key, str):
                 raise InputError(f"key must be text as docs/predictions.md lists it, got {key!r}")
@@ -264,18 +263,8 @@ def _parse_header(path: Path, header: dict[str, Any]) -> tuple[System, np.ndarra
         raise InputError(f"{path}, header: {what}") from None
 
 
-def _refuse_unknown(entry: Any, known: Collection[str]) -> None:
-    """A field that is mistyped would be measured as one that was left out."""
-    if not isinstance(entry, dict):
-        raise InputError(f"expected an object with {', '.join(known)}, got {entry!r:.40}")
-    for name in entry.keys() - set(known):
-        nearest = difflib.get_close_matches(name, known, n=1)
-        advice = f"did you mean {nearest[0]}?" if nearest else f"there are {', '.join(known)}"
-        raise InputError(f"there is no field {name!r:.40}: {advice}")
-
-
 def _parse_hand(hand: Any, order: np.ndarray) -> PredictedHand:
-    _refuse_unknown(hand, [each.name for each in fields(PredictedHand)])
+    refuse_unknown(hand, [each.name for each in fields(PredictedHand)])
 
     def ordered(name: str, kind: type) -> np.ndarray | None:
         if hand.get(name) is None:

@@ -136,17 +136,18 @@ class RigEvaluation:
         ]
         for count, row in self.rows.items():
             n = row.numbers
-            lines.append(
-                f"| {count} | {n['hands']:.0f} | {n['coverage']:.1%} | {n['absolute_mm']:.1f} mm | "
-                f"{n['wrist_mm']:.1f} mm | {n['pa_mm']:.1f} mm | {n['hidden_mm']:.1f} mm | "
-                f"{n['capped_mm']:.1f} mm |"
-            )
+            errors = ("absolute_mm", "wrist_mm", "pa_mm", "hidden_mm", "capped_mm")
+            told = " | ".join("–" if np.isnan(n[name]) else f"{n[name]:.1f} mm" for name in errors)
+            lines.append(f"| {count} | {n['hands']:.0f} | {n['coverage']:.1%} | {told} |")
         return "\n".join(lines)
 
     def save(self, folder: Path) -> Path:
-        """Write the numbers as JSON."""
+        """Write the numbers as JSON; what is not known is null."""
         path = folder / "rig.json"
-        rows = {str(count): row.numbers for count, row in self.rows.items()}
+        rows = {
+            str(count): {k: None if np.isnan(v) else v for k, v in row.numbers.items()}
+            for count, row in self.rows.items()
+        }
         path.write_text(json.dumps({"cameras": self.cameras, "views": rows}, indent=1) + "\n")
         return path
 

@@ -10,7 +10,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from knuckle.errors import InputError
 from knuckle.train.answers import Answers, Decoding, RootDepth, Tally
 from knuckle.train.modules import Batch, TrainedModule
-from knuckle.train.recipe import Recipe
+from knuckle.train.recipe import Recipe, check_numbers
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class BothHandsTraining:
     def __post_init__(self) -> None:
         if self.drops and not self.epochs:
             raise InputError("drops = count epochs: say how many there are, epochs = 20")
+        check_numbers(self, ("epochs", "shift", "scale", "turn", "colour", "validate_pictures"), 0)
+        check_numbers(self, ("turned", "flip"), 0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)

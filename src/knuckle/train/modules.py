@@ -81,7 +81,22 @@ class TrainedModule(L.LightningModule):
         self.log("train/rate", rate)
         if progress >= 1.0:
             self.trainer.should_stop = True
-        return torch.stack(list(terms.values())).sum()
+        loss = torch.stack(list(terms.values())).sum()
+        self._check(loss)
+        return loss
+
+    def _check(self, loss: Tensor) -> None:
+        """Stop all processes before weights learn from a loss that is no number.
+
+        Raises:
+            InputError: it is none.
+        """
+        if not self.trainer.strategy.broadcast(bool(loss.isfinite())):
+            raise InputError(
+                f"the loss is {loss.item():g} after step {self.trainer.global_step}, from which "
+                "nothing can be learnt: lower rate = or clip = of the recipe, or raise warmup =, "
+                "and begin anew with --fresh; what was saved before stays"
+            )
 
     def validation_step(self, batch: Batch, _: int, dataloader_idx: int = 0) -> None:
         """Scores of one batch; averaged by Lightning."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import tomllib
 import types
 import typing
@@ -66,6 +67,7 @@ class SourceSettings:
             raise InputError("mattes = belong to photographs =")
         if self.datasets and not self.photographs:
             raise InputError("datasets = belong to photographs =")
+        check_numbers(self, ("share",), above=0)
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,12 @@ class AugmentSettings:
     window: int = 0
     cutout: float = 0.15
 
+    def __post_init__(self) -> None:
+        shares = ("turned", "cut_off", "known", "nothing_else", "other_side", "no_hand")
+        check_numbers(self, (*shares, "recomposed", "cutout"), 0, 1)
+        strengths = ("shift", "log_scale", "angle", "faults", "photograph_faults", "stretch")
+        check_numbers(self, (*strengths, "window"), 0)
+
 
 @dataclass(frozen=True)
 class OptimiserSettings:
@@ -149,6 +157,12 @@ class OptimiserSettings:
     half: bool = False
     only: str = ""
 
+    def __post_init__(self) -> None:
+        check_numbers(self, ("minutes",), above=0)
+        check_numbers(self, ("batch",), 1)
+        check_numbers(self, ("rate", "weight_decay", "clip", "frozen_blocks"), 0)
+        check_numbers(self, ("warmup", "decay", "average"), 0, 1)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -184,6 +198,13 @@ class Recipe:
     devices: int = 0
     start_partly: bool = False
     validate_minutes: float = 10.0
+
+    def __post_init__(self) -> None:
+        check_numbers(self, ("seed", "workers", "threads", "devices"), 0)
+        check_numbers(self, ("validate_minutes",), above=0)
+        folder = Path(self.name)
+        if not folder.parts or folder.is_absolute() or ".." in folder.parts:
+            raise InputError(f"name must be that of a folder in runs/, got {self.name!r:.80}")
 
     @classmethod
     def load(cls, path: str | Path) -> Recipe:
@@ -266,6 +287,27 @@ class PictureRecipe(Recipe):
             yield "recomposed = needs a source with mattes ="
 
 
+def check_numbers(
+    settings: object,
+    names: tuple[str, ...],
+    least: float = -math.inf,
+    most: float = math.inf,
+    *,
+    above: float = -math.inf,
+) -> None:
+    """Refuse what is below ``least``, beyond ``most`` or not ``above``; infinite ones, and NaN.
+
+    Raises:
+        ValueError: one is.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if not (least <= value <= most and above < value < math.inf):
+            lowest = f"{least:g} or more" if least > above else f"more than {above:g}"
+            limits = lowest if most == math.inf else f"in {least:g}..{most:g}"
+            raise InputError(f"{name} must be {limits}, got {value:g}")
+
+
 def _type_of(values: dict[str, Any], where: str) -> type[Recipe]:
     """The type of the recipe that holds these values."""
     from knuckle.train.kind import kind_named  # which knows of recipes
@@ -278,6 +320,8 @@ def _type_of(values: dict[str, Any], where: str) -> type[Recipe]:
 
 def _build(kind: type, values: dict[str, Any], where: str) -> Any:
     """A (nested) dataclass from a dictionary that may only hold its fields."""
+    if not isinstance(values, dict):
+        raise InputError(f"{where} must be a table of options, got {values!r:.40}")
     types_of = typing.get_type_hints(kind)
     known = {item.name for item in dataclasses.fields(kind)}
     unknown = sorted(set(values) - known)
@@ -294,6 +338,9 @@ def _value(expected: Any, value: Any, where: str) -> Any:
         return _build(expected, value, where)
     if typing.get_origin(expected) is tuple:
         inner = typing.get_args(expected)[0]
+        if not isinstance(value, list):
+            tables = ", of tables [[...]]" * dataclasses.is_dataclass(inner)
+            raise InputError(f"{where} must be a list{tables}, got {value!r:.60}")
         return tuple(_value(inner, item, where) for item in value)
     if typing.get_origin(expected) in (Literal, types.UnionType):
         if value not in typing.get_args(expected):

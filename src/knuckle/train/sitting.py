@@ -18,6 +18,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from knuckle.data.labelled import OnProgress
 from knuckle.errors import KnuckleError, Stopped
 from knuckle.train.modules import TrainedModule
+from knuckle.train.weights import check_finite
 
 _PARTS = 10_000
 #: So many steps are more than any run has.
@@ -173,6 +174,7 @@ class SaveWeights(L.Callback):
             name: value.half() if value.is_floating_point() else value
             for name, value in module.state_dict().items()
         }
+        check_finite(half)
         write_whole(half, self.folder / "weights.pt")
 
     def _is_best(self, scores: dict[str, float], module: TrainedModule) -> bool:

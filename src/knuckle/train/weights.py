@@ -39,6 +39,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 
     Raises:
         FileNotFoundError: there is no such file.
+        ValueError: it holds none, or some that are no numbers.
     """
     if not path.exists():
         raise NotFoundError(f"no weights at {path}; train that recipe first")
@@ -47,7 +48,23 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".onnx":
             return _weights_in_graph(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-        return {name: value.float() for name, value in state.items()}
+        weights = {name: value.float() for name, value in state.items()}
+        check_finite(weights)
+        return weights
+
+
+def check_finite(weights: dict[str, Tensor]) -> None:
+    """Refuse weights of a run whose loss has grown beyond all numbers.
+
+    Raises:
+        ValueError: some are infinite or NaN.
+    """
+    lost = [name for name, value in weights.items() if not value.isfinite().all()]
+    if lost:
+        raise InputError(
+            f"{len(lost)} of {len(weights)} weights are no finite numbers, {lost[0]} for example: "
+            "the training has diverged; lower rate = of its recipe and begin anew with --fresh"
+        )
 
 
 def weights_named(name: str, kind: str) -> dict[str, Tensor]:

@@ -111,11 +111,7 @@ def calibrate(frames: Iterable[Frame], columns: int, rows: int) -> Calibration:
         ValueError: there is no such board, it was seen too seldom, or the views contradict each
             other.
     """
-    if min(columns, rows) < _MIN_CORNERS:
-        raise InputError(
-            f"expected a checkerboard with at least {_MIN_CORNERS} x {_MIN_CORNERS} inner corners, "
-            f"got {columns} x {rows}: count the corners where four squares meet"
-        )
+    check_board(columns, rows)
     views: list[np.ndarray] = []
     size, n_frames, n_seen = (0, 0), 0, 0
     for frame in frames:
@@ -147,6 +143,19 @@ def calibrate(frames: Iterable[Frame], columns: int, rows: int) -> Calibration:
             "focal length: tilt it by 20 to 45 degrees, to every side, and record it again"
         )
     return solve(views, columns, rows, size)
+
+
+def check_board(columns: int, rows: int) -> None:
+    """Refuse a board with so few inner corners that it cannot be found.
+
+    Raises:
+        ValueError: it has.
+    """
+    if min(columns, rows) < _MIN_CORNERS:
+        raise InputError(
+            f"expected a checkerboard with at least {_MIN_CORNERS} x {_MIN_CORNERS} inner corners, "
+            f"got {columns} x {rows}: count the corners where four squares meet"
+        )
 
 
 def _depth_span(view: np.ndarray, columns: int, rows: int) -> float:

@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 
 from knuckle.camera import Camera
+from knuckle.errors import InputError
 from knuckle.rigid import RigidTransform
-from knuckle.video.calibrate import find_board
+from knuckle.video.calibrate import check_board, find_board
 
 #: A contour is a quadrilateral if it deviates from one by less than this share of its length.
 _MAX_DEVIATION = 0.02
@@ -73,6 +74,11 @@ class Board:
     columns: int
     rows: int
     square_mm: float
+
+    def __post_init__(self) -> None:
+        check_board(self.columns, self.rows)
+        if not 0 < self.square_mm < np.inf:
+            raise InputError(f"the side of a square is more than 0 mm, got {self.square_mm:g}")
 
     @property
     def points_mm(self) -> np.ndarray:

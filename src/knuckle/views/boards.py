@@ -24,6 +24,9 @@ from knuckle.views.decisions import BY_BOARDS
 from knuckle.views.motions import chained
 from knuckle.views.rig import Rig, RigCamera
 
+#: Of a printed board; in metres all are smaller.
+_LEAST_SQUARE_MM = 1.0
+
 
 @dataclass(frozen=True)
 class Charuco:
@@ -52,10 +55,20 @@ class Charuco:
                 f"markers lie within squares: expected 0 < marker < square, got "
                 f"{self.marker_mm:g} and {self.square_mm:g} mm"
             )
+        if self.square_mm < _LEAST_SQUARE_MM:
+            raise InputError(
+                f"no camera sees squares of {self.square_mm:g} mm: multiply metres by 1000"
+            )
         if not hasattr(cv2.aruco, f"DICT_{self.dictionary}"):
             known = sorted(n[5:] for n in dir(cv2.aruco) if n.startswith("DICT_"))
             raise InputError(
                 f"{self.dictionary!r} is no dictionary of markers: they are {', '.join(known)}"
+            )
+        needed, there = self.columns * self.rows // 2, len(self._dictionary.bytesList)
+        if needed > there:
+            raise InputError(
+                f"{self.columns} x {self.rows} squares have {needed} markers, {self.dictionary} "
+                f"has {there}: give --dictionary, the one that the board was printed with"
             )
 
     @cached_property
@@ -64,11 +77,12 @@ class Charuco:
 
     @cached_property
     def _board(self) -> cv2.aruco.CharucoBoard:
-        dictionary = cv2.aruco.getPredefinedDictionary(
-            getattr(cv2.aruco, f"DICT_{self.dictionary}")
-        )
         size = self.columns, self.rows
-        return cv2.aruco.CharucoBoard(size, self.square_mm, self.marker_mm, dictionary)
+        return cv2.aruco.CharucoBoard(size, self.square_mm, self.marker_mm, self._dictionary)
+
+    @cached_property
+    def _dictionary(self) -> cv2.aruco.Dictionary:
+        return cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, f"DICT_{self.dictionary}"))
 
     @cached_property
     def points_mm(self) -> np.ndarray:

@@ -55,9 +55,17 @@ class Cameras:
         """What each camera sees by itself in the next instant; nothing where it has no frame.
 
         Raises:
+            TypeError: these are no list of frames.
             ValueError: there are more or fewer frames than cameras, or one has another size than
                 its camera was calibrated at.
         """
+        picture = isinstance(frames, np.ndarray) and frames.ndim < 4  # not one of each camera
+        if picture or not isinstance(frames, Sequence | np.ndarray) or isinstance(frames, str):
+            got = "one image" if picture else type(frames).__name__
+            raise TypeError(
+                f"expected a list with a frame of each of the {len(self._rig)} cameras "
+                f"{', '.join(self._rig.names)}, got {got}"
+            )
         if len(frames) != len(self._rig):
             raise InputError(
                 f"expected a frame of each of the {len(self._rig)} cameras "

@@ -71,7 +71,7 @@ class RigRecord(Closable):
         try:
             rig.save(folder / "rig.toml")
         except OSError as error:
-            raise OutputError(f"cannot write {folder / 'rig.toml'} ({error.strerror})") from None
+            raise OutputError(str(error)) from None
         infos = [
             RunInfo.of(source, size, camera=each.camera, fps=fps, weights=weights)
             for source, size, each in zip(sources, sizes, rig.cameras, strict=True)

@@ -220,7 +220,16 @@ class Rig:
         return late_s - late_s[0]
 
     def with_late(self, late_s: Sequence[float] | np.ndarray) -> Rig:
-        """The rig whose cameras are late by so much each, s."""
+        """The rig whose cameras are late by so much each, s.
+
+        Raises:
+            ValueError: there are more or fewer numbers than cameras.
+        """
+        if len(late_s) != len(self):
+            raise InputError(
+                f"expected how late each of the {len(self)} cameras {', '.join(self.names)} is, s, "
+                f"got {len(late_s)} numbers"
+            )
         each = zip(self.cameras, late_s, strict=True)
         return replace(self, cameras=tuple(replace(camera, late_s=s) for camera, s in each))
 
@@ -262,7 +271,13 @@ class Rig:
         ]
 
     def scaled(self, factor: float) -> Rig:
-        """The rig whose distances are so many times as long."""
+        """The rig whose distances are so many times as long.
+
+        Raises:
+            ValueError: the factor is not positive: it would mirror the world.
+        """
+        if not factor > 0:
+            raise InputError(f"a factor of distances must be positive, got {factor}")
         cameras = []
         for each in self.cameras:
             T = each.T_camera_from_world

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
 from knuckle.errors import InputError
-from knuckle.hand import N_JOINTS
+from knuckle.hand import MIDDLE_RAY, N_BONES, check_hand_length
 from knuckle.pipeline.settings import (
     TrackerSettings,
     check_counts,
@@ -70,8 +71,11 @@ class RigSettings:
         if not self.memory_s >= 0:
             raise InputError(f"memory_s must not be negative, got {self.memory_s}")
         lengths = self.bone_lengths_mm
-        if lengths is not None and (len(lengths) != N_JOINTS - 1 or min(lengths) <= 0):
+        if lengths is None:
+            return
+        if len(lengths) != N_BONES or not all(0 < length < math.inf for length in lengths):
             raise InputError("bone_lengths_mm must be 20 positive lengths, as hand.BONES has them")
+        check_hand_length(float(sum(lengths[MIDDLE_RAY])))
 
 
 class RigOptions(TypedDict, total=False):

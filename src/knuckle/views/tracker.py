@@ -86,6 +86,11 @@ class RigTracker:
         #: How much later the picture was taken that a camera has at one time with the latest one's.
         self._ahead_s = _ahead_of_the_latest(rig)
         self.settings = with_options(RigSettings, settings, options)
+        if self.settings.least_views > len(rig):
+            raise InputError(
+                f"no hand would ever begin: least_views is {self.settings.least_views}, "
+                f"{rig.source} has {len(rig)} cameras"
+            )
         self._cameras = Cameras(rig, self.settings)
         self._moments = Moments(len(rig))
         self._ids = TrackIds()

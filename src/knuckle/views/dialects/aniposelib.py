@@ -64,10 +64,12 @@ def read(path: Path) -> Calibration:
 
 def camera_of(name: str, table: dict[str, Any]) -> RigCamera:
     """One table."""
-    fisheye = bool(table.get("fisheye", False))
+    fisheye = table.get("fisheye", False)
+    if fisheye not in (True, False):
+        raise InputError(f"camera {name}: fisheye must be true or false, got {fisheye!r:.40}")
     return RigCamera(
         name,
-        lens(table["matrix"], table.get("distortions"), fisheye=fisheye, name=name),
+        lens(table["matrix"], table.get("distortions"), fisheye=bool(fisheye), name=name),
         pose(table["rotation"], table["translation"], name),
         size(table.get("size")),
         _late_s(name, table.get("late_s", 0.0)),

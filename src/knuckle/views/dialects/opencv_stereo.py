@@ -56,7 +56,7 @@ class Storage:
         if not node.isSeq():
             return []
         items = [node.at(i) for i in range(node.size())]
-        return [item.string() if item.isString() else f"{item.real():g}" for item in items]
+        return [item.string() if item.isString() else f"{item.real():.15g}" for item in items]
 
     def size(self, *names: str) -> tuple[int, int] | None:
         """(width, height) from a list of two numbers."""

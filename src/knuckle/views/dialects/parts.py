@@ -42,6 +42,12 @@ def lens(K: Any, distortion: Any = None, *, fisheye: bool = False, name: str = "
     matrix = np.asarray(K, dtype=np.float64)
     if matrix.shape != (3, 3):
         raise InputError(f"camera {name}: expected a 3 x 3 matrix, got the shape {matrix.shape}")
+    if not np.allclose(matrix[2], (0, 0, 1)):
+        raise InputError(
+            f"camera {name}: the last row of its matrix must be 0 0 1, got "
+            f"{' '.join(f'{value:g}' for value in matrix[2])}: transpose it if it was written by "
+            "columns, as MATLAB does, and divide it by its last number"
+        )
     coefficients = np.asarray(() if distortion is None else distortion, dtype=np.float64).ravel()
     if fisheye:
         coefficients = coefficients[:4]  # some write a fifth that is not used
@@ -64,6 +70,12 @@ def rotation(values: Any, name: str = "") -> np.ndarray:
     """
     array = np.asarray(values, dtype=np.float64)
     if array.size == 3:
+        if np.linalg.norm(array) > 2 * np.pi:  # programs write half a turn at most
+            raise InputError(
+                f"camera {name}: expected a rotation as Rodrigues' vector in radians, got "
+                f"{' '.join(f'{value:g}' for value in array.ravel())}, more than a whole turn: "
+                "are these degrees?"
+            )
         return cv2.Rodrigues(array.reshape(3, 1))[0]
     if array.shape == (3, 3):
         return array
