@@ -108,6 +108,7 @@ def lone_hands(data: Path, labels: Path) -> list[Sample]:
         Sample(
             image=photo.image,
             hands=(HandLabel(side=photo.hands[0]["side"], joints_px=joints_of(photo)[0]),),
+            key=photo.key,
         )
         for i, photo in enumerate(alone)
         if i % _EVERY_PHOTO == 0

@@ -169,8 +169,8 @@ def test_a_video_that_kills_its_worker_costs_its_own_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool, "_work", dies_over_b)
-    rows = {row.path: row for row in track_all("abcd", tmp_path, workers=1)}
-    assert set(rows) == set("abcd")
+    rows = {row.path: row for row in track_all(list("abcd"), tmp_path, workers=1)}
+    assert set(rows) == set(list("abcd"))
     assert rows["b"].error is not None and "SIGKILL" in rows["b"].error
     assert all(rows[name].error is None for name in "acd")
 

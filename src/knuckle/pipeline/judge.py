@@ -29,7 +29,7 @@ from knuckle.track.decisions import DECISIONS
 # --- is it a hand? -------------------------------------------------------------------------------
 
 #: Below this probability a hand, or a neighbour beside it, is not worth another look.
-HOPELESS = 0.12
+HOPELESS = 0.04
 #: Added to the least score where a hand is unlikely: where one was lost, beside one that is
 #: followed, where nothing has moved, where the detector sees none. False hands rarely exceed the
 #: least score by more; real ones mostly do by 0.4.
