@@ -170,7 +170,7 @@ def test_a_video_that_kills_its_worker_costs_its_own_row(
 ) -> None:
     monkeypatch.setattr(pool, "_work", dies_over_b)
     rows = {row.path: row for row in track_all(list("abcd"), tmp_path, workers=1)}
-    assert set(rows) == set(list("abcd"))
+    assert set(rows) == set("abcd")
     assert rows["b"].error is not None and "SIGKILL" in rows["b"].error
     assert all(rows[name].error is None for name in "acd")
 
