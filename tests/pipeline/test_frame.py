@@ -93,7 +93,7 @@ class Eyes:
             "points_crop": crop.to_crop(shown.joints_px),
             "sigma_crop": np.ones(21),
             "visible": np.ones(21),
-            "presence": np.array(self.presence if off < 0.5 and tilt < 0.9 else 0.05),
+            "presence": np.array(self.presence if off < 0.5 and tilt < 0.9 else 0.02),
             "side_score": np.array(0.97 if crop.mirror == exact.mirror else 0.1),
             "mask": on(shown, cells_px).astype(np.float32),
             "on_border": np.zeros(3),
