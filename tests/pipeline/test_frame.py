@@ -372,6 +372,19 @@ def test_boxes_have_a_hand_each_however_unlikely() -> None:
     assert len(frame.one_each(eyes, IMAGE, [])) == 0
 
 
+@pytest.mark.parametrize(("by", "followed"), [("detection", True), ("search", False)])
+def test_a_weak_look_is_followed_up_in_a_picture_alone(by: Any, followed: bool) -> None:
+    there = hand(0)
+    eyes: Any = Eyes([there], presence=0.08)
+    inexact = Crop.from_joints(there.joints_px, there.side).jittered(
+        np.random.default_rng(0), shift=0.1, log_scale=0.3, angle=0.0
+    )
+    first = Looks.at(eyes, IMAGE, [Proposal(inexact, by)])
+    assert judge.HOPELESS_IN_PICTURE < first.seen.score[0] < judge.HOPELESS
+    looks, hands = frame.hands_of(eyes, IMAGE, first, None, 2)
+    assert hands == [] and (len(looks) > 1) == followed
+
+
 def test_no_hand_found_and_none_there() -> None:
     eyes = Eyes([hand(0)])
     assert frame.hands_of(eyes, IMAGE, Looks.none(), None, 2)[1] == []

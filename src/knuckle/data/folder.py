@@ -74,14 +74,12 @@ class Folder(LabelledSet):
             raise BrokenDataError(
                 f"{path} has no record of the split {split!r}; it has {', '.join(known) or 'none'}"
             )
-        self._records, broken = (
-            [],
-            [
-                f"line {number}: split must be train, val or test, found {entry['split']!r:.40}"
-                for number, entry in self._lines[1:]
-                if entry.get("split") not in (None, "train", "val", "test")
-            ],
-        )
+        broken = [
+            f"line {number}: split must be train, val or test, found {entry['split']!r:.40}"
+            for number, entry in self._lines[1:]
+            if entry.get("split") not in (None, "train", "val", "test")
+        ]
+        self._records = []
         line_of: dict[str, int] = {}
         for number, entry in kept:
             try:

@@ -165,7 +165,7 @@ def _best_of_alike(looks: Looks) -> list[int]:
     """The looks that may show a hand, best first; of those at the same joints, the best one."""
     seen, best = looks.seen, list[int]()
     for i in np.argsort(-seen.trust, kind="stable").tolist():
-        if seen.score[i] > judge.HOPELESS and not any(
+        if seen.score[i] > looks.least_hope(i) and not any(
             seen.side(i) == seen.side(k) and judge.same_joints(seen, i, seen, k) for k in best
         ):
             best.append(i)

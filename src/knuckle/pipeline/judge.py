@@ -28,9 +28,11 @@ from knuckle.track.decisions import DECISIONS
 
 # --- is it a hand? -------------------------------------------------------------------------------
 
-#: Below this probability a hand, or a neighbour beside it, is not worth another look. It is low, as
-#: the first crop is inexact: the look through the exact one may be sure where the first was not.
-HOPELESS = 0.04
+#: Below this probability a hand, or a neighbour beside it, is not worth another look.
+HOPELESS = 0.12
+#: The same after a detection in a picture, which is seen only once: its crop is inexact, and the
+#: look through the exact one may be sure where the first was not. In a video the next frame tells.
+HOPELESS_IN_PICTURE = 0.04
 #: Added to the least score where a hand is unlikely: where one was lost, beside one that is
 #: followed, where nothing has moved, where the detector sees none. False hands rarely exceed the
 #: least score by more; real ones mostly do by 0.4.

@@ -110,6 +110,11 @@ class Looks(Rows):
             proposal = self.proposals[proposal.after]
         return proposal
 
+    def least_hope(self, i: int) -> float:
+        """Probability below which what look ``i`` shows is not worth another look."""
+        in_picture = self.first(i).by == "detection"
+        return judge.HOPELESS_IN_PICTURE if in_picture else judge.HOPELESS
+
     def averaged(self, numbers: Sequence[int]) -> Keypoints:
         """The keypoints of some looks, each averaged with the look that proposed it if any."""
         chosen = self.seen.take(numbers)

@@ -135,7 +135,8 @@ def exact(networks: Networks, looks: Looks, i: int) -> Iterator[Proposal]:
 def claims_neighbour(looks: Looks, i: int) -> bool:
     """Whether a look shows a neighbour; for tracks, with their many frames, it must be surer."""
     followed = looks.proposals[i].track is not None
-    return bool(looks.seen.neighbour[i, 0] > (judge.EVEN if followed else judge.HOPELESS))
+    least = judge.EVEN if followed else looks.least_hope(i)
+    return bool(looks.seen.neighbour[i, 0] > least)
 
 
 def partner(networks: Networks, looks: Looks, i: int) -> Iterator[Proposal]:
