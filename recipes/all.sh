@@ -59,3 +59,6 @@ $knuckle export runs/continue --out "$out" --average-with "$out" --share 0.5
 # Two hands together follow the finished lifter.
 $knuckle train recipes/pair.toml
 $knuckle export runs/pair --out "$out"
+
+# Integers where they change little: faster, and the weights stay in the files.
+$knuckle quantise "$out" --pictures "$photographs/photos_more" --out "$out"

@@ -23,8 +23,9 @@ from knuckle.address import at_home
 from knuckle.cli.cameras import CameraVerb
 from knuckle.cli.corpora import Corpus
 from knuckle.cli.data import Data
+from knuckle.cli.networks import Export, Quantise
 from knuckle.cli.tracking import Bench, Convert, Live, Plot, Track, View
-from knuckle.cli.training import Evaluate, Export, Train
+from knuckle.cli.training import Evaluate, Train
 from knuckle.cli.verb import EXIT_ERROR, EXIT_SIGNAL, Verb
 from knuckle.cli.web import Web
 from knuckle.errors import ENDING_SIGNALS, KnuckleError, NotWrittenError, Stopped, hearing
@@ -56,6 +57,7 @@ VERBS: dict[str, Callable[..., Verb]] = {
     "train": Train,
     "evaluate": Evaluate,
     "export": Export,
+    "quantise": Quantise,
     "data": Data,
     "camera": CameraVerb,
 }

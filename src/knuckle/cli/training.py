@@ -1,4 +1,4 @@
-"""Verbs that train networks, export them, and measure them on data sets."""
+"""Verbs that train networks and measure them on data sets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from knuckle.cli.verb import Dataset, Folder, Number, Output, SplitName, Switch, given, optional
+from knuckle.cli.verb import Dataset, Number, Output, SplitName, Switch, optional
 from knuckle.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
@@ -91,38 +91,6 @@ class Train:
             clock = replace(recipe.both_hands, epochs=0, drops=())
             recipe = replace(recipe, both_hands=clock)
         return replace(recipe, optimiser=replace(recipe.optimiser, minutes=self.minutes))
-
-
-@dataclass(frozen=True)
-class Export:
-    """Turn a training run into the ONNX files that the runtime reads, and compare the numbers."""
-
-    checkpoint: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """Folder of a training run (runs/NAME)."""
-    out: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = Path("weights")
-    """Folder for the ONNX files; knuckle track --weights takes it."""
-    full: Switch = False
-    """Store weights in single precision instead of half: twice the size."""
-    average_with: Folder = None
-    """Folder of the ONNX files that the run started from; the mean of both is often better."""
-    share: Annotated[float | None, optional("NUMBER")] = None
-    """Share of those earlier weights in the mean, 0 to 1; by default 0.3."""
-
-    def run(self) -> int:
-        """Export and say where the files are."""
-        from knuckle.export import export
-
-        if self.share is not None and self.average_with is None:
-            raise InputError("--share is of earlier weights: give their folder as --average-with")
-        for path in export(
-            self.checkpoint,
-            self.out,
-            half=not self.full,
-            earlier=self.average_with,
-            **given(share=self.share),
-        ):
-            print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
-        return 0
 
 
 @dataclass(frozen=True)

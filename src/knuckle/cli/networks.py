@@ -1,0 +1,85 @@
+"""Verbs that make the files that the runtime reads: exported networks, and quantised ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from knuckle.cli.verb import Folder, Switch, given, optional
+from knuckle.errors import InputError
+
+
+@dataclass(frozen=True)
+class Export:
+    """Turn a training run into the ONNX files that the runtime reads, and compare the numbers."""
+
+    checkpoint: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """Folder of a training run (runs/NAME)."""
+    out: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = Path("weights")
+    """Folder for the ONNX files; knuckle track --weights takes it."""
+    full: Switch = False
+    """Store weights in single precision instead of half: twice the size."""
+    average_with: Folder = None
+    """Folder of the ONNX files that the run started from; the mean of both is often better."""
+    share: Annotated[float | None, optional("NUMBER")] = None
+    """Share of those earlier weights in the mean, 0 to 1; by default 0.3."""
+
+    def run(self) -> int:
+        """Export and say where the files are."""
+        from knuckle.export import export
+
+        if self.share is not None and self.average_with is None:
+            raise InputError("--share is of earlier weights: give their folder as --average-with")
+        for path in export(
+            self.checkpoint,
+            self.out,
+            half=not self.full,
+            earlier=self.average_with,
+            **given(share=self.share),
+        ):
+            print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+        return 0
+
+
+@dataclass(frozen=True)
+class Quantise:
+    """Let exported networks compute in integers where that changes little: they become faster."""
+
+    networks: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    """Folder of the ONNX files."""
+    pictures: Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
+    """Folder of pictures of hands, itself or its subfolders: they say how large values get."""
+    out: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = Path("weights")
+    """Folder for the quantised files; may be the same."""
+    count: int = 80
+    """Look at this many of the pictures, spread evenly."""
+    most_change: float = 0.03
+    """Round as much as changes no output by more than this share of its spread."""
+
+    def run(self) -> int:
+        """Quantise and say what became of it."""
+        from knuckle.quantise import QuantiseSettings, quantise
+        from knuckle.video.image import read_image
+
+        settings = QuantiseSettings(self.most_change)
+        pictures = map(read_image, self._some_pictures())
+        for path, result in quantise(self.networks, pictures, self.out, settings).items():
+            how_many = f"{len(result.parts)} of {result.n_parts} parts in integers"
+            how_much = f"outputs change by {result.change:.1%} of their spread"
+            print(f"{path}: {how_many}, {how_much} ({', '.join(result.parts)})")
+        return 0
+
+    def _some_pictures(self) -> list[Path]:
+        from knuckle.video.folder import images_in
+        from knuckle.video.image import is_image
+
+        if self.count < 2:
+            raise InputError(f"--count must be at least 2, got {self.count}")
+        paths = sorted(filter(is_image, self.pictures.rglob("*")))
+        # Where there is none, this says what is there instead.
+        paths = paths or images_in(self.pictures)
+        step = max(len(paths) / self.count, 1.0)
+        return [paths[int(i * step)] for i in range(min(self.count, len(paths)))]
