@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -38,8 +39,19 @@ _LEAST_SCALE = 1e-8
 
 #: A batch that a network is asked, by the names of its inputs.
 Inputs = dict[str, np.ndarray]
-#: Least and largest value of tensors, by name.
-Ranges = dict[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Least and largest value of a tensor, and how many cells each of its channels has."""
+
+    low: float = 0.0
+    high: float = 0.0
+    cells: int = 0
+
+
+#: Of tensors, by name.
+Extents = dict[str, Extent]
 
 
 @dataclass(frozen=True)
@@ -47,8 +59,9 @@ class QuantiseSettings:
     """What may be rounded.
 
     Attributes:
-        most_change: of any output, root mean square over its standard deviation. Parts of a network
-            are rounded in order of what each alone changes, as long as together they keep to this.
+        most_change: of any output, root mean square over its standard deviation. Those parts of a
+            network are rounded first that change least for the products they make, as long as all
+            together keep to this.
     """
 
     most_change: float = 0.03
@@ -67,7 +80,7 @@ class Quantised:
 
     Attributes:
         graph: the network.
-        parts: modules that compute in integers, those that change least first.
+        parts: modules that compute in integers, those first that are most worth it.
         n_parts: of so many.
         change: what that changes, as ``QuantiseSettings.most_change`` counts.
     """
@@ -143,16 +156,18 @@ def quantised(
         settings: see there.
     """
     parts = _parts(graph)
-    ranges = _ranges(graph, parts, to_range)
+    extents = _extents(graph, parts, to_range)
     exact = _answers(graph, to_compare)
 
     def with_parts(names: Sequence[str]) -> tuple[onnx.ModelProto, float]:
         chosen = {node for name in names for node in parts[name]}
-        tried = _Rounding(graph, ranges).of(chosen)
+        tried = _Rounding(graph, extents).of(chosen)
         return tried, change(exact, _answers(tried, to_compare))
 
-    alone = {name: with_parts([name])[1] for name in parts}
-    order = sorted(parts, key=lambda name: alone[name])
+    products = _products(graph, parts, extents)
+    # What parts change adds up in squares, what they make in sums.
+    price = {name: with_parts([name])[1] ** 2 / products[name] for name in parts}
+    order = sorted(parts, key=lambda name: price[name])
     count = _most(len(order), lambda n: with_parts(order[:n])[1] <= settings.most_change)
     result, changed = with_parts(order[:count])
     return Quantised(result, tuple(order[:count]), len(order), changed)
@@ -230,10 +245,10 @@ def _ends(graph: onnx.ModelProto, convolutions: Iterable[str]) -> dict[str, str]
     return ends
 
 
-def _ranges(
+def _extents(
     graph: onnx.ModelProto, parts: dict[str, list[str]], batches: Sequence[Inputs]
-) -> Ranges:
-    """How large the values get that convolutions read and end in."""
+) -> Extents:
+    """Of what convolutions read and end in."""
     every = {name for names in parts.values() for name in names}
     read = {node.input[0] for node in graph.graph.node if node.name in every}
     tensors = sorted(read | set(_ends(graph, every).values()))
@@ -243,12 +258,30 @@ def _ranges(
     wide.graph.output.extend(
         helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in tensors
     )
-    ranges: Ranges = dict.fromkeys(tensors, (0.0, 0.0))
+    extents = dict.fromkeys(tensors, Extent())
     for said in _answers(wide, batches):
         for name, values in zip(tensors, said, strict=True):
-            low, high = ranges[name]
-            ranges[name] = (min(low, float(values.min())), max(high, float(values.max())))
-    return ranges
+            before = extents[name]
+            extents[name] = Extent(
+                min(before.low, float(values.min())),
+                max(before.high, float(values.max())),
+                int(np.prod(values.shape[2:])),
+            )
+    return extents
+
+
+def _products(
+    graph: onnx.ModelProto, parts: dict[str, list[str]], extents: Extents
+) -> dict[str, float]:
+    """How many products of numbers the convolutions of each part make for one picture."""
+    stored, ends = _stored(graph), _ends(graph, chain(*parts.values()))
+    weights = {
+        node.name: stored[node.input[1]].size for node in graph.graph.node if node.name in ends
+    }
+    return {
+        part: float(sum(weights[name] * extents[ends[name]].cells for name in names))
+        for part, names in parts.items()
+    }
 
 
 def _answers(graph: onnx.ModelProto, batches: Sequence[Inputs]) -> list[list[np.ndarray]]:
@@ -272,7 +305,7 @@ class _Rounding:
     """
 
     graph: onnx.ModelProto
-    ranges: Ranges
+    extents: Extents
     constants: list[TensorProto] = field(default_factory=list)
     #: Scales of activations that are rounded, and the nodes that do it.
     scales: dict[str, float] = field(default_factory=dict)
@@ -307,9 +340,9 @@ class _Rounding:
         """Round a tensor: 8 bits, one scale and one zero."""
         if name in self.behind:
             return
-        low, high = self.ranges[name]
-        scale = np.float32(max(high - low, _LEAST_SCALE) / _ACTIVATION_STEPS)
-        zero = np.uint8(np.clip(np.rint(-low / scale), 0, _ACTIVATION_STEPS))
+        extent = self.extents[name]
+        scale = np.float32(max(extent.high - extent.low, _LEAST_SCALE) / _ACTIVATION_STEPS)
+        zero = np.uint8(np.clip(np.rint(-extent.low / scale), 0, _ACTIVATION_STEPS))
         self.scales[name] = float(scale)
         self.behind[name] = self._there_and_back(name, np.array(scale), np.array(zero))
 
