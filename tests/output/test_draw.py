@@ -130,3 +130,14 @@ def ring_and_label(times: int) -> np.ndarray:
 
 def test_a_hidden_joint_and_a_label_are_as_large_in_a_large_picture() -> None:
     np.testing.assert_array_less(0.6 * ring_and_label(3), ring_and_label(9))
+
+
+def test_a_hand_without_3d_is_drawn_as_one_that_is_evenly_far(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    """Labels of pictures need not know how far away joints are."""
+    hand = fakes.pose()
+    flat = replace(hand, joints_mm=np.full((21, 3), np.nan))
+    even = replace(hand, joints_mm=np.concatenate([hand.joints_mm[:, :2], np.ones((21, 1))], 1))
+    np.testing.assert_array_equal(draw_hands(GREY, [flat]), draw_hands(GREY, [even]))
+    assert not len(recwarn)

@@ -80,9 +80,15 @@ def draw_hands(
             f"{type(hands).__name__}"
         )
     drawable = [hand for hand in hands if np.isfinite(hand.joints_px).all()]
-    for hand in sorted(drawable, key=lambda hand: -hand.root_mm[2]):
+    for hand in sorted(drawable, key=lambda hand: -_depths_mm(hand)[Joint.WRIST]):
         _draw_hand(canvas, hand, style)
     return canvas
+
+
+def _depths_mm(hand: HandPose) -> np.ndarray:
+    """(21,) how far away each joint is; of a hand without 3D, as of labels, all as far as any."""
+    depths_mm = hand.joints_mm[:, 2]
+    return depths_mm if np.isfinite(depths_mm).all() else np.zeros(N_JOINTS)
 
 
 def _draw_hand(canvas: np.ndarray, hand: HandPose, style: DrawStyle) -> None:
@@ -130,7 +136,7 @@ class _Skeleton:
     def __init__(
         self, hand: HandPose, origin: tuple[int, int], thickness: float, style: DrawStyle
     ) -> None:
-        depth = hand.joints_mm[:, 2]
+        depth = _depths_mm(hand)
         nearness = 0.5 - (depth - depth.mean()) / _DEPTH_RANGE_MM
         width = thickness * np.clip(0.65 + 0.7 * nearness, 0.6, 1.5)  # (21,)
         certain = np.clip(hand.joint_score, 0, 1)
