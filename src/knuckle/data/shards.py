@@ -49,6 +49,19 @@ def write_shard(path: Path, samples: Iterable[Sample], *, quality: int = JPEG_QU
     return count
 
 
+def count_samples(path: Path) -> int:
+    """How many samples a shard holds.
+
+    Raises:
+        ValueError: the file is not a shard.
+    """
+    with (
+        reading(path, "a whole shard", "delete it and make it again", also=(tarfile.TarError,)),
+        tarfile.open(path) as tar,
+    ):
+        return sum(name.endswith(".json") for name in tar.getnames())
+
+
 def _all(key: str, group: str) -> bool:
     return True
 

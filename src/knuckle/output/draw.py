@@ -34,6 +34,8 @@ _DEPTH_RANGE_MM = 120.0
 _EDGE_SHARE = 1 / 8
 #: Letters grow with strokes: never too small to read, and at most the picture's height by this.
 _LEAST_SCALE, _UNITS_OF_HEIGHT = 0.5, 600.0
+#: A plate takes at most this share of the picture's height; below this scale nobody can read it.
+_MOST_OF_HEIGHT, _READABLE_SCALE = 1 / 3, 0.3
 
 
 @dataclass(frozen=True)
@@ -253,10 +255,15 @@ def _label(hand: HandPose) -> str:
 
 
 def _plate(canvas: np.ndarray, text: str, corner: np.ndarray, colour: Colour, scale: float) -> None:
-    """Text on a dark plate above ``corner``, kept inside the picture."""
+    """Text on a dark plate above ``corner``, kept inside the picture; none where it has no room."""
     font = cv2.FONT_HERSHEY_SIMPLEX
     weight, pad = max(round(1.7 * scale), 1), max(round(4 * scale), 5)
     (width, height), below = cv2.getTextSize(text, font, scale, weight)
+    room = canvas.shape[1] - 2 * pad, _MOST_OF_HEIGHT * canvas.shape[0] - 2 * pad
+    if (share := min(room[0] / width, room[1] / (height + below))) < 1:
+        if scale * share >= _READABLE_SCALE:  # a little less, as widths of letters are rounded
+            _plate(canvas, text, corner, colour, scale * min(share, 0.95))
+        return
     x = int(np.clip(corner[0], 0, max(canvas.shape[1] - width - 2 * pad, 0)))
     bottom = int(np.clip(corner[1] - 4, height + below + 2 * pad, canvas.shape[0]))
     top = bottom - height - below - 2 * pad
