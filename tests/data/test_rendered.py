@@ -1,3 +1,4 @@
+import errno
 import itertools
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from knuckle.data.capture_plan import CaptureSettings
 from knuckle.data.processes import in_processes
 from knuckle.data.rendered import SETS, Job, write_crops, write_frames
 from knuckle.data.shards import count_samples, read_shard
-from knuckle.errors import InputError
+from knuckle.errors import InputError, NotWrittenError
 
 
 @pytest.fixture(autouse=True)
@@ -99,3 +100,16 @@ def test_settings_of_a_capture_that_are_damaged_are_told(tmp_path):
     (tmp_path / "capture_5fps.json").write_text("{")
     with pytest.raises(InputError, match=r"capture_5fps\.json is damaged"):
         write_capture(tmp_path, CaptureSettings(frames=2, cameras=1, subjects=3))
+
+
+def test_a_full_disk_names_the_shard_and_leaves_no_part_of_it(tmp_path, monkeypatch):
+    first, second = write_crops(Job(tmp_path, 4))
+    second.unlink()
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tarfile.TarFile.addfile", full)
+    with pytest.raises(NotWrittenError, match=rf"{second.name} \(no space left on device\): free"):
+        write_crops(Job(tmp_path, 4))
+    assert list(tmp_path.iterdir()) == [first]
