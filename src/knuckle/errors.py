@@ -19,6 +19,8 @@ from typing import Any
 ENDING_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
+#: ... and Ctrl-C.
+INTERRUPTS = (signal.SIGINT, *ENDING_SIGNALS)
 
 
 class KnuckleError(Exception):
@@ -59,6 +61,20 @@ def hearing(numbers: Iterable[int], handler: Callable[[int, object], None]) -> I
     finally:
         for number, handler_before in before.items():
             signal.signal(number, handler_before)
+
+
+@contextmanager
+def putting_off(numbers: Iterable[int]) -> Iterator[None]:
+    """Inside, these signals are noted; the first of them is raised anew at the end.
+
+    Around imports of libraries that take whatever is raised inside them for a part of theirs that
+    is missing, and go on.
+    """
+    heard: list[int] = []
+    with hearing(numbers, lambda number, _: heard.append(number)):
+        yield
+    for number in heard[:1]:
+        signal.raise_signal(number)
 
 
 def write_text(path: Path, text: str) -> None:

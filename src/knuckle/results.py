@@ -23,7 +23,7 @@ from knuckle.notebook import drawing_of
 from knuckle.shape import HandShape
 
 #: Times from here on are no seconds of a video; since 1970 they are 1.8e9, or 1.8e12 milliseconds.
-_LATEST_S = 1e11
+LATEST_S = 1e11
 #: Of the arrays of a hand.
 _SHAPES = {
     "joints_px": (N_JOINTS, 2),
@@ -135,7 +135,7 @@ def check_time(time_s: float) -> None:
             f"a frame's time_s must be a finite number of seconds, got {time_s}: give "
             "the time at which it is shown, or pass the bare image"
         )
-    if abs(time_s) > _LATEST_S:
+    if abs(time_s) > LATEST_S:
         raise InputError(
             f"a frame's time_s must be in seconds, got {time_s:g}, which is "
             f"{time_s / 3.15576e7:,.0f} years: divide milliseconds by 1e3, microseconds "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -21,11 +22,12 @@ import knuckle.pipeline
 from clips import FakeCapture, write_images, write_video
 from fakes import FakeTracker
 from knuckle.camera import Camera
-from knuckle.cli import VERBS, main
+from knuckle.cli import VERBS, main, run_verb
 from knuckle.cli.tracking import default_folder
 from knuckle.errors import ENDING_SIGNALS
 from knuckle.job import open_sinks
 from knuckle.output import SINKS, OutputError, RunInfo, open_recording
+from knuckle.results import Frame
 from miniatures import write_folder
 
 TESTS = Path(__file__).resolve().parent.parent
@@ -584,3 +586,51 @@ def test_a_verb_that_is_ended_from_outside_says_so(number: int) -> None:
         _, err = child.communicate(timeout=30)
     assert child.returncode == 128 + number
     assert err == "knuckle: ended from outside\n"
+
+
+SWALLOWED = """
+import os, signal, sys, threading
+class Library:  # takes what is raised as it is imported for a part that is missing, as trimesh does
+    def find_spec(self, name, *_):
+        if name == "trimesh":
+            try:
+                signal.raise_signal(signal.Signals[sys.argv[2]])
+            except BaseException:
+                pass
+sys.meta_path.insert(0, Library())
+from knuckle.cli import main
+sys.exit(main(["view", sys.argv[1], "--port", "0"]))
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_that_a_library_swallows_is_heard(name: str) -> None:
+    """The page was served as if nobody had pressed Ctrl-C."""
+    with SINKS["npz"](Path.cwd(), RunInfo.of("a.mp4", (64, 48))) as sink:
+        sink.write(Frame(np.zeros((48, 64, 3), np.uint8), 0.0, 0), [])
+    done = subprocess.run(
+        [sys.executable, "-c", SWALLOWED, str(sink.path), name],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 128 + signal.Signals[name]
+    assert "http" not in done.stdout
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_that_a_library_makes_an_error_of_is_an_end(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A library in C++ that is interrupted as it is imported says that it cannot be."""
+
+    class Verb:
+        def run(self) -> int:
+            with contextlib.suppress(BaseException):
+                signal.raise_signal(signal.Signals[name])
+            raise ImportError("initialization failed")
+
+    assert run_verb(Verb()) == 128 + signal.Signals[name]
+    assert_one_sentence(capsys, "interrupted")

@@ -309,3 +309,41 @@ def test_hands_of_other_frames_are_not_believed(tmp_path: Path) -> None:
     np.savez(path, **fields)
     with pytest.raises(OutputError, match="its hands are not those of its frames"):
         open_recording(path)
+
+
+def test_frames_that_do_not_follow_are_refused(sink_type, tmp_path: Path) -> None:
+    """Of two videos in one sink nobody could tell whose frame 0 is meant."""
+    with sink_type(tmp_path, INFO) as sink:
+        sink.write(frame(3), [pose()])
+        for other in (3, 0):
+            with pytest.raises(ValueError, match=f"one after frame 3, got frame {other};"):
+                sink.write(frame(other), [pose()])
+        sink.write(frame(4), [])
+    assert frames_in(sink.path) == 2
+
+
+@pytest.mark.parametrize(
+    ("table", "field", "value", "told"),
+    [
+        ("frames", "frame", 5, "the numbers of its frames do not grow"),
+        ("frames", "time_s", np.nan, "no seconds of a video"),
+        ("frames", "time_s", 1e18, "no seconds of a video"),
+        ("hands", "frame", 3, "not those of its frames"),
+        ("hands", "side", "both", "neither left nor right"),
+    ],
+)
+def test_a_result_that_no_sink_wrote_is_told(
+    table: str, field: str, value: object, told: str, tmp_path: Path
+) -> None:
+    """Such as one that somebody has worked on: it was shown with other hands, or not at all."""
+    with NpzSink(tmp_path, INFO) as sink:
+        for index in range(4):
+            sink.write(frame(index), [pose()] * (index > 1))
+    with np.load(sink.path) as kept:
+        arrays = dict(kept)
+    arrays[f"frames_{field}" if table == "frames" else field][1] = value
+    if field == "frame":
+        arrays["frame"] = np.array([2, 1 if table == "hands" else 3])
+    np.savez(sink.path, **arrays)
+    with pytest.raises(OutputError, match=f"damaged or was changed, .*{told}"):
+        open_recording(tmp_path)

@@ -221,6 +221,15 @@ def test_a_folder_that_is_not_interhand(tmp_path: Path) -> None:
         InterHand26M(tmp_path, "training")
 
 
+def test_a_split_that_is_missing_is_told_beside_those_that_are_there(
+    tmp_path: Path, cache: Path
+) -> None:
+    """Annotations are unpacked a split at a time: the folder was said to be no InterHand2.6M."""
+    write_interhand(tmp_path, SCENE)
+    with pytest.raises(MissingDataError, match=r"has train of Inter.* no val: .* --split train"):
+        open_one(tmp_path, cache, "val")
+
+
 # --------------------------------------------------------------------------------------------
 # The four real frames
 # --------------------------------------------------------------------------------------------

@@ -1,3 +1,4 @@
+import errno
 import itertools
 from pathlib import Path
 
@@ -6,11 +7,12 @@ import numpy as np
 import pytest
 
 from knuckle.data import rendered
+from knuckle.data.capture import write_capture
 from knuckle.data.capture_plan import CaptureSettings
 from knuckle.data.processes import in_processes
 from knuckle.data.rendered import SETS, Job, write_crops, write_frames
-from knuckle.data.shards import read_shard
-from knuckle.errors import InputError
+from knuckle.data.shards import count_samples, read_shard
+from knuckle.errors import InputError, NotWrittenError
 
 
 @pytest.fixture(autouse=True)
@@ -82,3 +84,32 @@ def test_numbers_below_0_are_told(tmp_path: Path) -> None:
             write_crops(Job(tmp_path, 1, **wrong))
     with pytest.raises(InputError, match="a seed of 0 or more"):
         CaptureSettings(frames=1, seed=-1)
+
+
+def test_a_larger_count_fills_the_last_shard(tmp_path):
+    """It was kept as short as it was, and fewer pictures lay there than were asked for."""
+    first, _ = write_crops(Job(tmp_path, 4))
+    written_ns = first.stat().st_mtime_ns
+    paths = write_crops(Job(tmp_path, 8))
+    assert [count_samples(path) for path in paths] == [3, 3, 2]
+    assert first.stat().st_mtime_ns == written_ns
+    assert [count_samples(path) for path in write_crops(Job(tmp_path, 4))] == [3, 3]
+
+
+def test_settings_of_a_capture_that_are_damaged_are_told(tmp_path):
+    (tmp_path / "capture_5fps.json").write_text("{")
+    with pytest.raises(InputError, match=r"capture_5fps\.json is damaged"):
+        write_capture(tmp_path, CaptureSettings(frames=2, cameras=1, subjects=3))
+
+
+def test_a_full_disk_names_the_shard_and_leaves_no_part_of_it(tmp_path, monkeypatch):
+    first, second = write_crops(Job(tmp_path, 4))
+    second.unlink()
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tarfile.TarFile.addfile", full)
+    with pytest.raises(NotWrittenError, match=rf"{second.name} \(no space left on device\): free"):
+        write_crops(Job(tmp_path, 4))
+    assert list(tmp_path.iterdir()) == [first]

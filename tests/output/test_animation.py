@@ -240,3 +240,10 @@ class TestGlb:
         glb = Glb(written("glb", tmp_path, [(frame(i), []) for i in range(3)]))
         assert "nodes" not in glb.json
         assert glb.json["extras"]["knuckle"]["source"] == INFO.source
+
+
+def test_times_that_go_back_are_told(tmp_path: Path) -> None:
+    """As of two videos in one: they have no timeline, and ended in an error of NumPy."""
+    scene = [(replace(frame(i), time_s=time_s), []) for i, time_s in enumerate((0.0, 0.5, 0.25))]
+    with pytest.raises(OutputError, match=r"goes back, from 0\.50 to 0\.25 s"):
+        written("bvh", tmp_path, scene)

@@ -11,7 +11,7 @@ import fakes
 from knuckle.draw import FINGER_COLOURS
 from knuckle.hand import BONES, Joint
 from knuckle.output import draw_hands
-from knuckle.output.draw import DrawStyle, mask_outlines
+from knuckle.output.draw import DrawStyle, _plate, mask_outlines
 from knuckle.results import HandPose
 
 GREY = np.full((fakes.SIZE[1], fakes.SIZE[0], 3), 120, np.uint8)
@@ -130,3 +130,37 @@ def ring_and_label(times: int) -> np.ndarray:
 
 def test_a_hidden_joint_and_a_label_are_as_large_in_a_large_picture() -> None:
     np.testing.assert_array_less(0.6 * ring_and_label(3), ring_and_label(9))
+
+
+def test_a_hand_without_3d_is_drawn_as_one_that_is_evenly_far(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    """Labels of pictures need not know how far away joints are."""
+    hand = fakes.pose()
+    flat = replace(hand, joints_mm=np.full((21, 3), np.nan))
+    even = replace(hand, joints_mm=np.concatenate([hand.joints_mm[:, :2], np.ones((21, 1))], 1))
+    np.testing.assert_array_equal(draw_hands(GREY, [flat]), draw_hands(GREY, [even]))
+    assert not len(recwarn)
+
+
+@pytest.mark.parametrize(("size", "has_room"), [((64, 48), False), ((100, 480), True)])
+def test_letters_take_no_more_room_than_there_is(size: tuple[int, int], has_room: bool) -> None:
+    """On a tiny picture they covered the hand; on a narrow one their end was cut off."""
+    image = np.full((size[1], size[0], 3), 120, np.uint8)
+    small = fakes.pose()
+    centred = small.joints_px - small.joints_px.min(axis=0)
+    hand = replace(
+        small, joints_px=centred * (0.3 * size[0] / np.ptp(centred[:, 0])) + 0.4 * size[0]
+    )
+    bare = draw_hands(image, [hand], replace(BARE, mask=False))
+    corners = draw_hands(image, [hand], DrawStyle(mask=False))
+    plate = (corners.astype(int) == 30).all(axis=2) & (bare == 120).all(axis=2)  # a quarter of 120
+    assert plate.any() == has_room
+    assert plate.sum() < 0.34 * plate.size
+
+
+def test_letters_end_within_a_narrow_picture() -> None:
+    image = np.full((480, 100, 3), 120, np.uint8)
+    _plate(image, "right 0  100%", np.array([30.0, 200.0]), (255, 0, 255), 1.0)
+    letters = np.flatnonzero((image[..., 0] > 120).any(axis=0))
+    assert 0 < letters[0] < letters[-1] < 97

@@ -12,7 +12,7 @@ import torch
 from test_training_examples import make_sample
 
 from knuckle.data.shards import write_shard
-from knuckle.errors import KnuckleError
+from knuckle.errors import InputError, KnuckleError
 from knuckle.models.keypoints import KeypointSettings
 from knuckle.models.lifter import LifterSettings
 from knuckle.render.backgrounds import Backgrounds
@@ -21,7 +21,7 @@ from knuckle.train.kind import module_of, training_batches, validation_batches
 from knuckle.train.kinds.keypoints import KeypointRecipe
 from knuckle.train.kinds.lifter import LifterRecipe
 from knuckle.train.recipe import AugmentSettings, OptimiserSettings, Recipe, SourceSettings
-from knuckle.train.run import train
+from knuckle.train.run import _devices, train
 from knuckle.train.weights import load_weights
 
 pytestmark = pytest.mark.usefixtures("few_poses")
@@ -253,3 +253,15 @@ def test_sources_of_one_name_are_validated_apart(tmp_path):
         sources=tuple(SourceSettings(shards=str(tmp_path / f)) for f in ("a/few", "b/few")),
     )
     assert list(validation_batches(recipe)) == ["few", "b/few"]
+
+
+@pytest.mark.parametrize(("gpus", "found"), [(0, "no GPU, and 2 processors"), (4, "4 GPUs")])
+def test_more_devices_than_there_are_is_told(
+    gpus: int, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    assert _devices(0) == max(gpus, 1)
+    assert _devices(2) == 2
+    with pytest.raises(InputError, match=f"devices = 7 in the recipe: this machine has {found}"):
+        _devices(7)

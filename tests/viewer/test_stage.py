@@ -16,6 +16,7 @@ from knuckle.camera import Camera
 from knuckle.hand import BONES
 from knuckle.output import SINKS, Recording, RunInfo, hands_of, open_recording
 from knuckle.video import SourceNotFoundError, open_source
+from knuckle.video.errors import SourceUnreadableError
 from knuckle.viewer.live import Pace, live
 from knuckle.viewer.play import Player, _where_it_was, pictures_of, view
 from knuckle.viewer.stage import Stage, StageSettings, wrist_table
@@ -224,3 +225,59 @@ def test_the_numbers_say_where_each_wrist_is_and_that_a_lens_is_assumed() -> Non
     assert "| right | 12 | -30 | 500 |" in table and "assumed" not in table
     assert "Lens assumed" in wrist_table([pose()], Camera.assume(*SIZE))
     assert wrist_table([], CAMERA) == "no hand"
+
+
+def test_an_address_with_colons_stands_in_brackets() -> None:
+    with Stage(StageSettings("::1", 18080), "test", size=SIZE, max_hands=1) as stage:
+        assert stage.url.startswith("http://[::1]:")
+        assert b"<html" in urllib.request.urlopen(stage.url, timeout=10).read().lower()
+
+
+def test_a_hand_without_3d_is_shown_in_the_picture_alone(stage: Stage) -> None:
+    flat = replace(pose(track_id=1), joints_mm=np.full((21, 3), np.nan))
+    stage.show(frame(0).image, [flat, pose(track_id=2)], CAMERA, "status")
+    shown, absent = stage._hands
+    assert (shown._label.text, absent._joints.visible) == ("right 2", False)
+    assert "| right | - | - | - |" in stage._text.content
+    stage.show(frame(1).image, [flat], CAMERA)
+    assert not shown._joints.visible
+
+
+def test_what_a_result_claims_of_its_pictures_takes_no_memory(tmp_path: Path) -> None:
+    found = recording(tmp_path, "a.mp4")
+    huge = replace(found, info=replace(found.info, size=(2_000_000, 1_000_000)))
+    turns = iter(range(2))
+    view(huge, None, ANYWHERE, keep_on=lambda: next(turns, None) is not None)
+
+
+def test_so_many_hands_as_a_page_can_show(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with SINKS["npz"](tmp_path, INFO) as sink:
+        sink.write(frame(0), [pose(track_id=index) for index in range(40)])
+    turns = iter(range(1))
+    found = open_recording(tmp_path)
+    view(found, None, ANYWHERE, keep_on=lambda: next(turns, None) is not None)
+    assert "up to 40 hands: at most 32 of each frame are shown" in capsys.readouterr().out
+
+
+def test_a_name_that_no_file_can_have_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(SourceNotFoundError, match="no file or folder here"):
+        _where_it_was(recording(tmp_path, "x" * 5000), tmp_path)
+
+
+def test_pictures_are_of_the_size_that_was_tracked(tmp_path: Path) -> None:
+    """Of a video that changes size, and of a smaller copy; else hands lie beside themselves."""
+    small = write_video(tmp_path / "small.mp4", 12, size=(32, 24))
+    image = pictures_of(recording(tmp_path, "a.mp4"), small)(0)
+    assert image is not None
+    assert image.shape == (48, 64, 3)
+
+
+def test_another_video_than_the_tracked_one_is_refused(tmp_path: Path) -> None:
+    upright = write_video(tmp_path / "upright.mp4", 12, size=(48, 64))
+    found = recording(tmp_path, "a.mp4")
+    with pytest.raises(
+        SourceUnreadableError, match=r"48 x 64 pixels: expected .* a\.mp4 of 64 x 48"
+    ):
+        view(found, upright, ANYWHERE)

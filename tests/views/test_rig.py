@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from knuckle.errors import InputError, KnuckleError
 from knuckle.rigid import RigidTransform
+from knuckle.views.dialects.parts import lens
 from knuckle.views.recordings import _names
 from knuckle.views.rig import Rig, unit_mm
 from rigs import rig as make_rig
@@ -99,6 +101,7 @@ def test_words_for_numbers_are_told_with_the_file(tmp_path: Path) -> None:
     [
         ("matrix", [[500, 0, 0], [0, 500, 0], [320, 240, 1]], "got 320 240 1: transpose it"),
         ("matrix", [[500, 0, 320], [0, 500, 240], [0, 0, 2]], "must be 0 0 1, got 0 0 2"),
+        ("matrix", [[500, 0, 320], [7, 500, 240], [0, 0, 1]], "must begin with 0, got 7"),
         ("rotation", [0, 90, 0], "are these degrees"),
         ("fisheye", "false", "fisheye must be true or false"),
     ],
@@ -114,6 +117,15 @@ def test_numbers_in_another_form_are_told(
     path.write_text("\n".join(lines))
     with pytest.raises(ValueError, match=f"rig.toml: camera cam_0: .*{says}"):
         Rig.load(path)
+
+
+@pytest.mark.parametrize(("skew", "told"), [(0.3, 0), (-4.0, 1)])
+def test_a_skew_that_moves_pixels_is_told(skew: float, told: int) -> None:
+    """Files of other programs may have one; it was left out in silence."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        lens([[500, skew, 320], [0, 500, 240], [0, 0, 1]], name="left")
+    assert [str(each.message)[:26] for each in said] == ["camera left: the skew of i"] * told
 
 
 def test_cameras_may_be_called_by_their_serial_numbers(tmp_path: Path) -> None:

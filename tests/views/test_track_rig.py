@@ -109,7 +109,7 @@ def test_what_joins_hands_and_pictures_is_of_one_camera(tmp_path: Path) -> None:
     formats = ["lerobot", "rrd", "coco"]
     with RigRecord(tmp_path, RIG, ["a", "b"], sizes, formats, open_sinks) as record:
         record.write(Instant((first, second), 0.0), [])
-        record.write(Instant((None, second), 0.1), [])
+        record.write(Instant((None, replace(second, time_s=0.1, index=1)), 0.1), [])
     assert not (tmp_path / "lerobot").exists()
     assert (tmp_path / "hands.rrd").exists()
     assert all((tmp_path / name / "lerobot").is_dir() for name in RIG.names)

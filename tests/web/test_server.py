@@ -110,3 +110,53 @@ def test_networks_that_are_missing_are_named(
     arguments = ["web", "--site", str(site), "--weights", str(tmp_path)]
     assert main([*arguments, "--build", str(tmp_path / "out")]) == 2
     assert "detector.onnx" in capsys.readouterr().err
+
+
+def raw(port: int, request: str) -> bytes:
+    """All of the answer to a request as it stands."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as browser:
+        browser.sendall(request.encode())
+        return b"".join(iter(lambda: browser.recv(65536), b""))
+
+
+def test_who_names_two_hosts_gets_nothing(port: int) -> None:
+    hosts = f"Host: localhost:{port}\r\nHost: evil.example\r\n"
+    assert raw(port, f"GET / HTTP/1.1\r\n{hosts}\r\n").startswith(b"HTTP/1.0 421")
+
+
+def test_an_address_that_is_none_is_answered(port: int) -> None:
+    answer = raw(port, f"GET http://[ HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.0 404")
+
+
+def test_a_file_of_the_page_that_has_gone_is_not_found(tmp_path: Path) -> None:
+    with serve({"gone": tmp_path / "gone"}, port=0) as server:
+        threading.Thread(target=server.handle_request).start()
+        asked = ask(server.server_address[1], "/gone", f"localhost:{server.server_address[1]}")
+        assert asked.status == 404
+
+
+@pytest.mark.parametrize(("given", "told"), [(-1, "from 0"), (65536, "from 0"), (None, "in use")])
+def test_a_port_that_cannot_be_had_is_told(
+    given: int | None, told: str, site: Path, port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["web", "--site", str(site), "--port", str(port if given is None else given)]
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert told in said and "port" in said
+
+
+def test_a_page_can_be_laid_out_where_it_was_built(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<!doctype html>")
+    assert lay_out(tmp_path, site_dir=tmp_path) == tmp_path
+    assert (tmp_path / "index.html").read_text() == "<!doctype html>"
+    assert (tmp_path / "settings.json").is_file()
+
+
+def test_what_cannot_be_laid_out_is_named(
+    site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "runtime.wasm").mkdir()  # in the way of a file of the page
+    assert main(["web", "--site", str(site), "--build", str(tmp_path)]) == 2
+    assert f"cannot write {tmp_path / 'runtime.wasm'} (is a directory)" in capsys.readouterr().err

@@ -28,7 +28,7 @@ from knuckle.cli.tracking import Bench, Convert, Live, Plot, Track, View
 from knuckle.cli.training import Evaluate, Train
 from knuckle.cli.verb import EXIT_ERROR, EXIT_SIGNAL, Verb
 from knuckle.cli.web import Web
-from knuckle.errors import ENDING_SIGNALS, KnuckleError, NotWrittenError, Stopped, hearing
+from knuckle.errors import INTERRUPTS, KnuckleError, NotWrittenError, Stopped, hearing
 from knuckle.release import VERSION
 
 #: The extra of ``pip install knuckle[…]`` that brings a library.
@@ -165,8 +165,9 @@ def _unprinted(error: OSError) -> str:
 
 def run_verb(verb: Verb) -> int:
     """Run a verb; turn what users can put right into one sentence and an exit code."""
+    heard: list[int] = []
     try:
-        with _flushing_stdout(), _ended_by_signals():
+        with _flushing_stdout(), _ended_by_signals(heard):
             return verb.run()
     except KnuckleError as error:
         return _fail(str(error))
@@ -176,9 +177,11 @@ def run_verb(verb: Verb) -> int:
         if os.environ.get("KNUCKLE_TRACEBACK"):
             raise
         return _fail(_sentence_of(error))
-    except ModuleNotFoundError as error:
+    except ImportError as error:
+        if heard:  # as a library was imported, which has made its own error of it
+            return _interrupted(heard[0])
         extra = EXTRAS.get((error.name or "").split(".")[0])
-        if extra is None:
+        if extra is None or not isinstance(error, ModuleNotFoundError):
             raise
         return _fail(f"this needs {error.name}: pip install 'knuckle[{extra}]'")
     except Stopped as stop:
@@ -188,20 +191,27 @@ def run_verb(verb: Verb) -> int:
         return _interrupted()
 
 
-def _ended_by_signals() -> AbstractContextManager[None]:
+def _ended_by_signals(heard: list[int]) -> AbstractContextManager[None]:
     """Signals from outside end a verb as Ctrl-C does: files are closed, no worker is left.
 
     Verbs that know better, as tracking and training do, listen for themselves.
+
+    Args:
+        heard: those that came are added to it.
     """
     own = os.getpid()
 
     def end(number: int, _: object) -> None:
+        heard.append(number)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
         if os.getpid() == own:
             raise Stopped(number, "ended from outside")
         signal.signal(number, signal.SIG_DFL)  # a worker, which has inherited this
         os.kill(os.getpid(), number)
 
-    return hearing((n for n in ENDING_SIGNALS if signal.getsignal(n) is signal.SIG_DFL), end)
+    usual = (signal.SIG_DFL, signal.default_int_handler)
+    return hearing((n for n in INTERRUPTS if signal.getsignal(n) in usual), end)
 
 
 def _sentence_of(error: OSError | ValueError) -> str:
@@ -223,9 +233,9 @@ def _reader_gone() -> int:
     return EXIT_SIGNAL + signal.SIGPIPE
 
 
-def _interrupted() -> int:
+def _interrupted(number: int = signal.SIGINT) -> int:
     print("knuckle: interrupted", file=sys.stderr)
-    return EXIT_SIGNAL + 2
+    return EXIT_SIGNAL + number
 
 
 def _fail(sentence: str) -> int:

@@ -38,7 +38,7 @@ from knuckle.cli.verb import (
     load_camera,
     optional,
 )
-from knuckle.errors import InputError, KnuckleError, NotFoundError
+from knuckle.errors import INTERRUPTS, InputError, KnuckleError, NotFoundError, putting_off
 from knuckle.formats import USUAL
 
 if TYPE_CHECKING:
@@ -95,9 +95,8 @@ class Track:
 
             return report(track_rig(self))
         of_rigs = {
-            "--unit": self.unit, "--views": self.views, "--sync": self.sync,
-            "--rescale": self.rescale,
-        }  # fmt: skip
+            f"--{name}": getattr(self, name) for name in ("unit", "views", "sync", "rescale")
+        }
         if given := [flag for flag, value in of_rigs.items() if value]:
             raise InputError(f"{given[0]} is for several cameras: give their calibration as --rig")
         return report(self._track_one(self.source[0]))
@@ -260,8 +259,10 @@ class Live:
         from knuckle.output import RunInfo
         from knuckle.send import open_senders, sending
         from knuckle.video import open_source
-        from knuckle.viewer.live import live
-        from knuckle.viewer.stage import StageSettings
+
+        with putting_off(INTERRUPTS):
+            from knuckle.viewer.live import live
+            from knuckle.viewer.stage import StageSettings
 
         index = self.camera_index
         if index is not None and self.source is not None:
@@ -317,8 +318,9 @@ class View:
 
     def run(self) -> int:
         """Serve until interrupted."""
-        from knuckle.viewer.play import view
-        from knuckle.viewer.stage import StageSettings
+        with putting_off(INTERRUPTS):
+            from knuckle.viewer.play import view
+            from knuckle.viewer.stage import StageSettings
 
         recording = _before_a_camera(self.result)
         stage = StageSettings(self.host, self.port)

@@ -35,7 +35,7 @@ from knuckle.data.capture_rig import StudioCamera, draw_room, sample_lamps, samp
 from knuckle.data.interhand_extras import DEPTH_UNIT_MM, SIDE_VALUES, Extras
 from knuckle.data.labelled import OnProgress
 from knuckle.data.processes import in_processes
-from knuckle.errors import InputError
+from knuckle.errors import InputError, reading
 from knuckle.render.scene import Sight, World, sample_lights
 from knuckle.render.stage import Lights
 
@@ -97,7 +97,10 @@ def _claim(out: Path, settings: CaptureSettings) -> bool:
     path = out / f"capture_{settings.fps}fps.json"
     wanted = {"format": "knuckle-capture", "version": 1, **asdict(settings)}
     others = [other for other in out.glob("capture_*fps.json") if other != path]
-    found = json.loads(path.read_text()) if path.exists() else None
+    found = None
+    if path.exists():
+        with reading(path, "the settings of a capture", "give another folder, or delete this one"):
+            found = json.loads(path.read_text())
     if others or (found is not None and found != wanted):
         raise InputError(
             f"{out} holds a capture with other settings ({(others or [path])[0].name}); give "

@@ -39,6 +39,25 @@ def find_release(root: Path, split: str, annotation: str = "all") -> Release:
     """
     if split not in SPLITS:
         raise InputError(f"InterHand2.6M has the splits {', '.join(SPLITS)}, asked for {split!r}")
+    if (found := _release_at(root, split, annotation)) is not None:
+        return found
+    stem = f"InterHand2.6M_{split}"
+    expected = f"annotations/{split}/{stem}_data.json"
+    found_of = {each: _release_at(root, each, annotation) for each in SPLITS}
+    if others := [each for each, at in found_of.items() if at and at.layout != "re-packed"]:
+        raise MissingDataError(
+            f"{root} has {' and '.join(others)} of InterHand2.6M and no {split}: expected "
+            f"{expected}; unpack the annotations of that split too, or give --split {others[0]}"
+        )
+    raise MissingDataError(
+        f"{root} is not InterHand2.6M: expected {expected} (v1.0), "
+        f"annotations/{_OLD_FOLDER[annotation]}/{stem}_data.json (v0.0) or one *{split}*_data.json "
+        f"beside its pictures (re-packed); found {', '.join(_names_in(root)[:8]) or 'nothing'}"
+    )
+
+
+def _release_at(root: Path, split: str, annotation: str) -> Release | None:
+    """The label files of a split in any of the known layouts; None where there are none."""
     stem = f"InterHand2.6M_{split}"
     new, old = root / "annotations" / split, root / "annotations" / _OLD_FOLDER[annotation]
     images = _image_folder(root, split)
@@ -52,11 +71,7 @@ def find_release(root: Path, split: str, annotation: str = "all") -> Release:
     if len(packed) == 1:
         stem = packed[0].name.removesuffix("_data.json")
         return Release(_label_files(root, stem), root, "re-packed")
-    raise MissingDataError(
-        f"{root} is not InterHand2.6M: expected annotations/{split}/{stem}_data.json (v1.0), "
-        f"annotations/{_OLD_FOLDER[annotation]}/{stem}_data.json (v0.0) or one *{split}*_data.json "
-        f"beside its pictures (re-packed); found {', '.join(_names_in(root)[:8]) or 'nothing'}"
-    )
+    return None
 
 
 def _split_named(path: Path) -> str:

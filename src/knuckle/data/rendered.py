@@ -18,7 +18,7 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from knuckle.data.processes import in_processes
-from knuckle.data.shards import write_shard
+from knuckle.data.shards import count_samples, write_shard
 from knuckle.errors import InputError
 from knuckle.render.backgrounds import Backgrounds
 from knuckle.render.scene import (
@@ -104,7 +104,7 @@ def _write(job: Job, kind: str, renderer: Renderer) -> list[Path]:
     starts = range(job.first, job.first + job.count, SHARD_SIZE)
     paths = [job.out / f"{kind}-{job.seed:03d}-{start // SHARD_SIZE:05d}.tar" for start in starts]
     sizes = [min(SHARD_SIZE, job.first + job.count - start) for start in starts]
-    missing = [i for i, path in enumerate(paths) if not path.exists()]
+    missing = [i for i, path in enumerate(paths) if _is_short(path, sizes[i])]
     columns = (TextColumn(f"{kind}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns) as progress:
         task = progress.add_task(
@@ -114,6 +114,11 @@ def _write(job: Job, kind: str, renderer: Renderer) -> list[Path]:
         for written in in_processes(job.workers, partial(_render_shard, renderer, kind), shards):
             progress.advance(task, written)
     return paths
+
+
+def _is_short(path: Path, size: int) -> bool:
+    """Whether a shard lacks samples, as the last one of a smaller count does, or is not there."""
+    return not path.exists() or count_samples(path) < size
 
 
 def _render_shard(renderer: Renderer, kind: str, shard: tuple[Path, int, int]) -> int:

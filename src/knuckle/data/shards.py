@@ -12,6 +12,7 @@ import io
 import json
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import unquote
@@ -20,7 +21,7 @@ import cv2
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.errors import InputError, reading
+from knuckle.errors import InputError, KnuckleError, NotWrittenError, reading
 from knuckle.limits import check_picture
 from knuckle.sample import HandLabel, Sample
 
@@ -34,9 +35,31 @@ _BOOLEAN = ("valid", "visible")
 
 
 def write_shard(path: Path, samples: Iterable[Sample], *, quality: int = JPEG_QUALITY) -> int:
-    """Write one shard; returns the number of samples in it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write one shard, whole or not at all; returns the number of samples in it.
+
+    Raises:
+        NotWrittenError: the disk is full, or nothing can be written there.
+    """
     partial = path.with_suffix(".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        count = _write_members(partial, samples, quality)
+        partial.rename(path)
+    except OSError as error:
+        # A sample that cannot be read is no fault of the shard: it names another file.
+        if isinstance(error, KnuckleError) or error.filename not in (None, str(partial)):
+            raise
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        reason = (error.strerror or str(error)).lower()
+        raise NotWrittenError(
+            f"cannot write the shard {path} ({reason}): free some space, or give another folder; "
+            "the shards before it are whole, and the same line goes on behind them"
+        ) from error
+    return count
+
+
+def _write_members(partial: Path, samples: Iterable[Sample], quality: int) -> int:
     count = 0
     with tarfile.open(partial, "w") as tar:
         for sample in samples:
@@ -45,8 +68,20 @@ def write_shard(path: Path, samples: Iterable[Sample], *, quality: int = JPEG_QU
                 info.size = len(content)
                 tar.addfile(info, io.BytesIO(content))
             count += 1
-    partial.rename(path)
     return count
+
+
+def count_samples(path: Path) -> int:
+    """How many samples a shard holds.
+
+    Raises:
+        ValueError: the file is not a shard.
+    """
+    with (
+        reading(path, "a whole shard", "delete it and make it again", also=(tarfile.TarError,)),
+        tarfile.open(path) as tar,
+    ):
+        return sum(name.endswith(".json") for name in tar.getnames())
 
 
 def _all(key: str, group: str) -> bool:

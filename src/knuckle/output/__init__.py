@@ -8,8 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 from pkgutil import resolve_name
 
-import numpy as np
-
 from knuckle.address import at_home
 from knuckle.errors import reading
 from knuckle.formats import FORMATS
@@ -97,7 +95,6 @@ def _read(sink: type[TableSink], path: Path) -> Recording:
     advice = "track the video again, or give the folder of another run"
     with reading(path, "a result that knuckle track wrote", advice, error=OutputError):
         recording = sink.read(path)
-        frames = np.repeat(recording.frames["frame"], recording.frames["n_hands"])
-        if not np.array_equal(frames, recording.hands["frame"]):
-            raise OutputError(f"{path} is damaged, its hands are not those of its frames: {advice}")
+        for fault in recording.faults():
+            raise OutputError(f"{path} is damaged or was changed, {fault}: {advice}")
         return recording

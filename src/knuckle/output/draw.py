@@ -34,6 +34,8 @@ _DEPTH_RANGE_MM = 120.0
 _EDGE_SHARE = 1 / 8
 #: Letters grow with strokes: never too small to read, and at most the picture's height by this.
 _LEAST_SCALE, _UNITS_OF_HEIGHT = 0.5, 600.0
+#: A plate takes at most this share of the picture's height; below this scale nobody can read it.
+_MOST_OF_HEIGHT, _READABLE_SCALE = 1 / 3, 0.3
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,15 @@ def draw_hands(
             f"{type(hands).__name__}"
         )
     drawable = [hand for hand in hands if np.isfinite(hand.joints_px).all()]
-    for hand in sorted(drawable, key=lambda hand: -hand.root_mm[2]):
+    for hand in sorted(drawable, key=lambda hand: -_depths_mm(hand)[Joint.WRIST]):
         _draw_hand(canvas, hand, style)
     return canvas
+
+
+def _depths_mm(hand: HandPose) -> np.ndarray:
+    """(21,) how far away each joint is; of a hand without 3D, as of labels, all as far as any."""
+    depths_mm = hand.joints_mm[:, 2]
+    return depths_mm if np.isfinite(depths_mm).all() else np.zeros(N_JOINTS)
 
 
 def _draw_hand(canvas: np.ndarray, hand: HandPose, style: DrawStyle) -> None:
@@ -130,7 +138,7 @@ class _Skeleton:
     def __init__(
         self, hand: HandPose, origin: tuple[int, int], thickness: float, style: DrawStyle
     ) -> None:
-        depth = hand.joints_mm[:, 2]
+        depth = _depths_mm(hand)
         nearness = 0.5 - (depth - depth.mean()) / _DEPTH_RANGE_MM
         width = thickness * np.clip(0.65 + 0.7 * nearness, 0.6, 1.5)  # (21,)
         certain = np.clip(hand.joint_score, 0, 1)
@@ -247,10 +255,15 @@ def _label(hand: HandPose) -> str:
 
 
 def _plate(canvas: np.ndarray, text: str, corner: np.ndarray, colour: Colour, scale: float) -> None:
-    """Text on a dark plate above ``corner``, kept inside the picture."""
+    """Text on a dark plate above ``corner``, kept inside the picture; none where it has no room."""
     font = cv2.FONT_HERSHEY_SIMPLEX
     weight, pad = max(round(1.7 * scale), 1), max(round(4 * scale), 5)
     (width, height), below = cv2.getTextSize(text, font, scale, weight)
+    room = canvas.shape[1] - 2 * pad, _MOST_OF_HEIGHT * canvas.shape[0] - 2 * pad
+    if (share := min(room[0] / width, room[1] / (height + below))) < 1:
+        if scale * share >= _READABLE_SCALE:  # a little less, as widths of letters are rounded
+            _plate(canvas, text, corner, colour, scale * min(share, 0.95))
+        return
     x = int(np.clip(corner[0], 0, max(canvas.shape[1] - width - 2 * pad, 0)))
     bottom = int(np.clip(corner[1] - 4, height + below + 2 * pad, canvas.shape[0]))
     top = bottom - height - below - 2 * pad

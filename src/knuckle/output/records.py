@@ -18,11 +18,11 @@ import numpy as np
 from knuckle.address import without_secrets
 from knuckle.camera import Camera
 from knuckle.errors import InputError
-from knuckle.hand import ARTICULATIONS, JOINT_NAMES, N_BONES, N_JOINTS, check_side
+from knuckle.hand import ARTICULATIONS, JOINT_NAMES, N_BONES, N_JOINTS, SIDES, check_side
 from knuckle.output.errors import OutputError
 from knuckle.output.tidy import to_arrow, to_pandas
 from knuckle.release import VERSION
-from knuckle.results import Frame, HandPose, TrackedHand
+from knuckle.results import LATEST_S, Frame, HandPose, TrackedHand
 
 #: Raised when a field changes its meaning or goes away; readers refuse what is newer.
 FORMAT = 1
@@ -203,6 +203,18 @@ class Recording:
             f"<recording of {self.info.source}: frames {len(self.frames)}, hands in them "
             f"{len(self.hands)}, tracks {len(self.track_ids)}>"
         )
+
+    def faults(self) -> Iterator[str]:
+        """What no sink has written: whoever goes through the frames relies on their order."""
+        numbers, times_s = self.frames["frame"], self.frames["time_s"]
+        if not np.array_equal(np.repeat(numbers, self.frames["n_hands"]), self.hands["frame"]):
+            yield "its hands are not those of its frames"
+        if (np.diff(numbers) <= 0).any():
+            yield "the numbers of its frames do not grow"
+        if not (np.abs(times_s) <= LATEST_S).all():
+            yield "times of its frames are no seconds of a video"
+        if not np.isin(self.hands["side"], SIDES).all():
+            yield f"some of its hands are neither {' nor '.join(SIDES)}"
 
     @property
     def track_ids(self) -> np.ndarray:

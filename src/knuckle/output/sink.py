@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from knuckle.closable import Closable
+from knuckle.errors import InputError
 from knuckle.output.errors import OutputError
 from knuckle.output.places import Claim
 from knuckle.output.records import Recording, RunInfo
@@ -43,6 +44,7 @@ class Sink(Closable):
         self.info = info
         self.claim: Claim | None = None
         self._closed = False
+        self._last_index: int | None = None
         _check_is_not_the_source(self.path, info)
         try:
             self._open()
@@ -59,7 +61,15 @@ class Sink(Closable):
 
         Raises:
             OutputError: the disk is full, or the file was taken away.
+            ValueError: the frame is not one after those that were added.
         """
+        if self._last_index is not None and frame.index <= self._last_index:
+            raise InputError(
+                f"{self.path} holds the frames of one source in their order: expected one after "
+                f"frame {self._last_index}, got frame {frame.index}; count them upwards, or write "
+                "another source into another folder"
+            )
+        self._last_index = frame.index
         try:
             self._write(frame, hands)
         except OSError as error:

@@ -60,9 +60,15 @@ class Timeline:
         """Resample a recording to its nominal frame rate, or else to its usual one.
 
         Raises:
-            OutputError: nearly all of it would be pauses.
+            OutputError: nearly all of it would be pauses, or its times go back.
         """
         at_s = recording.frames["time_s"]
+        if len(back := np.flatnonzero(np.diff(at_s) < 0)):
+            raise OutputError(
+                f"the time of the frames goes back, from {at_s[back[0]]:.2f} to "
+                f"{at_s[back[0] + 1]:.2f} s: expected one that grows, as of one video; write each "
+                "video into a folder of its own, or take a table (npz, csv, json)"
+            )
         rate = _rate(recording)
         count = round((at_s[-1] - at_s[0]) * rate) + 1 if len(at_s) else 0
         if count > max(_MAX_SAMPLES, _MAX_SAMPLES_PER_FRAME * len(at_s)):

@@ -13,6 +13,7 @@ import dataclasses
 import json
 import logging
 import math
+import os
 import pickle
 import signal
 import warnings
@@ -192,12 +193,27 @@ def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     return average
 
 
+def _devices(asked: int) -> int:
+    """How many processes train.
+
+    Raises:
+        InputError: more than this machine has devices for.
+    """
+    gpus, processors = torch.cuda.device_count(), os.cpu_count() or 1
+    if asked > (gpus or processors):
+        found = f"{gpus} GPUs" if gpus else f"no GPU, and {processors} processors"
+        raise InputError(
+            f"devices = {asked} in the recipe: this machine has {found}; leave it out for all the "
+            "GPUs there are, or for one process without any"
+        )
+    return asked or max(gpus, 1)
+
+
 def _trainer(recipe: Recipe, folder: Path, others: list[L.Callback]) -> L.Trainer:
     """Lightning, validating and checkpointing by the clock, on all GPUs or on the CPU."""
     sittings = len(list(folder.glob("curves/*")))  # each keeps its own curves
     every = timedelta(minutes=recipe.validate_minutes)
-    gpus = torch.cuda.device_count()
-    devices = recipe.devices or max(gpus, 1)
+    gpus, devices = torch.cuda.device_count(), _devices(recipe.devices)
     return L.Trainer(
         max_epochs=-1,
         accelerator="gpu" if gpus else "cpu",

@@ -10,15 +10,20 @@ import numpy as np
 
 from knuckle.address import without_secrets
 from knuckle.errors import InputError
-from knuckle.output import Recording, hands_of
+from knuckle.output import Recording, RunInfo, hands_of
 from knuckle.video.animation import is_stack
 from knuckle.video.decode import DECODE_ERRORS
-from knuckle.video.errors import SourceError, SourceNotFoundError
+from knuckle.video.errors import SourceError, SourceNotFoundError, SourceUnreadableError
+from knuckle.video.file import scaled_into
 from knuckle.video.folder import images_in
 from knuckle.video.image import accepts, read_image
 from knuckle.video.seek import PicturesByTime, PicturesInOrder
 from knuckle.viewer.stage import Stage, StageSettings
 
+#: By how much sizes of copies of a video may differ in width over height, as they are rounded.
+_SAME_PROPORTIONS = 0.02
+#: Most hands of a frame that are shown: each takes the page some time.
+_MOST_HANDS = 32
 #: Gives the picture (H, W, 3) of a frame, by its row in ``Recording.frames``; None for none.
 Pictures = Callable[[int], "np.ndarray | None"]
 
@@ -91,7 +96,26 @@ def pictures_of(recording: Recording, source: Path) -> Pictures:
         raise SourceNotFoundError(
             f"there is no video in {source} ({reason}): expected the one that was tracked"
         ) from None
-    return lambda row: video.at(float(recording.frames["time_s"][row]))
+
+    def at(row: int) -> np.ndarray | None:
+        image = video.at(float(recording.frames["time_s"][row]))
+        # As when it was tracked, if it changes size; and a smaller copy does as well.
+        return None if image is None else scaled_into(image, recording.info.size)
+
+    _check_proportions(video.at(float(recording.frames["time_s"][0])), recording.info, source)
+    return at
+
+
+def _check_proportions(first: np.ndarray | None, info: RunInfo, source: Path) -> None:
+    """Refuse a video on whose pictures the hands would lie beside those that are seen."""
+    if first is None:
+        return
+    (height, width), (tracked_width, tracked_height) = first.shape[:2], info.size
+    if abs(width * tracked_height / (height * tracked_width) - 1) > _SAME_PROPORTIONS:
+        raise SourceUnreadableError(
+            f"{source} has pictures of {width} x {height} pixels: expected the video that was "
+            f"tracked, {info.source} of {tracked_width} x {tracked_height}, or a copy of it"
+        )
 
 
 def _where_it_was(recording: Recording, result: Path | None) -> Path:
@@ -110,11 +134,18 @@ def _where_it_was(recording: Recording, result: Path | None) -> Path:
     named = recording.info.source
     on_a_server = named.startswith(("//", "\\\\"))
     for start in (*_made_in(result), Path()):
-        if named and not on_a_server and ((start / named).is_file() or (start / named).is_dir()):
+        if named and not on_a_server and _is_there(start / named):
             return (start / named).resolve()  # whole: a decoder takes "http:name" for an address
     raise SourceNotFoundError(
         f"{without_secrets(named)} is no file or folder here: expected the video that was tracked"
     )
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file() or path.is_dir()
+    except OSError:  # its name is longer than any, or nobody may look there
+        return False
 
 
 def _made_in(result: Path | None) -> list[Path]:
@@ -157,6 +188,9 @@ def view(
         )
     per_frame = np.unique(recording.hands["frame"], return_counts=True)[1]
     most = int(per_frame.max(initial=1))
+    if most > _MOST_HANDS:
+        print(f"a frame has up to {most} hands: at most {_MOST_HANDS} of each frame are shown")
+        most = _MOST_HANDS
     try:
         pictures = pictures_of(recording, video or _where_it_was(recording, result))
     except SourceError as error:

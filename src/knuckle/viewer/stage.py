@@ -95,7 +95,8 @@ class Stage(Closable):
                 label=f"Knuckle: {shown(title)}",
                 verbose=False,
             )
-        self.url = f"http://{self.server.get_host()}:{self.server.get_port()}"
+        host = self.server.get_host()
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.server.get_port()}"
         self.server.scene.set_up_direction("-y")
         gui = self.server.gui
         gui.configure_theme(dark_mode=True, show_logo=False, show_share_button=False)
@@ -132,9 +133,10 @@ class Stage(Closable):
             status: a line above the numbers of the hands; None leaves line and numbers.
         """
         hands = hands[: len(self._hands)]
-        joints_m = np.concatenate([h.joints_mm for h in hands]) / 1000 if hands else None
+        in_3d = [hand for hand in hands if np.isfinite(hand.joints_mm).all()]  # labels need not be
+        joints_m = np.concatenate([h.joints_mm for h in in_3d]) / 1000 if in_3d else None
         with self.server.atomic():
-            self._show_hands(hands)
+            self._show_hands(in_3d)
             if image is not None:
                 self._picture.show(image, hands, camera, joints_m)
             if status is not None:
@@ -272,7 +274,7 @@ class Picture:
     """The frame, behind the hands and in the panel."""
 
     def __init__(self, server: viser.ViserServer, size: tuple[int, int]) -> None:
-        blank = _shrink(np.zeros((size[1], size[0], 3), np.uint8))
+        blank = np.zeros((*_sent_size(*size)[::-1], 3), np.uint8)
         self._panel = server.gui.add_image(blank, format="jpeg", jpeg_quality=_JPEG_QUALITY)
         self._screen = server.scene.add_image(
             "/picture",
@@ -319,11 +321,16 @@ class Picture:
 
 
 def _shrink(image: np.ndarray) -> np.ndarray:
-    scale = _SENT_WIDTH / image.shape[1]
-    if scale >= 1:
-        return image
-    size = (_SENT_WIDTH, max(round(image.shape[0] * scale), 1))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    height, width = image.shape[:2]
+    size = _sent_size(width, height)
+    return image if size[0] == width else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def _sent_size(width: int, height: int) -> tuple[int, int]:
+    """Width and height, px, in which a picture of this size is sent."""
+    if width <= _SENT_WIDTH:
+        return width, height
+    return _SENT_WIDTH, max(round(height * _SENT_WIDTH / width), 1)
 
 
 def wrist_table(hands: Sequence[HandPose], camera: Camera) -> str:
@@ -332,7 +339,7 @@ def wrist_table(hands: Sequence[HandPose], camera: Camera) -> str:
         return "no hand"
     lines = ["| wrist, mm | right | down | forward | sure |", "|---|--:|--:|--:|--:|"]
     for hand in hands:
-        x, y, z = (f"{value:.0f}" for value in hand.root_mm)
+        x, y, z = (f"{value:.0f}" if np.isfinite(value) else "-" for value in hand.root_mm)
         lines.append(f"| {hand.side} | {x} | {y} | {z} | {hand.score:.0%} |")
     if camera.assumed:
         lines += ["", "Lens assumed: distances may all be off by one factor. `--camera` sets it."]

@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 from knuckle.address import at_home
-from knuckle.errors import NotFoundError
+from knuckle.errors import NotFoundError, NotWrittenError
 from knuckle.stages import NetworkFile, needed, weights_folder
 from knuckle.web.settings import page_settings
 
@@ -59,17 +59,33 @@ def lay_out(
 
     Returns:
         The folder.
+
+    Raises:
+        OSError: something cannot be written there.
     """
     folder = at_home(folder)
     with page_files(weights_dir, site_dir) as files:
         for place, content in files.items():
-            path = folder / place
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if isinstance(content, Path):
-                shutil.copyfile(content, path)
-            else:
-                path.write_bytes(content)
+            _lay(content, folder / place)
     return folder
+
+
+def _lay(content: Path | bytes, path: Path) -> None:
+    """Write a file of the page."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, Path):
+            shutil.copyfile(content, path)
+        else:
+            path.write_bytes(content)
+    except shutil.SameFileError:
+        pass  # the folder of the built page itself: what it lacks is put beside it
+    except OSError as error:  # of a copy, the system names the file that was read
+        reason = (error.strerror or str(error)).lower()
+        raise NotWrittenError(
+            f"cannot write {path} ({reason}): expected room for the page in a folder that can be "
+            "written into; free some space, or choose another one"
+        ) from error
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
+from knuckle.errors import InputError, NotWrittenError
+
 _LOOPBACK = "127.0.0.1"
 #: Names under which a browser may ask for this machine. A page of another site that has its name
 #: point at this machine (DNS rebinding) comes with that name, and gets nothing.
@@ -42,9 +44,19 @@ def serve(files: Mapping[str, Path | bytes], port: int = 8080) -> ThreadingHTTPS
         port: 0 for any free one.
 
     Raises:
-        OSError: somebody else listens on this port.
+        ValueError: there is no such port.
+        OSError: nobody can listen on it, as somebody else does.
     """
-    return ThreadingHTTPServer((_LOOPBACK, port), partial(_Handler, files))
+    if not 0 <= port < 65536:
+        raise InputError(f"a port is a number from 0 (any) to 65535, got {port}")
+    try:
+        return ThreadingHTTPServer((_LOOPBACK, port), partial(_Handler, files))
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise NotWrittenError(
+            f"cannot serve on port {port} ({reason}): give another one as --port, or 0 for any "
+            "that is free"
+        ) from error
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -69,12 +81,12 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._is_meant():
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST, "this page is for this machine alone")
             return
-        place = urlsplit(self.path).path.lstrip("/") or "index.html"
+        place = _place_of(self.path)
         content = self._files.get(place)
-        if content is None:
+        body = _read(content) if isinstance(content, Path) else content
+        if body is None:
             self.send_error(HTTPStatus.NOT_FOUND)
             return
-        body = content.read_bytes() if isinstance(content, Path) else content
         self.send_response(HTTPStatus.OK)
         kind = _TYPES.get(PurePosixPath(place).suffix, "application/octet-stream")
         self.send_header("Content-Type", kind)
@@ -91,6 +103,23 @@ class _Handler(BaseHTTPRequestHandler):
         super().end_headers()
 
     def _is_meant(self) -> bool:
-        """Whether the request names this machine, at this port."""
+        """Whether the request names this machine, at this port, and nobody else."""
         _, port = self.connection.getsockname()
-        return self.headers.get("Host", "") in {f"{name}:{port}" for name in _OWN_NAMES}
+        named = self.headers.get_all("Host", [])
+        return len(named) == 1 and named[0] in {f"{name}:{port}" for name in _OWN_NAMES}
+
+
+def _place_of(asked: str) -> str:
+    """The place of a file, of what a request asks for; of what is no address, none of the page."""
+    try:
+        return urlsplit(asked).path.lstrip("/") or "index.html"
+    except ValueError:
+        return asked
+
+
+def _read(path: Path) -> bytes | None:
+    """A file of the page; None where it has gone since the page was opened."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None

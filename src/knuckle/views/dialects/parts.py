@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,9 @@ from knuckle.camera import Camera
 from knuckle.errors import InputError
 from knuckle.rigid import RigidTransform
 from knuckle.views.rig import RigCamera
+
+#: Below, the skew of a matrix moves no keypoint by more than it trembles, px.
+_LEAST_SKEW_PX = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +52,7 @@ def lens(K: Any, distortion: Any = None, *, fisheye: bool = False, name: str = "
             f"{' '.join(f'{value:g}' for value in matrix[2])}: transpose it if it was written by "
             "columns, as MATLAB does, and divide it by its last number"
         )
+    _check_axes(matrix, name)
     coefficients = np.asarray(() if distortion is None else distortion, dtype=np.float64).ravel()
     if fisheye:
         coefficients = coefficients[:4]  # some write a fifth that is not used
@@ -60,6 +65,21 @@ def lens(K: Any, distortion: Any = None, *, fisheye: bool = False, name: str = "
         return Camera(fx, fy, cx, cy, tuple(coefficients.tolist()), fisheye=fisheye)
     except ValueError as error:
         raise InputError(f"camera {name}: {error}") from None
+
+
+def _check_axes(matrix: np.ndarray, name: str) -> None:
+    """Warn of a camera whose rows and columns are not at right angles: such a lens is not known."""
+    if matrix[1, 0]:
+        raise InputError(
+            f"camera {name}: the second row of its matrix must begin with 0, got "
+            f"{matrix[1, 0]:g}: is it a matrix of intrinsics?"
+        )
+    if abs(matrix[0, 1]) > _LEAST_SKEW_PX:
+        warnings.warn(
+            f"camera {name}: the skew of its matrix, {matrix[0, 1]:g}, is not used, and pixels lie "
+            "up to half as many px beside: calibrate without skew, as OpenCV does",
+            stacklevel=3,
+        )
 
 
 def rotation(values: Any, name: str = "") -> np.ndarray:
