@@ -126,6 +126,25 @@ class Fitting:
 
 
 @dataclass(frozen=True)
+class Holding:
+    """What is known of a hand that one camera alone goes on seeing.
+
+    Attributes:
+        drift_mm: by how much a hand's depth changes within a second, mm; within other times as of a
+            random walk.
+        alike_s: time within which a camera's errors of depth cease to be alike, s.
+        distance_doubt: error of the distance that one camera gives the whole hand, as a share of
+            it; larger than that of ``Fitting``, as no second camera contradicts mistakes.
+        least: share of a camera's errors of depth that is new in every frame.
+    """
+
+    drift_mm: float = 60.0
+    alike_s: float = 1.5
+    distance_doubt: float = 0.1
+    least: float = 0.3
+
+
+@dataclass(frozen=True)
 class Measuring:
     """How the bone lengths of the people before a rig are measured.
 
@@ -361,6 +380,6 @@ class Scaling:
 
 #: Those that Knuckle decides by.
 PEOPLE, MATCHING, LOOKING, MEETING = People(), Matching(), Looking(), Meeting()
-FITTING, MEASURING, RETURNING = Fitting(), Measuring(), Returning()
+FITTING, HOLDING, MEASURING, RETURNING = Fitting(), Holding(), Measuring(), Returning()
 BY_HANDS, BY_BOARDS, SYNCING = ByHands(), ByBoards(), Syncing()
 TIMING, LATENESS, SCALING = Timing(), Lateness(), Scaling()
