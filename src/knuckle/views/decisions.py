@@ -51,6 +51,8 @@ class Looking:
     Attributes:
         least_share: least error of a keypoint, as a share of the hand's extent: networks put joints
             a little beside the true ones, the same way in every frame, of which no score knows.
+        calibrating_share: the same where hands tell how cameras stand, their clocks or their unit:
+            what keypoints lie beside joints would move these.
         reach, guesses: a hand that one camera sees alone is looked for by the others at so many
             distances, spread by up to this factor, logarithm, about the distance that it says.
         near: a second look shows the expected hand if its joints are, on average, within this share
@@ -61,7 +63,8 @@ class Looking:
         vain_s: for so long, s, a camera does not look again for a hand where it found none.
     """
 
-    least_share: float = 0.02
+    least_share: float = 0.01
+    calibrating_share: float = 0.02
     reach: float = 0.24
     guesses: int = 5
     near: float = 0.3
