@@ -62,7 +62,7 @@ def unit_of(rig: Rig, views: Iterable[Sequence[Sequence[TrackedHand]]]) -> Unit:
     ]
     first = SCALING.usual_distance_mm / max(np.median(apart), 1e-12)
     usual = rig.scaled(first)
-    seen = [Looks.of(each, least_share=LOOKING.calibrating_share) for each in views]
+    seen = (Looks.of(each, least_share=LOOKING.calibrating_share) for each in views)
     logs = np.concatenate([[], *(_log_ratios(usual, looks) for looks in seen)])
     if len(logs) < SCALING.least_hands:
         raise InputError(
