@@ -24,7 +24,7 @@ from knuckle.rigid import RigidTransform
 from knuckle.track.skeleton import MEAN_LENGTHS_MM
 from knuckle.views import matching
 from knuckle.views.adjustment import Adjustment, Shape
-from knuckle.views.decisions import BY_HANDS, PEOPLE
+from knuckle.views.decisions import BY_HANDS, LOOKING, PEOPLE
 from knuckle.views.looks import Looks
 from knuckle.views.motions import chained
 from knuckle.views.rig import Rig, RigCamera
@@ -98,7 +98,7 @@ def calibrate_rig(
     Raises:
         ValueError: too few hands are seen by two cameras at a time, or they do not agree.
     """
-    seen = [Looks.of(views) for views in instants]
+    seen = [Looks.of(views, least_share=LOOKING.calibrating_share) for views in instants]
     shapes = _spread(_by_side(looks) for looks in seen)
     if len(shapes) < BY_HANDS.least_hands:
         raise InputError(

@@ -51,6 +51,8 @@ class Looking:
     Attributes:
         least_share: least error of a keypoint, as a share of the hand's extent: networks put joints
             a little beside the true ones, the same way in every frame, of which no score knows.
+        calibrating_share: the same where hands tell how cameras stand, their clocks or their unit:
+            what keypoints lie beside joints would move these.
         reach, guesses: a hand that one camera sees alone is looked for by the others at so many
             distances, spread by up to this factor, logarithm, about the distance that it says.
         near: a second look shows the expected hand if its joints are, on average, within this share
@@ -61,7 +63,8 @@ class Looking:
         vain_s: for so long, s, a camera does not look again for a hand where it found none.
     """
 
-    least_share: float = 0.02
+    least_share: float = 0.01
+    calibrating_share: float = 0.02
     reach: float = 0.24
     guesses: int = 5
     near: float = 0.3
@@ -123,6 +126,25 @@ class Fitting:
     common: float = 0.8
     freedom: float = 4.0
     inertia: float = 1e-5
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What is known of a hand that one camera alone goes on seeing.
+
+    Attributes:
+        drift_mm: by how much a hand's depth changes within a second, mm; within other times as of a
+            random walk.
+        alike_s: time within which a camera's errors of depth cease to be alike, s.
+        distance_doubt: error of the distance that one camera gives the whole hand, as a share of
+            it; larger than that of ``Fitting``, as no second camera contradicts mistakes.
+        least: share of a camera's errors of depth that is new in every frame.
+    """
+
+    drift_mm: float = 60.0
+    alike_s: float = 1.5
+    distance_doubt: float = 0.1
+    least: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -361,6 +383,6 @@ class Scaling:
 
 #: Those that Knuckle decides by.
 PEOPLE, MATCHING, LOOKING, MEETING = People(), Matching(), Looking(), Meeting()
-FITTING, MEASURING, RETURNING = Fitting(), Measuring(), Returning()
+FITTING, HOLDING, MEASURING, RETURNING = Fitting(), Holding(), Measuring(), Returning()
 BY_HANDS, BY_BOARDS, SYNCING = ByHands(), ByBoards(), Syncing()
 TIMING, LATENESS, SCALING = Timing(), Lateness(), Scaling()

@@ -16,7 +16,7 @@ from knuckle.hand import BONES, KNUCKLES, N_JOINTS, Joint, bone_vectors
 from knuckle.results import HandPose
 from knuckle.track.skeleton import joints_from_bones
 from knuckle.track.uncertainty import Uncertainty
-from knuckle.views.decisions import FITTING
+from knuckle.views.decisions import FITTING, HOLDING
 from knuckle.views.looks import Looks, shape_in_world
 from knuckle.views.rig import Rig, RigCamera
 from knuckle.views.triangulation import Sight
@@ -38,6 +38,23 @@ class Fit:
     sigma_mm: np.ndarray
 
 
+@dataclass(frozen=True, eq=False)
+class Held:
+    """What is known beforehand of a hand that one camera alone sees, in the frame of that camera.
+
+    Attributes:
+        depth_mm: of the middle of its joints.
+        sigma_mm: expected error of that.
+        off_mm: (21,) what the depths lack that the camera says.
+        doubt: what is left of their expected errors if that is added, as a share.
+    """
+
+    depth_mm: float
+    sigma_mm: float
+    off_mm: np.ndarray
+    doubt: float
+
+
 def fit(
     rig: Rig,
     looks: Looks,
@@ -48,6 +65,7 @@ def fit(
     *,
     start_mm: np.ndarray | None = None,
     new: bool = False,
+    held: Held | None = None,
 ) -> Fit:
     """Fit the hand that some cameras see.
 
@@ -60,13 +78,21 @@ def fit(
         lengths_mm: (20,) bones.
         start_mm: (21, 3) where to begin; by default the mean of what the cameras say.
         new: the bones are not known well yet.
+        held: what is known of the depth if one camera alone sees the hand.
     """
-    size = float(lengths_mm.sum())
-    shapes = [shape_in_world(rig, looks.camera[i], looks.poses[i], size) for i in members]
-    parts = [
-        _shape_rows(rig.cameras[looks.camera[i]], shape, looks.doubts[i], looks.poses[i])
-        for i, shape in zip(members, shapes, strict=True)
+    cameras = [rig.cameras[looks.camera[i]] for i in members]
+    shapes = [
+        shape_in_world(rig, looks.camera[i], looks.poses[i], float(lengths_mm.sum()))
+        for i in members
     ]
+    if held is not None:
+        shapes = [shapes[0] + held.off_mm[:, None] * cameras[0].T_camera_from_world.rotation[2]]
+    parts = [
+        _shape_rows(camera, shape, looks.doubts[i], looks.poses[i], held)
+        for i, camera, shape in zip(members, cameras, shapes, strict=True)
+    ]
+    if held is not None:
+        parts.append(_held_row(cameras[0], held))
     A, b = (np.concatenate(each) for each in zip(*parts, strict=True))
     known = A.T @ A + FITTING.inertia * np.eye(A.shape[1])
     x = np.mean(shapes, axis=0) if start_mm is None else start_mm
@@ -74,6 +100,8 @@ def fit(
     doubted = sight if start_mm is None else _doubted(sight, x)
     for _ in range(FITTING.steps):
         N, c = _information(doubted, used, x)
+        if held is not None:
+            N, c = _of_unknown_size(N, c, x, cameras[0])
         H, g = _bone_part(x, lengths_mm, bone_sigma)
         information = N + H + known
         step = np.linalg.solve(information, c + g + A.T @ (b - A @ x.ravel()))
@@ -82,8 +110,10 @@ def fit(
         if np.abs(step).max() < FITTING.still_mm:
             break
     own = np.linalg.inv(information).diagonal().reshape(N_JOINTS, 3).sum(axis=-1)
-    common = np.trace(_common_covariance(sight, used, x))
-    sigma = np.sqrt(np.maximum(own + common, 0))
+    common = _common_covariance(sight, used, x)
+    if held is not None:
+        common = _across(common, cameras[0])
+    sigma = np.sqrt(np.maximum(own + np.trace(common), 0))
     return Fit(_of_exact_bones(x, lengths_mm, own), sigma)
 
 
@@ -105,7 +135,11 @@ def _information(sight: Sight, used: np.ndarray, x: np.ndarray) -> tuple[np.ndar
 
 
 def _shape_rows(
-    rig_camera: RigCamera, shape_mm: np.ndarray, doubt: Uncertainty, hand: HandPose
+    rig_camera: RigCamera,
+    shape_mm: np.ndarray,
+    doubt: Uncertainty,
+    hand: HandPose,
+    held: Held | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(21, 63) and (21,): the depths that a camera says, each of them by what it alone tells.
 
@@ -117,18 +151,30 @@ def _shape_rows(
         shape_mm: (21, 3) what the camera says, in the world.
         doubt: how far it may be off.
         hand: as the camera saw it.
+        held: what is known if it alone sees the hand; ``shape_mm`` is put right by it already.
     """
     T = rig_camera.T_camera_from_world
     sideways = (shape_mm - shape_mm.mean(axis=0)) @ T.rotation[:2].T
     distance = float(hand.joints_mm[:, 2].mean())
-    together = np.column_stack(
-        [np.full(N_JOINTS, FITTING.distance_doubt * distance), FITTING.tilt_doubt * sideways]
+    share, farther = 1.0, FITTING.distance_doubt
+    if held is not None:
+        share, farther = held.doubt, HOLDING.distance_doubt
+    together = share * np.column_stack(
+        [np.full(N_JOINTS, farther * distance), FITTING.tilt_doubt * sideways]
     )
-    own = FITTING.shape_doubt * doubt.along_mm
+    own = share * FITTING.shape_doubt * doubt.along_mm
     own[Joint.WRIST] = own[KNUCKLES].mean()  # depths are told from the wrist, itself as unsure
     whitening = np.linalg.inv(np.linalg.cholesky(np.diag(own**2) + together @ together.T))
     rows = (whitening[:, :, None] * T.rotation[2]).reshape(N_JOINTS, -1)
     return rows, rows @ shape_mm.ravel()
+
+
+def _held_row(rig_camera: RigCamera, held: Held) -> tuple[np.ndarray, np.ndarray]:
+    """(1, 63) and (1,): the depth at which the hand's middle is known to have been."""
+    T = rig_camera.T_camera_from_world
+    row = np.tile(T.rotation[2] / N_JOINTS, (1, N_JOINTS))
+    lies = np.array([held.depth_mm - T.translation_mm[2]])
+    return row / held.sigma_mm, lies / held.sigma_mm
 
 
 def _bone_part(
@@ -160,6 +206,28 @@ def _of_exact_bones(x: np.ndarray, lengths_mm: np.ndarray, variance: np.ndarray)
     exact = joints_from_bones(bone_vectors(x), lengths_mm)
     weight = 1 / np.maximum(variance, 1e-6)
     return exact + weight @ (x - exact) / weight.sum()
+
+
+def _of_unknown_size(
+    N: np.ndarray, c: np.ndarray, x: np.ndarray, rig_camera: RigCamera
+) -> tuple[np.ndarray, np.ndarray]:
+    """What rays (63, 63) and (63,) say if their hand may be larger or smaller in the picture.
+
+    Keypoints of one look err together. With bones that are known, their spread would tell the
+    distance as if each erred by itself.
+    """
+    R = rig_camera.T_camera_from_world.rotation
+    larger = ((x - x.mean(axis=0)) @ R[:2].T @ R[:2]).ravel()
+    along = N @ larger
+    share = along / (HOLDING.distance_doubt**-2 + larger @ along)
+    return N - np.outer(share, along), c - share * (larger @ c)
+
+
+def _across(covariance: np.ndarray, rig_camera: RigCamera) -> np.ndarray:
+    """What is left of a (3, 3) covariance across a camera's axis."""
+    axis = rig_camera.T_camera_from_world.rotation[2]
+    across = np.eye(3) - np.outer(axis, axis)
+    return across @ covariance @ across
 
 
 def _common_covariance(sight: Sight, used: np.ndarray, x: np.ndarray) -> np.ndarray:

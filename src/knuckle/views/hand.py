@@ -23,7 +23,8 @@ class RigHand(HandShape):
         score: 0..1, how sure it is that this is a hand: that of the surest camera.
         joints_mm: (21, 3) in the world, bones of constant length.
         sigma_mm: (21,) expected distance of each joint from the truth.
-        raw_mm: (21, 3) of this frame alone, before smoothing.
+        raw_mm: (21, 3) of this frame alone, before smoothing. Where one camera alone sees the hand,
+            its depth before that camera also comes from the last frames in which several did.
         views: per camera the hand that it saw, None where it saw none.
         used: (V, 21) bool, the cameras whose keypoint decided where the joint is.
         track_id: the same number for the same hand for as long as it is in view.

@@ -18,7 +18,7 @@ import numpy as np
 from knuckle.errors import InputError
 from knuckle.hand import KNUCKLES, N_JOINTS, SIDES, TIPS, Joint
 from knuckle.rigid import RigidTransform
-from knuckle.views.decisions import LATENESS, SYNCING
+from knuckle.views.decisions import LATENESS, LOOKING, SYNCING
 from knuckle.views.looks import Looks
 from knuckle.views.rig import Rig
 from knuckle.views.sync import Followed, peak_of, settled
@@ -66,7 +66,10 @@ class _Watch:
         rays = np.full((len(SIDES), count, N_JOINTS, 2), np.nan)
         sigma, extents = np.full(rays.shape[:-1], np.nan), np.full(rays.shape[:2], np.nan)
         for row, hands in enumerate(seen.hands):
-            looks = Looks.of([sorted(hands, key=lambda hand: hand.raw.score)])
+            looks = Looks.of(
+                [sorted(hands, key=lambda hand: hand.raw.score)],
+                least_share=LOOKING.calibrating_share,
+            )
             for i, hand in enumerate(looks.hands):
                 side = SIDES.index(hand.side)
                 rays[side, row], sigma[side, row] = looks.rays[i], looks.sigma[i]

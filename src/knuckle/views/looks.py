@@ -43,8 +43,15 @@ class Looks:
         cls,
         views: Sequence[Sequence[TrackedHand]],
         bring: Callable[[int, TrackedHand], Brought] = lambda _, hand: Brought.nowhere(hand),
+        least_share: float = LOOKING.least_share,
     ) -> Looks:
-        """Of the hands of every camera, each brought to one instant; by default as it is."""
+        """Of the hands of every camera, each brought to one instant; by default as it is.
+
+        Args:
+            views: per camera the hands that it sees.
+            bring: a camera's hand to the instant.
+            least_share: least error of a keypoint, as a share of the hand's extent.
+        """
         hands = tuple(hand for view in views for hand in view)
         camera = np.array([v for v, view in enumerate(views) for _ in view], dtype=int)
         rays, sigma = np.zeros((len(hands), N_JOINTS, 2)), np.zeros((len(hands), N_JOINTS))
@@ -52,7 +59,7 @@ class Looks:
         doubts = tuple(Uncertainty.of(each.pose) for each in brought)
         for i, (each, doubt) in enumerate(zip(brought, doubts, strict=True)):
             rays[i] = each.pose.rays
-            own = np.maximum(doubt.across, LOOKING.least_share * doubt.extent)
+            own = np.maximum(doubt.across, least_share * doubt.extent)
             sigma[i] = np.hypot(own, each.doubt)
         right = np.array([right_score(hand) for hand in hands])
         return cls(hands, tuple(each.pose for each in brought), camera, rays, sigma, doubts, right)

@@ -7,8 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
-from knuckle.views.fit import Fit, fit
-from knuckle.views.looks import Looks
+from knuckle.rigid import RigidTransform
+from knuckle.views.fit import Fit, Held, fit
+from knuckle.views.looks import Looks, shape_in_world
 from knuckle.views.rig import Rig
 from knuckle.views.triangulation import Points, Sight, meet_gated, with_doubt
 
@@ -41,10 +42,13 @@ class Meeting:
         """Where they meet, joint by joint."""
         return meet_gated(self.sight)
 
-    def fit(self, lengths_mm: np.ndarray, *, new: bool = False) -> Fit:
-        """The hand with bones of these lengths (20,); ``new`` if they are not known well yet.
+    def fit(self, lengths_mm: np.ndarray, *, new: bool = False, held: Held | None = None) -> Fit:
+        """The hand with bones of these lengths (20,); begins where the last fit ended.
 
-        Begins where the last fit ended.
+        Args:
+            lengths_mm: of the bones.
+            new: they are not known well yet.
+            held: what is known of the depth if one camera alone sees the hand.
         """
         found = fit(
             self.rig,
@@ -55,16 +59,27 @@ class Meeting:
             lengths_mm,
             start_mm=self._last_mm,
             new=new,
+            held=held,
         )
         self._last_mm = found.joints_mm
         return found
+
+    def seen_from(self, i: int) -> tuple[int, RigidTransform]:
+        """The camera of a look, its number and its ``T_camera_from_world``."""
+        camera = int(self.looks.camera[i])
+        return camera, self.rig.cameras[camera].T_camera_from_world
+
+    def said_mm(self, i: int, lengths_mm: np.ndarray) -> np.ndarray:
+        """(21, 3) in the world, where the camera of a look alone has a hand of these bones."""
+        camera, size = int(self.looks.camera[i]), float(lengths_mm.sum())
+        return shape_in_world(self.rig, camera, self.looks.poses[i], size)
 
     def moved_mm(self, i: int, found: Fit, about_mm: np.ndarray) -> np.ndarray:
         """(3,) how far the hand moved from the instant to the frame of a look: across it, as seen.
 
         Along the line of sight by as much as it moved about (3,).
         """
-        T = self.rig.cameras[self.looks.camera[i]].T_camera_from_world
+        _, T = self.seen_from(i)
         now, then = (
             hand.rays.mean(axis=0) for hand in (self.looks.poses[i], self.looks.hands[i].raw)
         )

@@ -12,7 +12,7 @@ import numpy as np
 from knuckle.errors import InputError
 from knuckle.hand import bone_lengths
 from knuckle.results import Frame, TrackedHand
-from knuckle.views.decisions import PEOPLE, SCALING
+from knuckle.views.decisions import LOOKING, PEOPLE, SCALING
 from knuckle.views.looks import Looks
 from knuckle.views.rig import Rig
 from knuckle.views.tracker import RigTracker
@@ -62,7 +62,8 @@ def unit_of(rig: Rig, views: Iterable[Sequence[Sequence[TrackedHand]]]) -> Unit:
     ]
     first = SCALING.usual_distance_mm / max(np.median(apart), 1e-12)
     usual = rig.scaled(first)
-    logs = np.concatenate([[], *(_log_ratios(usual, Looks.of(each)) for each in views)])
+    seen = (Looks.of(each, least_share=LOOKING.calibrating_share) for each in views)
+    logs = np.concatenate([[], *(_log_ratios(usual, looks) for looks in seen)])
     if len(logs) < SCALING.least_hands:
         raise InputError(
             f"expected hands that two cameras see at a time to tell the rig's unit, found "

@@ -15,6 +15,7 @@ from knuckle.track.side import SideVotes
 from knuckle.track.velocity import Velocity
 from knuckle.views.bones import RigBones
 from knuckle.views.fit import Fit
+from knuckle.views.held import LastTogether
 from knuckle.views.looks import right_score
 from knuckle.views.steady import Steady
 
@@ -32,6 +33,7 @@ class RigTrack:
         told: whether its side is decided, as that of one camera's track is: for good.
         seen_s: when it was last seen.
         joints_mm: (21, 3) there; None before the first frame.
+        together: where several cameras last saw it, for when one is left.
         velocity: of the wrist, mm a second.
     """
 
@@ -44,6 +46,7 @@ class RigTrack:
     told: bool = False
     seen_s: float = 0.0
     joints_mm: np.ndarray | None = None
+    together: LastTogether = field(default_factory=LastTogether)
     velocity: Velocity = field(default_factory=Velocity)
 
     @property

@@ -342,7 +342,7 @@ class RigTracker:
         looks, members, points = meeting.looks, meeting.members, meeting.points
         if len(meeting) > 1:
             track.bones.see(points, time_s)
-        found = meeting.fit(track.bones.lengths_mm, new=track.bones.new)
+        found = track.together.fit(meeting, track.bones, time_s)
         views: list[TrackedHand | None] = [None] * len(self.rig)
         moved_mm = np.outer(self._moments.later_s, track.velocity.per_s)
         used = np.zeros((len(self.rig), N_JOINTS), bool)
