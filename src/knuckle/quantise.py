@@ -62,16 +62,16 @@ class QuantiseSettings:
         most_change: of any output, root mean square over its standard deviation. Those parts of a
             network are rounded first that change least for the products they make, as long as all
             together keep to this.
+        least_share: of all products. Parts that make fewer are left: they would gain no time.
     """
 
-    most_change: float = 0.03
+    most_change: float = 0.02
+    least_share: float = 0.01
 
     def __post_init__(self) -> None:
-        if not 0 < self.most_change < 1:
-            raise InputError(
-                f"most_change is a share of an output's spread, between 0 and 1; got "
-                f"{self.most_change:g}"
-            )
+        for name in ("most_change", "least_share"):
+            if not 0 < (share := getattr(self, name)) < 1:
+                raise InputError(f"{name} is a share, between 0 and 1; got {share:g}")
 
 
 @dataclass(frozen=True)
@@ -166,11 +166,16 @@ def quantised(
 
     products = _products(graph, parts, extents)
     # What parts change adds up in squares, what they make in sums.
-    price = {name: with_parts([name])[1] ** 2 / products[name] for name in parts}
-    order = sorted(parts, key=lambda name: price[name])
+    least = settings.least_share * sum(products.values())
+    price = {
+        name: with_parts([name])[1] ** 2 / products[name]
+        for name in parts
+        if products[name] >= least
+    }
+    order = sorted(price, key=lambda name: price[name])
     count = _most(len(order), lambda n: with_parts(order[:n])[1] <= settings.most_change)
     result, changed = with_parts(order[:count])
-    return Quantised(result, tuple(order[:count]), len(order), changed)
+    return Quantised(result, tuple(order[:count]), len(parts), changed)
 
 
 def plain(graph: onnx.ModelProto) -> onnx.ModelProto:
