@@ -598,6 +598,7 @@ class Library:  # takes what is raised as it is imported for a part that is miss
             except BaseException:
                 pass
 sys.meta_path.insert(0, Library())
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what runs in a background
 from knuckle.cli import main
 sys.exit(main(["view", sys.argv[1], "--port", "0"]))
 """
@@ -620,9 +621,17 @@ def test_a_signal_that_a_library_swallows_is_heard(name: str) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.fixture
+def heard_signals() -> Iterator[None]:
+    """What runs in a background ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_a_signal_that_a_library_makes_an_error_of_is_an_end(
-    name: str, capsys: pytest.CaptureFixture[str]
+    name: str, capsys: pytest.CaptureFixture[str], heard_signals: None
 ) -> None:
     """A library in C++ that is interrupted as it is imported says that it cannot be."""
 
