@@ -1,6 +1,5 @@
 """Quantised networks are exact where it counts, integer where they say so, and whole beneath."""
 
-import sys
 from importlib import resources
 from itertools import islice
 from pathlib import Path
@@ -20,9 +19,6 @@ from knuckle.export import export
 from knuckle.quantise import QuantiseSettings, change, plain, quantise, quantised
 from knuckle.train.weights import load_weights
 from knuckle.video import open_source
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from test_export import save_run
 
 
