@@ -16,7 +16,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from knuckle.cli import main
 from knuckle.export import export
-from knuckle.quantise import QuantiseSettings, change, plain, quantise, quantised
+from knuckle.quantise import QuantiseSettings, change, quantise, quantised
+from knuckle.rounding import plain
 from knuckle.train.weights import load_weights
 from knuckle.video import open_source
 from test_export import save_run
@@ -35,6 +36,25 @@ def convolution(weight, bias, activation=None):
             nodes,
             "one",
             [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+            [numpy_helper.from_array(weight, "w"), numpy_helper.from_array(bias, "b")],
+        ),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=8,
+    )
+
+
+def dense(weight, bias):
+    """A graph of one dense layer."""
+    nodes = [
+        helper.make_node("Gemm", ["x", "w", "b"], ["c"], name="/part/Gemm", transB=1),
+        helper.make_node("Neg", ["c"], ["y"], name="/end/Neg"),
+    ]
+    return helper.make_model(
+        helper.make_graph(
+            nodes,
+            "one",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", weight.shape[1]])],
             [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
             [numpy_helper.from_array(weight, "w"), numpy_helper.from_array(bias, "b")],
         ),
@@ -83,6 +103,34 @@ def test_a_rounded_convolution_stays_within_its_steps(seed, kernel, activation, 
     products += 4 * kernel**2 * (np.abs(x).max() + step_x) * steps_w / 2
     allowed = products + np.ptp(exact) / 255 + 1e-3 * size
     assert (np.abs(rounded - exact).max(axis=(0, 2, 3)) <= allowed).all()
+
+
+@given(seed=st.integers(0, 1000), size=st.floats(0.01, 100.0))
+@settings(max_examples=25, deadline=None)
+def test_a_rounded_dense_layer_stays_within_its_steps(seed, size):
+    rng = np.random.default_rng(seed)
+    weight = rng.normal(size=(513, 512)).astype(np.float32)
+    bias = rng.normal(size=513).astype(np.float32)
+    x = (size * rng.normal(size=(2, 512))).astype(np.float32)
+    result = quantised(dense(weight, bias), [{"x": x}], [{"x": x}], QuantiseSettings(0.5))
+    assert result.parts == ("part",)
+    exact, rounded = x @ weight.T + bias, -answers(result.graph, [{"x": x}])[0][0]
+    # Half a step of every input and of every weight, summed over all products.
+    step_x, steps_w = np.ptp(x) / 255, np.abs(weight).max(axis=1) / 63
+    allowed = np.abs(weight).sum(axis=1) * step_x / 2
+    allowed += 512 * (np.abs(x).max() + step_x) * steps_w / 2
+    assert (np.abs(rounded - exact) <= allowed + 1e-3 * size + 1e-4).all()
+
+
+def test_what_a_dense_layer_says_is_not_rounded(tmp_path):
+    """It is multiplied in integers, and its sums are numbers again."""
+    rng = np.random.default_rng(2)
+    weight = rng.normal(size=(512, 512)).astype(np.float32)
+    graph, batch = dense(weight, np.zeros(512, np.float32)), {"x": rng.random((1, 512), np.float32)}
+    result = quantised(graph, [batch], [batch], QuantiseSettings(0.5)).graph
+    run = operators(result, tmp_path)
+    assert "QGemm" in run and "Gemm" not in run
+    assert run.count("QuantizeLinear") == 1 and "DequantizeLinear" not in run
 
 
 def test_a_channel_without_weights_keeps_its_bias():
@@ -177,14 +225,14 @@ def test_the_shipped_networks_by_the_command(tmp_path, capsys, weights, hand_pic
     assert main(["quantise", str(weights), "--pictures", str(hand_pictures), "--out",
                  str(tmp_path / "out"), "--count", "3"]) == 0  # fmt: skip
     said = capsys.readouterr().out
-    for kind in ("detector", "keypoints"):
+    for kind in ("detector", "keypoints", "lifter"):
         assert f"{kind}.onnx" in said
         made = onnx.load(str(tmp_path / "out" / f"{kind}.onnx"))
         card = {item.key: item.value for item in made.metadata_props}
         assert card == {
             item.key: item.value for item in onnx.load(str(weights / f"{kind}.onnx")).metadata_props
         }
-    assert not (tmp_path / "out" / "lifter.onnx").exists()
+    assert not (tmp_path / "out" / "pair.onnx").exists()  # its layers are small
 
 
 def test_pictures_without_hands_are_refused(tmp_path, weights):
