@@ -26,15 +26,10 @@ from knuckle.views.triangulation import Sight, meet
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """One hand at one instant, as several cameras see it.
+    """One hand at one instant, as several cameras see it."""
 
-    Attributes:
-        looks: of one instant.
-        members: indices into these, one a camera.
-    """
-
-    looks: Looks
-    members: tuple[int, ...]
+    looks: Looks  # of one instant
+    members: tuple[int, ...]  # indices into these, one a camera
 
     @property
     def cameras(self) -> np.ndarray:
@@ -44,23 +39,15 @@ class Shape:
 
 @dataclass(eq=False)
 class _Group:
-    """S hands that the same C cameras see.
+    """S hands that the same C cameras see."""
 
-    Attributes:
-        rows: (C,) of the cameras among the poses.
-        numbers: (S,) of the hands.
-        rays: (S, C, 21, 2).
-        sigma: (S, C, 21); infinite where there is no ray.
-        upright: (S, C, 2, 2) from shares of the hand's extent, across and along the palm, to rays.
-        joints: (S, 21, 3) in the world, as they are now.
-    """
-
-    rows: np.ndarray
-    numbers: np.ndarray
-    rays: np.ndarray
-    sigma: np.ndarray
+    rows: np.ndarray  # (C,) of the cameras among the poses
+    numbers: np.ndarray  # (S,) of the hands
+    rays: np.ndarray  # (S, C, 21, 2)
+    sigma: np.ndarray  # (S, C, 21); infinite where there is no ray
+    #: (S, C, 2, 2) from shares of the hand's extent, across and along the palm, to rays.
     upright: np.ndarray
-    joints: np.ndarray
+    joints: np.ndarray  # (S, 21, 3) in the world, as they are now
 
     def take(self, hands: np.ndarray) -> _Group:
         """Some of the hands."""

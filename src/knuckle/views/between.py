@@ -26,14 +26,10 @@ Look = tuple[float, HandPose]
 
 @dataclass(frozen=True, eq=False)
 class Brought:
-    """A look at one hand, brought to another instant.
+    """A look at one hand, brought to another instant."""
 
-    Attributes:
-        pose: the hand there.
-        doubt: (21,) expected error of its rays (x/z, y/z) by having been brought, per axis.
-    """
-
-    pose: HandPose
+    pose: HandPose  # the hand there
+    #: (21,) expected error of its rays (x/z, y/z) by having been brought, per axis.
     doubt: np.ndarray
 
     @classmethod

@@ -27,32 +27,20 @@ _ENDS = np.eye(N_JOINTS)[BONES[:, 1]] - np.eye(N_JOINTS)[BONES[:, 0]]
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """The outcome.
+    """The outcome."""
 
-    Attributes:
-        joints_mm: (21, 3) in the world, bones of exactly the given lengths.
-        sigma_mm: (21,) expected distance of each joint from the truth.
-    """
-
-    joints_mm: np.ndarray
-    sigma_mm: np.ndarray
+    joints_mm: np.ndarray  # (21, 3) in the world, bones of exactly the given lengths
+    sigma_mm: np.ndarray  # (21,) expected distance of each joint from the truth
 
 
 @dataclass(frozen=True, eq=False)
 class Held:
-    """What is known beforehand of a hand that one camera alone sees, in the frame of that camera.
+    """What is known beforehand of a hand that one camera alone sees, in that camera's frame."""
 
-    Attributes:
-        depth_mm: of the middle of its joints.
-        sigma_mm: expected error of that.
-        off_mm: (21,) what the depths lack that the camera says.
-        doubt: what is left of their expected errors if that is added, as a share.
-    """
-
-    depth_mm: float
-    sigma_mm: float
-    off_mm: np.ndarray
-    doubt: float
+    depth_mm: float  # of the middle of its joints
+    sigma_mm: float  # expected error of that
+    off_mm: np.ndarray  # (21,) what the depths lack that the camera says
+    doubt: float  # what is left of their expected errors if that is added, as a share
 
 
 def fit(

@@ -18,25 +18,16 @@ from knuckle.views.rig import Rig
 
 @dataclass(frozen=True, eq=False)
 class Looks:
-    """N hands, each as one camera sees it.
+    """N hands, each as one camera sees it."""
 
-    Attributes:
-        hands: N of them, as their frames show them.
-        poses: the same at the instant at which they are compared, which may lie between frames.
-        camera: (N,) index of the camera that each was seen by.
-        rays: (N, 21, 2) x/z, y/z of the keypoints of ``poses``.
-        sigma: (N, 21) expected error of these, per axis.
-        doubts: what each may be off by, as its camera alone sees it.
-        right: (N,) 0..1, probability that it is a right hand.
-    """
-
-    hands: tuple[TrackedHand, ...]
+    hands: tuple[TrackedHand, ...]  # N of them, as their frames show them
+    #: The same at the instant at which they are compared, which may lie between frames.
     poses: tuple[HandPose, ...]
-    camera: np.ndarray
-    rays: np.ndarray
-    sigma: np.ndarray
-    doubts: tuple[Uncertainty, ...]
-    right: np.ndarray
+    camera: np.ndarray  # (N,) index of the camera that each was seen by
+    rays: np.ndarray  # (N, 21, 2) x/z, y/z of the keypoints of ``poses``
+    sigma: np.ndarray  # (N, 21) expected error of these, per axis
+    doubts: tuple[Uncertainty, ...]  # what each may be off by, as its camera alone sees it
+    right: np.ndarray  # (N,) 0..1, probability that it is a right hand
 
     @classmethod
     def of(

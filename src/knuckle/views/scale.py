@@ -21,17 +21,11 @@ from knuckle.views.triangulation import Sight, meet
 
 @dataclass(frozen=True)
 class Unit:
-    """The outcome.
+    """The outcome."""
 
-    Attributes:
-        mm: millimetres of one unit.
-        doubt: expected error, as a share; hardly less than people's hands differ.
-        hands: pairs of looks that it was told from.
-    """
-
-    mm: float
-    doubt: float
-    hands: int
+    mm: float  # millimetres of one unit
+    doubt: float  # expected error, as a share; hardly less than people's hands differ
+    hands: int  # pairs of looks that it was told from
 
 
 def unit_by_hands(

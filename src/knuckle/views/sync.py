@@ -24,16 +24,11 @@ from knuckle.views.decisions import SYNCING
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """How the hands before one camera bend over time.
+    """How the hands before one camera bend over time."""
 
-    Attributes:
-        name: of the source.
-        times_s: (T,) of its frames, by its own clock.
-        bends: (T, 30) flexion of each joint in degrees, left hand first; NaN where none is seen.
-    """
-
-    name: str
-    times_s: np.ndarray
+    name: str  # of the source
+    times_s: np.ndarray  # (T,) of its frames, by its own clock
+    #: (T, 30) flexion of each joint in degrees, left hand first; NaN where none is seen.
     bends: np.ndarray
 
     @classmethod
@@ -53,21 +48,13 @@ class Motion:
 
 @dataclass(frozen=True, eq=False)
 class Followed:
-    """What one camera saw by itself.
+    """What one camera saw by itself."""
 
-    Attributes:
-        name: of the source.
-        size: (width, height) of its pictures.
-        camera: its lens.
-        times_s: (T,) of its frames, by its own clock.
-        hands: of every frame.
-    """
-
-    name: str
-    size: tuple[int, int]
-    camera: Camera
-    times_s: np.ndarray
-    hands: list[list[TrackedHand]]
+    name: str  # of the source
+    size: tuple[int, int]  # (width, height) of its pictures
+    camera: Camera  # its lens
+    times_s: np.ndarray  # (T,) of its frames, by its own clock
+    hands: list[list[TrackedHand]]  # of every frame
 
     @property
     def motion(self) -> Motion:

@@ -21,14 +21,10 @@ _LEAST_SKEW_PX = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """What a file says.
+    """What a file says."""
 
-    Attributes:
-        cameras: their translations in units of the file.
-        unit_mm: millimetres of one unit; None where neither the file nor its form says it.
-    """
-
-    cameras: tuple[RigCamera, ...]
+    cameras: tuple[RigCamera, ...]  # their translations in units of the file
+    #: Millimetres of one unit; None where neither the file nor its form says it.
     unit_mm: float | None
 
     @property
