@@ -36,30 +36,23 @@ _NOT = -1e4
 
 @dataclass(frozen=True)
 class EpipolarSettings:
-    """Settings of ``EpipolarTransformer``.
+    """Settings of ``EpipolarTransformer``."""
 
-    Attributes:
-        channels: of the feature maps.
-        samples: along each line.
-        place: "line" for the whole line, "depth" for what is within ``reach_mm`` of the hand;
-            "none" for no fusion, to compare with.
-        reach_mm: before and behind the hand's distance.
-        scale: of the dot product.
-        keep_sum: also add the weighted sum itself, as the paper's released configuration does;
-            without, the stage changes nothing before it has learnt.
-        cells: look only from so many cells of a map, those that are most likely to hold a joint; 0
-            for all, as in the paper. The others hold next to nothing of any joint.
-        learn_match: what makes a sample like the cell is learnt: a matrix between the two in place
-            of the dot product. For features that stay as they are; the paper's learn themselves.
-    """
-
-    channels: int = 48
-    samples: int = 64
+    channels: int = 48  # of the feature maps
+    samples: int = 64  # along each line
+    #: "line" for the whole line, "depth" for what is within ``reach_mm`` of the hand; "none" for no
+    #: fusion, to compare with.
     place: Literal["line", "depth", "none"] = "line"
-    reach_mm: float = 150.0
-    scale: float = 1 / 8
+    reach_mm: float = 150.0  # before and behind the hand's distance
+    scale: float = 1 / 8  # of the dot product
+    #: Also add the weighted sum itself, as the paper's released configuration does; without, the
+    #: stage changes nothing before it has learnt.
     keep_sum: bool = True
+    #: What makes a sample like the cell is learnt: a matrix between the two in place of the dot
+    #: product. For features that stay as they are; the paper's learn themselves.
     learn_match: bool = False
+    #: Look only from so many cells of a map, those that are most likely to hold a joint; 0 for all,
+    #: as in the paper. The others hold next to nothing of any joint.
     cells: int = 0
 
     def __post_init__(self) -> None:

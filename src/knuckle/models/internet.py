@@ -22,27 +22,18 @@ from knuckle.models.resnet import ResNet50
 
 @dataclass(frozen=True)
 class InterNetSettings:
-    """Size of the network. The defaults are the paper's.
+    """Size of the network. The defaults are the paper's."""
 
-    Attributes:
-        backbone: resnet50, or lite: five stages of EfficientNet-Lite0.
-        imagenet: file of ResNet-50's ImageNet weights; empty for torchvision's.
-        input_size: side of the crop, px.
-        map_size: cells along each side of a volume, and of the relative depth of the wrists.
-        sigma_cells: spread of a joint in its target volume.
-        range_mm: joints and the other wrist are looked for so far before and behind a wrist.
-        width: channels of the transposed convolutions.
-        hidden: channels between the pooled features and the two vectors.
-    """
-
+    #: resnet50, or lite: five stages of EfficientNet-Lite0.
     backbone: Literal["resnet50", "lite"] = "resnet50"
-    imagenet: str = ""
-    input_size: int = 256
-    map_size: int = 64
-    sigma_cells: float = 2.5
+    imagenet: str = ""  # file of ResNet-50's ImageNet weights; empty for torchvision's
+    input_size: int = 256  # side of the crop, px
+    map_size: int = 64  # cells along each side of a volume, and of the relative depth of the wrists
+    sigma_cells: float = 2.5  # spread of a joint in its target volume
+    #: Joints and the other wrist are looked for so far before and behind a wrist.
     range_mm: float = 200.0
-    width: int = 256
-    hidden: int = 512
+    width: int = 256  # channels of the transposed convolutions
+    hidden: int = 512  # channels between the pooled features and the two vectors
 
     def __post_init__(self) -> None:
         doublings = self.map_size * self.stride / self.input_size

@@ -25,21 +25,13 @@ _POINT_CHANNELS = 5
 
 @dataclass(frozen=True)
 class LifterSettings:
-    """Size of the lifter.
+    """Size of the lifter."""
 
-    Attributes:
-        feature_size: channels of the image features per joint.
-        width: channels of a joint in the graph.
-        whole_width: channels of the network over the whole hand; 0 leaves a graph network.
-        whole_blocks: residual blocks over the whole hand.
-        graph_blocks: graph blocks over the joints; 0 leaves a plain residual network.
-    """
-
-    feature_size: int = 32
-    width: int = 32
-    whole_width: int = 640
-    whole_blocks: int = 2
-    graph_blocks: int = 2
+    feature_size: int = 32  # channels of the image features per joint
+    width: int = 32  # channels of a joint in the graph
+    whole_width: int = 640  # channels of the network over the whole hand; 0 leaves a graph network
+    whole_blocks: int = 2  # residual blocks over the whole hand
+    graph_blocks: int = 2  # graph blocks over the joints; 0 leaves a plain residual network
 
 
 class LifterOutput(NamedTuple):

@@ -21,17 +21,11 @@ from knuckle.models.several_views import ViewsOutput
 
 @dataclass(frozen=True)
 class PointLosses:
-    """How much each term of the loss counts.
+    """How much each term of the loss counts."""
 
-    Attributes:
-        point: the keypoints.
-        map: the probability maps that they are the means of.
-        spread: how sure it is of each keypoint.
-    """
-
-    point: float = 0.25
-    map: float = 0.25
-    spread: float = 0.2
+    point: float = 0.25  # the keypoints
+    map: float = 0.25  # the probability maps that they are the means of
+    spread: float = 0.2  # how sure it is of each keypoint
 
 
 def point_losses(

@@ -68,19 +68,13 @@ def _touching(rng: np.random.Generator, n: int) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class HandPairs:
-    """N pairs: a right and a left hand each.
+    """N pairs: a right and a left hand each."""
 
-    Attributes:
-        rays: (N, 2, 21, 2) directions in the view of each hand's crop, as a network gives them.
-        sigma: (N, 2, 21) their expected error.
-        joints_mm: (N, 2, 21, 3) true joints in the camera.
-        R_camera_from_view: (N, 2, 3, 3); of left hands a reflection.
-    """
-
+    #: (N, 2, 21, 2) directions in the view of each hand's crop, as a network gives them.
     rays: np.ndarray
-    sigma: np.ndarray
-    joints_mm: np.ndarray
-    R_camera_from_view: np.ndarray
+    sigma: np.ndarray  # (N, 2, 21) their expected error
+    joints_mm: np.ndarray  # (N, 2, 21, 3) true joints in the camera
+    R_camera_from_view: np.ndarray  # (N, 2, 3, 3); of left hands a reflection
 
 
 def sample_pairs(

@@ -102,15 +102,11 @@ class KeypointNoise:
     hand, the slope of its keypoints over the true ones is 0.97, 0.85, 0.70 and 0.51, that of the
     true ones over its keypoints 1.02, 0.97, 0.93 and 0.88 (noise on the truth has them the other
     way round); errors of neighbours along a finger correlate by 0.65.
-
-    Attributes:
-        mean: (21, 2) of the keypoints of upright hands, in units of the hand's square around its
-            middle.
-        covariance: (2, 21, 21) over the joints, of x and of y.
     """
 
+    #: (21, 2) of the keypoints of upright hands, in units of the hand's square around its middle.
     mean: np.ndarray
-    covariance: np.ndarray
+    covariance: np.ndarray  # (2, 21, 21) over the joints, of x and of y
 
     @classmethod
     def of(cls, points: np.ndarray) -> KeypointNoise:
