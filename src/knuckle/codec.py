@@ -23,16 +23,12 @@ class HeatmapCodec:
     """Keypoints as one probability map each; the point is the map's mean (soft-argmax).
 
     Networks read their own maps so (``models``), ``train.losses.map_loss`` makes the target.
-
-    Attributes:
-        input_size: side of the crop, px.
-        map_size: cells on a side.
-        sigma_px: spread of the target, crop px. About three quarters of a cell keeps the mean
-            unbiased between cells and the target narrow enough to learn from.
     """
 
-    input_size: int = 128
-    map_size: int = 32
+    input_size: int = 128  # side of the crop, px
+    map_size: int = 32  # cells on a side
+    #: Spread of the target, crop px. About three quarters of a cell keeps the mean unbiased between
+    #: cells and the target narrow enough to learn from.
     sigma_px: float = 3.0
 
     @property
@@ -48,23 +44,14 @@ class HeatmapCodec:
 
 @dataclass(frozen=True)
 class DetectedHand:
-    """One hand as the detector knows it, in pixels of the image that it belongs to.
+    """One hand as the detector knows it, in pixels of the image that it belongs to."""
 
-    Attributes:
-        centre_px: middle of the upright square around the joints.
-        size_px: side of that square (no margin).
-        angle: direction from wrist to knuckles, radians clockwise from up.
-        side: left or right.
-        score: 0..1 that a hand is there.
-        side_share: 0..1 of the score that speaks for this side.
-    """
-
-    centre_px: tuple[float, float]
-    size_px: float
-    angle: float
-    side: Side
-    score: float = 1.0
-    side_share: float = 1.0
+    centre_px: tuple[float, float]  # middle of the upright square around the joints
+    size_px: float  # side of that square (no margin)
+    angle: float  # direction from wrist to knuckles, radians clockwise from up
+    side: Side  # left or right
+    score: float = 1.0  # 0..1 that a hand is there
+    side_share: float = 1.0  # 0..1 of the score that speaks for this side
 
 
 @dataclass(frozen=True)
@@ -73,12 +60,9 @@ class NeighbourCodec:
 
     Values: the middle's place from the crop's middle (x, y) in crops, the logarithm of the size in
     half crops, (cos, sin) of the angle.
-
-    Attributes:
-        input_size: side of the crop, px.
     """
 
-    input_size: int = 128
+    input_size: int = 128  # side of the crop, px
 
     N_VALUES = 5
 

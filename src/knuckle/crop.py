@@ -25,21 +25,15 @@ MARGIN = 1.4
 
 @dataclass(frozen=True)
 class Crop:
-    """A square of the frame, ``size_px`` on a side, sampled to ``out_size`` pixels.
+    """A square of the frame, ``size_px`` on a side, sampled to ``out_size`` pixels."""
 
-    Attributes:
-        centre_px: (x, y) of its middle in the frame.
-        size_px: side of the square in the frame.
-        angle: direction of the crop's *up* in the frame, radians clockwise from the frame's up.
-        mirror: True where the crop shows the frame mirrored (a left hand, seen as a right one).
-        out_size: side of the crop in crop pixels.
-    """
-
-    centre_px: tuple[float, float]
-    size_px: float
+    centre_px: tuple[float, float]  # (x, y) of its middle in the frame
+    size_px: float  # side of the square in the frame
+    #: Direction of the crop's *up* in the frame, radians clockwise from the frame's up.
     angle: float = 0.0
+    #: True where the crop shows the frame mirrored (a left hand, seen as a right one).
     mirror: bool = False
-    out_size: int = 128
+    out_size: int = 128  # side of the crop in crop pixels
 
     def __post_init__(self) -> None:
         numbers = (*self.centre_px, self.size_px, self.angle)
@@ -233,18 +227,14 @@ class CropView:
     The same hand gives the same view wherever it stands in the frame and whatever the focal
     length, up to its distance; a left hand is seen as a right one. Its z axis goes through the
     middle of the crop, its y axis points down the crop.
-
-    Attributes:
-        view_from_crop: (3, 3) homography from homogeneous crop pixels to directions
-            (x/z, y/z, 1) of the view.
-        camera_from_view: (3, 3) orthogonal matrix from the view to the camera frame; a
-            reflection where the crop is mirrored.
-        rays_per_px: length in ray units of one crop pixel, in the middle of the crop.
     """
 
+    #: (3, 3) homography from homogeneous crop pixels to directions (x/z, y/z, 1) of the view.
     view_from_crop: np.ndarray
+    #: (3, 3) orthogonal matrix from the view to the camera frame; a reflection where the crop is
+    #: mirrored.
     camera_from_view: np.ndarray
-    rays_per_px: float
+    rays_per_px: float  # length in ray units of one crop pixel, in the middle of the crop
 
     @classmethod
     @lru_cache(maxsize=8)  # of a frame, the lifter and the pair network ask for the same ones

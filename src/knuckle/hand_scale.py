@@ -40,17 +40,11 @@ Estimator = Callable[[np.ndarray, Camera], Sequence[HandPose]]
 
 @dataclass(frozen=True)
 class HandLength:
-    """The outcome.
+    """The outcome."""
 
-    Attributes:
-        length_mm: wrist to the tip of the middle finger, along the bones.
-        sigma_mm: its standard error, with what all frames get wrong in the same way.
-        n_frames: frames that were measured.
-    """
-
-    length_mm: float
-    sigma_mm: float
-    n_frames: int
+    length_mm: float  # wrist to the tip of the middle finger, along the bones
+    sigma_mm: float  # its standard error, with what all frames get wrong in the same way
+    n_frames: int  # frames that were measured
 
     def __str__(self) -> str:
         """A line for people."""

@@ -20,21 +20,15 @@ _REACH, _EDGE = 12 / 128, 1e-4
 
 @dataclass(frozen=True, eq=False)
 class CropMask:
-    """A hand's mask as the network gives it: probabilities over its crop.
+    """A hand's mask as the network gives it: probabilities over its crop."""
 
-    Attributes:
-        probability: (S, S) float, 0..1.
-        crop: where it lies in the frame.
-        frame_shape: (H, W) of the frame.
-        pixels: (P, P, 3) uint8, what the crop shows, if it was kept: the mask follows its edges.
-        before, after: masks of the other hands of the frame. A pixel belongs to the hand that
-            claims it most, of equal ones to the first.
-    """
-
-    probability: np.ndarray
-    crop: Crop
-    frame_shape: tuple[int, int]
+    probability: np.ndarray  # (S, S) float, 0..1
+    crop: Crop  # where it lies in the frame
+    frame_shape: tuple[int, int]  # (H, W) of the frame
+    #: (P, P, 3) uint8, what the crop shows, if it was kept: the mask follows its edges.
     pixels: np.ndarray | None = None
+    #: ``before``, ``after``: masks of the other hands of the frame. A pixel belongs to the hand
+    #: that claims it most, of equal ones to the first.
     before: tuple[CropMask, ...] = ()
     after: tuple[CropMask, ...] = ()
 

@@ -26,31 +26,24 @@ _LEFT, _RIGHT = SIDES.index("left"), SIDES.index("right")
 
 @dataclass(frozen=True)
 class Protocol:
-    """How errors are measured and averaged.
+    """How errors are measured and averaged."""
 
-    Attributes:
-        name: key in ``PROTOCOLS``.
-        source: where it is defined.
-        root: joint that both hands are moved onto. A hand whose root is not valid does not count.
-        root_depth: "own" leaves the predicted 3D as it is; "true" gives the root its true depth
-            and unprojects the 2D keypoints with the depths relative to it (what a 2.5D network
-            needs: its 3D is only as good as the depth that it is told).
-        scale_bone: two joints whose true distance the predicted hand is scaled to, or None.
-        hands: "all", or "two": only pictures that show two hands.
-        mean: "joint": the mean of the 42 joints' means (each joint of each hand counts the same,
-            however often it is valid); "pooled": the mean over all valid joints; "side": the mean
-            of the left hands' pooled mean and the right hands'; "hand": the mean of each hand's.
-        matching: see ``pairs.Matching``.
-    """
-
-    name: str
-    source: str
+    name: str  # key in ``PROTOCOLS``
+    source: str  # where it is defined
+    #: Joint that both hands are moved onto. A hand whose root is not valid does not count.
     root: Joint
+    #: "own" leaves the predicted 3D as it is; "true" gives the root its true depth and unprojects
+    #: the 2D keypoints with the depths relative to it (what a 2.5D network needs: its 3D is only as
+    #: good as the depth that it is told).
     root_depth: Literal["own", "true"]
+    #: Two joints whose true distance the predicted hand is scaled to, or None.
     scale_bone: tuple[Joint, Joint] | None
-    hands: Literal["all", "two"]
+    hands: Literal["all", "two"]  # "all", or "two": only pictures that show two hands
+    #: "joint": the mean of the 42 joints' means (each joint of each hand counts the same, however
+    #: often it is valid); "pooled": the mean over all valid joints; "side": the mean of the left
+    #: hands' pooled mean and the right hands'; "hand": the mean of each hand's.
     mean: Literal["joint", "pooled", "side", "hand"]
-    matching: Matching
+    matching: Matching  # see ``pairs.Matching``
 
     def counted(self, pairs: ScoredHands) -> np.ndarray:
         """(H, 21) bool: the joints that count: valid ones of hands with 3D and a valid root."""
@@ -174,24 +167,15 @@ PROTOCOLS: dict[str, Protocol] = {
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """What a protocol says about a system. NaN where nothing counts.
+    """What a protocol says about a system. NaN where nothing counts."""
 
-    Attributes:
-        mpjpe_mm: for "single", "two" and "all" hands.
-        per_joint_mm: (2, 21) mean error of each joint of the left and the right hands.
-        mrrpe_mm: see ``metrics.mrrpe``.
-        handedness: share of the pictures in which exactly the hands that are there were said.
-        found: share of the counted hands for which there was a prediction.
-        n_hands: how many hands counted.
-        hand_errors: (H,) mm, mean over the counted joints of each hand; NaN where none counts.
-    """
-
-    mpjpe_mm: dict[str, float]
-    per_joint_mm: np.ndarray
-    mrrpe_mm: float
-    handedness: float
-    found: float
-    n_hands: int
+    mpjpe_mm: dict[str, float]  # for "single", "two" and "all" hands
+    per_joint_mm: np.ndarray  # (2, 21) mean error of each joint of the left and the right hands
+    mrrpe_mm: float  # see ``metrics.mrrpe``
+    handedness: float  # share of the pictures in which exactly the hands that are there were said
+    found: float  # share of the counted hands for which there was a prediction
+    n_hands: int  # how many hands counted
+    #: (H,) mm, mean over the counted joints of each hand; NaN where none counts.
     hand_errors: np.ndarray
 
     def numbers(self) -> dict[str, float]:

@@ -29,25 +29,15 @@ PoseSystem = Callable[[np.ndarray, Camera | None, np.ndarray | None], Sequence[H
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The outcome: what was evaluated, how, and what came out.
+    """The outcome: what was evaluated, how, and what came out."""
 
-    Attributes:
-        protocol: what the scores mean.
-        system: who predicted, and what it was told.
-        dataset: the truth.
-        pairs: matched as the protocol says.
-        scores: of the protocol.
-        measures: of pairs matched by place, the same under every protocol.
-        placed: those pairs.
-    """
-
-    protocol: Protocol
-    system: System
-    dataset: LabelledSet
-    pairs: ScoredHands
-    scores: Scores
-    measures: Measures
-    placed: ScoredHands
+    protocol: Protocol  # what the scores mean
+    system: System  # who predicted, and what it was told
+    dataset: LabelledSet  # the truth
+    pairs: ScoredHands  # matched as the protocol says
+    scores: Scores  # of the protocol
+    measures: Measures  # of pairs matched by place, the same under every protocol
+    placed: ScoredHands  # those pairs
 
 
 def protocol_named(name: str) -> Protocol:

@@ -31,18 +31,15 @@ _PALM = N_JOINTS + np.array([bone for bone, (_, end) in enumerate(BONES) if end 
 
 @dataclass(frozen=True)
 class SmoothingSettings:
-    """Settings of ``OneEuroSmoother``.
+    """Settings of ``OneEuroSmoother``."""
 
-    Attributes:
-        keypoints: of the joints' places in the picture; the unit is the hand's extent there.
-        bones: of the bones' directions; the unit is a radian.
-        distance: of the logarithm of the hand's distance. What trembles in it is far below the
-            error to be expected, so clear motion opens the filter wide; with a smaller ``beta`` the
-            rest of a step crept in for half a second.
-    """
-
+    #: Of the joints' places in the picture; the unit is the hand's extent there.
     keypoints: OneEuroSettings = field(default=OneEuroSettings())
+    #: Of the bones' directions; the unit is a radian.
     bones: OneEuroSettings = field(default=OneEuroSettings(0.5, 5.0, 30.0))
+    #: Of the logarithm of the hand's distance. What trembles in it is far below the error to be
+    #: expected, so clear motion opens the filter wide; with a smaller ``beta`` the rest of a step
+    #: crept in for half a second.
     distance: OneEuroSettings = field(default=OneEuroSettings(0.4, 20.0, 60.0))
 
 

@@ -29,18 +29,14 @@ _INTRINSICS = slice(6, 6 + N_INTRINSICS)
 
 @dataclass(frozen=True)
 class CalibrationError:
-    """Errors of the intrinsics of one calibration.
+    """Errors of the intrinsics of one calibration."""
 
-    Attributes:
-        sigma_px: (4,) standard errors of fx, fy, cx, cy, px; infinite where one view decides.
-        bend: of the board, as a share of its width; 0 if it is not significant or hardly changes
-            the focal length.
-        focal_shift: relative change of fx by this bend.
-    """
-
+    #: (4,) standard errors of fx, fy, cx, cy, px; infinite where one view decides.
     sigma_px: np.ndarray
+    #: Of the board, as a share of its width; 0 if it is not significant or hardly changes the focal
+    #: length.
     bend: float = 0.0
-    focal_shift: float = 0.0
+    focal_shift: float = 0.0  # relative change of fx by this bend
 
 
 def calibration_error(

@@ -30,17 +30,12 @@ _PLAYLISTS = frozenset({"hls", "applehttp", "dash", "sdp", "concat"})
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a stream may be silent.
+    """How long a stream may be silent."""
 
-    Attributes:
-        connect_s: for an answer to the first call.
-        read_s: for the next packet, before the connection counts as lost.
-        reconnect_s: since the last picture, before the stream counts as ended. A sender that
-            answers and has no picture is as lost as one that does not answer.
-    """
-
-    connect_s: float = 10.0
-    read_s: float = 5.0
+    connect_s: float = 10.0  # for an answer to the first call
+    read_s: float = 5.0  # for the next packet, before the connection counts as lost
+    #: Since the last picture, before the stream counts as ended. A sender that answers and has no
+    #: picture is as lost as one that does not answer.
     reconnect_s: float = 20.0
 
 
