@@ -26,16 +26,12 @@ _SAME_DEPTH, _OTHER_DEPTH = 0.7, 1.0
 
 @dataclass(frozen=True)
 class HandPair:
-    """A right and a left hand that are near each other.
+    """A right and a left hand that are near each other."""
 
-    Attributes:
-        right, left: which hands of the frame.
-        nearness: 0..1, weight of the common placement.
-    """
-
+    #: ``right``, ``left``: which hands of the frame.
     right: int
     left: int
-    nearness: float
+    nearness: float  # 0..1, weight of the common placement
 
     @property
     def hands(self) -> tuple[int, int]:

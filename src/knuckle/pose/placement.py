@@ -33,19 +33,14 @@ _PAIRS = np.triu_indices(N_JOINTS, 1)
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What is known about the joints of N hands before they are placed.
+    """What is known about the joints of N hands before they are placed."""
 
-    Attributes:
-        joints_root_mm: (N, 21, 3) relative to the wrist, axes of the camera frame.
-        sigma_mm: (N, 21) their expected error per axis; across the line of sight it is smaller.
-        rays: (N, 21, 2) directions (x/z, y/z) in the camera frame along which they are seen.
-        sigma_rays: (N, 21) expected error of the rays, per axis.
-    """
-
-    joints_root_mm: np.ndarray
+    joints_root_mm: np.ndarray  # (N, 21, 3) relative to the wrist, axes of the camera frame
+    #: (N, 21) their expected error per axis; across the line of sight it is smaller.
     sigma_mm: np.ndarray
+    #: (N, 21, 2) directions (x/z, y/z) in the camera frame along which they are seen.
     rays: np.ndarray
-    sigma_rays: np.ndarray
+    sigma_rays: np.ndarray  # (N, 21) expected error of the rays, per axis
 
     def __post_init__(self) -> None:
         n = self.joints_root_mm.shape[0]

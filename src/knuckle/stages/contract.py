@@ -27,17 +27,12 @@ _ONNX_TYPE = {"uint8": "tensor(uint8)", "float32": "tensor(float)", "int64": "te
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """What one input or output of a network must look like.
+    """What one input or output of a network must look like."""
 
-    Attributes:
-        dtype: ``uint8``, ``float32`` or ``int64``.
-        shape: length of each axis, the batch first.
-        free: axes beside the batch that may be free in the file too, by the name they have there:
-            the network takes any length there.
-    """
-
-    dtype: str
-    shape: tuple[Length, ...]
+    dtype: str  # ``uint8``, ``float32`` or ``int64``
+    shape: tuple[Length, ...]  # length of each axis, the batch first
+    #: Axes beside the batch that may be free in the file too, by the name they have there: the
+    #: network takes any length there.
     free: Mapping[int, str] = field(default_factory=dict)
 
     def of(self, card: ModelCard) -> TensorSpec:

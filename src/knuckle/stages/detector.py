@@ -26,17 +26,11 @@ Part = tuple[int, int, int, int]
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """What the detector saw in one frame.
+    """What the detector saw in one frame."""
 
-    Attributes:
-        hands: best first, in pixels of the frame.
-        side_masks: (2, H, W) float probability of left and right hand over the letterbox.
-        letterbox: where the masks lie in the frame.
-    """
-
-    hands: tuple[DetectedHand, ...]
-    side_masks: np.ndarray
-    letterbox: Letterbox
+    hands: tuple[DetectedHand, ...]  # best first, in pixels of the frame
+    side_masks: np.ndarray  # (2, H, W) float probability of left and right hand over the letterbox
+    letterbox: Letterbox  # where the masks lie in the frame
 
     @cached_property
     def cells_px(self) -> np.ndarray:

@@ -46,15 +46,10 @@ _LAST_WORD_S = 0.3
 
 @dataclass(frozen=True)
 class StageSettings:
-    """Where the page is served.
+    """Where the page is served."""
 
-    Attributes:
-        host: only this machine unless told otherwise: pictures of people are shown.
-        port: the next free one is taken if it is not free; 0 for any free one.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8080
+    host: str = "127.0.0.1"  # only this machine unless told otherwise: pictures of people are shown
+    port: int = 8080  # the next free one is taken if it is not free; 0 for any free one
 
     def __post_init__(self) -> None:
         if not 0 <= self.port < 65536:
