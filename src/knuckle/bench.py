@@ -79,13 +79,9 @@ class Measurement:
 
 
 def measure(source: Source, tracker: HandTracker, *, overlay: bool, limit: int) -> Measurement:
-    """Run the tracker over a source and time it.
+    """Run a fresh tracker over a source, which is closed at the end, and time it.
 
-    Args:
-        source: is closed at the end.
-        tracker: a fresh one.
-        overlay: also draw the hands and encode the video.
-        limit: stop after so many frames.
+    With ``overlay`` hands are drawn and the video is encoded as well.
 
     Raises:
         ValueError: the limit leaves no frame.
@@ -211,12 +207,8 @@ class PeerMeasurement:
 def measure_mediapipe(path: Path, *, python: Path, max_hands: int, limit: int) -> PeerMeasurement:
     """Time MediaPipe's tracking on a video file.
 
-    Args:
-        path: the video.
-        python: interpreter of an environment with ``mediapipe==0.10.21``, the last with
-            ``mp.solutions``.
-        max_hands: hands to follow.
-        limit: stop after so many frames.
+    ``python`` is that of an environment with ``mediapipe==0.10.21``, the last with
+    ``mp.solutions``.
 
     Raises:
         OutputError: it did not run.

@@ -159,17 +159,14 @@ class DetectionCodec:
     def decode(
         self, maps: np.ndarray, *, threshold: float = 0.3, max_hands: int = 16
     ) -> list[DetectedHand]:
-        """Maps with peaks in 0..1 -> hands, the surest of their side first.
+        """Maps (12, H, W) with peaks in 0..1 -> hands, the surest of their side first.
 
         A hand whose side is in doubt has half a peak in each map: what must reach ``threshold``
         is the sum of both. It is given once, for its likelier side; what is given twice on one
         place are two hands.
 
-        Args:
-            maps: (12, H, W), M cells on the longer side: the maps of a frame that is no square
-                may leave out its bars. Places are then those of the input without them.
-            threshold: least score of a hand.
-            max_hands: at most so many.
+        The longer side has M cells: the maps of a frame that is no square may leave out its bars.
+        Places are then those of the input without them.
         """
         peaks = maps[:2]
         either = np.minimum(peaks.sum(axis=0), 1.0)

@@ -200,11 +200,8 @@ class Crop:
     ) -> Crop:
         """A crop nearby, as an inexact detector or the last frame would give it.
 
-        Args:
-            rng: source of randomness.
-            shift: standard deviation of the middle, as a share of the size.
-            log_scale: standard deviation of the logarithm of the size.
-            angle: standard deviation of the angle, radians.
+        Standard deviations: of the middle, as a share of the size; of the size's logarithm; of the
+        angle, radians.
         """
         dx, dy = rng.normal(0, shift, 2) * self.size_px
         return replace(

@@ -136,12 +136,8 @@ def reading(
 ) -> Iterator[None]:
     """Around everything that reads a user's file: any error names the file.
 
-    Args:
-        path: the file, as the user named it.
-        what: it should be, such as "a recipe in TOML".
-        then: what to do if it is not.
-        error: raised in place of what a library raises.
-        also: further exceptions of the library that reads.
+    ``what`` it should be is said as "a recipe in TOML", ``then`` what to do if it is not; ``also``
+    are further exceptions of the library that reads.
 
     Raises:
         NotFoundError: there is no such file (an ``error`` that is raised inside passes).

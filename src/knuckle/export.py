@@ -51,14 +51,9 @@ def export(
 ) -> list[Path]:
     """Write the ONNX files of a finished run.
 
-    Args:
-        run: folder of the run (``runs/<name>``).
-        out: folder for ``detector.onnx``, or ``keypoints.onnx`` and ``lifter.onnx``, or
-            ``lifter.onnx``.
-        half: store weights in half precision. Computation stays in single precision: the file
-            is half the size and nothing is slower.
-        earlier: folder of ONNX files that the run started from, to average its weights with.
-        share: of the earlier weights in the mean.
+    Weights are stored in half precision unless ``half`` is False: the file is half the size, and as
+    computation stays in single precision nothing is slower. ``earlier`` is a folder of ONNX files
+    that the run started from, to average its weights with; these have so much of a ``share``.
 
     Returns:
         The files written.

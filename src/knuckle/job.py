@@ -175,11 +175,8 @@ def run(
     SIGINT, SIGTERM and SIGHUP stop it after the frame it is working on; a second SIGINT stops it
     at once. However it ends, the source and the sinks are closed and the files are complete.
 
-    Args:
-        source: is closed at the end; the summary says so where it broke off.
-        tracker: frames in order to hands.
-        sinks: are closed at the end.
-        on_frame: called after each frame was written.
+    The source and the sinks are closed at the end. ``on_frame`` is called after each frame was
+    written.
 
     Raises:
         OutputError: a file cannot be written any more; the others are complete.

@@ -110,11 +110,8 @@ def guided_filter(guide: np.ndarray, values: np.ndarray, *, reach: int, edge: fl
 
     In every window the map is fitted by an affine function of the colours.
 
-    Args:
-        guide: (H, W, 3) float32, 0..1.
-        values: (H, W) float32.
-        reach: half the side of the window, px.
-        edge: variance of the colours that counts as an edge (epsilon).
+    The guide is (H, W, 3) float32, 0..1; ``reach`` is half the side of the window, px; ``edge`` the
+    variance of colours that counts as an edge (epsilon).
 
     Returns:
         (H, W) float32.

@@ -64,14 +64,7 @@ VERBS: dict[str, Callable[..., Verb]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb.
-
-    Args:
-        arguments: those of the command line by default.
-
-    Returns:
-        The exit code.
-    """
+    """Run the verb that ``arguments`` say, by default those of the command line; the exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     _stand_in_for_closed_streams()
     _print_whatever_names_hold()
@@ -196,8 +189,7 @@ def _ended_by_signals(heard: list[int]) -> AbstractContextManager[None]:
 
     Verbs that know better, as tracking and training do, listen for themselves.
 
-    Args:
-        heard: those that came are added to it.
+    Those that came are added to ``heard``.
     """
     own = os.getpid()
 

@@ -45,13 +45,9 @@ def predict_both(
 
     Boxes and cameras are the true ones, as in the paper.
 
-    Args:
-        given: folder of a run, whose best weights are asked, or an exported file.
-        dataset: the pictures.
-        path: file of predictions; written anew.
-        decoding: of InterNet's volumes; an exported InterNet knows "soft" alone.
-        root_depth: "true": the right wrist's depth (a lone left one's) is told; "own": placed.
-        on_progress: called with (done, of) pictures.
+    ``given`` is the folder of a run, whose best weights are asked, or an exported file, which knows
+    the decoding "soft" alone. With the root depth "true" the right wrist's (a lone left one's) is
+    told, with "own" it is placed. The file of predictions is written anew.
 
     Raises:
         ValueError: an exported InterNet is asked for the highest cell.

@@ -69,11 +69,7 @@ class ScoredHands:
 def pair(dataset: LabelledSet, predictions: Predictions, matching: Matching) -> ScoredHands:
     """Match what was predicted with what is true, picture by picture.
 
-    Args:
-        dataset: its records are the truth; pictures are not read (masks are, where both sides
-            have them).
-        predictions: by the records' keys.
-        matching: see ``Matching``.
+    Pictures are not read; masks are, where both sides have them.
 
     Raises:
         ValueError: there is no true hand, or no prediction is about any of the pictures.

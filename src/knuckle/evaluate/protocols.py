@@ -198,11 +198,7 @@ class Scores:
 
 
 def score(protocol: Protocol, pairs: ScoredHands) -> Scores:
-    """Apply a protocol.
-
-    Args:
-        protocol: one of ``PROTOCOLS``.
-        pairs: matched as ``protocol.matching`` says.
+    """Apply a protocol to pairs that were matched as it says.
 
     Raises:
         ValueError: the predictions lack what the protocol needs.

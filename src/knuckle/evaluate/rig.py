@@ -145,14 +145,10 @@ def evaluate_rig(
     weights_dir: Path | None = None,
     on_progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> RigEvaluation:
-    """Measure the rig on captures in InterHand2.6M's format.
+    """Measure the rig on captures in InterHand2.6M's format: the release, or synthetic ones.
 
-    Args:
-        root: the release, or a synthetic capture.
-        splits: which of its splits.
-        views: names of its cameras; the first n make the rig of n views.
-        weights_dir: folder with other networks than those in the package.
-        on_progress: called after every time step with (done, of).
+    The first n of the named cameras make the rig of n views. ``on_progress`` hears (done, of) after
+    every time step.
 
     Raises:
         ValueError: fewer than two cameras are named, or none of them has pictures.

@@ -52,12 +52,7 @@ def protocol_named(name: str) -> Protocol:
 
 
 def evaluate(dataset: LabelledSet, predictions: Predictions, protocol: str) -> Evaluation:
-    """Score predictions.
-
-    Args:
-        dataset: the truth.
-        predictions: by the keys of its records.
-        protocol: a key of ``PROTOCOLS``.
+    """Score predictions, by the keys of a data set's records, under a protocol of ``PROTOCOLS``.
 
     Raises:
         ValueError: no such protocol, no truth, predictions about other pictures, or predictions
@@ -95,12 +90,7 @@ def predict(
 
     A file that is there is continued: an interrupted run loses nothing.
 
-    Args:
-        dataset: the pictures.
-        pose_system: the system.
-        system: how it is described; its ``boxes`` and ``intrinsics`` say what it is told.
-        path: the prediction file.
-        on_progress: called with (done, of).
+    The ``boxes`` and ``intrinsics`` of ``system`` say what the pose system is told.
 
     Returns:
         what is in the file when all is done.

@@ -177,15 +177,10 @@ def volumes_of(cells: Tensor, settings: InterNetSettings) -> Tensor:
 
 
 def squared_error(volumes: Tensor, cells: Tensor, settings: InterNetSettings) -> Tensor:
-    """Mean squared difference of volumes from those that joints aim at.
+    """Mean squared difference of volumes (..., D, D, D) from those that joints (..., 3) aim at.
 
     A target is the product of three lines, so its own squares and its product with a volume need
     no volume of their own: several times that much memory would have to be written otherwise.
-
-    Args:
-        volumes: (..., D, D, D).
-        cells: (..., 3) joints as ``cells_of`` has them.
-        settings: size of the volumes.
 
     Returns:
         (...), as ``(volumes - volumes_of(cells)).square().mean`` over each volume.

@@ -25,12 +25,8 @@ def explain(
     beside another hand by the tells of a second hand. If a hand that was accepted turns out to have
     neither a detection nor a hand beside it, all is chosen again without it.
 
-    Args:
-        looks: at the frame.
-        detections: with the mask; None if the frame was not searched.
-        settings: with the thresholds.
-        room: at most so many hands beside those that are known.
-        known: looks at hands that are known.
+    ``detections`` are None if the frame was not searched; ``room`` is for hands beside those that
+    are ``known``.
 
     Returns:
         The known ones, then the others, best first.

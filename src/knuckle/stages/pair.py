@@ -35,16 +35,9 @@ class PairStage(Stage):
         camera: Camera,
         pairs: Sequence[HandPair],
     ) -> np.ndarray:
-        """Where the left wrists of all pairs of a frame are, as one batch.
+        """From the right wrists to the left ones of P pairs of N hands: (P, 3) mm, camera frame.
 
-        Args:
-            keypoints: N hands.
-            evidence: what is known about them, each by itself.
-            camera: of the frame.
-            pairs: P of them.
-
-        Returns:
-            (P, 3) from the right wrist to the left one, camera frame, mm.
+        ``evidence`` is what is known about the hands, each by itself.
         """
         own = [i for pair in pairs for i in pair.hands]  # 2 P, each pair's side by side
         both = np.arange(len(own))[:, None] ^ (0, 1)  # (2 P, 2) the own hand and the other one

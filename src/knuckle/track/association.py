@@ -52,14 +52,9 @@ class Whereabouts:
 
 
 def assign(found: Sequence[Sighting], lost: Sequence[Whereabouts]) -> list[int | None]:
-    """For each hand found, the lost one that it is, by greedy matching: the cheapest pairs first.
+    """For each hand found, the index of the lost one that it is, each at most once, or None.
 
-    Args:
-        found: hands that have just turned up.
-        lost: hands that were lost.
-
-    Returns:
-        For each found hand an index into ``lost``, each at most once, or None.
+    Greedy: the cheapest pairs first.
     """
     pairs = []
     for i, (side, joints_px) in enumerate(found):

@@ -67,15 +67,9 @@ class OneEuroSmoother:
     def __call__(
         self, pose: HandPose, lengths_mm: np.ndarray, dt_s: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Steady the next estimate of this hand.
+        """Steady the estimate of the next frame alone: joints_px (21, 2) and joints_mm (21, 3).
 
-        Args:
-            pose: the estimate of this frame alone.
-            lengths_mm: (20,) that its bones shall have.
-            dt_s: time since the last one.
-
-        Returns:
-            joints_px (21, 2) and joints_mm (21, 3).
+        Its bones shall be ``lengths_mm`` (20,); ``dt_s`` is the time since the last one.
         """
         doubt = Uncertainty.of(pose)
         directions = self._steady_directions(pose, lengths_mm, doubt, dt_s)

@@ -65,15 +65,9 @@ class Track:
     ) -> None:
         """Begin with the first estimate of a hand; ``see`` it next.
 
-        Args:
-            pose: the first estimate.
-            time_s: of its frame.
-            ids: the next one becomes ``track_id``.
-            smoother: steadies the estimates; None leaves them raw.
-            hand_length_mm: wrist to tip of the middle finger along the bones, if it is known.
-            least_score: score from which a look speaks for a hand, not against it.
-            caution: added to ``least_score`` until the track is confirmed.
-            least_votes: votes for its side that confirm it, log odds.
+        The smoother steadies the estimates; None leaves them raw. A score from ``least_score`` on
+        speaks for a hand, not against it; until the track is confirmed, ``caution`` is added to
+        that. So many ``least_votes`` for its side confirm it, log odds.
         """
         self._ids = ids
         self._track_id: int | None = None

@@ -262,16 +262,10 @@ def _between(couple: np.ndarray, turned: np.ndarray, gap: int) -> np.ndarray:
 
 
 def _solve(near: np.ndarray, next_: np.ndarray, after: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Solve a symmetric system whose blocks reach two frames: Cholesky, block by block.
+    """Solve a symmetric system whose blocks reach two frames, (F, n): Cholesky, block by block.
 
-    Args:
-        near: (F, n, n) diagonal blocks.
-        next_: (F - 1, n, n) blocks right of them.
-        after: (F - 2, n, n) blocks right of those.
-        right: (F, n).
-
-    Returns:
-        (F, n).
+    Diagonal blocks ``near`` (F, n, n), right of them ``next_`` (F - 1, n, n), right of those
+    ``after`` (F - 2, n, n); ``right`` is (F, n).
     """
     frames, n = right.shape
     nothing = np.zeros((n, n))

@@ -22,12 +22,9 @@ class Velocity:
         self._looks = 0
 
     def see(self, place: np.ndarray, dt_s: float, share: float | None = None) -> None:
-        """Take in where the point is now.
+        """Take in where the point (D,) is now, ``dt_s`` after the last look.
 
-        Args:
-            place: (D,) in the camera, the world or the picture.
-            dt_s: time since the last look.
-            share: weight of this look in the velocity; by default by the time constant.
+        ``share`` is the weight of this look in the velocity; by default by the time constant.
         """
         moved_per_s = (place - self._place) / dt_s
         if self._looks > 1:

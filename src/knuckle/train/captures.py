@@ -53,10 +53,8 @@ def licence_of(folder: Path) -> str:
 def with_data(recipe: AnyRecipe, data: Path | None, split: Division | None) -> AnyRecipe:
     """The recipe with its captures named and their licences written down.
 
-    Args:
-        recipe: of a network that learns from captures.
-        data: folder that takes the place of the first capture, or None.
-        split: division that all captures are trained by (official or 70/15/15), or None.
+    ``data`` takes the place of its first capture; ``split`` is the division that all are trained
+    by.
 
     Raises:
         ValueError: it has no capture, or one of them is no folder of a data set.

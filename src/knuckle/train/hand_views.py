@@ -53,13 +53,9 @@ class HandViews(Rows):
     def gather(
         cls, root: Path, split: str, network: KeypointNetwork, *, seed: int = 0
     ) -> HandViews:
-        """Ask a finished network about all hands of a capture.
+        """Ask a finished network about all hands of a capture in InterHand2.6M's format.
 
-        Args:
-            root: a capture in InterHand2.6M's format.
-            split: which part of it.
-            network: the keypoint network.
-            seed: of the crops' jitter.
+        The seed is of the crops' jitter.
         """
         dataset = InterHand26M(root, split, Selection.official())
         size = network.settings.input_size

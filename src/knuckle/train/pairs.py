@@ -82,11 +82,7 @@ def sample_pairs(
 ) -> HandPairs:
     """N pairs of hands that touch or are near each other.
 
-    Args:
-        rng: source of randomness.
-        n: how many.
-        bank: where touching hands come from.
-        noise: of the keypoints; see ``poses.upright_noise``.
+    Touching hands come from the bank; the noise of keypoints is that of ``poses.upright_noise``.
     """
     posed = bank.draw(n)
     near = rng.random(n) >= _TOUCHING
@@ -130,10 +126,8 @@ def crop_views(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
 def scatter_of(rng: np.random.Generator, points: np.ndarray, joints_mm: np.ndarray) -> np.ndarray:
     """(N, 2, 21) how badly joints are seen; see ``poses.sample_scatter``.
 
-    Args:
-        rng: source of randomness.
-        points: (N, 2, 21, 2) keypoints of upright hands.
-        joints_mm: (N, 2, 21, 3) in the camera: what lies behind the other hand is hidden.
+    Of upright hands' keypoints (N, 2, 21, 2) and joints (N, 2, 21, 3) in the camera: what lies
+    behind the other hand is hidden.
     """
     scatter = poses.sample_scatter(rng, points.reshape(-1, N_JOINTS, 2)).reshape(points.shape[:-1])
     hidden = hidden_by_other(joints_mm)

@@ -69,12 +69,8 @@ def train(
 ) -> Path:
     """Train until the recipe's time is spent; resume if the run has begun before.
 
-    Args:
-        recipe: what to train.
-        runs: folder of all runs.
-        fresh: begin anew even if there is a checkpoint; what is there is put aside.
-        pause_minutes: stop after so long, measured and saved; the same recipe goes on from there.
-        on_progress: called with (done, of).
+    A ``fresh`` run puts aside what is there. After ``pause_minutes`` it stops, measured and saved;
+    the same recipe goes on from there.
 
     Returns:
         Path of ``weights.pt``.

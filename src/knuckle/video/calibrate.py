@@ -90,13 +90,9 @@ class Calibration:
 
 
 def calibrate(frames: Iterable[Frame], columns: int, rows: int) -> Calibration:
-    """Find the intrinsics of the camera that took some frames.
+    """Find the intrinsics of the camera that took a checkerboard, moved and tilted before it.
 
-    Args:
-        frames: a checkerboard, moved and tilted in front of the camera until it has been
-            everywhere in the picture.
-        columns: number of its **inner** corners in a row, where four squares meet.
-        rows: number of rows of them.
+    ``columns`` and ``rows`` count its **inner** corners, where four squares meet.
 
     Raises:
         ValueError: there is no such board, it was seen too seldom, or the views contradict each

@@ -46,14 +46,10 @@ def calibration_error(
     matrix: np.ndarray,
     distortion: np.ndarray,
 ) -> CalibrationError:
-    """Errors at a least-squares solution.
+    """Errors at a least-squares solution: ``matrix`` (3, 3) and ``distortion`` (5,).
 
-    Args:
-        board: (N, 3) its corners, z = 0.
-        views: (N, 2) corners as seen, px, for each view.
-        poses: rotation vector and place of the board for each view.
-        matrix: (3, 3) of the solution.
-        distortion: (5,) of the solution.
+    The board has corners (N, 3), z = 0; each view sees them at (N, 2) px, from a rotation vector
+    and a place of the board.
     """
     bends = _bend_shapes(board)
     equations = [

@@ -117,16 +117,9 @@ class Plane:
 def find_plane(
     image: np.ndarray, thing: Reference, camera: Camera, *, apart_from: np.ndarray | None = None
 ) -> Plane | None:
-    """The plane on which a thing of known size lies.
+    """The plane on which a thing of known size lies in a picture (H, W, 3), by what fits best.
 
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        thing: what to look for.
-        camera: its intrinsics.
-        apart_from: (4,) box where it is not, such as a hand's.
-
-    Returns:
-        The plane of the candidate that fits best, or None if none fits.
+    ``apart_from`` is a box (4,) where it is not, such as a hand's. None if nothing fits.
     """
     best: Plane | None = None
     for corners_px in thing.find(image):

@@ -123,10 +123,9 @@ def _where_it_was(recording: Recording, result: Path | None) -> Path:
 
     A result may be somebody else's: an address, a device or a pipe that it names is not touched.
 
-    Args:
-        recording: says by what name.
-        result: the folder it lies in, or its file. Where nobody said otherwise it was made in the
-            folder from which the name leads to the video; that is asked before the current one.
+    ``result`` is the folder that the recording lies in, or its file. Where nobody said otherwise it
+    was made in the folder from which the name leads to the video; that is asked before the current
+    one.
 
     Raises:
         SourceNotFoundError: it is no file and no folder of this machine.
@@ -169,13 +168,9 @@ def view(
 ) -> None:
     """Serve a page that plays a recording, until interrupted.
 
-    Args:
-        recording: what to play.
-        video: where its video is now; by default where it was, if that is a file or a folder:
-            an address is opened only if it is given here.
-        settings: where to serve.
-        result: where the recording lies, if it came from a file or a folder.
-        keep_on: asked before every frame.
+    ``video`` is where it is now; by default where it was, if that is a file or a folder: an address
+    is opened only if it is given here. ``result`` is where the recording lies. ``keep_on`` is asked
+    before every frame.
 
     Raises:
         ValueError: the recording has no frames.

@@ -43,15 +43,10 @@ def places(
     lengths_mm: np.ndarray,
     sizes: Sequence[tuple[int, int] | None],
 ) -> list[Place]:
-    """Where each camera should see each hand.
+    """Where each camera should see each hand: where others tell it, and some is in the picture.
 
-    Args:
-        meetings: the hands, as cameras see them so far.
-        lengths_mm: (20,) their bones.
-        sizes: (width, height) of each picture; None of a camera that has none now.
-
-    Returns:
-        those of which some lies in the picture, and whose place others tell.
+    Bones ``lengths_mm`` (20,); ``sizes`` (width, height) of the pictures, None of a camera without
+    one.
     """
     found = []
     for meeting in meetings:

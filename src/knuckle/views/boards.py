@@ -148,14 +148,9 @@ def calibrate_rig_by_board(
     board: Charuco,
     instants: Iterable[Sequence[Frame | None]],
 ) -> BoardCalibration:
-    """Find where cameras stand.
+    """Find where V cameras of these names, lenses and picture sizes (width, height) stand.
 
-    Args:
-        names: of the V cameras.
-        cameras: their lenses.
-        sizes: (width, height) of their pictures.
-        board: what is carried.
-        instants: a frame of each camera, in their order.
+    An instant has a frame of each camera, in their order; the board is carried before them.
 
     Raises:
         ValueError: too few cameras see the board at a time.

@@ -77,14 +77,10 @@ def calibrate_rig(
     *,
     hand_length_mm: float | None = None,
 ) -> RigCalibration:
-    """Find where cameras stand.
+    """Find where V cameras of these names, lenses and picture sizes (width, height) stand.
 
-    Args:
-        names: of the V cameras.
-        cameras: their lenses.
-        sizes: (width, height) of their pictures.
-        instants: per instant and camera the hands that it sees.
-        hand_length_mm: wrist to tip of the middle finger along the bones, if it is known.
+    An instant has for each camera the hands that it sees. A hand's length, wrist to tip of the
+    middle finger along the bones, sets the scale if it is known.
 
     Raises:
         ValueError: too few hands are seen by two cameras at a time, or they do not agree.

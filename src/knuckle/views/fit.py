@@ -55,18 +55,11 @@ def fit(
     new: bool = False,
     held: Held | None = None,
 ) -> Fit:
-    """Fit the hand that some cameras see.
+    """Fit the hand of bones (20,) that the looks ``members`` show, by their rays.
 
-    Args:
-        rig: the cameras.
-        looks: what cameras see.
-        members: the S of them that show this hand.
-        sight: the rays of these.
-        used: (S, 21) bool, the rays that count.
-        lengths_mm: (20,) bones.
-        start_mm: (21, 3) where to begin; by default the mean of what the cameras say.
-        new: the bones are not known well yet.
-        held: what is known of the depth if one camera alone sees the hand.
+    ``used`` is (S, 21) bool, the rays of S members that count. It begins at ``start_mm`` (21, 3),
+    by default the mean of what the cameras say; ``new`` are bones that are not known well yet;
+    ``held`` is for a hand that one camera alone sees.
     """
     cameras = [rig.cameras[looks.camera[i]] for i in members]
     shapes = [
@@ -134,12 +127,7 @@ def _shape_rows(
     Depths of a look err together: the covariance of all is that of the whole hand's distance and
     tilt, which one camera hardly tells, and of each joint beside that.
 
-    Args:
-        rig_camera: which camera says so.
-        shape_mm: (21, 3) what the camera says, in the world.
-        doubt: how far it may be off.
-        hand: as the camera saw it.
-        held: what is known if it alone sees the hand; ``shape_mm`` is put right by it already.
+    ``shape_mm`` (21, 3) is what the camera says, in the world, put right by ``held`` already.
     """
     T = rig_camera.T_camera_from_world
     sideways = (shape_mm - shape_mm.mean(axis=0)) @ T.rotation[:2].T

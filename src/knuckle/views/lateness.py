@@ -78,9 +78,7 @@ class _Watch:
 def lateness(rig: Rig, seen: Sequence[Followed]) -> Lateness:
     """How late each camera is, by the hands that all of them see.
 
-    Args:
-        rig: the cameras; their unit need not be known.
-        seen: what each of them saw by itself.
+    The rig's unit need not be known; ``seen`` is what each camera saw by itself.
 
     Raises:
         ValueError: the hands do not tell: too few are seen by two cameras, or they hardly move.

@@ -45,10 +45,7 @@ class Meeting:
     def fit(self, lengths_mm: np.ndarray, *, new: bool = False, held: Held | None = None) -> Fit:
         """The hand with bones of these lengths (20,); begins where the last fit ended.
 
-        Args:
-            lengths_mm: of the bones.
-            new: they are not known well yet.
-            held: what is known of the depth if one camera alone sees the hand.
+        ``new`` and ``held`` as ``fit.fit`` has them.
         """
         found = fit(
             self.rig,

@@ -27,14 +27,10 @@ def chained(
     between: Callable[[int, int], RigidTransform],
     too_little: Callable[[str, int], str],
 ) -> list[RigidTransform]:
-    """``T_camera_from_world`` of cameras, joined along the pairs of which most is known.
+    """``T_camera_from_world``, joined along the pairs (i, k), i < k, of which most is known.
 
-    Args:
-        known: how much of each pair (i, k), i < k.
-        names: of the cameras. The world is the frame of the first.
-        least: what must be known of a pair.
-        between: of a pair, ``T_k_from_i``.
-        too_little: what to say if of the best pair of these cameras too little is known.
+    The world is the frame of the first. ``between`` gives a pair's ``T_k_from_i``; ``too_little``
+    says what is wrong if of the best pair of these cameras less than ``least`` is known.
 
     Raises:
         InputError: a camera shares too little with the others.

@@ -36,11 +36,7 @@ def unit_by_hands(
 ) -> Unit:
     """The unit of a rig that was loaded as if it were a millimetre.
 
-    Args:
-        rig: the cameras.
-        instants: a frame of each, in their order.
-        max_hands: at most so many hands in each.
-        weights_dir: folder with other networks than those in the package.
+    An instant has a frame of each camera, in their order.
 
     Raises:
         ValueError: too few hands were seen by two cameras.

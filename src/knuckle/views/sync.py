@@ -100,9 +100,7 @@ def offsets(motions: Sequence[Motion]) -> list[float]:
 def settled(count: int, lag: Callable[[int, int], tuple[float, float]]) -> list[float]:
     """What each of so many clocks shows at one instant, the first one showing 0.
 
-    Args:
-        count: of the clocks.
-        lag: how much later the second of two is, s, and how sure that is (0 for not at all).
+    ``lag`` says how much later the second of two is, s, and how sure that is (0 for not at all).
 
     Raises:
         ValueError: these do not say it, or contradict each other.

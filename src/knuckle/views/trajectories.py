@@ -51,15 +51,10 @@ class View:
         times_s: np.ndarray,
         length_s: float,
     ) -> View:
-        """Of a camera at ``T_camera_from_world``.
+        """Of a camera at ``T_camera_from_world``, its F frames of a window of ``length_s``.
 
-        Args:
-            T: where it stands.
-            rays: (F, 21, 2) x/z, y/z.
-            sigma: (F, 21) expected error of these.
-            extents: (F,) of the hand, as differences of rays.
-            times_s: (F,) of the frames, from the window's beginning, by the clock of all.
-            length_s: of the window.
+        Rays (F, 21, 2) x/z, y/z and their expected error (F, 21); extents (F,) of the hand, as
+        differences of rays; times (F,) from the window's beginning, by the clock of all.
         """
         R, t = T.rotation, T.translation_mm
         rays = rays.swapaxes(0, 1)  # (21, F, 2)

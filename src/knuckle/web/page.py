@@ -26,9 +26,7 @@ def page_files(
 ) -> Iterator[Mapping[str, Path | bytes]]:
     """Every file of the page, by its place: ``index.html`` or ``weights/keypoints.onnx``.
 
-    Args:
-        weights_dir: folder with other networks than those in the package.
-        site_dir: folder with another built page than the one in the package.
+    The two folders hold other networks, and another built page, than the package.
 
     Raises:
         FileNotFoundError: the page has not been built, or a network is missing.

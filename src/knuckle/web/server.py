@@ -37,11 +37,7 @@ _HEADERS = {
 
 
 def serve(files: Mapping[str, Path | bytes], port: int = 8080) -> ThreadingHTTPServer:
-    """Listen on this machine; call ``serve_forever`` on what comes back.
-
-    Args:
-        files: by their place, see ``page_files``.
-        port: 0 for any free one.
+    """Listen on this machine, on any free port for 0; call ``serve_forever`` on what comes back.
 
     Raises:
         ValueError: there is no such port.

@@ -172,10 +172,6 @@ def rays_of(out: KeypointOutput, batch: Batch) -> tuple[Tensor, Tensor]:
     """Keypoints as directions in the crop's view: (N, 21, 2), and their sigma: (N, 21).
 
     The same map as ``CropView.rays``, in torch so that gradients pass.
-
-    Args:
-        out: what was said about N crops.
-        batch: their ``view_from_crop`` and ``rays_per_px``.
     """
     view_from_crop = batch["view_from_crop"]
     xyz = (
