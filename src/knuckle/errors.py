@@ -40,11 +40,7 @@ class NotWrittenError(KnuckleError, OSError):
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal stopped the work; the text says what is left of it and how it goes on.
-
-    Attributes:
-        signal_number: of the signal.
-    """
+    """A signal stopped the work; the text says what is left of it and how it goes on."""
 
     def __init__(self, signal_number: int, sentence: str) -> None:
         super().__init__(sentence)

@@ -175,7 +175,7 @@ def run(
     SIGINT, SIGTERM and SIGHUP stop it after the frame it is working on; a second SIGINT stops it
     at once. However it ends, the source and the sinks are closed and the files are complete.
 
-    The source and the sinks are closed at the end. ``on_frame`` is called after each frame was
+    ``on_frame`` is called after each frame was
     written.
 
     Raises:

@@ -96,22 +96,13 @@ def loaded_run(run: Path, recipe: Recipe) -> BothHandsModule:
 
 
 class Exported:
-    """A file that ``knuckle export`` wrote, run by ONNX Runtime.
-
-    Attributes:
-        kind: ``internet`` or ``both``.
-        input_size: side of its crops, px.
-    """
+    """A file that ``knuckle export`` wrote, run by ONNX Runtime."""
 
     def __init__(self, path: Path) -> None:
-        """Open it.
-
-        Raises:
-            ValueError: it is no exported network of both hands.
-        """
-        self.kind = read_card(path).kind
+        """Open it; ``ValueError`` if it is no exported network of both hands."""
+        self.kind = read_card(path).kind  # ``internet`` or ``both``
         self._network = Network(path, self.kind)
-        self.input_size = self._network.card.input_size
+        self.input_size = self._network.card.input_size  # side of its crops, px
 
     def answers(self, batch: Batch, decoding: Decoding, root_depth: RootDepth) -> Answers:
         """What it says about a batch, in the camera frame."""

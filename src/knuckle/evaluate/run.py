@@ -41,11 +41,7 @@ class Evaluation:
 
 
 def protocol_named(name: str) -> Protocol:
-    """The protocol with this name in ``PROTOCOLS``.
-
-    Raises:
-        ValueError: there is none.
-    """
+    """The protocol with this name in ``PROTOCOLS``; ``ValueError`` if there is none."""
     if name not in PROTOCOLS:
         raise InputError(f"protocol must be one of {', '.join(PROTOCOLS)}, got {name!r}")
     return PROTOCOLS[name]

@@ -76,11 +76,7 @@ class Claim:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Claim it.
-
-        Raises:
-            OutputError: another run writes into it.
-        """
+        """Claim it; ``OutputError`` if another run writes into it."""
         self._sharers, self._file = 1, -1
         if fcntl is None:
             return

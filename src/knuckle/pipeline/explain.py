@@ -71,18 +71,14 @@ def _chosen(
 
 
 class _Choice:
-    """The hands accepted so far, and the looks that may show further ones.
-
-    Attributes:
-        hands: the accepted looks.
-        left: looks that no accepted hand explains.
-        worth: (N,) of each look, given the hands accepted so far.
-        beside: of a look, the last accepted hand that it may touch.
-    """
+    """The hands accepted so far, and the looks that may show further ones."""
 
     def __init__(self, looks: Looks, known: Sequence[int], left: list[int]) -> None:
-        self._looks, self.left, self.hands = looks, left, list(known)
-        self.worth, self.beside = looks.worth.copy(), dict[int, int]()
+        self._looks = looks
+        self.hands = list(known)  # the accepted looks
+        self.left = left  # looks that no accepted hand explains
+        self.worth = looks.worth.copy()  # (N,) of each look, given the hands accepted so far
+        self.beside = dict[int, int]()  # of a look, the last accepted hand that it may touch
         for hand in known:
             self._explain_away(hand)
 

@@ -88,18 +88,14 @@ def tensors(**specs: TensorSpec) -> Mapping[str, TensorSpec]:
 
 
 class Stage:
-    """A network and what its answers mean.
+    """A network and what its answers mean."""
 
-    Attributes:
-        INPUTS, OUTPUTS: the tensors of its network, by name.
-        OPTIONAL: names of outputs that older files may lack; the stage then does without.
-        NEEDED: whether the pipeline cannot run without it.
-    """
-
+    #: The tensors of its network, by name.
     INPUTS: ClassVar[Mapping[str, TensorSpec]]
     OUTPUTS: ClassVar[Mapping[str, TensorSpec]]
+    #: Names of outputs that older files may lack; the stage then does without.
     OPTIONAL: ClassVar[frozenset[str]] = frozenset()
-    NEEDED: ClassVar[bool] = False
+    NEEDED: ClassVar[bool] = False  # whether the pipeline cannot run without it
 
     def __init__(self, network: Network) -> None:
         """Use a network of this stage's kind."""

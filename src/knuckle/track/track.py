@@ -46,9 +46,6 @@ class Track:
 
     Everything that decides where to look next comes from the raw estimates, so that smoothing
     cannot change what is found.
-
-    Attributes:
-        score: of the last look, 0..1; 0 while the hand is lost.
     """
 
     def __init__(
@@ -72,7 +69,7 @@ class Track:
         self._ids = ids
         self._track_id: int | None = None
         self._side = SideVotes(pose.side)
-        self.score = pose.score
+        self.score = pose.score  # of the last look, 0..1; 0 while the hand is lost
         self._least_score, self._caution, self._least_votes = least_score, caution, least_votes
         self._evidence = 0.0
         self._smoother = smoother

@@ -11,14 +11,11 @@ _TIME_S = 0.06
 
 
 class Velocity:
-    """Velocity of one point.
-
-    Attributes:
-        per_s: (D,) units of the point; 0 until the second look.
-    """
+    """Velocity of one point."""
 
     def __init__(self, n_axes: int = 3) -> None:
-        self.per_s, self._place = np.zeros(n_axes), np.zeros(n_axes)
+        self.per_s = np.zeros(n_axes)  # (D,) units of the point; 0 until the second look
+        self._place = np.zeros(n_axes)
         self._looks = 0
 
     def see(self, place: np.ndarray, dt_s: float, share: float | None = None) -> None:

@@ -322,11 +322,7 @@ class _Endless(IterableDataset):
 
 
 def training_batches(recipe: BothHandsRecipe) -> DataLoader:
-    """Batches without end.
-
-    Raises:
-        ValueError: there is nothing to train on.
-    """
+    """Batches without end; ``ValueError`` if there is nothing to train on."""
     if not recipe.sources or not all(source.capture for source in recipe.sources):
         raise InputError(f"{recipe.kind} learns from captures: sources with capture = FOLDER")
     return loader_of(_Endless(recipe), recipe, recipe.optimiser.batch)

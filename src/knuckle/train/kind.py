@@ -64,11 +64,7 @@ def kind_names() -> list[str]:
 
 
 def kind_named(name: str) -> Kind:
-    """A kind of training.
-
-    Raises:
-        ValueError: there is none of this name.
-    """
+    """A kind of training; ``ValueError`` if there is none of this name."""
     if name not in kind_names():
         raise InputError(f"kind must be one of {', '.join(kind_names())}, got {name!r}")
     kind: Kind = import_module(f"{kinds.__name__}.{name}").KIND

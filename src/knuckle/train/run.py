@@ -190,11 +190,7 @@ def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
 
 
 def _devices(asked: int) -> int:
-    """How many processes train.
-
-    Raises:
-        InputError: more than this machine has devices for.
-    """
+    """How many processes train; ``InputError`` if more than this machine has devices for."""
     gpus, processors = torch.cuda.device_count(), os.cpu_count() or 1
     if asked > (gpus or processors):
         found = f"{gpus} GPUs" if gpus else f"no GPU, and {processors} processors"

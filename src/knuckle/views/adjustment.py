@@ -65,11 +65,6 @@ class Adjustment:
 
     The joints of each hand touch no other hand's: they are eliminated (Schur complement), and what
     is solved for at once is as large as poses and bones.
-
-    Attributes:
-        shapes: the hands that count.
-        poses: ``T_camera_from_world``.
-        lengths: (20,) mm.
     """
 
     def __init__(
@@ -81,9 +76,10 @@ class Adjustment:
         cameras: Sequence[int] | None = None,
     ) -> None:
         """Begin with poses; ``cameras`` are those that they belong to, by default all."""
-        self.shapes, self.poses = list(shapes), list(poses)
+        self.shapes = list(shapes)  # the hands that count
+        self.poses = list(poses)  # ``T_camera_from_world``
         self._usual = MEAN_LENGTHS_MM * (length_mm / MEAN_LENGTHS_MM[MIDDLE_RAY].sum())
-        self.lengths = self._usual.copy()
+        self.lengths = self._usual.copy()  # (20,) mm
         self._size_doubt = size_doubt
         self._offsets = np.zeros((len(self.poses), N_JOINTS, 2))
         # As shares of the bones: in millimetres, a smaller world would always fit better.

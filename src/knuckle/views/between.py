@@ -66,12 +66,10 @@ class Moments:
 
     It needs no later frame: an instant is that of the earliest frame among those given together,
     so that the other cameras have looked before it and after.
-
-    Attributes:
-        later_s: (V,) how much later than this instant the frame of each camera was taken.
     """
 
     def __init__(self, cameras: int) -> None:
+        #: (V,) how much later than this instant the frame of each camera was taken.
         self.later_s = np.zeros(cameras)
         self.reset()
 

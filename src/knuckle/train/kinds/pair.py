@@ -129,11 +129,7 @@ class _NearHands(IterableDataset):
 
 
 def _finished_lifter(recipe: PairRecipe) -> Lifter:
-    """The lifter that the pair stage follows.
-
-    Raises:
-        ValueError: the recipe names none.
-    """
+    """The lifter that the pair stage follows; ``ValueError`` if the recipe names none."""
     if not recipe.start_lifter:
         raise InputError(
             f"the {recipe.kind} stage follows a lifter: name its weights as start_lifter"

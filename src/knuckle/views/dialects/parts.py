@@ -79,11 +79,7 @@ def _check_axes(matrix: np.ndarray, name: str) -> None:
 
 
 def rotation(values: Any, name: str = "") -> np.ndarray:
-    """(3, 3) from a matrix or from Rodrigues' vector.
-
-    Raises:
-        ValueError: it is neither.
-    """
+    """(3, 3) from a matrix or from Rodrigues' vector; ``ValueError`` if it is neither."""
     array = np.asarray(values, dtype=np.float64)
     if array.size == 3:
         if np.linalg.norm(array) > 2 * np.pi:  # programs write half a turn at most
