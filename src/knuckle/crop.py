@@ -146,18 +146,11 @@ class Crop:
         return down / self.size_px + (1 - 1 / self.out_size) / 2
 
     def cut(self, image: np.ndarray, fill: int | None = None) -> np.ndarray:
-        """The crop's pixels.
+        """The crop's pixels (S, S, C) or (S, S) in the type of the image, uint8 or float32.
 
-        Beyond the frame its border is repeated, or ``fill`` is painted where that is given. Where
+        Beyond the frame its border is repeated, or the grey value ``fill`` painted. Where
         the crop shrinks the frame to less than half, the frame is averaged first, so that thin
         fingers do not break up.
-
-        Args:
-            image: (H, W, C) or (H, W) uint8 or float32.
-            fill: grey value beyond the frame.
-
-        Returns:
-            (out_size, out_size, C) or (out_size, out_size), same type.
         """
         affine, four = self.frame_from_crop, False
         if self.size_px >= 2 * self.out_size:
@@ -176,14 +169,9 @@ class Crop:
         return cv2.cvtColor(crop, cv2.COLOR_RGBA2RGB) if four else crop
 
     def paste(self, mask: np.ndarray, frame_shape: tuple[int, int]) -> np.ndarray:
-        """Lay a map of the crop back over the frame: the inverse of ``cut``.
+        """Lay a map (S, S) of the crop back over the frame (H, W): the inverse of ``cut``.
 
-        Args:
-            mask: (S, S) float map of the crop; S need not be ``out_size``.
-            frame_shape: (H, W) of the frame.
-
-        Returns:
-            (H, W) float32, zero outside the crop.
+        S need not be ``out_size``. Outside of the crop it is zero.
         """
         crop = replace(self, out_size=mask.shape[0])
         return cv2.warpAffine(

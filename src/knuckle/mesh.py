@@ -51,11 +51,7 @@ class HandMesh:
 
 
 def hand_mesh(joints_mm: np.ndarray, side: Side) -> HandMesh:
-    """Skin over joints.
-
-    Args:
-        joints_mm: (21, 3) in any right-handed frame.
-        side: which hand this is.
+    """Skin over joints (21, 3) in any right-handed frame.
 
     Raises:
         ValueError: the joints are not (21, 3) and finite.

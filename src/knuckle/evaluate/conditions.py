@@ -49,8 +49,7 @@ def by_quantile(
 ) -> list[tuple[float, float, float, int]]:
     """Mean of errors (H,) in equally filled bins of a condition (H,); fewer where values repeat.
 
-    Returns:
-        (from, to, mean error, hands) per bin, in order; empty where nothing is known.
+    (from, to, mean error, hands) of each, in order; empty where nothing is known.
     """
     known = np.isfinite(values) & np.isfinite(errors)
     if not known.any():

@@ -82,14 +82,11 @@ def predict(
     *,
     on_progress: OnProgress = lambda done, of: None,
 ) -> Predictions:
-    """Run a system on every picture and keep what it says in a prediction file.
+    """Run a system on every picture; what is then in its prediction file.
 
     A file that is there is continued: an interrupted run loses nothing.
 
     The ``boxes`` and ``intrinsics`` of ``system`` say what the pose system is told.
-
-    Returns:
-        what is in the file when all is done.
     """
     with PredictionWriter(path, system) as writer:
         for index in range(len(dataset)):

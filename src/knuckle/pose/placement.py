@@ -126,20 +126,14 @@ def place(evidence: Evidence) -> np.ndarray:
 def place_together(
     evidence: Evidence, hands: Sequence[int], roots_mm: np.ndarray, behind_mm: float
 ) -> np.ndarray:
-    """The wrists of two hands, of which it is known how far one is behind the other.
+    """The wrists (2, 3) of two hands, of which it is known how far one is behind the other.
 
     With the second wrist ``behind_mm`` farther from the camera than the first, both hands tell one
     depth t_z: the sums in ``place`` that fix it run over the joints of both, the second hand's
     joints ``behind_mm`` deeper. Across, each hand follows its own rays.
 
-    Args:
-        evidence: N hands.
-        hands: which two of them.
-        roots_mm: (2, 3) of these from ``place``.
-        behind_mm: depth of the second wrist less that of the first.
-
-    Returns:
-        (2, 3) mm; where they would not be in front of the camera, ``roots_mm``.
+    ``roots_mm`` (2, 3) are from ``place``; they stay where the solution would not be in front of
+    the camera.
     """
     both = list(hands)
     terms, nearest = evidence.terms[both], evidence.nearest_mm[both].tolist()
@@ -185,12 +179,9 @@ def with_hand_length(
 
 
 def _solve(terms: np.ndarray, roots: Roots, behind_mm: Sequence[float] | None = None) -> Roots:
-    """The next solution in ``place`` after ``roots``.
+    """The next solution in ``place`` after ``roots``, one for each of the terms.
 
-    Args:
-        terms: of the evidence.
-        roots: one each.
-        behind_mm: how much deeper than one common depth each is, if that is known.
+    ``behind_mm`` is how much deeper than one common depth each is, if that is known.
     """
     # Variance (times _HALF_TRUST²) and squared residual of a joint are linear in its terms.
     known = [

@@ -58,13 +58,7 @@ class Detector(Stage):
     NEEDED = True
 
     def __init__(self, network: Network, *, threshold: float = 0.3, max_hands: int = 16) -> None:
-        """Use a network of kind ``detector``.
-
-        Args:
-            network: the network.
-            threshold: least score of a hand, 0..1.
-            max_hands: at most so many hands, the best ones.
-        """
+        """Find the best ``max_hands`` whose score, 0..1, is ``threshold`` or more."""
         super().__init__(network)
         self._threshold = threshold
         self._max_hands = max_hands

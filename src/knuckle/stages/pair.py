@@ -60,12 +60,10 @@ def _float32(values: np.ndarray) -> np.ndarray:
 
 
 def _agreed(turns: np.ndarray, apart_mm: np.ndarray, sigma_mm: np.ndarray) -> np.ndarray:
-    """From right wrists to left ones: the answers from both hands' views, by inverse covariance.
+    """From right wrists to left ones: both hands' answers, by inverse covariance.
 
-    Args:
-        turns: (2 P, 3, 3) from the view of each hand to the camera.
-        apart_mm: (2 P, 3) from it to the other, in its view.
-        sigma_mm: (2 P, 3) the error to be expected.
+    ``turns`` (2 P, 3, 3) lead from the view of each hand to the camera; ``apart_mm`` (2 P, 3) from
+    it to the other, in its view, with the expected error ``sigma_mm``.
 
     Returns:
         (P, 3) camera frame.

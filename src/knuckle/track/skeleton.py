@@ -75,10 +75,8 @@ def lengths_from(
 
     Its size is the observed one, its proportions lie between the observed and the mean ones.
 
-    Args:
-        observed_mm: (20,) of a look, or agreed on by many.
-        hand_length_mm: wrist to tip of the middle finger along the bones, if it is known.
-        to_mean: 0..1 how far proportions are drawn to the mean ones.
+    ``to_mean``, 0..1, is how far proportions are drawn to the mean ones. The length of the hand is
+    known or not, wrist to tip of the middle finger along the bones.
     """
     ratios = np.maximum(observed_mm, 1e-3) / MEAN_LENGTHS_MM
     lengths = MEAN_LENGTHS_MM * ratios ** (1 - to_mean)  # the size is put right below

@@ -96,9 +96,8 @@ def told_depths(true: Tensor, root_mm: Tensor) -> Tensor:
 
     The other follows by what the network said of it.
 
-    Args:
-        true: (N, 2), 0 where there is no hand.
-        root_mm: (N,) the left wrist's depth from the right one's.
+    ``true`` is 0 where there is no hand; ``root_mm`` (N,) is the left wrist's depth from the right
+    one's.
     """
     right = true[:, _RIGHT]
     left = torch.where(right > 0, right + root_mm, true[:, _LEFT])

@@ -137,15 +137,7 @@ def _check_pictures(dataset: LabelledSet, folder: Path) -> None:
 
 
 def crop_of(record: Record, out_size: int) -> Crop | None:
-    """The square around all labelled hands of a picture, as the paper cuts it.
-
-    Args:
-        record: the labels.
-        out_size: side of the crop, px.
-
-    Returns:
-        None where no joint is known.
-    """
+    """The square around all labelled hands, as the paper cuts it; None where no joint is known."""
     points = [hand.joints_px[hand.valid] for hand in record.hands]
     known = np.concatenate([*points, np.zeros((0, 2))])
     if not len(known):

@@ -68,13 +68,7 @@ class Stage(Closable):
     def __init__(
         self, settings: StageSettings, title: str, *, size: tuple[int, int], max_hands: int
     ) -> None:
-        """Start serving.
-
-        Args:
-            settings: where.
-            title: of the page, the name of what it shows.
-            size: (width, height) of the pictures to come.
-            max_hands: so many hands can be shown at a time.
+        """Start serving a page for pictures (width, height) and at most so many hands at a time.
 
         Raises:
             OutputError: the host is none of this machine's, or other pages could not be kept out.

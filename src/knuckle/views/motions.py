@@ -51,16 +51,12 @@ def chained(
 
 
 def pose_errors(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How far cameras may be off, by the covariance of the steps that lead to the right poses.
+    """(V,) degrees and (V,) mm that cameras may be off: their turn, and where the lens is.
 
     A step moves the lens from C to C - Rᵀ exp(-w) s: as far as the shift is long, however the
     camera is turned about the lens meanwhile.
 
-    Args:
-        covariance: (6 V, 6 V) of the steps of V cameras, radians and mm.
-
-    Returns:
-        (V,) degrees and (V,) mm, expected errors of the turn and of where the lens is.
+    Told by the covariance (6 V, 6 V), radians and mm, of the steps that lead to the right poses.
     """
     variance = covariance.diagonal().reshape(-1, 2, 3).sum(axis=-1)
     turn, shift = np.sqrt(variance).T

@@ -143,11 +143,8 @@ def peak_of(
 ) -> tuple[float, float]:
     """Where the highest of likenesses is, in fractions of a step, and how high.
 
-    Args:
-        likeness: (N,) at shifts that are so far apart.
-        step_s: so far.
-        least: a lower one tells nothing; then it is 0 high.
-        doubtful: as little does one which has another far off, of more than this share of it.
+    At shifts ``step_s`` apart. It is 0 high where it is lower than ``least``, and where another one
+    far off has more than the share ``doubtful`` of it.
     """
     best = int(np.argmax(likeness))
     if likeness[best] < least:

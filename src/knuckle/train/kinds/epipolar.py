@@ -49,13 +49,9 @@ class EpipolarRecipe(Recipe):
 
 
 def batch_of(views: HandViews, looks: np.ndarray, codec: HeatmapCodec, off_mm: np.ndarray) -> Batch:
-    """N hands in V views each as a batch.
+    """N hands in V views each as a batch: the looks (N, V) at them.
 
-    Args:
-        views: all looks.
-        looks: (N, V) which of them.
-        codec: of the maps.
-        off_mm: (N, V) how far the hands' distances are off as they are given.
+    ``off_mm`` (N, V) is how far the hands' distances are off as they are given.
     """
     n, v = looks.shape
     some = views.take(looks.ravel())
