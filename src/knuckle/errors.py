@@ -73,6 +73,11 @@ def putting_off(numbers: Iterable[int]) -> Iterator[None]:
         signal.raise_signal(number)
 
 
+def reason_of(error: Exception) -> str:
+    """Why something failed, within a sentence: as the system says it, if it does."""
+    return (getattr(error, "strerror", None) or str(error)).lower()
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a small file of a user.
 
@@ -82,10 +87,9 @@ def write_text(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as cause:
-        reason = (cause.strerror or str(cause)).lower()
         raise NotWrittenError(
-            f"cannot write {path} ({reason}): expected a file in a folder that is there and can be "
-            "written into; make the folder, or choose another place"
+            f"cannot write {path} ({reason_of(cause)}): expected a file in a folder that is there "
+            "and can be written into; make the folder, or choose another place"
         ) from cause
 
 

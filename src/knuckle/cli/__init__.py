@@ -28,7 +28,7 @@ from knuckle.cli.tracking import Bench, Convert, Live, Plot, Track, View
 from knuckle.cli.training import Evaluate, Train
 from knuckle.cli.verb import EXIT_ERROR, EXIT_SIGNAL, Verb
 from knuckle.cli.web import Web
-from knuckle.errors import INTERRUPTS, KnuckleError, NotWrittenError, Stopped, hearing
+from knuckle.errors import INTERRUPTS, KnuckleError, NotWrittenError, Stopped, hearing, reason_of
 from knuckle.release import VERSION
 
 #: The extra of ``pip install knuckle[…]`` that brings a library.
@@ -149,10 +149,9 @@ def _flushing_stdout() -> Iterator[None]:
 
 
 def _unprinted(error: OSError) -> str:
-    reason = (error.strerror or str(error)).lower()
     return (
-        f"what is printed here cannot be written ({reason}): send it elsewhere; results are in "
-        "their files"
+        f"what is printed here cannot be written ({reason_of(error)}): send it elsewhere; results "
+        "are in their files"
     )
 
 

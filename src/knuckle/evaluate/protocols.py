@@ -24,21 +24,21 @@ from knuckle.metrics import joint_errors, masked_mean, mrrpe
 _LEFT, _RIGHT = SIDES.index("left"), SIDES.index("right")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """How errors are measured and averaged."""
+    """How errors are measured and averaged. The defaults are what most of them have in common."""
 
     name: str  # key in ``PROTOCOLS``
     source: str  # where it is defined
     #: Joint that both hands are moved onto. A hand whose root is not valid does not count.
-    root: Joint
+    root: Joint = Joint.WRIST
     #: "own" leaves the predicted 3D as it is; "true" gives the root its true depth and unprojects
     #: the 2D keypoints with the depths relative to it (what a 2.5D network needs: its 3D is only as
     #: good as the depth that it is told).
-    root_depth: Literal["own", "true"]
+    root_depth: Literal["own", "true"] = "own"
     #: Two joints whose true distance the predicted hand is scaled to, or None.
-    scale_bone: tuple[Joint, Joint] | None
-    hands: Literal["all", "two"]  # "all", or "two": only pictures that show two hands
+    scale_bone: tuple[Joint, Joint] | None = None
+    hands: Literal["all", "two"] = "all"  # "two": only pictures that show two hands
     #: "joint": the mean of the 42 joints' means (each joint of each hand counts the same, however
     #: often it is valid); "pooled": the mean over all valid joints; "side": the mean of the left
     #: hands' pooled mean and the right hands'; "hand": the mean of each hand's.
@@ -120,10 +120,6 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol(
             name="moon",
             source="Moon et al., InterHand2.6M, ECCV 2020, official code",
-            root=_WRIST,
-            root_depth="own",
-            scale_bone=None,
-            hands="all",
             mean="joint",
             matching="side",
         ),
@@ -131,10 +127,7 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol(
             name="mmpose",
             source="mmpose 1.x, InterHand3D: HandMetric, true root depth",
-            root=_WRIST,
             root_depth="true",
-            scale_bone=None,
-            hands="all",
             mean="pooled",
             matching="side",
         ),
@@ -144,7 +137,6 @@ PROTOCOLS: dict[str, Protocol] = {
             name="intaghand",
             source="Li et al., IntagHand, CVPR 2022, official code; labelled joints, not MANO's",
             root=_MIDDLE,
-            root_depth="own",
             scale_bone=(_WRIST, _MIDDLE),
             hands="two",
             mean="side",
@@ -154,10 +146,6 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol(
             name="knuckle",
             source="Knuckle: own detection, no scale and no depth given, every hand counts once",
-            root=_WRIST,
-            root_depth="own",
-            scale_bone=None,
-            hands="all",
             mean="hand",
             matching="place",
         ),

@@ -102,12 +102,10 @@ class KeypointNetwork(Pyramid):
         self.register_buffer("cells", cells, persistent=False)
 
     def forward(self, crops: Tensor, known_px: Tensor | None = None) -> KeypointOutput:
-        """What crops show.
+        """What crops (N, S, S, 3) RGB, 0..255, uint8 or float, show.
 
-        Args:
-            crops: (N, S, S, 3) RGB, 0..255, uint8 or float.
-            known_px: (N, 21, 2) crop px, the joints of a hand that is known, which is not the one
-                asked for: of each crop one, or far outside of it. None for no crop.
+        ``known_px`` (N, 21, 2) crop px are the joints of a hand that is known, which is not the one
+        asked for: of each crop one, or far outside of it. None for no crop.
         """
         more = () if known_px is None else self.known(known_px)
         return self.read(*self.levels(crops, more))

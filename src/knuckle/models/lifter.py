@@ -58,12 +58,9 @@ class Lifter(nn.Module):
         self.out = nn.Linear(width, 4)
 
     def forward(self, rays: Tensor, sigma: Tensor, features: Tensor) -> LifterOutput:
-        """Lift N hands.
+        """Lift N hands by rays (N, 21, 2), x/z, y/z in the crop's view, and their error (N, 21).
 
-        Args:
-            rays: (N, 21, 2) directions (x/z, y/z) in the crop's view.
-            sigma: (N, 21) expected error of the rays, same unit.
-            features: (N, 21, F) image features at the joints; zeros where there is no image.
+        Features (N, 21, F) are those of the image at the joints; zeros where there is no image.
         """
         points = describe(rays, sigma)  # (N, 21, 5)
         local = torch.cat([points, torch.relu(self.image(features))], dim=-1)

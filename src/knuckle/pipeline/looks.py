@@ -128,12 +128,8 @@ def averaged(hands: Keypoints, *others: Keypoints) -> Keypoints:
 
     Errors of looks at one hand are correlated, but not fully: their mean, weighed by inverse
     variance, is nearer to the truth than the best look. Its variance is taken to be the weighed
-    mean of theirs, as if they were fully correlated.
-
-    Args:
-        hands: N looks.
-        others: N looks each. Those through the same crop, or at what may be another hand, do not
-            count, nor joints at the rim of their crop, which may be cut off.
+    mean of theirs, as if they were fully correlated. Others through the same crop, or at what may
+    be another hand, do not count, nor joints at the rim of their crop, which may be cut off.
     """
     points, sigma = hands.points_crop.copy(), hands.sigma_crop.copy()
     for i, crop in enumerate(hands.crops):

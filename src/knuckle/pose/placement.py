@@ -89,7 +89,7 @@ class Evidence:
 
 
 def place(evidence: Evidence) -> np.ndarray:
-    """The wrist's position in the camera frame.
+    """The wrists' positions (N, 3) mm in the camera frame, all joints being in front of it.
 
     Joint j, at P_j from the wrist, is seen along the ray (u_j, v_j). With the wrist at t, its
     image obeys (P_jx + t_x) = u_j (P_jz + t_z), and the same for y and v; both are linear in t::
@@ -110,12 +110,6 @@ def place(evidence: Evidence) -> np.ndarray:
 
     Where 2D and 3D contradict each other so much that the solution lies behind the camera, the
     depth is that of weak perspective: the ratio of the spreads of joints and rays.
-
-    Args:
-        evidence: N hands.
-
-    Returns:
-        (N, 3) mm; every joint of every hand is in front of the camera.
     """
     roots = _median_solution(evidence)
     for _ in range(_STEPS):
@@ -145,20 +139,13 @@ def place_together(
 
 
 def fuse(evidence: Evidence, root_mm: np.ndarray) -> np.ndarray:
-    """Joints in the camera frame, each between its lifted place and its ray.
+    """Joints (N, 21, 3) mm in the camera frame, each between its lifted place and its ray.
 
     Across the line of sight two things speak for a joint's place: the lifted shape, now placed,
     and the ray at the joint's depth. They are averaged by inverse variance, so a keypoint that is
     sure is reprojected closely and one that is hidden follows the rest of the hand. Along the line
     of sight only the lifter knows anything: depth is kept. A ray that contradicts the lifted place
     by many standard deviations is a mistaken keypoint; it loses weight as in ``place``.
-
-    Args:
-        evidence: N hands.
-        root_mm: (N, 3) from ``place``.
-
-    Returns:
-        (N, 21, 3) mm.
     """
     placed = evidence.joints_root_mm + root_mm[:, None]
     gap = evidence.rays * placed[..., 2:] - placed[..., :2]

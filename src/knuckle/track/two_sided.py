@@ -113,11 +113,7 @@ def _precision(joints_mm: np.ndarray, doubt: Uncertainty) -> np.ndarray:
 
 
 def solve(evidence: Evidence, settings: OfflineSettings) -> np.ndarray:
-    """The smooth track that explains the evidence best.
-
-    Returns:
-        (F, 21, 3) mm, whose bones have the evidence's lengths in every frame.
-    """
+    """(F, 21, 3) mm, the smooth track that explains the evidence best, and has its bones."""
     hand = _Hands.of(evidence.joints_mm, evidence.lengths_mm)
     stiffness = np.full((len(evidence.time_s), _N_GROUPS), 300.0)
     for _ in range(_ROUNDS):

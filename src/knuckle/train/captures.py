@@ -169,13 +169,9 @@ def example_of(
     crop: Crop,
     gains: np.ndarray | None = None,
 ) -> Example:
-    """A crop with everything that is known about its hands.
+    """A crop with everything that is known about its hands, which change sides if it is mirrored.
 
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        record: its labels; a camera is needed.
-        crop: mirrored, the hands change sides.
-        gains: (3,) factors of the colour channels, or None.
+    The labels need a camera. ``gains`` (3,) are factors of the colour channels, or None.
 
     Returns:
         ``crop`` (S, S, 3) uint8; by hand in the order of ``SIDES``: ``points_px`` (2, 21, 2) crop

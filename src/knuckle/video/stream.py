@@ -13,7 +13,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from knuckle.address import without_secrets
-from knuckle.errors import InputError
+from knuckle.errors import InputError, reason_of
 from knuckle.results import Frame
 from knuckle.video import file
 from knuckle.video.decode import DECODE_ERRORS, METADATA_ERRORS, pictures
@@ -57,7 +57,7 @@ def open_source(source: str, options: SourceOptions, patience: Patience | None =
         container = _connect(source, patience.connect_s, patience)
     except DECODE_ERRORS as error:
         silent = time.monotonic() - asked_s >= patience.connect_s
-        found = f"silence for {patience.connect_s:g} s" if silent else _reason(error)
+        found = f"silence for {patience.connect_s:g} s" if silent else reason_of(error)
         raise SourceNotFoundError(
             f"{name} does not answer with a video ({found}): expected an RTSP or HTTP stream; "
             f"{_advice(error)}"
@@ -86,10 +86,6 @@ def _has_an_end(container: InputContainer) -> bool:
     if container.duration:
         return True
     return container.size > 0 and _PLAYLISTS.isdisjoint(container.format.name.split(","))
-
-
-def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error)).lower()
 
 
 def _advice(error: Exception) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from knuckle.address import without_secrets
-from knuckle.errors import InputError
+from knuckle.errors import InputError, reason_of
 from knuckle.output import Recording, RunInfo, hands_of
 from knuckle.video.animation import is_stack
 from knuckle.video.decode import DECODE_ERRORS
@@ -92,9 +92,8 @@ def pictures_of(recording: Recording, source: Path) -> Pictures:
     try:
         video = PicturesByTime(str(source))
     except DECODE_ERRORS as error:
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise SourceNotFoundError(
-            f"there is no video in {source} ({reason}): expected the one that was tracked"
+            f"there is no video in {source} ({reason_of(error)}): expected the one that was tracked"
         ) from None
 
     def at(row: int) -> np.ndarray | None:

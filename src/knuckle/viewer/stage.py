@@ -113,13 +113,9 @@ class Stage(Closable):
         camera: Camera,
         status: str | None = None,
     ) -> None:
-        """Replace what is on the page.
+        """Replace what is on the page: a picture (H, W, 3) uint8 RGB, if any, and its hands.
 
-        Args:
-            image: (H, W, 3) uint8 RGB, or None if there is none.
-            hands: those found in it.
-            camera: of the image.
-            status: a line above the numbers of the hands; None leaves line and numbers.
+        A status of None leaves the line above the numbers of the hands, and these.
         """
         hands = hands[: len(self._hands)]
         in_3d = [hand for hand in hands if np.isfinite(hand.joints_mm).all()]  # labels need not be

@@ -110,11 +110,6 @@ class Adjustment:
     def _n_poses(self) -> int:
         return 6 * (len(self.poses) - 1)
 
-    @property
-    def _n_shared(self) -> int:
-        """Unknowns that all hands share: poses, bones, offsets."""
-        return self._n_poses + N_BONES + self._offsets.size
-
     def solve(self) -> float:
         """Go down until it is flat; returns what is left."""
         damping, cost = 1e-3, self._cost()
@@ -292,7 +287,7 @@ class Adjustment:
 
         The last column is each hand's own step, the others what it gives way to the shared ones.
         """
-        n = self._n_shared
+        n = self._n_poses + N_BONES + self._offsets.size  # unknowns that all hands share
         H, g = np.zeros((n, n)), np.zeros(n)
         parts = [self._part(group, H, g) for group in self._groups]
         S, back = H.copy(), []
