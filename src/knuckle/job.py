@@ -175,8 +175,7 @@ def run(
     SIGINT, SIGTERM and SIGHUP stop it after the frame it is working on; a second SIGINT stops it
     at once. However it ends, the source and the sinks are closed and the files are complete.
 
-    ``on_frame`` is called after each frame was
-    written.
+    ``on_frame`` is called after each frame was written.
 
     Raises:
         OutputError: a file cannot be written any more; the others are complete.

@@ -31,7 +31,7 @@ def live(
     """Track a source and show it until it ends or is interrupted.
 
     The source is best a live one, whose newest frame is always the next. Sinks record at the same
-    time; all are closed at the end. The page can show so many hands at most.
+    time; all are closed at the end. The page can show ``max_hands`` hands.
     """
     camera = camera or Camera.assume(*source.size)
     title = source.info.name.split("/")[-1]
