@@ -1,4 +1,4 @@
-r"""Looks: what a keypoint network says about rendered crops, kept to train the lifter by itself.
+r"""Looks: what a keypoint network says about crops, kept to train the lifter by itself.
 
 Training end to end pays for the whole keypoint network at every step of the lifter. A network that
 is finished says the same about the same crop, so it is asked once; the lifter then learns from many
@@ -11,7 +11,7 @@ times as many looks in the same time, mixed with posed hands that cost nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -28,29 +28,30 @@ from knuckle.train.kinds.keypoints import KeypointRecipe, rays_of
 from knuckle.train.recipe import Recipe
 from knuckle.train.weights import load_weights, part_of
 
+#: What is known of the depth of a crop's hand: of renders the joints, of photographs less.
+DEPTH = ("joints_mm", "joint_weight", "bone_depth", "bone_depth_weight")
 #: What a look consists of; see ``poses.posed_batch``.
-KEYS = ("rays", "sigma", "features", "joints_mm", "joint_weight")
+KEYS = ("rays", "sigma", "features", *DEPTH)
 
 
 def gather(recipe: Recipe, weights: Path, count: int, out: Path) -> int:
-    """Ask a keypoint network about the rendered crops of a recipe and store what it says.
+    """Ask a keypoint network about the crops of a recipe and store what it says.
 
     Args:
-        recipe: of kind ``keypoints``; its shards and how it varies them are used.
+        recipe: of kind ``keypoints``; its sources and how it varies them are used.
         weights: of the keypoint network, see ``load_weights``.
         count: crops to look at for training; those of validation come on top.
         out: ``.npz`` with the arrays ``train/<key>`` and ``validation/<key>``.
 
     Returns:
-        Number of looks stored for training: those at hands whose 3D is known.
+        Number of looks stored for training: those at hands of whose depth something is
+        known.
 
     Raises:
-        ValueError: the recipe is of another kind or has no shards.
+        ValueError: the recipe is of another kind.
     """
-    shards = tuple(source for source in recipe.sources if source.shards)
-    if not isinstance(recipe, KeypointRecipe) or not shards:
-        raise InputError(f"expected a keypoint recipe with shards, got {recipe.kind!r}")
-    recipe = replace(recipe, sources=shards)
+    if not isinstance(recipe, KeypointRecipe):
+        raise InputError(f"expected a keypoint recipe, got one of kind {recipe.kind!r}")
     network = KeypointNetwork(recipe.keypoints)
     network.load_state_dict(part_of(load_weights(weights), "keypoints"))
     network.eval()
@@ -70,24 +71,23 @@ def gather(recipe: Recipe, weights: Path, count: int, out: Path) -> int:
 def _looks(
     network: KeypointNetwork, batches: Iterable[dict[str, Tensor]]
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Looks at the hands of each batch whose joints are known in 3D."""
+    """Looks at the hands of each batch of whose depth something is known."""
     for batch in batches:
-        known = batch["joint_weight"].sum(dim=1) > 0
+        known = (batch["joint_weight"].sum(dim=1) > 0) | (batch["bone_depth_weight"].sum(dim=1) > 0)
         batch = {name: value[known] for name, value in batch.items()}
-        found = network(batch["image"])
+        found = network(batch["image"], batch["known_px"])
         rays, sigma = rays_of(found, batch)
         yield {
             "rays": rays.numpy(),
             "sigma": sigma.numpy(),
             "features": found.features.half().numpy(),
-            "joints_mm": batch["joints_mm"].numpy(),
-            "joint_weight": batch["joint_weight"].numpy(),
+            **{name: batch[name].numpy() for name in DEPTH},
         }
 
 
 @dataclass(frozen=True)
 class _Arguments:
-    """Store what a keypoint network says about a recipe's rendered crops."""
+    """Store what a keypoint network says about a recipe's crops."""
 
     recipe: tyro.conf.Positional[Path]
     weights: tyro.conf.Positional[Path]

@@ -14,7 +14,7 @@ from knuckle.models.keypoints import KeypointOutput, KeypointSettings
 from knuckle.models.lifter import LifterOutput
 from knuckle.models.pair import PairOutput
 from knuckle.train.kinds.detector import DetectorLosses, detector_losses
-from knuckle.train.kinds.keypoints import KeypointLosses, bone_depth_losses, keypoint_losses
+from knuckle.train.kinds.keypoints import KeypointLosses, keypoint_losses
 from knuckle.train.kinds.lifter import LifterLosses, lifter_losses
 from knuckle.train.kinds.pair import PairLosses, pair_losses
 from knuckle.train.recipe import Recipe
@@ -35,14 +35,12 @@ BEFORE = {
         "depth": 1.132385,
         "depth_spread": 0.111137,
     },
-    "bones": {
-        "bone_depth": 0.298433,
-    },
     "lifter": {
         "joint": 2.625596,
         "bone": 1.426068,
         "direction": 0.835206,
         "joint_spread": 6.152807,
+        "bone_depth": 0.298433,
     },
     "pair": {
         "apart": 1.878473,
@@ -133,14 +131,12 @@ def detector_case(draw):
 
 CASES = {
     "keypoints": (keypoint_case, lambda out, batch, w: keypoint_losses(out, batch, CODEC, w)),
-    "bones": (lifter_case, bone_depth_losses),
     "lifter": (lifter_case, lifter_losses),
     "pair": (pair_case, pair_losses),
     "detector": (detector_case, detector_losses),
 }
 WEIGHTS = {
     "keypoints": KeypointLosses(),
-    "bones": KeypointLosses(),
     "lifter": LifterLosses(),
     "pair": PairLosses(),
     "detector": DetectorLosses(),

@@ -11,7 +11,7 @@ from test_training_examples import make_sample
 
 from knuckle.data.shards import write_shard
 from knuckle.data.shown import ShownHands
-from knuckle.hand import N_JOINTS, Joint
+from knuckle.hand import BONES, N_JOINTS, Joint
 from knuckle.models.keypoints import KeypointNetwork, KeypointSettings
 from knuckle.models.lifter import LifterSettings
 from knuckle.render.hand_model import HandModel
@@ -94,7 +94,8 @@ def looks_of(folder, counts=(64, 8)):
     for part, n in zip(("train", "validation"), counts, strict=True):
         shapes = {"rays": (2,), "sigma": (), "features": (8,), "joints_mm": (3,)}
         for key in KEYS:
-            arrays[f"{part}/{key}"] = np.ones((n, N_JOINTS, *shapes.get(key, ())), np.float16)
+            rows = len(BONES) if key.startswith("bone") else N_JOINTS
+            arrays[f"{part}/{key}"] = np.ones((n, rows, *shapes.get(key, ())), np.float16)
     np.savez(path, **arrays)
     return path
 
@@ -132,7 +133,7 @@ def test_gathered_looks_are_what_the_network_says(tmp_path):
     recipe = KeypointRecipe(
         name="small",
         keypoints=settings,
-        sources=(SourceSettings(shards=str(tmp_path)), SourceSettings(photographs="none")),
+        sources=(SourceSettings(shards=str(tmp_path)),),
         augment=AugmentSettings(other_side=0, no_hand=0),
         optimiser=OptimiserSettings(batch=4),
         workers=0,

@@ -17,6 +17,27 @@ from knuckle.errors import InputError
 Fault = Callable[["CameraFaults", np.ndarray, np.random.Generator], np.ndarray]
 
 
+def motion_kernel(length_px: float, angle: float) -> np.ndarray:
+    """What a point becomes that moves evenly while the shutter is open.
+
+    Args:
+        length_px: how far it moves, at least 1.
+        angle: radians, which way.
+
+    Returns:
+        (S, S) float32, S odd; it sums to one and is the same the other way round, so that
+        labels in the middle of the motion stay true.
+    """
+    size = int(length_px) // 2 * 2 + 3
+    middle = size // 2
+    reach = 8 * length_px / 2 * np.array([np.cos(angle), np.sin(angle)])  # in eighths of a pixel
+    kernel = np.zeros((size, size), np.float32)
+    ends = [tuple(int(c) for c in np.round(8 * middle + sign * reach)) for sign in (-1, 1)]
+    cv2.line(kernel, ends[0], ends[1], 1.0, 1, cv2.LINE_AA, shift=3)
+    kernel += kernel[::-1, ::-1]  # OpenCV draws short lines half a pixel to the right
+    return kernel / kernel.sum()
+
+
 @dataclass(frozen=True)
 class CameraFaults:
     """A camera with random faults, drawn anew for every picture.
@@ -51,13 +72,8 @@ class CameraFaults:
         length = min(rng.exponential(3.5 * self.strength), 14.0) * self._unit_px(image)
         if length < 1:
             return image
-        size = int(length) // 2 * 2 + 3
-        middle, angle = size // 2, rng.uniform(0, np.pi)
-        reach = 8 * length / 2 * np.array([np.cos(angle), np.sin(angle)])  # in eighths of a pixel
-        kernel = np.zeros((size, size), np.float32)
-        ends = [tuple(int(c) for c in np.round(8 * middle + sign * reach)) for sign in (-1, 1)]
-        cv2.line(kernel, ends[0], ends[1], 1.0, 1, cv2.LINE_AA, shift=3)
-        return cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE)
+        kernel = motion_kernel(length, rng.uniform(0, np.pi))
+        return cv2.filter2D(image, -1, kernel, borderType=cv2.BORDER_REPLICATE)
 
     def _defocus(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         sigma = min(rng.exponential(0.7 * self.strength), 2.5) * self._unit_px(image) + 0.3

@@ -17,6 +17,7 @@ from knuckle.data.kept import Kept
 from knuckle.data.photographs import offsets_of
 from knuckle.render.shading import linear_from_srgb
 from knuckle.sample import Sample
+from knuckle.train.moving import smeared
 
 #: Alpha below is background, above foreground: the rim takes the old background's colour along.
 _RIM = (0.25, 0.9)
@@ -56,7 +57,11 @@ class Mattes(Kept):
 
 
 def recomposed(
-    sample: Sample, alpha: np.ndarray, background: np.ndarray, rng: np.random.Generator
+    sample: Sample,
+    alpha: np.ndarray,
+    background: np.ndarray,
+    rng: np.random.Generator,
+    motion: np.ndarray | None = None,
 ) -> Sample:
     """The hand of a photograph before another background, its skin in another light.
 
@@ -65,11 +70,14 @@ def recomposed(
         alpha: (H, W) float32 matte.
         background: (H, W, 3) uint8 RGB, without hands.
         rng: for the light.
+        motion: kernel (S, S) of a hand that moves before a background at rest, if it does.
     """
     low, high = _RIM
     share = np.clip((alpha - low) / (high - low), 0.0, 1.0)[..., None]
-    hand = _in_another_light(sample.image, rng)
-    mixed = share * hand + (1 - share) * background
+    hand = share * _in_another_light(sample.image, rng)
+    if motion is not None:
+        hand, share = smeared(hand, motion), smeared(share, motion)[..., None]
+    mixed = hand + (1 - share) * background
     return replace(
         sample,
         image=np.round(mixed).astype(np.uint8),

@@ -87,6 +87,7 @@ class AugmentSettings:
         no_hand: share of crops or frames in which there is no hand.
         faults: strength of the camera's faults added to renders, which have some already.
         photograph_faults: the same for photographs, whose rooms and cameras are few.
+        moving: share of pictures smeared as by a hand in quick motion (``train/moving.py``).
         stretch: standard deviation of the logarithm by which half of the photographs are stretched
             along some direction, as if the hand were turned; their 2D labels follow.
         recomposed: share of the photographs that have a matte that are put before another
@@ -108,6 +109,7 @@ class AugmentSettings:
     no_hand: float = 0.06
     faults: float = 0.5
     photograph_faults: float = 0.5
+    moving: float = 0.0
     stretch: float = 0.0
     recomposed: float = 0.0
     backgrounds: str = ""
@@ -116,7 +118,7 @@ class AugmentSettings:
 
     def __post_init__(self) -> None:
         shares = ("turned", "cut_off", "known", "nothing_else", "other_side", "no_hand")
-        check_numbers(self, (*shares, "recomposed", "cutout"), 0, 1)
+        check_numbers(self, (*shares, "moving", "recomposed", "cutout"), 0, 1)
         strengths = ("shift", "log_scale", "angle", "faults", "photograph_faults", "stretch")
         check_numbers(self, (*strengths, "window"), 0)
 

@@ -33,6 +33,7 @@ from knuckle.render.camera_faults import CameraFaults
 from knuckle.sample import Sample
 from knuckle.train.examples import Example, paint_over
 from knuckle.train.mattes import Mattes, recomposed
+from knuckle.train.moving import moving, smear
 from knuckle.train.recipe import AugmentSettings, PictureRecipe, Recipe, SourceSettings
 
 #: Shards whose number is a multiple of this are kept for validation.
@@ -129,7 +130,13 @@ class Mixed(IterableDataset):
         sources = self.recipe.sources
         cut = self.cutter(self.recipe)
         streams = [
-            _examples(_endless(self.recipe, s, rng, index, count), cut, rng, s) for s in sources
+            _examples(
+                _some_moving(_endless(self.recipe, s, rng, index, count), rng, self.recipe.augment),
+                cut,
+                rng,
+                s,
+            )
+            for s in sources
         ]
         shares = np.array([source.share for source in sources])
         augment = self.recipe.augment
@@ -184,6 +191,14 @@ def _endless(
             raise InputError(_nothing_in(source.shards, "train"))
 
 
+def _some_moving(
+    samples: Iterator[Sample], rng: np.random.Generator, augment: AugmentSettings
+) -> Iterator[Sample]:
+    """The same samples, some of them in quick motion."""
+    for sample in samples:
+        yield moving(sample, rng) if rng.random() < augment.moving else sample
+
+
 def endless_photographs(
     source: SourceSettings, augment: AugmentSettings, rng: np.random.Generator
 ) -> Iterator[Sample]:
@@ -209,7 +224,8 @@ def endless_photographs(
             alpha = mattes.alpha(int(i)) if mattes and rng.random() < augment.recomposed else None
             if alpha is not None:
                 background = backgrounds.sample(rng, *alpha.shape)
-                sample = recomposed(sample, alpha, background, rng)
+                motion = smear(sample, rng) if rng.random() < augment.moving else None
+                sample = recomposed(sample, alpha, background, rng, motion)
             yield sample
 
 

@@ -27,10 +27,15 @@ from knuckle.train.examples import (
 )
 from knuckle.train.kind import Exportable, Kind, picture_card
 from knuckle.train.kinds import lifter
-from knuckle.train.kinds.lifter import LifterLosses, PosedHands, PosedRecipe, lifter_losses
+from knuckle.train.kinds.lifter import (
+    LifterLosses,
+    PosedHands,
+    PosedRecipe,
+    bone_depth_errors,
+    lifter_losses,
+)
 from knuckle.train.losses import (
     PointLosses,
-    bones_of,
     laplace,
     mask_loss,
     point_losses,
@@ -44,7 +49,7 @@ from knuckle.train.streams import Cut, picture_training, picture_validation
 #: Share of a batch whose lifter sees no image features, so that it keeps lifting points.
 _BLIND = 0.25
 #: What is known of hands without pictures.
-_POSED_KEYS = ("rays", "sigma", "joints_mm", "joint_weight")
+_POSED_KEYS = ("rays", "sigma", "joints_mm", "joint_weight", "bone_depth", "bone_depth_weight")
 #: Crops whose posed hands are made in one go.
 _POSED_BATCH = 64
 
@@ -61,7 +66,6 @@ class KeypointLosses(PointLosses):
     neighbour: float = 0.6  # where that is
     depth: float = 1.5  # the depth that the features say, see ``depth_losses``
     depth_spread: float = 0.1  # how sure it is of that
-    bone_depth: float = 0.4  # how far bones lead away, of photographs
     posed: float = 0.5  # hands without pictures, beside crops
     lifter: LifterLosses = field(default_factory=LifterLosses)  # the lifter's own terms
 
@@ -128,7 +132,6 @@ class KeypointModule(TrainedModule):
         share = self.recipe.losses
         terms = keypoint_losses(out, batch, self.recipe.keypoints.codec, share)
         terms |= lifter_losses(lifted, batch, share.lifter)
-        terms |= bone_depth_losses(lifted, batch, share)
         return terms | self._posed_losses(batch)
 
     def _posed_losses(self, batch: Batch) -> dict[str, Tensor]:
@@ -164,7 +167,7 @@ class KeypointModule(TrainedModule):
             "wrong_side": weighted_mean(wrong_side, batch["side_weight"]),
             "mask_miss": 1 - overlap / union.clamp(min=1),
             **neighbour_losses(out, batch, self.recipe.losses),
-            **bone_depth_losses(lifted, batch, self.recipe.losses),
+            "bone_depth": weighted_mean(*bone_depth_errors(lifted, batch)),
         }
 
 
@@ -241,13 +244,6 @@ def depth_losses(features: Tensor, batch: Batch, share: KeypointLosses) -> Batch
         "depth": share.depth * weighted_mean(error, known),
         "depth_spread": share.depth_spread * weighted_mean(spread, known),
     }
-
-
-def bone_depth_losses(out: LifterOutput, batch: Batch, share: KeypointLosses) -> Batch:
-    """How far bones point away from the camera, where that is all that is known of the depth."""
-    bones = functional.normalize(bones_of(out.joints_mm), dim=-1)
-    error = (bones[..., 2] - batch["bone_depth"]).abs()  # (N, 20)
-    return {"bone_depth": share.bone_depth * weighted_mean(error, batch["bone_depth_weight"])}
 
 
 def crops(recipe: KeypointRecipe) -> Cut:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -42,12 +43,14 @@ class LifterLosses:
         joint: the joints' places from the wrist.
         bone: the lengths of bones.
         direction: where bones point.
+        bone_depth: how far bones lead away, of photographs, of which no more is known.
         joint_spread: how sure it is of each joint.
     """
 
     joint: float = 6.0
     bone: float = 3.0
     direction: float = 1.0
+    bone_depth: float = 0.4
     joint_spread: float = 0.1
 
 
@@ -83,6 +86,7 @@ class LifterModule(TrainedModule):
     """The lifter alone, on posed hands without pictures and on what a network saw in pictures."""
 
     recipe: LifterRecipe
+    weighted_by: ClassVar = {"mm": "joint_weight", "bone_depth": "bone_depth_weight"}
 
     def __init__(self, recipe: LifterRecipe) -> None:
         super().__init__(recipe)
@@ -94,10 +98,13 @@ class LifterModule(TrainedModule):
         return lifter_losses(out, batch, self.recipe.losses)
 
     def scores(self, batch: Batch) -> dict[str, Tensor]:
-        """Wrist-relative error in mm of the joints that are known."""
+        """Wrist-relative error in mm of the joints that are known, and that of bones' depth."""
         out = self.lifter(batch["rays"], batch["sigma"], batch["features"])
         away = (out.joints_mm - batch["joints_mm"]).norm(dim=-1)
-        return {"mm": weighted_mean(away, batch["joint_weight"])}
+        return {
+            "mm": weighted_mean(away, batch["joint_weight"]),
+            "bone_depth": weighted_mean(*bone_depth_errors(out, batch)),
+        }
 
 
 def lifter_losses(out: LifterOutput, batch: Batch, share: LifterLosses) -> Batch:
@@ -118,7 +125,24 @@ def lifter_losses(out: LifterOutput, batch: Batch, share: LifterLosses) -> Batch
         "direction": share.direction * weighted_mean(away, bone_weight),
         "joint_spread": share.joint_spread
         * weighted_mean(laplace(error.detach(), out.log_sigma_mm), weight),
+        "bone_depth": share.bone_depth * weighted_mean(*bone_depth_errors(out, batch)),
     }
+
+
+def bone_depth_errors(out: LifterOutput, batch: Batch) -> tuple[Tensor, Tensor]:
+    """How far bones point away from the camera, where that is all that is known of the depth.
+
+    Returns:
+        (N, 20) absolute errors of the share of each bone's length, and their weights.
+    """
+    bones = functional.normalize(bones_of(out.joints_mm), dim=-1)
+    return (bones[..., 2] - batch["bone_depth"]).abs(), batch["bone_depth_weight"]
+
+
+def no_bone_depth(n: int) -> Example:
+    """Of hands whose joints are known in 3D, or not at all."""
+    nothing = np.zeros((n, len(BONES)), np.float32)
+    return {"bone_depth": nothing, "bone_depth_weight": nothing}
 
 
 class PosedHands(IterableDataset):
@@ -136,7 +160,7 @@ class PosedHands(IterableDataset):
         unseen = np.zeros((self.batch, N_JOINTS, self.recipe.lifter.feature_size), np.float32)
         while True:
             batch = poses.posed_batch(rng, self.batch, bank, model, noise)
-            yield batch | {"features": unseen}
+            yield batch | no_bone_depth(self.batch) | {"features": unseen}
 
 
 class _PosedAndSeen(IterableDataset):
