@@ -62,25 +62,15 @@ class Stopwatch:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a run took.
+    """What a run took."""
 
-    Attributes:
-        stages: seconds (n,) per stage, of the frames in which it ran.
-        n_frames: frames in all.
-        wall_s: of the whole run, decoding included.
-        first_s: to the first result: opening the networks, one frame.
-        memory_mb: resident at the end.
-        growth_mb: resident at the end beyond what it was after a quarter of the run.
-        error: why the source broke off, if it did.
-    """
-
-    stages: dict[str, np.ndarray]
-    n_frames: int
-    wall_s: float
-    first_s: float
-    memory_mb: float
-    growth_mb: float
-    error: SourceError | None = None
+    stages: dict[str, np.ndarray]  # seconds (n,) per stage, of the frames in which it ran
+    n_frames: int  # frames in all
+    wall_s: float  # of the whole run, decoding included
+    first_s: float  # to the first result: opening the networks, one frame
+    memory_mb: float  # resident at the end
+    growth_mb: float  # resident at the end beyond what it was after a quarter of the run
+    error: SourceError | None = None  # why the source broke off, if it did
 
     @property
     def fps(self) -> float:
@@ -89,13 +79,9 @@ class Measurement:
 
 
 def measure(source: Source, tracker: HandTracker, *, overlay: bool, limit: int) -> Measurement:
-    """Run the tracker over a source and time it.
+    """Run a fresh tracker over a source, which is closed at the end, and time it.
 
-    Args:
-        source: is closed at the end.
-        tracker: a fresh one.
-        overlay: also draw the hands and encode the video.
-        limit: stop after so many frames.
+    With ``overlay`` hands are drawn and the video is encoded as well.
 
     Raises:
         ValueError: the limit leaves no frame.
@@ -202,17 +188,11 @@ print(json.dumps({"version": mediapipe.__version__, "seconds": seconds, "found":
 
 @dataclass(frozen=True)
 class PeerMeasurement:
-    """What MediaPipe took on the same file.
+    """What MediaPipe took on the same file."""
 
-    Attributes:
-        version: of MediaPipe.
-        seconds: (n,) per frame, without decoding.
-        n_found: frames with a hand.
-    """
-
-    version: str
-    seconds: np.ndarray
-    n_found: int
+    version: str  # of MediaPipe
+    seconds: np.ndarray  # (n,) per frame, without decoding
+    n_found: int  # frames with a hand
 
     def __str__(self) -> str:
         """One line for people."""
@@ -227,12 +207,8 @@ class PeerMeasurement:
 def measure_mediapipe(path: Path, *, python: Path, max_hands: int, limit: int) -> PeerMeasurement:
     """Time MediaPipe's tracking on a video file.
 
-    Args:
-        path: the video.
-        python: interpreter of an environment with ``mediapipe==0.10.21``, the last with
-            ``mp.solutions``.
-        max_hands: hands to follow.
-        limit: stop after so many frames.
+    ``python`` is that of an environment with ``mediapipe==0.10.21``, the last with
+    ``mp.solutions``.
 
     Raises:
         OutputError: it did not run.

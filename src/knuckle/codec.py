@@ -23,16 +23,12 @@ class HeatmapCodec:
     """Keypoints as one probability map each; the point is the map's mean (soft-argmax).
 
     Networks read their own maps so (``models``), ``train.losses.map_loss`` makes the target.
-
-    Attributes:
-        input_size: side of the crop, px.
-        map_size: cells on a side.
-        sigma_px: spread of the target, crop px. About three quarters of a cell keeps the mean
-            unbiased between cells and the target narrow enough to learn from.
     """
 
-    input_size: int = 128
-    map_size: int = 32
+    input_size: int = 128  # side of the crop, px
+    map_size: int = 32  # cells on a side
+    #: Spread of the target, crop px. About three quarters of a cell keeps the mean unbiased between
+    #: cells and the target narrow enough to learn from.
     sigma_px: float = 3.0
 
     @property
@@ -48,23 +44,14 @@ class HeatmapCodec:
 
 @dataclass(frozen=True)
 class DetectedHand:
-    """One hand as the detector knows it, in pixels of the image that it belongs to.
+    """One hand as the detector knows it, in pixels of the image that it belongs to."""
 
-    Attributes:
-        centre_px: middle of the upright square around the joints.
-        size_px: side of that square (no margin).
-        angle: direction from wrist to knuckles, radians clockwise from up.
-        side: left or right.
-        score: 0..1 that a hand is there.
-        side_share: 0..1 of the score that speaks for this side.
-    """
-
-    centre_px: tuple[float, float]
-    size_px: float
-    angle: float
-    side: Side
-    score: float = 1.0
-    side_share: float = 1.0
+    centre_px: tuple[float, float]  # middle of the upright square around the joints
+    size_px: float  # side of that square (no margin)
+    angle: float  # direction from wrist to knuckles, radians clockwise from up
+    side: Side  # left or right
+    score: float = 1.0  # 0..1 that a hand is there
+    side_share: float = 1.0  # 0..1 of the score that speaks for this side
 
 
 @dataclass(frozen=True)
@@ -73,12 +60,9 @@ class NeighbourCodec:
 
     Values: the middle's place from the crop's middle (x, y) in crops, the logarithm of the size in
     half crops, (cos, sin) of the angle.
-
-    Attributes:
-        input_size: side of the crop, px.
     """
 
-    input_size: int = 128
+    input_size: int = 128  # side of the crop, px
 
     N_VALUES = 5
 
@@ -175,17 +159,14 @@ class DetectionCodec:
     def decode(
         self, maps: np.ndarray, *, threshold: float = 0.3, max_hands: int = 16
     ) -> list[DetectedHand]:
-        """Maps with peaks in 0..1 -> hands, the surest of their side first.
+        """Maps (12, H, W) with peaks in 0..1 -> hands, the surest of their side first.
 
         A hand whose side is in doubt has half a peak in each map: what must reach ``threshold``
         is the sum of both. It is given once, for its likelier side; what is given twice on one
         place are two hands.
 
-        Args:
-            maps: (12, H, W), M cells on the longer side: the maps of a frame that is no square
-                may leave out its bars. Places are then those of the input without them.
-            threshold: least score of a hand.
-            max_hands: at most so many.
+        The longer side has M cells: the maps of a frame that is no square may leave out its bars.
+        Places are then those of the input without them.
         """
         peaks = maps[:2]
         either = np.minimum(peaks.sum(axis=0), 1.0)

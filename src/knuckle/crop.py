@@ -25,21 +25,15 @@ MARGIN = 1.4
 
 @dataclass(frozen=True)
 class Crop:
-    """A square of the frame, ``size_px`` on a side, sampled to ``out_size`` pixels.
+    """A square of the frame, ``size_px`` on a side, sampled to ``out_size`` pixels."""
 
-    Attributes:
-        centre_px: (x, y) of its middle in the frame.
-        size_px: side of the square in the frame.
-        angle: direction of the crop's *up* in the frame, radians clockwise from the frame's up.
-        mirror: True where the crop shows the frame mirrored (a left hand, seen as a right one).
-        out_size: side of the crop in crop pixels.
-    """
-
-    centre_px: tuple[float, float]
-    size_px: float
+    centre_px: tuple[float, float]  # (x, y) of its middle in the frame
+    size_px: float  # side of the square in the frame
+    #: Direction of the crop's *up* in the frame, radians clockwise from the frame's up.
     angle: float = 0.0
+    #: True where the crop shows the frame mirrored (a left hand, seen as a right one).
     mirror: bool = False
-    out_size: int = 128
+    out_size: int = 128  # side of the crop in crop pixels
 
     def __post_init__(self) -> None:
         numbers = (*self.centre_px, self.size_px, self.angle)
@@ -152,18 +146,11 @@ class Crop:
         return down / self.size_px + (1 - 1 / self.out_size) / 2
 
     def cut(self, image: np.ndarray, fill: int | None = None) -> np.ndarray:
-        """The crop's pixels.
+        """The crop's pixels (S, S, C) or (S, S) in the type of the image, uint8 or float32.
 
-        Beyond the frame its border is repeated, or ``fill`` is painted where that is given. Where
+        Beyond the frame its border is repeated, or the grey value ``fill`` painted. Where
         the crop shrinks the frame to less than half, the frame is averaged first, so that thin
         fingers do not break up.
-
-        Args:
-            image: (H, W, C) or (H, W) uint8 or float32.
-            fill: grey value beyond the frame.
-
-        Returns:
-            (out_size, out_size, C) or (out_size, out_size), same type.
         """
         affine, four = self.frame_from_crop, False
         if self.size_px >= 2 * self.out_size:
@@ -182,14 +169,9 @@ class Crop:
         return cv2.cvtColor(crop, cv2.COLOR_RGBA2RGB) if four else crop
 
     def paste(self, mask: np.ndarray, frame_shape: tuple[int, int]) -> np.ndarray:
-        """Lay a map of the crop back over the frame: the inverse of ``cut``.
+        """Lay a map (S, S) of the crop back over the frame (H, W): the inverse of ``cut``.
 
-        Args:
-            mask: (S, S) float map of the crop; S need not be ``out_size``.
-            frame_shape: (H, W) of the frame.
-
-        Returns:
-            (H, W) float32, zero outside the crop.
+        S need not be ``out_size``. Outside of the crop it is zero.
         """
         crop = replace(self, out_size=mask.shape[0])
         return cv2.warpAffine(
@@ -206,11 +188,8 @@ class Crop:
     ) -> Crop:
         """A crop nearby, as an inexact detector or the last frame would give it.
 
-        Args:
-            rng: source of randomness.
-            shift: standard deviation of the middle, as a share of the size.
-            log_scale: standard deviation of the logarithm of the size.
-            angle: standard deviation of the angle, radians.
+        Standard deviations: of the middle, as a share of the size; of the size's logarithm; of the
+        angle, radians.
         """
         dx, dy = rng.normal(0, shift, 2) * self.size_px
         return replace(
@@ -233,18 +212,14 @@ class CropView:
     The same hand gives the same view wherever it stands in the frame and whatever the focal
     length, up to its distance; a left hand is seen as a right one. Its z axis goes through the
     middle of the crop, its y axis points down the crop.
-
-    Attributes:
-        view_from_crop: (3, 3) homography from homogeneous crop pixels to directions
-            (x/z, y/z, 1) of the view.
-        camera_from_view: (3, 3) orthogonal matrix from the view to the camera frame; a
-            reflection where the crop is mirrored.
-        rays_per_px: length in ray units of one crop pixel, in the middle of the crop.
     """
 
+    #: (3, 3) homography from homogeneous crop pixels to directions (x/z, y/z, 1) of the view.
     view_from_crop: np.ndarray
+    #: (3, 3) orthogonal matrix from the view to the camera frame; a reflection where the crop is
+    #: mirrored.
     camera_from_view: np.ndarray
-    rays_per_px: float
+    rays_per_px: float  # length in ray units of one crop pixel, in the middle of the crop
 
     @classmethod
     @lru_cache(maxsize=8)  # of a frame, the lifter and the pair network ask for the same ones

@@ -60,15 +60,10 @@ def skeleton(
     thickness: int = 1,
     dot_px: float = 2.0,
 ) -> None:
-    """Bones and joints in one colour.
+    """Bones and joints (21, 2) in one colour, drawn onto a picture.
 
-    Args:
-        image: drawn onto.
-        joints_px: (21, 2).
-        colour: RGB.
-        valid: (21,) bool, joints that are drawn; by default the finite ones.
-        thickness: of the bones, px.
-        dot_px: radius of the joints; 0 for bones alone.
+    ``valid`` (21,) are the joints that are drawn, by default the finite ones; ``dot_px`` of 0
+    leaves bones alone.
     """
     drawn = np.isfinite(joints_px).all(axis=1)
     drawn = drawn if valid is None else drawn & valid

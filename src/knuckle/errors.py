@@ -40,11 +40,7 @@ class NotWrittenError(KnuckleError, OSError):
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal stopped the work; the text says what is left of it and how it goes on.
-
-    Attributes:
-        signal_number: of the signal.
-    """
+    """A signal stopped the work; the text says what is left of it and how it goes on."""
 
     def __init__(self, signal_number: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -77,6 +73,11 @@ def putting_off(numbers: Iterable[int]) -> Iterator[None]:
         signal.raise_signal(number)
 
 
+def reason_of(error: Exception) -> str:
+    """Why something failed, within a sentence: as the system says it, if it does."""
+    return (getattr(error, "strerror", None) or str(error)).lower()
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a small file of a user.
 
@@ -86,10 +87,9 @@ def write_text(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as cause:
-        reason = (cause.strerror or str(cause)).lower()
         raise NotWrittenError(
-            f"cannot write {path} ({reason}): expected a file in a folder that is there and can be "
-            "written into; make the folder, or choose another place"
+            f"cannot write {path} ({reason_of(cause)}): expected a file in a folder that is there "
+            "and can be written into; make the folder, or choose another place"
         ) from cause
 
 
@@ -136,12 +136,8 @@ def reading(
 ) -> Iterator[None]:
     """Around everything that reads a user's file: any error names the file.
 
-    Args:
-        path: the file, as the user named it.
-        what: it should be, such as "a recipe in TOML".
-        then: what to do if it is not.
-        error: raised in place of what a library raises.
-        also: further exceptions of the library that reads.
+    ``what`` it should be is said as "a recipe in TOML", ``then`` what to do if it is not; ``also``
+    are further exceptions of the library that reads.
 
     Raises:
         NotFoundError: there is no such file (an ``error`` that is raised inside passes).

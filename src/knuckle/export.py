@@ -49,19 +49,11 @@ class _Graph(nn.Module):
 def export(
     run: Path, out: Path, *, half: bool = True, earlier: Path | None = None, share: float = 0.3
 ) -> list[Path]:
-    """Write the ONNX files of a finished run.
+    """Write the ONNX files of a finished run, and say which.
 
-    Args:
-        run: folder of the run (``runs/<name>``).
-        out: folder for ``detector.onnx``, or ``keypoints.onnx`` and ``lifter.onnx``, or
-            ``lifter.onnx``.
-        half: store weights in half precision. Computation stays in single precision: the file
-            is half the size and nothing is slower.
-        earlier: folder of ONNX files that the run started from, to average its weights with.
-        share: of the earlier weights in the mean.
-
-    Returns:
-        The files written.
+    Weights are stored in half precision unless ``half`` is False: the file is half the size, and as
+    computation stays in single precision nothing is slower. ``earlier`` is a folder of ONNX files
+    that the run started from, to average its weights with; these have so much of a ``share``.
 
     Raises:
         FileNotFoundError: the run has no weights, or the folder not those of its networks.

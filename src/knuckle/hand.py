@@ -231,11 +231,7 @@ def joint_angles(joints_mm: np.ndarray, side: Side) -> np.ndarray:
 
 
 def carried(bones: np.ndarray, out_of_palm: np.ndarray) -> np.ndarray:
-    """What faces out of the palm, carried along each finger: it turns with the flexion alone.
-
-    Args:
-        bones: (..., 5, 4, 3) of length 1.
-        out_of_palm: (..., 3), for all fingers.
+    """What faces out of the palm (..., 3), carried along each finger: it turns with the flexion.
 
     Returns:
         (..., 5, 4, 3) directions of length 1, each at right angles to its bone.
@@ -251,11 +247,9 @@ def carried(bones: np.ndarray, out_of_palm: np.ndarray) -> np.ndarray:
 
 
 def check_millimetres(joints: np.ndarray, name: str = "joints_mm") -> None:
-    """Refuse a hand in metres.
+    """Refuse a hand (21, 3) in metres; what is not finite does not count.
 
-    Args:
-        joints: (21, 3); what is not finite does not count.
-        name: as whoever gave it calls it.
+    ``name`` is what whoever gave it calls it.
 
     Raises:
         ValueError: the hand is smaller than any, but for one that is all at one place.

@@ -40,17 +40,11 @@ Estimator = Callable[[np.ndarray, Camera], Sequence[HandPose]]
 
 @dataclass(frozen=True)
 class HandLength:
-    """The outcome.
+    """The outcome."""
 
-    Attributes:
-        length_mm: wrist to the tip of the middle finger, along the bones.
-        sigma_mm: its standard error, with what all frames get wrong in the same way.
-        n_frames: frames that were measured.
-    """
-
-    length_mm: float
-    sigma_mm: float
-    n_frames: int
+    length_mm: float  # wrist to the tip of the middle finger, along the bones
+    sigma_mm: float  # its standard error, with what all frames get wrong in the same way
+    n_frames: int  # frames that were measured
 
     def __str__(self) -> str:
         """A line for people."""
@@ -64,14 +58,10 @@ class HandLength:
 def measure_hand(
     frames: Iterable[Frame], estimator: Estimator, thing: Reference, camera: Camera | None = None
 ) -> HandLength:
-    """Measure the hand that lies flat beside a thing of known size.
+    """Measure the hand that lies flat beside a thing of known size, on the same plane.
 
-    Args:
-        frames: of the hand and the thing; neither covers the other.
-        estimator: finds hands in an image, given its camera.
-        thing: what lies beside the hand, on the same plane.
-        camera: intrinsics; by default the frames' own, else a field of view is assumed, which is
-            good enough unless the view is slanted.
+    Neither covers the other. Without a camera, of the frames or given, a field of view is assumed,
+    which is good enough unless the view is slanted.
 
     Raises:
         ValueError: hand and thing were seen together too seldom, or no hand has this length.

@@ -47,11 +47,7 @@ def to_rgb(image: np.ndarray) -> np.ndarray:
 
 
 def check_array(image: object) -> None:
-    """Refuse what is no array, and say how it becomes one.
-
-    Raises:
-        TypeError: it is none.
-    """
+    """Refuse what is no array with a ``TypeError`` that says how it becomes one."""
     if image is None:
         raise TypeError(
             "expected an image as a NumPy array (H, W, 3) uint8 RGB, got None, which is what "

@@ -39,27 +39,16 @@ Tracker = Callable[[Frame], Sequence[HandPose]]
 
 @dataclass
 class Summary:
-    """What a run has done.
+    """What a run has done."""
 
-    Attributes:
-        n_frames: frames that were processed and written.
-        n_with_hands: those of them that show a hand.
-        track_ids: ids that were given out.
-        elapsed_s: of the clock.
-        losses: frames that the source could not deliver.
-        files: what was written.
-        error: why the source broke off, if it did.
-        signal_number: the signal that stopped it, if one did.
-    """
-
-    n_frames: int = 0
-    n_with_hands: int = 0
-    track_ids: set[int] = field(default_factory=set)
-    elapsed_s: float = 0.0
-    losses: Losses = field(default_factory=Losses)
-    files: list[Path] = field(default_factory=list)
-    error: SourceError | None = None
-    signal_number: int | None = None
+    n_frames: int = 0  # frames that were processed and written
+    n_with_hands: int = 0  # those of them that show a hand
+    track_ids: set[int] = field(default_factory=set)  # ids that were given out
+    elapsed_s: float = 0.0  # of the clock
+    losses: Losses = field(default_factory=Losses)  # frames that the source could not deliver
+    files: list[Path] = field(default_factory=list)  # what was written
+    error: SourceError | None = None  # why the source broke off, if it did
+    signal_number: int | None = None  # the signal that stopped it, if one did
 
     def count(self, hands: Sequence[HandPose] | Sequence[RigHand]) -> None:
         """Add one frame."""
@@ -186,11 +175,7 @@ def run(
     SIGINT, SIGTERM and SIGHUP stop it after the frame it is working on; a second SIGINT stops it
     at once. However it ends, the source and the sinks are closed and the files are complete.
 
-    Args:
-        source: is closed at the end; the summary says so where it broke off.
-        tracker: frames in order to hands.
-        sinks: are closed at the end.
-        on_frame: called after each frame was written.
+    ``on_frame`` is called after each frame was written.
 
     Raises:
         OutputError: a file cannot be written any more; the others are complete.

@@ -22,19 +22,14 @@ class Letterbox:
 
     It follows the project's pixel convention (whole numbers are pixel centres), and so does
     ``cv2.resize``: the middle of the frame's top-left *corner* stays a corner.
-
-    Attributes:
-        frame_size: (W, H) of the frame, or of the part of it that is shown.
-        size: side of the square, or longer side of the box.
-        step: None for a square; else the shorter side is the least multiple of ``step`` that
-            holds the frame.
-        corner: (x, y) of the part's first pixel in the frame.
     """
 
-    frame_size: tuple[int, int]
-    size: int = 256
+    frame_size: tuple[int, int]  # (W, H) of the frame, or of the part of it that is shown
+    size: int = 256  # side of the square, or longer side of the box
+    #: None for a square; else the shorter side is the least multiple of ``step`` that holds the
+    #: frame.
     step: int | None = None
-    corner: tuple[int, int] = (0, 0)
+    corner: tuple[int, int] = (0, 0)  # (x, y) of the part's first pixel in the frame
 
     #: Grey of the bars beside or above the frame.
     FILL: ClassVar[int] = 114

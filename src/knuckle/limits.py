@@ -32,9 +32,7 @@ _PNM = re.compile(rb"P[1-7](?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)\s")
 def check_picture(content: bytes | memoryview, name: str | Path) -> None:
     """Refuse a picture that is too large by what its header says.
 
-    Args:
-        content: of the file; its beginning is enough, but for a PNG.
-        name: of the file.
+    The beginning of the content is enough, but for a PNG.
 
     Raises:
         InputError: it has more pixels than the limit, or a piece that has no room in it.
@@ -163,10 +161,7 @@ def _tiff_size(head: bytes) -> tuple[int, int] | None:
 def open_npz(path: Path, what: str, then: str) -> Iterator[np.lib.npyio.NpzFile]:
     """An npz whose arrays are no larger than they may be; nothing in it is unpickled.
 
-    Args:
-        path: the file.
-        what: it should be.
-        then: what to do if it is not.
+    ``what`` and ``then`` as in ``errors.reading``.
 
     Raises:
         NotFoundError: there is no such file.

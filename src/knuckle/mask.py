@@ -20,21 +20,15 @@ _REACH, _EDGE = 12 / 128, 1e-4
 
 @dataclass(frozen=True, eq=False)
 class CropMask:
-    """A hand's mask as the network gives it: probabilities over its crop.
+    """A hand's mask as the network gives it: probabilities over its crop."""
 
-    Attributes:
-        probability: (S, S) float, 0..1.
-        crop: where it lies in the frame.
-        frame_shape: (H, W) of the frame.
-        pixels: (P, P, 3) uint8, what the crop shows, if it was kept: the mask follows its edges.
-        before, after: masks of the other hands of the frame. A pixel belongs to the hand that
-            claims it most, of equal ones to the first.
-    """
-
-    probability: np.ndarray
-    crop: Crop
-    frame_shape: tuple[int, int]
+    probability: np.ndarray  # (S, S) float, 0..1
+    crop: Crop  # where it lies in the frame
+    frame_shape: tuple[int, int]  # (H, W) of the frame
+    #: (P, P, 3) uint8, what the crop shows, if it was kept: the mask follows its edges.
     pixels: np.ndarray | None = None
+    #: ``before``, ``after``: masks of the other hands of the frame. A pixel belongs to the hand
+    #: that claims it most, of equal ones to the first.
     before: tuple[CropMask, ...] = ()
     after: tuple[CropMask, ...] = ()
 
@@ -66,16 +60,10 @@ class CropMask:
 def border_shares(
     probability: np.ndarray, crops: Sequence[Crop], frame_shape: tuple[int, int]
 ) -> np.ndarray:
-    """How much of the borders of their crops hands take: there they go on, cut off by the crop.
+    """(N, 3) 0..1, how much of the left, upper and right border of its crop each hand takes.
 
-    Args:
-        probability: (N, S, S) masks over N crops.
-        crops: N of them.
-        frame_shape: (H, W): what its border cuts off does not go on.
-
-    Returns:
-        (N, 3) 0..1, of the left border, the upper one, the right one. The lower one is where the
-        arm is.
+    There it goes on, cut off by the crop; the lower border is where the arm is. What the border of
+    the frame (H, W) cuts off does not go on. Masks are (N, S, S).
     """
     size = probability.shape[-1]
     shares = np.zeros((len(crops), 3))
@@ -112,18 +100,12 @@ def _meet(a: Crop, b: Crop) -> bool:
 
 
 def guided_filter(guide: np.ndarray, values: np.ndarray, *, reach: int, edge: float) -> np.ndarray:
-    """Smooth a map along the edges of a picture (He, Sun, Tang, ECCV 2010, colour guide).
+    """Smooth a map (H, W) along the edges of a picture (He, Sun, Tang, ECCV 2010, colour guide).
 
     In every window the map is fitted by an affine function of the colours.
 
-    Args:
-        guide: (H, W, 3) float32, 0..1.
-        values: (H, W) float32.
-        reach: half the side of the window, px.
-        edge: variance of the colours that counts as an edge (epsilon).
-
-    Returns:
-        (H, W) float32.
+    The guide is (H, W, 3) float32, 0..1; ``reach`` is half the side of the window, px; ``edge`` the
+    variance of colours that counts as an edge (epsilon).
     """
     red, green, blue = guide[..., 0], guide[..., 1], guide[..., 2]
     products = (red * red, red * green, red * blue, green * green, green * blue, blue * blue)

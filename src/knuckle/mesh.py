@@ -51,11 +51,7 @@ class HandMesh:
 
 
 def hand_mesh(joints_mm: np.ndarray, side: Side) -> HandMesh:
-    """Skin over joints.
-
-    Args:
-        joints_mm: (21, 3) in any right-handed frame.
-        side: which hand this is.
+    """Skin over joints (21, 3) in any right-handed frame.
 
     Raises:
         ValueError: the joints are not (21, 3) and finite.
@@ -80,23 +76,15 @@ def pad_frames(joints: np.ndarray, side: Side) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class HandSkin:
-    """A flat right hand in its own frame: x to the thumb's side, y to the knuckles, z out of it.
+    """A flat right hand in its own frame: x to the thumb's side, y to the knuckles, z out of it."""
 
-    Attributes:
-        vertices_mm: (V, 3).
-        faces: (F, 3).
-        nail: (V,) 1 on a fingernail, 0 elsewhere.
-        weights: (V, 19) how much each bone moves a vertex; they sum to 1.
-        joints_mm: (21, 3).
-        R_hand_from_pad: (20, 3, 3) for each bone in the order of ``hand.BONES``: y along it, z out
-            of its pad. A thumb's pad does not look where the palm does.
-    """
-
-    vertices_mm: np.ndarray
-    faces: np.ndarray
-    nail: np.ndarray
-    weights: np.ndarray
-    joints_mm: np.ndarray
+    vertices_mm: np.ndarray  # (V, 3)
+    faces: np.ndarray  # (F, 3)
+    nail: np.ndarray  # (V,) 1 on a fingernail, 0 elsewhere
+    weights: np.ndarray  # (V, 19) how much each bone moves a vertex; they sum to 1
+    joints_mm: np.ndarray  # (21, 3)
+    #: (20, 3, 3) for each bone in the order of ``hand.BONES``: y along it, z out of its pad. A
+    #: thumb's pad does not look where the palm does.
     R_hand_from_pad: np.ndarray
 
     @cached_property

@@ -23,34 +23,22 @@ _PREFIX = "knuckle."
 
 @dataclass(frozen=True)
 class ModelCard:
-    """Preprocessing, meaning and origin of one network.
+    """Preprocessing, meaning and origin of one network."""
 
-    Attributes:
-        kind: of the stage that it is for, such as ``keypoints``.
-        version: version of the weights, such as ``2026.11.22``.
-        input_size: side of the square input, px (0 for the lifter, which sees no image).
-        mean, std: per RGB channel, on 0..255: the network's input is (image - mean) / std.
-        joint_order: names of the joints as the network orders them.
-        units: of 3D outputs.
-        feature_size: channels of the per-joint image features (keypoints out, lifter in).
-        license: of the weights.
-        recipe: name of the recipe that trained it.
-        extra: further numbers, such as the codec's settings or a calibration.
-        format: see ``FORMAT``.
-    """
-
-    kind: str
-    version: str
-    input_size: int = 0
+    kind: str  # of the stage that it is for, such as ``keypoints``
+    version: str  # version of the weights, such as ``2026.11.22``
+    input_size: int = 0  # side of the square input, px (0 for the lifter, which sees no image)
+    #: ``mean``, ``std``: per RGB channel, on 0..255: the network's input is (image - mean) / std.
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (255.0, 255.0, 255.0)
-    joint_order: tuple[str, ...] = JOINT_NAMES
-    units: str = "mm"
-    feature_size: int = 0
-    license: str = OWN_LICENSE
-    recipe: str = ""
+    joint_order: tuple[str, ...] = JOINT_NAMES  # names of the joints as the network orders them
+    units: str = "mm"  # of 3D outputs
+    feature_size: int = 0  # channels of the per-joint image features (keypoints out, lifter in)
+    license: str = OWN_LICENSE  # of the weights
+    recipe: str = ""  # name of the recipe that trained it
+    #: Further numbers, such as the codec's settings or a calibration.
     extra: Mapping[str, float] = field(default_factory=dict)
-    format: int = FORMAT
+    format: int = FORMAT  # see ``FORMAT``
 
     def __post_init__(self) -> None:
         if self.format != FORMAT:

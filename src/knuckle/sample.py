@@ -16,25 +16,18 @@ UNKNOWN = 255
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class HandLabel:
-    """The truth about one hand in one picture, as far as it is known.
+    """The truth about one hand in one picture, as far as it is known."""
 
-    Attributes:
-        side: the person's own left or right hand.
-        joints_px: (21, 2) in the picture.
-        valid: (21,) bool, which joints are labelled; the others hold no information.
-        joints_mm: (21, 3) in the camera frame, or None.
-        visible: (21,) bool, or None where visibility was not labelled.
-        sigma_px: (21,) how far the label itself may be off, or None for exact labels.
-        bone_depth: (20,) by how much of its length each bone leads away from the camera, -1..1,
-            NaN where unknown; or None. For pictures of which no ``joints_mm`` are known.
-    """
-
-    side: Side
-    joints_px: np.ndarray
+    side: Side  # the person's own left or right hand
+    joints_px: np.ndarray  # (21, 2) in the picture
+    #: (21,) bool, which joints are labelled; the others hold no information.
     valid: np.ndarray = field(default_factory=lambda: np.ones(N_JOINTS, dtype=bool))
-    joints_mm: np.ndarray | None = None
-    visible: np.ndarray | None = None
+    joints_mm: np.ndarray | None = None  # (21, 3) in the camera frame, or None
+    visible: np.ndarray | None = None  # (21,) bool, or None where visibility was not labelled
+    #: (21,) how far the label itself may be off, or None for exact labels.
     sigma_px: np.ndarray | None = None
+    #: (20,) by how much of its length each bone leads away from the camera, -1..1, NaN where
+    #: unknown; or None. For pictures of which no ``joints_mm`` are known.
     bone_depth: np.ndarray | None = None
 
     def __post_init__(self) -> None:
@@ -62,33 +55,26 @@ class Sample:
     """A picture and its hands.
 
     A rendered crop is a small sample whose camera's principal point may lie outside the picture.
-
-    Attributes:
-        image: (H, W, 3) uint8 RGB.
-        hands: the labelled hands.
-        camera: intrinsics, or None where unknown.
-        hand_map: (H, W) uint8, 0 background, i + 1 where ``hands[i]`` is seen, ``UNKNOWN``; or
-            None where no masks are known.
-        ignore_xyxy: (K, 4) px, places where there may be an unlabelled hand.
-        decoys_xyxy: (K, 4) px, places that some network took for a hand and that are none: the best
-            examples of "no hand".
-        complete: True where every hand in the picture is either labelled or in ``ignore_xyxy``,
-            so that the rest may serve as an example of "no hand".
-        key: unique name within its data set, fit for a file name.
-        group: what must not be split between training and test (subject, sequence, photograph).
-        derived: what was not labelled but worked out from the labels: of "hand_map",
-            "visible", "joints_mm".
     """
 
-    image: np.ndarray
-    hands: tuple[HandLabel, ...]
-    camera: Camera | None = None
+    image: np.ndarray  # (H, W, 3) uint8 RGB
+    hands: tuple[HandLabel, ...]  # the labelled hands
+    camera: Camera | None = None  # intrinsics, or None where unknown
+    #: (H, W) uint8, 0 background, i + 1 where ``hands[i]`` is seen, ``UNKNOWN``; or None where no
+    #: masks are known.
     hand_map: np.ndarray | None = None
+    #: (K, 4) px, places where there may be an unlabelled hand.
     ignore_xyxy: np.ndarray = field(default_factory=lambda: np.zeros((0, 4)))
+    #: (K, 4) px, places that some network took for a hand and that are none: the best examples of
+    #: "no hand".
     decoys_xyxy: np.ndarray = field(default_factory=lambda: np.zeros((0, 4)))
+    #: True where every hand in the picture is either labelled or in ``ignore_xyxy``, so that the
+    #: rest may serve as an example of "no hand".
     complete: bool = True
-    key: str
+    key: str  # unique name within its data set, fit for a file name
+    #: What must not be split between training and test (subject, sequence, photograph).
     group: str = ""
+    #: What was not labelled but worked out from the labels: of "hand_map", "visible", "joints_mm".
     derived: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

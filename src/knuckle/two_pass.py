@@ -114,13 +114,8 @@ def run_offline(
 ) -> Summary:
     """Track every frame of a source, smooth whole tracks and write them.
 
-    Args:
-        source: for the first pass; is closed at its end.
-        open_again: opens it for the second.
-        tracker: gives raw estimates.
-        open_sinks: opens those of the results in a folder.
-        info: of the run.
-        folder: for the results, and for the file of the first pass, which goes when all is done.
+    ``open_again`` opens the source for the second pass, ``open_sinks`` the results in a folder,
+    where the file of the first pass lies as well until all is done.
 
     Returns:
         That of the second pass; that of the first if a signal stopped it, whose file then stays.

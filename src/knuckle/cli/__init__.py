@@ -28,7 +28,7 @@ from knuckle.cli.tracking import Bench, Convert, Live, Plot, Track, View
 from knuckle.cli.training import Evaluate, Train
 from knuckle.cli.verb import EXIT_ERROR, EXIT_SIGNAL, Verb
 from knuckle.cli.web import Web
-from knuckle.errors import INTERRUPTS, KnuckleError, NotWrittenError, Stopped, hearing
+from knuckle.errors import INTERRUPTS, KnuckleError, NotWrittenError, Stopped, hearing, reason_of
 from knuckle.release import VERSION
 
 #: The extra of ``pip install knuckle[…]`` that brings a library.
@@ -64,14 +64,7 @@ VERBS: dict[str, Callable[..., Verb]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb.
-
-    Args:
-        arguments: those of the command line by default.
-
-    Returns:
-        The exit code.
-    """
+    """Run the verb that ``arguments`` say, by default those of the command line; the exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     _stand_in_for_closed_streams()
     _print_whatever_names_hold()
@@ -156,10 +149,9 @@ def _flushing_stdout() -> Iterator[None]:
 
 
 def _unprinted(error: OSError) -> str:
-    reason = (error.strerror or str(error)).lower()
     return (
-        f"what is printed here cannot be written ({reason}): send it elsewhere; results are in "
-        "their files"
+        f"what is printed here cannot be written ({reason_of(error)}): send it elsewhere; results "
+        "are in their files"
     )
 
 
@@ -196,8 +188,7 @@ def _ended_by_signals(heard: list[int]) -> AbstractContextManager[None]:
 
     Verbs that know better, as tracking and training do, listen for themselves.
 
-    Args:
-        heard: those that came are added to it.
+    Those that came are added to ``heard``.
     """
     own = os.getpid()
 

@@ -45,13 +45,9 @@ def predict_both(
 
     Boxes and cameras are the true ones, as in the paper.
 
-    Args:
-        given: folder of a run, whose best weights are asked, or an exported file.
-        dataset: the pictures.
-        path: file of predictions; written anew.
-        decoding: of InterNet's volumes; an exported InterNet knows "soft" alone.
-        root_depth: "true": the right wrist's depth (a lone left one's) is told; "own": placed.
-        on_progress: called with (done, of) pictures.
+    ``given`` is the folder of a run, whose best weights are asked, or an exported file, which knows
+    the decoding "soft" alone. With the root depth "true" the right wrist's (a lone left one's) is
+    told, with "own" it is placed. The file of predictions is written anew.
 
     Raises:
         ValueError: an exported InterNet is asked for the highest cell.
@@ -100,22 +96,13 @@ def loaded_run(run: Path, recipe: Recipe) -> BothHandsModule:
 
 
 class Exported:
-    """A file that ``knuckle export`` wrote, run by ONNX Runtime.
-
-    Attributes:
-        kind: ``internet`` or ``both``.
-        input_size: side of its crops, px.
-    """
+    """A file that ``knuckle export`` wrote, run by ONNX Runtime."""
 
     def __init__(self, path: Path) -> None:
-        """Open it.
-
-        Raises:
-            ValueError: it is no exported network of both hands.
-        """
-        self.kind = read_card(path).kind
+        """Open it; ``ValueError`` if it is no exported network of both hands."""
+        self.kind = read_card(path).kind  # ``internet`` or ``both``
         self._network = Network(path, self.kind)
-        self.input_size = self._network.card.input_size
+        self.input_size = self._network.card.input_size  # side of its crops, px
 
     def answers(self, batch: Batch, decoding: Decoding, root_depth: RootDepth) -> Answers:
         """What it says about a batch, in the camera frame."""

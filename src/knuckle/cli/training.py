@@ -276,8 +276,7 @@ def _digest(weights: Path | None) -> str:
 def network_of_both_hands(given: Path) -> Path | None:
     """The training run or the exported file of a network that sees both hands, or None.
 
-    Args:
-        given: a run, a checkpoint in it, an ONNX file, or a folder that holds one of these files.
+    ``given``: a run, a checkpoint in it, an ONNX file, or a folder that holds one of these files.
 
     Raises:
         ValueError: a folder holds several.
@@ -305,10 +304,8 @@ def network_of_both_hands(given: Path) -> Path | None:
 def complete_networks(given: Path, folder: Path) -> Path:
     """A folder with a network of every kind: the given ones, and the package's for the rest.
 
-    Args:
-        given: a folder of networks, one ONNX file, or a training run or a checkpoint in it; the
-            averaged weights of the run are exported.
-        folder: where they are put together.
+    ``given``: a folder of networks, one ONNX file, or a training run or a checkpoint in it, whose
+    averaged weights are exported. They are put together in ``folder``.
 
     Returns:
         ``given`` if nothing is missing in it, else ``folder``.

@@ -34,23 +34,15 @@ _DONE = "video.json"
 
 @dataclass(frozen=True)
 class VideoRow:
-    """What came of one video: a row of the table.
+    """What came of one video: a row of the table."""
 
-    Attributes:
-        path: of the video, as it was given.
-        result: its file in the first format (``docs/formats.md``); None where nothing was written.
-        frames: frames in it.
-        frames_with_hands: those that show a hand.
-        tracks: hands that were followed.
-        error: why it was not tracked, or not to its end; None where all went well.
-    """
-
-    path: str
+    path: str  # of the video, as it was given
+    #: Its file in the first format (``docs/formats.md``); None where nothing was written.
     result: str | None = None
-    frames: int = 0
-    frames_with_hands: int = 0
-    tracks: int = 0
-    error: str | None = None
+    frames: int = 0  # frames in it
+    frames_with_hands: int = 0  # those that show a hand
+    tracks: int = 0  # hands that were followed
+    error: str | None = None  # why it was not tracked, or not to its end; None where all went well
 
 
 class Track:

@@ -173,17 +173,11 @@ def _render_block(out: Path, settings: CaptureSettings, world: World, block: _Bl
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What one camera sees of a moment.
+    """What one camera sees of a moment."""
 
-    Attributes:
-        by: the camera.
-        image: (H, W, 3) uint8 RGB, as its sensor gives it.
-        sight: labels, masks and surfaces.
-    """
-
-    by: StudioCamera
-    image: np.ndarray
-    sight: Sight
+    by: StudioCamera  # the camera
+    image: np.ndarray  # (H, W, 3) uint8 RGB, as its sensor gives it
+    sight: Sight  # labels, masks and surfaces
 
 
 def render_view(

@@ -55,17 +55,12 @@ _SIGN: dict[Side, float] = {"right": -1.0, "left": 1.0}  # the person faces -z: 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A person.
+    """A person."""
 
-    Attributes:
-        shape: (S,) of both hands.
-        looks: of each hand: one skin, one pair of sleeves, rings on one of them.
-        body_seed: makes body and clothes.
-    """
-
-    shape: np.ndarray
+    shape: np.ndarray  # (S,) of both hands
+    #: Of each hand: one skin, one pair of sleeves, rings on one of them.
     looks: Mapping[Side, HandLook]
-    body_seed: int
+    body_seed: int  # makes body and clothes
 
 
 def sample_subject(settings: CaptureSettings, number: int) -> Subject:
@@ -84,19 +79,12 @@ def sample_subject(settings: CaptureSettings, number: int) -> Subject:
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """The hands of a sequence in the studio's frame.
+    """The hands of a sequence in the studio's frame."""
 
-    Attributes:
-        subject: whose hands they are.
-        hands: T hands each; right before left.
-        thing: what the first hand holds, in that hand's frame (y up the palm), or None.
-        body: what does not move.
-    """
-
-    subject: Subject
-    hands: tuple[HandParameters, ...]
-    thing: Mesh | None
-    body: tuple[Mesh, ...]
+    subject: Subject  # whose hands they are
+    hands: tuple[HandParameters, ...]  # T hands each; right before left
+    thing: Mesh | None  # what the first hand holds, in that hand's frame (y up the palm), or None
+    body: tuple[Mesh, ...]  # what does not move
 
     def joints_mm(self) -> np.ndarray:
         """(hand, T, 21, 3) in the studio."""

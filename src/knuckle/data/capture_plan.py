@@ -28,27 +28,19 @@ _PAUSE_FRAMES = 900
 
 @dataclass(frozen=True)
 class CaptureSettings:
-    """What to record.
+    """What to record."""
 
-    Attributes:
-        frames: number of pictures: one time step seen by M cameras gives M. The last step is seen
-            by fewer cameras where the numbers do not go up.
-        cameras: in the studio, 8 to 140 as a rule.
-        fps: time steps a second, 5 or 30.
-        subjects: people, each recorded in one capture and in one split; fewer where there are
-            fewer time steps.
-        seed: another seed gives another capture.
-        vary: any light, background and clothes in place of the dark studio.
-        depth: also write depth maps.
-    """
-
+    #: Number of pictures: one time step seen by M cameras gives M. The last step is seen by fewer
+    #: cameras where the numbers do not go up.
     frames: int
-    cameras: int = 16
-    fps: int = 5
+    cameras: int = 16  # in the studio, 8 to 140 as a rule
+    fps: int = 5  # time steps a second, 5 or 30
+    #: People, each recorded in one capture and in one split; fewer where there are fewer time
+    #: steps.
     subjects: int = 20
-    seed: int = 0
-    vary: bool = False
-    depth: bool = True
+    seed: int = 0  # another seed gives another capture
+    vary: bool = False  # any light, background and clothes in place of the dark studio
+    depth: bool = True  # also write depth maps
 
     def __post_init__(self) -> None:
         if self.frames < 1 or self.subjects < 1:
@@ -65,21 +57,14 @@ class CaptureSettings:
 
 @dataclass(frozen=True)
 class Activity:
-    """What hands do in a sequence.
+    """What hands do in a sequence."""
 
-    Attributes:
-        name: as it stands in the sequence's name.
-        hand_type: which hands are there, in InterHand2.6M's words.
-        mix: share of each family of poses, see ``poses.sample_poses``.
-        held: the (first) hand holds something.
-        touching: the two hands touch; their motion comes from ``render.interaction``.
-    """
-
-    name: str
-    hand_type: HandType
+    name: str  # as it stands in the sequence's name
+    hand_type: HandType  # which hands are there, in InterHand2.6M's words
+    #: Share of each family of poses, see ``poses.sample_poses``.
     mix: Mapping[str, float] | None = field(default=None, hash=False)
-    held: bool = False
-    touching: bool = False
+    held: bool = False  # the (first) hand holds something
+    touching: bool = False  # the two hands touch; their motion comes from ``render.interaction``
 
 
 _ROM = {"flat": 1, "splayed": 2, "fist": 2, "relaxed": 1, "hook": 1, "wild": 1, "blend": 2}
@@ -104,25 +89,15 @@ ACTIVITIES = (
 
 @dataclass(frozen=True)
 class Sequence:
-    """One recording.
+    """One recording."""
 
-    Attributes:
-        number: among all sequences of the capture; with the settings' seed it makes its motion.
-        split: train, val or test.
-        subject: whose hands they are; its number is that of the capture, too.
-        name: unique within the subject.
-        activity: what they do.
-        frames: ``frame_idx`` of its time steps.
-        views: number of cameras that see each of them.
-    """
-
-    number: int
-    split: str
-    subject: int
-    name: str
-    activity: Activity
-    frames: tuple[int, ...]
-    views: tuple[int, ...]
+    number: int  # among all sequences of the capture; with the settings' seed it makes its motion
+    split: str  # train, val or test
+    subject: int  # whose hands they are; its number is that of the capture, too
+    name: str  # unique within the subject
+    activity: Activity  # what they do
+    frames: tuple[int, ...]  # ``frame_idx`` of its time steps
+    views: tuple[int, ...]  # number of cameras that see each of them
 
 
 def make_plan(settings: CaptureSettings) -> list[Sequence]:

@@ -34,23 +34,14 @@ _FIRST_NAME = 400001
 
 @dataclass(frozen=True, eq=False)
 class StudioCamera:
-    """One camera of the studio.
+    """One camera of the studio."""
 
-    Attributes:
-        name: six digits, as InterHand2.6M's; 41xxxx would be a grey one there.
-        size: (width, height).
-        centre_mm: (3,) in the studio.
-        R_camera_from_studio: (3, 3).
-        camera: intrinsics.
-        response: (256, 3) uint8, what the sensor makes of each channel's values.
-    """
-
-    name: str
-    size: tuple[int, int]
-    centre_mm: np.ndarray
-    R_camera_from_studio: np.ndarray
-    camera: Camera
-    response: np.ndarray
+    name: str  # six digits, as InterHand2.6M's; 41xxxx would be a grey one there
+    size: tuple[int, int]  # (width, height)
+    centre_mm: np.ndarray  # (3,) in the studio
+    R_camera_from_studio: np.ndarray  # (3, 3)
+    camera: Camera  # intrinsics
+    response: np.ndarray  # (256, 3) uint8, what the sensor makes of each channel's values
 
     @property
     def T_camera_from_studio(self) -> RigidTransform:

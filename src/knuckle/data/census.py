@@ -11,20 +11,14 @@ from knuckle.data.labelled import LabelledSet
 
 @dataclass
 class Census:
-    """What a data set holds.
+    """What a data set holds."""
 
-    Attributes:
-        n_pictures: that were looked at.
-        hands: number of hands by side.
-        n_two_hands: pictures with two hands or more.
-        n_with_3d: hands with 3D joints.
-        sizes: number of pictures by (width, height); empty if they were not read.
-    """
-
-    n_pictures: int = 0
+    n_pictures: int = 0  # that were looked at
+    #: Number of hands by side.
     hands: dict[str, int] = field(default_factory=lambda: {"left": 0, "right": 0})
-    n_two_hands: int = 0
-    n_with_3d: int = 0
+    n_two_hands: int = 0  # pictures with two hands or more
+    n_with_3d: int = 0  # hands with 3D joints
+    #: Number of pictures by (width, height); empty if they were not read.
     sizes: dict[tuple[int, int], int] = field(default_factory=dict)
 
 

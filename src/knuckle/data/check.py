@@ -30,17 +30,11 @@ _REPROJECTION_PX = 5.0
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong.
+    """One thing that is wrong."""
 
-    Attributes:
-        kind: a few words, the same for all faults of this kind.
-        where: the file, and the record in it.
-        what: the sentence.
-    """
-
-    kind: str
-    where: str
-    what: str
+    kind: str  # a few words, the same for all faults of this kind
+    where: str  # the file, and the record in it
+    what: str  # the sentence
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}"
@@ -48,17 +42,11 @@ class Fault:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What ``check`` found.
+    """What ``check`` found."""
 
-    Attributes:
-        name: of the data set.
-        pictures: how many pictures were read.
-        faults: all of them, label files first.
-    """
-
-    name: str
-    pictures: int
-    faults: tuple[Fault, ...]
+    name: str  # of the data set
+    pictures: int  # how many pictures were read
+    faults: tuple[Fault, ...]  # all of them, label files first
 
     def __str__(self) -> str:
         if not self.faults:

@@ -39,20 +39,13 @@ _PAPER = 245
 
 @dataclass(frozen=True, eq=False)
 class FitTable:
-    """The fitted hands of a data set's pictures, one row a hand.
+    """The fitted hands of a data set's pictures, one row a hand."""
 
-    Attributes:
-        picture: (N,) key of the picture.
-        hand: (N,) number of the hand in the picture.
-        fit: in each picture's camera.
-        believed: (N,) bool, see ``fitted.believed``.
-        residual_px: (N, 21) from each label to the fitted joint in the picture, NaN without label.
-    """
-
-    picture: np.ndarray
-    hand: np.ndarray
-    fit: HandFit
-    believed: np.ndarray
+    picture: np.ndarray  # (N,) key of the picture
+    hand: np.ndarray  # (N,) number of the hand in the picture
+    fit: HandFit  # in each picture's camera
+    believed: np.ndarray  # (N,) bool, see ``fitted.believed``
+    #: (N, 21) from each label to the fitted joint in the picture, NaN without label.
     residual_px: np.ndarray
 
     def __len__(self) -> int:

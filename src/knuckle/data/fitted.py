@@ -37,21 +37,17 @@ _SAME_MOMENT_MM = 1.0
 
 @dataclass(frozen=True)
 class DeriveSettings:
-    """What to believe.
+    """What to believe."""
 
-    Attributes:
-        fit: see ``FitSettings``.
-        worst_residual_mm: a hand that misses its labels by more on average is not believed.
-        keypoint_share: how far keypoints may be off from the model's even if their labels are
-            perfect, as a share of the box around them.
-        within_mm, beyond_mm: along every outline the map is ``UNKNOWN``, so far within the hand
-            and so far beyond it: joints do not tell how thick the flesh is, and the average
-            person's fingers are thinner than many a man's.
-    """
-
-    fit: FitSettings = field(default_factory=FitSettings)
+    fit: FitSettings = field(default_factory=FitSettings)  # see ``FitSettings``
+    #: A hand that misses its labels by more on average is not believed.
     worst_residual_mm: float = 10.0
+    #: How far keypoints may be off from the model's even if their labels are perfect, as a share of
+    #: the box around them.
     keypoint_share: float = 0.02
+    #: ``within_mm``, ``beyond_mm``: along every outline the map is ``UNKNOWN``, so far within the
+    #: hand and so far beyond it: joints do not tell how thick the flesh is, and the average
+    #: person's fingers are thinner than many a man's.
     within_mm: float = 1.0
     beyond_mm: float = 3.0
 

@@ -70,18 +70,14 @@ _BLACK_LEVEL = 16
 
 @dataclass(frozen=True)
 class Selection:
-    """Which records to keep. ``Selection.official()`` leaves out nothing, as the papers do.
+    """Which records to keep. ``Selection.official()`` leaves out nothing, as the papers do."""
 
-    Attributes:
-        annotation: labelled by people, by a network, or either ("H", "M", "H+M" of the paper).
-        hands: pictures of one hand, of two, or either.
-        clean: leave out the known flaws: turned and distorted cameras, time steps with impossible
-            bones, pictures that show no valid joint, two-hand pictures of which one hand has no
-            label, and black pictures, which are found when they are read.
-    """
-
+    #: Labelled by people, by a network, or either ("H", "M", "H+M" of the paper).
     annotation: Literal["all", "human", "machine"] = "all"
-    hands: Literal["all", "single", "two"] = "all"
+    hands: Literal["all", "single", "two"] = "all"  # pictures of one hand, of two, or either
+    #: Leave out the known flaws: turned and distorted cameras, time steps with impossible bones,
+    #: pictures that show no valid joint, two-hand pictures of which one hand has no label, and
+    #: black pictures, which are found when they are read.
     clean: bool = True
 
     @classmethod

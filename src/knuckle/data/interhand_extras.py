@@ -38,15 +38,10 @@ DEPTH_UNIT_MM = 0.1
 
 @dataclass(frozen=True)
 class Extras:
-    """The extras of one split.
+    """The extras of one split."""
 
-    Attributes:
-        root: folder of the release.
-        split: train, val or test.
-    """
-
-    root: Path
-    split: str
+    root: Path  # folder of the release
+    split: str  # train, val or test
 
     def hand_map_path(self, file_name: str) -> Path:
         """Where the mask of a picture lies."""

@@ -16,18 +16,12 @@ _OLD_FOLDER = {"all": "all", "human": "human_annot", "machine": "machine_annot"}
 
 @dataclass(frozen=True)
 class Release:
-    """Where the files of one split lie.
+    """Where the files of one split lie."""
 
-    Attributes:
-        files: the label files.
-        images: folder that ``file_name`` is relative to.
-        layout: "v1.0", "v0.0" or "re-packed".
-        human_list: file with the ids of the annotations made by people, where there is one.
-    """
-
-    files: LabelFiles
-    images: Path
-    layout: str
+    files: LabelFiles  # the label files
+    images: Path  # folder that ``file_name`` is relative to
+    layout: str  # "v1.0", "v0.0" or "re-packed"
+    #: File with the ids of the annotations made by people, where there is one.
     human_list: Path | None = None
 
 

@@ -29,46 +29,30 @@ OnProgress = Callable[[int, int], None]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Record:
-    """The labels of one picture, without its pixels.
+    """The labels of one picture, without its pixels."""
 
-    Attributes:
-        key: unique within its data set, fit for a file name.
-        path: the picture.
-        hands: the hands that are there; one of which no joint is known has ``valid`` all False.
-        camera: intrinsics, or None where unknown.
-        sides_known: False where the data set does not vouch for which hands are there.
-        complete: see ``Sample.complete``.
-        ignore_xyxy: see ``Sample.ignore_xyxy``.
-        group: see ``Sample.group``.
-        video: (name, frame number) where the pictures of a name follow each other in time.
-    """
-
-    key: str
-    path: Path
+    key: str  # unique within its data set, fit for a file name
+    path: Path  # the picture
+    #: The hands that are there; one of which no joint is known has ``valid`` all False.
     hands: tuple[HandLabel, ...]
-    camera: Camera | None = None
-    sides_known: bool = True
-    complete: bool = True
+    camera: Camera | None = None  # intrinsics, or None where unknown
+    sides_known: bool = True  # False where the data set does not vouch for which hands are there
+    complete: bool = True  # see ``Sample.complete``
+    #: See ``Sample.ignore_xyxy``.
     ignore_xyxy: np.ndarray = field(default_factory=lambda: np.zeros((0, 4)))
-    group: str = ""
+    group: str = ""  # see ``Sample.group``
+    #: (name, frame number) where the pictures of a name follow each other in time.
     video: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Groups(Rows):
-    """Where each record comes from: what a split must keep together. -1 stands for unknown.
+    """Where each record comes from: what a split must keep together. -1 stands for unknown."""
 
-    Attributes:
-        subject: (N,) int, the person.
-        capture: (N,) int, the recording session.
-        sequence: (N,) int, the sequence within the data set (unique across captures).
-        step: (N,) int, the moment: the same for all views of one time step.
-    """
-
-    subject: np.ndarray
-    capture: np.ndarray
-    sequence: np.ndarray
-    step: np.ndarray
+    subject: np.ndarray  # (N,) int, the person
+    capture: np.ndarray  # (N,) int, the recording session
+    sequence: np.ndarray  # (N,) int, the sequence within the data set (unique across captures)
+    step: np.ndarray  # (N,) int, the moment: the same for all views of one time step
 
     @classmethod
     def of(cls, count: int, **known: np.ndarray) -> Groups:

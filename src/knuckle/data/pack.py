@@ -26,24 +26,16 @@ from knuckle.sample import HandLabel, Sample
 
 @dataclass(frozen=True)
 class PackSettings:
-    """How to pack.
+    """How to pack."""
 
-    Attributes:
-        what: "crops", a square around each hand, or "frames", whole pictures.
-        size_px: side of a packed crop; frames are packed as they are.
-        margin: side of the square over the longer side of the box around the hand's joints. 2
-            leaves room for turning by any angle and shifting by a quarter.
-        per_shard: pictures of the data set per shard.
-        quality: of the JPEGs.
-        processes: how many pack at the same time.
-    """
-
-    what: str = "crops"
-    size_px: int = 224
+    what: str = "crops"  # "crops", a square around each hand, or "frames", whole pictures
+    size_px: int = 224  # side of a packed crop; frames are packed as they are
+    #: Side of the square over the longer side of the box around the hand's joints. 2 leaves room
+    #: for turning by any angle and shifting by a quarter.
     margin: float = 2.0
-    per_shard: int = 500
-    quality: int = 92
-    processes: int = 1
+    per_shard: int = 500  # pictures of the data set per shard
+    quality: int = 92  # of the JPEGs
+    processes: int = 1  # how many pack at the same time
 
     def __post_init__(self) -> None:
         if self.what not in ("crops", "frames"):

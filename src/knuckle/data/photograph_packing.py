@@ -27,45 +27,33 @@ class Packing:
     """How large the packed pictures are.
 
     Attributes:
-        crop_margin: side of a crop over the longer side of the box around the hand's joints.
-        crop_px: side of a crop at most; small hands are not enlarged.
-        crop_quality: JPEG quality of the crops.
-        handless_px: side of a crop without a hand at most.
-        frame_px: longer side of a whole picture.
-        frame_quality: JPEG quality of the whole pictures.
         frame_sets: folders whose pictures are packed whole.
-        frames_of_video: of a video, every how many labelled frames one is packed whole.
     """
 
+    #: Side of a crop over the longer side of the box around the hand's joints.
     crop_margin: float = 2.2
-    crop_px: int = 224
-    crop_quality: int = 75
-    handless_px: int = 128
-    frame_px: int = 320
-    frame_quality: int = 72
+    crop_px: int = 224  # side of a crop at most; small hands are not enlarged
+    crop_quality: int = 75  # JPEG quality of the crops
+    handless_px: int = 128  # side of a crop without a hand at most
+    frame_px: int = 320  # longer side of a whole picture
+    frame_quality: int = 72  # JPEG quality of the whole pictures
     frame_sets: tuple[str, ...] = (
         "photos_finger_count", "photos_gesture_room", "photos_more", "photos_more/emrecan_hand",
         "stereo_video",
     )  # fmt: skip
-    frames_of_video: int = 2
+    frames_of_video: int = 2  # of a video, every how many labelled frames one is packed whole
 
 
 @dataclass(frozen=True, eq=False)
 class PackedPicture:
-    """One picture before it is put into a store; arrays as in ``PhotographStore``.
-
-    Attributes:
-        photo: the photograph that it is cut from.
-        hands: the teacher's records of its K hands.
-        scale: its pixels over those of the photograph.
-    """
+    """One picture before it is put into a store; arrays as in ``PhotographStore``."""
 
     jpeg: np.ndarray
     key: str
-    photo: LabelledPhoto
-    hands: list[dict[str, Any]]
+    photo: LabelledPhoto  # the photograph that it is cut from
+    hands: list[dict[str, Any]]  # the teacher's records of its K hands
     joints_px: np.ndarray
-    scale: float
+    scale: float  # its pixels over those of the photograph
     ignore_xyxy: np.ndarray
 
     @property

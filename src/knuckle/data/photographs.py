@@ -38,49 +38,33 @@ class PhotographStore(Kept):
 
     Hands and ignored boxes of all pictures stand one after the other: those of picture ``i`` are
     ``hand_offsets[i]`` to ``hand_offsets[i + 1]``, and likewise for the boxes and the bytes.
-
-    Attributes:
-        jpeg: (B,) uint8, every picture's file, one after the other.
-        jpeg_offsets: (N + 1,) int64.
-        keys: (N,) str, unique names.
-        datasets: (N,) str, the folder each came from.
-        groups: (N,) str, what must not be split (see ``Sample.group``).
-        complete: (N,) bool (see ``Sample.complete``).
-        hand_offsets: (N + 1,) int64. In a store of crops the first hand is the one cut out.
-        is_left: (K,) bool.
-        joints_px: (K, 21, 2) float32, pixels of the packed picture, where the teacher puts them;
-            ``decode`` moves them to where Knuckle does (``data/convention.py``).
-        sigma_px: (K, 21) float32, spread of the teacher's answers.
-        second_px: (K, 21, 2) float32, where a finished network of ours sees the joints, in our
-            convention (``tools/second_opinion.py``); NaN where none was asked.
-        world_mm: (K, 21, 3) float32, hand-centred, x right, y down, z forward: weak depth.
-        score: (K,) float32, 0..1, the teacher's agreement with itself.
-        ignore_offsets: (N + 1,) int64.
-        ignore_xyxy: (M, 4) float32.
-        decoy_offsets: (N + 1,) int64.
-        decoys_xyxy: (L, 4) float32, see ``Sample.decoys_xyxy``.
     """
 
     WHAT: ClassVar[str] = "a store of photographs"
     AGAIN: ClassVar[str] = "pack it again with knuckle data pack-photographs"
 
-    jpeg: np.ndarray
-    jpeg_offsets: np.ndarray
-    keys: np.ndarray
-    datasets: np.ndarray
-    groups: np.ndarray
-    complete: np.ndarray
+    jpeg: np.ndarray  # (B,) uint8, every picture's file, one after the other
+    jpeg_offsets: np.ndarray  # (N + 1,) int64
+    keys: np.ndarray  # (N,) str, unique names
+    datasets: np.ndarray  # (N,) str, the folder each came from
+    groups: np.ndarray  # (N,) str, what must not be split (see ``Sample.group``)
+    complete: np.ndarray  # (N,) bool (see ``Sample.complete``)
+    #: (N + 1,) int64. In a store of crops the first hand is the one cut out.
     hand_offsets: np.ndarray
-    is_left: np.ndarray
+    is_left: np.ndarray  # (K,) bool
+    #: (K, 21, 2) float32, pixels of the packed picture, where the teacher puts them; ``decode``
+    #: moves them to where Knuckle does (``data/convention.py``).
     joints_px: np.ndarray
-    sigma_px: np.ndarray
+    sigma_px: np.ndarray  # (K, 21) float32, spread of the teacher's answers
+    #: (K, 21, 2) float32, where a finished network of ours sees the joints, in our convention
+    #: (``tools/second_opinion.py``); NaN where none was asked.
     second_px: np.ndarray
-    world_mm: np.ndarray
-    score: np.ndarray
-    ignore_offsets: np.ndarray
-    ignore_xyxy: np.ndarray
-    decoy_offsets: np.ndarray
-    decoys_xyxy: np.ndarray
+    world_mm: np.ndarray  # (K, 21, 3) float32, hand-centred, x right, y down, z forward: weak depth
+    score: np.ndarray  # (K,) float32, 0..1, the teacher's agreement with itself
+    ignore_offsets: np.ndarray  # (N + 1,) int64
+    ignore_xyxy: np.ndarray  # (M, 4) float32
+    decoy_offsets: np.ndarray  # (N + 1,) int64
+    decoys_xyxy: np.ndarray  # (L, 4) float32, see ``Sample.decoys_xyxy``
 
     def __post_init__(self) -> None:
         n = len(self.keys)

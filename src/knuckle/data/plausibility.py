@@ -48,19 +48,12 @@ _PHALANGES_MM = {
 
 @dataclass(frozen=True)
 class Line:
-    """One measured thing.
+    """One measured thing."""
 
-    Attributes:
-        what: it is.
-        unit: of the values.
-        values: of the data set, named.
-        reference: what is known of people.
-    """
-
-    what: str
-    unit: str
-    values: dict[str, float]
-    reference: str = "–"
+    what: str  # it is
+    unit: str  # of the values
+    values: dict[str, float]  # of the data set, named
+    reference: str = "–"  # what is known of people
 
     def __str__(self) -> str:
         values = ", ".join(f"{name} {value:.1f}" for name, value in self.values.items())
@@ -69,19 +62,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Plausibility:
-    """All that was measured.
+    """All that was measured."""
 
-    Attributes:
-        hands: number of different hands (side and moment) with all joints in 3D.
-        pairs: moments with two such hands.
-        records: pictures.
-        lines: the table.
-    """
-
-    hands: int
-    pairs: int
-    records: int
-    lines: tuple[Line, ...]
+    hands: int  # number of different hands (side and moment) with all joints in 3D
+    pairs: int  # moments with two such hands
+    records: int  # pictures
+    lines: tuple[Line, ...]  # the table
 
     def __str__(self) -> str:
         head = (

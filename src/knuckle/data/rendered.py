@@ -41,23 +41,14 @@ Renderer = Callable[[np.random.Generator, int, str], Iterator[Sample]]
 
 @dataclass(frozen=True)
 class Job:
-    """What to write.
+    """What to write."""
 
-    Attributes:
-        out: folder for the shards; made if it is not there.
-        count: number of samples; whole shards of 1,000 and a rest.
-        seed: another seed gives other samples.
-        workers: processes that render.
-        backgrounds: folders of photographs, beside the few that ship.
-        first: number of the first sample, to add to a set that exists (a multiple of 1,000).
-    """
-
-    out: Path
-    count: int
-    seed: int = 0
-    workers: int = 1
-    backgrounds: tuple[Path, ...] = ()
-    first: int = 0
+    out: Path  # folder for the shards; made if it is not there
+    count: int  # number of samples; whole shards of 1,000 and a rest
+    seed: int = 0  # another seed gives other samples
+    workers: int = 1  # processes that render
+    backgrounds: tuple[Path, ...] = ()  # folders of photographs, beside the few that ship
+    first: int = 0  # number of the first sample, to add to a set that exists (a multiple of 1,000)
 
 
 def write_crops(job: Job, settings: CropSettings = CROPS, kind: str = "crops") -> list[Path]:

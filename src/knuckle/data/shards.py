@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.errors import InputError, KnuckleError, NotWrittenError, reading
+from knuckle.errors import InputError, KnuckleError, NotWrittenError, reading, reason_of
 from knuckle.limits import check_picture
 from knuckle.sample import HandLabel, Sample
 
@@ -51,10 +51,9 @@ def write_shard(path: Path, samples: Iterable[Sample], *, quality: int = JPEG_QU
             raise
         with suppress(OSError):
             partial.unlink(missing_ok=True)
-        reason = (error.strerror or str(error)).lower()
         raise NotWrittenError(
-            f"cannot write the shard {path} ({reason}): free some space, or give another folder; "
-            "the shards before it are whole, and the same line goes on behind them"
+            f"cannot write the shard {path} ({reason_of(error)}): free some space, or give another "
+            "folder; the shards before it are whole, and the same line goes on behind them"
         ) from error
     return count
 

@@ -36,18 +36,13 @@ _MIRROR = np.diag([-1.0, 1.0, 1.0])
 
 @dataclass(frozen=True, eq=False)
 class ShownHands(Kept):
-    """N hands that were shown to a camera, all as right ones.
-
-    Attributes:
-        pose_deg: (N, 17, 3) as ``HandParameters`` has them, within what anatomy allows.
-        R_camera_from_hand: (N, 3, 3) from where they were seen.
-    """
+    """N hands that were shown to a camera, all as right ones."""
 
     WHAT: ClassVar[str] = "shown hands"
     AGAIN: ClassVar[str] = "make them with python -m knuckle.data.shown"
 
-    pose_deg: np.ndarray
-    R_camera_from_hand: np.ndarray
+    pose_deg: np.ndarray  # (N, 17, 3) as ``HandParameters`` has them, within what anatomy allows
+    R_camera_from_hand: np.ndarray  # (N, 3, 3) from where they were seen
 
     def __len__(self) -> int:
         """Number of hands."""

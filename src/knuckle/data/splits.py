@@ -26,19 +26,12 @@ TOLERANCE = 0.05
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Which part every record belongs to.
+    """Which part every record belongs to."""
 
-    Attributes:
-        part: (N,) int, index into ``PARTS``.
-        level: what was kept whole: "subject", "capture", "sequence", "step", or "record".
-        shares: (3,) shares of records that came out.
-        groups: number of groups in each part.
-    """
-
-    part: np.ndarray
-    level: str
-    shares: tuple[float, float, float]
-    groups: tuple[int, int, int]
+    part: np.ndarray  # (N,) int, index into ``PARTS``
+    level: str  # what was kept whole: "subject", "capture", "sequence", "step", or "record"
+    shares: tuple[float, float, float]  # (3,) shares of records that came out
+    groups: tuple[int, int, int]  # number of groups in each part
     wanted: tuple[float, float, float] = field(default=SHARES)
 
     def rows(self, name: str) -> np.ndarray:

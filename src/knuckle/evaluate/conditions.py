@@ -47,15 +47,9 @@ def _patch_sharpness(grey: np.ndarray, points_px: np.ndarray) -> float:
 def by_quantile(
     values: np.ndarray, errors: np.ndarray, bins: int = 5
 ) -> list[tuple[float, float, float, int]]:
-    """Mean error in equally filled bins of a condition.
+    """Mean of errors (H,) in equally filled bins of a condition (H,); fewer where values repeat.
 
-    Args:
-        values: (H,) the condition.
-        errors: (H,).
-        bins: how many; fewer where values repeat.
-
-    Returns:
-        (from, to, mean error, hands) per bin, in order; empty where nothing is known.
+    (from, to, mean error, hands) of each, in order; empty where nothing is known.
     """
     known = np.isfinite(values) & np.isfinite(errors)
     if not known.any():

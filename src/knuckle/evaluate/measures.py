@@ -17,19 +17,13 @@ from knuckle.hand import Joint
 
 @dataclass(frozen=True, eq=False)
 class Measures:
-    """Everything that is measured, by name, and the curves and columns behind it.
+    """Everything that is measured, by name, and the curves and columns behind it."""
 
-    Attributes:
-        numbers: name (with its unit) -> value; NaN where the data set or the system lacks it.
-        pck_3d: (T,) over ``metrics.PCK_3D_MM``, wrist-aligned.
-        pck_2d: (T,) over ``metrics.PCK_2D_PX``.
-        columns: name -> (H,) one value a true hand, for tables and plots.
-    """
-
+    #: Name (with its unit) -> value; NaN where the data set or the system lacks it.
     numbers: dict[str, float]
-    pck_3d: np.ndarray
-    pck_2d: np.ndarray
-    columns: dict[str, np.ndarray]
+    pck_3d: np.ndarray  # (T,) over ``metrics.PCK_3D_MM``, wrist-aligned
+    pck_2d: np.ndarray  # (T,) over ``metrics.PCK_2D_PX``
+    columns: dict[str, np.ndarray]  # name -> (H,) one value a true hand, for tables and plots
 
 
 def measure(pairs: ScoredHands) -> Measures:

@@ -29,50 +29,31 @@ class ScoredHands:
     """H true hands in S pictures, and what was predicted for each.
 
     Where nothing is known, numbers are NaN: a prediction for a missed hand, 3D without labels.
-
-    Attributes:
-        keys: (S,) of the pictures.
-        videos: (S,) (name, frame) or None.
-        picture: (H,) index of the picture.
-        side: (H,) index into ``SIDES``.
-        two: (H,) bool, whether its picture shows two hands.
-        valid: (H, 21) bool.
-        true_px, true_mm: (H, 21, 2) and (H, 21, 3) in the camera frame.
-        true_visible: (H, 21) 1, 0, or NaN where not labelled.
-        found: (H,) bool, whether a prediction is matched.
-        predicted_px, predicted_mm: as the true ones; mm in the camera frame.
-        relative_mm: (H, 21, 3) predicted, relative to the wrist.
-        predicted_side: (H,) index into ``SIDES``, -1 where missed.
-        predicted_visible: (H, 21) 1, 0, or NaN.
-        intrinsics: (H, 4) fx, fy, cx, cy.
-        mask_iou, mask_f: (H,).
-        sides_known: (S,) bool, whether the data set vouches for which hands are there.
-        true_sides, predicted_sides: (S, 2) bool, by index into ``SIDES``.
-        scores, correct: (P,) of all predicted hands: how sure, and whether matched with a true
-            hand of the same side.
     """
 
-    keys: list[str]
-    videos: list[tuple[str, int] | None]
-    picture: np.ndarray
-    side: np.ndarray
-    two: np.ndarray
-    valid: np.ndarray
-    true_px: np.ndarray
-    true_mm: np.ndarray
-    true_visible: np.ndarray
-    found: np.ndarray
-    predicted_px: np.ndarray
-    predicted_mm: np.ndarray
-    relative_mm: np.ndarray
-    predicted_side: np.ndarray
-    predicted_visible: np.ndarray
-    intrinsics: np.ndarray
-    mask_iou: np.ndarray
-    mask_f: np.ndarray
-    sides_known: np.ndarray
-    true_sides: np.ndarray
-    predicted_sides: np.ndarray
+    keys: list[str]  # (S,) of the pictures
+    videos: list[tuple[str, int] | None]  # (S,) (name, frame) or None
+    picture: np.ndarray  # (H,) index of the picture
+    side: np.ndarray  # (H,) index into ``SIDES``
+    two: np.ndarray  # (H,) bool, whether its picture shows two hands
+    valid: np.ndarray  # (H, 21) bool
+    true_px: np.ndarray  # (H, 21, 2)
+    true_mm: np.ndarray  # (H, 21, 3) in the camera frame
+    true_visible: np.ndarray  # (H, 21) 1, 0, or NaN where not labelled
+    found: np.ndarray  # (H,) bool, whether a prediction is matched
+    predicted_px: np.ndarray  # (H, 21, 2) as the true ones
+    predicted_mm: np.ndarray  # (H, 21, 3) in the camera frame
+    relative_mm: np.ndarray  # (H, 21, 3) predicted, relative to the wrist
+    predicted_side: np.ndarray  # (H,) index into ``SIDES``, -1 where missed
+    predicted_visible: np.ndarray  # (H, 21) 1, 0, or NaN
+    intrinsics: np.ndarray  # (H, 4) fx, fy, cx, cy
+    mask_iou: np.ndarray  # (H,)
+    mask_f: np.ndarray  # (H,)
+    sides_known: np.ndarray  # (S,) bool, whether the data set vouches for which hands are there
+    true_sides: np.ndarray  # (S, 2) bool, by index into ``SIDES``
+    predicted_sides: np.ndarray  # (S, 2) bool, by index into ``SIDES``
+    #: ``scores``, ``correct``: (P,) of all predicted hands: how sure, and whether matched with a
+    #: true hand of the same side.
     scores: np.ndarray
     correct: np.ndarray
 
@@ -88,11 +69,7 @@ class ScoredHands:
 def pair(dataset: LabelledSet, predictions: Predictions, matching: Matching) -> ScoredHands:
     """Match what was predicted with what is true, picture by picture.
 
-    Args:
-        dataset: its records are the truth; pictures are not read (masks are, where both sides
-            have them).
-        predictions: by the records' keys.
-        matching: see ``Matching``.
+    Pictures are not read; masks are, where both sides have them.
 
     Raises:
         ValueError: there is no true hand, or no prediction is about any of the pictures.

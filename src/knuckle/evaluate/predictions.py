@@ -37,17 +37,11 @@ Intrinsics = Literal["given", "assumed"]
 
 @dataclass(frozen=True)
 class System:
-    """Who predicted, and what it was told.
+    """Who predicted, and what it was told."""
 
-    Attributes:
-        name: of the system, with its version.
-        boxes: see ``Boxes``.
-        intrinsics: see ``Intrinsics``.
-    """
-
-    name: str
-    boxes: Boxes = "own"
-    intrinsics: Intrinsics = "given"
+    name: str  # of the system, with its version
+    boxes: Boxes = "own"  # see ``Boxes``
+    intrinsics: Intrinsics = "given"  # see ``Intrinsics``
 
     def __post_init__(self) -> None:
         if self.boxes not in ("own", "true"):
@@ -62,25 +56,16 @@ class System:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PredictedHand:
-    """One hand in one picture. At least one of the three kinds of joints is there.
+    """One hand in one picture. At least one of the three kinds of joints is there."""
 
-    Attributes:
-        side: left or right.
-        score: 0..1, how sure it is that this is a hand.
-        joints_px: (21, 2), or None.
-        joints_mm: (21, 3) in the camera frame, or None.
-        joints_root_mm: (21, 3) relative to the wrist, axes of the camera frame, or None.
-        visible: (21,) bool, or None.
-        mask: (H, W) bool, or None.
-    """
-
-    side: Side
-    score: float = 1.0
-    joints_px: np.ndarray | None = None
-    joints_mm: np.ndarray | None = None
+    side: Side  # left or right
+    score: float = 1.0  # 0..1, how sure it is that this is a hand
+    joints_px: np.ndarray | None = None  # (21, 2), or None
+    joints_mm: np.ndarray | None = None  # (21, 3) in the camera frame, or None
+    #: (21, 3) relative to the wrist, axes of the camera frame, or None.
     joints_root_mm: np.ndarray | None = None
-    visible: np.ndarray | None = None
-    mask: np.ndarray | None = None
+    visible: np.ndarray | None = None  # (21,) bool, or None
+    mask: np.ndarray | None = None  # (H, W) bool, or None
 
     def __post_init__(self) -> None:
         check_side(self.side)

@@ -24,33 +24,26 @@ from knuckle.metrics import joint_errors, masked_mean, mrrpe
 _LEFT, _RIGHT = SIDES.index("left"), SIDES.index("right")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """How errors are measured and averaged.
+    """How errors are measured and averaged. The defaults are what most of them have in common."""
 
-    Attributes:
-        name: key in ``PROTOCOLS``.
-        source: where it is defined.
-        root: joint that both hands are moved onto. A hand whose root is not valid does not count.
-        root_depth: "own" leaves the predicted 3D as it is; "true" gives the root its true depth
-            and unprojects the 2D keypoints with the depths relative to it (what a 2.5D network
-            needs: its 3D is only as good as the depth that it is told).
-        scale_bone: two joints whose true distance the predicted hand is scaled to, or None.
-        hands: "all", or "two": only pictures that show two hands.
-        mean: "joint": the mean of the 42 joints' means (each joint of each hand counts the same,
-            however often it is valid); "pooled": the mean over all valid joints; "side": the mean
-            of the left hands' pooled mean and the right hands'; "hand": the mean of each hand's.
-        matching: see ``pairs.Matching``.
-    """
-
-    name: str
-    source: str
-    root: Joint
-    root_depth: Literal["own", "true"]
-    scale_bone: tuple[Joint, Joint] | None
-    hands: Literal["all", "two"]
+    name: str  # key in ``PROTOCOLS``
+    source: str  # where it is defined
+    #: Joint that both hands are moved onto. A hand whose root is not valid does not count.
+    root: Joint = Joint.WRIST
+    #: "own" leaves the predicted 3D as it is; "true" gives the root its true depth and unprojects
+    #: the 2D keypoints with the depths relative to it (what a 2.5D network needs: its 3D is only as
+    #: good as the depth that it is told).
+    root_depth: Literal["own", "true"] = "own"
+    #: Two joints whose true distance the predicted hand is scaled to, or None.
+    scale_bone: tuple[Joint, Joint] | None = None
+    hands: Literal["all", "two"] = "all"  # "two": only pictures that show two hands
+    #: "joint": the mean of the 42 joints' means (each joint of each hand counts the same, however
+    #: often it is valid); "pooled": the mean over all valid joints; "side": the mean of the left
+    #: hands' pooled mean and the right hands'; "hand": the mean of each hand's.
     mean: Literal["joint", "pooled", "side", "hand"]
-    matching: Matching
+    matching: Matching  # see ``pairs.Matching``
 
     def counted(self, pairs: ScoredHands) -> np.ndarray:
         """(H, 21) bool: the joints that count: valid ones of hands with 3D and a valid root."""
@@ -127,10 +120,6 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol(
             name="moon",
             source="Moon et al., InterHand2.6M, ECCV 2020, official code",
-            root=_WRIST,
-            root_depth="own",
-            scale_bone=None,
-            hands="all",
             mean="joint",
             matching="side",
         ),
@@ -138,10 +127,7 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol(
             name="mmpose",
             source="mmpose 1.x, InterHand3D: HandMetric, true root depth",
-            root=_WRIST,
             root_depth="true",
-            scale_bone=None,
-            hands="all",
             mean="pooled",
             matching="side",
         ),
@@ -151,7 +137,6 @@ PROTOCOLS: dict[str, Protocol] = {
             name="intaghand",
             source="Li et al., IntagHand, CVPR 2022, official code; labelled joints, not MANO's",
             root=_MIDDLE,
-            root_depth="own",
             scale_bone=(_WRIST, _MIDDLE),
             hands="two",
             mean="side",
@@ -161,10 +146,6 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol(
             name="knuckle",
             source="Knuckle: own detection, no scale and no depth given, every hand counts once",
-            root=_WRIST,
-            root_depth="own",
-            scale_bone=None,
-            hands="all",
             mean="hand",
             matching="place",
         ),
@@ -174,24 +155,15 @@ PROTOCOLS: dict[str, Protocol] = {
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """What a protocol says about a system. NaN where nothing counts.
+    """What a protocol says about a system. NaN where nothing counts."""
 
-    Attributes:
-        mpjpe_mm: for "single", "two" and "all" hands.
-        per_joint_mm: (2, 21) mean error of each joint of the left and the right hands.
-        mrrpe_mm: see ``metrics.mrrpe``.
-        handedness: share of the pictures in which exactly the hands that are there were said.
-        found: share of the counted hands for which there was a prediction.
-        n_hands: how many hands counted.
-        hand_errors: (H,) mm, mean over the counted joints of each hand; NaN where none counts.
-    """
-
-    mpjpe_mm: dict[str, float]
-    per_joint_mm: np.ndarray
-    mrrpe_mm: float
-    handedness: float
-    found: float
-    n_hands: int
+    mpjpe_mm: dict[str, float]  # for "single", "two" and "all" hands
+    per_joint_mm: np.ndarray  # (2, 21) mean error of each joint of the left and the right hands
+    mrrpe_mm: float  # see ``metrics.mrrpe``
+    handedness: float  # share of the pictures in which exactly the hands that are there were said
+    found: float  # share of the counted hands for which there was a prediction
+    n_hands: int  # how many hands counted
+    #: (H,) mm, mean over the counted joints of each hand; NaN where none counts.
     hand_errors: np.ndarray
 
     def numbers(self) -> dict[str, float]:
@@ -214,11 +186,7 @@ class Scores:
 
 
 def score(protocol: Protocol, pairs: ScoredHands) -> Scores:
-    """Apply a protocol.
-
-    Args:
-        protocol: one of ``PROTOCOLS``.
-        pairs: matched as ``protocol.matching`` says.
+    """Apply a protocol to pairs that were matched as it says.
 
     Raises:
         ValueError: the predictions lack what the protocol needs.

@@ -70,11 +70,8 @@ def _readable(name: str, value: float) -> str:
 def publish(evaluation: Evaluation, folder: Path, *, pictures: bool = True) -> list[Path]:
     """Write everything about an evaluation into a folder: JSON, CSV, plots, the worst hands.
 
-    Args:
-        evaluation: what ``evaluate`` gave.
-        folder: made if it is not there.
-        pictures: False where the data set's pictures are not at hand, or reading them takes too
-            long: then there is no sharpness and no sheet of the worst hands.
+    Without ``pictures``, where those of the data set are not at hand or reading them takes too
+    long, there is no sharpness and no sheet of the worst hands.
     """
     errors = errors_of(evaluation).of_hands
     columns = dict(evaluation.measures.columns)

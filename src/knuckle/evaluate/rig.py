@@ -51,36 +51,26 @@ class Instant:
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """A hand as the labels have it, in the world.
+    """A hand as the labels have it, in the world."""
 
-    Attributes:
-        side: which.
-        joints_mm: (21, 3).
-        valid: (21,) bool.
-        seen: (V, 21) bool, which camera sees which joint; None where the labels do not say.
-    """
-
-    side: Side
-    joints_mm: np.ndarray
-    valid: np.ndarray
+    side: Side  # which
+    joints_mm: np.ndarray  # (21, 3)
+    valid: np.ndarray  # (21,) bool
+    #: (V, 21) bool, which camera sees which joint; None where the labels do not say.
     seen: np.ndarray | None
 
 
 @dataclass
 class Row:
-    """What came out with some number of views.
+    """What came out with some number of views."""
 
-    Attributes:
-        absolute_mm, wrist_mm, pa_mm: per found hand, means over its joints.
-        hidden_mm: from the wrist, of joints that at most one of the cameras sees.
-        hands: how many there were.
-    """
-
+    #: ``absolute_mm``, ``wrist_mm``, ``pa_mm``: per found hand, means over its joints.
     absolute_mm: list[float] = field(default_factory=list)
     wrist_mm: list[float] = field(default_factory=list)
     pa_mm: list[float] = field(default_factory=list)
+    #: From the wrist, of joints that at most one of the cameras sees.
     hidden_mm: list[float] = field(default_factory=list)
-    hands: int = 0
+    hands: int = 0  # how many there were
 
     def add(self, found_mm: np.ndarray | None, truth: Truth, hidden: np.ndarray | None) -> None:
         """One hand that was there, and what was said of it."""
@@ -117,15 +107,10 @@ def _mean(values: Sequence[float]) -> float:
 
 @dataclass(frozen=True, eq=False)
 class RigEvaluation:
-    """The outcome.
+    """The outcome."""
 
-    Attributes:
-        cameras: their names, the first n of which make a rig of n.
-        rows: number of views -> what came out.
-    """
-
-    cameras: tuple[str, ...]
-    rows: dict[int, Row]
+    cameras: tuple[str, ...]  # their names, the first n of which make a rig of n
+    rows: dict[int, Row]  # number of views -> what came out
 
     def table(self) -> str:
         """Markdown, one line a number of views."""
@@ -160,14 +145,10 @@ def evaluate_rig(
     weights_dir: Path | None = None,
     on_progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> RigEvaluation:
-    """Measure the rig on captures in InterHand2.6M's format.
+    """Measure the rig on captures in InterHand2.6M's format: the release, or synthetic ones.
 
-    Args:
-        root: the release, or a synthetic capture.
-        splits: which of its splits.
-        views: names of its cameras; the first n make the rig of n views.
-        weights_dir: folder with other networks than those in the package.
-        on_progress: called after every time step with (done, of).
+    The first n of the named cameras make the rig of n views. ``on_progress`` hears (done, of) after
+    every time step.
 
     Raises:
         ValueError: fewer than two cameras are named, or none of them has pictures.

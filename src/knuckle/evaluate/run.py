@@ -29,45 +29,26 @@ PoseSystem = Callable[[np.ndarray, Camera | None, np.ndarray | None], Sequence[H
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The outcome: what was evaluated, how, and what came out.
+    """The outcome: what was evaluated, how, and what came out."""
 
-    Attributes:
-        protocol: what the scores mean.
-        system: who predicted, and what it was told.
-        dataset: the truth.
-        pairs: matched as the protocol says.
-        scores: of the protocol.
-        measures: of pairs matched by place, the same under every protocol.
-        placed: those pairs.
-    """
-
-    protocol: Protocol
-    system: System
-    dataset: LabelledSet
-    pairs: ScoredHands
-    scores: Scores
-    measures: Measures
-    placed: ScoredHands
+    protocol: Protocol  # what the scores mean
+    system: System  # who predicted, and what it was told
+    dataset: LabelledSet  # the truth
+    pairs: ScoredHands  # matched as the protocol says
+    scores: Scores  # of the protocol
+    measures: Measures  # of pairs matched by place, the same under every protocol
+    placed: ScoredHands  # those pairs
 
 
 def protocol_named(name: str) -> Protocol:
-    """The protocol with this name in ``PROTOCOLS``.
-
-    Raises:
-        ValueError: there is none.
-    """
+    """The protocol with this name in ``PROTOCOLS``; ``ValueError`` if there is none."""
     if name not in PROTOCOLS:
         raise InputError(f"protocol must be one of {', '.join(PROTOCOLS)}, got {name!r}")
     return PROTOCOLS[name]
 
 
 def evaluate(dataset: LabelledSet, predictions: Predictions, protocol: str) -> Evaluation:
-    """Score predictions.
-
-    Args:
-        dataset: the truth.
-        predictions: by the keys of its records.
-        protocol: a key of ``PROTOCOLS``.
+    """Score predictions, by the keys of a data set's records, under a protocol of ``PROTOCOLS``.
 
     Raises:
         ValueError: no such protocol, no truth, predictions about other pictures, or predictions
@@ -101,19 +82,11 @@ def predict(
     *,
     on_progress: OnProgress = lambda done, of: None,
 ) -> Predictions:
-    """Run a system on every picture and keep what it says in a prediction file.
+    """Run a system on every picture; what is then in its prediction file.
 
     A file that is there is continued: an interrupted run loses nothing.
 
-    Args:
-        dataset: the pictures.
-        pose_system: the system.
-        system: how it is described; its ``boxes`` and ``intrinsics`` say what it is told.
-        path: the prediction file.
-        on_progress: called with (done, of).
-
-    Returns:
-        what is in the file when all is done.
+    The ``boxes`` and ``intrinsics`` of ``system`` say what the pose system is told.
     """
     with PredictionWriter(path, system) as writer:
         for index in range(len(dataset)):

@@ -14,19 +14,12 @@ from knuckle.evaluate.run import Evaluation
 
 @dataclass(frozen=True, eq=False)
 class Errors:
-    """How far off everything is, in one unit.
+    """How far off everything is, in one unit."""
 
-    Attributes:
-        unit: of the errors.
-        pairs: the hands that they are of.
-        of_hands: (H,) NaN where a hand does not count.
-        of_joints: (2, 21) means of the left and of the right hands; in pixels of the hands that
-            were found.
-    """
-
-    unit: Literal["mm", "px"]
-    pairs: ScoredHands
-    of_hands: np.ndarray
+    unit: Literal["mm", "px"]  # of the errors
+    pairs: ScoredHands  # the hands that they are of
+    of_hands: np.ndarray  # (H,) NaN where a hand does not count
+    #: (2, 21) means of the left and of the right hands; in pixels of the hands that were found.
     of_joints: np.ndarray
 
 

@@ -30,18 +30,13 @@ class Delegate(Enum):
 
 @dataclass
 class BaseOptions:
-    """Options of every task.
+    """Options of every task."""
 
-    Attributes:
-        model_asset_path: MediaPipe's model file, which is not opened: the networks are in the
-            package. A folder with other networks of Knuckle's is used.
-        model_asset_buffer: likewise not used.
-        delegate: CPU.
-    """
-
+    #: MediaPipe's model file, which is not opened: the networks are in the package. A folder with
+    #: other networks of Knuckle's is used.
     model_asset_path: str | Path | None = None
-    model_asset_buffer: bytes | None = None
-    delegate: Delegate | None = None
+    model_asset_buffer: bytes | None = None  # likewise not used
+    delegate: Delegate | None = None  # CPU
 
     Delegate = Delegate
 
@@ -61,14 +56,10 @@ class RunningMode(Enum):
 
 @dataclass
 class ImageProcessingOptions:
-    """What is done to a picture first.
+    """What is done to a picture first."""
 
-    Attributes:
-        region_of_interest: not for hands; must be None.
-        rotation_degrees: clockwise, a multiple of 90. Points come back in the picture as given.
-    """
-
-    region_of_interest: object | None = None
+    region_of_interest: object | None = None  # not for hands; must be None
+    #: Clockwise, a multiple of 90. Points come back in the picture as given.
     rotation_degrees: int = 0
 
     def quarter_turns(self) -> int:
@@ -89,18 +80,12 @@ class ImageProcessingOptions:
 
 @dataclass
 class HandLandmarkerResult:
-    """The hands of one picture, best first; three lists of the same length.
+    """The hands of one picture, best first; three lists of the same length."""
 
-    Attributes:
-        handedness: a list with one ``Category`` per hand.
-        hand_landmarks: 21 points per hand, in shares of the picture.
-        hand_world_landmarks: 21 points per hand, metres.
-        hands: what they were made from (not in MediaPipe).
-    """
-
-    handedness: list[list[Category]]
-    hand_landmarks: list[list[NormalizedLandmark]]
-    hand_world_landmarks: list[list[Landmark]]
+    handedness: list[list[Category]]  # a list with one ``Category`` per hand
+    hand_landmarks: list[list[NormalizedLandmark]]  # 21 points per hand, in shares of the picture
+    hand_world_landmarks: list[list[Landmark]]  # 21 points per hand, metres
+    #: What they were made from (not in MediaPipe).
     hands: list[HandPose] = field(default_factory=list, repr=False, compare=False)
 
 
@@ -109,25 +94,15 @@ Callback = Callable[[HandLandmarkerResult, Image, int], None]
 
 @dataclass
 class HandLandmarkerOptions:
-    """Settings; thresholds are turned into ours by ``thresholds.py``.
+    """Settings; thresholds are turned into ours by ``thresholds.py``."""
 
-    Attributes:
-        base_options: see ``BaseOptions``.
-        running_mode: see ``RunningMode``.
-        num_hands: at most so many hands.
-        min_hand_detection_confidence: least score of a hand that is new, 0..1.
-        min_hand_presence_confidence: below it a followed hand is searched for anew, 0..1.
-        min_tracking_confidence: below it a followed hand is lost, 0..1.
-        result_callback: takes results in ``LIVE_STREAM``, and only there.
-    """
-
-    base_options: BaseOptions = field(default_factory=BaseOptions)
-    running_mode: RunningMode = RunningMode.IMAGE
-    num_hands: int = 1
-    min_hand_detection_confidence: float = 0.5
-    min_hand_presence_confidence: float = 0.5
-    min_tracking_confidence: float = 0.5
-    result_callback: Callback | None = None
+    base_options: BaseOptions = field(default_factory=BaseOptions)  # see ``BaseOptions``
+    running_mode: RunningMode = RunningMode.IMAGE  # see ``RunningMode``
+    num_hands: int = 1  # at most so many hands
+    min_hand_detection_confidence: float = 0.5  # least score of a hand that is new, 0..1
+    min_hand_presence_confidence: float = 0.5  # below it a followed hand is searched for anew, 0..1
+    min_tracking_confidence: float = 0.5  # below it a followed hand is lost, 0..1
+    result_callback: Callback | None = None  # takes results in ``LIVE_STREAM``, and only there
 
     def __post_init__(self) -> None:
         _expect_a(BaseOptions, "base_options", self.base_options, "mp.tasks.BaseOptions()")

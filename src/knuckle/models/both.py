@@ -27,23 +27,15 @@ _POINT_CHANNELS = 5
 
 @dataclass(frozen=True)
 class BothSettings:
-    """Size of the network.
+    """Size of the network."""
 
-    Attributes:
-        backbone: whose features the network starts from, and so its backbone's shape.
-        input_size: side of the crop, px; a multiple of 32.
-        widths: channels of the pyramid at strides 4, 8 and 16.
-        feature_size: channels of the image features per joint.
-        width: channels of the lifter.
-        blocks: residual blocks of the lifter.
-    """
-
+    #: Whose features the network starts from, and so its backbone's shape.
     backbone: lite.Features = "imagenet"
-    input_size: int = 256
-    widths: tuple[int, int, int] = (64, 96, 128)
-    feature_size: int = 32
-    width: int = 768
-    blocks: int = 3
+    input_size: int = 256  # side of the crop, px; a multiple of 32
+    widths: tuple[int, int, int] = (64, 96, 128)  # channels of the pyramid at strides 4, 8 and 16
+    feature_size: int = 32  # channels of the image features per joint
+    width: int = 768  # channels of the lifter
+    blocks: int = 3  # residual blocks of the lifter
 
     @property
     def codec(self) -> HeatmapCodec:

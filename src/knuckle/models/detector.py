@@ -24,19 +24,13 @@ _PRIOR = 0.01
 
 @dataclass(frozen=True)
 class DetectorSettings:
-    """Size of the detector.
+    """Size of the detector."""
 
-    Attributes:
-        backbone: whose features the network starts from, and so its backbone's shape.
-        input_size: side of the letterboxed frame, px; a multiple of 32.
-        stages: backbone stages kept; 5 ends at stride 16, 7 at stride 32.
-        width: channels of the pyramid.
-    """
-
+    #: Whose features the network starts from, and so its backbone's shape.
     backbone: lite.Features = "imagenet"
-    input_size: int = 256
-    stages: int = 5
-    width: int = 64
+    input_size: int = 256  # side of the letterboxed frame, px; a multiple of 32
+    stages: int = 5  # backbone stages kept; 5 ends at stride 16, 7 at stride 32
+    width: int = 64  # channels of the pyramid
 
     @classmethod
     def of_weights(cls, weights: dict[str, Tensor], input_size: int) -> DetectorSettings:

@@ -27,23 +27,14 @@ Features = Literal["imagenet", "landmark"]
 
 @dataclass(frozen=True)
 class Stage:
-    """A run of inverted residual blocks (MobileNetV2).
+    """A run of inverted residual blocks (MobileNetV2)."""
 
-    Attributes:
-        kernel: of the depthwise convolutions.
-        stride: of the first block.
-        expand: hidden channels over input channels.
-        channels: of the output.
-        blocks: how many.
-        first_expand: ``expand`` of the first block where it differs.
-    """
-
-    kernel: int
-    stride: int
-    expand: int
-    channels: int
-    blocks: int
-    first_expand: int | None = None
+    kernel: int  # of the depthwise convolutions
+    stride: int  # of the first block
+    expand: int  # hidden channels over input channels
+    channels: int  # of the output
+    blocks: int  # how many
+    first_expand: int | None = None  # ``expand`` of the first block where it differs
 
     def expand_of(self, block: int) -> int:
         """Hidden over input channels of a block."""
@@ -52,19 +43,14 @@ class Stage:
 
 @dataclass(frozen=True)
 class Architecture:
-    """A backbone's shape and what it expects of its input.
+    """A backbone's shape and what it expects of its input."""
 
-    Attributes:
-        stem: channels after the first convolution.
-        stages: the runs of blocks; their classifier's head is not used here.
-        pad_after: True where a convolution of stride 2 pads more at the right and bottom
-            (TensorFlow's SAME), False where it pads alike on all sides.
-        mean, std: the network's input is (image - mean) / std, the image on 0..255.
-    """
-
-    stem: int
-    stages: tuple[Stage, ...]
+    stem: int  # channels after the first convolution
+    stages: tuple[Stage, ...]  # the runs of blocks; their classifier's head is not used here
+    #: True where a convolution of stride 2 pads more at the right and bottom (TensorFlow's SAME),
+    #: False where it pads alike on all sides.
     pad_after: bool
+    #: ``mean``, ``std``: the network's input is (image - mean) / std, the image on 0..255.
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 

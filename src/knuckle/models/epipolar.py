@@ -36,30 +36,23 @@ _NOT = -1e4
 
 @dataclass(frozen=True)
 class EpipolarSettings:
-    """Settings of ``EpipolarTransformer``.
+    """Settings of ``EpipolarTransformer``."""
 
-    Attributes:
-        channels: of the feature maps.
-        samples: along each line.
-        place: "line" for the whole line, "depth" for what is within ``reach_mm`` of the hand;
-            "none" for no fusion, to compare with.
-        reach_mm: before and behind the hand's distance.
-        scale: of the dot product.
-        keep_sum: also add the weighted sum itself, as the paper's released configuration does;
-            without, the stage changes nothing before it has learnt.
-        cells: look only from so many cells of a map, those that are most likely to hold a joint; 0
-            for all, as in the paper. The others hold next to nothing of any joint.
-        learn_match: what makes a sample like the cell is learnt: a matrix between the two in place
-            of the dot product. For features that stay as they are; the paper's learn themselves.
-    """
-
-    channels: int = 48
-    samples: int = 64
+    channels: int = 48  # of the feature maps
+    samples: int = 64  # along each line
+    #: "line" for the whole line, "depth" for what is within ``reach_mm`` of the hand; "none" for no
+    #: fusion, to compare with.
     place: Literal["line", "depth", "none"] = "line"
-    reach_mm: float = 150.0
-    scale: float = 1 / 8
+    reach_mm: float = 150.0  # before and behind the hand's distance
+    scale: float = 1 / 8  # of the dot product
+    #: Also add the weighted sum itself, as the paper's released configuration does; without, the
+    #: stage changes nothing before it has learnt.
     keep_sum: bool = True
+    #: What makes a sample like the cell is learnt: a matrix between the two in place of the dot
+    #: product. For features that stay as they are; the paper's learn themselves.
     learn_match: bool = False
+    #: Look only from so many cells of a map, those that are most likely to hold a joint; 0 for all,
+    #: as in the paper. The others hold next to nothing of any joint.
     cells: int = 0
 
     def __post_init__(self) -> None:
@@ -109,12 +102,8 @@ def samples_on_line(
 ) -> tuple[Tensor, Tensor]:
     """Samples from where each cell's line enters the source map to where it leaves it.
 
-    Args:
-        turn: (N, 3, 3).
-        shift: (N, 3).
-        cells: (N or 1, P, 3) of the reference map, see ``cells_of``.
-        source_size: (h, w) of the source map.
-        count: of samples.
+    ``turn`` (N, 3, 3), ``shift`` (N, 3); cells (N or 1, P, 3) of the reference map, see
+    ``cells_of``; (h, w) of the source map.
 
     Returns:
         (N, P, K, 2) x and y in cells of the source map, and (N, P) 1 where the line crosses it,
@@ -143,15 +132,9 @@ def samples_on_line(
 def samples_near(
     turn: Tensor, shift: Tensor, cells: Tensor, depth: Tensor, reach_mm: float, count: int
 ) -> tuple[Tensor, Tensor]:
-    """Samples of what lies on each cell's ray near a depth.
+    """Samples of what lies on each cell's ray near a depth (N,), mm in the reference camera.
 
-    Args:
-        turn: (N, 3, 3).
-        shift: (N, 3).
-        cells: (N or 1, P, 3) of the reference map, see ``cells_of``.
-        depth: (N,) mm in the reference camera.
-        reach_mm: before and behind it.
-        count: of samples.
+    Arguments as of ``samples_on_line``; so many mm before and behind it.
 
     Returns:
         as ``samples_on_line``, but the second is (N, P, K): 1 before the source camera.
@@ -258,15 +241,10 @@ class EpipolarTransformer(nn.Module):
         shift: Tensor,
         depth: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """What cells find on their lines.
+        """What cells (N or 1, P, 3), see ``cells_of``, with features (N, C, P) find on their lines.
 
-        Args:
-            reference: (N, C, P) features of the cells.
-            cells: (N or 1, P, 3) where these are, see ``cells_of``.
-            source: (N, C, h, w).
-            turn: (N, 3, 3) from the reference to the source.
-            shift: (N, 3) likewise.
-            depth: (N,) of the hand in the reference, mm.
+        The source is (N, C, h, w), ``turn`` (N, 3, 3) and ``shift`` (N, 3) lead there; ``depth``
+        (N,) is that of the hand in the reference, mm.
 
         Returns:
             (N, C, P) the weighted sums of their samples, and (N, P) their trust.

@@ -22,27 +22,18 @@ from knuckle.models.resnet import ResNet50
 
 @dataclass(frozen=True)
 class InterNetSettings:
-    """Size of the network. The defaults are the paper's.
+    """Size of the network. The defaults are the paper's."""
 
-    Attributes:
-        backbone: resnet50, or lite: five stages of EfficientNet-Lite0.
-        imagenet: file of ResNet-50's ImageNet weights; empty for torchvision's.
-        input_size: side of the crop, px.
-        map_size: cells along each side of a volume, and of the relative depth of the wrists.
-        sigma_cells: spread of a joint in its target volume.
-        range_mm: joints and the other wrist are looked for so far before and behind a wrist.
-        width: channels of the transposed convolutions.
-        hidden: channels between the pooled features and the two vectors.
-    """
-
+    #: resnet50, or lite: five stages of EfficientNet-Lite0.
     backbone: Literal["resnet50", "lite"] = "resnet50"
-    imagenet: str = ""
-    input_size: int = 256
-    map_size: int = 64
-    sigma_cells: float = 2.5
+    imagenet: str = ""  # file of ResNet-50's ImageNet weights; empty for torchvision's
+    input_size: int = 256  # side of the crop, px
+    map_size: int = 64  # cells along each side of a volume, and of the relative depth of the wrists
+    sigma_cells: float = 2.5  # spread of a joint in its target volume
+    #: Joints and the other wrist are looked for so far before and behind a wrist.
     range_mm: float = 200.0
-    width: int = 256
-    hidden: int = 512
+    width: int = 256  # channels of the transposed convolutions
+    hidden: int = 512  # channels between the pooled features and the two vectors
 
     def __post_init__(self) -> None:
         doublings = self.map_size * self.stride / self.input_size
@@ -186,15 +177,10 @@ def volumes_of(cells: Tensor, settings: InterNetSettings) -> Tensor:
 
 
 def squared_error(volumes: Tensor, cells: Tensor, settings: InterNetSettings) -> Tensor:
-    """Mean squared difference of volumes from those that joints aim at.
+    """Mean squared difference of volumes (..., D, D, D) from those that joints (..., 3) aim at.
 
     A target is the product of three lines, so its own squares and its product with a volume need
     no volume of their own: several times that much memory would have to be written otherwise.
-
-    Args:
-        volumes: (..., D, D, D).
-        cells: (..., 3) joints as ``cells_of`` has them.
-        settings: size of the volumes.
 
     Returns:
         (...), as ``(volumes - volumes_of(cells)).square().mean`` over each volume.

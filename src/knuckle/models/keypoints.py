@@ -28,23 +28,17 @@ _BELL_PX, _BELL_HEIGHT = 6.0, 20.0
 
 @dataclass(frozen=True)
 class KeypointSettings:
-    """Size of the keypoint network.
+    """Size of the keypoint network."""
 
-    Attributes:
-        backbone: whose features the network starts from, and so its backbone's shape.
-        input_size: side of the crop, px; a multiple of 16.
-        widths: channels of the pyramid at strides 4, 8 and 16.
-        coarse_blocks: further convolutions at stride 16, where the whole hand is seen and a
-            block costs a quarter of one at stride 8.
-        feature_size: channels of the image features handed to the lifter, per joint.
-        blocks: of the backbone: 11 end at stride 16, two more see the whole hand at stride 32.
-    """
-
+    #: Whose features the network starts from, and so its backbone's shape.
     backbone: lite.Features = "landmark"
-    input_size: int = 144
-    widths: tuple[int, int, int] = (48, 96, 128)
+    input_size: int = 144  # side of the crop, px; a multiple of 16
+    widths: tuple[int, int, int] = (48, 96, 128)  # channels of the pyramid at strides 4, 8 and 16
+    #: Further convolutions at stride 16, where the whole hand is seen and a block costs a quarter
+    #: of one at stride 8.
     coarse_blocks: int = 2
-    feature_size: int = 32
+    feature_size: int = 32  # channels of the image features handed to the lifter, per joint
+    #: Of the backbone: 11 end at stride 16, two more see the whole hand at stride 32.
     blocks: int = 13
 
     @classmethod
@@ -108,12 +102,10 @@ class KeypointNetwork(Pyramid):
         self.register_buffer("cells", cells, persistent=False)
 
     def forward(self, crops: Tensor, known_px: Tensor | None = None) -> KeypointOutput:
-        """What crops show.
+        """What crops (N, S, S, 3) RGB, 0..255, uint8 or float, show.
 
-        Args:
-            crops: (N, S, S, 3) RGB, 0..255, uint8 or float.
-            known_px: (N, 21, 2) crop px, the joints of a hand that is known, which is not the one
-                asked for: of each crop one, or far outside of it. None for no crop.
+        ``known_px`` (N, 21, 2) crop px are the joints of a hand that is known, which is not the one
+        asked for: of each crop one, or far outside of it. None for no crop.
         """
         more = () if known_px is None else self.known(known_px)
         return self.read(*self.levels(crops, more))

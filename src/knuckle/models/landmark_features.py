@@ -22,11 +22,7 @@ _TYPES = {0: np.float32, 1: np.float16}
 
 
 def load_landmark_features(backbone: EfficientNetLite, path: str | Path) -> None:
-    """Start a backbone of ``landmark`` features from MediaPipe's file.
-
-    Args:
-        backbone: any number of its stages.
-        path: ``hand_landmark_full.tflite``.
+    """Start a backbone of ``landmark`` features from MediaPipe's ``hand_landmark_full.tflite``.
 
     Raises:
         FileNotFoundError: there is no such file.

@@ -25,21 +25,13 @@ _POINT_CHANNELS = 5
 
 @dataclass(frozen=True)
 class LifterSettings:
-    """Size of the lifter.
+    """Size of the lifter."""
 
-    Attributes:
-        feature_size: channels of the image features per joint.
-        width: channels of a joint in the graph.
-        whole_width: channels of the network over the whole hand; 0 leaves a graph network.
-        whole_blocks: residual blocks over the whole hand.
-        graph_blocks: graph blocks over the joints; 0 leaves a plain residual network.
-    """
-
-    feature_size: int = 32
-    width: int = 32
-    whole_width: int = 640
-    whole_blocks: int = 2
-    graph_blocks: int = 2
+    feature_size: int = 32  # channels of the image features per joint
+    width: int = 32  # channels of a joint in the graph
+    whole_width: int = 640  # channels of the network over the whole hand; 0 leaves a graph network
+    whole_blocks: int = 2  # residual blocks over the whole hand
+    graph_blocks: int = 2  # graph blocks over the joints; 0 leaves a plain residual network
 
 
 class LifterOutput(NamedTuple):
@@ -66,12 +58,9 @@ class Lifter(nn.Module):
         self.out = nn.Linear(width, 4)
 
     def forward(self, rays: Tensor, sigma: Tensor, features: Tensor) -> LifterOutput:
-        """Lift N hands.
+        """Lift N hands by rays (N, 21, 2), x/z, y/z in the crop's view, and their error (N, 21).
 
-        Args:
-            rays: (N, 21, 2) directions (x/z, y/z) in the crop's view.
-            sigma: (N, 21) expected error of the rays, same unit.
-            features: (N, 21, F) image features at the joints; zeros where there is no image.
+        Features (N, 21, F) are those of the image at the joints; zeros where there is no image.
         """
         points = describe(rays, sigma)  # (N, 21, 5)
         local = torch.cat([points, torch.relu(self.image(features))], dim=-1)

@@ -37,17 +37,11 @@ _ACROSS, _HALF_TRUST = 0.5, 3.0
 
 @dataclass(frozen=True)
 class PairSettings:
-    """Size of the pair stage, and what it learns from.
+    """Size of the pair stage, and what it learns from."""
 
-    Attributes:
-        width: of the residual network.
-        blocks: residual blocks.
-        stock: pairs of touching hands in stock; making one takes 13 ms.
-    """
-
-    width: int = 192
-    blocks: int = 2
-    stock: int = 6144
+    width: int = 192  # of the residual network
+    blocks: int = 2  # residual blocks
+    stock: int = 6144  # pairs of touching hands in stock; making one takes 13 ms
 
 
 class PairOutput(NamedTuple):
@@ -76,12 +70,9 @@ class Pair(nn.Module):
     ) -> PairOutput:
         """Where the other hands of N pairs are, seen from the own ones.
 
-        Args:
-            joints_mm: (N, 2, 21, 3) the own and the other hand as lifted, each relative to its
-                wrist, in the axes of the own hand's view.
-            sigma_mm: (N, 2, 21) their expected error.
-            rays: (N, 2, 21, 2) directions (x/z, y/z) in that view.
-            sigma: (N, 2, 21) expected error of the rays.
+        ``joints_mm`` (N, 2, 21, 3) are the own and the other hand as lifted, each relative to its
+        wrist, in the axes of the own hand's view, and ``sigma_mm`` their expected error; ``rays``
+        (N, 2, 21, 2) directions (x/z, y/z) in that view, and ``sigma`` theirs.
         """
         roots = place(joints_mm, sigma_mm, rays, sigma)  # (N, 2, 3)
         apart = roots[:, 1] - roots[:, 0]

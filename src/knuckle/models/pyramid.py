@@ -58,14 +58,10 @@ class Pyramid(nn.Module):
         self.half_in_training = False
 
     def levels(self, crops: Tensor, more: Sequence[Tensor] = ()) -> tuple[Tensor, Tensor, Tensor]:
-        """Features at strides 4, 8 and 16, in single precision.
+        """Features (N, C, S / stride, S / stride) at strides 4, 8 and 16, in single precision.
 
-        Args:
-            crops: (N, S, S, 3) RGB, 0..255, uint8 or float.
-            more: what else is known at strides 4, 8 and 16, added to what the backbone saw there.
-
-        Returns:
-            (N, C, S / stride, S / stride) each.
+        Crops are (N, S, S, 3) RGB, 0..255, uint8 or float. What ``more`` is known at these strides
+        is added to what the backbone saw there.
         """
         half = self.training and self.half_in_training
         with torch.autocast(crops.device.type, torch.bfloat16, enabled=half):

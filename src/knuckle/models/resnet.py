@@ -78,8 +78,7 @@ class ResNet50(nn.Module):
     def load_imagenet(self, path: str = "") -> None:
         """Start from ImageNet: the file that is named, else torchvision's, else a warning.
 
-        Args:
-            path: a file of torchvision's ``resnet50`` (its classifier may be missing), or empty.
+        The file is one of torchvision's ``resnet50``; its classifier may be missing.
 
         Raises:
             FileNotFoundError: there is no such file.

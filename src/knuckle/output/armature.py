@@ -33,23 +33,14 @@ def bone_names(side: Side) -> list[str]:
 
 @dataclass(frozen=True, eq=False)
 class Armature:
-    """One hand. A bone turns about its near end, within the bone before it.
+    """One hand. A bone turns about its near end, within the bone before it."""
 
-    Attributes:
-        side: which hand.
-        rest_mm: (21, 3) the joints of the flat hand with this person's bones, wrist at 0.
-        root_mm: (T, 3) the wrist.
-        root: (T, 3, 3) how the whole hand is turned from rest.
-        turns: (T, 20, 3, 3) how each bone is turned, in the frame of the bone before it.
-        seen: (T,) bool.
-    """
-
-    side: Side
-    rest_mm: np.ndarray
-    root_mm: np.ndarray
-    root: np.ndarray
-    turns: np.ndarray
-    seen: np.ndarray
+    side: Side  # which hand
+    rest_mm: np.ndarray  # (21, 3) the joints of the flat hand with this person's bones, wrist at 0
+    root_mm: np.ndarray  # (T, 3) the wrist
+    root: np.ndarray  # (T, 3, 3) how the whole hand is turned from rest
+    turns: np.ndarray  # (T, 20, 3, 3) how each bone is turned, in the frame of the bone before it
+    seen: np.ndarray  # (T,) bool
 
     @classmethod
     def of(cls, motion: Motion, side: Side) -> Armature:

@@ -40,21 +40,13 @@ _MOST_OF_HEIGHT, _READABLE_SCALE = 1 / 3, 0.3
 
 @dataclass(frozen=True)
 class DrawStyle:
-    """What to draw.
+    """What to draw."""
 
-    Attributes:
-        mask: tint the hand's own pixels, if it was segmented.
-        label: a box's corners with side, id and score.
-        stroke: thickness of a bone as a share of the hand's size on screen.
-        mask_opacity: of the tint, 0..1.
-        least_opacity: of the least certain joint, 0..1.
-    """
-
-    mask: bool = True
-    label: bool = True
-    stroke: float = 0.022
-    mask_opacity: float = 0.28
-    least_opacity: float = 0.25
+    mask: bool = True  # tint the hand's own pixels, if it was segmented
+    label: bool = True  # a box's corners with side, id and score
+    stroke: float = 0.022  # thickness of a bone as a share of the hand's size on screen
+    mask_opacity: float = 0.28  # of the tint, 0..1
+    least_opacity: float = 0.25  # of the least certain joint, 0..1
 
 
 def draw_hands(

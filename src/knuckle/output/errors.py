@@ -13,12 +13,9 @@ class OutputError(KnuckleError, RuntimeError):
 
 
 def optional(module: str, extra: str, what: str) -> Any:
-    """A module of a library that need not be installed.
+    """A module that need not be installed, and that ``pip install knuckle[EXTRA]`` brings.
 
-    Args:
-        module: its name.
-        extra: of ``pip install knuckle[…]`` that brings the library.
-        what: needs it.
+    ``what`` needs it, as the message says.
 
     Raises:
         OutputError: it is not installed.

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from knuckle.errors import reason_of
 from knuckle.output.errors import OutputError
 
 try:
@@ -24,9 +25,9 @@ def make_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
         raise OutputError(
-            f"cannot make the folder {folder} ({reason}): choose another place for the results"
+            f"cannot make the folder {folder} ({reason_of(error)}): choose another place for the "
+            "results"
         ) from None
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(
@@ -76,11 +77,7 @@ class Claim:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Claim it.
-
-        Raises:
-            OutputError: another run writes into it.
-        """
+        """Claim it; ``OutputError`` if another run writes into it."""
         self._sharers, self._file = 1, -1
         if fcntl is None:
             return

@@ -42,12 +42,9 @@ class RerunLog:
         self.stream = self._rr.RecordingStream("knuckle", send_properties=False)
 
     def begin(self, camera: Camera | None, size: tuple[int, int], about: str = "") -> None:
-        """Say what holds for all frames.
+        """Say what holds for all frames: the camera if hands are in its frame, and (width, height).
 
-        Args:
-            camera: its intrinsics; None where the hands are not in the frame of one.
-            size: width and height of the frames, px.
-            about: JSON of the run, if there is any.
+        ``about`` is JSON of the run, if there is any.
         """
         rr = self._rr
         self.stream.log("/", _annotations(rr), static=True)

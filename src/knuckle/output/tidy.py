@@ -47,11 +47,7 @@ def _at(joints: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def to_pandas(recording: Recording) -> Any:
-    """The table as a ``pandas.DataFrame``.
-
-    Raises:
-        OutputError: pandas is missing.
-    """
+    """The table as a ``pandas.DataFrame``; ``OutputError`` if pandas is missing."""
     pandas = optional("pandas", "science", "to_pandas")
     frame = pandas.DataFrame(tidy_columns(recording.hands))
     return frame.astype({"side": "category", "joint": "category"})

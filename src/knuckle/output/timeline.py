@@ -30,30 +30,19 @@ _MAX_SAMPLES = 200_000
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """A hand over time.
+    """A hand over time."""
 
-    Attributes:
-        joints_mm: (T, 21, 3) camera frame; where it is not seen, as it was seen last.
-        seen: (T,) bool.
-    """
-
-    joints_mm: np.ndarray
-    seen: np.ndarray
+    joints_mm: np.ndarray  # (T, 21, 3) camera frame; where it is not seen, as it was seen last
+    seen: np.ndarray  # (T,) bool
 
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """Both hands over time.
+    """Both hands over time."""
 
-    Attributes:
-        rate: samples a second.
-        times_s: (T,) from the first frame's time on.
-        motions: of each side that was seen at all, left first.
-    """
-
-    rate: float
-    times_s: np.ndarray
-    motions: Mapping[Side, Motion]
+    rate: float  # samples a second
+    times_s: np.ndarray  # (T,) from the first frame's time on
+    motions: Mapping[Side, Motion]  # of each side that was seen at all, left first
 
     @classmethod
     def of(cls, recording: Recording) -> Timeline:

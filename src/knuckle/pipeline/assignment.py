@@ -122,12 +122,8 @@ def assign_found(
 ) -> tuple[Assignment, list[int]]:
     """Give hands that were found to tracks that are uncertain of theirs.
 
-    Args:
-        tracks: all of them.
-        looks: all looks.
-        assigned: which of them show hands of tracks.
-        found: those that show further hands, best first.
-        time_s: of the frame.
+    ``assigned`` are looks that show hands of tracks, ``found`` those that show further hands, best
+    first.
 
     Returns:
         The new assignment, and the looks that show hands of no followed track. Where there are more

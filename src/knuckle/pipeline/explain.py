@@ -25,12 +25,8 @@ def explain(
     beside another hand by the tells of a second hand. If a hand that was accepted turns out to have
     neither a detection nor a hand beside it, all is chosen again without it.
 
-    Args:
-        looks: at the frame.
-        detections: with the mask; None if the frame was not searched.
-        settings: with the thresholds.
-        room: at most so many hands beside those that are known.
-        known: looks at hands that are known.
+    ``detections`` are None if the frame was not searched; ``room`` is for hands beside those that
+    are ``known``.
 
     Returns:
         The known ones, then the others, best first.
@@ -75,18 +71,14 @@ def _chosen(
 
 
 class _Choice:
-    """The hands accepted so far, and the looks that may show further ones.
-
-    Attributes:
-        hands: the accepted looks.
-        left: looks that no accepted hand explains.
-        worth: (N,) of each look, given the hands accepted so far.
-        beside: of a look, the last accepted hand that it may touch.
-    """
+    """The hands accepted so far, and the looks that may show further ones."""
 
     def __init__(self, looks: Looks, known: Sequence[int], left: list[int]) -> None:
-        self._looks, self.left, self.hands = looks, left, list(known)
-        self.worth, self.beside = looks.worth.copy(), dict[int, int]()
+        self._looks = looks
+        self.hands = list(known)  # the accepted looks
+        self.left = left  # looks that no accepted hand explains
+        self.worth = looks.worth.copy()  # (N,) of each look, given the hands accepted so far
+        self.beside = dict[int, int]()  # of a look, the last accepted hand that it may touch
         for hand in known:
             self._explain_away(hand)
 

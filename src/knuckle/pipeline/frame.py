@@ -40,14 +40,9 @@ def hands_of(
 ) -> tuple[Looks, list[int]]:
     """The hands of a frame, after as many more looks as they need.
 
-    Args:
-        networks: the networks and the thresholds.
-        image: (H, W, 3) uint8 RGB.
-        looks: the first ones.
-        detections: what the detector saw; None if the frame was not searched.
-        room: at most so many hands beside those that are known.
-        known: looks that show hands which are known.
-        is_refuted: whether a claimed hand was looked at in vain before.
+    ``looks`` are the first ones at the image (H, W, 3) uint8 RGB, ``known`` those of them at hands
+    that are known, beside which there is ``room`` for others. ``detections`` are None if the frame
+    was not searched; ``is_refuted`` says whether a claimed hand was looked at in vain before.
 
     Returns:
         All looks, and which of them show the hands: the known ones, then the others, best first.

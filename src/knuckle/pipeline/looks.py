@@ -28,40 +28,26 @@ Origin = Literal[
 
 @dataclass(frozen=True, eq=False)
 class Proposal:
-    """A crop that may show a hand.
+    """A crop that may show a hand."""
 
-    Attributes:
-        crop: what to look at.
-        by: where it comes from.
-        log_odds: prior log odds that it shows a hand.
-        side_odds: prior odds that a hand in it is of the crop's side.
-        after: number of the look that proposes it; None before the first looks.
-        hand: the detection or the claim of a look that it goes back to, if any.
-        track: whose hand it should be, if anyone's.
-        known_px: (21, 2) joints of a hand beside it that is known: the network looks for the other.
-    """
-
-    crop: Crop
-    by: Origin
-    log_odds: float = 0.0
-    side_odds: float = 1.0
-    after: int | None = None
+    crop: Crop  # what to look at
+    by: Origin  # where it comes from
+    log_odds: float = 0.0  # prior log odds that it shows a hand
+    side_odds: float = 1.0  # prior odds that a hand in it is of the crop's side
+    after: int | None = None  # number of the look that proposes it; None before the first looks
+    #: The detection or the claim of a look that it goes back to, if any.
     hand: DetectedHand | None = None
-    track: Track | None = None
+    track: Track | None = None  # whose hand it should be, if anyone's
+    #: (21, 2) joints of a hand beside it that is known: the network looks for the other.
     known_px: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Looks(Rows):
-    """N looks at a frame.
+    """N looks at a frame."""
 
-    Attributes:
-        proposals: the N crops that were looked at.
-        seen: what the network says of them.
-    """
-
-    proposals: tuple[Proposal, ...]
-    seen: Keypoints
+    proposals: tuple[Proposal, ...]  # the N crops that were looked at
+    seen: Keypoints  # what the network says of them
 
     def __len__(self) -> int:
         return len(self.proposals)
@@ -142,12 +128,8 @@ def averaged(hands: Keypoints, *others: Keypoints) -> Keypoints:
 
     Errors of looks at one hand are correlated, but not fully: their mean, weighed by inverse
     variance, is nearer to the truth than the best look. Its variance is taken to be the weighed
-    mean of theirs, as if they were fully correlated.
-
-    Args:
-        hands: N looks.
-        others: N looks each. Those through the same crop, or at what may be another hand, do not
-            count, nor joints at the rim of their crop, which may be cut off.
+    mean of theirs, as if they were fully correlated. Others through the same crop, or at what may
+    be another hand, do not count, nor joints at the rim of their crop, which may be cut off.
     """
     points, sigma = hands.points_crop.copy(), hands.sigma_crop.copy()
     for i, crop in enumerate(hands.crops):

@@ -232,12 +232,8 @@ def turned(
 ) -> Iterator[Proposal]:
     """Another hand beside look ``i`` in all directions, where it is claimed or the mask goes on.
 
-    Args:
-        networks: the networks.
-        looks: all looks.
-        i: beside whom; if that is an accepted hand, the looks know of it.
-        hands: looks at accepted hands, whose masks are explained.
-        detections: with the mask, if the frame was searched.
+    If ``i`` is an accepted hand, the looks know of it; masks of the accepted ``hands`` are
+    explained.
     """
     seen, guesses = looks.seen, list[DetectedHand]()
     others = [k for k in hands if k != i]
@@ -256,12 +252,7 @@ def turned(
 def unexplained(detections: Detections, known: Keypoints) -> DetectedHand | None:
     """A hand that would explain the largest piece of mask beside the first known hand.
 
-    Args:
-        detections: with the mask.
-        known: hands, whose masks are explained.
-
-    Returns:
-        A hand of the other side than the first one, or None if no piece is large enough.
+    It is of the other side. Masks of known hands are explained; None if no piece is large enough.
     """
     cells_px, is_hand = detections.cells_px, detections.shows_hand  # (H, W, 2), (H, W)
     own = [is_hand & judge.covered(known, k, cells_px) for k in range(len(known))]

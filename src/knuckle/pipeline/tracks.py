@@ -88,10 +88,7 @@ class Tracks(list[Track]):
     def begin_in_video(self, pose: HandPose, time_s: float, *, expected: bool) -> Track:
         """Begin a track with a hand that was found in a frame.
 
-        Args:
-            pose: its first estimate.
-            time_s: of the frame.
-            expected: whether it is a lone hand that came in motion: then no caution is needed.
+        A lone hand that came in motion is ``expected``: then no caution is needed.
         """
         beside_its_like = any(
             track.side == pose.side and judge.beside(pose.joints_px, track.predict(time_s))

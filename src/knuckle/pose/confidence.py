@@ -18,12 +18,9 @@ STEEPNESS = 1.508
 
 
 def score_of(sigma: np.ndarray, spread: float = SPREAD, steepness: float = STEEPNESS) -> np.ndarray:
-    """Probability that a keypoint is right, 0..1.
+    """Probability 0..1 that a keypoint is right, by its expected error as a share of the hand.
 
-    Args:
-        sigma: expected error per axis, as a share of the hand's extent.
-        spread: see ``SPREAD``.
-        steepness: see ``STEEPNESS``.
+    ``sigma`` is that per axis, as a share of the hand's extent; see ``SPREAD`` and ``STEEPNESS``.
     """
     return 1 - np.exp(-((RIGHT_WITHIN / (spread * np.maximum(sigma, 1e-6))) ** steepness))
 

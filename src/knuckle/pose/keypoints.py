@@ -31,35 +31,24 @@ _THINNEST = 0.1
 
 @dataclass(frozen=True, eq=False)
 class Keypoints(Rows):
-    """What the keypoint network says about N crops of one frame, axis 0 throughout.
+    """What the keypoint network says about N crops of one frame, axis 0 throughout."""
 
-    Attributes:
-        crops: N crops.
-        points_crop: (N, 21, 2) crop px.
-        sigma_crop: (N, 21) expected error per axis, crop px.
-        visible: (N, 21) 0..1.
-        presence: (N,) 0..1, is this a hand at all.
-        side_score: (N,) 0..1, that the hand is of the side its crop was cut for: a right hand *as
-            seen in the crop*.
-        mask: (N, S, S) 0..1, over the crop.
-        on_border: (N, 3) 0..1, how much of its crop's left, upper, right border the hand takes.
-        pixels: (N, P, P, 3) uint8, what the crops show.
-        features: (N, 21, F) image features at the keypoints.
-        neighbour: (N, 6) 0..1 that another hand is in the crop, and where (``NeighbourCodec``).
-        log_odds: (N,) prior that this is a hand, by what else is known of it; 0 says nothing.
-    """
-
-    crops: tuple[Crop, ...]
-    points_crop: np.ndarray
-    sigma_crop: np.ndarray
-    visible: np.ndarray
-    presence: np.ndarray
+    crops: tuple[Crop, ...]  # N crops
+    points_crop: np.ndarray  # (N, 21, 2) crop px
+    sigma_crop: np.ndarray  # (N, 21) expected error per axis, crop px
+    visible: np.ndarray  # (N, 21) 0..1
+    presence: np.ndarray  # (N,) 0..1, is this a hand at all
+    #: (N,) 0..1, that the hand is of the side its crop was cut for: a right hand *as seen in the
+    #: crop*.
     side_score: np.ndarray
-    mask: np.ndarray
+    mask: np.ndarray  # (N, S, S) 0..1, over the crop
+    #: (N, 3) 0..1, how much of its crop's left, upper, right border the hand takes.
     on_border: np.ndarray
-    pixels: np.ndarray
-    features: np.ndarray
+    pixels: np.ndarray  # (N, P, P, 3) uint8, what the crops show
+    features: np.ndarray  # (N, 21, F) image features at the keypoints
+    #: (N, 6) 0..1 that another hand is in the crop, and where (``NeighbourCodec``).
     neighbour: np.ndarray
+    #: (N,) prior that this is a hand, by what else is known of it; 0 says nothing.
     log_odds: np.ndarray
 
     def __len__(self) -> int:

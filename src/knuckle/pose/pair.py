@@ -26,16 +26,12 @@ _SAME_DEPTH, _OTHER_DEPTH = 0.7, 1.0
 
 @dataclass(frozen=True)
 class HandPair:
-    """A right and a left hand that are near each other.
+    """A right and a left hand that are near each other."""
 
-    Attributes:
-        right, left: which hands of the frame.
-        nearness: 0..1, weight of the common placement.
-    """
-
+    #: ``right``, ``left``: which hands of the frame.
     right: int
     left: int
-    nearness: float
+    nearness: float  # 0..1, weight of the common placement
 
     @property
     def hands(self) -> tuple[int, int]:
@@ -82,14 +78,11 @@ def _falling(value: float, start: float, end: float) -> float:
 def place_pairs(
     evidence: Evidence, pairs: Sequence[HandPair], offsets_mm: np.ndarray
 ) -> np.ndarray:
-    """The wrists of all hands (N, 3); those of a pair have the given offset in depth.
+    """The wrists of N hands (N, 3); those of P pairs have the given offset (P, 3) in depth.
 
     Across the line of sight both hands follow their rays, which are more exact.
 
-    Args:
-        evidence: N hands.
-        pairs: P of them.
-        offsets_mm: (P, 3) from the right wrist to the left one, camera frame.
+    It is that from the right wrist to the left one in the camera frame.
     """
     roots = placement.place(evidence)
     for pair, offset in zip(pairs, offsets_mm, strict=True):

@@ -33,19 +33,14 @@ _PAIRS = np.triu_indices(N_JOINTS, 1)
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What is known about the joints of N hands before they are placed.
+    """What is known about the joints of N hands before they are placed."""
 
-    Attributes:
-        joints_root_mm: (N, 21, 3) relative to the wrist, axes of the camera frame.
-        sigma_mm: (N, 21) their expected error per axis; across the line of sight it is smaller.
-        rays: (N, 21, 2) directions (x/z, y/z) in the camera frame along which they are seen.
-        sigma_rays: (N, 21) expected error of the rays, per axis.
-    """
-
-    joints_root_mm: np.ndarray
+    joints_root_mm: np.ndarray  # (N, 21, 3) relative to the wrist, axes of the camera frame
+    #: (N, 21) their expected error per axis; across the line of sight it is smaller.
     sigma_mm: np.ndarray
+    #: (N, 21, 2) directions (x/z, y/z) in the camera frame along which they are seen.
     rays: np.ndarray
-    sigma_rays: np.ndarray
+    sigma_rays: np.ndarray  # (N, 21) expected error of the rays, per axis
 
     def __post_init__(self) -> None:
         n = self.joints_root_mm.shape[0]
@@ -94,7 +89,7 @@ class Evidence:
 
 
 def place(evidence: Evidence) -> np.ndarray:
-    """The wrist's position in the camera frame.
+    """The wrists' positions (N, 3) mm in the camera frame, all joints being in front of it.
 
     Joint j, at P_j from the wrist, is seen along the ray (u_j, v_j). With the wrist at t, its
     image obeys (P_jx + t_x) = u_j (P_jz + t_z), and the same for y and v; both are linear in t::
@@ -115,12 +110,6 @@ def place(evidence: Evidence) -> np.ndarray:
 
     Where 2D and 3D contradict each other so much that the solution lies behind the camera, the
     depth is that of weak perspective: the ratio of the spreads of joints and rays.
-
-    Args:
-        evidence: N hands.
-
-    Returns:
-        (N, 3) mm; every joint of every hand is in front of the camera.
     """
     roots = _median_solution(evidence)
     for _ in range(_STEPS):
@@ -131,20 +120,14 @@ def place(evidence: Evidence) -> np.ndarray:
 def place_together(
     evidence: Evidence, hands: Sequence[int], roots_mm: np.ndarray, behind_mm: float
 ) -> np.ndarray:
-    """The wrists of two hands, of which it is known how far one is behind the other.
+    """The wrists (2, 3) of two hands, of which it is known how far one is behind the other.
 
     With the second wrist ``behind_mm`` farther from the camera than the first, both hands tell one
     depth t_z: the sums in ``place`` that fix it run over the joints of both, the second hand's
     joints ``behind_mm`` deeper. Across, each hand follows its own rays.
 
-    Args:
-        evidence: N hands.
-        hands: which two of them.
-        roots_mm: (2, 3) of these from ``place``.
-        behind_mm: depth of the second wrist less that of the first.
-
-    Returns:
-        (2, 3) mm; where they would not be in front of the camera, ``roots_mm``.
+    ``roots_mm`` (2, 3) are from ``place``; they stay where the solution would not be in front of
+    the camera.
     """
     both = list(hands)
     terms, nearest = evidence.terms[both], evidence.nearest_mm[both].tolist()
@@ -156,20 +139,13 @@ def place_together(
 
 
 def fuse(evidence: Evidence, root_mm: np.ndarray) -> np.ndarray:
-    """Joints in the camera frame, each between its lifted place and its ray.
+    """Joints (N, 21, 3) mm in the camera frame, each between its lifted place and its ray.
 
     Across the line of sight two things speak for a joint's place: the lifted shape, now placed,
     and the ray at the joint's depth. They are averaged by inverse variance, so a keypoint that is
     sure is reprojected closely and one that is hidden follows the rest of the hand. Along the line
     of sight only the lifter knows anything: depth is kept. A ray that contradicts the lifted place
     by many standard deviations is a mistaken keypoint; it loses weight as in ``place``.
-
-    Args:
-        evidence: N hands.
-        root_mm: (N, 3) from ``place``.
-
-    Returns:
-        (N, 21, 3) mm.
     """
     placed = evidence.joints_root_mm + root_mm[:, None]
     gap = evidence.rays * placed[..., 2:] - placed[..., :2]
@@ -190,12 +166,9 @@ def with_hand_length(
 
 
 def _solve(terms: np.ndarray, roots: Roots, behind_mm: Sequence[float] | None = None) -> Roots:
-    """The next solution in ``place`` after ``roots``.
+    """The next solution in ``place`` after ``roots``, one for each of the terms.
 
-    Args:
-        terms: of the evidence.
-        roots: one each.
-        behind_mm: how much deeper than one common depth each is, if that is known.
+    ``behind_mm`` is how much deeper than one common depth each is, if that is known.
     """
     # Variance (times _HALF_TRUST²) and squared residual of a joint are linear in its terms.
     known = [

@@ -24,15 +24,10 @@ _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 @dataclass(frozen=True, eq=False)
 class Backgrounds:
-    """A source of backgrounds.
+    """A source of backgrounds."""
 
-    Attributes:
-        photographs: (H, W, 3) uint8 RGB each, any size.
-        procedural_share: how many of the backgrounds are made from nothing.
-    """
-
-    photographs: Sequence[np.ndarray] = ()
-    procedural_share: float = 0.15
+    photographs: Sequence[np.ndarray] = ()  # (H, W, 3) uint8 RGB each, any size
+    procedural_share: float = 0.15  # how many of the backgrounds are made from nothing
 
     @classmethod
     def load(cls, *folders: Path, procedural_share: float = 0.15) -> Backgrounds:

@@ -156,40 +156,34 @@ class HandParameters(Rows):
 
 @dataclass(frozen=True)
 class HandModel:
-    """The arrays of the asset and what they do. All right-handed; left hands are mirrored.
+    """The arrays of the asset and what they do. All right-handed; left hands are mirrored."""
 
-    Attributes:
-        vertices_mm: (V, 3) the mean flat hand with forearm, in the hand frame.
-        faces: (F, 3) triangles of a right hand, counter-clockwise seen from outside.
-        uv: (F, 3, 2) texture coordinates of each triangle's corners, 0..1.
-        part: (V,) index into ``PART_NAMES``.
-        nail: (V,) 1 on a fingernail, 0 elsewhere, between at its border.
-        skin_index, skin_weight: (V, 4) bones that move a vertex, and their weights (sum 1).
-        shape_basis_mm: (S, V, 3) displacement per unit (one standard deviation) of coefficient.
-            Coefficient 0 is overall size.
-        shape_names: (S,) names of the coefficients.
-        joints_mm, joints_basis_mm: (21, 3) and (S, 21, 3), the same for the joints.
-        bone_parent, bone_pivot: (19,) parent bone (-1: none), joint about which a bone turns.
-        bone_pose_row, bone_pose_gain: (19,) row of ``pose_deg`` that turns a bone (-1: none), and
-            the share of its angles that it takes.
-        R_hand_from_bone: (19, 3, 3) frame of each bone in the flat hand.
-    """
-
+    #: (V, 3) the mean flat hand with forearm, in the hand frame.
     vertices_mm: Float32[np.ndarray, "vertex 3"]
+    #: (F, 3) triangles of a right hand, counter-clockwise seen from outside.
     faces: Int32[np.ndarray, "face 3"]
+    #: (F, 3, 2) texture coordinates of each triangle's corners, 0..1.
     uv: Float32[np.ndarray, "face 3 2"]
-    part: np.ndarray
+    part: np.ndarray  # (V,) index into ``PART_NAMES``
+    #: (V,) 1 on a fingernail, 0 elsewhere, between at its border.
     nail: Float32[np.ndarray, " vertex"]
+    #: ``skin_index``, ``skin_weight``: (V, 4) bones that move a vertex, and their weights (sum 1).
     skin_index: np.ndarray
     skin_weight: Float32[np.ndarray, "vertex 4"]
+    #: (S, V, 3) displacement per unit (one standard deviation) of coefficient. Coefficient 0 is
+    #: overall size.
     shape_basis_mm: Float32[np.ndarray, "coefficient vertex 3"]
-    shape_names: tuple[str, ...]
+    shape_names: tuple[str, ...]  # (S,) names of the coefficients
+    #: ``joints_mm``, ``joints_basis_mm``: (21, 3) and (S, 21, 3), the same for the joints.
     joints_mm: Float32[np.ndarray, "21 3"]
     joints_basis_mm: Float32[np.ndarray, "coefficient 21 3"]
-    bone_parent: np.ndarray
-    bone_pivot: np.ndarray
+    bone_parent: np.ndarray  # (19,) the bone before a bone (-1: none)
+    bone_pivot: np.ndarray  # (19,) the joint about which a bone turns
+    #: ``bone_pose_row``, ``bone_pose_gain``: (19,) row of ``pose_deg`` that turns a bone (-1:
+    #: none), and the share of its angles that it takes.
     bone_pose_row: np.ndarray
     bone_pose_gain: Float32[np.ndarray, " bone"]
+    #: (19, 3, 3) frame of each bone in the flat hand.
     R_hand_from_bone: Float32[np.ndarray, "19 3 3"]
 
     @classmethod

@@ -54,32 +54,19 @@ _LEVELS = (np.array([17, 18]), *FINGER_ROWS.T)
 
 @dataclass(frozen=True, eq=False)
 class HandChain:
-    """What the joints of a hand depend on.
+    """What the joints of a hand depend on."""
 
-    Attributes:
-        bones_mm: (20, 3) the bones of the flat mean hand, parent joint to child joint.
-        bones_basis_mm: (S, 20, 3) how they grow with each coefficient of the shape.
-        parent: (19,) the bone that carries each bone of the skeleton.
-        frame: (19, 3, 3) ``R_hand_from_bone``.
-        row, gain: (19,) row of the pose that turns each bone, and the share that it takes.
-        pivot: (K,) joint about which each elementary turn turns.
-        turn: (K, 2) bone and column of each elementary turn.
-        turn_angle: (K,) which of ``FREE_ANGLES`` drives it.
-        turn_gain: (K,) and by how much.
-        pair: (M, 2) elementary turn and a joint that it moves.
-    """
-
-    bones_mm: np.ndarray
-    bones_basis_mm: np.ndarray
-    parent: np.ndarray
-    frame: np.ndarray
-    row: np.ndarray
-    gain: np.ndarray
-    pivot: np.ndarray
-    turn: np.ndarray
-    turn_angle: np.ndarray
-    turn_gain: np.ndarray
-    pair: np.ndarray
+    bones_mm: np.ndarray  # (20, 3) the bones of the flat mean hand, parent joint to child joint
+    bones_basis_mm: np.ndarray  # (S, 20, 3) how they grow with each coefficient of the shape
+    parent: np.ndarray  # (19,) the bone that carries each bone of the skeleton
+    frame: np.ndarray  # (19, 3, 3) ``R_hand_from_bone``
+    row: np.ndarray  # (19,) row of the pose that turns each bone
+    gain: np.ndarray  # (19,) the share that each takes of it
+    pivot: np.ndarray  # (K,) joint about which each elementary turn turns
+    turn: np.ndarray  # (K, 2) bone and column of each elementary turn
+    turn_angle: np.ndarray  # (K,) which of ``FREE_ANGLES`` drives it
+    turn_gain: np.ndarray  # (K,) and by how much
+    pair: np.ndarray  # (M, 2) elementary turn and a joint that it moves
 
     @classmethod
     def of(cls, model: HandModel) -> HandChain:

@@ -27,21 +27,14 @@ _STUB_MM = 45.0
 
 @dataclass(frozen=True, eq=False)
 class HandLayers:
-    """What each pixel sees of N hands, decided at the pixel's centre.
+    """What each pixel sees of N hands, decided at the pixel's centre."""
 
-    Attributes:
-        hand_map: (H, W) uint8, 0 background, i + 1 where hand i is seen.
-        part_map: (H, W) uint8 index into ``hand_model.PART_NAMES``, or ``NO_PART``.
-        depth_mm: (H, W) float32 z of the nearest hand; infinite where there is none.
-        normals: (H, W, 3) float32 unit normals out of the skin, camera frame; 0 elsewhere.
-        visible: (N, 21) bool, joints that no hand hides, see ``visibility``; things that are no
-            hands are not known here.
-    """
-
-    hand_map: np.ndarray
-    part_map: np.ndarray
-    depth_mm: np.ndarray
-    normals: np.ndarray
+    hand_map: np.ndarray  # (H, W) uint8, 0 background, i + 1 where hand i is seen
+    part_map: np.ndarray  # (H, W) uint8 index into ``hand_model.PART_NAMES``, or ``NO_PART``
+    depth_mm: np.ndarray  # (H, W) float32 z of the nearest hand; infinite where there is none
+    normals: np.ndarray  # (H, W, 3) float32 unit normals out of the skin, camera frame; 0 elsewhere
+    #: (N, 21) bool, joints that no hand hides, see ``visibility``; things that are no hands are not
+    #: known here.
     visible: np.ndarray
 
     def __len__(self) -> int:

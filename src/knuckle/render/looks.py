@@ -21,45 +21,29 @@ _MIRROR = np.array([-1.0, 1.0, 1.0], np.float32)
 
 @dataclass(frozen=True)
 class HandLook:
-    """Everything about a hand's appearance that stays the same while it moves.
+    """Everything about a hand's appearance that stays the same while it moves."""
 
-    Attributes:
-        skin: of hand and forearm.
-        glove: what covers the hand, or None.
-        glove_mm: thickness of the glove.
-        worn: bands and what they are made of: sleeve, watch, bracelet, rings.
-        seed: of the wrinkles.
-    """
-
-    skin: SkinMaterial
-    glove: ClothMaterial | None = None
-    glove_mm: float = 1.0
+    skin: SkinMaterial  # of hand and forearm
+    glove: ClothMaterial | None = None  # what covers the hand, or None
+    glove_mm: float = 1.0  # thickness of the glove
+    #: Bands and what they are made of: sleeve, watch, bracelet, rings.
     worn: tuple[tuple[Band, Material], ...] = ()
-    seed: int = 0
+    seed: int = 0  # of the wrinkles
 
 
 @dataclass(frozen=True, eq=False)
 class PlacedHand:
-    """A posed hand somewhere in front of the camera, in the camera frame.
+    """A posed hand somewhere in front of the camera, in the camera frame."""
 
-    Attributes:
-        side: left or right.
-        joints_mm: (21, 3).
-        vertices_mm: (V, 3).
-        rest_vertices_mm, rest_joints_mm: the flat right hand of this person, hand frame.
-        bone_transforms: (19, 3, 4) see ``HandModel.bone_transforms``.
-        R_camera_from_hand: (3, 3).
-        root_mm: (3,) wrist.
-    """
-
-    side: Side
-    joints_mm: np.ndarray
-    vertices_mm: np.ndarray
+    side: Side  # left or right
+    joints_mm: np.ndarray  # (21, 3)
+    vertices_mm: np.ndarray  # (V, 3)
+    #: ``rest_vertices_mm``, ``rest_joints_mm``: the flat right hand of this person, hand frame.
     rest_vertices_mm: np.ndarray
     rest_joints_mm: np.ndarray
-    bone_transforms: np.ndarray
-    R_camera_from_hand: np.ndarray
-    root_mm: np.ndarray
+    bone_transforms: np.ndarray  # (19, 3, 4) see ``HandModel.bone_transforms``
+    R_camera_from_hand: np.ndarray  # (3, 3)
+    root_mm: np.ndarray  # (3,) wrist
 
     def moved(self, offset_mm: np.ndarray) -> PlacedHand:
         """The same hand somewhere else."""

@@ -13,19 +13,12 @@ from knuckle.render.hand_model import FOREARM_BONE, HandModel
 
 @dataclass(frozen=True, eq=False)
 class Solid:
-    """Triangles in a frame of their own.
+    """Triangles in a frame of their own."""
 
-    Attributes:
-        vertices_mm: (V, 3) float32.
-        faces: (F, 3) int32, anticlockwise from outside.
-        uv: (F, 3, 2) float32, 0..1.
-        closed: has no visible inside.
-    """
-
-    vertices_mm: np.ndarray
-    faces: np.ndarray
-    uv: np.ndarray
-    closed: bool = True
+    vertices_mm: np.ndarray  # (V, 3) float32
+    faces: np.ndarray  # (F, 3) int32, anticlockwise from outside
+    uv: np.ndarray  # (F, 3, 2) float32, 0..1
+    closed: bool = True  # has no visible inside
 
     def placed(self, rotation: np.ndarray, origin_mm: np.ndarray) -> np.ndarray:
         """The vertices, turned and moved, (V, 3) float32."""
@@ -138,24 +131,16 @@ _SEGMENTS = 20
 
 @dataclass(frozen=True)
 class Band:
-    """Something worn round a bone: a sleeve, a watch strap, a bracelet, a ring.
+    """Something worn round a bone: a sleeve, a watch strap, a bracelet, a ring."""
 
-    Attributes:
-        bone: the bone that it moves with.
-        start_mm, end_mm: from where to where along the bone's y axis, from its joint.
-        clearance_mm: from the skin to its inside.
-        thickness_mm: of the material.
-        wrinkles_mm: how much its surface is crumpled.
-        rings: how finely it is made.
-    """
-
-    bone: int
+    bone: int  # the bone that it moves with
+    #: ``start_mm``, ``end_mm``: from where to where along the bone's y axis, from its joint.
     start_mm: float
     end_mm: float
-    clearance_mm: float = 1.0
-    thickness_mm: float = 1.5
-    wrinkles_mm: float = 0.0
-    rings: int = 2
+    clearance_mm: float = 1.0  # from the skin to its inside
+    thickness_mm: float = 1.5  # of the material
+    wrinkles_mm: float = 0.0  # how much its surface is crumpled
+    rings: int = 2  # how finely it is made
 
     def solid(
         self,

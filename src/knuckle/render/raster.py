@@ -20,17 +20,12 @@ NEAR_MM = 20.0
 
 @dataclass(frozen=True, eq=False)
 class GBuffer:
-    """What each pixel sees.
+    """What each pixel sees."""
 
-    Attributes:
-        depth_mm: (H, W) float32, z of the nearest surface; infinite where there is none.
-        triangle: (H, W) int32 row of ``faces``; -1 where there is none.
-        bary: (H, W, 2) float32, perspective-correct weights of the triangle's second and third
-            corner; the first has what is left to 1.
-    """
-
-    depth_mm: np.ndarray
-    triangle: np.ndarray
+    depth_mm: np.ndarray  # (H, W) float32, z of the nearest surface; infinite where there is none
+    triangle: np.ndarray  # (H, W) int32 row of ``faces``; -1 where there is none
+    #: (H, W, 2) float32, perspective-correct weights of the triangle's second and third corner; the
+    #: first has what is left to 1.
     bary: np.ndarray
 
     @classmethod

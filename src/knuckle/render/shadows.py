@@ -24,19 +24,13 @@ _TAPS = np.array(
 
 @dataclass(frozen=True, eq=False)
 class ShadowMap:
-    """Depth along a light, and the map from the camera frame to its cells.
+    """Depth along a light, and the map from the camera frame to its cells."""
 
-    Attributes:
-        depth_mm: (S, S) float32.
-        cells_from_camera: (3, 4) float32: x and y in cells, z in mm along the light.
-        radius: width of the shadow's border in cells.
-        offset_mm: how far off a surface its light is looked up, so that it does not shade itself:
-            the further, the coarser the cells are.
-    """
-
-    depth_mm: np.ndarray
-    cells_from_camera: np.ndarray
-    radius: float
+    depth_mm: np.ndarray  # (S, S) float32
+    cells_from_camera: np.ndarray  # (3, 4) float32: x and y in cells, z in mm along the light
+    radius: float  # width of the shadow's border in cells
+    #: How far off a surface its light is looked up, so that it does not shade itself: the further,
+    #: the coarser the cells are.
     offset_mm: float
 
     @classmethod

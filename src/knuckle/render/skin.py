@@ -49,23 +49,14 @@ _SKIN_LIGHTNESS = (76.0, 26.0)
 
 @dataclass(frozen=True, eq=False)
 class Atlas:
-    """What lies under each texel, in the mean flat hand.
+    """What lies under each texel, in the mean flat hand."""
 
-    Attributes:
-        uv: (F, 3, 2) float32 place of each triangle's corners in texels (x, y).
-        inside: (H, W) bool, texels that show skin.
-        position_mm: (H, W, 3) hand frame.
-        palmar: (H, W) 0 on the back .. 1 on the palm and the pads of the fingers.
-        part: (H, W) index into ``hand_model.PART_NAMES``.
-        nail: (H, W) 0..1.
-    """
-
-    uv: np.ndarray
-    inside: np.ndarray
-    position_mm: np.ndarray
-    palmar: np.ndarray
-    part: np.ndarray
-    nail: np.ndarray
+    uv: np.ndarray  # (F, 3, 2) float32 place of each triangle's corners in texels (x, y)
+    inside: np.ndarray  # (H, W) bool, texels that show skin
+    position_mm: np.ndarray  # (H, W, 3) hand frame
+    palmar: np.ndarray  # (H, W) 0 on the back .. 1 on the palm and the pads of the fingers.
+    part: np.ndarray  # (H, W) index into ``hand_model.PART_NAMES``
+    nail: np.ndarray  # (H, W) 0..1
 
 
 @cache

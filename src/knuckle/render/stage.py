@@ -18,30 +18,20 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class SkinMaterial:
-    """A skin tone worn by one of the patterns of ``skin.pattern_bank``.
+    """A skin tone worn by one of the patterns of ``skin.pattern_bank``."""
 
-    Attributes:
-        pattern: row of the bank.
-        melanin, blood: amounts of pigment, see ``skin.albedo``.
-        palm_melanin: share of the melanin that the palm has.
-        fold_strength: how dark the creases are, 0..1.
-        oil: strength of the highlight, 0..1.
-        nail_colour: linear RGB of polish, or None for bare nails.
-        ink: linear RGB of a tattoo or henna, painted where the ink texture says so.
-        ink_texture: row of the scene's textures that holds the ink's shape, -1 for none.
-        relief: how high tendons and veins stand and how deep folds go; 1 as painted.
-    """
-
-    pattern: int = 0
+    pattern: int = 0  # row of the bank
+    #: ``melanin``, ``blood``: amounts of pigment, see ``skin.albedo``.
     melanin: float = 0.6
     blood: float = 0.85
-    palm_melanin: float = 0.4
-    fold_strength: float = 0.5
-    oil: float = 0.15
-    nail_colour: Colour | None = None
+    palm_melanin: float = 0.4  # share of the melanin that the palm has
+    fold_strength: float = 0.5  # how dark the creases are, 0..1
+    oil: float = 0.15  # strength of the highlight, 0..1
+    nail_colour: Colour | None = None  # linear RGB of polish, or None for bare nails
+    #: Linear RGB of a tattoo or henna, painted where the ink texture says so.
     ink: Colour = (0.02, 0.025, 0.04)
-    ink_texture: int = -1
-    relief: float = 0.7
+    ink_texture: int = -1  # row of the scene's textures that holds the ink's shape, -1 for none
+    relief: float = 0.7  # how high tendons and veins stand and how deep folds go; 1 as painted
 
     def row(self) -> list[float]:
         """The material as the shader reads it."""
@@ -54,21 +44,13 @@ class SkinMaterial:
 
 @dataclass(frozen=True)
 class ClothMaterial:
-    """Anything that is not skin: cloth, wood, plastic, metal.
+    """Anything that is not skin: cloth, wood, plastic, metal."""
 
-    Attributes:
-        colour: linear RGB.
-        texture: row of the scene's textures that multiplies the colour, -1 for none.
-        gloss: strength of the highlight, 0..1.
-        sharpness: exponent of the highlight.
-        repeat: how often the texture is laid over uv 0..1.
-    """
-
-    colour: Colour = (0.2, 0.2, 0.2)
-    texture: int = -1
-    gloss: float = 0.0
-    sharpness: float = 20.0
-    repeat: float = 1.0
+    colour: Colour = (0.2, 0.2, 0.2)  # linear RGB
+    texture: int = -1  # row of the scene's textures that multiplies the colour, -1 for none
+    gloss: float = 0.0  # strength of the highlight, 0..1
+    sharpness: float = 20.0  # exponent of the highlight
+    repeat: float = 1.0  # how often the texture is laid over uv 0..1
 
     def row(self) -> list[float]:
         """The material as the shader reads it."""
@@ -81,48 +63,33 @@ Material = SkinMaterial | ClothMaterial
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
-    """Triangles in the camera frame.
+    """Triangles in the camera frame."""
 
-    Attributes:
-        vertices_mm: (V, 3) float32.
-        faces: (F, 3) int32, anticlockwise from outside.
-        uv: (F, 3, 2) float32: texels of the skin's atlas for skin, 0..1 for the rest.
-        material: what it is made of.
-        owner: 0 for a thing, i + 1 for what belongs to hand i or is worn on it.
-        part: (F,) uint8 part of the hand (``hand_model.PART_NAMES``).
-        closed: back sides can be left out.
-    """
-
-    vertices_mm: np.ndarray
-    faces: np.ndarray
-    uv: np.ndarray
-    material: Material
-    owner: int
-    part: np.ndarray
-    closed: bool = True
+    vertices_mm: np.ndarray  # (V, 3) float32
+    faces: np.ndarray  # (F, 3) int32, anticlockwise from outside
+    uv: np.ndarray  # (F, 3, 2) float32: texels of the skin's atlas for skin, 0..1 for the rest
+    material: Material  # what it is made of
+    owner: int  # 0 for a thing, i + 1 for what belongs to hand i or is worn on it
+    part: np.ndarray  # (F,) uint8 part of the hand (``hand_model.PART_NAMES``)
+    closed: bool = True  # back sides can be left out
 
 
 @dataclass(frozen=True, eq=False)
 class Lights:
-    """Where light comes from, in the camera frame.
+    """Where light comes from, in the camera frame."""
 
-    Attributes:
-        directions: (L, 3) unit, towards the light. The first one casts shadows.
-        colours: (L, 3) linear RGB.
-        ambient: (4, 3) linear RGB: what comes from everywhere, and how it grows along x, y, z.
-        shadow: how dark the first light's shadows are, 0..1.
-        softness_mm: width of a shadow's border.
-        catcher: (4,) plane a x + b y + c z = d on which the first light's shadows fall, such as a
-            desk or a wall in the background's photograph; None for none.
-    """
-
+    #: (L, 3) unit, towards the light. The first one casts shadows.
     directions: np.ndarray = field(default_factory=lambda: np.array([[0.3, -0.8, -0.5]]))
+    #: (L, 3) linear RGB.
     colours: np.ndarray = field(default_factory=lambda: np.array([[0.7, 0.7, 0.7]]))
+    #: (4, 3) linear RGB: what comes from everywhere, and how it grows along x, y, z.
     ambient: np.ndarray = field(
         default_factory=lambda: np.array([[0.3] * 3, [0.0] * 3, [-0.1] * 3, [0.0] * 3])
     )
-    shadow: float = 0.8
-    softness_mm: float = 5.0
+    shadow: float = 0.8  # how dark the first light's shadows are, 0..1
+    softness_mm: float = 5.0  # width of a shadow's border
+    #: (4,) plane a x + b y + c z = d on which the first light's shadows fall, such as a desk or a
+    #: wall in the background's photograph; None for none.
     catcher: np.ndarray | None = None
 
     def seen_from(self, R_camera_from_here: np.ndarray) -> Lights:
@@ -139,28 +106,17 @@ class Lights:
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """All meshes of a picture in one set of arrays, ready to draw.
+    """All meshes of a picture in one set of arrays, ready to draw."""
 
-    Attributes:
-        vertices_mm, normals: (V, 3) float32, camera frame.
-        faces: (F, 3) int32.
-        uv: (F, 3, 2) float32.
-        mesh_of_face: (F,) int32.
-        owner_of_mesh: (M,) uint8.
-        part: (F,) uint8.
-        materials: (M, P) float32.
-        n_closed: the first so many faces can be seen from outside only.
-    """
-
-    vertices_mm: np.ndarray
-    normals: np.ndarray
-    faces: np.ndarray
-    uv: np.ndarray
-    mesh_of_face: np.ndarray
-    owner_of_mesh: np.ndarray
-    part: np.ndarray
-    materials: np.ndarray
-    n_closed: int
+    vertices_mm: np.ndarray  # (V, 3) float32, camera frame
+    normals: np.ndarray  # (V, 3) float32, camera frame
+    faces: np.ndarray  # (F, 3) int32
+    uv: np.ndarray  # (F, 3, 2) float32
+    mesh_of_face: np.ndarray  # (F,) int32
+    owner_of_mesh: np.ndarray  # (M,) uint8
+    part: np.ndarray  # (F,) uint8
+    materials: np.ndarray  # (M, P) float32
+    n_closed: int  # the first so many faces can be seen from outside only
 
     def seen_from(self, T_camera_from_here: RigidTransform) -> Stage:
         """The same stage in another frame."""

@@ -32,11 +32,7 @@ class LslSender(Sender):
     needs_port = False
 
     def __init__(self, host: str, port: int = 0) -> None:
-        """Announce a stream.
-
-        Args:
-            host: name of the stream.
-            port: of no use: LSL finds its own.
+        """Announce a stream of the name ``host``; the port is of no use, LSL finds its own.
 
         Raises:
             OutputError: pylsl is not installed.

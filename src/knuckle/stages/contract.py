@@ -27,17 +27,12 @@ _ONNX_TYPE = {"uint8": "tensor(uint8)", "float32": "tensor(float)", "int64": "te
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """What one input or output of a network must look like.
+    """What one input or output of a network must look like."""
 
-    Attributes:
-        dtype: ``uint8``, ``float32`` or ``int64``.
-        shape: length of each axis, the batch first.
-        free: axes beside the batch that may be free in the file too, by the name they have there:
-            the network takes any length there.
-    """
-
-    dtype: str
-    shape: tuple[Length, ...]
+    dtype: str  # ``uint8``, ``float32`` or ``int64``
+    shape: tuple[Length, ...]  # length of each axis, the batch first
+    #: Axes beside the batch that may be free in the file too, by the name they have there: the
+    #: network takes any length there.
     free: Mapping[int, str] = field(default_factory=dict)
 
     def of(self, card: ModelCard) -> TensorSpec:
@@ -93,18 +88,14 @@ def tensors(**specs: TensorSpec) -> Mapping[str, TensorSpec]:
 
 
 class Stage:
-    """A network and what its answers mean.
+    """A network and what its answers mean."""
 
-    Attributes:
-        INPUTS, OUTPUTS: the tensors of its network, by name.
-        OPTIONAL: names of outputs that older files may lack; the stage then does without.
-        NEEDED: whether the pipeline cannot run without it.
-    """
-
+    #: The tensors of its network, by name.
     INPUTS: ClassVar[Mapping[str, TensorSpec]]
     OUTPUTS: ClassVar[Mapping[str, TensorSpec]]
+    #: Names of outputs that older files may lack; the stage then does without.
     OPTIONAL: ClassVar[frozenset[str]] = frozenset()
-    NEEDED: ClassVar[bool] = False
+    NEEDED: ClassVar[bool] = False  # whether the pipeline cannot run without it
 
     def __init__(self, network: Network) -> None:
         """Use a network of this stage's kind."""

@@ -26,17 +26,11 @@ Part = tuple[int, int, int, int]
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """What the detector saw in one frame.
+    """What the detector saw in one frame."""
 
-    Attributes:
-        hands: best first, in pixels of the frame.
-        side_masks: (2, H, W) float probability of left and right hand over the letterbox.
-        letterbox: where the masks lie in the frame.
-    """
-
-    hands: tuple[DetectedHand, ...]
-    side_masks: np.ndarray
-    letterbox: Letterbox
+    hands: tuple[DetectedHand, ...]  # best first, in pixels of the frame
+    side_masks: np.ndarray  # (2, H, W) float probability of left and right hand over the letterbox
+    letterbox: Letterbox  # where the masks lie in the frame
 
     @cached_property
     def cells_px(self) -> np.ndarray:
@@ -64,13 +58,7 @@ class Detector(Stage):
     NEEDED = True
 
     def __init__(self, network: Network, *, threshold: float = 0.3, max_hands: int = 16) -> None:
-        """Use a network of kind ``detector``.
-
-        Args:
-            network: the network.
-            threshold: least score of a hand, 0..1.
-            max_hands: at most so many hands, the best ones.
-        """
+        """Find the best ``max_hands`` whose score, 0..1, is ``threshold`` or more."""
         super().__init__(network)
         self._threshold = threshold
         self._max_hands = max_hands

@@ -48,13 +48,10 @@ class KeypointEstimator(Stage):
     def __call__(
         self, image: np.ndarray, crops: Sequence[Crop], known_px: Sequence[np.ndarray | None] = ()
     ) -> Keypoints:
-        """Look at crops.
+        """Look at N crops of an image (H, W, 3) uint8 RGB.
 
-        Args:
-            image: (H, W, 3) uint8 RGB.
-            crops: N of them.
-            known_px: of each crop the joints (21, 2), px of the image, of a hand that is known and
-                is not the one asked for. None, or nothing for all: no hand is known.
+        ``known_px``: of each crop the joints (21, 2), px of the image, of a hand that is known and
+        is not the one asked for. None, or nothing for all: no hand is known.
         """
         size = self.crop_size
         pixels = np.empty((len(crops), size, size, 3), np.uint8)

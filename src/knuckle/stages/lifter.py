@@ -23,11 +23,9 @@ class Lifter(Stage):
     NEEDED = True
 
     def __call__(self, keypoints: Keypoints, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-        """Lift all N hands of a frame as one batch.
+        """Lift N hands as a batch: joints (N, 21, 3) from the wrist and their expected error, mm.
 
-        Returns:
-            (N, 21, 3) joints relative to the wrist, axes of the camera frame, and (N, 21) the
-            expected error of each, mm.
+        The axes are those of the camera frame; the errors are (N, 21).
         """
         views = [CropView.of(crop, camera) for crop in keypoints.crops]
         rays = [view.rays(seen) for view, seen in zip(views, keypoints.points_crop, strict=True)]

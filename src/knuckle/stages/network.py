@@ -41,12 +41,9 @@ class Network:
     """
 
     def __init__(self, path: NetworkFile, kind: str, *, threads: int = 2) -> None:
-        """Open and check a network.
+        """Open and check the ONNX file of a network, for a kind of stage in ``STAGES``.
 
-        Args:
-            path: the ONNX file.
-            kind: of a stage in ``STAGES``.
-            threads: CPU threads that one run may use; more than there are processors never help.
+        More threads than there are processors never help.
 
         Raises:
             FileNotFoundError: there is no such file.

@@ -35,16 +35,9 @@ class PairStage(Stage):
         camera: Camera,
         pairs: Sequence[HandPair],
     ) -> np.ndarray:
-        """Where the left wrists of all pairs of a frame are, as one batch.
+        """From the right wrists to the left ones of P pairs of N hands: (P, 3) mm, camera frame.
 
-        Args:
-            keypoints: N hands.
-            evidence: what is known about them, each by itself.
-            camera: of the frame.
-            pairs: P of them.
-
-        Returns:
-            (P, 3) from the right wrist to the left one, camera frame, mm.
+        ``evidence`` is what is known about the hands, each by itself.
         """
         own = [i for pair in pairs for i in pair.hands]  # 2 P, each pair's side by side
         both = np.arange(len(own))[:, None] ^ (0, 1)  # (2 P, 2) the own hand and the other one
@@ -67,12 +60,10 @@ def _float32(values: np.ndarray) -> np.ndarray:
 
 
 def _agreed(turns: np.ndarray, apart_mm: np.ndarray, sigma_mm: np.ndarray) -> np.ndarray:
-    """From right wrists to left ones: the answers from both hands' views, by inverse covariance.
+    """From right wrists to left ones: both hands' answers, by inverse covariance.
 
-    Args:
-        turns: (2 P, 3, 3) from the view of each hand to the camera.
-        apart_mm: (2 P, 3) from it to the other, in its view.
-        sigma_mm: (2 P, 3) the error to be expected.
+    ``turns`` (2 P, 3, 3) lead from the view of each hand to the camera; ``apart_mm`` (2 P, 3) from
+    it to the other, in its view, with the expected error ``sigma_mm``.
 
     Returns:
         (P, 3) camera frame.

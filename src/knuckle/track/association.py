@@ -28,18 +28,12 @@ def is_inside(joints_px: np.ndarray, frame_shape: tuple[int, int]) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Whereabouts:
-    """Where a lost hand may be by now.
+    """Where a lost hand may be by now."""
 
-    Attributes:
-        side: of the hand.
-        places_px: (P, 21, 2) its joints at each place where it may be.
-        unseen_s: how long it has been lost.
-        hidden: whether another hand hides it; then its size may have changed by any amount.
-    """
-
-    side: Side
-    places_px: np.ndarray
-    unseen_s: float
+    side: Side  # of the hand
+    places_px: np.ndarray  # (P, 21, 2) its joints at each place where it may be
+    unseen_s: float  # how long it has been lost
+    #: Whether another hand hides it; then its size may have changed by any amount.
     hidden: bool = False
 
     def gap(self, joints_px: np.ndarray) -> float | None:
@@ -58,14 +52,9 @@ class Whereabouts:
 
 
 def assign(found: Sequence[Sighting], lost: Sequence[Whereabouts]) -> list[int | None]:
-    """For each hand found, the lost one that it is, by greedy matching: the cheapest pairs first.
+    """For each hand found, the index of the lost one that it is, each at most once, or None.
 
-    Args:
-        found: hands that have just turned up.
-        lost: hands that were lost.
-
-    Returns:
-        For each found hand an index into ``lost``, each at most once, or None.
+    Greedy: the cheapest pairs first.
     """
     pairs = []
     for i, (side, joints_px) in enumerate(found):

@@ -35,14 +35,9 @@ class OfflineTrack:
         time_s: np.ndarray,
         settings: OfflineSettings | None = None,
     ) -> None:
-        """Smooth it.
+        """Smooth F raw estimates of a hand at increasing times (F,); None where it was missed.
 
-        Args:
-            track_id: of the hands to come.
-            looks: F raw estimates, None where the hand was missed. They are read one by one, so
-                that a long track need not be held in memory.
-            time_s: (F,) when; increasing.
-            settings: how much to smooth.
+        They are read one by one, so that a long track need not be held in memory.
 
         Raises:
             ValueError: there is no look at all, or the times do not fit.

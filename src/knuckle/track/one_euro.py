@@ -16,17 +16,13 @@ _SPEED_CUTOFF_HZ = 10.0
 
 @dataclass(frozen=True)
 class OneEuroSettings:
-    """Settings of ``OneEuro``, of all points or, with arrays (P,), of each.
+    """Settings of ``OneEuro``, of all points or, with arrays (P,), of each."""
 
-    Attributes:
-        min_cutoff_hz: cutoff frequency of a thing at rest; lower trembles less.
-        beta: how much the cutoff grows with speed, Hz per (unit / s); higher lags less.
-        noise_rate_hz: speed that noise feigns, per unit of expected error. Speeds below it
-            hardly count.
-    """
-
+    #: Cutoff frequency of a thing at rest; lower trembles less.
     min_cutoff_hz: float | np.ndarray = 1.0
+    #: How much the cutoff grows with speed, Hz per (unit / s); higher lags less.
     beta: float | np.ndarray = 40.0
+    #: Speed that noise feigns, per unit of expected error. Speeds below it hardly count.
     noise_rate_hz: float | np.ndarray = 30.0
 
 

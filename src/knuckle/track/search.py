@@ -53,12 +53,8 @@ class Search:
 
         To be asked once per frame. Parts take turns where the whole frame is not due.
 
-        Args:
-            followed: hands being followed.
-            slots: the most hands that may be followed.
-            doubtful: whether one of them may no longer be a hand, or one was lost just now.
-            time_s: of the frame.
-            n_parts: parts that are searched on their own, as small hands are wanted.
+        ``slots`` are the most hands that may be ``followed``; ``doubtful`` is whether one of them
+        may no longer be a hand, or one was lost just now; ``n_parts`` are searched on their own.
         """
         self._since += 1
         wanted = doubtful or len(followed) < slots

@@ -10,14 +10,10 @@ from knuckle.track.decisions import DECISIONS
 
 
 class SideVotes:
-    """The votes of all looks at a hand for or against its side, log odds.
-
-    Attributes:
-        side: only ``reconsider`` changes it.
-    """
+    """The votes of all looks at a hand for or against its side, log odds."""
 
     def __init__(self, side: Side) -> None:
-        self.side: Side = side
+        self.side: Side = side  # only ``reconsider`` changes it
         self._votes = 0.0
 
     def hear(self, probability: float) -> None:

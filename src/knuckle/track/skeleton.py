@@ -38,10 +38,6 @@ class BoneLengths:
     Each look's lengths are off mostly by a common factor, as scale is what a single camera sees
     worst, and by more where a bone points at the camera. The median over many looks is unmoved by
     the bad ones. Once locked, the lengths stay for as long as the track lives.
-
-    Attributes:
-        mm: (20,) the lengths to use.
-        learnt: looks that have taught them.
     """
 
     def __init__(self, looks: int = 60, hand_length_mm: float | None = None) -> None:
@@ -51,7 +47,8 @@ class BoneLengths:
             looks: until then every look counts.
             hand_length_mm: wrist to tip of the middle finger along the bones, if it is known.
         """
-        self.mm, self.learnt = MEAN_LENGTHS_MM, 0
+        self.mm = MEAN_LENGTHS_MM  # (20,) the lengths to use
+        self.learnt = 0  # looks that have taught them
         self._logs = np.empty((N_BONES, looks))
         self._hand_length_mm = hand_length_mm
 
@@ -78,10 +75,8 @@ def lengths_from(
 
     Its size is the observed one, its proportions lie between the observed and the mean ones.
 
-    Args:
-        observed_mm: (20,) of a look, or agreed on by many.
-        hand_length_mm: wrist to tip of the middle finger along the bones, if it is known.
-        to_mean: 0..1 how far proportions are drawn to the mean ones.
+    ``to_mean``, 0..1, is how far proportions are drawn to the mean ones. The length of the hand is
+    known or not, wrist to tip of the middle finger along the bones.
     """
     ratios = np.maximum(observed_mm, 1e-3) / MEAN_LENGTHS_MM
     lengths = MEAN_LENGTHS_MM * ratios ** (1 - to_mean)  # the size is put right below

@@ -31,18 +31,15 @@ _PALM = N_JOINTS + np.array([bone for bone, (_, end) in enumerate(BONES) if end 
 
 @dataclass(frozen=True)
 class SmoothingSettings:
-    """Settings of ``OneEuroSmoother``.
+    """Settings of ``OneEuroSmoother``."""
 
-    Attributes:
-        keypoints: of the joints' places in the picture; the unit is the hand's extent there.
-        bones: of the bones' directions; the unit is a radian.
-        distance: of the logarithm of the hand's distance. What trembles in it is far below the
-            error to be expected, so clear motion opens the filter wide; with a smaller ``beta`` the
-            rest of a step crept in for half a second.
-    """
-
+    #: Of the joints' places in the picture; the unit is the hand's extent there.
     keypoints: OneEuroSettings = field(default=OneEuroSettings())
+    #: Of the bones' directions; the unit is a radian.
     bones: OneEuroSettings = field(default=OneEuroSettings(0.5, 5.0, 30.0))
+    #: Of the logarithm of the hand's distance. What trembles in it is far below the error to be
+    #: expected, so clear motion opens the filter wide; with a smaller ``beta`` the rest of a step
+    #: crept in for half a second.
     distance: OneEuroSettings = field(default=OneEuroSettings(0.4, 20.0, 60.0))
 
 
@@ -70,15 +67,9 @@ class OneEuroSmoother:
     def __call__(
         self, pose: HandPose, lengths_mm: np.ndarray, dt_s: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Steady the next estimate of this hand.
+        """Steady the estimate of the next frame alone: joints_px (21, 2) and joints_mm (21, 3).
 
-        Args:
-            pose: the estimate of this frame alone.
-            lengths_mm: (20,) that its bones shall have.
-            dt_s: time since the last one.
-
-        Returns:
-            joints_px (21, 2) and joints_mm (21, 3).
+        Its bones shall be ``lengths_mm`` (20,); ``dt_s`` is the time since the last one.
         """
         doubt = Uncertainty.of(pose)
         directions = self._steady_directions(pose, lengths_mm, doubt, dt_s)

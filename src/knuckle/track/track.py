@@ -46,9 +46,6 @@ class Track:
 
     Everything that decides where to look next comes from the raw estimates, so that smoothing
     cannot change what is found.
-
-    Attributes:
-        score: of the last look, 0..1; 0 while the hand is lost.
     """
 
     def __init__(
@@ -65,20 +62,14 @@ class Track:
     ) -> None:
         """Begin with the first estimate of a hand; ``see`` it next.
 
-        Args:
-            pose: the first estimate.
-            time_s: of its frame.
-            ids: the next one becomes ``track_id``.
-            smoother: steadies the estimates; None leaves them raw.
-            hand_length_mm: wrist to tip of the middle finger along the bones, if it is known.
-            least_score: score from which a look speaks for a hand, not against it.
-            caution: added to ``least_score`` until the track is confirmed.
-            least_votes: votes for its side that confirm it, log odds.
+        The smoother steadies the estimates; None leaves them raw. A score from ``least_score`` on
+        speaks for a hand, not against it; until the track is confirmed, ``caution`` is added to
+        that. So many ``least_votes`` for its side confirm it, log odds.
         """
         self._ids = ids
         self._track_id: int | None = None
         self._side = SideVotes(pose.side)
-        self.score = pose.score
+        self.score = pose.score  # of the last look, 0..1; 0 while the hand is lost
         self._least_score, self._caution, self._least_votes = least_score, caution, least_votes
         self._evidence = 0.0
         self._smoother = smoother

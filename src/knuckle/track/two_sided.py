@@ -48,17 +48,11 @@ _ROUNDS, _STEPS = 4, 2
 
 @dataclass(frozen=True)
 class Stiffness:
-    """How far a group of bones may be accelerated.
+    """How far a group of bones may be accelerated."""
 
-    Attributes:
-        rest: √(power density of the acceleration) of what does not move, mm / s^1.5.
-        moving: how much it grows with speed, 1 / √s. Infinite: every frame stands alone.
-        noise_mm_s: speeds below it hardly count.
-    """
-
-    rest: float
-    moving: float
-    noise_mm_s: float
+    rest: float  # √(power density of the acceleration) of what does not move, mm / s^1.5
+    moving: float  # how much it grows with speed, 1 / √s. Infinite: every frame stands alone.
+    noise_mm_s: float  # speeds below it hardly count
 
     def at(self, speed_mm_s: np.ndarray) -> np.ndarray:
         """What is allowed at a speed, elementwise."""
@@ -68,36 +62,22 @@ class Stiffness:
 
 @dataclass(frozen=True)
 class OfflineSettings:
-    """Settings of ``OfflineTrack``.
+    """Settings of ``OfflineTrack``."""
 
-    Attributes:
-        root: of the wrist's place.
-        bones: of the bones' vectors.
-        fill_s: gaps up to this long are filled.
-    """
-
-    root: Stiffness = field(default=Stiffness(20.0, 3.0, 30.0))
-    bones: Stiffness = field(default=Stiffness(20.0, 4.0, 30.0))
-    fill_s: float = 0.4
+    root: Stiffness = field(default=Stiffness(20.0, 3.0, 30.0))  # of the wrist's place
+    bones: Stiffness = field(default=Stiffness(20.0, 4.0, 30.0))  # of the bones' vectors
+    fill_s: float = 0.4  # gaps up to this long are filled
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What is known about F frames of one hand.
+    """What is known about F frames of one hand."""
 
-    Attributes:
-        time_s: (F,) increasing.
-        joints_mm: (F, 21, 3) raw, of the track's size; anything where the hand was missed.
-        precision: (F, 21, 3, 3) inverse covariance of each joint; 0 where it was missed.
-        distance: (F,) standard deviation of the logarithm of the hand's distance.
-        lengths_mm: (20,) of the bones.
-    """
-
-    time_s: np.ndarray
-    joints_mm: np.ndarray
-    precision: np.ndarray
-    distance: np.ndarray
-    lengths_mm: np.ndarray
+    time_s: np.ndarray  # (F,) increasing
+    joints_mm: np.ndarray  # (F, 21, 3) raw, of the track's size; anything where the hand was missed
+    precision: np.ndarray  # (F, 21, 3, 3) inverse covariance of each joint; 0 where it was missed
+    distance: np.ndarray  # (F,) standard deviation of the logarithm of the hand's distance
+    lengths_mm: np.ndarray  # (20,) of the bones
 
     @classmethod
     def of(
@@ -133,11 +113,7 @@ def _precision(joints_mm: np.ndarray, doubt: Uncertainty) -> np.ndarray:
 
 
 def solve(evidence: Evidence, settings: OfflineSettings) -> np.ndarray:
-    """The smooth track that explains the evidence best.
-
-    Returns:
-        (F, 21, 3) mm, whose bones have the evidence's lengths in every frame.
-    """
+    """(F, 21, 3) mm, the smooth track that explains the evidence best, and has its bones."""
     hand = _Hands.of(evidence.joints_mm, evidence.lengths_mm)
     stiffness = np.full((len(evidence.time_s), _N_GROUPS), 300.0)
     for _ in range(_ROUNDS):
@@ -282,16 +258,10 @@ def _between(couple: np.ndarray, turned: np.ndarray, gap: int) -> np.ndarray:
 
 
 def _solve(near: np.ndarray, next_: np.ndarray, after: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Solve a symmetric system whose blocks reach two frames: Cholesky, block by block.
+    """Solve a symmetric system whose blocks reach two frames, (F, n): Cholesky, block by block.
 
-    Args:
-        near: (F, n, n) diagonal blocks.
-        next_: (F - 1, n, n) blocks right of them.
-        after: (F - 2, n, n) blocks right of those.
-        right: (F, n).
-
-    Returns:
-        (F, n).
+    Diagonal blocks ``near`` (F, n, n), right of them ``next_`` (F - 1, n, n), right of those
+    ``after`` (F - 2, n, n); ``right`` is (F, n).
     """
     frames, n = right.shape
     nothing = np.zeros((n, n))

@@ -28,23 +28,15 @@ def sureness_of(score: float) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Uncertainty:
-    """Standard deviations of one hand's raw estimate.
+    """Standard deviations of one hand's raw estimate."""
 
-    Attributes:
-        extent: of the hand in the picture, longer side, as a difference of rays (x/z, y/z).
-        across: (21,) of the joints' rays.
-        along_mm: (21,) of the joints' depth from the wrist.
-        distance: of the logarithm of the whole hand's distance.
-        sureness: 0..1, of the look as a whole.
-        say: (21,) 0..1, of each joint in where it is: 1 for one that is as likely right as wrong,
-            or as sure as most of its hand; below that by the inverse of its variance.
-    """
-
-    extent: float
-    across: np.ndarray
-    along_mm: np.ndarray
-    distance: float
-    sureness: float
+    extent: float  # of the hand in the picture, longer side, as a difference of rays (x/z, y/z)
+    across: np.ndarray  # (21,) of the joints' rays
+    along_mm: np.ndarray  # (21,) of the joints' depth from the wrist
+    distance: float  # of the logarithm of the whole hand's distance
+    sureness: float  # 0..1, of the look as a whole
+    #: (21,) 0..1, of each joint in where it is: 1 for one that is as likely right as wrong, or as
+    #: sure as most of its hand; below that by the inverse of its variance.
     say: np.ndarray
 
     @classmethod

@@ -11,23 +11,17 @@ _TIME_S = 0.06
 
 
 class Velocity:
-    """Velocity of one point.
-
-    Attributes:
-        per_s: (D,) units of the point; 0 until the second look.
-    """
+    """Velocity of one point."""
 
     def __init__(self, n_axes: int = 3) -> None:
-        self.per_s, self._place = np.zeros(n_axes), np.zeros(n_axes)
+        self.per_s = np.zeros(n_axes)  # (D,) units of the point; 0 until the second look
+        self._place = np.zeros(n_axes)
         self._looks = 0
 
     def see(self, place: np.ndarray, dt_s: float, share: float | None = None) -> None:
-        """Take in where the point is now.
+        """Take in where the point (D,) is now, ``dt_s`` after the last look.
 
-        Args:
-            place: (D,) in the camera, the world or the picture.
-            dt_s: time since the last look.
-            share: weight of this look in the velocity; by default by the time constant.
+        ``share`` is the weight of this look in the velocity; by default by the time constant.
         """
         moved_per_s = (place - self._place) / dt_s
         if self._looks > 1:

@@ -62,13 +62,8 @@ def decoded_answers(
 ) -> Answers:
     """InterNet's decoded joints, unprojected at the wrists' depths.
 
-    Args:
-        in_crop: (N, 2, 21, 2) crop px.
-        depth_mm: (N, 2, 21) along the camera's axis; only differences from the wrist count.
-        root_mm: (N,) the left wrist's depth from the right one's.
-        there_logit: (N, 2).
-        batch: what leads back to the frame.
-        root_depth: told or placed.
+    Joints (N, 2, 21, 2) crop px; ``depth_mm`` (N, 2, 21) along the camera's axis, of which only
+    differences from the wrist count; ``root_mm`` (N,) the left wrist's from the right one's.
     """
     joints_px = to_frame(in_crop, batch)
     depth_mm = depth_mm - depth_mm[..., :1]
@@ -101,9 +96,8 @@ def told_depths(true: Tensor, root_mm: Tensor) -> Tensor:
 
     The other follows by what the network said of it.
 
-    Args:
-        true: (N, 2), 0 where there is no hand.
-        root_mm: (N,) the left wrist's depth from the right one's.
+    ``true`` is 0 where there is no hand; ``root_mm`` (N,) is the left wrist's depth from the right
+    one's.
     """
     right = true[:, _RIGHT]
     left = torch.where(right > 0, right + root_mm, true[:, _LEFT])
@@ -122,11 +116,8 @@ def agreed_depths(depths: Tensor, root_mm: Tensor, there_logit: Tensor) -> Tenso
 def own_depths(rays: Tensor, depth_mm: Tensor, root_mm: Tensor, there_logit: Tensor) -> Tensor:
     """(N, 2) depths at which each hand is as long as people's hands are.
 
-    Args:
-        rays: (N, 2, 21, 2) directions of the joints.
-        depth_mm: (N, 2, 21) from the own wrist.
-        root_mm: (N,) the left wrist's depth from the right one's.
-        there_logit: (N, 2).
+    Rays (N, 2, 21, 2), ``depth_mm`` (N, 2, 21) from the own wrist, ``root_mm`` (N,) the left one's
+    from the right one's.
     """
     low = torch.full_like(depth_mm[..., 0], _NEAREST_MM)
     high = torch.full_like(low, _FARTHEST_MM)

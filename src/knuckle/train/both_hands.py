@@ -15,32 +15,22 @@ from knuckle.train.recipe import Recipe, check_numbers
 
 @dataclass(frozen=True)
 class BothHandsTraining:
-    """The defaults are those of InterNet's paper, but for the schedule, which follows the clock.
+    """The defaults are those of InterNet's paper, but for the schedule, which follows the clock."""
 
-    Attributes:
-        epochs: passes over the data; 0 trains by the clock (``optimiser.minutes``).
-        drops: after so many epochs the rate falls to a tenth, once each; needs ``epochs``.
-        shift: largest shift of the box, as a share of its side.
-        scale: largest change of the box's side, as a share.
-        turn: largest turn, degrees.
-        turned: share of the crops that are turned.
-        flip: share of the crops that are mirrored; left and right hands then change places.
-        colour: largest change of each colour channel, as a share.
-        validate_pictures: how many pictures of each source are held to judge by, spread evenly;
-            0 for all.
-        clean: leave out the data set's known flaws in training. Validation leaves them in, as the
-            papers do.
-    """
-
-    epochs: int = 0
+    epochs: int = 0  # passes over the data; 0 trains by the clock (``optimiser.minutes``)
+    #: After so many epochs the rate falls to a tenth, once each; needs ``epochs``.
     drops: tuple[int, ...] = ()
-    shift: float = 0.15
-    scale: float = 0.25
-    turn: float = 45.0
-    turned: float = 0.6
+    shift: float = 0.15  # largest shift of the box, as a share of its side
+    scale: float = 0.25  # largest change of the box's side, as a share
+    turn: float = 45.0  # largest turn, degrees
+    turned: float = 0.6  # share of the crops that are turned
+    #: Share of the crops that are mirrored; left and right hands then change places.
     flip: float = 0.5
-    colour: float = 0.2
+    colour: float = 0.2  # largest change of each colour channel, as a share
+    #: How many pictures of each source are held to judge by, spread evenly; 0 for all.
     validate_pictures: int = 1000
+    #: Leave out the data set's known flaws in training. Validation leaves them in, as the papers
+    #: do.
     clean: bool = True
 
     def __post_init__(self) -> None:
@@ -52,13 +42,9 @@ class BothHandsTraining:
 
 @dataclass(frozen=True, kw_only=True)
 class BothHandsRecipe(Recipe):
-    """A run whose network sees both hands in one crop; it learns from captures.
+    """A run whose network sees both hands in one crop; it learns from captures."""
 
-    Attributes:
-        both_hands: how it is trained.
-    """
-
-    both_hands: BothHandsTraining = field(default_factory=BothHandsTraining)
+    both_hands: BothHandsTraining = field(default_factory=BothHandsTraining)  # how it is trained
 
     @property
     @abstractmethod

@@ -53,10 +53,8 @@ def licence_of(folder: Path) -> str:
 def with_data(recipe: AnyRecipe, data: Path | None, split: Division | None) -> AnyRecipe:
     """The recipe with its captures named and their licences written down.
 
-    Args:
-        recipe: of a network that learns from captures.
-        data: folder that takes the place of the first capture, or None.
-        split: division that all captures are trained by (official or 70/15/15), or None.
+    ``data`` takes the place of its first capture; ``split`` is the division that all are trained
+    by.
 
     Raises:
         ValueError: it has no capture, or one of them is no folder of a data set.
@@ -139,15 +137,7 @@ def _check_pictures(dataset: LabelledSet, folder: Path) -> None:
 
 
 def crop_of(record: Record, out_size: int) -> Crop | None:
-    """The square around all labelled hands of a picture, as the paper cuts it.
-
-    Args:
-        record: the labels.
-        out_size: side of the crop, px.
-
-    Returns:
-        None where no joint is known.
-    """
+    """The square around all labelled hands, as the paper cuts it; None where no joint is known."""
     points = [hand.joints_px[hand.valid] for hand in record.hands]
     known = np.concatenate([*points, np.zeros((0, 2))])
     if not len(known):
@@ -179,13 +169,9 @@ def example_of(
     crop: Crop,
     gains: np.ndarray | None = None,
 ) -> Example:
-    """A crop with everything that is known about its hands.
+    """A crop with everything that is known about its hands, which change sides if it is mirrored.
 
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        record: its labels; a camera is needed.
-        crop: mirrored, the hands change sides.
-        gains: (3,) factors of the colour channels, or None.
+    The labels need a camera. ``gains`` (3,) are factors of the colour channels, or None.
 
     Returns:
         ``crop`` (S, S, 3) uint8; by hand in the order of ``SIDES``: ``points_px`` (2, 21, 2) crop
@@ -324,11 +310,7 @@ class _Endless(IterableDataset):
 
 
 def training_batches(recipe: BothHandsRecipe) -> DataLoader:
-    """Batches without end.
-
-    Raises:
-        ValueError: there is nothing to train on.
-    """
+    """Batches without end; ``ValueError`` if there is nothing to train on."""
     if not recipe.sources or not all(source.capture for source in recipe.sources):
         raise InputError(f"{recipe.kind} learns from captures: sources with capture = FOLDER")
     return loader_of(_Endless(recipe), recipe, recipe.optimiser.batch)

@@ -183,10 +183,8 @@ def stretched(sample: Sample, rng: np.random.Generator, spread: float) -> Sample
     To first order this is what turning the hand does to its picture, so that few views of real
     skin become many. Only for samples of which nothing but 2D is known.
 
-    Args:
-        sample: a photograph; its hands must have neither ``joints_mm`` nor a map.
-        rng: for the direction and the amount.
-        spread: standard deviation of the logarithm of the factor.
+    Its hands must have neither ``joints_mm`` nor a map; ``spread`` is the standard deviation of the
+    logarithm of the factor.
     """
     height, width = sample.image.shape[:2]
     factor = float(np.exp(np.clip(rng.normal(0, spread), -0.5, 0.5)))

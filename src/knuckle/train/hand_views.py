@@ -29,38 +29,22 @@ _AT_ONCE = 32
 
 @dataclass(frozen=True, eq=False)
 class HandViews(Rows):
-    """L looks of a keypoint network at hands.
+    """L looks of a keypoint network at hands."""
 
-    Attributes:
-        hand: (L,) looks of one number are at one hand at one instant.
-        view: (L,) number of the camera in its rig.
-        level: (L, C, M, M) float16, the finest level.
-        keypoints_px: (L, 21, 2) crop px, as the look alone says.
-        sigma_px: (L, 21) likewise.
-        features: (L, 21, F) float16, likewise.
-        points_px: (L, 21, 2) crop px, true.
-        valid, seen: (L, 21) bool; what is not valid is not in the picture.
-        camera_from_crop: (L, 3, 3), see ``CropView``.
-        R: (L, 3, 3) of the camera from the world.
-        t_mm: (L, 3).
-        joints_mm: (L, 21, 3) true, in the world.
-        known: (L, 21) bool, where these are known: some view has the joint in its picture.
-    """
-
-    hand: np.ndarray
-    view: np.ndarray
-    level: np.ndarray
-    keypoints_px: np.ndarray
-    sigma_px: np.ndarray
-    features: np.ndarray
-    points_px: np.ndarray
-    valid: np.ndarray
-    seen: np.ndarray
-    camera_from_crop: np.ndarray
-    R: np.ndarray
-    t_mm: np.ndarray
-    joints_mm: np.ndarray
-    known: np.ndarray
+    hand: np.ndarray  # (L,) looks of one number are at one hand at one instant
+    view: np.ndarray  # (L,) number of the camera in its rig
+    level: np.ndarray  # (L, C, M, M) float16, the finest level
+    keypoints_px: np.ndarray  # (L, 21, 2) crop px, as the look alone says
+    sigma_px: np.ndarray  # (L, 21) likewise
+    features: np.ndarray  # (L, 21, F) float16, likewise
+    points_px: np.ndarray  # (L, 21, 2) crop px, true
+    valid: np.ndarray  # (L, 21) bool: it is in the picture
+    seen: np.ndarray  # (L, 21) bool: and nothing hides it
+    camera_from_crop: np.ndarray  # (L, 3, 3), see ``CropView``
+    R: np.ndarray  # (L, 3, 3) of the camera from the world
+    t_mm: np.ndarray  # (L, 3)
+    joints_mm: np.ndarray  # (L, 21, 3) true, in the world
+    known: np.ndarray  # (L, 21) bool, where these are known: some view has the joint in its picture
 
     def __len__(self) -> int:
         return len(self.hand)
@@ -69,13 +53,9 @@ class HandViews(Rows):
     def gather(
         cls, root: Path, split: str, network: KeypointNetwork, *, seed: int = 0
     ) -> HandViews:
-        """Ask a finished network about all hands of a capture.
+        """Ask a finished network about all hands of a capture in InterHand2.6M's format.
 
-        Args:
-            root: a capture in InterHand2.6M's format.
-            split: which part of it.
-            network: the keypoint network.
-            seed: of the crops' jitter.
+        The seed is of the crops' jitter.
         """
         dataset = InterHand26M(root, split, Selection.official())
         size = network.settings.input_size

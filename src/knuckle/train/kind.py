@@ -27,19 +27,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Exportable:
-    """A trained network, and how it answers what its stage asks.
+    """A trained network, and how it answers what its stage asks."""
 
-    Attributes:
-        card: its metadata.
-        network: the network; its parameters keep their names in the file.
-        answer: takes the network and the stage's inputs by name, gives the outputs by name.
-        inputs: one random example of each input, batch first.
-    """
-
-    card: ModelCard
-    network: nn.Module
+    card: ModelCard  # its metadata
+    network: nn.Module  # the network; its parameters keep their names in the file
+    #: Takes the network and the stage's inputs by name, gives the outputs by name.
     answer: Callable[..., dict[str, Tensor]]
-    inputs: dict[str, Tensor]
+    inputs: dict[str, Tensor]  # one random example of each input, batch first
 
 
 def picture_card(
@@ -52,20 +46,15 @@ def picture_card(
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of training. Functions take a recipe of its type.
+    """One kind of training. Functions take a recipe of its type."""
 
-    Attributes:
-        recipe: what can be set.
-        module: the networks with their losses, as Lightning trains them, at their first weights.
-        training: batches without end.
-        validation: batches that are never trained on nor augmented, by the name of their source.
-        networks: what is exported, by the kind of its stage: the module has it under this name.
-    """
-
-    recipe: type[Recipe]
+    recipe: type[Recipe]  # what can be set
+    #: The networks with their losses, as Lightning trains them, at their first weights.
     module: Callable[[Any], TrainedModule]
-    training: Callable[[Any], DataLoader]
+    training: Callable[[Any], DataLoader]  # batches without end
+    #: Batches that are never trained on nor augmented, by the name of their source.
     validation: Callable[[Any], dict[str, DataLoader]]
+    #: What is exported, by the kind of its stage: the module has it under this name.
     networks: Mapping[str, Callable[[Any], Exportable]]
 
 
@@ -75,11 +64,7 @@ def kind_names() -> list[str]:
 
 
 def kind_named(name: str) -> Kind:
-    """A kind of training.
-
-    Raises:
-        ValueError: there is none of this name.
-    """
+    """A kind of training; ``ValueError`` if there is none of this name."""
     if name not in kind_names():
         raise InputError(f"kind must be one of {', '.join(kind_names())}, got {name!r}")
     kind: Kind = import_module(f"{kinds.__name__}.{name}").KIND

@@ -21,17 +21,11 @@ from knuckle.models.several_views import ViewsOutput
 
 @dataclass(frozen=True)
 class PointLosses:
-    """How much each term of the loss counts.
+    """How much each term of the loss counts."""
 
-    Attributes:
-        point: the keypoints.
-        map: the probability maps that they are the means of.
-        spread: how sure it is of each keypoint.
-    """
-
-    point: float = 0.25
-    map: float = 0.25
-    spread: float = 0.2
+    point: float = 0.25  # the keypoints
+    map: float = 0.25  # the probability maps that they are the means of
+    spread: float = 0.2  # how sure it is of each keypoint
 
 
 def point_losses(
@@ -43,16 +37,10 @@ def point_losses(
     share: PointLosses,
     most_px: float = 40.0,
 ) -> dict[str, Tensor]:
-    """Terms of keypoints that are means of maps, by name, already weighted.
+    """Terms of keypoints (..., 21, 2), px, that are means of maps, by name, already weighted.
 
-    Args:
-        out: what was said.
-        points: (..., 21, 2) true keypoints, px.
-        weight: (..., 21) of each.
-        within: (..., 21) whether each lies in the crop.
-        codec: of the maps.
-        share: of each term.
-        most_px: a larger error counts no more.
+    ``weight`` and ``within``, whether it lies in the crop, are (..., 21); a larger error than
+    ``most_px`` counts no more.
     """
     error = (out.keypoints_px - points).abs()
     maps = out.log_maps.reshape(*weight.shape, *out.log_maps.shape[-2:])

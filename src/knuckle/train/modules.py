@@ -134,10 +134,8 @@ def rate_at(progress: float, settings: OptimiserSettings) -> float:
 def start_features(backbone: EfficientNetLite, features: str, start: str) -> None:
     """Give a backbone features that have seen pictures, unless whole networks are taken over.
 
-    Args:
-        backbone: of the network.
-        features: ``start_backbone`` of the recipe.
-        start: the weights that the whole network starts from, or empty.
+    ``features`` is ``start_backbone`` of the recipe, ``start`` the weights that the whole network
+    starts from, or empty.
 
     Raises:
         ValueError: the recipe does not say from what it starts.

@@ -68,19 +68,13 @@ def _touching(rng: np.random.Generator, n: int) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class HandPairs:
-    """N pairs: a right and a left hand each.
+    """N pairs: a right and a left hand each."""
 
-    Attributes:
-        rays: (N, 2, 21, 2) directions in the view of each hand's crop, as a network gives them.
-        sigma: (N, 2, 21) their expected error.
-        joints_mm: (N, 2, 21, 3) true joints in the camera.
-        R_camera_from_view: (N, 2, 3, 3); of left hands a reflection.
-    """
-
+    #: (N, 2, 21, 2) directions in the view of each hand's crop, as a network gives them.
     rays: np.ndarray
-    sigma: np.ndarray
-    joints_mm: np.ndarray
-    R_camera_from_view: np.ndarray
+    sigma: np.ndarray  # (N, 2, 21) their expected error
+    joints_mm: np.ndarray  # (N, 2, 21, 3) true joints in the camera
+    R_camera_from_view: np.ndarray  # (N, 2, 3, 3); of left hands a reflection
 
 
 def sample_pairs(
@@ -88,11 +82,7 @@ def sample_pairs(
 ) -> HandPairs:
     """N pairs of hands that touch or are near each other.
 
-    Args:
-        rng: source of randomness.
-        n: how many.
-        bank: where touching hands come from.
-        noise: of the keypoints; see ``poses.upright_noise``.
+    Touching hands come from the bank; the noise of keypoints is that of ``poses.upright_noise``.
     """
     posed = bank.draw(n)
     near = rng.random(n) >= _TOUCHING
@@ -136,10 +126,8 @@ def crop_views(rng: np.random.Generator, joints: np.ndarray) -> np.ndarray:
 def scatter_of(rng: np.random.Generator, points: np.ndarray, joints_mm: np.ndarray) -> np.ndarray:
     """(N, 2, 21) how badly joints are seen; see ``poses.sample_scatter``.
 
-    Args:
-        rng: source of randomness.
-        points: (N, 2, 21, 2) keypoints of upright hands.
-        joints_mm: (N, 2, 21, 3) in the camera: what lies behind the other hand is hidden.
+    Of upright hands' keypoints (N, 2, 21, 2) and joints (N, 2, 21, 3) in the camera: what lies
+    behind the other hand is hidden.
     """
     scatter = poses.sample_scatter(rng, points.reshape(-1, N_JOINTS, 2)).reshape(points.shape[:-1])
     hidden = hidden_by_other(joints_mm)

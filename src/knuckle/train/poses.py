@@ -102,15 +102,11 @@ class KeypointNoise:
     hand, the slope of its keypoints over the true ones is 0.97, 0.85, 0.70 and 0.51, that of the
     true ones over its keypoints 1.02, 0.97, 0.93 and 0.88 (noise on the truth has them the other
     way round); errors of neighbours along a finger correlate by 0.65.
-
-    Attributes:
-        mean: (21, 2) of the keypoints of upright hands, in units of the hand's square around its
-            middle.
-        covariance: (2, 21, 21) over the joints, of x and of y.
     """
 
+    #: (21, 2) of the keypoints of upright hands, in units of the hand's square around its middle.
     mean: np.ndarray
-    covariance: np.ndarray
+    covariance: np.ndarray  # (2, 21, 21) over the joints, of x and of y
 
     @classmethod
     def of(cls, points: np.ndarray) -> KeypointNoise:
@@ -124,12 +120,9 @@ class KeypointNoise:
     def __call__(
         self, rng: np.random.Generator, points: np.ndarray, scatter: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What a network says about true keypoints.
+        """What a network says about true keypoints (n, 21, 2) of upright hands.
 
-        Args:
-            rng: source of randomness.
-            points: (n, 21, 2) true keypoints of upright hands.
-            scatter: (n, 21) see ``sample_scatter``.
+        Their ``scatter`` (n, 21) is that of ``sample_scatter``.
 
         Returns:
             (n, 21, 2) keypoints and (n, 21) sigma, the error expected per axis, in the unit of
@@ -153,15 +146,10 @@ class KeypointNoise:
 def sample_scatter(
     rng: np.random.Generator, points: np.ndarray, level: float | None = None
 ) -> np.ndarray:
-    """How badly each joint of these hands is seen, as a share of the hand's square.
+    """(n, 21) how badly joints of these hands are seen, as a share of the square: hidden ones most.
 
-    Args:
-        rng: source of randomness.
-        points: (n, 21, 2) keypoints, which decide what is hidden together.
-        level: of all hands; by default each has its own.
-
-    Returns:
-        (n, 21), that of hidden joints being large.
+    Keypoints (n, 21, 2) decide what is hidden together; ``level`` is that of all hands, by default
+    each has its own.
     """
     n = len(points)
     levels = np.full((n, 1), level or 0.0)
@@ -202,14 +190,7 @@ def posed_batch(
     model: HandModel,
     noise: KeypointNoise,
 ) -> dict[str, np.ndarray]:
-    """Posed right hands as the lifter meets them: a network's directions, true joints.
-
-    Args:
-        rng: source of randomness.
-        n: how many.
-        bank: where poses and views come from.
-        model: the hand.
-        noise: of the keypoints.
+    """N posed right hands as the lifter meets them: a network's directions, true joints.
 
     Returns:
         rays (n, 21, 2), sigma (n, 21), joints_mm (n, 21, 3) relative to the wrist in the axes of

@@ -69,12 +69,8 @@ def train(
 ) -> Path:
     """Train until the recipe's time is spent; resume if the run has begun before.
 
-    Args:
-        recipe: what to train.
-        runs: folder of all runs.
-        fresh: begin anew even if there is a checkpoint; what is there is put aside.
-        pause_minutes: stop after so long, measured and saved; the same recipe goes on from there.
-        on_progress: called with (done, of).
+    A ``fresh`` run puts aside what is there. After ``pause_minutes`` it stops, measured and saved;
+    the same recipe goes on from there.
 
     Returns:
         Path of ``weights.pt``.
@@ -194,11 +190,7 @@ def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
 
 
 def _devices(asked: int) -> int:
-    """How many processes train.
-
-    Raises:
-        InputError: more than this machine has devices for.
-    """
+    """How many processes train; ``InputError`` if more than this machine has devices for."""
     gpus, processors = torch.cuda.device_count(), os.cpu_count() or 1
     if asked > (gpus or processors):
         found = f"{gpus} GPUs" if gpus else f"no GPU, and {processors} processors"

@@ -69,14 +69,11 @@ class StopBySignal(L.Callback):
 
     Args:
         checkpoint: where to save.
-
-    Attributes:
-        number: of the signal, 0 while none came.
     """
 
     def __init__(self, checkpoint: Path) -> None:
         self.checkpoint = checkpoint
-        self.number = 0
+        self.number = 0  # of the signal; 0 while none came
         self._saved_step = 0
         self._told = False
 

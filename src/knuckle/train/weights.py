@@ -30,9 +30,8 @@ _GRAPH_PREFIX = "network."
 def load_weights(path: Path) -> dict[str, Tensor]:
     """The weights of a run or of an exported network, in single precision.
 
-    Args:
-        path: ``weights.pt`` of a run, or an ONNX file that ``export`` wrote: the shipped networks
-            can be trained further.
+    From ``weights.pt`` of a run or what ``export`` wrote: the shipped networks can be trained
+    further.
 
     Returns:
         Parameters by name, the name of the network in front: ``keypoints.maps.weight``.
@@ -151,11 +150,9 @@ def differing(weights: dict[str, Tensor], others: dict[str, Tensor]) -> list[str
 
 
 def what_fits(weights: dict[str, Tensor], network: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The state of a network that takes over what another one has of the same name and shape.
+    """The state of a network that takes over what ``weights`` have of the same name and shape.
 
-    Args:
-        weights: of the other network.
-        network: the state of this one; what the other has not stays as it is here.
+    What they have not stays as it is.
 
     Raises:
         ValueError: nothing fits.
@@ -177,10 +174,7 @@ def averaged(
     Where one was trained on from the other, and on other data, the mean is often better than both
     (Wortsman et al. 2022, "Model soups").
 
-    Args:
-        weights: of a network.
-        earlier: of the same network.
-        share: of the earlier ones in the mean, 0..1.
+    ``share`` is that of the earlier ones, 0..1.
 
     Raises:
         ValueError: they are not of one network, or the share is none.

@@ -17,7 +17,7 @@ import numpy as np
 
 from knuckle.address import at_home
 from knuckle.camera import Camera
-from knuckle.errors import InputError
+from knuckle.errors import InputError, reason_of
 from knuckle.video import file, folder, image, stream, webcam
 from knuckle.video.errors import (
     SourceBrokenError,
@@ -110,8 +110,8 @@ def open_source(
         return kind.open_source(name, options)
     except OSError as error:  # a name that the system does not even look up
         raise SourceUnreadableError(
-            f"{name:.200} cannot be opened ({(error.strerror or str(error)).lower()}): expected a "
-            "video that this user may read; check the path and its permissions"
+            f"{name:.200} cannot be opened ({reason_of(error)}): expected a video that "
+            "this user may read; check the path and its permissions"
         ) from error
 
 

@@ -24,15 +24,12 @@ class Background(Generic[T]):
         newest: when the queue is full, drop its oldest item (and count it) instead of making the
             producer wait: for live sources, where a late frame is worse than a missing one. Only
             the newest finished item is handed out.
-
-    Attributes:
-        dropped: items thrown away because of ``newest``.
     """
 
     def __init__(
         self, items: Generator[T, None, None], *, depth: int, newest: bool = False
     ) -> None:
-        self.dropped = 0
+        self.dropped = 0  # items thrown away because of ``newest``
         self._items = items
         self._depth = 1 if newest else depth
         self._newest = newest

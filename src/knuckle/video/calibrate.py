@@ -40,23 +40,14 @@ _MIN_COVERAGE = 0.4
 
 @dataclass(frozen=True)
 class Calibration:
-    """The outcome.
+    """The outcome."""
 
-    Attributes:
-        camera: intrinsics, with distortion.
-        error: standard errors of fx, fy, cx, cy, and what they leave out.
-        covered: share of the picture in which corners were seen, 0..1.
-        rms_px: distance of the corners from where the camera says they are.
-        n_views: views that were used.
-        size: (width, height) px of the pictures.
-    """
-
-    camera: Camera
-    error: CalibrationError
-    covered: float
-    rms_px: float
-    n_views: int
-    size: tuple[int, int]
+    camera: Camera  # intrinsics, with distortion
+    error: CalibrationError  # standard errors of fx, fy, cx, cy, and what they leave out
+    covered: float  # share of the picture in which corners were seen, 0..1
+    rms_px: float  # distance of the corners from where the camera says they are
+    n_views: int  # views that were used
+    size: tuple[int, int]  # (width, height) px of the pictures
 
     @property
     def doubts(self) -> list[str]:
@@ -99,13 +90,9 @@ class Calibration:
 
 
 def calibrate(frames: Iterable[Frame], columns: int, rows: int) -> Calibration:
-    """Find the intrinsics of the camera that took some frames.
+    """Find the intrinsics of the camera that took a checkerboard, moved and tilted before it.
 
-    Args:
-        frames: a checkerboard, moved and tilted in front of the camera until it has been
-            everywhere in the picture.
-        columns: number of its **inner** corners in a row, where four squares meet.
-        rows: number of rows of them.
+    ``columns`` and ``rows`` count its **inner** corners, where four squares meet.
 
     Raises:
         ValueError: there is no such board, it was seen too seldom, or the views contradict each

@@ -29,18 +29,14 @@ _INTRINSICS = slice(6, 6 + N_INTRINSICS)
 
 @dataclass(frozen=True)
 class CalibrationError:
-    """Errors of the intrinsics of one calibration.
+    """Errors of the intrinsics of one calibration."""
 
-    Attributes:
-        sigma_px: (4,) standard errors of fx, fy, cx, cy, px; infinite where one view decides.
-        bend: of the board, as a share of its width; 0 if it is not significant or hardly changes
-            the focal length.
-        focal_shift: relative change of fx by this bend.
-    """
-
+    #: (4,) standard errors of fx, fy, cx, cy, px; infinite where one view decides.
     sigma_px: np.ndarray
+    #: Of the board, as a share of its width; 0 if it is not significant or hardly changes the focal
+    #: length.
     bend: float = 0.0
-    focal_shift: float = 0.0
+    focal_shift: float = 0.0  # relative change of fx by this bend
 
 
 def calibration_error(
@@ -50,14 +46,10 @@ def calibration_error(
     matrix: np.ndarray,
     distortion: np.ndarray,
 ) -> CalibrationError:
-    """Errors at a least-squares solution.
+    """Errors at a least-squares solution: ``matrix`` (3, 3) and ``distortion`` (5,).
 
-    Args:
-        board: (N, 3) its corners, z = 0.
-        views: (N, 2) corners as seen, px, for each view.
-        poses: rotation vector and place of the board for each view.
-        matrix: (3, 3) of the solution.
-        distortion: (5,) of the solution.
+    The board has corners (N, 3), z = 0; each view sees them at (N, 2) px, from a rotation vector
+    and a place of the board.
     """
     bends = _bend_shapes(board)
     equations = [

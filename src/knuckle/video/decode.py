@@ -66,17 +66,13 @@ def pictures(
 
     Packets that cannot be decoded are counted in ``losses`` and passed over.
 
-    Args:
-        container: an open one.
-        stream: its video.
-        losses: counts what is passed over.
-        rate: frames a second of a file without times, whatever it says.
-
-    Yields:
-        ((H, W, 3) uint8 RGB, seconds).
+    ``rate``, frames a second, is for a file without times, whatever it says.
 
     Raises:
         av.error.FFmpegError: the container itself broke; everything before has been yielded.
+
+    Yields:
+        ((H, W, 3) uint8 RGB, seconds).
     """
     to_rgb = VideoReformatter()
     coded = _decoded(container, stream, losses)

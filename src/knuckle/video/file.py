@@ -16,7 +16,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from knuckle.errors import InputError
+from knuckle.errors import InputError, reason_of
 from knuckle.results import Frame
 from knuckle.video import tail
 from knuckle.video.decode import (
@@ -240,7 +240,7 @@ def _start_s(stream: VideoStream) -> float:
 
 
 def _why_unreadable(path: Path, error: Exception) -> str:
-    reason = (getattr(error, "strerror", None) or str(error)).lower()
+    reason = reason_of(error)
     if not path.is_file():  # opening a pipe once more may wait for ever
         return (
             f"{path} gives no video that can be read ({reason}): through a pipe expected a format "

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from knuckle.errors import reason_of
 from knuckle.results import Frame
 from knuckle.video.animation import holds_several
 from knuckle.video.errors import (
@@ -50,8 +51,8 @@ def images_in(folder: Path) -> list[Path]:
         entries = list(folder.iterdir())
     except OSError as error:
         raise SourceUnreadableError(
-            f"the folder {folder} cannot be opened ({(error.strerror or str(error)).lower()}): "
-            "expected one that this user may read; change its permissions"
+            f"the folder {folder} cannot be opened ({reason_of(error)}): expected one that "
+            "this user may read; change its permissions"
         ) from None
     paths = [path for path in entries if is_image(path) and not path.name.startswith(".")]
     if not paths and any(is_video(path) for path in entries):

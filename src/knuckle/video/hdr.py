@@ -30,9 +30,7 @@ _TABLE_BITS = 7
 def tone_mapped(rgb: np.ndarray, frame: VideoFrame) -> np.ndarray:
     """The picture in the brightness and colours of BT.709.
 
-    Args:
-        rgb: (H, W, 3) uint8, the codes of the video.
-        frame: what it was decoded from, which says what the codes mean.
+    The frame that ``rgb`` was decoded from says what its codes mean.
 
     Returns:
         (H, W, 3) uint8; ``rgb`` itself where that is what they are already.

@@ -59,11 +59,7 @@ def is_still(head: bytes) -> bool:
 
 
 def read_heif(content: bytes, name: str | Path) -> np.ndarray:
-    """The primary picture, whole and upright.
-
-    Args:
-        content: of the file.
-        name: of the file, for what is said.
+    """The primary picture of a file, whole and upright; its name is for what is said.
 
     Returns:
         (H, W, 3) uint8 RGB.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Generator
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import av.error
 import cv2
 import numpy as np
 
-from knuckle.errors import InputError, reading
+from knuckle.errors import InputError, reading, reason_of
 from knuckle.image import warn_of_fewer_bits
 from knuckle.limits import check_picture, check_size
 from knuckle.quiet import quiet_decoders
@@ -56,11 +55,7 @@ def open_source(source: str, options: SourceOptions) -> Source:
     height, width = image.shape[:2]
     info = SourceInfo(source, (width, height), n_frames=1, duration_s=0.0)
     frame = Frame(image, 0.0, 0, options.camera, Path(source).name)
-    return Source(info, _one(frame), Losses())
-
-
-def _one(frame: Frame) -> Generator[Frame, None, None]:
-    yield frame
+    return Source(info, (each for each in [frame]), Losses())
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -82,8 +77,8 @@ def read_image(path: Path) -> np.ndarray:
         data = np.fromfile(path, dtype=np.uint8)  # imread cannot open every name on every system
     except OSError as error:
         raise SourceUnreadableError(
-            f"{path} cannot be opened ({(error.strerror or str(error)).lower()}): expected an "
-            "image that this user may read; change its permissions"
+            f"{path} cannot be opened ({reason_of(error)}): expected an image that "
+            "this user may read; change its permissions"
         ) from None
     try:
         check_picture(data.data, path)

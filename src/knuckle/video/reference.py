@@ -33,15 +33,10 @@ _CANNY_THRESHOLDS = (30, 80, 160)
 
 @dataclass(frozen=True)
 class Sheet:
-    """A rectangle, such as a bank card or a sheet of paper.
+    """A rectangle, such as a bank card or a sheet of paper."""
 
-    Attributes:
-        width_mm: of its longer side.
-        height_mm: of its shorter side.
-    """
-
-    width_mm: float
-    height_mm: float
+    width_mm: float  # of its longer side
+    height_mm: float  # of its shorter side
 
     @property
     def points_mm(self) -> np.ndarray:
@@ -64,16 +59,12 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Board:
-    """A checkerboard.
+    """A checkerboard."""
 
-    Attributes:
-        columns, rows: of its inner corners, where four squares meet.
-        square_mm: side of a square.
-    """
-
+    #: ``columns``, ``rows``: of its inner corners, where four squares meet.
     columns: int
     rows: int
-    square_mm: float
+    square_mm: float  # side of a square
 
     def __post_init__(self) -> None:
         check_board(self.columns, self.rows)
@@ -105,17 +96,11 @@ SHEETS: dict[str, Sheet] = {
 
 @dataclass(frozen=True)
 class Plane:
-    """The plane on which a thing lies: z = 0, with z away from the camera.
+    """The plane on which a thing lies: z = 0, with z away from the camera."""
 
-    Attributes:
-        T_camera_from_plane: millimetres.
-        corners_px: of the thing.
-        error_px: by which its corners miss their places.
-    """
-
-    T_camera_from_plane: RigidTransform
-    corners_px: np.ndarray
-    error_px: float
+    T_camera_from_plane: RigidTransform  # millimetres
+    corners_px: np.ndarray  # of the thing
+    error_px: float  # by which its corners miss their places
 
     def points_above(
         self, points_px: np.ndarray, height_mm: np.ndarray, camera: Camera
@@ -132,16 +117,9 @@ class Plane:
 def find_plane(
     image: np.ndarray, thing: Reference, camera: Camera, *, apart_from: np.ndarray | None = None
 ) -> Plane | None:
-    """The plane on which a thing of known size lies.
+    """The plane on which a thing of known size lies in a picture (H, W, 3), by what fits best.
 
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        thing: what to look for.
-        camera: its intrinsics.
-        apart_from: (4,) box where it is not, such as a hand's.
-
-    Returns:
-        The plane of the candidate that fits best, or None if none fits.
+    ``apart_from`` is a box (4,) where it is not, such as a hand's. None if nothing fits.
     """
     best: Plane | None = None
     for corners_px in thing.find(image):

@@ -95,11 +95,7 @@ class PicturesInOrder:
     """A file of pages that gives the picture of a number; going back begins anew."""
 
     def __init__(self, path: str) -> None:
-        """Open it.
-
-        Raises:
-            SourceError: it holds no pages that can be read.
-        """
+        """Open it; ``SourceError`` if it holds no pages that can be read."""
         self._path = path
         self._frames = open_stack(path, SourceOptions())
         self._shown: Frame | None = None

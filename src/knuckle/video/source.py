@@ -24,15 +24,11 @@ FRAMES_AHEAD = 4
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """What a caller may say about any source.
+    """What a caller may say about any source."""
 
-    Attributes:
-        camera: intrinsics to hand on with every frame.
-        fps: frame rate of a folder of images, or the rate asked of a camera. Videos and streams
-            bring their own times and refuse it.
-    """
-
-    camera: Camera | None = None
+    camera: Camera | None = None  # intrinsics to hand on with every frame
+    #: Frame rate of a folder of images, or the rate asked of a camera. Videos and streams bring
+    #: their own times and refuse it.
     fps: float | None = None
 
     def __post_init__(self) -> None:

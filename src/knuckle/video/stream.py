@@ -13,7 +13,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from knuckle.address import without_secrets
-from knuckle.errors import InputError
+from knuckle.errors import InputError, reason_of
 from knuckle.results import Frame
 from knuckle.video import file
 from knuckle.video.decode import DECODE_ERRORS, METADATA_ERRORS, pictures
@@ -30,17 +30,12 @@ _PLAYLISTS = frozenset({"hls", "applehttp", "dash", "sdp", "concat"})
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a stream may be silent.
+    """How long a stream may be silent."""
 
-    Attributes:
-        connect_s: for an answer to the first call.
-        read_s: for the next packet, before the connection counts as lost.
-        reconnect_s: since the last picture, before the stream counts as ended. A sender that
-            answers and has no picture is as lost as one that does not answer.
-    """
-
-    connect_s: float = 10.0
-    read_s: float = 5.0
+    connect_s: float = 10.0  # for an answer to the first call
+    read_s: float = 5.0  # for the next packet, before the connection counts as lost
+    #: Since the last picture, before the stream counts as ended. A sender that answers and has no
+    #: picture is as lost as one that does not answer.
     reconnect_s: float = 20.0
 
 
@@ -62,7 +57,7 @@ def open_source(source: str, options: SourceOptions, patience: Patience | None =
         container = _connect(source, patience.connect_s, patience)
     except DECODE_ERRORS as error:
         silent = time.monotonic() - asked_s >= patience.connect_s
-        found = f"silence for {patience.connect_s:g} s" if silent else _reason(error)
+        found = f"silence for {patience.connect_s:g} s" if silent else reason_of(error)
         raise SourceNotFoundError(
             f"{name} does not answer with a video ({found}): expected an RTSP or HTTP stream; "
             f"{_advice(error)}"
@@ -91,10 +86,6 @@ def _has_an_end(container: InputContainer) -> bool:
     if container.duration:
         return True
     return container.size > 0 and _PLAYLISTS.isdisjoint(container.format.name.split(","))
-
-
-def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error)).lower()
 
 
 def _advice(error: Exception) -> str:

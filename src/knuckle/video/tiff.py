@@ -29,17 +29,11 @@ _NO_PICTURE = 1 | 4
 
 @dataclass(frozen=True)
 class Pages:
-    """What is said of a file's pages.
+    """What is said of a file's pages."""
 
-    Attributes:
-        numbers: those that are pictures of their own, counted from 0 with all others.
-        largest: (width, height) px of the one with the most pixels.
-        broken: the file ends before the table of its next page.
-    """
-
-    numbers: tuple[int, ...]
-    largest: tuple[int, int]
-    broken: bool
+    numbers: tuple[int, ...]  # those that are pictures of their own, counted from 0 with all others
+    largest: tuple[int, int]  # (width, height) px of the one with the most pixels
+    broken: bool  # the file ends before the table of its next page
 
 
 def pages_in(file: BinaryIO) -> Pages:

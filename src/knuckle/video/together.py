@@ -43,11 +43,9 @@ class Together(Closable):
     def __init__(
         self, sources: Sequence[Source], offsets_s: Sequence[float] | np.ndarray | None = None
     ) -> None:
-        """Read sources together.
+        """Read sources together; they are closed with this.
 
-        Args:
-            sources: are closed with this.
-            offsets_s: of each, its time when that of the others is 0; by default all began at once.
+        ``offsets_s``: of each, its time when that of the others is 0; by default all began at once.
 
         Raises:
             ValueError: there are not as many offsets as sources.

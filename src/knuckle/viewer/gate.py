@@ -30,14 +30,10 @@ _OPENING = threading.Lock()
 
 
 class Gate:
-    """Decides about requests to a page.
-
-    Attributes:
-        host: the address that the page is served on.
-    """
+    """Decides about requests to a page."""
 
     def __init__(self, host: str) -> None:
-        self.host = host.strip("[]").lower()
+        self.host = host.strip("[]").lower()  # that the page is served on
 
     def refusal(self, headers: Headers) -> str | None:
         """Why a request with these headers is turned away; None if it is let in."""

@@ -30,13 +30,8 @@ def live(
 ) -> Summary:
     """Track a source and show it until it ends or is interrupted.
 
-    Args:
-        source: best a live one, whose newest frame is always the next; closed at the end.
-        tracker: frames to hands.
-        sinks: record at the same time; closed at the end.
-        settings: where to serve the page.
-        camera: of the source; by default the one that is assumed.
-        max_hands: hands that the page can show.
+    The source is best a live one, whose newest frame is always the next. Sinks record at the same
+    time; all are closed at the end. The page can show ``max_hands`` hands.
     """
     camera = camera or Camera.assume(*source.size)
     title = source.info.name.split("/")[-1]

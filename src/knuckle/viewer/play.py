@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from knuckle.address import without_secrets
-from knuckle.errors import InputError
+from knuckle.errors import InputError, reason_of
 from knuckle.output import Recording, RunInfo, hands_of
 from knuckle.video.animation import is_stack
 from knuckle.video.decode import DECODE_ERRORS
@@ -92,9 +92,8 @@ def pictures_of(recording: Recording, source: Path) -> Pictures:
     try:
         video = PicturesByTime(str(source))
     except DECODE_ERRORS as error:
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise SourceNotFoundError(
-            f"there is no video in {source} ({reason}): expected the one that was tracked"
+            f"there is no video in {source} ({reason_of(error)}): expected the one that was tracked"
         ) from None
 
     def at(row: int) -> np.ndarray | None:
@@ -123,10 +122,9 @@ def _where_it_was(recording: Recording, result: Path | None) -> Path:
 
     A result may be somebody else's: an address, a device or a pipe that it names is not touched.
 
-    Args:
-        recording: says by what name.
-        result: the folder it lies in, or its file. Where nobody said otherwise it was made in the
-            folder from which the name leads to the video; that is asked before the current one.
+    ``result`` is the folder that the recording lies in, or its file. Where nobody said otherwise it
+    was made in the folder from which the name leads to the video; that is asked before the current
+    one.
 
     Raises:
         SourceNotFoundError: it is no file and no folder of this machine.
@@ -169,13 +167,9 @@ def view(
 ) -> None:
     """Serve a page that plays a recording, until interrupted.
 
-    Args:
-        recording: what to play.
-        video: where its video is now; by default where it was, if that is a file or a folder:
-            an address is opened only if it is given here.
-        settings: where to serve.
-        result: where the recording lies, if it came from a file or a folder.
-        keep_on: asked before every frame.
+    ``video`` is where it is now; by default where it was, if that is a file or a folder: an address
+    is opened only if it is given here. ``result`` is where the recording lies. ``keep_on`` is asked
+    before every frame.
 
     Raises:
         ValueError: the recording has no frames.

@@ -26,9 +26,7 @@ _AXIS_COLOURS = {"x, right": "#d1495b", "y, down": "#3a9e5c", "z, forward": "#30
 def plot(recording: Recording, *, longest: int = 4) -> Figure:
     """A column per track: where its wrist is, how its fingers bend, how sure that is.
 
-    Args:
-        recording: a result.
-        longest: draw at most so many tracks, those with the most frames.
+    At most ``longest`` tracks are drawn, those with the most frames.
 
     Raises:
         OutputError: there is no hand in it.

@@ -46,15 +46,10 @@ _LAST_WORD_S = 0.3
 
 @dataclass(frozen=True)
 class StageSettings:
-    """Where the page is served.
+    """Where the page is served."""
 
-    Attributes:
-        host: only this machine unless told otherwise: pictures of people are shown.
-        port: the next free one is taken if it is not free; 0 for any free one.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8080
+    host: str = "127.0.0.1"  # only this machine unless told otherwise: pictures of people are shown
+    port: int = 8080  # the next free one is taken if it is not free; 0 for any free one
 
     def __post_init__(self) -> None:
         if not 0 <= self.port < 65536:
@@ -73,13 +68,7 @@ class Stage(Closable):
     def __init__(
         self, settings: StageSettings, title: str, *, size: tuple[int, int], max_hands: int
     ) -> None:
-        """Start serving.
-
-        Args:
-            settings: where.
-            title: of the page, the name of what it shows.
-            size: (width, height) of the pictures to come.
-            max_hands: so many hands can be shown at a time.
+        """Start serving a page for pictures (width, height) and at most so many hands at a time.
 
         Raises:
             OutputError: the host is none of this machine's, or other pages could not be kept out.
@@ -124,13 +113,9 @@ class Stage(Closable):
         camera: Camera,
         status: str | None = None,
     ) -> None:
-        """Replace what is on the page.
+        """Replace what is on the page: a picture (H, W, 3) uint8 RGB, if any, and its hands.
 
-        Args:
-            image: (H, W, 3) uint8 RGB, or None if there is none.
-            hands: those found in it.
-            camera: of the image.
-            status: a line above the numbers of the hands; None leaves line and numbers.
+        A status of None leaves the line above the numbers of the hands, and these.
         """
         hands = hands[: len(self._hands)]
         in_3d = [hand for hand in hands if np.isfinite(hand.joints_mm).all()]  # labels need not be

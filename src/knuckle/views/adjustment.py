@@ -26,15 +26,10 @@ from knuckle.views.triangulation import Sight, meet
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """One hand at one instant, as several cameras see it.
+    """One hand at one instant, as several cameras see it."""
 
-    Attributes:
-        looks: of one instant.
-        members: indices into these, one a camera.
-    """
-
-    looks: Looks
-    members: tuple[int, ...]
+    looks: Looks  # of one instant
+    members: tuple[int, ...]  # indices into these, one a camera
 
     @property
     def cameras(self) -> np.ndarray:
@@ -44,23 +39,15 @@ class Shape:
 
 @dataclass(eq=False)
 class _Group:
-    """S hands that the same C cameras see.
+    """S hands that the same C cameras see."""
 
-    Attributes:
-        rows: (C,) of the cameras among the poses.
-        numbers: (S,) of the hands.
-        rays: (S, C, 21, 2).
-        sigma: (S, C, 21); infinite where there is no ray.
-        upright: (S, C, 2, 2) from shares of the hand's extent, across and along the palm, to rays.
-        joints: (S, 21, 3) in the world, as they are now.
-    """
-
-    rows: np.ndarray
-    numbers: np.ndarray
-    rays: np.ndarray
-    sigma: np.ndarray
+    rows: np.ndarray  # (C,) of the cameras among the poses
+    numbers: np.ndarray  # (S,) of the hands
+    rays: np.ndarray  # (S, C, 21, 2)
+    sigma: np.ndarray  # (S, C, 21); infinite where there is no ray
+    #: (S, C, 2, 2) from shares of the hand's extent, across and along the palm, to rays.
     upright: np.ndarray
-    joints: np.ndarray
+    joints: np.ndarray  # (S, 21, 3) in the world, as they are now
 
     def take(self, hands: np.ndarray) -> _Group:
         """Some of the hands."""
@@ -78,11 +65,6 @@ class Adjustment:
 
     The joints of each hand touch no other hand's: they are eliminated (Schur complement), and what
     is solved for at once is as large as poses and bones.
-
-    Attributes:
-        shapes: the hands that count.
-        poses: ``T_camera_from_world``.
-        lengths: (20,) mm.
     """
 
     def __init__(
@@ -94,9 +76,10 @@ class Adjustment:
         cameras: Sequence[int] | None = None,
     ) -> None:
         """Begin with poses; ``cameras`` are those that they belong to, by default all."""
-        self.shapes, self.poses = list(shapes), list(poses)
+        self.shapes = list(shapes)  # the hands that count
+        self.poses = list(poses)  # ``T_camera_from_world``
         self._usual = MEAN_LENGTHS_MM * (length_mm / MEAN_LENGTHS_MM[MIDDLE_RAY].sum())
-        self.lengths = self._usual.copy()
+        self.lengths = self._usual.copy()  # (20,) mm
         self._size_doubt = size_doubt
         self._offsets = np.zeros((len(self.poses), N_JOINTS, 2))
         # As shares of the bones: in millimetres, a smaller world would always fit better.
@@ -126,11 +109,6 @@ class Adjustment:
     @property
     def _n_poses(self) -> int:
         return 6 * (len(self.poses) - 1)
-
-    @property
-    def _n_shared(self) -> int:
-        """Unknowns that all hands share: poses, bones, offsets."""
-        return self._n_poses + N_BONES + self._offsets.size
 
     def solve(self) -> float:
         """Go down until it is flat; returns what is left."""
@@ -309,7 +287,7 @@ class Adjustment:
 
         The last column is each hand's own step, the others what it gives way to the shared ones.
         """
-        n = self._n_shared
+        n = self._n_poses + N_BONES + self._offsets.size  # unknowns that all hands share
         H, g = np.zeros((n, n)), np.zeros(n)
         parts = [self._part(group, H, g) for group in self._groups]
         S, back = H.copy(), []

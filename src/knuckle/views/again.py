@@ -29,21 +29,13 @@ _DISTANCES = np.exp(np.linspace(-LOOKING.reach, LOOKING.reach, LOOKING.guesses))
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Where a camera should see a hand.
+    """Where a camera should see a hand."""
 
-    Attributes:
-        camera: its number.
-        side: of the hand.
-        guesses_px: (G, 21, 2) where its joints may be; a single one is exact.
-        members: the looks of the hand, by their numbers.
-        own: the camera's own one among them; None if it has missed it.
-    """
-
-    camera: int
-    side: Side
-    guesses_px: np.ndarray
-    members: tuple[int, ...]
-    own: int | None
+    camera: int  # its number
+    side: Side  # of the hand
+    guesses_px: np.ndarray  # (G, 21, 2) where its joints may be; a single one is exact
+    members: tuple[int, ...]  # the looks of the hand, by their numbers
+    own: int | None  # the camera's own one among them; None if it has missed it
 
 
 def places(
@@ -51,15 +43,10 @@ def places(
     lengths_mm: np.ndarray,
     sizes: Sequence[tuple[int, int] | None],
 ) -> list[Place]:
-    """Where each camera should see each hand.
+    """Where each camera should see each hand: where others tell it, and some is in the picture.
 
-    Args:
-        meetings: the hands, as cameras see them so far.
-        lengths_mm: (20,) their bones.
-        sizes: (width, height) of each picture; None of a camera that has none now.
-
-    Returns:
-        those of which some lies in the picture, and whose place others tell.
+    Bones ``lengths_mm`` (20,); ``sizes`` (width, height) of the pictures, None of a camera without
+    one.
     """
     found = []
     for meeting in meetings:

@@ -26,14 +26,10 @@ Look = tuple[float, HandPose]
 
 @dataclass(frozen=True, eq=False)
 class Brought:
-    """A look at one hand, brought to another instant.
+    """A look at one hand, brought to another instant."""
 
-    Attributes:
-        pose: the hand there.
-        doubt: (21,) expected error of its rays (x/z, y/z) by having been brought, per axis.
-    """
-
-    pose: HandPose
+    pose: HandPose  # the hand there
+    #: (21,) expected error of its rays (x/z, y/z) by having been brought, per axis.
     doubt: np.ndarray
 
     @classmethod
@@ -70,12 +66,10 @@ class Moments:
 
     It needs no later frame: an instant is that of the earliest frame among those given together,
     so that the other cameras have looked before it and after.
-
-    Attributes:
-        later_s: (V,) how much later than this instant the frame of each camera was taken.
     """
 
     def __init__(self, cameras: int) -> None:
+        #: (V,) how much later than this instant the frame of each camera was taken.
         self.later_s = np.zeros(cameras)
         self.reset()
 

@@ -16,19 +16,12 @@ from knuckle.views.motions import pose_errors, small
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """What one camera sees of the board at one instant.
+    """What one camera sees of the board at one instant."""
 
-    Attributes:
-        camera: its number.
-        points_mm: (N, 3) on the board.
-        rays: (N, 2) x/z, y/z.
-        T_camera_from_board: as the look alone says.
-    """
-
-    camera: int
-    points_mm: np.ndarray
-    rays: np.ndarray
-    T_camera_from_board: RigidTransform
+    camera: int  # its number
+    points_mm: np.ndarray  # (N, 3) on the board
+    rays: np.ndarray  # (N, 2) x/z, y/z
+    T_camera_from_board: RigidTransform  # as the look alone says
 
 
 @dataclass

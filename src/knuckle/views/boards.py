@@ -30,20 +30,14 @@ _LEAST_SQUARE_MM = 1.0
 
 @dataclass(frozen=True)
 class Charuco:
-    """A printed board.
+    """A printed board."""
 
-    Attributes:
-        columns, rows: squares.
-        square_mm: side of a square.
-        marker_mm: side of a marker within.
-        dictionary: of the markers, as OpenCV calls it, without ``DICT_``.
-    """
-
+    #: ``columns``, ``rows``: squares.
     columns: int
     rows: int
-    square_mm: float
-    marker_mm: float
-    dictionary: str = "4X4_50"
+    square_mm: float  # side of a square
+    marker_mm: float  # side of a marker within
+    dictionary: str = "4X4_50"  # of the markers, as OpenCV calls it, without ``DICT_``
 
     def __post_init__(self) -> None:
         if min(self.columns, self.rows) < 3:
@@ -109,20 +103,13 @@ class Charuco:
 
 @dataclass(frozen=True, eq=False)
 class BoardCalibration:
-    """The outcome.
+    """The outcome."""
 
-    Attributes:
-        rig: the cameras; the world is the first one's frame, mm.
-        instants: at which two or more of them saw the board.
-        miss_px: median distance of a corner from its image.
-        turn_deg, shift_mm: (V,) expected errors of each camera's pose; the first has none.
-    """
-
-    rig: Rig
-    instants: int
-    miss_px: float
-    turn_deg: np.ndarray
-    shift_mm: np.ndarray
+    rig: Rig  # the cameras; the world is the first one's frame, mm
+    instants: int  # at which two or more of them saw the board
+    miss_px: float  # median distance of a corner from its image
+    turn_deg: np.ndarray  # (V,) expected errors of each camera's pose; the first has none
+    shift_mm: np.ndarray  # (V,) expected errors of each camera's pose; the first has none
 
     def __str__(self) -> str:
         """Lines for people."""
@@ -161,14 +148,9 @@ def calibrate_rig_by_board(
     board: Charuco,
     instants: Iterable[Sequence[Frame | None]],
 ) -> BoardCalibration:
-    """Find where cameras stand.
+    """Find where V cameras of these names, lenses and picture sizes (width, height) stand.
 
-    Args:
-        names: of the V cameras.
-        cameras: their lenses.
-        sizes: (width, height) of their pictures.
-        board: what is carried.
-        instants: a frame of each camera, in their order.
+    An instant has a frame of each camera, in their order; the board is carried before them.
 
     Raises:
         ValueError: too few cameras see the board at a time.

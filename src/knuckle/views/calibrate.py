@@ -36,24 +36,15 @@ _USUAL_MM = float(MEAN_LENGTHS_MM[MIDDLE_RAY].sum())
 
 @dataclass(frozen=True, eq=False)
 class RigCalibration:
-    """The outcome.
+    """The outcome."""
 
-    Attributes:
-        rig: the cameras; the world is the first one's frame, mm.
-        shapes: hands that decided.
-        miss_px: median distance of a keypoint from the image of its joint.
-        turn_deg, shift_mm: (V,) expected errors of each camera's pose; the first has none.
-        scale_doubt: expected error of all distances together, as a share.
-        hand_length_mm: of the person, wrist to tip of the middle finger.
-    """
-
-    rig: Rig
-    shapes: int
-    miss_px: float
-    turn_deg: np.ndarray
-    shift_mm: np.ndarray
-    scale_doubt: float
-    hand_length_mm: float
+    rig: Rig  # the cameras; the world is the first one's frame, mm
+    shapes: int  # hands that decided
+    miss_px: float  # median distance of a keypoint from the image of its joint
+    turn_deg: np.ndarray  # (V,) expected errors of each camera's pose; the first has none
+    shift_mm: np.ndarray  # (V,) expected errors of each camera's pose; the first has none
+    scale_doubt: float  # expected error of all distances together, as a share
+    hand_length_mm: float  # of the person, wrist to tip of the middle finger
 
     def __str__(self) -> str:
         """Lines for people."""
@@ -86,14 +77,10 @@ def calibrate_rig(
     *,
     hand_length_mm: float | None = None,
 ) -> RigCalibration:
-    """Find where cameras stand.
+    """Find where V cameras of these names, lenses and picture sizes (width, height) stand.
 
-    Args:
-        names: of the V cameras.
-        cameras: their lenses.
-        sizes: (width, height) of their pictures.
-        instants: per instant and camera the hands that it sees.
-        hand_length_mm: wrist to tip of the middle finger along the bones, if it is known.
+    An instant has for each camera the hands that it sees. A hand's length, wrist to tip of the
+    middle finger along the bones, sets the scale if it is known.
 
     Raises:
         ValueError: too few hands are seen by two cameras at a time, or they do not agree.

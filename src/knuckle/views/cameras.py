@@ -26,9 +26,6 @@ class Cameras:
     Looks take nearly all of the time, and networks leave Python alone meanwhile: as many cameras as
     there are processors are looked at side by side, each network on one of these. What comes out
     does not depend on it.
-
-    Attributes:
-        trackers: in the order of the rig.
     """
 
     def __init__(self, rig: Rig, settings: RigSettings) -> None:
@@ -42,7 +39,7 @@ class Cameras:
             weights_dir=settings.weights_dir,
             threads=min(max(processors // self._workers, 1), 2),
         )
-        self.trackers = [first, *(first.beside() for _ in rig.cameras[1:])]
+        self.trackers = [first, *(first.beside() for _ in rig.cameras[1:])]  # in the rig's order
         self._pool: ThreadPoolExecutor | None = None
         self._pool_of: int | None = None
 

@@ -13,300 +13,213 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class People:
-    """How people's hands differ.
+    """How people's hands differ."""
 
-    Attributes:
-        size: spread of their sizes. Networks do not see the size of a hand: unless its length is
-            given, no distance is more certain than this.
-        least_size, most_size: of a child's hand and of a very large one, over the mean adult's.
-    """
-
+    #: Spread of their sizes. Networks do not see the size of a hand: unless its length is given, no
+    #: distance is more certain than this.
     size: float = 0.08
-    least_size: float = 0.5
-    most_size: float = 1.45
+    least_size: float = 0.5  # of a child's hand, over the mean adult's
+    most_size: float = 1.45  # of a very large one
 
 
 @dataclass(frozen=True)
 class Matching:
-    """Which looks of different cameras are of one hand.
+    """Which looks of different cameras are of one hand."""
 
-    Attributes:
-        most_cost: above this cost two looks are not of one hand; two looks at one hand cost 1 to 3.
-        size_spread: a hand so much larger or smaller than expected costs 1, logarithm; people
-            differ, and rays are noisy.
-        side_cost: cost of looks that are certain of different sides.
-        together: by how much less looks cost that were of one hand in the last instant.
-    """
-
+    #: Above this cost two looks are not of one hand; two looks at one hand cost 1 to 3.
     most_cost: float = 6.0
+    #: A hand so much larger or smaller than expected costs 1, logarithm; people differ, and rays
+    #: are noisy.
     size_spread: float = 0.18
-    side_cost: float = 8.0
-    together: float = 2.0
+    side_cost: float = 8.0  # cost of looks that are certain of different sides
+    together: float = 2.0  # by how much less looks cost that were of one hand in the last instant
 
 
 @dataclass(frozen=True)
 class Looking:
-    """How certain looks are, and when a camera looks a second time.
+    """How certain looks are, and when a camera looks a second time."""
 
-    Attributes:
-        least_share: least error of a keypoint, as a share of the hand's extent: networks put joints
-            a little beside the true ones, the same way in every frame, of which no score knows.
-        calibrating_share: the same where hands tell how cameras stand, their clocks or their unit:
-            what keypoints lie beside joints would move these.
-        reach, guesses: a hand that one camera sees alone is looked for by the others at so many
-            distances, spread by up to this factor, logarithm, about the distance that it says.
-        near: a second look shows the expected hand if its joints are, on average, within this share
-            of the hand's extent from where they should be,
-        least_right: and if its side is the expected one with at least this probability.
-        least_score, least_of_missed: least score of a second look at a hand that the camera has
-            seen by itself, and at one that it has missed.
-        vain_s: for so long, s, a camera does not look again for a hand where it found none.
-    """
-
+    #: Least error of a keypoint, as a share of the hand's extent: networks put joints a little
+    #: beside the true ones, the same way in every frame, of which no score knows.
     least_share: float = 0.01
+    #: The same where hands tell how cameras stand, their clocks or their unit: what keypoints lie
+    #: beside joints would move these.
     calibrating_share: float = 0.02
+    #: ``reach``, ``guesses``: a hand that one camera sees alone is looked for by the others at so
+    #: many distances, spread by up to this factor, logarithm, about the distance that it says.
     reach: float = 0.24
     guesses: int = 5
+    #: A second look shows the expected hand if its joints are, on average, within this share of the
+    #: hand's extent from where they should be,
     near: float = 0.3
-    least_right: float = 0.2
+    least_right: float = 0.2  # and if its side is the expected one with at least this probability
+    #: ``least_score``, ``least_of_missed``: least score of a second look at a hand that the camera
+    #: has seen by itself, and at one that it has missed.
     least_score: float = 0.3
     least_of_missed: float = 0.5
+    #: For so long, s, a camera does not look again for a hand where it found none.
     vain_s: float = 0.15
 
 
 @dataclass(frozen=True)
 class Meeting:
-    """Which rays are believed.
+    """Which rays are believed."""
 
-    Attributes:
-        rounds: of weighting by depth; Hartley and Sturm see convergence in fewer.
-        gate: a ray is an outlier if it misses the point where the others meet by more than this.
-            Errors of hidden joints have long tails: 3 would cut into good ones.
-        most_doubtless: median miss of a hand's joints up to which its camera's errors are taken to
-            be as expected.
-        most_doubt: the expected errors of a camera that is wrong about a hand are raised by this
-            factor at most.
-        nothing: information added to every point, 1/mm², so that one without a ray stays finite.
-    """
-
-    rounds: int = 3
+    rounds: int = 3  # of weighting by depth; Hartley and Sturm see convergence in fewer
+    #: A ray is an outlier if it misses the point where the others meet by more than this. Errors of
+    #: hidden joints have long tails: 3 would cut into good ones.
     gate: float = 4.0
+    #: Median miss of a hand's joints up to which its camera's errors are taken to be as expected.
     most_doubtless: float = 1.5
+    #: The expected errors of a camera that is wrong about a hand are raised by this factor at most.
     most_doubt: float = 10.0
+    #: Information added to every point, 1/mm², so that one without a ray stays finite.
     nothing: float = 1e-9
 
 
 @dataclass(frozen=True)
 class Fitting:
-    """How a hand of known bones is laid through rays.
+    """How a hand of known bones is laid through rays."""
 
-    Attributes:
-        steps: most steps of Gauss-Newton.
-        still_mm: it has converged when no joint moves by more, mm.
-        bone_mm, new_bone: standard deviation of the length of a known bone, mm, and of a bone of a
-            new hand, as a share.
-        distance_doubt: error of the distance that one camera gives the whole hand, once its size is
-            known, as a share of the distance,
-        tilt_doubt: and of the hand's tilt about both axes of the picture, tangent of the angle.
-        shape_doubt: factor on the remaining errors of single joints, which are smaller than their
-            sigmas, but correlated within a finger.
-        common: part of the error that all keypoints of a look share, as a share of each error.
-        freedom: degrees of freedom of Student's t, the distribution of keypoints' errors.
-        inertia: information, 1/mm², that holds each joint where it was: it counts where nothing
-            else does.
-    """
-
-    steps: int = 4
-    still_mm: float = 0.1
-    bone_mm: float = 0.7
-    new_bone: float = 0.10
+    steps: int = 4  # most steps of Gauss-Newton
+    still_mm: float = 0.1  # it has converged when no joint moves by more, mm
+    bone_mm: float = 0.7  # standard deviation of the length of a known bone, mm
+    new_bone: float = 0.10  # and of a bone of a new hand, as a share
+    #: Error of the distance that one camera gives the whole hand, once its size is known, as a
+    #: share of the distance,
     distance_doubt: float = 0.06
+    #: and of the hand's tilt about both axes of the picture, tangent of the angle.
     tilt_doubt: float = 0.2
+    #: Factor on the remaining errors of single joints, which are smaller than their sigmas, but
+    #: correlated within a finger.
     shape_doubt: float = 1.3
+    #: Part of the error that all keypoints of a look share, as a share of each error.
     common: float = 0.8
-    freedom: float = 4.0
+    freedom: float = 4.0  # degrees of freedom of Student's t, the distribution of keypoints' errors
+    #: Information, 1/mm², that holds each joint where it was: it counts where nothing else does.
     inertia: float = 1e-5
 
 
 @dataclass(frozen=True)
 class Holding:
-    """What is known of a hand that one camera alone goes on seeing.
+    """What is known of a hand that one camera alone goes on seeing."""
 
-    Attributes:
-        drift_mm: by how much a hand's depth changes within a second, mm; within other times as of a
-            random walk.
-        alike_s: time within which a camera's errors of depth cease to be alike, s.
-        distance_doubt: error of the distance that one camera gives the whole hand, as a share of
-            it; larger than that of ``Fitting``, as no second camera contradicts mistakes.
-        least: share of a camera's errors of depth that is new in every frame.
-    """
-
+    #: By how much a hand's depth changes within a second, mm; within other times as of a random
+    #: walk.
     drift_mm: float = 60.0
-    alike_s: float = 1.5
+    alike_s: float = 1.5  # time within which a camera's errors of depth cease to be alike, s
+    #: Error of the distance that one camera gives the whole hand, as a share of it; larger than
+    #: that of ``Fitting``, as no second camera contradicts mistakes.
     distance_doubt: float = 0.1
-    least: float = 0.3
+    least: float = 0.3  # share of a camera's errors of depth that is new in every frame
 
 
 @dataclass(frozen=True)
 class Measuring:
-    """How the bone lengths of the people before a rig are measured.
+    """How the bone lengths of the people before a rig are measured."""
 
-    Attributes:
-        finger, bone: spread of a finger's length beside the rest of the hand, and of a bone's
-            beside the rest of its finger.
-        beside_mm: constant offset of keypoints from joints along a finger, mm; it is the same in
-            every look.
-        most_unsure: a look does not count for a bone whose length it gives with a larger error, as
-            noise makes bones longer on average.
-        most_strain: cap on the strain by which the weight of a look is lowered.
-        alike_s: errors of looks within so many seconds are correlated: together they count as one.
-        most_alike: but no more than so many looks count as one.
-        sure: error of the lengths at which they may be locked.
-        telling: number of looks from which on the hands' size counts as known.
-    """
-
-    finger: float = 0.03
-    bone: float = 0.03
+    finger: float = 0.03  # spread of a finger's length beside the rest of the hand
+    bone: float = 0.03  # and of a bone's beside the rest of its finger
+    #: Constant offset of keypoints from joints along a finger, mm; it is the same in every look.
     beside_mm: float = 4.0
+    #: A look does not count for a bone whose length it gives with a larger error, as noise makes
+    #: bones longer on average.
     most_unsure: float = 0.25
-    most_strain: float = 20.0
+    most_strain: float = 20.0  # cap on the strain by which the weight of a look is lowered
+    #: Errors of looks within so many seconds are correlated: together they count as one.
     alike_s: float = 0.25
-    most_alike: float = 10.0
-    sure: float = 0.025
-    telling: int = 5
+    most_alike: float = 10.0  # but no more than so many looks count as one
+    sure: float = 0.025  # error of the lengths at which they may be locked
+    telling: int = 5  # number of looks from which on the hands' size counts as known
 
 
 @dataclass(frozen=True)
 class Returning:
-    """Who comes back.
+    """Who comes back."""
 
-    Attributes:
-        near_mm, far_mm_s: a hand is the one that was lost if it appears within so many mm of where
-            that was, and so many more for each second.
-    """
-
+    #: ``near_mm``, ``far_mm_s``: a hand is the one that was lost if it appears within so many mm of
+    #: where that was, and so many more for each second.
     near_mm: float = 80.0
     far_mm_s: float = 1000.0
 
 
 @dataclass(frozen=True)
 class ByHands:
-    """How cameras are calibrated from hands.
+    """How cameras are calibrated from hands."""
 
-    Attributes:
-        most_hands, least_hands: number of observed hands that are used at most, spread over the
-            recording, and that are needed at least.
-        least_shared: number of hands that two cameras must have seen together to be linked.
-        rounds: of matching hands between cameras anew by where their rays meet.
-        clock_rounds: of estimating the cameras' clocks and placing the cameras anew.
-        least_inliers: share of the hands of either side that must fit the poses.
-        scoring: number of hands on which initial poses are compared.
-        huber: threshold of the Huber loss on a ray's miss.
-        most_strain: a hand whose joints' median miss is larger is dropped: the cameras saw two
-            different hands, or one at different instants.
-        bone_mm: standard deviation of a bone's length during a recording, mm.
-        proportions: spread of people's proportions.
-        steps: most iterations of Levenberg-Marquardt.
-        bias: standard deviation of the constant offset of keypoints from joints seen from one
-            direction, as a share of the hand's extent. It does not average out.
-        most_bias: a camera whose keypoints would need a larger offset sees other hands, for
-            instance the other hand of the same person.
-        variance_factor: factor on the estimated variances of the poses, as errors of one motion are
-            correlated. Set by the boards of real rigs.
-        known_length, known_scale: spread of a hand's length that was given, before the adjustment,
-            and of all distances after it.
-    """
-
-    most_hands: int = 80
-    least_hands: int = 12
-    least_shared: int = 8
-    rounds: int = 2
-    clock_rounds: int = 2
-    least_inliers: float = 0.6
-    scoring: int = 20
-    huber: float = 1.5
+    most_hands: int = 80  # hands that are used at most, spread over the recording
+    least_hands: int = 12  # and that are needed at least
+    least_shared: int = 8  # number of hands that two cameras must have seen together to be linked
+    rounds: int = 2  # of matching hands between cameras anew by where their rays meet
+    clock_rounds: int = 2  # of estimating the cameras' clocks and placing the cameras anew
+    least_inliers: float = 0.6  # share of the hands of either side that must fit the poses
+    scoring: int = 20  # number of hands on which initial poses are compared
+    huber: float = 1.5  # threshold of the Huber loss on a ray's miss
+    #: A hand whose joints' median miss is larger is dropped: the cameras saw two different hands,
+    #: or one at different instants.
     most_strain: float = 4.0
-    bone_mm: float = 1.0
-    proportions: float = 0.05
-    steps: int = 25
+    bone_mm: float = 1.0  # standard deviation of a bone's length during a recording, mm
+    proportions: float = 0.05  # spread of people's proportions
+    steps: int = 25  # most iterations of Levenberg-Marquardt
+    #: Standard deviation of the constant offset of keypoints from joints seen from one direction,
+    #: as a share of the hand's extent. It does not average out.
     bias: float = 0.015
+    #: A camera whose keypoints would need a larger offset sees other hands, for instance the other
+    #: hand of the same person.
     most_bias: float = 0.032
+    #: Factor on the estimated variances of the poses, as errors of one motion are correlated. Set
+    #: by the boards of real rigs.
     variance_factor: float = 14.0
-    known_length: float = 0.005
-    known_scale: float = 0.02
+    known_length: float = 0.005  # spread of a hand's length that was given, before the adjustment
+    known_scale: float = 0.02  # and of all distances after it
 
 
 @dataclass(frozen=True)
 class ByBoards:
-    """How cameras are calibrated from a board.
+    """How cameras are calibrated from a board."""
 
-    Attributes:
-        least_corners: number of corners that a pose of the board needs.
-        least_shared: number of times that two cameras must have seen the board together to be
-            linked.
-        most_looks: number of looks at the board that are used at most, spread over the recording.
-        huber_px: threshold of the Huber loss on a corner's reprojection error, px.
-        wrong_px: a look whose median reprojection error is larger is dropped, px.
-        steps: most iterations of Levenberg-Marquardt.
-        variance_factor: factor on the estimated variances of the poses, as errors of the corners of
-            one look are correlated: lens and board are not exactly as described.
-    """
-
-    least_corners: int = 6
+    least_corners: int = 6  # number of corners that a pose of the board needs
+    #: Number of times that two cameras must have seen the board together to be linked.
     least_shared: int = 3
+    #: Number of looks at the board that are used at most, spread over the recording.
     most_looks: int = 120
-    huber_px: float = 1.0
-    wrong_px: float = 4.0
-    steps: int = 30
+    huber_px: float = 1.0  # threshold of the Huber loss on a corner's reprojection error, px
+    wrong_px: float = 4.0  # a look whose median reprojection error is larger is dropped, px
+    steps: int = 30  # most iterations of Levenberg-Marquardt
+    #: Factor on the estimated variances of the poses, as errors of the corners of one look are
+    #: correlated: lens and board are not exactly as described.
     variance_factor: float = 10.0
 
 
 @dataclass(frozen=True)
 class Syncing:
-    """How the offset between two recordings' clocks is found: by correlating joint angles.
+    """How the offset between two recordings' clocks is found: by correlating joint angles."""
 
-    Attributes:
-        grid_s: sampling interval at which they are compared, s.
-        most_s, most_share: largest offset that is tried, s, and as a share of the shorter video.
-        least_s: least overlap that is compared, s.
-        least_likeness: least correlation at the best offset.
-        peak_s, doubtful: the best offset is ambiguous if another, more than ``peak_s`` away, has
-            more than this share of its correlation.
-        contradiction_s: largest residual between the offsets of all pairs, s.
-        slow_s: width of the moving average that is subtracted first, s: slow changes say little
-            about time.
-    """
-
-    grid_s: float = 1 / 120
-    most_s: float = 10.0
-    most_share: float = 0.6
-    least_s: float = 1.5
-    least_likeness: float = 0.55
+    grid_s: float = 1 / 120  # sampling interval at which they are compared, s
+    most_s: float = 10.0  # largest offset that is tried, s
+    most_share: float = 0.6  # and as a share of the shorter video
+    least_s: float = 1.5  # least overlap that is compared, s
+    least_likeness: float = 0.55  # least correlation at the best offset
+    #: ``peak_s``, ``doubtful``: the best offset is ambiguous if another, more than ``peak_s`` away,
+    #: has more than this share of its correlation.
     peak_s: float = 0.4
     doubtful: float = 0.92
-    contradiction_s: float = 0.1
+    contradiction_s: float = 0.1  # largest residual between the offsets of all pairs, s
+    #: Width of the moving average that is subtracted first, s: slow changes say little about time.
     slow_s: float = 1.0
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How looks are interpolated to an instant between the frames of a camera.
+    """How looks are interpolated to an instant between the frames of a camera."""
 
-    Attributes:
-        same_s: times that differ by less are one instant, s.
-        most_gap_s: looks farther apart are not interpolated, s.
-        sway_hz: frequency of the to-and-fro motion by which the interpolation's error is estimated.
-        speed_mm_s: assumed speed of a hand of which there is one look only.
-        memory_s: how long looks are kept, s.
-        most_late_s: largest lateness of a camera that is corrected while tracking, s.
-    """
-
-    same_s: float = 5e-4
-    most_gap_s: float = 0.3
+    same_s: float = 5e-4  # times that differ by less are one instant, s
+    most_gap_s: float = 0.3  # looks farther apart are not interpolated, s
+    #: Frequency of the to-and-fro motion by which the interpolation's error is estimated.
     sway_hz: float = 2.0
-    speed_mm_s: float = 300.0
-    memory_s: float = 1.0
-    most_late_s: float = 0.5
+    speed_mm_s: float = 300.0  # assumed speed of a hand of which there is one look only
+    memory_s: float = 1.0  # how long looks are kept, s
+    most_late_s: float = 0.5  # largest lateness of a camera that is corrected while tracking, s
 
 
 @dataclass(frozen=True)
@@ -315,69 +228,49 @@ class Lateness:
 
     First to about a frame, by how well rays of two cameras meet at each offset; then to a fraction
     of one, by the smooth trajectories that explain all rays of a short window.
-
-    Attributes:
-        most_frames: number of frames that are compared at each offset, spread over the recording.
-        most_missed: cap on a joint's distance from its epipolar line.
-        least_likeness, doubtful: as of ``Syncing``; the likeness is 0 where rays meet as at most
-            offsets, 1 where they meet exactly.
-        frames, least_window_s: length of a window, in frames of the slowest camera, and the least
-            length, s.
-        degree: of a trajectory's polynomials.
-        least_frames: number of frames of a hand that a camera needs in a window to take part.
-        first_stiffness: strength of the smoothness prior relative to the rays in the first round,
-            when the size of the hand is not known.
-        jerk: spectral density of a joint's jerk, in hand sizes² per s³: hands move to and fro by
-            about their own size once or twice a second.
-        shake: noise of a keypoint from frame to frame, as a share of its expected error.
-        bias: its error that stays the same within a window, in units of that noise.
-        freedom: degrees of freedom of Student's t, the distribution of keypoints' errors.
-        rounds: of reweighting by depth and miss.
-        most_strain: a window that misses by this many times the median is dropped: it shows two
-            hands.
-        least_motion: least share of the apparent motion that is not noise.
-        steps, most_step_s, converged_s: most iterations of the clocks' offsets, the longest step,
-            s, and the step below which they have converged, s.
-        least_doubt_s: lower bound of an offset's error, s, however long the recording, as fast
-            motion is less smooth than assumed. Set by real videos with frames left out.
-        most_doubt_s: an offset with a larger error is not reported, s.
     """
 
+    #: Number of frames that are compared at each offset, spread over the recording.
     most_frames: int = 200
-    most_missed: float = 4.0
+    most_missed: float = 4.0  # cap on a joint's distance from its epipolar line
+    #: ``least_likeness``, ``doubtful``: as of ``Syncing``; the likeness is 0 where rays meet as at
+    #: most offsets, 1 where they meet exactly.
     least_likeness: float = 0.3
     doubtful: float = 0.85
-    frames: int = 8
-    least_window_s: float = 0.5
-    degree: int = 6
-    least_frames: int = 4
+    frames: int = 8  # length of a window, in frames of the slowest camera
+    least_window_s: float = 0.5  # and its least length, s
+    degree: int = 6  # of a trajectory's polynomials
+    least_frames: int = 4  # number of frames of a hand that a camera needs in a window to take part
+    #: Strength of the smoothness prior relative to the rays in the first round, when the size of
+    #: the hand is not known.
     first_stiffness: float = 1000.0
+    #: Spectral density of a joint's jerk, in hand sizes² per s³: hands move to and fro by about
+    #: their own size once or twice a second.
     jerk: float = 70.0
-    shake: float = 0.2
-    bias: float = 10.0
-    freedom: float = 4.0
-    rounds: int = 4
+    shake: float = 0.2  # noise of a keypoint from frame to frame, as a share of its expected error
+    bias: float = 10.0  # its error that stays the same within a window, in units of that noise
+    freedom: float = 4.0  # degrees of freedom of Student's t, the distribution of keypoints' errors
+    rounds: int = 4  # of reweighting by depth and miss
+    #: A window that misses by this many times the median is dropped: it shows two hands.
     most_strain: float = 4.0
-    least_motion: float = 0.3
-    steps: int = 12
-    most_step_s: float = 0.05
-    converged_s: float = 5e-4
+    least_motion: float = 0.3  # least share of the apparent motion that is not noise
+    steps: int = 12  # most iterations of the clocks' offsets
+    most_step_s: float = 0.05  # their longest step, s
+    converged_s: float = 5e-4  # the step below which they have converged, s
+    #: Lower bound of an offset's error, s, however long the recording, as fast motion is less
+    #: smooth than assumed. Set by real videos with frames left out.
     least_doubt_s: float = 0.005
-    most_doubt_s: float = 0.04
+    most_doubt_s: float = 0.04  # an offset with a larger error is not reported, s
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """How the unit of a rig whose scale is unknown is found from hands.
+    """How the unit of a rig whose scale is unknown is found from hands."""
 
-    Attributes:
-        least_hands: number of hands that are needed.
-        most_strain: a hand is left out if the rays of two cameras miss each other by more.
-        usual_distance_mm: assumed distance between cameras before the scale is known, mm.
-    """
-
-    least_hands: int = 10
+    least_hands: int = 10  # number of hands that are needed
+    #: A hand is left out if the rays of two cameras miss each other by more.
     most_strain: float = 2.5
+    #: Assumed distance between cameras before the scale is known, mm.
     usual_distance_mm: float = 700.0
 
 

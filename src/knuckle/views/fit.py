@@ -27,32 +27,20 @@ _ENDS = np.eye(N_JOINTS)[BONES[:, 1]] - np.eye(N_JOINTS)[BONES[:, 0]]
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """The outcome.
+    """The outcome."""
 
-    Attributes:
-        joints_mm: (21, 3) in the world, bones of exactly the given lengths.
-        sigma_mm: (21,) expected distance of each joint from the truth.
-    """
-
-    joints_mm: np.ndarray
-    sigma_mm: np.ndarray
+    joints_mm: np.ndarray  # (21, 3) in the world, bones of exactly the given lengths
+    sigma_mm: np.ndarray  # (21,) expected distance of each joint from the truth
 
 
 @dataclass(frozen=True, eq=False)
 class Held:
-    """What is known beforehand of a hand that one camera alone sees, in the frame of that camera.
+    """What is known beforehand of a hand that one camera alone sees, in that camera's frame."""
 
-    Attributes:
-        depth_mm: of the middle of its joints.
-        sigma_mm: expected error of that.
-        off_mm: (21,) what the depths lack that the camera says.
-        doubt: what is left of their expected errors if that is added, as a share.
-    """
-
-    depth_mm: float
-    sigma_mm: float
-    off_mm: np.ndarray
-    doubt: float
+    depth_mm: float  # of the middle of its joints
+    sigma_mm: float  # expected error of that
+    off_mm: np.ndarray  # (21,) what the depths lack that the camera says
+    doubt: float  # what is left of their expected errors if that is added, as a share
 
 
 def fit(
@@ -67,18 +55,11 @@ def fit(
     new: bool = False,
     held: Held | None = None,
 ) -> Fit:
-    """Fit the hand that some cameras see.
+    """Fit the hand of bones (20,) that the looks ``members`` show, by their rays.
 
-    Args:
-        rig: the cameras.
-        looks: what cameras see.
-        members: the S of them that show this hand.
-        sight: the rays of these.
-        used: (S, 21) bool, the rays that count.
-        lengths_mm: (20,) bones.
-        start_mm: (21, 3) where to begin; by default the mean of what the cameras say.
-        new: the bones are not known well yet.
-        held: what is known of the depth if one camera alone sees the hand.
+    ``used`` is (S, 21) bool, the rays of S members that count. It begins at ``start_mm`` (21, 3),
+    by default the mean of what the cameras say; ``new`` are bones that are not known well yet;
+    ``held`` is for a hand that one camera alone sees.
     """
     cameras = [rig.cameras[looks.camera[i]] for i in members]
     shapes = [
@@ -146,12 +127,7 @@ def _shape_rows(
     Depths of a look err together: the covariance of all is that of the whole hand's distance and
     tilt, which one camera hardly tells, and of each joint beside that.
 
-    Args:
-        rig_camera: which camera says so.
-        shape_mm: (21, 3) what the camera says, in the world.
-        doubt: how far it may be off.
-        hand: as the camera saw it.
-        held: what is known if it alone sees the hand; ``shape_mm`` is put right by it already.
+    ``shape_mm`` (21, 3) is what the camera says, in the world, put right by ``held`` already.
     """
     T = rig_camera.T_camera_from_world
     sideways = (shape_mm - shape_mm.mean(axis=0)) @ T.rotation[:2].T

@@ -30,34 +30,22 @@ _FEW = [Joint.WRIST, *KNUCKLES, *TIPS]
 
 @dataclass(frozen=True, eq=False)
 class Lateness:
-    """The outcome.
+    """The outcome."""
 
-    Attributes:
-        late_s: (V,) how much later each camera is than the first, as ``Rig.late_s`` has it.
-        doubt_s: (V,) expected errors; the first has none.
-    """
-
+    #: (V,) how much later each camera is than the first, as ``Rig.late_s`` has it.
     late_s: np.ndarray
-    doubt_s: np.ndarray
+    doubt_s: np.ndarray  # (V,) expected errors; the first has none
 
 
 @dataclass(frozen=True, eq=False)
 class _Watch:
-    """What one camera saw of the hands of both sides, in T frames.
+    """What one camera saw of the hands of both sides, in T frames."""
 
-    Attributes:
-        T_camera_from_world: where it stands.
-        times_s: (T,) by its own clock.
-        rays: (2, T, 21, 2) x/z, y/z; NaN where it has no hand of that side.
-        sigma: (2, T, 21) expected error of these.
-        extents: (2, T) of the hands, as differences of rays.
-    """
-
-    T_camera_from_world: RigidTransform
-    times_s: np.ndarray
-    rays: np.ndarray
-    sigma: np.ndarray
-    extents: np.ndarray
+    T_camera_from_world: RigidTransform  # where it stands
+    times_s: np.ndarray  # (T,) by its own clock
+    rays: np.ndarray  # (2, T, 21, 2) x/z, y/z; NaN where it has no hand of that side
+    sigma: np.ndarray  # (2, T, 21) expected error of these
+    extents: np.ndarray  # (2, T) of the hands, as differences of rays
 
     @classmethod
     def of(cls, seen: Followed, T_camera_from_world: RigidTransform) -> _Watch:
@@ -90,9 +78,7 @@ class _Watch:
 def lateness(rig: Rig, seen: Sequence[Followed]) -> Lateness:
     """How late each camera is, by the hands that all of them see.
 
-    Args:
-        rig: the cameras; their unit need not be known.
-        seen: what each of them saw by itself.
+    The rig's unit need not be known; ``seen`` is what each camera saw by itself.
 
     Raises:
         ValueError: the hands do not tell: too few are seen by two cameras, or they hardly move.

@@ -18,25 +18,16 @@ from knuckle.views.rig import Rig
 
 @dataclass(frozen=True, eq=False)
 class Looks:
-    """N hands, each as one camera sees it.
+    """N hands, each as one camera sees it."""
 
-    Attributes:
-        hands: N of them, as their frames show them.
-        poses: the same at the instant at which they are compared, which may lie between frames.
-        camera: (N,) index of the camera that each was seen by.
-        rays: (N, 21, 2) x/z, y/z of the keypoints of ``poses``.
-        sigma: (N, 21) expected error of these, per axis.
-        doubts: what each may be off by, as its camera alone sees it.
-        right: (N,) 0..1, probability that it is a right hand.
-    """
-
-    hands: tuple[TrackedHand, ...]
+    hands: tuple[TrackedHand, ...]  # N of them, as their frames show them
+    #: The same at the instant at which they are compared, which may lie between frames.
     poses: tuple[HandPose, ...]
-    camera: np.ndarray
-    rays: np.ndarray
-    sigma: np.ndarray
-    doubts: tuple[Uncertainty, ...]
-    right: np.ndarray
+    camera: np.ndarray  # (N,) index of the camera that each was seen by
+    rays: np.ndarray  # (N, 21, 2) x/z, y/z of the keypoints of ``poses``
+    sigma: np.ndarray  # (N, 21) expected error of these, per axis
+    doubts: tuple[Uncertainty, ...]  # what each may be off by, as its camera alone sees it
+    right: np.ndarray  # (N,) 0..1, probability that it is a right hand
 
     @classmethod
     def of(
@@ -47,10 +38,8 @@ class Looks:
     ) -> Looks:
         """Of the hands of every camera, each brought to one instant; by default as it is.
 
-        Args:
-            views: per camera the hands that it sees.
-            bring: a camera's hand to the instant.
-            least_share: least error of a keypoint, as a share of the hand's extent.
+        ``views`` has for each camera the hands that it sees; ``bring`` takes one of a camera to the
+        instant; ``least_share`` of the hand's extent is the least error of a keypoint.
         """
         hands = tuple(hand for view in views for hand in view)
         camera = np.array([v for v, view in enumerate(views) for _ in view], dtype=int)
@@ -83,11 +72,7 @@ def shape_in_world(rig: Rig, camera: int, hand: HandPose, size: float) -> np.nda
     A camera sees the product of size and distance: a hand that is known to be larger than it was
     taken for is as much farther away.
 
-    Args:
-        rig: the cameras.
-        camera: which of them.
-        hand: as it saw it.
-        size: the sum of the hand's bones, mm.
+    ``size`` is the sum of that hand's bones, mm.
     """
     factor = size / float(hand.bone_lengths_mm.sum())
     return rig.cameras[camera].T_camera_from_world.inverse()(hand.joints_mm * factor)

@@ -21,16 +21,10 @@ from knuckle.views.triangulation import Sight, meet
 def group(
     rig: Rig, looks: Looks, together: Mapping[int, int], size: float | None = None
 ) -> list[list[int]]:
-    """Hands that are one, seen by at most one look of each camera.
+    """Looks that are at one hand, at most one of each camera; each is in one group, some alone.
 
-    Args:
-        rig: the cameras.
-        looks: N hands.
-        together: look -> number of the hand that it was a part of in the last frame.
-        size: of the hands, over that of the mean adult's, if it is known.
-
-    Returns:
-        groups of indices of ``looks``, alone ones as well; each look is in one.
+    ``together`` says of looks in which hand they were in the last frame; ``size`` is that of the
+    hands over the mean adult's, if it is known.
     """
     pairs = [
         (i, k) for i, k in combinations(range(len(looks)), 2) if looks.camera[i] != looks.camera[k]

@@ -15,16 +15,11 @@ from knuckle.views.triangulation import Points, Sight, meet_gated, with_doubt
 
 
 class Meeting:
-    """Looks at one hand, and where their rays meet; what was found out once is kept.
-
-    Attributes:
-        rig: the cameras.
-        looks: what they see.
-        members: those of the looks that are of this hand, one a camera.
-    """
+    """Looks at one hand, and where their rays meet; what was found out once is kept."""
 
     def __init__(self, rig: Rig, looks: Looks, members: Sequence[int]) -> None:
-        self.rig, self.looks, self.members = rig, looks, list(members)
+        self.rig, self.looks = rig, looks
+        self.members = list(members)  # those of the looks that are of this hand, one a camera
         self._last_mm: np.ndarray | None = None
 
     def __len__(self) -> int:
@@ -45,10 +40,7 @@ class Meeting:
     def fit(self, lengths_mm: np.ndarray, *, new: bool = False, held: Held | None = None) -> Fit:
         """The hand with bones of these lengths (20,); begins where the last fit ended.
 
-        Args:
-            lengths_mm: of the bones.
-            new: they are not known well yet.
-            held: what is known of the depth if one camera alone sees the hand.
+        ``new`` and ``held`` as ``fit.fit`` has them.
         """
         found = fit(
             self.rig,

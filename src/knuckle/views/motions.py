@@ -27,14 +27,10 @@ def chained(
     between: Callable[[int, int], RigidTransform],
     too_little: Callable[[str, int], str],
 ) -> list[RigidTransform]:
-    """``T_camera_from_world`` of cameras, joined along the pairs of which most is known.
+    """``T_camera_from_world``, joined along the pairs (i, k), i < k, of which most is known.
 
-    Args:
-        known: how much of each pair (i, k), i < k.
-        names: of the cameras. The world is the frame of the first.
-        least: what must be known of a pair.
-        between: of a pair, ``T_k_from_i``.
-        too_little: what to say if of the best pair of these cameras too little is known.
+    The world is the frame of the first. ``between`` gives a pair's ``T_k_from_i``; ``too_little``
+    says what is wrong if of the best pair of these cameras less than ``least`` is known.
 
     Raises:
         InputError: a camera shares too little with the others.
@@ -55,16 +51,12 @@ def chained(
 
 
 def pose_errors(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How far cameras may be off, by the covariance of the steps that lead to the right poses.
+    """(V,) degrees and (V,) mm that cameras may be off: their turn, and where the lens is.
 
     A step moves the lens from C to C - Rᵀ exp(-w) s: as far as the shift is long, however the
     camera is turned about the lens meanwhile.
 
-    Args:
-        covariance: (6 V, 6 V) of the steps of V cameras, radians and mm.
-
-    Returns:
-        (V,) degrees and (V,) mm, expected errors of the turn and of where the lens is.
+    Told by the covariance (6 V, 6 V), radians and mm, of the steps that lead to the right poses.
     """
     variance = covariance.diagonal().reshape(-1, 2, 3).sum(axis=-1)
     turn, shift = np.sqrt(variance).T

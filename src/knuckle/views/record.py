@@ -48,18 +48,10 @@ class RigRecord(Closable):
         fps: float | None = None,
         weights: Mapping[str, str] | None = None,
     ) -> None:
-        """Make the files.
+        """Make the files of all formats: of the world and, in a folder below, of each camera.
 
-        Args:
-            folder: for them; each camera gets one below it.
-            rig: the cameras.
-            sources: what each of them took.
-            sizes: (width, height) of their pictures.
-            formats: keys of ``output.SINKS``; what has hands before pictures is
-                written for cameras alone.
-            open_sinks: opens them.
-            fps: nominal frame rate.
-            weights: version of each network, by kind.
+        ``sources`` and ``sizes`` (width, height) are those of the cameras. Formats that have hands
+        before pictures are written for cameras alone. ``open_sinks`` opens them.
 
         Raises:
             OutputError: something cannot be written.

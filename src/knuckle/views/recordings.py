@@ -37,16 +37,10 @@ def calibrate_from_videos(
     max_hands: int = 2,
     weights_dir: Path | None = None,
 ) -> RigCalibration:
-    """Find where the cameras of several videos stand.
+    """Find where the cameras of several videos stand: one a camera; a lens of None is assumed.
 
-    Args:
-        sources: a video of each camera.
-        lenses: of each; None where a field of view is to be assumed.
-        fps: frame rate of folders of images.
-        together: the videos began at the same instant.
-        hand_length_mm: wrist to tip of the middle finger along the bones, if it is known.
-        max_hands: at most so many hands in each.
-        weights_dir: folder with other networks than those in the package.
+    ``together``: they began at the same instant. A hand's length, wrist to tip of the middle finger
+    along the bones, sets the scale if it is known. ``fps`` is for folders of images.
 
     Returns:
         The calibration; its rig says by how much the clocks of the videos differ.
@@ -126,14 +120,8 @@ def calibrate_from_boards(
 ) -> BoardCalibration:
     """Find where the cameras of several videos stand from a board that is carried before them.
 
-    Args:
-        sources: a video of each camera.
-        lenses: of each.
-        board: the printed board.
-        fps: frame rate of folders of images.
-        together: the videos began at the same instant; otherwise the hands that carry it tell.
-        max_hands: at most so many hands in each, for that.
-        weights_dir: folder with other networks than those in the package, for that.
+    Videos and lenses are one of each camera. Where the videos did not begin ``together``, the hands
+    that carry the board tell when; ``max_hands`` and ``weights_dir`` are for that.
 
     Returns:
         The calibration; its rig says by how much the clocks of the videos differ.

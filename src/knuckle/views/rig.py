@@ -292,11 +292,7 @@ def names_a_folder(name: str) -> bool:
 
 
 def unit_mm(unit: str | float) -> float:
-    """Millimetres of a unit, by its name or already a number.
-
-    Raises:
-        ValueError: it is neither.
-    """
+    """Millimetres of a unit, by its name or already a number; ``ValueError`` if it is neither."""
     if isinstance(unit, str) and unit in UNITS_MM:
         return UNITS_MM[unit]
     try:

@@ -21,17 +21,11 @@ from knuckle.views.triangulation import Sight, meet
 
 @dataclass(frozen=True)
 class Unit:
-    """The outcome.
+    """The outcome."""
 
-    Attributes:
-        mm: millimetres of one unit.
-        doubt: expected error, as a share; hardly less than people's hands differ.
-        hands: pairs of looks that it was told from.
-    """
-
-    mm: float
-    doubt: float
-    hands: int
+    mm: float  # millimetres of one unit
+    doubt: float  # expected error, as a share; hardly less than people's hands differ
+    hands: int  # pairs of looks that it was told from
 
 
 def unit_by_hands(
@@ -42,11 +36,7 @@ def unit_by_hands(
 ) -> Unit:
     """The unit of a rig that was loaded as if it were a millimetre.
 
-    Args:
-        rig: the cameras.
-        instants: a frame of each, in their order.
-        max_hands: at most so many hands in each.
-        weights_dir: folder with other networks than those in the package.
+    An instant has a frame of each camera, in their order.
 
     Raises:
         ValueError: too few hands were seen by two cameras.

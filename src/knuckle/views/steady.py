@@ -27,13 +27,9 @@ class Steady:
     def __call__(
         self, joints_mm: np.ndarray, sigma_mm: np.ndarray, lengths_mm: np.ndarray, dt_s: float
     ) -> np.ndarray:
-        """(21, 3) steadied.
+        """The joints (21, 3) of this frame, steadied; ``dt_s`` since the last one.
 
-        Args:
-            joints_mm: (21, 3) of this frame alone.
-            sigma_mm: (21,) expected error.
-            lengths_mm: (20,) bones.
-            dt_s: since the last frame.
+        ``sigma_mm`` (21,) is their expected error, ``lengths_mm`` (20,) are the bones.
         """
         bones = bone_vectors(joints_mm) / lengths_mm[:, None]
         middle = joints_mm.mean(axis=0, keepdims=True)

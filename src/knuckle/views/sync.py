@@ -24,16 +24,11 @@ from knuckle.views.decisions import SYNCING
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """How the hands before one camera bend over time.
+    """How the hands before one camera bend over time."""
 
-    Attributes:
-        name: of the source.
-        times_s: (T,) of its frames, by its own clock.
-        bends: (T, 30) flexion of each joint in degrees, left hand first; NaN where none is seen.
-    """
-
-    name: str
-    times_s: np.ndarray
+    name: str  # of the source
+    times_s: np.ndarray  # (T,) of its frames, by its own clock
+    #: (T, 30) flexion of each joint in degrees, left hand first; NaN where none is seen.
     bends: np.ndarray
 
     @classmethod
@@ -53,21 +48,13 @@ class Motion:
 
 @dataclass(frozen=True, eq=False)
 class Followed:
-    """What one camera saw by itself.
+    """What one camera saw by itself."""
 
-    Attributes:
-        name: of the source.
-        size: (width, height) of its pictures.
-        camera: its lens.
-        times_s: (T,) of its frames, by its own clock.
-        hands: of every frame.
-    """
-
-    name: str
-    size: tuple[int, int]
-    camera: Camera
-    times_s: np.ndarray
-    hands: list[list[TrackedHand]]
+    name: str  # of the source
+    size: tuple[int, int]  # (width, height) of its pictures
+    camera: Camera  # its lens
+    times_s: np.ndarray  # (T,) of its frames, by its own clock
+    hands: list[list[TrackedHand]]  # of every frame
 
     @property
     def motion(self) -> Motion:
@@ -113,9 +100,7 @@ def offsets(motions: Sequence[Motion]) -> list[float]:
 def settled(count: int, lag: Callable[[int, int], tuple[float, float]]) -> list[float]:
     """What each of so many clocks shows at one instant, the first one showing 0.
 
-    Args:
-        count: of the clocks.
-        lag: how much later the second of two is, s, and how sure that is (0 for not at all).
+    ``lag`` says how much later the second of two is, s, and how sure that is (0 for not at all).
 
     Raises:
         ValueError: these do not say it, or contradict each other.
@@ -158,11 +143,8 @@ def peak_of(
 ) -> tuple[float, float]:
     """Where the highest of likenesses is, in fractions of a step, and how high.
 
-    Args:
-        likeness: (N,) at shifts that are so far apart.
-        step_s: so far.
-        least: a lower one tells nothing; then it is 0 high.
-        doubtful: as little does one which has another far off, of more than this share of it.
+    At shifts ``step_s`` apart. It is 0 high where it is lower than ``least``, and where another one
+    far off has more than the share ``doubtful`` of it.
     """
     best = int(np.argmax(likeness))
     if likeness[best] < least:

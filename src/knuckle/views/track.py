@@ -22,32 +22,22 @@ from knuckle.views.steady import Steady
 
 @dataclass(eq=False)
 class RigTrack:
-    """One hand: who it is, which side, where it was and how it moves.
-
-    Attributes:
-        began_s: when it was first seen.
-        bones: of its person.
-        steady: smooths it; None leaves each frame as it is.
-        ids: camera -> its own id of this hand, when it last saw it.
-        sides: what all looks of all cameras say of its side.
-        told: whether its side is decided, as that of one camera's track is: for good.
-        seen_s: when it was last seen.
-        joints_mm: (21, 3) there; None before the first frame.
-        together: where several cameras last saw it, for when one is left.
-        velocity: of the wrist, mm a second.
-    """
+    """One hand: who it is, which side, where it was and how it moves."""
 
     track_id: int
-    began_s: float
-    bones: RigBones
-    steady: Steady | None = None
+    began_s: float  # when it was first seen
+    bones: RigBones  # of its person
+    steady: Steady | None = None  # smooths it; None leaves each frame as it is
+    #: Camera -> its own id of this hand, when it last saw it.
     ids: dict[int, int] = field(default_factory=dict)
+    #: What all looks of all cameras say of its side.
     sides: SideVotes = field(default_factory=lambda: SideVotes("right"))
-    told: bool = False
-    seen_s: float = 0.0
-    joints_mm: np.ndarray | None = None
+    told: bool = False  # whether its side is decided, as that of one camera's track is: for good
+    seen_s: float = 0.0  # when it was last seen
+    joints_mm: np.ndarray | None = None  # (21, 3) there; None before the first frame
+    #: Where several cameras last saw it, for when one is left.
     together: LastTogether = field(default_factory=LastTogether)
-    velocity: Velocity = field(default_factory=Velocity)
+    velocity: Velocity = field(default_factory=Velocity)  # of the wrist, mm a second
 
     @property
     def side(self) -> Side:

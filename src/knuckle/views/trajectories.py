@@ -21,41 +21,25 @@ from knuckle.views.decisions import LATENESS
 
 
 class ClockTerms(NamedTuple):
-    """What one hand in one window says of the clocks of V cameras.
+    """What one hand in one window says of the clocks of V cameras."""
 
-    Attributes:
-        gradient: (V,) of the cost by the clocks.
-        curvature: (V, V) its second derivatives.
-        noise: (V, V) the part of these that is noise of the trajectories.
-        miss: median distance of the rays from the trajectories.
-    """
-
-    gradient: np.ndarray
-    curvature: np.ndarray
-    noise: np.ndarray
-    miss: float
+    gradient: np.ndarray  # (V,) of the cost by the clocks
+    curvature: np.ndarray  # (V, V) its second derivatives
+    noise: np.ndarray  # (V, V) the part of these that is noise of the trajectories
+    miss: float  # median distance of the rays from the trajectories
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What one camera sees of a hand in a window, of F frames.
+    """What one camera sees of a hand in a window, of F frames."""
 
-    Attributes:
-        rows: (21, F, 2, 3) of each ray, so that rows @ point = right for points on it.
-        right: (21, F, 2).
-        depth: (4,) of a homogeneous point.
-        sigma: (21, F) expected error of the rays.
-        size: (21, F) extent of the hand, as a difference of rays.
-        basis, basis_rate: (F, K) polynomials at the frames' times, and their derivatives, 1/s.
-    """
-
-    rows: np.ndarray
-    right: np.ndarray
-    depth: np.ndarray
-    sigma: np.ndarray
-    size: np.ndarray
-    basis: np.ndarray
-    basis_rate: np.ndarray
+    rows: np.ndarray  # (21, F, 2, 3) of each ray, so that rows @ point = right for points on it
+    right: np.ndarray  # (21, F, 2)
+    depth: np.ndarray  # (4,) of a homogeneous point
+    sigma: np.ndarray  # (21, F) expected error of the rays
+    size: np.ndarray  # (21, F) extent of the hand, as a difference of rays
+    basis: np.ndarray  # (F, K) polynomials at the frames' times
+    basis_rate: np.ndarray  # (F, K) their derivatives, 1/s
 
     @classmethod
     def of(
@@ -67,15 +51,10 @@ class View:
         times_s: np.ndarray,
         length_s: float,
     ) -> View:
-        """Of a camera at ``T_camera_from_world``.
+        """Of a camera at ``T_camera_from_world``, its F frames of a window of ``length_s``.
 
-        Args:
-            T: where it stands.
-            rays: (F, 21, 2) x/z, y/z.
-            sigma: (F, 21) expected error of these.
-            extents: (F,) of the hand, as differences of rays.
-            times_s: (F,) of the frames, from the window's beginning, by the clock of all.
-            length_s: of the window.
+        Rays (F, 21, 2) x/z, y/z and their expected error (F, 21); extents (F,) of the hand, as
+        differences of rays; times (F,) from the window's beginning, by the clock of all.
         """
         R, t = T.rotation, T.translation_mm
         rays = rays.swapaxes(0, 1)  # (21, F, 2)
@@ -115,34 +94,22 @@ class View:
 
 
 class _Equations(NamedTuple):
-    """The linear equations of one camera's rays, for all joints: matrix @ coefficients = right.
+    """The linear equations of one camera's rays, for all joints: matrix @ coefficients = right."""
 
-    Attributes:
-        matrix: (21, 2 F, 3 K).
-        rate: (21, 2 F, 3 K) its derivative by time, 1/s.
-        right: (21, 2 F, 1).
-    """
-
-    matrix: np.ndarray
-    rate: np.ndarray
-    right: np.ndarray
+    matrix: np.ndarray  # (21, 2 F, 3 K)
+    rate: np.ndarray  # (21, 2 F, 3 K) its derivative by time, 1/s
+    right: np.ndarray  # (21, 2 F, 1)
 
 
 @dataclass(frozen=True, eq=False)
 class _Trajectories:
-    """The smooth trajectories of all joints that explain the rays of a window best.
+    """The smooth trajectories of all joints that explain the rays of a window best."""
 
-    Attributes:
-        equations: of each camera.
-        information: (21, 3 K, 3 K) of the rays.
-        covariance: (21, 3 K, 3 K) of the coefficients: inverse of that and the smoothness prior.
-        x: (21, 3 K, 1) coefficients.
-    """
-
-    equations: Sequence[_Equations]
-    information: np.ndarray
+    equations: Sequence[_Equations]  # of each camera
+    information: np.ndarray  # (21, 3 K, 3 K) of the rays
+    #: (21, 3 K, 3 K) of the coefficients: inverse of that and the smoothness prior.
     covariance: np.ndarray
-    x: np.ndarray
+    x: np.ndarray  # (21, 3 K, 1) coefficients
 
     @classmethod
     def of(

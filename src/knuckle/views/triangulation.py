@@ -20,18 +20,12 @@ from knuckle.views.decisions import MEETING
 
 @dataclass(frozen=True, eq=False)
 class Sight:
-    """Rays of V cameras towards the same points.
+    """Rays of V cameras towards the same points."""
 
-    Attributes:
-        R: (V, ..., 3, 3) of the cameras from the world.
-        t_mm: (V, ..., 3).
-        rays: (V, ..., J, 2) x/z, y/z in each camera.
-        sigma: (V, ..., J) expected error of a ray per axis; infinite where a camera has none.
-    """
-
-    R: np.ndarray
-    t_mm: np.ndarray
-    rays: np.ndarray
+    R: np.ndarray  # (V, ..., 3, 3) of the cameras from the world
+    t_mm: np.ndarray  # (V, ..., 3)
+    rays: np.ndarray  # (V, ..., J, 2) x/z, y/z in each camera
+    #: (V, ..., J) expected error of a ray per axis; infinite where a camera has none.
     sigma: np.ndarray
 
     @classmethod
@@ -87,18 +81,12 @@ class Sight:
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """Where rays meet.
+    """Where rays meet."""
 
-    Attributes:
-        mm: (..., J, 3) in the world; NaN where fewer than two rays are left.
-        information: (..., J, 3, 3) inverse of the covariance, 1/mm².
-        used: (V, ..., J) bool, the rays that decided.
-        strain: (..., J) how far these miss the point, in expected errors (1 is as expected).
-    """
-
-    mm: np.ndarray
-    information: np.ndarray
-    used: np.ndarray
+    mm: np.ndarray  # (..., J, 3) in the world; NaN where fewer than two rays are left
+    information: np.ndarray  # (..., J, 3, 3) inverse of the covariance, 1/mm²
+    used: np.ndarray  # (V, ..., J) bool, the rays that decided
+    #: (..., J) how far these miss the point, in expected errors (1 is as expected).
     strain: np.ndarray
 
 
@@ -164,17 +152,12 @@ def with_doubt(sight: Sight) -> Sight:
 
 @dataclass(frozen=True, eq=False)
 class _Solved:
-    """A least squares and what it is made of.
+    """A least squares and what it is made of."""
 
-    Attributes:
-        mm: (..., J, 3) the points, also where fewer than two rays tell them.
-        information: (..., J, 3, 3) of all rays.
-        parts: information and its product with the point, (V, ..., J, 3, 3) and (V, ..., J, 3), of
-            each ray.
-    """
-
-    mm: np.ndarray
-    information: np.ndarray
+    mm: np.ndarray  # (..., J, 3) the points, also where fewer than two rays tell them
+    information: np.ndarray  # (..., J, 3, 3) of all rays
+    #: Information and its product with the point, (V, ..., J, 3, 3) and (V, ..., J, 3), of each
+    #: ray.
     parts: tuple[np.ndarray, np.ndarray]
 
 

@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 from knuckle.address import at_home
-from knuckle.errors import NotFoundError, NotWrittenError
+from knuckle.errors import NotFoundError, NotWrittenError, reason_of
 from knuckle.stages import NetworkFile, needed, weights_folder
 from knuckle.web.settings import page_settings
 
@@ -26,9 +26,7 @@ def page_files(
 ) -> Iterator[Mapping[str, Path | bytes]]:
     """Every file of the page, by its place: ``index.html`` or ``weights/keypoints.onnx``.
 
-    Args:
-        weights_dir: folder with other networks than those in the package.
-        site_dir: folder with another built page than the one in the package.
+    The two folders hold other networks, and another built page, than the package.
 
     Raises:
         FileNotFoundError: the page has not been built, or a network is missing.
@@ -81,10 +79,9 @@ def _lay(content: Path | bytes, path: Path) -> None:
     except shutil.SameFileError:
         pass  # the folder of the built page itself: what it lacks is put beside it
     except OSError as error:  # of a copy, the system names the file that was read
-        reason = (error.strerror or str(error)).lower()
         raise NotWrittenError(
-            f"cannot write {path} ({reason}): expected room for the page in a folder that can be "
-            "written into; free some space, or choose another one"
+            f"cannot write {path} ({reason_of(error)}): expected room for the page in a folder "
+            "that can be written into; free some space, or choose another one"
         ) from error
 
 

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from knuckle.errors import InputError, NotWrittenError
+from knuckle.errors import InputError, NotWrittenError, reason_of
 
 _LOOPBACK = "127.0.0.1"
 #: Names under which a browser may ask for this machine. A page of another site that has its name
@@ -37,11 +37,7 @@ _HEADERS = {
 
 
 def serve(files: Mapping[str, Path | bytes], port: int = 8080) -> ThreadingHTTPServer:
-    """Listen on this machine; call ``serve_forever`` on what comes back.
-
-    Args:
-        files: by their place, see ``page_files``.
-        port: 0 for any free one.
+    """Listen on this machine, on any free port for 0; call ``serve_forever`` on what comes back.
 
     Raises:
         ValueError: there is no such port.
@@ -52,10 +48,9 @@ def serve(files: Mapping[str, Path | bytes], port: int = 8080) -> ThreadingHTTPS
     try:
         return ThreadingHTTPServer((_LOOPBACK, port), partial(_Handler, files))
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
         raise NotWrittenError(
-            f"cannot serve on port {port} ({reason}): give another one as --port, or 0 for any "
-            "that is free"
+            f"cannot serve on port {port} ({reason_of(error)}): give another one as --port, or 0 "
+            "for any that is free"
         ) from error
 
 

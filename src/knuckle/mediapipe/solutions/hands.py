@@ -20,19 +20,15 @@ __all__ = ["HAND_CONNECTIONS", "HandLandmark", "Hands", "SolutionOutputs"]
 
 
 class SolutionOutputs(NamedTuple):
-    """The hands of one picture, best first; the first three are None where there is no hand.
+    """The hands of one picture, best first; the first three are None where there is no hand."""
 
-    Attributes:
-        multi_hand_landmarks: a list of 21 points per hand, in shares of the picture.
-        multi_hand_world_landmarks: a list of 21 points per hand, metres.
-        multi_handedness: the side of each hand **in a mirror**: give ``process`` a mirrored picture
-            and it is the person's own.
-        hands: what they were made from (not in MediaPipe): its ``side`` takes the picture as it is.
-    """
-
+    #: A list of 21 points per hand, in shares of the picture.
     multi_hand_landmarks: list[NormalizedLandmarkList] | None
-    multi_hand_world_landmarks: list[LandmarkList] | None
+    multi_hand_world_landmarks: list[LandmarkList] | None  # a list of 21 points per hand, metres
+    #: The side of each hand **in a mirror**: give ``process`` a mirrored picture and it is the
+    #: person's own.
     multi_handedness: list[ClassificationList] | None
+    #: What they were made from (not in MediaPipe): its ``side`` takes the picture as it is.
     hands: list[HandPose]
 
 

@@ -48,19 +48,14 @@ Weigh = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Balls:
-    """The balls of N posed hands, in each hand's own right-handed frame.
+    """The balls of N posed hands, in each hand's own right-handed frame."""
 
-    Attributes:
-        centre_mm, radius_mm: (N, K, 3) and (N, K).
-        joints_mm: (N, 21, 3).
-        axis, pivot_mm: (N, 22, 3) about what each of ``MOVES`` turns.
-    """
-
+    #: ``centre_mm``, ``radius_mm``: (N, K, 3) and (N, K).
     centre_mm: np.ndarray
     radius_mm: np.ndarray
-    joints_mm: np.ndarray
-    axis: np.ndarray
-    pivot_mm: np.ndarray
+    joints_mm: np.ndarray  # (N, 21, 3)
+    axis: np.ndarray  # (N, 22, 3) along which each of ``MOVES`` turns
+    pivot_mm: np.ndarray  # (N, 22, 3) about which it does
 
     @classmethod
     def of(cls, pose_deg: np.ndarray, shape: FlatHands) -> Balls:

@@ -16,21 +16,16 @@ _SMALLEST_MM, _COVERED_MM = 3.5, 1.5
 
 @dataclass(frozen=True, eq=False)
 class Flesh:
-    """A hand's balls, as linear functions of its shape.
+    """A hand's balls, as linear functions of its shape."""
 
-    Attributes:
-        centre_mm, centre_basis_mm: (K, 3) and (S, K, 3), in the flat right hand's frame.
-        radius_mm, radius_basis_mm: (K,) and (S, K).
-        weight: (K, 19) skinning weights.
-        bone: (K,) the bone that moves a ball most; balls are in the order of their bones.
-    """
-
+    #: ``centre_mm``, ``centre_basis_mm``: (K, 3) and (S, K, 3), in the flat right hand's frame.
     centre_mm: np.ndarray
     centre_basis_mm: np.ndarray
+    #: ``radius_mm``, ``radius_basis_mm``: (K,) and (S, K).
     radius_mm: np.ndarray
     radius_basis_mm: np.ndarray
-    weight: np.ndarray
-    bone: np.ndarray
+    weight: np.ndarray  # (K, 19) skinning weights
+    bone: np.ndarray  # (K,) the bone that moves a ball most; balls are in the order of their bones
 
     @classmethod
     def load(cls) -> Flesh:

@@ -13,15 +13,10 @@ from knuckle.render.hand_model import HandParameters
 
 @dataclass(frozen=True, eq=False)
 class NearestBalls:
-    """For every ball of either hand the nearest one of the other hand.
+    """For every ball of either hand the nearest one of the other hand."""
 
-    Attributes:
-        partner: (2, N, K) its number.
-        gap_mm: (2, N, K) the gap to it, negative where they overlap.
-    """
-
-    partner: np.ndarray
-    gap_mm: np.ndarray
+    partner: np.ndarray  # (2, N, K) its number
+    gap_mm: np.ndarray  # (2, N, K) the gap to it, negative where they overlap
 
     @classmethod
     def of(

@@ -18,17 +18,11 @@ _GLANCE = 15
 
 @dataclass(frozen=True, eq=False)
 class _Bowl(PerHand):
-    """The cost around a state, as a quadratic function of the step.
+    """The cost around a state, as a quadratic function of the step."""
 
-    Attributes:
-        cost: (N,) squared sigmas.
-        gradient: (N, P) half of the cost's.
-        curvature: (N, P, P) half of the cost's, Gauss and Newton's.
-    """
-
-    cost: np.ndarray
-    gradient: np.ndarray
-    curvature: np.ndarray
+    cost: np.ndarray  # (N,) squared sigmas
+    gradient: np.ndarray  # (N, P) half of the cost's
+    curvature: np.ndarray  # (N, P, P) half of the cost's, Gauss and Newton's
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,22 +25,17 @@ from knuckle.rows import Rows
 
 @dataclass(frozen=True, eq=False)
 class HandFit(Rows):
-    """Fitted hands. Hands with fewer than ``MIN_JOINTS`` labels are NaN and not converged.
+    """Fitted hands. Hands with fewer than ``MIN_JOINTS`` labels are NaN and not converged."""
 
-    Attributes:
-        parameters: pose, shape and place of the N hands, in the camera frame.
-        joints_mm: (N, 21, 3) of the fitted hands, camera frame, labelled or not.
-        joint_sigma_mm: (N, 21) expected error of each joint, if the labels err as was said.
-        residual: (N, 21) distance from each label, in its unit: mm after ``fit_hands``, px after
-            ``fit_hands_2d``; NaN where there is no label.
-        converged: (N,) bool, False where the steps ran out.
-    """
-
-    parameters: HandParameters
+    parameters: HandParameters  # pose, shape and place of the N hands, in the camera frame
+    #: (N, 21, 3) of the fitted hands, camera frame, labelled or not.
     joints_mm: Float[np.ndarray, "hand 21 3"]
+    #: (N, 21) expected error of each joint, if the labels err as was said.
     joint_sigma_mm: Float[np.ndarray, "hand 21"]
+    #: (N, 21) distance from each label, in its unit: mm after ``fit_hands``, px after
+    #: ``fit_hands_2d``; NaN where there is no label.
     residual: Float[np.ndarray, "hand 21"]
-    converged: Bool[np.ndarray, " hand"]
+    converged: Bool[np.ndarray, " hand"]  # (N,) bool, False where the steps ran out
 
     def __len__(self) -> int:
         return len(self.joints_mm)

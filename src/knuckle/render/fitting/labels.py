@@ -33,22 +33,15 @@ class PerHand(Rows):
 
 @dataclass(frozen=True, eq=False)
 class Labels(PerHand):
-    """Where the joints should be, as right hands.
+    """Where the joints should be, as right hands."""
 
-    Attributes:
-        target: (N, 21, 3) mm, or with ``focal`` (N, 21, 2) rays x/z, y/z.
-        weight: (N, 21) 1 / sigma of each label, 0 where there is none.
-        focal: (N, 2) px; None for labels in 3D.
-        lean: (N, 20) share of each bone's length that leads away from the camera; None if nothing
-            is known of any.
-        lean_weight: (N, 20) 1 / sigma of each, 0 where nothing is known.
-    """
-
-    target: np.ndarray
-    weight: np.ndarray
-    focal: np.ndarray | None = None
+    target: np.ndarray  # (N, 21, 3) mm, or with ``focal`` (N, 21, 2) rays x/z, y/z
+    weight: np.ndarray  # (N, 21) 1 / sigma of each label, 0 where there is none
+    focal: np.ndarray | None = None  # (N, 2) px; None for labels in 3D
+    #: (N, 20) share of each bone's length that leads away from the camera; None if nothing is known
+    #: of any.
     lean: np.ndarray | None = None
-    lean_weight: np.ndarray | None = None
+    lean_weight: np.ndarray | None = None  # (N, 20) 1 / sigma of each, 0 where nothing is known
 
     def __len__(self) -> int:
         return len(self.target)

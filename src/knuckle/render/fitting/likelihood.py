@@ -14,23 +14,16 @@ from knuckle.render.poses import constrain, sample_poses
 
 @dataclass(frozen=True)
 class FitSettings:
-    """What is likely, and when to stop.
+    """What is likely, and when to stop."""
 
-    Attributes:
-        joint_sigma_mm: how far a 3D label may be off, the model's own shortcomings included.
-        outlier: labels off by more than so many sigmas count less and less.
-        limit_sigma_deg: how far an angle may be beyond its limit.
-        pose_floor_deg: spread that every angle has beside the sampler's.
-        max_steps: steps after which a hand is given up as not converged.
-        tolerance: a step that lowers the cost (squared sigmas) by less than this, and by less than
-            this share of it, is the last.
-    """
-
+    #: How far a 3D label may be off, the model's own shortcomings included.
     joint_sigma_mm: float = 1.0
-    outlier: float = 4.0
-    limit_sigma_deg: float = 3.0
-    pose_floor_deg: float = 5.0
-    max_steps: int = 60
+    outlier: float = 4.0  # labels off by more than so many sigmas count less and less
+    limit_sigma_deg: float = 3.0  # how far an angle may be beyond its limit
+    pose_floor_deg: float = 5.0  # spread that every angle has beside the sampler's
+    max_steps: int = 60  # steps after which a hand is given up as not converged
+    #: A step that lowers the cost (squared sigmas) by less than this, and by less than this share
+    #: of it, is the last.
     tolerance: float = 1e-3
 
     def __post_init__(self) -> None:
@@ -43,15 +36,10 @@ class FitSettings:
 
 @dataclass(frozen=True, eq=False)
 class PosePrior:
-    """How poses are spread, over ``FREE_ANGLES``.
+    """How poses are spread, over ``FREE_ANGLES``."""
 
-    Attributes:
-        mean_deg: (A,).
-        covariance_deg2: (A, A).
-    """
-
-    mean_deg: np.ndarray
-    covariance_deg2: np.ndarray
+    mean_deg: np.ndarray  # (A,)
+    covariance_deg2: np.ndarray  # (A, A)
 
 
 @cache

@@ -18,19 +18,12 @@ SHAPE = slice(6 + N_FREE, None)
 
 @dataclass(frozen=True, eq=False)
 class State(PerHand):
-    """N right hands on their way.
+    """N right hands on their way."""
 
-    Attributes:
-        angles_deg: (N, A).
-        shape: (N, S).
-        rotation: (N, 3, 3) ``R_camera_from_hand``.
-        root_mm: (N, 3).
-    """
-
-    angles_deg: np.ndarray
-    shape: np.ndarray
-    rotation: np.ndarray
-    root_mm: np.ndarray
+    angles_deg: np.ndarray  # (N, A)
+    shape: np.ndarray  # (N, S)
+    rotation: np.ndarray  # (N, 3, 3) ``R_camera_from_hand``
+    root_mm: np.ndarray  # (N, 3)
 
     def moved(self, step: np.ndarray) -> State:
         """The hands after a step (N, P)."""

@@ -25,20 +25,15 @@ from knuckle.rows import Rows
 
 @dataclass(frozen=True, eq=False)
 class Approach(Rows):
-    """Pairs before their fingers close; contact is not resolved yet.
+    """Pairs before their fingers close; contact is not resolved yet."""
 
-    Attributes:
-        first, second: a right and a left hand, in the frame of the first.
-        touch: (N, S) bones that are pulled to the other hand, see ``contact.resolve``.
-        retreat: (N, 3) unit vector from the meeting place to where the second hand came from.
-        normal: (N, 3) unit vector out of the first hand's skin at the meeting place.
-    """
-
+    #: ``first``, ``second``: a right and a left hand, in the frame of the first.
     first: HandParameters
     second: HandParameters
-    touch: np.ndarray
+    touch: np.ndarray  # (N, S) bones that are pulled to the other hand, see ``contact.resolve``
+    #: (N, 3) unit vector from the meeting place to where the second hand came from.
     retreat: np.ndarray
-    normal: np.ndarray
+    normal: np.ndarray  # (N, 3) unit vector out of the first hand's skin at the meeting place
 
 
 def draw_approach(

@@ -32,16 +32,12 @@ _CURL_STEPS = 4
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Two hands each in one frame.
+    """Two hands each in one frame."""
 
-    Attributes:
-        right, left: N hands each.
-        kind: (N,) how they meet: rows of ``MEETINGS``.
-    """
-
+    #: ``right``, ``left``: N hands each.
     right: HandParameters
     left: HandParameters
-    kind: np.ndarray
+    kind: np.ndarray  # (N,) how they meet: rows of ``MEETINGS``
 
 
 def sample_interactions(
@@ -84,17 +80,11 @@ def sample_interactions(
 
 @dataclass(frozen=True, eq=False)
 class Contact(Rows):
-    """N pairs in contact, each a first and a second hand in the frame of the first.
+    """N pairs in contact, each a first and a second hand in the frame of the first."""
 
-    Attributes:
-        approach: how they came together.
-        opened: before the fingers close: free of each other, hardly touching.
-        closed: after.
-    """
-
-    approach: Approach
-    opened: Pair
-    closed: Pair
+    approach: Approach  # how they came together
+    opened: Pair  # before the fingers close: free of each other, hardly touching
+    closed: Pair  # after
 
     def is_good(self, *, moving: bool) -> np.ndarray:
         """(N,) bool: the closed hands touch and do not overlap; if ``moving``, nor do opened ones.

@@ -64,38 +64,31 @@ Mix = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Meeting:
-    """One way for two hands to meet.
+    """One way for two hands to meet."""
 
-    Attributes:
-        share: how often.
-        first, second: families of poses.
-        at, with_: where on the first hand, and what of the second.
-        twist_deg: angles between the two "along" directions about the skin's normal, one of which
-            is drawn (0: fingers parallel), and how much it scatters.
-        closing: bones of the second hand, and of the first, that close until they touch.
-        distance_mm: distance of the two places before the fingers close.
-        scatter_mm: standard deviation of the place along the skin.
-        wrist_deg: mean and scatter of both wrists' flexion; None leaves it to the family.
-        straightened: share by which the second hand's fingers are straightened before they close.
-        curl_deg: how far the four fingers of both hands bend at most, MCP, PIP and DIP, after the
-            hands have met.
-        give_mm: how deep flesh is pressed: fingers squeeze between fingers.
-    """
-
-    share: float
+    share: float  # how often
+    #: ``first``, ``second``: families of poses.
     first: Mix
     second: Mix
+    #: ``at``, ``with_``: where on the first hand, and what of the second.
     at: tuple[Site, ...]
     with_: tuple[Site, ...]
+    #: Angles between the two "along" directions about the skin's normal, one of which is drawn (0:
+    #: fingers parallel), and how much it scatters.
     twist_deg: tuple[tuple[float, ...], float]
+    #: Bones of the second hand, and of the first, that close until they touch.
     closing: tuple[int, ...] = ()
     first_closing: tuple[int, ...] = ()
-    distance_mm: float = 5.0
-    scatter_mm: float = 8.0
+    distance_mm: float = 5.0  # distance of the two places before the fingers close
+    scatter_mm: float = 8.0  # standard deviation of the place along the skin
+    #: Mean and scatter of both wrists' flexion; None leaves it to the family.
     wrist_deg: tuple[float, float] | None = None
+    #: Share by which the second hand's fingers are straightened before they close.
     straightened: float = 0.0
+    #: How far the four fingers of both hands bend at most, MCP, PIP and DIP, after the hands have
+    #: met.
     curl_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    give_mm: float = GIVE_MM
+    give_mm: float = GIVE_MM  # how deep flesh is pressed: fingers squeeze between fingers
 
 
 _GRIP = (_PALM, *_MIDDLE, *_DISTAL, _THUMB_TIP)

@@ -89,19 +89,12 @@ def interaction_motion(
 
 
 class _State(NamedTuple):
-    """One state of both hands, or several along a first axis.
+    """One state of both hands, or several along a first axis."""
 
-    Attributes:
-        pose_deg: (2, 17, 3) of the first and of the second hand.
-        palm_mm: (3,) place of the second hand's palm, in the frame of the first.
-        turn: (3, 3) of the second hand, there.
-        upright: (3, 3) from the frame of the first hand to the world.
-    """
-
-    pose_deg: np.ndarray
-    palm_mm: np.ndarray
-    turn: np.ndarray
-    upright: np.ndarray
+    pose_deg: np.ndarray  # (2, 17, 3) of the first and of the second hand
+    palm_mm: np.ndarray  # (3,) place of the second hand's palm, in the frame of the first
+    turn: np.ndarray  # (3, 3) of the second hand, there
+    upright: np.ndarray  # (3, 3) from the frame of the first hand to the world
 
 
 @dataclass(frozen=True, eq=False)

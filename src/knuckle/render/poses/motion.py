@@ -16,16 +16,12 @@ from knuckle.render.rotations import rotation_from_vector
 
 @dataclass(frozen=True)
 class HandMotion:
-    """A movement, frame by frame.
+    """A movement, frame by frame."""
 
-    Attributes:
-        pose_deg: (F, 17, 3).
-        R_start_from_hand: (F, 3, 3) how the hand has turned since the first frame.
-        offset_mm: (F, 3) how far the wrist has moved since the first frame, in axes of the camera.
-    """
-
-    pose_deg: Float32[np.ndarray, "frame 17 3"]
+    pose_deg: Float32[np.ndarray, "frame 17 3"]  # (F, 17, 3)
+    #: (F, 3, 3) how the hand has turned since the first frame.
     R_start_from_hand: Float32[np.ndarray, "frame 3 3"]
+    #: (F, 3) how far the wrist has moved since the first frame, in axes of the camera.
     offset_mm: Float32[np.ndarray, "frame 3"]
 
 

@@ -33,39 +33,31 @@ from knuckle.sample import Sample
 
 @dataclass(frozen=True)
 class CropSettings:
-    """Random close-ups of one hand.
+    """Random close-ups of one hand."""
 
-    Attributes:
-        size_px: width and height of the picture.
-        crop_px: how much of the picture the hand's own crop (``Crop.from_joints``) spans, from-to.
-        fov_deg: diagonal field of view of the camera that took the frame, from-to.
-        distance_m: from camera to hand, from-to; drawn evenly in the logarithm.
-        contact: how many pictures show both hands of one person touching.
-        second_hand: how many of the others have another hand near by.
-        occluder, distractor, body: how many pictures have them.
-        surface: how many have a desk or a wall close behind, on which shadows fall.
-        fisheye: how many pictures come from a lens that bends straight lines, see ``lens.py``.
-        fisheye_strength: of such lenses, from-to.
-        fisheye_fov_deg: diagonal field of view that they would have without bending, from-to.
-        jitter_deg, jitter_px: how inexactly the hand is upright and in the middle.
-        faults: what the camera does to the picture.
-    """
-
-    size_px: int = 160
+    size_px: int = 160  # width and height of the picture
+    #: How much of the picture the hand's own crop (``Crop.from_joints``) spans, from-to.
     crop_px: tuple[float, float] = (114.0, 128.0)
+    #: Diagonal field of view of the camera that took the frame, from-to.
     fov_deg: tuple[float, float] = (15.0, 100.0)
+    #: From camera to hand, from-to; drawn evenly in the logarithm.
     distance_m: tuple[float, float] = (0.15, 2.0)
-    contact: float = 0.15
-    second_hand: float = 0.30
+    contact: float = 0.15  # how many pictures show both hands of one person touching
+    second_hand: float = 0.30  # how many of the others have another hand near by
+    #: ``occluder``, ``distractor``, ``body``: how many pictures have them.
     occluder: float = 0.25
     distractor: float = 0.20
     body: float = 0.15
-    surface: float = 0.25
+    surface: float = 0.25  # how many have a desk or a wall close behind, on which shadows fall
+    #: How many pictures come from a lens that bends straight lines, see ``lens.py``.
     fisheye: float = 0.08
-    fisheye_strength: tuple[float, float] = (0.2, 0.8)
+    fisheye_strength: tuple[float, float] = (0.2, 0.8)  # of such lenses, from-to
+    #: Diagonal field of view that they would have without bending, from-to.
     fisheye_fov_deg: tuple[float, float] = (60.0, 105.0)
+    #: ``jitter_deg``, ``jitter_px``: how inexactly the hand is upright and in the middle.
     jitter_deg: float = 6.0
     jitter_px: float = 4.0
+    #: What the camera does to the picture.
     faults: CameraFaults = field(default_factory=CameraFaults)
 
 

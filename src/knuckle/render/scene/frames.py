@@ -34,34 +34,24 @@ from knuckle.sample import HandLabel, Sample
 
 @dataclass(frozen=True)
 class FrameSettings:
-    """Random whole frames.
+    """Random whole frames."""
 
-    Attributes:
-        fov_deg: diagonal field of view, from-to.
-        distance_m: from camera to hand, from-to; drawn evenly in the logarithm.
-        empty: how many frames have no hand.
-        contact: how many frames hold both hands of one person touching.
-        max_hands: most hands in a frame.
-        occluder, distractor: chance per hand that something hides a part of it, that it is beside
-            skin that is no hand.
-        body: chance that one of the hands has a whole person behind it.
-        surface: how many frames have a desk or a wall on which shadows fall.
-        fisheye: how many frames come from a lens that bends straight lines, see ``lens.py``.
-        fisheye_strength: of such lenses, from-to.
-        faults: what the camera does to the picture.
-    """
-
-    fov_deg: tuple[float, float] = (40.0, 100.0)
+    fov_deg: tuple[float, float] = (40.0, 100.0)  # diagonal field of view, from-to
+    #: From camera to hand, from-to; drawn evenly in the logarithm.
     distance_m: tuple[float, float] = (0.2, 2.5)
-    empty: float = 0.15
-    contact: float = 0.40
-    max_hands: int = 4
+    empty: float = 0.15  # how many frames have no hand
+    contact: float = 0.40  # how many frames hold both hands of one person touching
+    max_hands: int = 4  # most hands in a frame
+    #: ``occluder``, ``distractor``: chance per hand that something hides a part of it, that it is
+    #: beside skin that is no hand.
     occluder: float = 0.15
     distractor: float = 0.25
-    body: float = 0.65
-    surface: float = 0.25
+    body: float = 0.65  # chance that one of the hands has a whole person behind it
+    surface: float = 0.25  # how many frames have a desk or a wall on which shadows fall
+    #: How many frames come from a lens that bends straight lines, see ``lens.py``.
     fisheye: float = 0.08
-    fisheye_strength: tuple[float, float] = (0.2, 0.8)
+    fisheye_strength: tuple[float, float] = (0.2, 0.8)  # of such lenses, from-to
+    #: What the camera does to the picture.
     faults: CameraFaults = field(default_factory=CameraFaults)
 
 

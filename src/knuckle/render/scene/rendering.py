@@ -23,15 +23,10 @@ from knuckle.sample import HandLabel, Sample
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """What all scenes share.
+    """What all scenes share."""
 
-    Attributes:
-        backgrounds: where backgrounds come from.
-        textures: (T, 128, 128, 3) uint8 rows that materials point into.
-    """
-
-    backgrounds: Backgrounds
-    textures: np.ndarray
+    backgrounds: Backgrounds  # where backgrounds come from
+    textures: np.ndarray  # (T, 128, 128, 3) uint8 rows that materials point into
 
     @classmethod
     def of(cls, backgrounds: Backgrounds | None = None) -> World:
@@ -91,21 +86,13 @@ def see_scene(
 
 @dataclass(frozen=True, eq=False)
 class Sight:
-    """What a camera sees, before any light falls on it.
+    """What a camera sees, before any light falls on it."""
 
-    Attributes:
-        stage: what is before the camera.
-        camera: without distortion.
-        buffer: which surface each of the 2 x 2 parts of a pixel sees.
-        hands: see ``Sample``.
-        hand_map: (H, W) uint8, see ``Sample``.
-    """
-
-    stage: Stage
-    camera: Camera
-    buffer: GBuffer
-    hands: tuple[HandLabel, ...]
-    hand_map: np.ndarray
+    stage: Stage  # what is before the camera
+    camera: Camera  # without distortion
+    buffer: GBuffer  # which surface each of the 2 x 2 parts of a pixel sees
+    hands: tuple[HandLabel, ...]  # see ``Sample``
+    hand_map: np.ndarray  # (H, W) uint8, see ``Sample``
 
     @classmethod
     def of(

@@ -24,36 +24,23 @@ from knuckle.train.streams import Cut, picture_training, picture_validation
 
 @dataclass(frozen=True)
 class DetectorLosses:
-    """How much each term of the detector's loss counts.
+    """How much each term of the detector's loss counts."""
 
-    Attributes:
-        peak: that peaks are where hands are, and nowhere else.
-        geometry: where in its cell a hand is, how large and which way up.
-        mask: which pixels show hands.
-        side: which map the peak of a lone hand is in.
-    """
-
-    peak: float = 1.0
-    geometry: float = 1.0
-    mask: float = 1.0
-    side: float = 0.7
+    peak: float = 1.0  # that peaks are where hands are, and nowhere else
+    geometry: float = 1.0  # where in its cell a hand is, how large and which way up
+    mask: float = 1.0  # which pixels show hands
+    side: float = 0.7  # which map the peak of a lone hand is in
 
 
 @dataclass(frozen=True, kw_only=True)
 class DetectorRecipe(PictureRecipe):
-    """A run that trains the detector.
-
-    Attributes:
-        detector: its size.
-        losses: what its terms count.
-        start_detector: a checkpoint to start from, or ``knuckle`` for the shipped network.
-    """
+    """A run that trains the detector."""
 
     CAN_BE_HALF: ClassVar[bool] = True
     kind: str = "detector"
-    detector: DetectorSettings = field(default_factory=DetectorSettings)
-    losses: DetectorLosses = field(default_factory=DetectorLosses)
-    start_detector: str = ""
+    detector: DetectorSettings = field(default_factory=DetectorSettings)  # its size
+    losses: DetectorLosses = field(default_factory=DetectorLosses)  # what its terms count
+    start_detector: str = ""  # a checkpoint to start from, or ``knuckle`` for the shipped network
 
 
 class DetectorModule(TrainedModule):

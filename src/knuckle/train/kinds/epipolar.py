@@ -35,30 +35,23 @@ _HELD_OUT = 96
 
 @dataclass(frozen=True, kw_only=True)
 class EpipolarRecipe(Recipe):
-    """A run that trains the Epipolar Transformer on synthetic captures.
-
-    Attributes:
-        epipolar, keypoints: the sizes of the stage, and of the keypoint network that it sees with.
-        losses: what its terms count.
-        start_keypoints: the keypoint network that it sees with and leaves as it is: a checkpoint,
-            or ``knuckle`` for the shipped one.
-    """
+    """A run that trains the Epipolar Transformer on synthetic captures."""
 
     kind: str = "epipolar"
+    #: ``epipolar``, ``keypoints``: the sizes of the stage, and of the keypoint network that it sees
+    #: with.
     epipolar: EpipolarSettings = field(default_factory=EpipolarSettings)
     keypoints: KeypointSettings = field(default_factory=KeypointSettings)
-    losses: PointLosses = field(default_factory=PointLosses)
+    losses: PointLosses = field(default_factory=PointLosses)  # what its terms count
+    #: The keypoint network that it sees with and leaves as it is: a checkpoint, or ``knuckle`` for
+    #: the shipped one.
     start_keypoints: str = ""
 
 
 def batch_of(views: HandViews, looks: np.ndarray, codec: HeatmapCodec, off_mm: np.ndarray) -> Batch:
-    """N hands in V views each as a batch.
+    """N hands in V views each as a batch: the looks (N, V) at them.
 
-    Args:
-        views: all looks.
-        looks: (N, V) which of them.
-        codec: of the maps.
-        off_mm: (N, V) how far the hands' distances are off as they are given.
+    ``off_mm`` (N, V) is how far the hands' distances are off as they are given.
     """
     n, v = looks.shape
     some = views.take(looks.ravel())

@@ -22,44 +22,30 @@ from knuckle.train.modules import Batch, freeze, start_features
 
 @dataclass(frozen=True)
 class InterHandLosses(PointLosses):
-    """How much each term of the loss counts, beside those of ``PointLosses``.
-
-    Attributes:
-        joint: the joints' places from the own wrist.
-        bone: the bones, as vectors.
-        joint_spread: how sure it is of each joint.
-        root: the depth of the left wrist from the right one.
-        there: which hands are there.
-    """
+    """How much each term of the loss counts, beside those of ``PointLosses``."""
 
     point: float = 0.15
     map: float = 0.25
     spread: float = 0.1
-    joint: float = 6.0
-    bone: float = 3.0
-    joint_spread: float = 0.1
-    root: float = 2.0
-    there: float = 0.5
+    joint: float = 6.0  # the joints' places from the own wrist
+    bone: float = 3.0  # the bones, as vectors
+    joint_spread: float = 0.1  # how sure it is of each joint
+    root: float = 2.0  # the depth of the left wrist from the right one
+    there: float = 0.5  # which hands are there
 
 
 @dataclass(frozen=True, kw_only=True)
 class InterHandRecipe(BothHandsRecipe):
-    """A run that trains our network of both hands.
-
-    Attributes:
-        both: its size.
-        losses: what its terms count.
-        start_both: a checkpoint to start from, or ``knuckle`` for the shipped keypoint network.
-        start_backbone: see ``PictureRecipe``.
-    """
+    """A run that trains our network of both hands."""
 
     CAN_BE_HALF: ClassVar[bool] = True
 
     kind: str = "interhand"
-    both: BothSettings = field(default_factory=BothSettings)
-    losses: InterHandLosses = field(default_factory=InterHandLosses)
+    both: BothSettings = field(default_factory=BothSettings)  # its size
+    losses: InterHandLosses = field(default_factory=InterHandLosses)  # what its terms count
+    #: A checkpoint to start from, or ``knuckle`` for the shipped keypoint network.
     start_both: str = ""
-    start_backbone: str = ""
+    start_backbone: str = ""  # see ``PictureRecipe``
 
     @property
     def crop_size(self) -> int:

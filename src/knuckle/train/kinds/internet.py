@@ -29,18 +29,13 @@ from knuckle.train.optimiser import OPTIMISERS
 
 @dataclass(frozen=True, kw_only=True)
 class InterNetRecipe(BothHandsRecipe):
-    """A run that trains InterNet, with the paper's losses.
-
-    Attributes:
-        internet: its size.
-        start_internet: a checkpoint to start from.
-    """
+    """A run that trains InterNet, with the paper's losses."""
 
     CAN_BE_HALF: ClassVar[bool] = True
 
     kind: str = "internet"
-    internet: InterNetSettings = field(default_factory=InterNetSettings)
-    start_internet: str = ""
+    internet: InterNetSettings = field(default_factory=InterNetSettings)  # its size
+    start_internet: str = ""  # a checkpoint to start from
 
     @property
     def crop_size(self) -> int:

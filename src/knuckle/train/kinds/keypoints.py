@@ -56,52 +56,33 @@ _POSED_BATCH = 64
 
 @dataclass(frozen=True)
 class KeypointLosses(PointLosses):
-    """How much each term counts, of the keypoint network and of the lifter behind it.
+    """How much each term counts, of the keypoint network and of the lifter behind it."""
 
-    Attributes:
-        visible: which joints are seen.
-        present: whether there is a hand.
-        side: whether it is the right hand that it should be.
-        mask: which pixels are the hand's.
-        has_neighbour: whether there is another hand beside it.
-        neighbour: where that is.
-        depth: the depth that the features say, see ``depth_losses``.
-        depth_spread: how sure it is of that.
-        posed: hands without pictures, beside crops.
-        lifter: the lifter's own terms.
-    """
-
-    visible: float = 0.2
-    present: float = 0.3
-    side: float = 0.3
-    mask: float = 0.5
-    has_neighbour: float = 0.4
-    neighbour: float = 0.6
-    depth: float = 1.5
-    depth_spread: float = 0.1
-    posed: float = 0.5
-    lifter: LifterLosses = field(default_factory=LifterLosses)
+    visible: float = 0.2  # which joints are seen
+    present: float = 0.3  # whether there is a hand
+    side: float = 0.3  # whether it is the right hand that it should be
+    mask: float = 0.5  # which pixels are the hand's
+    has_neighbour: float = 0.4  # whether there is another hand beside it
+    neighbour: float = 0.6  # where that is
+    depth: float = 1.5  # the depth that the features say, see ``depth_losses``
+    depth_spread: float = 0.1  # how sure it is of that
+    posed: float = 0.5  # hands without pictures, beside crops
+    lifter: LifterLosses = field(default_factory=LifterLosses)  # the lifter's own terms
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeypointRecipe(PictureRecipe, PosedRecipe):
-    """A run that trains the keypoint network and the lifter.
-
-    Attributes:
-        keypoints: the size of the keypoint network.
-        losses: what the terms of both count.
-        posed: hands without pictures (``train/poses.py``) that the lifter learns from beside each
-            crop.
-        start_keypoints: a checkpoint to start from, or ``knuckle`` for the shipped network.
-    """
+    """A run that trains the keypoint network and the lifter."""
 
     CAN_BE_HALF: ClassVar[bool] = True
 
     kind: str = "keypoints"
+    #: The size of the keypoint network.
     keypoints: KeypointSettings = field(default_factory=KeypointSettings)
-    losses: KeypointLosses = field(default_factory=KeypointLosses)
+    losses: KeypointLosses = field(default_factory=KeypointLosses)  # what the terms of both count
+    #: Hands without pictures (``train/poses.py``) that the lifter learns from beside each crop.
     posed: int = 0
-    start_keypoints: str = ""
+    start_keypoints: str = ""  # a checkpoint to start from, or ``knuckle`` for the shipped network
 
     def unread(self) -> Iterator[str]:
         """See the base."""
@@ -194,10 +175,6 @@ def rays_of(out: KeypointOutput, batch: Batch) -> tuple[Tensor, Tensor]:
     """Keypoints as directions in the crop's view: (N, 21, 2), and their sigma: (N, 21).
 
     The same map as ``CropView.rays``, in torch so that gradients pass.
-
-    Args:
-        out: what was said about N crops.
-        batch: their ``view_from_crop`` and ``rays_per_px``.
     """
     view_from_crop = batch["view_from_crop"]
     xyz = (

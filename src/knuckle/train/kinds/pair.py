@@ -35,31 +35,22 @@ _HELD_OUT, _OTHER_SEED = 512, 1_000_003
 
 @dataclass(frozen=True)
 class PairLosses:
-    """How much each term of the pair stage's loss counts.
+    """How much each term of the pair stage's loss counts."""
 
-    Attributes:
-        apart: where the other wrist is.
-        apart_spread: how sure it is of that.
-    """
-
-    apart: float = 3.0
-    apart_spread: float = 0.1
+    apart: float = 3.0  # where the other wrist is
+    apart_spread: float = 0.1  # how sure it is of that
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairRecipe(Recipe):
-    """A run that trains the pair stage; it makes its pairs itself.
-
-    Attributes:
-        pair, lifter: the sizes of the stage, and of the lifter that it follows.
-        losses: what its terms count.
-        start_lifter: the lifter that it follows: a checkpoint, or ``knuckle`` for the shipped one.
-    """
+    """A run that trains the pair stage; it makes its pairs itself."""
 
     kind: str = "pair"
+    #: ``pair``, ``lifter``: the sizes of the stage, and of the lifter that it follows.
     pair: PairSettings = field(default_factory=PairSettings)
     lifter: LifterSettings = field(default_factory=LifterSettings)
-    losses: PairLosses = field(default_factory=PairLosses)
+    losses: PairLosses = field(default_factory=PairLosses)  # what its terms count
+    #: The lifter that it follows: a checkpoint, or ``knuckle`` for the shipped one.
     start_lifter: str = ""
 
 
@@ -138,11 +129,7 @@ class _NearHands(IterableDataset):
 
 
 def _finished_lifter(recipe: PairRecipe) -> Lifter:
-    """The lifter that the pair stage follows.
-
-    Raises:
-        ValueError: the recipe names none.
-    """
+    """The lifter that the pair stage follows; ``ValueError`` if the recipe names none."""
     if not recipe.start_lifter:
         raise InputError(
             f"the {recipe.kind} stage follows a lifter: name its weights as start_lifter"

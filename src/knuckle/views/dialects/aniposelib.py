@@ -30,11 +30,7 @@ def accepts(path: Path) -> bool:
 
 
 def tables(path: Path) -> dict[str, Any]:
-    """What a toml holds.
-
-    Raises:
-        ValueError: it is none.
-    """
+    """What a toml holds; ``ValueError`` if it is none."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -21,14 +21,10 @@ _LEAST_SKEW_PX = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """What a file says.
+    """What a file says."""
 
-    Attributes:
-        cameras: their translations in units of the file.
-        unit_mm: millimetres of one unit; None where neither the file nor its form says it.
-    """
-
-    cameras: tuple[RigCamera, ...]
+    cameras: tuple[RigCamera, ...]  # their translations in units of the file
+    #: Millimetres of one unit; None where neither the file nor its form says it.
     unit_mm: float | None
 
     @property
@@ -83,11 +79,7 @@ def _check_axes(matrix: np.ndarray, name: str) -> None:
 
 
 def rotation(values: Any, name: str = "") -> np.ndarray:
-    """(3, 3) from a matrix or from Rodrigues' vector.
-
-    Raises:
-        ValueError: it is neither.
-    """
+    """(3, 3) from a matrix or from Rodrigues' vector; ``ValueError`` if it is neither."""
     array = np.asarray(values, dtype=np.float64)
     if array.size == 3:
         if np.linalg.norm(array) > 2 * np.pi:  # programs write half a turn at most
