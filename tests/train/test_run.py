@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -21,7 +22,8 @@ from knuckle.train.kind import module_of, training_batches, validation_batches
 from knuckle.train.kinds.keypoints import KeypointRecipe
 from knuckle.train.kinds.lifter import LifterRecipe
 from knuckle.train.recipe import AugmentSettings, OptimiserSettings, Recipe, SourceSettings
-from knuckle.train.run import _devices, train
+from knuckle.train.run import _devices, _errors_as_ours, train
+from knuckle.train.sitting import StopBySignal
 from knuckle.train.weights import load_weights
 
 pytestmark = pytest.mark.usefixtures("few_poses")
@@ -265,3 +267,31 @@ def test_more_devices_than_there_are_is_told(
     assert _devices(2) == 2
     with pytest.raises(InputError, match=f"devices = 7 in the recipe: this machine has {found}"):
         _devices(7)
+
+
+class _Killed(torch.utils.data.Dataset):
+    """Each process that loads from it is killed, as the system does where memory is short."""
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_process_that_loads_is_told_in_a_sentence(tmp_path):
+    loader = torch.utils.data.DataLoader(_Killed(), num_workers=1)
+    told = r"ended before its time \(DataLoader worker .*\), .*: set fewer workers .* checkpoint$"
+    with (
+        pytest.raises(KnuckleError, match=told),
+        _errors_as_ours(StopBySignal(tmp_path / "last.ckpt")),
+    ):
+        next(iter(loader))
+
+
+def test_other_errors_stay_what_they_are(tmp_path):
+    with (
+        pytest.raises(RuntimeError, match=r"^shapes differ$"),
+        _errors_as_ours(StopBySignal(tmp_path / "last.ckpt")),
+    ):
+        raise RuntimeError("shapes differ")
