@@ -1,6 +1,7 @@
 """A training run: what it leaves behind, and that it goes on where it was."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -295,3 +296,19 @@ def test_other_errors_stay_what_they_are(tmp_path):
         _errors_as_ours(StopBySignal(tmp_path / "last.ckpt")),
     ):
         raise RuntimeError("shapes differ")
+
+
+def test_a_signal_is_answered_at_once_and_by_one_process(tmp_path, capfd):
+    stop = StopBySignal(tmp_path / "last.ckpt")
+    try:
+        loads = multiprocessing.get_context("fork").Process(target=stop.hear, args=(2, None))
+        loads.start()
+        loads.join()
+        assert loads.exitcode == 0
+        assert capfd.readouterr().err == ""
+        stop.hear(signal.SIGINT, None)
+        stop.hear(signal.SIGTERM, None)
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    told = "\nknuckle: saves and stops after this step; Ctrl-C again: at once\n"
+    assert capfd.readouterr().err == told
