@@ -23,9 +23,9 @@ from clips import FakeCapture, write_images, write_video
 from fakes import FakeTracker
 from knuckle.camera import Camera
 from knuckle.cli import VERBS, main, run_verb
-from knuckle.cli.tracking import default_folder
+from knuckle.cli.tracking import default_folder, report
 from knuckle.errors import ENDING_SIGNALS
-from knuckle.job import open_sinks
+from knuckle.job import Summary, open_sinks
 from knuckle.output import SINKS, OutputError, RunInfo, open_recording
 from knuckle.results import Frame
 from miniatures import write_folder
@@ -223,11 +223,6 @@ class TestHelp:
             main(["--help"])
         assert "--version" in capsys.readouterr().out
 
-    def test_an_unknown_flag_is_code_2(self) -> None:
-        with pytest.raises(SystemExit) as ended:
-            main(["track", "clip.mp4", "--no-such-flag"])
-        assert ended.value.code == 2
-
 
 @pytest.mark.parametrize(
     ("arguments", "pattern"),
@@ -390,13 +385,24 @@ class TestTheHintAtTheTraceback:
         assert_one_sentence(capsys, r"fits.npz \(no space left on device\): check the path")
 
 
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [([], "stopped\n"), ([Path("a.npz")], "stopped; what came before is in the files\n")],
+)
+def test_files_are_spoken_of_where_there_are_some(
+    files: list[Path], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report(Summary(files=files, signal_number=signal.SIGINT)) == 128 + signal.SIGINT
+    assert capsys.readouterr().err == f"knuckle: {told}"
+
+
 def test_ctrl_c_while_the_arguments_are_read(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupted(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tyro.extras.subcommand_cli_from_dict", interrupted)
+    monkeypatch.setattr("tyro.cli", interrupted)
     assert main(["track", "clip.mp4"]) == 130
     assert_one_sentence(capsys, "interrupted")
 

@@ -1,7 +1,9 @@
 """A training run: what it leaves behind, and that it goes on where it was."""
 
 import json
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -21,7 +23,8 @@ from knuckle.train.kind import module_of, training_batches, validation_batches
 from knuckle.train.kinds.keypoints import KeypointRecipe
 from knuckle.train.kinds.lifter import LifterRecipe
 from knuckle.train.recipe import AugmentSettings, OptimiserSettings, Recipe, SourceSettings
-from knuckle.train.run import _devices, train
+from knuckle.train.run import _devices, _errors_as_ours, train
+from knuckle.train.sitting import StopBySignal
 from knuckle.train.weights import load_weights
 
 pytestmark = pytest.mark.usefixtures("few_poses")
@@ -55,11 +58,11 @@ def test_a_run_leaves_weights_scores_curves_and_its_recipe(folder):
 def test_an_ended_run_is_not_trained_again_but_a_longer_one_goes_on():
     path = train(LIFTER)
     first = torch.load(path.with_name("last.ckpt"), weights_only=False)
-    longer = replace(LIFTER, optimiser=replace(LIFTER.optimiser, minutes=0.02))
+    longer = replace(LIFTER, optimiser=replace(LIFTER.optimiser, minutes=0.06))
     train(longer)
     then = torch.load(path.with_name("last.ckpt"), weights_only=False)
-    assert first["minutes"] == pytest.approx(0.01, abs=0.005)
-    assert then["minutes"] == pytest.approx(0.02, abs=0.005)
+    assert first["minutes"] >= 0.005  # and more where a step of a busy machine lasts a second
+    assert then["minutes"] >= first["minutes"] + 0.005
     assert then["global_step"] > first["global_step"]
     assert (path.parent / "curves/1/metrics.csv").is_file()  # beside those of the first sitting
 
@@ -68,12 +71,12 @@ def test_a_sitting_that_is_cut_short_is_saved_and_goes_on():
     long = replace(LIFTER, optimiser=replace(LIFTER.optimiser, minutes=0.05))
     path = train(long, pause_minutes=0.01)
     first = torch.load(path.with_name("last.ckpt"), weights_only=False)
-    assert first["minutes"] == pytest.approx(0.01, abs=0.01)
+    assert 0 < first["minutes"] < 0.05  # a step of a busy machine may last a second
     mean, now = first["state_dict"], first["current_model_state"]
     assert any(not torch.equal(mean[name], value) for name, value in now.items())
     train(long)
     then = torch.load(path.with_name("last.ckpt"), weights_only=False)
-    assert then["minutes"] == pytest.approx(0.05, abs=0.005)
+    assert then["minutes"] >= 0.045
     assert then["global_step"] > first["global_step"]
 
 
@@ -265,3 +268,47 @@ def test_more_devices_than_there_are_is_told(
     assert _devices(2) == 2
     with pytest.raises(InputError, match=f"devices = 7 in the recipe: this machine has {found}"):
         _devices(7)
+
+
+class _Killed(torch.utils.data.Dataset):
+    """Each process that loads from it is killed, as the system does where memory is short."""
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_process_that_loads_is_told_in_a_sentence(tmp_path):
+    loader = torch.utils.data.DataLoader(_Killed(), num_workers=1)
+    told = r"ended before its time \(DataLoader worker .*\), .*: set fewer workers .* checkpoint$"
+    with (
+        pytest.raises(KnuckleError, match=told),
+        _errors_as_ours(StopBySignal(tmp_path / "last.ckpt")),
+    ):
+        next(iter(loader))
+
+
+def test_other_errors_stay_what_they_are(tmp_path):
+    with (
+        pytest.raises(RuntimeError, match=r"^shapes differ$"),
+        _errors_as_ours(StopBySignal(tmp_path / "last.ckpt")),
+    ):
+        raise RuntimeError("shapes differ")
+
+
+def test_a_signal_is_answered_at_once_and_by_one_process(tmp_path, capfd):
+    stop = StopBySignal(tmp_path / "last.ckpt")
+    try:
+        loads = multiprocessing.get_context("fork").Process(target=stop.hear, args=(2, None))
+        loads.start()
+        loads.join()
+        assert loads.exitcode == 0
+        assert capfd.readouterr().err == ""
+        stop.hear(signal.SIGINT, None)
+        stop.hear(signal.SIGTERM, None)
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    told = "\nknuckle: saves and stops after this step; Ctrl-C again: at once\n"
+    assert capfd.readouterr().err == told

@@ -17,13 +17,12 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 
-import tyro
-
 from knuckle.address import at_home
 from knuckle.cli.cameras import CameraVerb
 from knuckle.cli.corpora import Corpus
 from knuckle.cli.data import Data
 from knuckle.cli.networks import Export, Quantise
+from knuckle.cli.parsing import UsageError, parsed
 from knuckle.cli.tracking import Bench, Convert, Live, Plot, Track, View
 from knuckle.cli.training import Evaluate, Train
 from knuckle.cli.verb import EXIT_ERROR, EXIT_SIGNAL, Verb
@@ -40,11 +39,6 @@ EXTRAS = {
     "rerun": "rerun",
 }
 
-CONFIG = (
-    tyro.conf.FlagCreatePairsOff,
-    tyro.conf.OmitArgPrefixes,
-    tyro.conf.OmitSubcommandPrefixes,
-)
 VERBS: dict[str, Callable[..., Verb]] = {
     "track": Track,
     "corpus": Corpus,
@@ -74,7 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if arguments == ["--version"]:
                 print(f"knuckle {VERSION}")
                 return 0
-            verb = _parsed([_at_home(each) for each in _without_dashes(arguments)])
+            verb = parsed([_at_home(each) for each in _without_dashes(arguments)], VERBS)
+    except UsageError as error:
+        return _fail(str(error))
     except BrokenPipeError:
         return _reader_gone()
     except OSError as error:
@@ -121,17 +117,6 @@ def _print_whatever_names_hold() -> None:
 def _warning_as_sentence(message: Warning | str, *place: object, **more: object) -> str:
     """A warning without its place in the program, which is of no use on the command line."""
     return f"knuckle: {message}\n"
-
-
-def _parsed(arguments: Sequence[str]) -> Verb:
-    return tyro.extras.subcommand_cli_from_dict(
-        VERBS,
-        prog="knuckle",
-        description="Hands in ordinary video: every knuckle, fingertip and wrist in 3D.\n"
-        "--version says which Knuckle this is.",
-        args=arguments,
-        config=CONFIG,
-    )
 
 
 @contextmanager

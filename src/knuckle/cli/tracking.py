@@ -195,8 +195,7 @@ class Plot:
 
         folder = self.result if self.result.is_dir() else self.result.parent
         path = self.output or folder / "plot.png"
-        recording = open_recording(self.result)
-        save_plot(recording, make_room(path))
+        save_plot(open_recording(self.result), make_room(path))
         print(path)
         return 0
 
@@ -372,7 +371,8 @@ def report(summary: Summary) -> int:
     """Say how a run went; return the exit code."""
     print(summary)
     if summary.signal_number is not None:
-        print("knuckle: stopped; what came before is in the files", file=sys.stderr)
+        kept = "; what came before is in the files" if summary.files else ""  # live writes none
+        print(f"knuckle: stopped{kept}", file=sys.stderr)
         return EXIT_SIGNAL + summary.signal_number
     if summary.error is not None:
         print(f"knuckle: {summary.error}", file=sys.stderr)

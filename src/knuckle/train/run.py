@@ -128,14 +128,25 @@ def _errors_as_ours(stop: StopBySignal) -> Iterator[None]:
                 yield
         except SystemExit:  # Lightning's answer to every KeyboardInterrupt
             raise stop.told() from None
-        except RuntimeError:  # a worker that the signal reached too
-            if stop.number:
+        except RuntimeError as error:
+            if stop.number:  # which reached a worker too
                 raise stop.told() from None
+            if str(error).startswith("DataLoader worker"):
+                raise _loader_gone(error) from None
             raise
         except KnuckleError as error:
             raise _plain(error) from None
         finally:
             torch.set_flush_denormal(False)
+
+
+def _loader_gone(error: RuntimeError) -> KnuckleError:
+    """What torch says when a process that loads data has died; mostly the system has killed it."""
+    said = str(error).partition(". ")[0].rstrip(".")
+    return KnuckleError(
+        f"a process that loads pictures ended before its time ({said}), mostly for want of memory: "
+        "set fewer workers in the recipe; the same command goes on from the last checkpoint"
+    )
 
 
 def _plain(error: KnuckleError) -> KnuckleError:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import signal
 import time
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -76,9 +78,16 @@ class StopBySignal(L.Callback):
         self.number = 0  # of the signal; 0 while none came
         self._saved_step = 0
         self._told = False
+        self._own = os.getpid()
 
     def hear(self, number: int, _: object) -> None:
-        """The handler of both signals."""
+        """The handler of both signals. A step may last a minute: that it was heard is told at once.
+
+        Past Python's streams, which may be amid a line of their own.
+        """
+        if not self.number and os.getpid() == self._own and is_first_process():
+            with suppress(OSError):  # whoever read it may have gone
+                os.write(2, b"\nknuckle: saves and stops after this step; Ctrl-C again: at once\n")
         self.number = number
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a second one is meant
 

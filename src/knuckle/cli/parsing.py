@@ -1,0 +1,167 @@
+"""From the words of a command line to a verb; words that make none are told in one sentence."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+
+import tyro
+
+from knuckle.cli.verb import EXIT_ERROR, Verb
+from knuckle.errors import KnuckleError
+
+CONFIG = (
+    tyro.conf.FlagCreatePairsOff,
+    tyro.conf.OmitArgPrefixes,
+    tyro.conf.OmitSubcommandPrefixes,
+)
+_DESCRIPTION = (
+    "Hands in ordinary video: every knuckle, fingertip and wrist in 3D.\n"
+    "--version says which Knuckle this is."
+)
+#: What Python says of text that is no number, and what people call such a number.
+_NUMBERS = {
+    "invalid literal for int() with base 10": "a whole number",
+    "could not convert string to float": "a number",
+}
+
+
+class UsageError(KnuckleError):
+    """The words of a command line make no verb."""
+
+
+def parsed(arguments: Sequence[str], verbs: Mapping[str, Callable[..., Verb]]) -> Verb:
+    """The verb that was asked for.
+
+    A verb that is known is parsed alone, so that what is like its options in others is not
+    proposed.
+
+    Raises:
+        UsageError: a word is missing, unknown or of the wrong kind.
+        SystemExit: help was asked for, and printed.
+    """
+    name = arguments[0] if arguments else ""
+    if name in verbs:
+        return _told_in_a_sentence(
+            f"knuckle {name}",
+            lambda: tyro.cli(
+                verbs[name], prog=f"knuckle {name}", args=arguments[1:], config=CONFIG
+            ),
+        )
+    if not name.startswith("-"):
+        raise UsageError(_no_such(name, verbs))
+    return _told_in_a_sentence(
+        "knuckle",
+        lambda: tyro.extras.subcommand_cli_from_dict(
+            dict(verbs), prog="knuckle", description=_DESCRIPTION, args=arguments, config=CONFIG
+        ),
+    )
+
+
+def _no_such(name: str, verbs: Mapping[str, object]) -> str:
+    likely = get_close_matches(name, verbs, n=1)
+    found = f"there is no verb {name!r}" if name else "no verb was given"
+    meant = f"did you mean {likely[0]}?" if likely else f"expected one of {', '.join(verbs)}:"
+    return f"{found}, {meant} knuckle --help says what each does"
+
+
+def _told_in_a_sentence(words: str, parse: Callable[[], Verb]) -> Verb:
+    """Parse; what tyro draws into a box on standard error becomes a sentence."""
+    box = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(box):
+            return parse()
+    except SystemExit as ended:
+        if ended.code != EXIT_ERROR:
+            raise
+        raise UsageError(sentence_of(box.getvalue(), words)) from None
+
+
+def sentence_of(box: str, words: str) -> str:
+    """What is wrong with a command line.
+
+    Args:
+        box: as tyro draws it, wrapped to whatever width.
+        words: those that the command began with, as ``knuckle track``.
+    """
+    wrong, *hints = _paragraphs(box)
+    text = _joined(wrong)
+    words = _longest_command(_joined([text, *map(_joined, hints)]), words)
+    told = _number(text) or _unknown(text, hints, words) or _missing(text, wrong, words)
+    told = told or _choice(text) or text.rstrip(".")
+    return f"{told}{'' if told.endswith('?') else ':'} {words} --help says what it takes"
+
+
+def _paragraphs(box: str) -> list[list[str]]:
+    """The rows between the rules of a box: what is wrong, and then what tyro has to say to it.
+
+    Where the terminal knows no lines, the box is one of spaces and hyphens: its title stands
+    before the first rule, not in its frame.
+    """
+    found: list[list[str]] = [[]]
+    for row in box.splitlines():
+        if row[:1] in "╭╰":
+            continue
+        inside = row.strip("│").rstrip()
+        if len(inside) > 2 and set(inside.strip()) <= {"─", "-"}:
+            found.append([])
+        else:
+            found[-1].append(inside)
+    return found[1:] if "│" not in box and len(found) > 1 else found
+
+
+def _joined(rows: Sequence[str]) -> str:
+    return " ".join(" ".join(rows).split())
+
+
+def _longest_command(text: str, words: str) -> str:
+    """Whose help knows more: that of an action, as ``knuckle data synth``, where one was given."""
+    named = re.findall(rf"({words}(?: [\w-]+)*) --help", text)
+    return max(named, key=len, default=words)
+
+
+def _options(rows: Sequence[str]) -> list[str]:
+    """What tyro lists, one in a row of its own before the rows that explain it."""
+    return [row.strip() for row in rows if re.match(r" {4,6}\S", row)]
+
+
+def _number(text: str) -> str | None:
+    option = re.match(r"Error parsing (\S+):", text)
+    for said, kind in _NUMBERS.items():
+        value = re.search(re.escape(said) + r": ('.*?'|\".*?\")", text)
+        if option and value:
+            return f"{option[1]} must be {kind}, got {value[1]}"
+    return None
+
+
+def _unknown(text: str, hints: Sequence[Sequence[str]], words: str) -> str | None:
+    unknown = re.match(r"Unrecognized options: ([^ ,]*)", text)
+    if unknown is None:
+        return None
+    told = f"{words} does not know {unknown[1]}"
+    for hint in hints:
+        if actions := re.match(r"Available subcommands: (.*)", _joined(hint)):
+            return f"{told}, expected one of {actions[1]}"
+        if flags := [option.split()[0] for option in _options(hint) if option.startswith("--")]:
+            return f"{told}, did you mean {flags[0].rstrip(',')}?"
+    return told
+
+
+def _missing(text: str, wrong: Sequence[str], words: str) -> str | None:
+    if option := re.match(r"Missing value for argument '(--?\w.*?)'", text):
+        return f"{option[1]} needs a value"
+    if place := re.match(r"Missing value for argument '(?:\w+\.)*(\w+)'", text):
+        return f"{words} needs {place[1].upper()}"
+    if actions := re.match(r"Expected one of \{(.*)\}", text):
+        return f"{words} needs one of {actions[1]}"
+    if whose := re.match(r"Missing from (.*?):", text):
+        return f"{whose[1]} needs {' and '.join(_options(wrong))}"
+    return None
+
+
+def _choice(text: str) -> str | None:
+    choice = re.match(r"invalid choice (.*) for argument .* Expected one of \((.*)\)", text)
+    return choice and f"expected one of {choice[2]}, got {choice[1]}"

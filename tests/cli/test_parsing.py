@@ -1,0 +1,65 @@
+"""Words that make no verb are told in one sentence, whatever box the parser draws around them."""
+
+from __future__ import annotations
+
+import pytest
+
+from knuckle.cli import VERBS, main
+from knuckle.cli.parsing import UsageError, parsed, sentence_of
+
+MISTAKES = [
+    ([], "no verb was given, expected one of track, "),
+    (["trak"], "there is no verb 'trak', did you mean track? knuckle --help"),
+    (["--zzz"], "knuckle does not know --zzz"),
+    (["track", "--overlayy"], "knuckle track does not know --overlayy, did you mean --overlay? "),
+    (["track", "a.mp4", "--max-hands", "two"], "--max-hands must be a whole number, got 'two'"),
+    (["track", "a.mp4", "--hand-length-mm", "big"], "--hand-length-mm must be a number, got 'big'"),
+    (["track", "a.mp4", "--format"], "--format needs a value"),
+    (["view"], "knuckle view needs RESULT"),
+    (["bench", "--overlay"], "knuckle bench needs SOURCE"),
+    (["view", "a", "b"], "knuckle view does not know b"),
+    (["camera"], "knuckle camera needs one of calibrate, rig, "),
+    (["data", "rendr"], "knuckle data does not know rendr, expected one of render, "),
+    (["data", "synth"], "knuckle data synth needs FOLDER and --frames INT: knuckle data synth --h"),
+    (["data", "render", "foo", "out", "--count", "3"], "expected one of 'crops', 'plain', "),
+]
+
+
+@pytest.mark.parametrize("columns", ["50", "400"])
+@pytest.mark.parametrize(("arguments", "told"), MISTAKES, ids=lambda each: " ".join(each)[:30])
+def test_a_mistake_is_one_sentence(
+    arguments: list[str],
+    told: str,
+    columns: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith(f"knuckle: {told}")
+    assert err.count("\n") == 1 and "│" not in err and "  " not in err
+    assert out == ""
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_proposes_only_what_it_takes(verb: str) -> None:
+    with pytest.raises(UsageError, match=f"knuckle {verb}.* --help says what it takes") as told:
+        parsed([verb, "a.mp4", "--overlayy"], VERBS)
+    assert ("did you mean --overlay?" in str(told.value)) == (verb in ("track", "bench"))
+
+
+def test_terminals_without_lines_are_told_the_same() -> None:
+    box = " Unrecognized options \n -----\n  Unrecognized options: rendr  \n  -----\n"
+    box += "  Available subcommands: render,\n  synth\n  -----\n  For full helptext, run ...\n"
+    assert sentence_of(box, "knuckle data") == (
+        "knuckle data does not know rendr, expected one of render, synth: "
+        "knuckle data --help says what it takes"
+    )
+
+
+def test_words_of_a_parser_that_nobody_knows_are_kept() -> None:
+    box = "╭─ Some fault ─╮\n│ The flux is   │\n│ --low.  │\n│ ───── │\n│ See nothing │\n╰──────╯\n"
+    assert sentence_of(box, "knuckle track") == (
+        "The flux is --low: knuckle track --help says what it takes"
+    )
