@@ -54,7 +54,7 @@ $python tools/decoys.py "$data/hand_free.npz" "$out/detector.onnx"
 $knuckle train recipes/continue_detector.toml --runs runs/second
 $knuckle export runs/second/continue_detector --out "$out" --average-with "$out" --share 0.3
 $knuckle train recipes/continue.toml
-$knuckle export runs/continue --out "$out" --average-with "$out" --share 0.3
+$knuckle export runs/continue --out "$out" --average-with "$out" --share 0.5
 
 # Two hands together follow the finished lifter.
 $knuckle train recipes/pair.toml
