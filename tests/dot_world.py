@@ -23,10 +23,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from knuckle.camera import Camera
-from knuckle.hand import BONES, KNUCKLES, N_JOINTS, Joint, Side, bone_lengths
+from knuckle.hand import BONES, KNUCKLES, MEAN_LENGTHS_MM, N_JOINTS, Joint, Side, bone_lengths
 from knuckle.modelcard import ModelCard
 from knuckle.results import HandPose
-from knuckle.track.skeleton import MEAN_LENGTHS_MM, joints_from_bones
+from knuckle.track.skeleton import joints_from_bones
 
 GREY = 128
 N_DOTS = N_JOINTS + 1

@@ -10,11 +10,11 @@ import numpy as np
 
 from dot_world import blank, paint, true_hand
 from knuckle.camera import Camera
-from knuckle.hand import Side
+from knuckle.hand import MEAN_LENGTHS_MM, Side
 from knuckle.pose.confidence import score_of
 from knuckle.results import HandPose, TrackedHand
 from knuckle.rigid import RigidTransform
-from knuckle.track.skeleton import MEAN_LENGTHS_MM, joints_from_bones
+from knuckle.track.skeleton import joints_from_bones
 from knuckle.views.rig import Rig, RigCamera
 from knuckle.views.sync import Followed
 

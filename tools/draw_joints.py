@@ -13,10 +13,9 @@ import numpy as np
 from draw_hero import drawn_skin
 
 from knuckle.draw import FINGER_COLOURS, WRIST_COLOUR
-from knuckle.hand import BONES, FINGER_NAMES, FINGERS
+from knuckle.hand import BONES, FINGER_NAMES, FINGERS, MEAN_LENGTHS_MM
 from knuckle.mesh import hand_mesh
 from knuckle.output.armature import rest_joints
-from knuckle.track.skeleton import MEAN_LENGTHS_MM
 
 _SIDE_PX, _SPAN_MM = 720, 250.0
 _PAPER, _INK = np.array((250, 250, 248.0)), (40, 40, 46)

@@ -61,6 +61,17 @@ BONES = np.stack([PARENTS[1:], np.arange(1, N_JOINTS)], axis=1)
 N_BONES = len(BONES)
 #: The bones from the wrist to the tip of the middle finger: their sum is the hand's length.
 MIDDLE_RAY = slice(Joint.MIDDLE_MCP - 1, Joint.MIDDLE_TIP)
+#: (20,) mm, bones of an average adult's hand in the order of ``hand.BONES``: thumb to little,
+#: each from the wrist to the tip. Those of the mean hand of the rendered training data.
+MEAN_LENGTHS_MM = np.array(
+    [
+        [34.7, 36.8, 33.3, 25.3],
+        [87.8, 40.4, 22.8, 22.6],
+        [83.4, 47.1, 27.0, 21.8],
+        [80.3, 41.3, 25.5, 22.8],
+        [78.6, 33.4, 18.1, 17.1],
+    ]
+).ravel()
 #: (4,) knuckles of the four fingers: with the wrist they span the palm.
 KNUCKLES = FINGERS[1:, 0]
 

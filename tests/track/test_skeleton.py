@@ -6,11 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dot_world import bone_lengths_mm, right_hand_mm, turn
-from knuckle.hand import BONES, MIDDLE_RAY, bone_lengths
+from knuckle.hand import BONES, MEAN_LENGTHS_MM, MIDDLE_RAY, bone_lengths
 from knuckle.render.hand_model import HandModel, HandParameters
 from knuckle.render.looks import place
 from knuckle.track.skeleton import (
-    MEAN_LENGTHS_MM,
     BoneLengths,
     joints_from_bones,
     lengths_from,

@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from knuckle.hand import extent_px
+from knuckle.hand import MEAN_LENGTHS_MM, extent_px
 from knuckle.pipeline import HandTracker
 from knuckle.results import HandPose, TrackedHand
-from knuckle.track.skeleton import MEAN_LENGTHS_MM
 from knuckle.views import Rig, RigTracker
 from knuckle.views.again import places, shows
 from knuckle.views.looks import Looks

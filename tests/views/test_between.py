@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from knuckle.hand import MEAN_LENGTHS_MM
 from knuckle.results import Frame, Instant, TrackedHand
-from knuckle.track.skeleton import MEAN_LENGTHS_MM
 from knuckle.video import Losses, SourceInfo, Together
 from knuckle.views import Rig, RigHand, RigTracker
 from knuckle.views.between import Brought, Moments

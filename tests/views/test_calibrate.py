@@ -10,9 +10,8 @@ import pytest
 
 from knuckle.cli import main
 from knuckle.errors import InputError
-from knuckle.hand import KNUCKLES
+from knuckle.hand import KNUCKLES, MEAN_LENGTHS_MM
 from knuckle.results import TrackedHand
-from knuckle.track.skeleton import MEAN_LENGTHS_MM
 from knuckle.views import adjustment, recordings
 from knuckle.views.calibrate import RigCalibration, calibrate_rig
 from knuckle.views.decisions import BY_HANDS

@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from knuckle.hand import BONES, N_JOINTS
-from knuckle.track.skeleton import MEAN_LENGTHS_MM
+from knuckle.hand import BONES, MEAN_LENGTHS_MM, N_JOINTS
 from knuckle.track.uncertainty import Uncertainty
 from knuckle.views.fit import _bone_part, _shape_rows
 from rigs import hand_mm, look

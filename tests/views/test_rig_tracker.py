@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from knuckle.hand import SIDES, Joint, bone_lengths
+from knuckle.hand import MEAN_LENGTHS_MM, SIDES, Joint, bone_lengths
 from knuckle.results import Frame, HandPose, Instant, TrackedHand
-from knuckle.track.skeleton import MEAN_LENGTHS_MM
 from knuckle.views import Rig, RigHand, RigTracker
 from knuckle.views.again import Place
 from knuckle.views.bones import RigBones

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from knuckle.hand import MIDDLE_RAY, N_BONES, N_JOINTS, PARENTS
+from knuckle.hand import MEAN_LENGTHS_MM, MIDDLE_RAY, N_BONES, N_JOINTS, PARENTS
 from knuckle.median import median
 
 #: (21, 21) the sum of which joints' bones leads to each joint; the wrist's own is its place.
@@ -15,17 +15,6 @@ for _joint in range(1, N_JOINTS):
     PATHS[_joint, _joint] = 1
 
 
-#: (20,) mm, bones of an average adult's hand in the order of ``hand.BONES``: thumb to little,
-#: each from the wrist to the tip. Those of the mean hand of the rendered training data.
-MEAN_LENGTHS_MM = np.array(
-    [
-        [34.7, 36.8, 33.3, 25.3],
-        [87.8, 40.4, 22.8, 22.6],
-        [83.4, 47.1, 27.0, 21.8],
-        [80.3, 41.3, 25.5, 22.8],
-        [78.6, 33.4, 18.1, 17.1],
-    ]
-).ravel()
 #: How far the proportions that a single look shows are drawn to the mean ones. People's differ by
 #: 4 % (standard deviation), what one look says of them is off by 7 %. After so many looks more,
 #: half as far.

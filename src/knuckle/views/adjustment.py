@@ -13,10 +13,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from knuckle.hand import BONES, KNUCKLES, MIDDLE_RAY, N_BONES, N_JOINTS, Joint, bone_vectors
+from knuckle.hand import (
+    BONES,
+    KNUCKLES,
+    MEAN_LENGTHS_MM,
+    MIDDLE_RAY,
+    N_BONES,
+    N_JOINTS,
+    Joint,
+    bone_vectors,
+)
 from knuckle.pose.placement import MIN_DEPTH_MM
 from knuckle.rigid import RigidTransform, crosses
-from knuckle.track.skeleton import MEAN_LENGTHS_MM
 from knuckle.views import huber
 from knuckle.views.decisions import BY_HANDS
 from knuckle.views.looks import Looks

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from knuckle.hand import BONES, N_BONES, N_JOINTS
+from knuckle.hand import BONES, MEAN_LENGTHS_MM, N_BONES, N_JOINTS
 from knuckle.median import median
-from knuckle.track.skeleton import MEAN_LENGTHS_MM
 from knuckle.views.decisions import MEASURING, MEETING, PEOPLE
 from knuckle.views.triangulation import Points
 

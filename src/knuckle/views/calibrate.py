@@ -18,10 +18,16 @@ import numpy as np
 
 from knuckle.camera import ASSUMED_DIAGONAL_FOV_DEG, Camera
 from knuckle.errors import InputError
-from knuckle.hand import MIDDLE_RAY, N_JOINTS, SIDES, bone_lengths, check_hand_length
+from knuckle.hand import (
+    MEAN_LENGTHS_MM,
+    MIDDLE_RAY,
+    N_JOINTS,
+    SIDES,
+    bone_lengths,
+    check_hand_length,
+)
 from knuckle.results import TrackedHand
 from knuckle.rigid import RigidTransform
-from knuckle.track.skeleton import MEAN_LENGTHS_MM
 from knuckle.views import matching
 from knuckle.views.adjustment import Adjustment, Shape
 from knuckle.views.decisions import BY_HANDS, LOOKING, PEOPLE

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from knuckle.hand import N_JOINTS, bone_lengths
+from knuckle.hand import MEAN_LENGTHS_MM, N_JOINTS, bone_lengths
 from knuckle.results import HandPose, TrackedHand
-from knuckle.track.skeleton import MEAN_LENGTHS_MM
 from knuckle.track.uncertainty import Uncertainty
 from knuckle.views.between import Brought
 from knuckle.views.decisions import LOOKING
