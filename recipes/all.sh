@@ -33,32 +33,32 @@ done
 # The detector, what fools it, and the detector again.
 $knuckle train recipes/detector.toml
 $python tools/decoys.py "$data/hand_free.npz" runs/detector/weights.pt
-$knuckle export runs/detector --out "$out"
+$knuckle export runs/detector --output "$out"
 $knuckle train recipes/continue_detector.toml
-$knuckle export runs/continue_detector --out "$out"
+$knuckle export runs/continue_detector --output "$out"
 
 # The lifter on posed hands, then the keypoint network with it, end to end.
 $knuckle train recipes/lifter.toml
 $python tools/mattes.py "$data/crops.npz" src/knuckle/weights/keypoints.onnx "$data/mattes.npz"
 $knuckle train recipes/keypoints.toml
-$knuckle export runs/keypoints --out "$out"
+$knuckle export runs/keypoints --output "$out"
 
 # A second round: what that network or only eyes find is labelled too, and where the
 # teacher's joints are, it has a say.
 $python tools/missed_hands.py "$labels" "$photographs" "$data/labels_found.json"
 $python tools/hands_by_eye.py add "$data/labels_found.json" recipes/by_eye.json "$data/labels_more.json"
 $knuckle data pack-photographs "$data/labels_more.json" "$photographs" "$data"
-$python tools/second_opinion.py "$data/crops.npz" "$out/keypoints.onnx"
+$python tools/second_opinion.py "$data/crops.npz" "$out"
 $python tools/mattes.py "$data/crops.npz" "$out/keypoints.onnx" "$data/mattes.npz"
 $python tools/decoys.py "$data/hand_free.npz" "$out/detector.onnx"
 $knuckle train recipes/continue_detector.toml --runs runs/second
-$knuckle export runs/second/continue_detector --out "$out" --average-with "$out" --share 0.3
+$knuckle export runs/second/continue_detector --output "$out" --average-with "$out" --share 0.3
 $knuckle train recipes/continue.toml
-$knuckle export runs/continue --out "$out" --average-with "$out" --share 0.5
+$knuckle export runs/continue --output "$out" --average-with "$out" --share 0.5
 
 # Two hands together follow the finished lifter.
 $knuckle train recipes/pair.toml
-$knuckle export runs/pair --out "$out"
+$knuckle export runs/pair --output "$out"
 
 # Integers where they change little: faster, and the weights stay in the files.
-$knuckle quantise "$out" --pictures "$photographs/photos_more" --out "$out"
+$knuckle quantise "$out" --pictures "$photographs/photos_more" --output "$out"

@@ -222,7 +222,7 @@ def hand_pictures(tmp_path):
 
 
 def test_the_shipped_networks_by_the_command(tmp_path, capsys, weights, hand_pictures):
-    assert main(["quantise", str(weights), "--pictures", str(hand_pictures), "--out",
+    assert main(["quantise", str(weights), "--pictures", str(hand_pictures), "--output",
                  str(tmp_path / "out"), "--count", "3"]) == 0  # fmt: skip
     said = capsys.readouterr().out
     for kind in ("detector", "keypoints", "lifter"):

@@ -81,7 +81,7 @@ def test_every_command_runs_on_real_frames(folder, shared_data, tmp_path, monkey
         assert "under CC-BY-NC-4.0" in said and "interhand26m_sample" in said
         columns = 2 if name == "interhand_mixed" else 1
         assert re.search(r"^MPJPE, mm( +[\d.]+){%d}$" % columns, said, re.M)  # noqa: UP031
-        assert main(["export", f"runs/{name}", "--out", f"onnx/{name}"]) == 0
+        assert main(["export", f"runs/{name}", "--output", f"onnx/{name}"]) == 0
     moon = [real, "--protocol", "moon"]
     for system in ("runs/interhand", "onnx/interhand/both.onnx", "onnx/internet_small"):
         capsys.readouterr()

@@ -18,7 +18,7 @@ class Export:
 
     checkpoint: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Folder of a training run (runs/NAME)."""
-    out: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = Path("weights")
+    output: Annotated[Path, tyro.conf.arg(metavar="FOLDER", aliases=["-o"])] = Path("weights")
     """Folder for the ONNX files; knuckle track --weights takes it."""
     full: Switch = False
     """Store weights in single precision instead of half: twice the size."""
@@ -35,7 +35,7 @@ class Export:
             raise InputError("--share is of earlier weights: give their folder as --average-with")
         for path in export(
             self.checkpoint,
-            self.out,
+            self.output,
             half=not self.full,
             earlier=self.average_with,
             **given(share=self.share),
@@ -52,7 +52,7 @@ class Quantise:
     """Folder of the ONNX files."""
     pictures: Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
     """Folder of pictures of hands, itself or its subfolders: they say how large values get."""
-    out: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = Path("weights")
+    output: Annotated[Path, tyro.conf.arg(metavar="FOLDER", aliases=["-o"])] = Path("weights")
     """Folder for the quantised files; may be the same."""
     count: int = 80
     """Look at this many of the pictures, spread evenly."""
@@ -66,7 +66,7 @@ class Quantise:
 
         settings = QuantiseSettings(self.most_change)
         pictures = map(read_image, self._some_pictures())
-        for path, result in quantise(self.networks, pictures, self.out, settings).items():
+        for path, result in quantise(self.networks, pictures, self.output, settings).items():
             how_many = f"{len(result.parts)} of {result.n_parts} parts in integers"
             how_much = f"outputs change by {result.change:.1%} of their spread"
             print(f"{path}: {how_many}, {how_much} ({', '.join(result.parts)})")

@@ -73,7 +73,7 @@ class Train:
                 recipe, runs, fresh=self.fresh, pause_minutes=self.pause_after, on_progress=told
             )
         if is_first_process():
-            print(f"{weights}: now knuckle export {weights.parent} --out FOLDER")
+            print(f"{weights}: now knuckle export {weights.parent} --output FOLDER")
         return 0
 
     def _changed(self, recipe: Recipe) -> Recipe:
