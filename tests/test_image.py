@@ -43,6 +43,13 @@ def test_16_bit_and_floating_point_are_scaled() -> None:
         np.testing.assert_array_equal(to_rgb((RGB / 255).astype(dtype)), RGB)
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_the_order_of_bytes_does_not_matter(order: str) -> None:
+    """TIFF and FITS readers give the order of the file."""
+    np.testing.assert_array_equal(to_rgb((RGB.astype(np.uint16) * 257).astype(f"{order}u2")), RGB)
+    np.testing.assert_array_equal(to_rgb((RGB / 255).astype(f"{order}f4")), RGB)
+
+
 @pytest.mark.parametrize(
     ("brightest", "says"),
     [

@@ -72,6 +72,7 @@ def _how_it_becomes_one(image: object) -> str:
 def _to_uint8(image: np.ndarray) -> np.ndarray:
     if image.dtype == np.uint8:
         return image
+    image = image.astype(image.dtype.newbyteorder("="), copy=False)
     if image.dtype == np.uint16:
         warn_of_fewer_bits(int(image.max()))
         return (image >> 8).astype(np.uint8)

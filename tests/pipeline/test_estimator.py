@@ -335,13 +335,13 @@ def test_text_is_no_number(made: type, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["keep_threshold", "doubt_threshold", "memory_s"])
-@pytest.mark.parametrize("value", ["0.4", None])
+@pytest.mark.parametrize("value", ["0.4", None, True])
 def test_tracker_options_are_numbers(name: str, value: object) -> None:
     with pytest.raises(TypeError, match=rf"{name} must be a number, got"):
         HandTracker(**{name: value})
 
 
-@pytest.mark.parametrize("count", [2.5, "2", None])
+@pytest.mark.parametrize("count", [2.5, "2", None, True])
 @pytest.mark.parametrize("made", [HandEstimator, HandTracker])
 def test_counts_are_whole_numbers(made: type, count: object) -> None:
     with pytest.raises(TypeError, match="max_hands must be a whole number, got"):

@@ -134,7 +134,7 @@ def check_numbers(settings: object, *names: str) -> None:
     """Refuse fields that are no numbers."""
     for name in names:
         value = getattr(settings, name)
-        if not isinstance(value, Real):
+        if isinstance(value, bool) or not isinstance(value, Real):
             raise TypeError(
                 f"{name} must be a number, got {value!r} ({type(value).__name__}): convert it with "
                 "float(...)"
@@ -160,7 +160,7 @@ def check_counts(settings: object, *names: str) -> None:
     """Refuse fields that do not count from 1."""
     for name in names:
         count = getattr(settings, name)
-        if not isinstance(count, Integral):
+        if isinstance(count, bool) or not isinstance(count, Integral):
             raise TypeError(f"{name} must be a whole number, got {count!r}")
         if count < 1:
             raise InputError(f"{name} must be at least 1, got {count}")
