@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import fakes
 from knuckle.draw import FINGER_COLOURS
@@ -161,6 +163,19 @@ def test_letters_take_no_more_room_than_there_is(size: tuple[int, int], has_room
 
 def test_letters_end_within_a_narrow_picture() -> None:
     image = np.full((480, 100, 3), 120, np.uint8)
-    _plate(image, "right 0  100%", np.array([30.0, 200.0]), (255, 0, 255), 1.0)
+    _plate(image, "right 0  100%", (30.0, 200.0, 300.0), (255, 0, 255), 1.0)
     letters = np.flatnonzero((image[..., 0] > 120).any(axis=0))
     assert 0 < letters[0] < letters[-1] < 97
+
+
+@given(upper=st.floats(-40, 400), tall=st.floats(60, 300))
+def test_letters_lie_beside_a_hand_where_there_is_room(upper: float, tall: float) -> None:
+    """At the upper border they covered the fingertips."""
+    image = np.full((480, 640, 3), 120, np.uint8)
+    lower = upper + tall
+    _plate(image, "right 0  100%", (200.0, upper, lower), (255, 0, 255), 1.0)
+    rows = np.flatnonzero((image != 120).any(axis=(1, 2)))
+    assert len(rows)
+    room = max(upper, 480 - lower)
+    if room > len(rows) + 8:
+        assert rows[-1] < upper or rows[0] > lower

@@ -238,7 +238,7 @@ def _draw_label(canvas: np.ndarray, hand: HandPose, thickness: float) -> None:
         _edged_lines(canvas, [path], False, colour, width)
     largest = max(canvas.shape[0] / _UNITS_OF_HEIGHT, 1.2)
     scale = float(np.clip(thickness / 6, _LEAST_SCALE, largest))
-    _plate(canvas, _label(hand), low, colour, scale)
+    _plate(canvas, _label(hand), (x0, y0, y1), colour, scale)
 
 
 def _label(hand: HandPose) -> str:
@@ -246,19 +246,28 @@ def _label(hand: HandPose) -> str:
     return f"{name}  {100 * hand.score:.0f}%"
 
 
-def _plate(canvas: np.ndarray, text: str, corner: np.ndarray, colour: Colour, scale: float) -> None:
-    """Text on a dark plate above ``corner``, kept inside the picture; none where it has no room."""
+def _plate(
+    canvas: np.ndarray, text: str, box: tuple[float, float, float], colour: Colour, scale: float
+) -> None:
+    """Text on a dark plate above a box, given its left, upper and lower side, or else below it.
+
+    It is kept inside the picture; there is none where it has no room.
+    """
     font = cv2.FONT_HERSHEY_SIMPLEX
     weight, pad = max(round(1.7 * scale), 1), max(round(4 * scale), 5)
     (width, height), below = cv2.getTextSize(text, font, scale, weight)
     room = canvas.shape[1] - 2 * pad, _MOST_OF_HEIGHT * canvas.shape[0] - 2 * pad
     if (share := min(room[0] / width, room[1] / (height + below))) < 1:
         if scale * share >= _READABLE_SCALE:  # a little less, as widths of letters are rounded
-            _plate(canvas, text, corner, colour, scale * min(share, 0.95))
+            _plate(canvas, text, box, colour, scale * min(share, 0.95))
         return
-    x = int(np.clip(corner[0], 0, max(canvas.shape[1] - width - 2 * pad, 0)))
-    bottom = int(np.clip(corner[1] - 4, height + below + 2 * pad, canvas.shape[0]))
-    top = bottom - height - below - 2 * pad
+    left, upper, lower = box
+    tall = height + below + 2 * pad
+    under = lower + 4 + tall
+    bottom = under if upper - 4 < tall and under <= canvas.shape[0] else upper - 4
+    x = int(np.clip(left, 0, max(canvas.shape[1] - width - 2 * pad, 0)))
+    bottom = int(np.clip(bottom, tall, canvas.shape[0]))
+    top = bottom - tall
     plate = canvas[max(top, 0) : bottom, x : x + width + 2 * pad]
     plate[:] = plate // 4
     baseline = (x + pad, bottom - pad - below)
