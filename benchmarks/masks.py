@@ -5,6 +5,10 @@
 Frames of the stress set (``stress_scenes``), own detection. Of the hands that were found: IoU, and
 the boundary F-score, which takes an outline for right within 2 pixels of the true one. ``claimed
 twice`` are pixels that two hands call theirs, of all pixels that a hand calls its own.
+
+Nobody drew the masks of the held-back photographs (packed, with second opinions), but their joints
+tell some of them (``train/bone_masks.py``): what lies on a bone that is seen is the hand, what lies
+beyond the reach of flesh is not.
 """
 
 from __future__ import annotations
@@ -18,7 +22,10 @@ import numpy as np
 
 from board import Table, command
 from knuckle import HandEstimator, HandPose, metrics
-from knuckle.sample import Sample
+from knuckle.crop import Crop
+from knuckle.data.photographs import PhotographStore
+from knuckle.sample import HandLabel, Sample
+from knuckle.train.bone_masks import bone_mask
 from stress_scenes import stress_bin
 
 #: Bins in which masks are measured, by axis.
@@ -29,6 +36,10 @@ BINS: dict[str, tuple[str, ...]] = {
     "occlusion": ("20 to 40 %",),
     "two hands": ("apart", "touching", "clasped, folded", "gripping", "crossing"),
 }
+#: Sets of photographs, by what they show.
+SETS = {"many people": "photos_more", "palms": "photos_finger_count", "far off": "photos_gesture"}
+#: Cells along the side of a hand's crop, and the share of its bones below which a mask is torn.
+_CELLS, _TORN = 96, 0.75
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,68 @@ def score(samples: Sequence[Sample], answers: Sequence[Sequence[HandPose]]) -> M
     n = sum(len(sample.hands) for sample in samples)
     return MaskScores(n, len(values), float(iou), float(boundary), claims[0] / max(claims[1], 1))
 
+
+@dataclass(frozen=True)
+class ToldByJoints:
+    """What masks of photographed hands hold of what their joints tell; means over found hands.
+
+    Attributes:
+        hands, found: how many there are, and how many were found.
+        bones: share of what lies on bones that the mask holds.
+        torn: share of the hands of which it holds less than ``_TORN`` of that.
+        beyond: share of the mask that lies where flesh does not reach.
+    """
+
+    hands: int
+    found: int
+    bones: float
+    torn: float
+    beyond: float
+
+
+def told_by_joints(estimator: HandEstimator, store: PhotographStore, sets: str) -> ToldByJoints:
+    """Look at the held-back photographs of some sets, those whose name begins so."""
+    rows = []
+    n = 0
+    for i in store.part("validation"):
+        if not str(store.datasets[i]).startswith(sets):
+            continue
+        sample = store.decode(int(i))
+        truth, n = sample.hands[0], n + 1
+        found = _matched(truth, estimator(sample.image))
+        if found is None:
+            continue
+        crop = Crop.from_joints(truth.joints_px, truth.side, out_size=_CELLS)
+        told, known = bone_mask(crop.to_crop(truth.joints_px), truth.visible, _CELLS)
+        if not told.any():
+            continue
+        mask = crop.cut(found.mask.astype(np.float32))
+        beyond = (mask * known * (1 - told)).sum() / max(float(mask.sum()), 1.0)
+        rows.append(((mask * told).sum() / told.sum(), beyond))
+    bones, beyond = np.array(rows).T
+    return ToldByJoints(
+        n, len(rows), float(bones.mean()), float((bones < _TORN).mean()), float(beyond.mean())
+    )
+
+
+def _matched(truth: HandLabel, hands: Sequence[HandPose]) -> HandPose | None:
+    """The hand that lies on a labelled one."""
+    matches = metrics.match_hands(
+        [hand.side for hand in hands],
+        np.array([hand.joints_px for hand in hands]).reshape(-1, 21, 2),
+        [truth.side],
+        truth.joints_px[None],
+    )
+    return hands[matches[0].predicted] if matches else None
+
+
+PHOTOGRAPHS = Table({
+    "photographs": "",
+    "found": "",
+    "on bones that are seen": "{:.1%}",
+    "hands of which less than three quarters of that": "{:.1%}",
+    "beyond the reach of flesh": "{:.2%}",
+})  # fmt: skip
 
 TABLE = Table({
     "axis": "",
@@ -113,6 +186,8 @@ class Masks:
     """Scenes a bin."""
     folder: Path = Path("runs/stress")
     """Where the frames are kept."""
+    photographs: Path = Path("runs/data/crops.npz")
+    """Packed photographs with second opinions; without the file they are left out."""
     picture: Path | None = None
     """Picture to write: the first scenes of every bin with their masks."""
 
@@ -130,6 +205,16 @@ class Masks:
                 scores[axis, name] = score(samples, answers)
                 rows.append(sheet(samples[:6], answers[:6]))
         print(f"{self.count} scenes a bin\n\n{table(scores)}")
+        if self.photographs.is_file():
+            store, estimator = (
+                PhotographStore.load(self.photographs),
+                HandEstimator(weights_dir=self.weights, max_hands=2),
+            )
+            told = {name: told_by_joints(estimator, store, sets) for name, sets in SETS.items()}
+            print(PHOTOGRAPHS.text(
+                (name, f"{t.found} of {t.hands}", t.bones, t.torn, t.beyond)
+                for name, t in told.items()
+            ))  # fmt: skip
         if self.picture is not None:
             cv2.imwrite(str(self.picture), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
 

@@ -27,6 +27,7 @@ def store_of(points: np.ndarray, world_mm: np.ndarray, side: Side, part: str) ->
         joints_px=points.astype(np.float32),
         sigma_px=np.ones((n, 21), np.float32),
         second_px=np.full((n, 21, 2), np.nan, np.float32),
+        second_visible=np.full((n, 21), np.nan, np.float32),
         world_mm=world_mm.astype(np.float32),
         score=np.ones(n, np.float32),
         ignore_offsets=np.zeros(n + 1, np.int64),

@@ -85,7 +85,9 @@ def photographs() -> PhotographStore:
 
 def without_hands(store: PhotographStore) -> PhotographStore:
     none = np.zeros(len(store) + 1, np.int64)
-    fields = ("joints_px", "sigma_px", "second_px", "world_mm", "score", "is_left")
+    fields = (
+        "joints_px", "sigma_px", "second_px", "second_visible", "world_mm", "score", "is_left",
+    )  # fmt: skip
     return replace(store, hand_offsets=none, **{name: getattr(store, name)[:0] for name in fields})
 
 

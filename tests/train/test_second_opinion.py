@@ -8,39 +8,46 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from knuckle.crop import Crop
 from knuckle.data.convention import TEACHERS_OWN, own_joints
 from knuckle.data.photographs import PhotographStore
+from knuckle.hand import Side
 from knuckle.sample import HandLabel, Sample
 from stores import store_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 
-from second_opinion import second_joints, with_second_opinion
+from second_opinion import second_opinion, with_second_opinion
 
 SEEDS = st.integers(0, 2**32 - 1)
 
 
 class Seer:
-    """A network that finds the joints where the picture's red and green say, a little off."""
-
-    settings = SimpleNamespace(input_size=96)
+    """Networks that find the joints where a picture is brightest, a little off."""
 
     def __init__(self, errors_px: float = 0.0) -> None:
         self.errors_px = errors_px
-        self.asked = 0
 
-    def __call__(self, crops: torch.Tensor) -> SimpleNamespace:
-        """Every joint lies where red and green are both the brightest; one look is sure."""
-        self.asked += len(crops)
-        flat = crops[..., 0].flatten(1).argmax(dim=1)
-        points = torch.stack([flat % 96, flat // 96], dim=1).float()[:, None].expand(-1, 21, -1)
-        points = points + self.errors_px * torch.arange(len(crops))[:, None, None]
-        log_sigma = torch.arange(len(crops), dtype=torch.float32)[:, None].expand(-1, 21) * 3
-        return SimpleNamespace(keypoints_px=points, log_sigma_px=log_sigma)
+    def crop_around(self, joints_px: np.ndarray, side: Side) -> Crop:
+        """As the finished networks do it."""
+        return Crop.from_joints(joints_px, side, out_size=96)
+
+    def look(self, image: np.ndarray, crops: list[Crop]) -> SimpleNamespace:
+        """Every joint lies where a crop is the brightest; the first look is the surest."""
+        flat = [int(crop.cut(image)[..., 0].argmax()) for crop in crops]
+        seen = [
+            crop.to_frame(np.tile((k % 96, k // 96), (21, 1)))
+            for crop, k in zip(crops, flat, strict=True)
+        ]
+        look = np.arange(len(crops))[:, None]
+        return SimpleNamespace(
+            points_px=np.array(seen) + self.errors_px * look[..., None],
+            sigma_px=np.broadcast_to(np.exp(3.0 * look), (len(crops), 21)),
+            visible=np.broadcast_to(0.1 * look, (len(crops), 21)),
+        )
 
 
 def _picture(seed: int) -> tuple[Sample, np.ndarray]:
@@ -58,13 +65,14 @@ def _picture(seed: int) -> tuple[Sample, np.ndarray]:
 @given(seed=SEEDS)
 def test_the_second_opinion_is_in_the_pixels_of_the_picture(seed):
     sample, dot = _picture(seed)
-    found = second_joints(Seer(), sample)
+    found, visible = second_opinion(Seer(), sample)
     assert np.linalg.norm(found - dot, axis=-1).max() < 2.5  # pixels of a crop half as fine
+    np.testing.assert_allclose(visible, 0.15)  # of four looks
 
 
 def test_the_surest_look_counts_most():
     sample, dot = _picture(3)
-    found = second_joints(Seer(errors_px=20.0), sample)
+    found, _ = second_opinion(Seer(errors_px=20.0), sample)
     assert np.linalg.norm(found - dot, axis=-1).max() < 3.0
 
 
@@ -88,19 +96,27 @@ def test_a_label_lies_half_way_and_may_be_off_by_half_the_gap(seed):
     assert (agreed.sigma_px >= np.maximum(store.sigma_px[1], 0.5 * gap) - 1e-5).all()
 
 
+def test_what_is_seen_is_known_where_it_was_asked():
+    store = _store(np.random.default_rng(0))
+    store.second_visible[1] = np.linspace(0, 1, 21)
+    assert store.decode(0).hands[0].visible is None
+    assert store.decode(1).hands[0].visible.tolist() == [False] * 11 + [True] * 10
+
+
 def test_asked_again_the_network_sees_the_labels_of_the_teacher_not_its_own(monkeypatch):
     store = _store(np.random.default_rng(0))
     store.second_px[:] = 1e6  # what an earlier network said; crops around that would show nothing
     shown: list[np.ndarray] = []
 
-    def note(network: Seer, sample: Sample) -> np.ndarray:
+    def note(networks: Seer, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
         shown.append(sample.hands[0].joints_px)
-        return np.full((21, 2), 7.0)
+        return np.full((21, 2), 7.0), np.full(21, 0.5)
 
-    monkeypatch.setattr("second_opinion.second_joints", note)
+    monkeypatch.setattr("second_opinion.second_opinion", note)
     again = with_second_opinion(store, Seer())
     np.testing.assert_array_equal(np.array(shown), own_joints(store.joints_px))
     assert (again.second_px == 7.0).all()
+    assert (again.second_visible == 0.5).all()
     assert (store.second_px == 1e6).all()
 
 

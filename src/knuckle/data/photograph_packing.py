@@ -223,6 +223,7 @@ def store_of(pictures: Sequence[PackedPicture]) -> PhotographStore:
         joints_px=stacked([p.joints_px for p in pictures], (N_JOINTS, 2)),
         sigma_px=stacked([p.sigma_px for p in pictures], (N_JOINTS,)),
         second_px=np.full((len(hands), N_JOINTS, 2), np.nan, np.float32),
+        second_visible=np.full((len(hands), N_JOINTS), np.nan, np.float32),
         world_mm=stacked([np.array([hand["world_mm"]]) for hand in hands], (N_JOINTS, 3)),
         score=np.array([hand["score"] for hand in hands], dtype=np.float32),
         ignore_offsets=offsets_of(len(p.ignore_xyxy) for p in pictures),

@@ -59,6 +59,7 @@ class PhotographStore(Kept):
     #: (K, 21, 2) float32, where a finished network of ours sees the joints, in our convention
     #: (``tools/second_opinion.py``); NaN where none was asked.
     second_px: np.ndarray
+    second_visible: np.ndarray  # (K, 21) float32, 0..1, how surely it sees each; NaN likewise
     world_mm: np.ndarray  # (K, 21, 3) float32, hand-centred, x right, y down, z forward: weak depth
     score: np.ndarray  # (K,) float32, 0..1, the teacher's agreement with itself
     ignore_offsets: np.ndarray  # (N + 1,) int64
@@ -134,9 +135,11 @@ class PhotographStore(Kept):
         joints_px, sigma_px = _agreed(
             own_joints(self.joints_px[k]), self.sigma_px[k], self.second_px[k]
         )
+        seen = self.second_visible[k]
         return HandLabel(
             side=SIDES[0] if self.is_left[k] else SIDES[1],
             joints_px=joints_px,
+            visible=None if np.isnan(seen).any() else seen > 0.5,
             sigma_px=sigma_px,
             bone_depth=own_bone_depth(self.world_mm[k]),
         )

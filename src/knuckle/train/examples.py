@@ -25,6 +25,7 @@ from knuckle.hand import (
     other_side,
 )
 from knuckle.sample import UNKNOWN, HandLabel, Sample
+from knuckle.train.bone_masks import bone_mask
 from knuckle.train.recipe import AugmentSettings
 
 Example = dict[str, np.ndarray]
@@ -93,6 +94,11 @@ def crop_example(
         example["visible_weight"] = hand.valid.astype(np.float32)
     if sample.hand_map is not None:
         example["mask"], example["mask_weight"] = _crop_mask(sample.hand_map, target + 1, crop)
+    elif hand.valid.all():
+        half = replace(crop, out_size=crop.out_size // 2)
+        example["mask"], example["mask_weight"] = bone_mask(
+            half.to_crop(hand.joints_px), hand.visible, half.out_size
+        )
     camera = sample.camera or Camera.assume(sample.image.shape[1], sample.image.shape[0])
     view = CropView.of(crop, camera)
     example["view_from_crop"] = view.view_from_crop.astype(np.float32)
