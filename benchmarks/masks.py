@@ -108,7 +108,7 @@ def told_by_joints(estimator: HandEstimator, store: PhotographStore, sets: str) 
         sample = store.decode(int(i))
         truth, n = sample.hands[0], n + 1
         found = _matched(truth, estimator(sample.image))
-        if found is None:
+        if found is None or truth.visible is None:
             continue
         crop = Crop.from_joints(truth.joints_px, truth.side, out_size=_CELLS)
         told, known = bone_mask(crop.to_crop(truth.joints_px), truth.visible, _CELLS)

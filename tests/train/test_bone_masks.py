@@ -83,6 +83,6 @@ def test_of_what_is_hidden_nothing_is_said(points, hidden):
     mask, known = bone_mask(points, some, SIZE)
     whole, whole_known = bone_mask(points, ALL, SIZE)
     assert (mask <= whole).all() and (known <= whole_known).all()
-    nothing, far = bone_mask(points, None, SIZE)
+    nothing, far = bone_mask(points, ~ALL, SIZE)
     assert not nothing.any()
     np.testing.assert_array_equal(far, whole_known * (whole == 0))

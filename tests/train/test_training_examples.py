@@ -378,3 +378,13 @@ def test_nothing_is_said_of_what_is_beside_a_hand_where_another_may_be():
     pair = replace(sample, hands=(sample.hands[0], sample.hands[0]))
     for other in (unsure, partly, pair):
         assert nothing_else_example(other, 0, rng, CODEC) is None
+
+
+def test_joints_that_are_seen_teach_the_mask_where_nobody_drew_one():
+    drawn_by_nobody = replace(make_sample(), hand_map=None)
+    example = crop_example(drawn_by_nobody, 0, np.random.default_rng(0), STILL, CODEC)
+    assert 0 < example["mask"].sum() < example["mask_weight"].sum() < example["mask"].size
+    # Where nobody said which are seen, masks would be learnt to be empty.
+    hand = replace(drawn_by_nobody.hands[0], visible=None)
+    unseen = replace(drawn_by_nobody, hands=(hand,))
+    assert not crop_example(unseen, 0, np.random.default_rng(0), STILL, CODEC)["mask_weight"].any()

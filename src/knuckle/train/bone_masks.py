@@ -24,24 +24,20 @@ _FINER, _BITS = 4, 4
 _PALM = np.array([Joint.WRIST, Joint.THUMB_CMC, *KNUCKLES])
 
 
-def bone_mask(
-    points: np.ndarray, visible: np.ndarray | None, size: int
-) -> tuple[np.ndarray, np.ndarray]:
+def bone_mask(points: np.ndarray, visible: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     """The mask of a hand as far as its joints tell it.
 
     Args:
         points: (21, 2) the joints, in cells of the mask.
-        visible: (21,) bool, which are seen; None where that is not known, and then nothing is said
-            of what is hand.
+        visible: (21,) bool, which are seen.
         size: cells of the mask along each side.
 
     Returns:
         (size, size) float32: 1 where the hand is, and 1 where that is known.
     """
     mm = float(np.quantile(bone_lengths(points) / MEAN_LENGTHS_MM, _LONGEST))  # cells
-    seen = np.zeros(len(points), bool) if visible is None else visible
-    hand = _drawn(points, seen, _CORE_MM * mm, size) > 0.99
-    near = _drawn(points, np.ones_like(seen), _REACH_MM * mm, size) > 0.0
+    hand = _drawn(points, visible, _CORE_MM * mm, size) > 0.99
+    near = _drawn(points, np.ones_like(visible), _REACH_MM * mm, size) > 0.0
     return hand.astype(np.float32), (hand | ~near).astype(np.float32)
 
 

@@ -92,13 +92,7 @@ def crop_example(
     if hand.visible is not None:
         example["visible"] = hand.visible.astype(np.float32)
         example["visible_weight"] = hand.valid.astype(np.float32)
-    if sample.hand_map is not None:
-        example["mask"], example["mask_weight"] = _crop_mask(sample.hand_map, target + 1, crop)
-    elif hand.valid.all():
-        half = replace(crop, out_size=crop.out_size // 2)
-        example["mask"], example["mask_weight"] = bone_mask(
-            half.to_crop(hand.joints_px), hand.visible, half.out_size
-        )
+    example |= _mask_targets(sample, target, crop)
     camera = sample.camera or Camera.assume(sample.image.shape[1], sample.image.shape[0])
     view = CropView.of(crop, camera)
     example["view_from_crop"] = view.view_from_crop.astype(np.float32)
@@ -328,12 +322,18 @@ def _trust(hand: HandLabel) -> np.ndarray:
     return np.where(hand.valid, trust, 0.0)
 
 
-def _crop_mask(hand_map: np.ndarray, value: int, crop: Crop) -> tuple[np.ndarray, np.ndarray]:
-    """(S/2, S/2) share of the hand in each cell, and where that is known."""
+def _mask_targets(sample: Sample, target: int, crop: Crop) -> Example:
+    """(S/2, S/2) share of the hand in each cell, as drawn or as joints tell it, and where known."""
+    hand, hand_map = sample.hands[target], sample.hand_map
     half = replace(crop, out_size=crop.out_size // 2)
-    mask = half.cut((hand_map == value).astype(np.float32))
-    unknown = half.cut((hand_map == UNKNOWN).astype(np.float32))
-    return mask, (unknown < 0.5).astype(np.float32)
+    if hand_map is not None:
+        mask = half.cut((hand_map == target + 1).astype(np.float32))
+        unknown = half.cut((hand_map == UNKNOWN).astype(np.float32))
+        return {"mask": mask, "mask_weight": (unknown < 0.5).astype(np.float32)}
+    if hand.visible is None or not hand.valid.all():
+        return {}
+    mask, known = bone_mask(half.to_crop(hand.joints_px), hand.visible, half.out_size)
+    return {"mask": mask, "mask_weight": known}
 
 
 def squares_of(sample: Sample) -> list[Square]:
