@@ -19,7 +19,7 @@ from knuckle.cli.tracking import Convert
 from knuckle.job import Summary, convert, open_sinks, run
 from knuckle.output import SINKS, OutputError, Recording, open_recording
 from knuckle.results import Frame
-from knuckle.video import open_source
+from knuckle.video import Losses, open_source
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -175,3 +175,13 @@ def test_help_and_document_name_what_needs_the_video() -> None:
 def test_one_frame_is_no_frames() -> None:
     texts = [str(Summary(n_frames=n)) for n in (0, 1, 2)]
     assert [text.split(" in ")[0] for text in texts] == ["0 frames", "1 frame", "2 frames"]
+
+
+def test_damaged_pictures_are_named_if_they_have_names_and_are_few() -> None:
+    def said(damaged: int, where: list[str]) -> str:
+        return str(Summary(losses=Losses(damaged, where=where))).splitlines()[1]
+
+    assert said(1, ["7.jpg"]) == "1 damaged picture was passed over: 7.jpg"
+    assert said(6, []) == "6 damaged pictures were passed over"
+    named = said(200, [f"{i}.jpg" for i in range(200)])
+    assert named.endswith("passed over: 0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg and 195 more")

@@ -67,10 +67,21 @@ class Summary:
             f"hands in {self.n_with_hands} of them ({share:.0f}%), {tracks}"
         ]
         if n := self.losses.damaged:
-            lines.append(f"{n} damaged picture{'s were' if n > 1 else ' was'} passed over")
+            said = f"{n} damaged picture{'s were' if n > 1 else ' was'} passed over"
+            lines.append(said + _named(self.losses.where))
         if n := self.losses.dropped:
             lines.append(f"{n} picture{'s were' if n > 1 else ' was'} dropped to stay live")
         return "\n".join([*lines, *(f"  {path}" for path in self.files)])
+
+
+#: Names of damaged pictures that a summary tells.
+_MOST_NAMES = 5
+
+
+def _named(where: Sequence[str]) -> str:
+    more = len(where) - _MOST_NAMES
+    names = ", ".join(where[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    return f": {names}" if where else ""
 
 
 def open_sinks(names: Sequence[str], folder: Path, info: RunInfo) -> list[Sink]:

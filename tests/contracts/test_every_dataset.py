@@ -45,6 +45,18 @@ def test_the_folder_around_it_says_where_it_is(miniature, tmp_path: Path) -> Non
         recognise(tmp_path)
 
 
+def test_a_folder_in_it_says_where_it_is(miniature) -> None:
+    root, dataset, _ = miniature
+    for inner in root.glob("**/"):
+        if type(dataset).is_at(inner):  # its own, and where labels may lie alone
+            continue
+        with pytest.raises(BrokenDataError, match="none of their label files") as told:
+            recognise(inner)
+        near = len(inner.relative_to(root).parts) <= 2  # as far as labels lie
+        advice = f"it lies in {root.resolve()}, which is {dataset.name}: give that folder"
+        assert str(told.value).endswith(advice) == near
+
+
 def test_what_editors_do_to_text_is_read(miniature) -> None:
     """A mark before it, and carriage returns."""
     root, dataset, _ = miniature

@@ -48,6 +48,17 @@ def test_crops_carry_labels_camera_and_masks_along(own: LabelledSet) -> None:
             assert near.mean() > 0.5  # the dots went where the labels went (some are covered)
 
 
+def test_splits_go_into_one_folder(tmp_path: Path) -> None:
+    write_interhand(tmp_path / "set", InterHandScene({c: c for c in range(4)}, steps=(0, 18)))
+    out = tmp_path / "out"
+    parts = [open_dataset(tmp_path / "set", f"70/15/15:{name}") for name in ("train", "test")]
+    names = [path.name for part in parts for path in pack(part, out)]
+    assert names == [f"interhand26m-70-15-15-{name}-000000.tar" for name in ("train", "test")]
+    keys = {record.key for part in parts for record in map(part.record, range(len(part)))}
+    packed = {sample.key.rpartition("_")[0] for sample in shards.read(sorted(out.glob("*")))}
+    assert packed <= keys and len(packed) > len(parts[0])
+
+
 def test_shards_read_back_and_are_kept(own: LabelledSet, tmp_path: Path) -> None:
     seen = []
     settings = PackSettings(per_shard=3)
@@ -98,7 +109,7 @@ def test_a_disk_that_fills_is_one_sentence(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("knuckle.data.pack.write_shard", full)
-    with pytest.raises(OSError, match=r"folder-000000\.tar cannot be written \(No space"):
+    with pytest.raises(OSError, match=r"folder-train-000000\.tar cannot be written \(No space"):
         pack(own, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 

@@ -186,6 +186,7 @@ def test_interhand_is_divided_over_all_its_splits(
     with pytest.raises(ValueError, match="train,val,test"):
         open_dataset(root, "70/15/15:dev")
     assert parts[0].division == str(split)
+    assert parts[0].name == whole.name == "interhand26m"  # in tables, and of shards
     written = divide(root, tmp_path / "split.json")
     keys = [whole.record(index).key for index in range(len(whole))]
     assert parts_in(tmp_path / "split.json", keys) == split.part.tolist()

@@ -319,3 +319,12 @@ def test_predictions_about_other_pictures_are_refused() -> None:
         scored("moon", Predictions(System("test"), {"nothing": []}))
     with pytest.raises(ValueError, match="no labelled hand"):
         scored("moon", say(TRUTH), Given([picture("empty")]))
+
+
+def test_keys_of_no_picture_are_told_where_pictures_lack_a_line() -> None:
+    said = say(TRUTH)
+    scored("moon", replace(said, hands={**said.hands, "of another part": []}))  # in silence
+    first, *others = said.hands.items()
+    mistyped = replace(said, hands=dict([(f"{first[0]} ", first[1]), *others]))
+    with pytest.warns(UserWarning, match=r"^1 of \d+ pictures have no line .*, and 1 lines"):
+        scored("moon", mistyped)

@@ -22,6 +22,7 @@ from knuckle.cli.both_hands import Exported, predict_both
 from knuckle.cli.training import network_of_both_hands
 from knuckle.data.capture import write_capture
 from knuckle.data.datasets import open_dataset
+from knuckle.data.json_stream import BrokenDataError
 from knuckle.errors import KnuckleError, Stopped
 from knuckle.evaluate.predictions import PredictedHand, Predictions, System
 from knuckle.evaluate.run import evaluate
@@ -279,6 +280,18 @@ def test_an_exported_internet_has_no_highest_cells(finished, capture, tmp_path):
     with pytest.raises(ValueError, match="--decoding argmax needs the training run"):
         dataset = open_dataset(capture, "test")
         predict_both(finished["internet"][1], dataset, tmp_path / "said.jsonl", "argmax")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_missing_picture_is_told_in_a_sentence(finished, capture, tmp_path, workers):
+    root, run = tmp_path / "capture", tmp_path / "run"
+    shutil.copytree(capture, root)
+    next((root / "images/test").rglob("*.jpg")).unlink()
+    shutil.copytree(finished["interhand"][0], run)
+    recipe = json.loads((run / "recipe.json").read_text())
+    (run / "recipe.json").write_text(json.dumps(recipe | {"workers": workers}))
+    with pytest.raises(BrokenDataError, match=r"^\S+\.jpg does not exist; unpack [^\n]+$"):
+        predict_both(run, open_dataset(root, "test"), tmp_path / "said.jsonl")
 
 
 @pytest.fixture(scope="module")

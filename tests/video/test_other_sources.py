@@ -59,6 +59,7 @@ class TestFolder:
         with open_source(folder) as source:
             assert [frame.index for frame in source] == [0, 1, 3]
         assert source.losses.damaged == 1
+        assert source.losses.where == ["frame 2.png"]
 
     def test_empty_folder(self, tmp_path: Path) -> None:
         with pytest.raises(SourceEmptyError, match="holds no images"):

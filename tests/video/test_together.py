@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clips import number_of, write_video
+from clips import number_of, write_images, write_video
 from knuckle.results import Frame, Instant
 from knuckle.video import Losses, SourceInfo, SourceNotFoundError, Together, open_sources
 
@@ -42,6 +42,16 @@ def test_a_faster_source_gives_up_frames(tmp_path: Path) -> None:
     with open_sources(paths) as sources:
         assert sources.info.fps == pytest.approx(15, rel=0.2)  # six frames tell no better
         assert [numbers(frames) for frames in sources] == [[i, 2 * i] for i in range(6)]
+
+
+def test_losses_name_the_sources_that_have_damaged_pictures(tmp_path: Path) -> None:
+    for name in "ab":
+        write_images(tmp_path / name, 4)
+    (tmp_path / "b" / "frame 2.png").write_bytes(b"broken")
+    with open_sources([tmp_path / name for name in "ab"]) as sources:
+        assert len(list(sources)) == 4
+        assert sources.losses.damaged == 1
+        assert sources.losses.where == [str(tmp_path / "b")]
 
 
 def test_another_length_is_told(tmp_path: Path) -> None:

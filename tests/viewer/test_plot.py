@@ -77,6 +77,15 @@ def test_the_verb_writes_a_picture(tmp_path: Path) -> None:
     assert image.std() > 10
 
 
+def test_any_name_of_a_file_is_a_title(tmp_path: Path) -> None:
+    name = "5 $x^$ 手.mp4"
+    found = recording(tmp_path)
+    found = replace(found, info=replace(found.info, source=name))
+    assert plot(found).get_suptitle().startswith(name)
+    save_plot(found, tmp_path / "plot.png")
+    assert cv2.imread(str(tmp_path / "plot.png")) is not None
+
+
 def test_a_full_disk_leaves_the_picture_of_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,7 @@ from knuckle.train.both_hands import BothHandsModule
 from knuckle.train.captures import Still
 from knuckle.train.kind import module_of
 from knuckle.train.recipe import Recipe
+from knuckle.train.streams import plain_errors
 from knuckle.train.weights import load_weights
 
 _BATCH = 16
@@ -66,7 +67,7 @@ def predict_both(
     still = Still(dataset, size)
     loader = DataLoader(still, batch_size=_BATCH, num_workers=workers)
     hands: dict[str, list[PredictedHand]] = {}
-    with torch.inference_mode():
+    with torch.inference_mode(), plain_errors():
         for batch in loader:
             answers = network.answers(
                 {key: value.to(device) for key, value in batch.items()}, decoding, root_depth

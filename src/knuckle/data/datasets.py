@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,7 @@ class Joined(DerivedSet):
 
     def __init__(self, parts: Sequence[LabelledSet]) -> None:
         self.parts = list(parts)
+        self.name = parts[0].name  # type: ignore[misc]  # numbers and shards are named after the data
         self.split = "+".join(part.split for part in parts)
         self._ends = np.cumsum([len(part) for part in parts])
         self.report = DropReport()
@@ -80,6 +82,7 @@ class Subset(DerivedSet):
         self, whole: LabelledSet, rows: np.ndarray, split: str, division: str = "some records"
     ) -> None:
         self.whole, self.rows, self.split, self.division = whole, rows, split, division
+        self.name = whole.name  # type: ignore[misc]  # numbers and shards are named after the data
         self.report = DropReport(total=len(whole), kept=len(rows))
         self.report.drop(f"in another part than {split}", len(whole) - len(rows))
 
@@ -119,6 +122,8 @@ def recognise(root: Path) -> str:
 
 #: What to do where there is nothing to go by.
 _GIVE = "give the folder that holds them"
+#: Folders between a data set's own and its labels or pictures: ``annotations/train``.
+_DEEPEST_LABELS = 2
 _ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"})
 
 
@@ -127,11 +132,14 @@ def _name_of(root: Path) -> str | None:
 
 
 def _where_else(root: Path) -> str:
-    """What to do about a folder that is no data set, by what lies in it."""
+    """What to do about a folder that is no data set, by what lies in it and around it."""
     entries = sorted(root.iterdir())
     for inner in entries:
         if inner.is_dir() and (name := _name_of(inner)):
             return f"{inner} is {name}: give that folder"
+    for outer in islice(root.resolve().parents, _DEEPEST_LABELS):
+        if name := _name_of(outer):
+            return f"it lies in {outer}, which is {name}: give that folder"
     packed = next((each.name for each in entries if each.suffix.lower() in _ARCHIVES), None)
     return _GIVE if packed is None else f"unpack {packed}, and {_GIVE}"
 

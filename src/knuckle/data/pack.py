@@ -7,6 +7,7 @@ training needs; labels, masks and the camera follow the pixels.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -71,7 +72,9 @@ def pack(
     """
     settings = settings or PackSettings()
     starts = range(0, len(dataset), settings.per_shard)
-    paths = [folder / f"{dataset.name}-{k:06d}.tar" for k in range(len(starts))]
+    # Shards that are there are kept: those of another split must have other names.
+    split = re.sub(r"\W+", "-", dataset.split)  # such as 70/15/15:train
+    paths = [folder / f"{dataset.name}-{split}-{k:06d}.tar" for k in range(len(starts))]
     todo = [(start, path) for start, path in zip(starts, paths, strict=True) if not path.exists()]
     done = len(paths) - len(todo)
     for _ in in_processes(settings.processes, partial(_pack_shard, dataset, settings), todo):

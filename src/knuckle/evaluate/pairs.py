@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -94,6 +95,14 @@ def pair(dataset: LabelledSet, predictions: Predictions, matching: Matching) -> 
         raise InputError(
             f"none of the {len(dataset)} pictures of {dataset.name}, {dataset.split}, is in the "
             f"predictions: their keys should look like {dataset.record(0).key!r}"
+        )
+    strangers = len(predictions.hands) - known
+    if strangers and known < len(dataset):
+        warnings.warn(
+            f"{len(dataset) - known:,} of {len(dataset):,} pictures have no line in the "
+            f"predictions (their hands count as missed), and {strangers:,} lines are of no picture "
+            f"that is scored: should their keys look like {dataset.record(0).key!r}?",
+            stacklevel=1,  # said once, however often these are paired
         )
     scores, correct = np.array(said_hands, float).reshape(-1, 2).T
     lists = {name: [row[name] for row in pictures] for name in pictures[0]}

@@ -45,6 +45,7 @@ from knuckle.train.sitting import (
     WholeFiles,
     is_first_process,
 )
+from knuckle.train.streams import plain_errors
 from knuckle.train.weights import differing, part_of, weights_named, what_fits
 
 #: A run that is killed loses at most this much.
@@ -124,7 +125,7 @@ def _errors_as_ours(stop: StopBySignal) -> Iterator[None]:
         # take ten times as long.
         torch.set_flush_denormal(True)
         try:
-            with hearing((signal.SIGINT, signal.SIGTERM), stop.hear):
+            with hearing((signal.SIGINT, signal.SIGTERM), stop.hear), plain_errors():
                 yield
         except SystemExit:  # Lightning's answer to every KeyboardInterrupt
             raise stop.told() from None
@@ -134,8 +135,6 @@ def _errors_as_ours(stop: StopBySignal) -> Iterator[None]:
             if str(error).startswith("DataLoader worker"):
                 raise _loader_gone(error) from None
             raise
-        except KnuckleError as error:
-            raise _plain(error) from None
         finally:
             torch.set_flush_denormal(False)
 
@@ -147,14 +146,6 @@ def _loader_gone(error: RuntimeError) -> KnuckleError:
         f"a process that loads pictures ended before its time ({said}), mostly for want of memory: "
         "set fewer workers in the recipe; the same command goes on from the last checkpoint"
     )
-
-
-def _plain(error: KnuckleError) -> KnuckleError:
-    """An error of a process that loads data, without the traceback that torch puts before it."""
-    text, name = str(error), f"{type(error).__name__}: "
-    if text.startswith("Caught ") and name in text:
-        text = text.rpartition(name)[2].strip()
-    return type(error)(text)
 
 
 def put_aside(folder: Path) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import chain, count, islice, repeat
@@ -27,7 +28,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_in
 
 from knuckle.data import shards
 from knuckle.data.photographs import Part, PhotographStore, is_validation
-from knuckle.errors import InputError, NotFoundError
+from knuckle.errors import InputError, KnuckleError, NotFoundError
 from knuckle.render.backgrounds import Backgrounds
 from knuckle.render.camera_faults import CameraFaults
 from knuckle.sample import Sample
@@ -66,6 +67,18 @@ def loader_of(dataset: IterableDataset, recipe: Recipe, batch: int | None = None
         prefetch_factor=4 if recipe.workers else None,
         worker_init_fn=_one_thread,
     )
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Errors of processes that load data, without the traceback that torch puts before them."""
+    try:
+        yield
+    except KnuckleError as error:
+        text, name = str(error), f"{type(error).__name__}: "
+        if text.startswith("Caught ") and name in text:
+            text = text.rpartition(name)[2].strip()
+        raise type(error)(text) from None
 
 
 def alone(batch: Example) -> DataLoader:

@@ -97,6 +97,7 @@ def _frames(
             image = read_image(path)
         except SourceError:  # no image, no permission, a link to nothing
             losses.damaged += 1
+            losses.where.append(path.name)
             continue
         size = size or image.shape[:2]
         if not told and holds_several(path):

@@ -7,7 +7,7 @@ import os
 import weakref
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import NoReturn
 
@@ -75,11 +75,14 @@ class Losses:
         damaged: packets or images that could not be decoded.
         dropped: frames of a live source that were out of date before the tracker was free.
         mistimed: frames whose timestamp could not be true; they have the time that fits.
+        where: what the damaged ones are called, if they have names: images of a folder, the sources
+            of several cameras.
     """
 
     damaged: int = 0
     dropped: int = 0
     mistimed: int = 0
+    where: list[str] = field(default_factory=list)
 
 
 class Source(Closable):
@@ -143,7 +146,7 @@ class Source(Closable):
     def losses(self) -> Losses:
         """What could not be delivered so far."""
         dropped = self._losses.dropped + self._background.dropped
-        return Losses(self._losses.damaged, dropped, self._losses.mistimed)
+        return replace(self._losses, dropped=dropped, where=list(self._losses.where))
 
     @property
     def fps(self) -> float | None:

@@ -66,7 +66,11 @@ class Together(Closable):
     def losses(self) -> Losses:
         """What could not be delivered so far, of all sources."""
         each = [source.losses for source in self.sources]
-        return Losses(sum(x.damaged for x in each), sum(x.dropped for x in each))
+        return Losses(
+            sum(x.damaged for x in each),
+            sum(x.dropped for x in each),
+            where=[s.info.name for s, x in zip(self.sources, each, strict=True) if x.damaged],
+        )
 
     @property
     def remarks(self) -> list[str]:

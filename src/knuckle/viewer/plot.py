@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from statistics import mode
 from typing import TYPE_CHECKING
@@ -61,7 +62,8 @@ def plot(recording: Recording, *, longest: int = 4) -> Figure:
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
     name = shown(Path(recording.info.source).name)
-    figure.suptitle(f"{name}: {_told_by(recording)}", fontsize=10)
+    # A name is no formula, whatever dollars it has.
+    figure.suptitle(f"{name}: {_told_by(recording)}", fontsize=10, parse_math=False)
     return figure
 
 
@@ -78,7 +80,10 @@ def save_plot(recording: Recording, path: Path) -> None:
     figure = plot(recording)
     aside = path.with_name(f"unfinished-{path.name}")
     try:
-        figure.savefig(aside, dpi=110)
+        with warnings.catch_warnings():
+            # A name in a script that the font lacks is drawn as boxes; the plot is right.
+            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+            figure.savefig(aside, dpi=110)
         aside.replace(path)
     except OSError as error:
         raise cannot_write(path, error) from None
