@@ -131,6 +131,21 @@ def test_weights_are_averaged_with_those_that_the_run_started_from(tmp_path):
         torch.testing.assert_close(value, weights[name] + 0.0075, atol=1e-3, rtol=0)
 
 
+def test_the_mean_may_be_of_some_parts_only(tmp_path):
+    first, then = (save_run(tmp_path / name, "lifter") for name in ("first", "then"))
+    weights = load_weights(first / "weights.pt")
+    later = {name: (value + 0.01).half() for name, value in weights.items()}
+    torch.save(later, then / "weights.pt")
+    export(first, tmp_path / "earlier")
+    options = {"earlier": tmp_path / "earlier", "share": 0.25}
+    (path,) = export(then, tmp_path / "out", **options, only=["lifter.whole."])
+    for name, value in load_weights(path).items():
+        moved = 0.0075 if name.startswith("lifter.whole.") else 0.0
+        torch.testing.assert_close(value, weights[name] + moved, atol=1e-3, rtol=0)
+    with pytest.raises(ValueError, match=r"no weights are called lifter.hole: there are lifter"):
+        export(then, tmp_path / "out", **options, only=["lifter.hole"])
+
+
 @pytest.mark.parametrize(
     ("share", "width", "says"), [(1.5, 16, "must lie in 0..1"), (0.5, 24, "the same network")]
 )

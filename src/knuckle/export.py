@@ -47,13 +47,20 @@ class _Graph(nn.Module):
 
 
 def export(
-    run: Path, out: Path, *, half: bool = True, earlier: Path | None = None, share: float = 0.3
+    run: Path,
+    out: Path,
+    *,
+    half: bool = True,
+    earlier: Path | None = None,
+    share: float = 0.3,
+    only: Sequence[str] = (),
 ) -> list[Path]:
     """Write the ONNX files of a finished run, and say which.
 
     Weights are stored in half precision unless ``half`` is False: the file is half the size, and as
     computation stays in single precision nothing is slower. ``earlier`` is a folder of ONNX files
-    that the run started from, to average its weights with; these have so much of a ``share``.
+    that the run started from, to average its weights with; these have so much of a ``share``,
+    and all of parts that ``only`` does not name, as in ``keypoints.merge8``.
 
     Raises:
         FileNotFoundError: the run has no weights, or the folder not those of its networks.
@@ -62,12 +69,16 @@ def export(
     recipe = Recipe.load_json(run / "recipe.json")
     state = load_weights(run / "weights.pt")
     out.mkdir(parents=True, exist_ok=True)
+    if unknown := [part for part in only if not any(name.startswith(part) for name in state)]:
+        there_are = ", ".join(sorted({".".join(name.split(".")[:2]) for name in state}))
+        raise InputError(f"no weights are called {', '.join(unknown)}: there are {there_are}")
     paths = []
     for kind, exported in kind_named(recipe.kind).networks.items():
         weights = part_of(state, kind)
         if earlier is not None:
             before = part_of(load_weights(earlier / f"{kind}.onnx"), kind)
-            weights = averaged(weights, before, share)
+            parts = [part.removeprefix(f"{kind}.") for part in only if part.startswith(f"{kind}.")]
+            weights = averaged(weights, before, share, parts if only else None)
         model = exported(recipe)
         model.network.load_state_dict(weights)
         if recipe.license:

@@ -26,18 +26,23 @@ class Export:
     """Folder of the ONNX files that the run started from; the mean of both is often better."""
     share: Annotated[float | None, optional("NUMBER")] = None
     """Share of those earlier weights in the mean, 0 to 1; by default 0.3."""
+    only: Annotated[str, tyro.conf.arg(metavar="NAME,NAME")] = ""
+    """Take the mean of these parts only, as keypoints.merge8; the others stay as earlier."""
 
     def run(self) -> int:
         """Export and say where the files are."""
         from knuckle.export import export
 
-        if self.share is not None and self.average_with is None:
-            raise InputError("--share is of earlier weights: give their folder as --average-with")
+        if self.average_with is None and (self.share is not None or self.only):
+            raise InputError(
+                "--share and --only are of earlier weights: give their folder as --average-with"
+            )
         for path in export(
             self.checkpoint,
             self.output,
             half=not self.full,
             earlier=self.average_with,
+            only=self.only.split(",") if self.only else (),
             **given(share=self.share),
         ):
             print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")

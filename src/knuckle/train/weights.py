@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TypeVar
@@ -167,14 +167,22 @@ def what_fits(weights: dict[str, Tensor], network: dict[str, Tensor]) -> dict[st
 
 
 def averaged(
-    weights: dict[str, Tensor], earlier: dict[str, Tensor], share: float
+    weights: dict[str, Tensor],
+    earlier: dict[str, Tensor],
+    share: float,
+    only: Sequence[str] | None = None,
 ) -> dict[str, Tensor]:
     """The mean of two states of one network, parameter by parameter.
 
     Where one was trained on from the other, and on other data, the mean is often better than both
     (Wortsman et al. 2022, "Model soups").
 
-    ``share`` is that of the earlier ones, 0..1.
+    Args:
+        weights: of a run.
+        earlier: those that it started from.
+        share: that of the earlier ones, 0..1.
+        only: of parameters whose names do not begin with one of these, the earlier ones are taken
+            as they are; None: of none.
 
     Raises:
         ValueError: they are not of one network, or the share is none.
@@ -186,4 +194,8 @@ def averaged(
             f"expected weights of the same network, but {len(differ)} differ in shape or are "
             f"missing, {differ[0]} for example: average with those that the run started from"
         )
-    return {name: value.lerp(earlier[name].to(value), share) for name, value in weights.items()}
+    mean = "" if only is None else tuple(only)
+    shares = {name: share if name.startswith(mean) else 1.0 for name in weights}
+    return {
+        name: value.lerp(earlier[name].to(value), shares[name]) for name, value in weights.items()
+    }
