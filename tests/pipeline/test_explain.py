@@ -18,7 +18,7 @@ from knuckle.pose import Keypoints
 from knuckle.stages.detector import Detections
 
 MASK = 32
-SETTINGS = EstimatorSettings()
+SETTINGS = EstimatorSettings(score_threshold=0.6, partner_threshold=0.5)
 
 
 def hand_at(

@@ -26,7 +26,7 @@ class Export:
     """Folder of the ONNX files that the run started from; the mean of both is often better."""
     share: Annotated[float | None, optional("NUMBER")] = None
     """Share of those earlier weights in the mean, 0 to 1; by default 0.3."""
-    only: Annotated[str, tyro.conf.arg(metavar="NAME,NAME")] = ""
+    only: Annotated[str | None, optional("NAME,NAME")] = None
     """Take the mean of these parts only, as keypoints.merge8; the others stay as earlier."""
 
     def run(self) -> int:
