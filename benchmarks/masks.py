@@ -85,7 +85,7 @@ class ToldByJoints:
     """What masks of photographed hands hold of what their joints tell; means over found hands.
 
     Attributes:
-        hands, found: how many there are, and how many were found.
+        hands, found: how many there are of which joints tell something, and how many were found.
         bones: share of what lies on bones that the mask holds.
         torn: share of the hands of which it holds less than ``_TORN`` of that.
         beyond: share of the mask that lies where flesh does not reach.
@@ -106,13 +106,16 @@ def told_by_joints(estimator: HandEstimator, store: PhotographStore, sets: str) 
         if not str(store.datasets[i]).startswith(sets):
             continue
         sample = store.decode(int(i))
-        truth, n = sample.hands[0], n + 1
-        found = _matched(truth, estimator(sample.image))
-        if found is None or truth.visible is None:
+        truth = sample.hands[0]
+        if truth.visible is None:
             continue
         crop = Crop.from_joints(truth.joints_px, truth.side, out_size=_CELLS)
         told, known = bone_mask(crop.to_crop(truth.joints_px), truth.visible, _CELLS)
         if not told.any():
+            continue
+        n += 1
+        found = _matched(truth, estimator(sample.image))
+        if found is None:
             continue
         mask = crop.cut(found.mask.astype(np.float32))
         beyond = (mask * known * (1 - told)).sum() / max(float(mask.sum()), 1.0)
@@ -206,10 +209,8 @@ class Masks:
                 rows.append(sheet(samples[:6], answers[:6]))
         print(f"{self.count} scenes a bin\n\n{table(scores)}")
         if self.photographs.is_file():
-            store, estimator = (
-                PhotographStore.load(self.photographs),
-                HandEstimator(weights_dir=self.weights, max_hands=2),
-            )
+            store = PhotographStore.load(self.photographs)
+            estimator = HandEstimator(weights_dir=self.weights, max_hands=2)
             told = {name: told_by_joints(estimator, store, sets) for name, sets in SETS.items()}
             print(PHOTOGRAPHS.text(
                 (name, f"{t.found} of {t.hands}", t.bones, t.torn, t.beyond)
