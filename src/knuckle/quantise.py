@@ -213,16 +213,11 @@ def _extents(
     wide.graph.output.extend(
         helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in tensors
     )
-    extents = dict.fromkeys(tensors, Extent())
-    for said in _answers(wide, batches):
-        for name, values in zip(tensors, said, strict=True):
-            before = extents[name]
-            extents[name] = Extent(
-                min(before.low, float(values.min())),
-                max(before.high, float(values.max())),
-                int(np.prod(values.shape[2:])),
-            )
-    return extents
+    said = _answers(wide, batches)
+    return {
+        name: Extent.of(values)
+        for name, values in zip(tensors, zip(*said, strict=True), strict=True)
+    }
 
 
 def _products(

@@ -3,7 +3,8 @@
 The scheme is that of Jacob et al., CVPR 2018 (arXiv 1712.05877): activations of 8 bits, with a
 scale and a zero for each tensor; weights with a scale for each channel; sums and biases of 32 bits.
 Weights have 7 bits: processors without VNNI add two products in 16 bits, which those of 8 bits
-overflow.
+overflow; not those of depthwise convolutions, whose products are of 32 bits. What rounding weights
+changes in an output on average, its bias takes back (Nagel et al., ICCV 2019, arXiv 1906.04721).
 
 A file keeps its weights as they were. Nodes behind them round them, and ONNX Runtime folds these
 when it opens the file, which so can be trained further, averaged, and quantised anew.
@@ -12,7 +13,7 @@ when it opens the file, which so can be trained further, averaged, and quantised
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,19 +23,31 @@ from onnx import TensorProto, helper, numpy_helper
 #: In front of the names of what is added to a graph.
 PREFIX = "int8."
 _ACTIVATIONS = ("Relu", "Clip")
-_ACTIVATION_STEPS, _WEIGHT_STEPS = 255, 63
+_ACTIVATION_STEPS, _WEIGHT_STEPS, _DEPTHWISE_STEPS = 255, 63, 127
 #: A bias has 32 bits; the sum that it is added to must fit beside it.
 _BIAS_STEPS = 2.0**30
 _LEAST_SCALE = 1e-8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Extent:
-    """Least and largest value of a tensor, and how many cells each of its channels has."""
+    """Of a tensor (N, C, ...), over batches: the least and the largest value, and means."""
 
-    low: float = 0.0
-    high: float = 0.0
-    cells: int = 0
+    low: float
+    high: float
+    means: np.ndarray  # (C,) of each channel
+    cells: int  # that a channel has
+
+    @classmethod
+    def of(cls, batches: Sequence[np.ndarray]) -> Extent:
+        """Of what a tensor held in some batches."""
+        means = [values.mean(axis=(0, *range(2, values.ndim))) for values in batches]
+        return cls(
+            min(0.0, *(float(values.min()) for values in batches)),
+            max(0.0, *(float(values.max()) for values in batches)),
+            np.average(means, axis=0, weights=[len(values) for values in batches]),
+            int(np.prod(batches[0].shape[2:])),
+        )
 
 
 #: Of tensors, by name.
@@ -138,14 +151,18 @@ class Rounding:
     def _weights(self, node: onnx.NodeProto, stored: dict[str, np.ndarray]) -> list[onnx.NodeProto]:
         """Round weights (O, ...) and biases (O,) of a node; it reads those then."""
         weight, scale_in = stored[node.input[1]], self.scales[node.input[0]]
-        scale = np.abs(weight).reshape(len(weight), -1).max(axis=1) / _WEIGHT_STEPS
+        depthwise = node.op_type == "Conv" and weight.shape[1] == 1
+        steps = _DEPTHWISE_STEPS if depthwise else _WEIGHT_STEPS
+        scale = np.abs(weight).reshape(len(weight), -1).max(axis=1) / steps
         if len(node.input) > 2:
             # Of channels without weights the bias alone is left, and needs a scale as well.
             scale = np.maximum(scale, np.abs(stored[node.input[2]]) / (scale_in * _BIAS_STEPS))
         scale = np.maximum(scale, _LEAST_SCALE).astype(np.float32)
         added = self._there_and_back(node.input[1], scale, np.zeros(len(weight), np.int8))
         if len(node.input) > 2:
-            added += self._bias(node.input[2], (scale * np.float32(scale_in)).astype(np.float32))
+            shift = _shift(weight, scale, self.extents[node.input[0]].means)
+            scale_out = (scale * np.float32(scale_in)).astype(np.float32)
+            added += self._bias(node.input[2], scale_out, shift)
         node.input[1:] = [PREFIX + name for name in node.input[1:]]
         return added
 
@@ -163,15 +180,20 @@ class Rounding:
             helper.make_node("DequantizeLinear", [integers, *constants], [PREFIX + name], axis=0),
         ]
 
-    def _bias(self, name: str, scale: np.ndarray) -> list[onnx.NodeProto]:
-        """Nodes that round a bias to 32 bits, for which ``QuantizeLinear`` is not defined."""
+    def _bias(self, name: str, scale: np.ndarray, shift: np.ndarray) -> list[onnx.NodeProto]:
+        """Nodes that take a shift from a bias and round it to 32 bits.
+
+        ``QuantizeLinear`` is not defined for those.
+        """
+        shifted = self._constant(f"{name}.shift", shift)
         steps = self._constant(f"{name}.scale", scale)
         zero = self._constant(f"{name}.zero", np.zeros(len(scale), np.int32))
-        share, whole, integers = (
-            f"{PREFIX}{name}.{what}" for what in ("share", "whole", "integers")
+        centred, share, whole, integers = (
+            f"{PREFIX}{name}.{what}" for what in ("centred", "share", "whole", "integers")
         )
         return [
-            helper.make_node("Div", [name, steps], [share]),
+            helper.make_node("Sub", [name, shifted], [centred]),
+            helper.make_node("Div", [centred, steps], [share]),
             helper.make_node("Round", [share], [whole]),
             helper.make_node("Cast", [whole], [integers], to=TensorProto.INT32),
             helper.make_node("DequantizeLinear", [integers, steps, zero], [PREFIX + name], axis=0),
@@ -180,3 +202,15 @@ class Rounding:
     def _constant(self, name: str, values: np.ndarray) -> str:
         self.constants.append(numpy_helper.from_array(values, PREFIX + name))
         return PREFIX + name
+
+
+def _shift(weight: np.ndarray, scale: np.ndarray, means: np.ndarray) -> np.ndarray:
+    """(O,) how much more outputs are on average if weights (O, I, ...) are rounded to steps (O,).
+
+    Inputs have these ``means`` (channels,); depthwise weights (O, 1, ...) read their own channel.
+    """
+    steps = scale.reshape(-1, *[1] * (weight.ndim - 1))
+    more = np.rint(weight / steps) * steps - weight
+    more = more.reshape(*weight.shape[:2], -1).sum(axis=-1)  # (O, I)
+    shift = more[:, 0] * means if weight.shape[1] == 1 else more @ means
+    return shift.astype(np.float32)

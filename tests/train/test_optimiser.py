@@ -93,3 +93,15 @@ def test_it_goes_on_from_a_checkpoint():
     step(stopped, resumed, 2)
     for a, b in zip(through.parameters(), stopped.parameters(), strict=True):
         torch.testing.assert_close(a, b)
+
+
+@given(sides, sides, st.integers(0, 9))
+@settings(max_examples=10, deadline=None)
+def test_a_step_leaves_the_sum_of_a_units_weights(rows, columns, seed):
+    torch.manual_seed(seed)
+    layers = nn.Sequential(nn.Linear(columns, rows), nn.Conv2d(rows, 20, 3), nn.Linear(300, 280))
+    sums = [layer.weight.flatten(1).sum(1).clone() for layer in layers]
+    optimiser = Muon(layers.parameters(), lr=0.1, weight_decay=0.0)
+    step(layers, optimiser, seed)
+    for layer, before in zip(layers, sums, strict=True):
+        torch.testing.assert_close(layer.weight.flatten(1).sum(1), before, atol=1e-3, rtol=1e-3)

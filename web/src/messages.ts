@@ -26,5 +26,5 @@ export type Answer =
       timeS: number;
       ms: number;
       hands: TrackedHand[];
-      pixels?: Uint8ClampedArray;
+      pixels?: Uint8Array; // RGBA
     };

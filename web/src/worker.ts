@@ -4,7 +4,7 @@ import { EngineBeside } from "./beside.js";
 import { OwnEngine, runtimeIsAt } from "./engine.js";
 import { fetched, networkFile, ownFolder } from "./files.js";
 import { Camera } from "./geometry.js";
-import { sizeOf, type Answer, type Ask } from "./messages.js";
+import { sizeOf, type Answer, type Ask, type Frame } from "./messages.js";
 import { Networks, OF_PIXELS } from "./networks.js";
 import { tell, told } from "./told.js";
 import { HandTracker } from "./tracker.js";
@@ -48,14 +48,32 @@ function engineBeside(threads: number): Promise<EngineBeside> {
 async function see({ picture, timeS, diagonalDeg, withPixels }: Ask & { kind: "frame" }): Promise<void> {
   const start = performance.now();
   const [width, height] = sizeOf(picture);
+  const data = await pixelsOf(picture, width, height);
+  const camera = new Camera(width, height, diagonalDeg);
+  const hands = await tracker.see({ data, width, height, channels: 4 }, timeS, camera);
+  const ms = performance.now() - start;
+  say({ kind: "hands", picture, timeS, ms, hands, pixels: withPixels ? data : undefined }, [picture]);
+}
+
+/** RGBA, row after row: from the browser itself where it can, else through a canvas. */
+async function pixelsOf(picture: Frame, width: number, height: number): Promise<Uint8Array> {
+  const bytes = width * height * 4;
+  if ("copyTo" in picture && isAsShown(picture)) {
+    const options = { format: "RGBA" } as const; // browsers that do not know it say another size
+    if (picture.allocationSize(options) === bytes) {
+      const data = new Uint8Array(bytes);
+      await picture.copyTo(data, options);
+      return data;
+    }
+  }
   if (canvas?.width !== width || canvas.height !== height) canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
   if (!context) throw new Error("this browser gives no 2D canvas to a worker");
   context.drawImage(picture, 0, 0, width, height);
-  const pixels = context.getImageData(0, 0, width, height).data;
-  const camera = new Camera(width, height, diagonalDeg);
-  const data = new Uint8Array(pixels.buffer);
-  const hands = await tracker.see({ data, width, height, channels: 4 }, timeS, camera);
-  const ms = performance.now() - start;
-  say({ kind: "hands", picture, timeS, ms, hands, pixels: withPixels ? pixels : undefined }, [picture]);
+  return new Uint8Array(context.getImageData(0, 0, width, height).data.buffer);
+}
+
+/** Whether a frame is shown pixel by pixel: those of telephones may be turned, others stretched. */
+function isAsShown({ displayWidth, displayHeight, visibleRect }: VideoFrame): boolean {
+  return visibleRect?.width === displayWidth && visibleRect.height === displayHeight;
 }

@@ -5,6 +5,11 @@ the others. Muon (Jordan et al. 2024, "Muon: an optimizer for hidden layers in n
 makes all singular values of a step about 1. Steps are then scaled to the size that AdamW's have
 (Liu et al. 2025, "Muon is scalable for LLM training"), so that one rate serves both. PyTorch's own
 takes no convolutions and rounds to bfloat16, which is slow on a CPU.
+
+What reads a ReLU reads numbers above 0, and one direction, all of a unit's weights up or down
+together, decides over it more than any other. Made as long as the rest, steps along it put out
+whole layers (``train/dormant.py``). So steps go without it: their mean over what a unit reads is 0
+(Yong et al. 2020, "Gradient Centralization", arXiv 2004.01461).
 """
 
 from __future__ import annotations
@@ -65,7 +70,8 @@ class Muon(torch.optim.Optimizer):
                 state = self.state[parameter]
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
                 direction = _balanced if is_matrix(parameter) else _adam
-                parameter.sub_(direction(parameter.grad, state), alpha=group["lr"])
+                step = _centred(direction(_centred(parameter.grad), state))
+                parameter.sub_(step, alpha=group["lr"])
         return loss
 
 
@@ -93,6 +99,13 @@ def orthogonal(matrix: Tensor) -> Tensor:
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
     return x.T if tall else x
+
+
+def _centred(step: Tensor) -> Tensor:
+    """A step that leaves what a unit weighs its inputs by, all added up, as it is."""
+    if step.ndim < 2 or step[0].numel() < _LEAST_SIDE:
+        return step
+    return step - step.mean(dim=tuple(range(1, step.ndim)), keepdim=True)
 
 
 def _balanced(gradient: Tensor, state: dict[str, Any]) -> Tensor:

@@ -93,7 +93,7 @@ def train(
     training, loaders = training_batches(recipe), validation_batches(recipe)
     if not resume:
         module.begin()
-    _start_from(module, recipe)
+    start_from(module, recipe)
     _train_only(module, recipe.optimiser.only)
     if not resume and is_first_process():  # what it started from may be the run itself
         put_aside(folder)
@@ -258,7 +258,7 @@ def _train_only(module: TrainedModule, prefix: str) -> None:
             parameter.requires_grad_(False)
 
 
-def _start_from(module: TrainedModule, recipe: Recipe) -> None:
+def start_from(module: TrainedModule, recipe: Recipe) -> None:
     """Take over the weights of earlier runs, each into its part of the module.
 
     Raises:
