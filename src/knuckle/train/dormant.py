@@ -90,7 +90,6 @@ def _hidden(network: nn.Module) -> Iterator[tuple[str, Sequence[_Layer], _Layer]
             expand: list[_Layer] = [] if module.expand is None else [module.expand]
             yield name, [*expand, module.depthwise], module.project
         elif isinstance(module, nn.Sequential):
-            layers = list(module)
             for i, (before, after) in enumerate(_around_relus(module)):
                 yield f"{name}.{i}", [before], after
 
