@@ -51,6 +51,7 @@ def test_a_run_leaves_weights_scores_curves_and_its_recipe(folder):
     scores = [json.loads(line) for line in (path.parent / "scores.jsonl").read_text().splitlines()]
     assert scores[-1]["progress"] == pytest.approx(1.0, abs=0.01)
     assert scores[-1]["posed/mm"] > 0
+    assert 0 <= scores[-1]["dormant"] < 1
     assert (path.parent / "curves/0/metrics.csv").is_file()
     assert Recipe.load_json(path.parent / "recipe.json") == LIFTER
 

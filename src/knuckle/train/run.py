@@ -36,6 +36,7 @@ from knuckle.train.recipe import Recipe
 from knuckle.train.samples import SamplePictures
 from knuckle.train.sitting import (
     NEVER,
+    CountDormant,
     PauseAfter,
     SaveAtEnd,
     SaveWeights,
@@ -222,6 +223,7 @@ def _trainer(recipe: Recipe, folder: Path, others: list[L.Callback]) -> L.Traine
             WeightAveraging(avg_fn=moving_average(recipe.optimiser.average)),
             *others,
             ValidateByClock(every),
+            CountDormant(),
             SaveWeights(folder),
             SamplePictures(folder / "samples"),
             ModelCheckpoint(

@@ -7,6 +7,7 @@ import math
 import os
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from knuckle.data.labelled import OnProgress
 from knuckle.errors import KnuckleError, Stopped
+from knuckle.train.dormant import HiddenUnits, hidden_units
 from knuckle.train.modules import TrainedModule
 from knuckle.train.weights import check_finite
 
@@ -152,6 +154,30 @@ class SayProgress(L.Callback):
         """One more step is done."""
         if is_first_process() and isinstance(module, TrainedModule):
             self.on_progress(round(module.progress * _PARTS), _PARTS)
+
+
+class CountDormant(L.Callback):
+    """Say which share of the hidden units nothing excites (``train/dormant.py``).
+
+    Losses do not show that a layer is out.
+    """
+
+    def __init__(self) -> None:
+        self._units: list[HiddenUnits] = []
+        self._unwatch: list[Callable[[], None]] = []
+
+    def on_validation_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Watch what layers are given while the network is judged."""
+        self._units = hidden_units(module)
+        self._unwatch = [units.watch() for units in self._units]
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Count."""
+        for stop in self._unwatch:
+            stop()
+        if self._units:
+            out = torch.cat([units.dormant for units in self._units])
+            module.log("dormant", out.float().mean())
 
 
 class SaveWeights(L.Callback):
