@@ -126,9 +126,10 @@ def test_weights_are_averaged_with_those_that_the_run_started_from(tmp_path):
     later = {name: (value + 0.01).half() for name, value in weights.items()}
     torch.save(later, then / "weights.pt")
     export(first, tmp_path / "earlier")
-    (path,) = export(then, tmp_path / "out", earlier=tmp_path / "earlier", share=0.25)
-    for name, value in load_weights(path).items():
-        torch.testing.assert_close(value, weights[name] + 0.0075, atol=1e-3, rtol=0)
+    for earlier in (tmp_path / "earlier", first):  # as networks, and as the run that they are of
+        (path,) = export(then, tmp_path / "out", earlier=earlier, share=0.25)
+        for name, value in load_weights(path).items():
+            torch.testing.assert_close(value, weights[name] + 0.0075, atol=1e-3, rtol=0)
 
 
 def test_the_mean_may_be_of_some_parts_only(tmp_path):

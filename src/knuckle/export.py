@@ -58,9 +58,9 @@ def export(
     """Write the ONNX files of a finished run, and say which.
 
     Weights are stored in half precision unless ``half`` is False: the file is half the size, and as
-    computation stays in single precision nothing is slower. ``earlier`` is a folder of ONNX files
-    that the run started from, to average its weights with; these have so much of a ``share``,
-    and all of parts that ``only`` does not name, as in ``keypoints.merge8``.
+    computation stays in single precision nothing is slower. ``earlier`` is the folder of ONNX
+    files, or the run, that the run started from, to average its weights with; these have so much
+    of a ``share``, and all of parts that ``only`` does not name, as in ``keypoints.merge8``.
 
     Raises:
         FileNotFoundError: the run has no weights, or the folder not those of its networks.
@@ -76,7 +76,7 @@ def export(
     for kind, exported in kind_named(recipe.kind).networks.items():
         weights = part_of(state, kind)
         if earlier is not None:
-            before = part_of(load_weights(earlier / f"{kind}.onnx"), kind)
+            before = part_of(load_weights(_file_of(earlier, kind)), kind)
             parts = [part.removeprefix(f"{kind}.") for part in only if part.startswith(f"{kind}.")]
             weights = averaged(weights, before, share, parts if only else None)
         model = exported(recipe)
@@ -87,6 +87,12 @@ def export(
         write(model, out / f"{kind}.onnx", half=half)
         paths.append(out / f"{kind}.onnx")
     return paths
+
+
+def _file_of(folder: Path, kind: str) -> Path:
+    """The file that holds the weights of a network, in a folder of networks or of a run."""
+    of_run = folder / "weights.pt"
+    return of_run if of_run.exists() else folder / f"{kind}.onnx"
 
 
 def write(model: Exportable, path: Path, *, half: bool = True) -> None:

@@ -23,7 +23,7 @@ class Export:
     full: Switch = False
     """Store weights in single precision instead of half: twice the size."""
     average_with: Folder = None
-    """Folder of the ONNX files that the run started from; the mean of both is often better."""
+    """Folder of the ONNX files, or the run, that it started from: the mean is often better."""
     share: Annotated[float | None, optional("NUMBER")] = None
     """Share of those earlier weights in the mean, 0 to 1; by default 0.3."""
     only: Annotated[str | None, optional("NAME,NAME")] = None
