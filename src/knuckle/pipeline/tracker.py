@@ -166,8 +166,9 @@ class HandTracker:
         """
         with self._turn:
             _, time_s, _ = self._last_frame()
-            others = (t for t in self._tracks if instead_of is None or t.track_id != instead_of)
-            self._tracks[:] = list(others)
+            self._tracks[:] = [
+                t for t in self._tracks if instead_of is None or t.track_id != instead_of
+            ]
             track = self._tracks.begin(pose, time_s)
             track.confirm()
             seen = track.see(pose, time_s)
@@ -276,10 +277,9 @@ class HandTracker:
         assigned: Assignment,
         detections: Detections | None,
     ) -> tuple[Looks, list[int]]:
-        """The hands of this frame that no track is certain of, after further looks.
+        """All looks at this frame, and the numbers of those that show hands, best first.
 
-        Returns:
-            All looks, and the numbers of those that show such hands, best first.
+        They are hands that no track is certain of, after further looks.
         """
         doubtful = assignment.uncertain(self._tracks, looks, assigned)
         known = [i for i in assigned if i not in doubtful]
