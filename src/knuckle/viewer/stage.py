@@ -57,13 +57,7 @@ class StageSettings:
 
 
 class Stage(Closable):
-    """A page that shows one frame at a time. Use it in a ``with`` block.
-
-    Attributes:
-        server: viser's.
-        controls: folder of the panel to add controls to.
-        url: of the page.
-    """
+    """A page that shows one frame at a time, at ``url``. Use it in a ``with`` block."""
 
     def __init__(
         self, settings: StageSettings, title: str, *, size: tuple[int, int], max_hands: int
@@ -93,7 +87,7 @@ class Stage(Closable):
         gui.main_panel.set_width(_PANEL_WIDTH_PX)
         # From the top: picture, controls, what is seen, how it is looked at.
         self._picture = Picture(self.server, size)
-        self.controls = gui.add_folder(None)
+        self.controls = gui.add_folder(None)  # to add controls to
         self._text = gui.add_markdown("")
         with gui.add_folder("View"):
             self._picture.add_options(gui)
