@@ -114,11 +114,7 @@ def _finished(tracking: Iterable[VideoRow], count: int) -> tuple[dict[str, Video
 
 
 def _check_formats(names: list[str]) -> None:
-    """What a format lacks is told before the work, and once.
-
-    Raises:
-        OutputError: there is no such format, or a library is missing.
-    """
+    """What a format lacks, or that there is none such, is told before the work, and once."""
     from knuckle.job import open_sinks
     from knuckle.output import RunInfo
 

@@ -210,9 +210,8 @@ class HandTracker:
     ) -> tuple[Looks, Assignment, Detections | None]:
         """Look at the hands that are followed, where lost ones should be, and at detections.
 
-        Returns:
-            The looks, which of them show hands that are followed, and what the detector saw of
-            the whole frame, if it was searched.
+        The looks come with those of them that show hands that are followed, and with what the
+        detector saw of the whole frame, if it was searched.
         """
         networks, frame_shape, detections = self._networks, image.shape[:2], None
         followed = self._tracks.followed

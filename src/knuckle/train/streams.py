@@ -157,11 +157,7 @@ class Mixed(IterableDataset):
 def _examples(
     samples: Iterator[Sample], cut: Cut, rng: np.random.Generator, source: SourceSettings
 ) -> Iterator[Example]:
-    """The examples of a source.
-
-    Raises:
-        ValueError: very many samples in a row give none.
-    """
+    """The examples of a source; ``ValueError`` if very many samples in a row give none."""
     fruitless = 0
     for sample in samples:
         fruitless += 1

@@ -186,11 +186,7 @@ def _varied(looks: Example, rng: np.random.Generator) -> Example:
 
 
 def _read_looks(path: str, part: Part) -> Example:
-    """Looks of one part, axis 0 throughout (``tools/looks.py``).
-
-    Raises:
-        FileNotFoundError: they have not been gathered.
-    """
+    """Looks of one part, axis 0 throughout, as ``tools/looks.py`` has gathered them."""
     if not Path(path).exists():
         raise NotFoundError(f"no looks at {path}; gather them with tools/looks.py")
     with open_npz(Path(path), "looks", "gather them again") as stored:
