@@ -43,7 +43,7 @@ def masked_mean(
 def joint_errors(predicted: np.ndarray, true: np.ndarray, *, root: int | None = None) -> np.ndarray:
     """Euclidean distance of every joint from its true place: (..., J, D) -> (..., J), any unit.
 
-    ``root`` is the joint that both are moved onto first (its error is then 0), or None.
+    ``root`` is the joint that both are moved onto first (its error is then 0); None: as they are.
     """
     predicted, true = np.asarray(predicted, np.float64), np.asarray(true, np.float64)
     if root is not None:
@@ -243,8 +243,8 @@ def match_hands(
     ``MATCH_GATE`` never match. Pairs are taken cheapest first (ties: lower indices), each hand at
     most once. So a hand in the right place with the wrong side counts as found, with a wrong side.
 
-    Predicted are P hands (P, J, 2), true ones T (T, J, 2), whose ``valid`` joints (T, J) count. The
-    matches come in the order of the true hands.
+    Predicted hands are (P, J, 2), true ones (T, J, 2), of which the ``valid`` joints (T, J) count.
+    The matches come in the order of the true hands.
     """
     pairs = []
     for t, true_side in enumerate(true_sides):

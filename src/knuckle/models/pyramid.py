@@ -66,7 +66,8 @@ class Pyramid(nn.Module):
             levels = self.backbone(self.normalise(crops))
             seen4, seen8, seen16 = (self.lateral[str(s)](levels[s]) for s in (4, 8, 16))
             if self.lateral32 is not None:
-                coarser = double(self.lateral32(levels[32]))  # one more than 16 has, if odd
+                # Where stride 16 has an odd size, this is a row and a column larger.
+                coarser = double(self.lateral32(levels[32]))
                 seen16 = seen16 + coarser[..., : seen16.shape[2], : seen16.shape[3]]
             if more:
                 seen4, seen8, seen16 = seen4 + more[0], seen8 + more[1], seen16 + more[2]

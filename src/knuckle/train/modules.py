@@ -86,7 +86,7 @@ class TrainedModule(L.LightningModule):
         return loss
 
     def _check(self, loss: Tensor) -> None:
-        """Stop all processes, by ``InputError``, before weights learn from a loss of no number."""
+        """``InputError`` in all processes before weights learn from a loss that is not finite."""
         if not self.trainer.strategy.broadcast(bool(loss.isfinite())):
             raise InputError(
                 f"the loss is {loss.item():g} after step {self.trainer.global_step}, from which "

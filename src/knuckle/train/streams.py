@@ -267,8 +267,8 @@ def _held_back_of(folder: str | Path) -> Iterator[Sample]:
 def is_of(part: Part, path: Path, *, alone: bool) -> shards.Wanted:
     """Which samples of a shard belong to a part.
 
-    Where nothing else may, its number decides: its part then stays the same while the folder grows.
-    If it is ``alone``, there is no other shard, the keys decide.
+    Where nothing else may, the shard's number decides: its part then stays the same while the
+    folder grows. Of a shard that is ``alone``, the only one of its folder, the keys decide.
     """
 
     def wanted(key: str, group: str) -> bool:
