@@ -53,15 +53,8 @@ class Crop:
         """The crop of a hand whose joints are known.
 
         Up is from the wrist to the knuckles; the square is the tightest one around the turned
-        joints, times ``margin``.
-
-        Args:
-            joints_px: (21, 2) in the frame.
-            side: a left hand is mirrored.
-            valid: (21,) bool, which joints are known, or None where all are; what stands in the
-                place of the others is not looked at.
-            out_size: side of the crop in crop pixels.
-            margin: see ``MARGIN``.
+        joints (21, 2) px of the frame, times ``margin``. A left hand is mirrored. Joints that are
+        not ``valid`` (21,) are not looked at. ``out_size`` is the side of the crop in crop pixels.
 
         Raises:
             ValueError: a joint that counts is not finite, or it is not known which way is up

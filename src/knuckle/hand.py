@@ -115,13 +115,9 @@ def check_hand_length(length_mm: float) -> float:
 
 
 def order_from_names(names: Sequence[str]) -> np.ndarray:
-    """Index that turns an array stored in the order of ``names`` into ``Joint`` order.
+    """(21,) int index ``i`` so that ``theirs[i]`` is in ``Joint`` order.
 
-    Args:
-        names: 21 names as in ``JOINT_NAMES``, in the order in which the other system stores them.
-
-    Returns:
-        (21,) int index ``i`` so that ``theirs[i]`` is in ``Joint`` order.
+    The names, as in ``JOINT_NAMES``, are in the order in which the other system stores its joints.
 
     Raises:
         ValueError: names are missing, unknown or doubled.
@@ -172,16 +168,11 @@ def middle_px(joints_px: np.ndarray) -> np.ndarray:
 
 
 def palm_frame(joints_mm: np.ndarray, side: Side) -> np.ndarray:
-    """Axes of the palm, the same for both sides when mirrored.
+    """Axes of the palm of hands (..., 21, 3) in any right-handed frame: (..., 3, 3) **columns**.
 
-    Args:
-        joints_mm: (..., 21, 3) joints in any right-handed frame.
-        side: which hand this is.
-
-    Returns:
-        (..., 3, 3) with the axes as **columns**: x towards the thumb's side, y from the wrist to
-        the knuckles, z out of the palm. For a right hand this is a rotation; for a left hand it
-        is a reflection, so that coordinates in it are those of a right hand.
+    x towards the thumb's side, y from the wrist to the knuckles, z out of the palm. For a right
+    hand this is a rotation; for a left hand it is a reflection, so that coordinates in it are those
+    of a right hand.
     """
     wrist = joints_mm[..., Joint.WRIST, :]
     y = unit(joints_mm[..., KNUCKLES, :].mean(axis=-2) - wrist)

@@ -109,6 +109,13 @@ def open_sinks(names: Sequence[str], folder: Path, info: RunInfo) -> list[Sink]:
     return sinks
 
 
+def rehearse(open_sinks: Callable[[Path], Sequence[Sink]]) -> None:
+    """Open and close sinks elsewhere: a format that is wrong, or lacks a library, shows at once."""
+    with TemporaryDirectory() as elsewhere:
+        for sink in open_sinks(Path(elsewhere)):
+            sink.close()
+
+
 def convert(recording: Recording, names: Sequence[str], folder: Path) -> list[Path]:
     """Write a result again, in other formats.
 

@@ -41,15 +41,9 @@ def masked_mean(
 
 
 def joint_errors(predicted: np.ndarray, true: np.ndarray, *, root: int | None = None) -> np.ndarray:
-    """Euclidean distance of every joint from its true place.
+    """Euclidean distance of every joint from its true place: (..., J, D) -> (..., J), any unit.
 
-    Args:
-        predicted: (..., J, D), in any unit.
-        true: (..., J, D), in the same unit.
-        root: joint that both are moved onto first (its error is then 0), or None to compare as is.
-
-    Returns:
-        (..., J) distances, in the unit of the input.
+    ``root`` is the joint that both are moved onto first (its error is then 0); None: as they are.
     """
     predicted, true = np.asarray(predicted, np.float64), np.asarray(true, np.float64)
     if root is not None:
@@ -68,16 +62,8 @@ def mpjpe(
     """Mean per-joint position error, root-aligned: mean_j |p_j - p_root - (t_j - t_root)|.
 
     After Ionescu et al. 2014 (Human3.6M). The root itself is one of the joints (error 0), as
-    custom has it.
-
-    Args:
-        predicted_mm: (..., J, 3).
-        true_mm: (..., J, 3).
-        valid: (..., J) bool.
-        root: joint that both are moved onto; None for the absolute error.
-
-    Returns:
-        (...) mm; NaN where no joint is valid, or the root is not: then nothing is aligned.
+    custom has it; without a ``root`` the error is absolute. (..., J, 3) -> (...) mm; NaN where no
+    joint is valid, or the root is not: then nothing is aligned.
     """
     error = masked_mean(joint_errors(predicted_mm, true_mm, root=root), valid)
     if valid is not None and root is not None:
@@ -98,15 +84,9 @@ def procrustes_align(
     """Turn, scale and move ``points`` onto ``target`` as well as can be.
 
     The minimiser of sum_j |s R p_j + t - q_j|^2 over scales s >= 0, rotations R (det +1: a mirror
-    image is never taken) and translations t, by Umeyama 1991 (eqs. 40 to 42).
-
-    Args:
-        points: (..., J, D), D = 2 or 3, what is moved.
-        target: (..., J, D), what it is moved onto.
-        valid: (..., J) bool, the joints that decide; all are moved.
-
-    Returns:
-        (..., J, D) aligned points. Points that all coincide come out in the target's centroid.
+    image is never taken) and translations t, by Umeyama 1991 (eqs. 40 to 42). All are (..., J, D),
+    D = 2 or 3. The ``valid`` joints decide, all are moved; points that all coincide come out in the
+    target's centroid.
     """
     points, target = np.asarray(points, np.float64), np.asarray(target, np.float64)
     shape = np.broadcast_shapes(points.shape, target.shape)
@@ -152,16 +132,8 @@ def mrrpe(
 ) -> np.ndarray:
     """Mean relative-root position error: how far the left root is off, seen from the right root.
 
-    |(pl - pr) - (tl - tr)| of Moon et al. 2020 (InterHand2.6M, section 6.1).
-
-    Args:
-        predicted_left_mm: (..., 3) root of the left hand in the camera frame.
-        predicted_right_mm: (..., 3) the same of the right hand.
-        true_left_mm: (..., 3).
-        true_right_mm: (..., 3).
-
-    Returns:
-        (...) mm, one error a pair of hands.
+    |(pl - pr) - (tl - tr)| of Moon et al. 2020 (InterHand2.6M, section 6.1): of roots (..., 3) in
+    the camera frame, (...) mm, one error a pair of hands.
     """
     off = (predicted_left_mm - predicted_right_mm) - (true_left_mm - true_right_mm)
     return np.linalg.norm(off, axis=-1)
@@ -193,15 +165,10 @@ def keypoint_error_share(
 
 
 def pck(errors: np.ndarray, thresholds: np.ndarray, valid: np.ndarray | None = None) -> np.ndarray:
-    """Share of correct keypoints: how many errors are at most each threshold.
+    """Share of correct keypoints, (T,) in 0..1: how many errors are at most each threshold (T,).
 
-    Args:
-        errors: any shape; infinite for a joint of a missed hand, which is then never correct.
-        thresholds: (T,) in the unit of the errors.
-        valid: mask of the errors that count.
-
-    Returns:
-        (T,) in 0..1, NaN where no error counts.
+    Errors, of any shape, count where they are ``valid``; that of a joint of a missed hand is
+    infinite, so that it is never correct. NaN where no error counts.
     """
     errors = np.asarray(errors, np.float64)
     counted = errors[np.broadcast_to(valid, errors.shape)] if valid is not None else errors.ravel()
@@ -227,14 +194,8 @@ def auc(curve: np.ndarray, thresholds: np.ndarray) -> float:
 def acceleration_error(predicted: np.ndarray, true: np.ndarray) -> float:
     """Mean difference of the joints' accelerations, after Kanazawa et al. 2019 (HMMR).
 
-    mean |p''- t''| with x'' = x[k-1] - 2 x[k] + x[k+1].
-
-    Args:
-        predicted: (frames, J, D), evenly spaced in time.
-        true: (frames, J, D).
-
-    Returns:
-        In the unit of the joints per frame^2; NaN for fewer than three frames.
+    mean |p''- t''| with x'' = x[k-1] - 2 x[k] + x[k+1] of evenly spaced (frames, J, D), in the unit
+    of the joints per frame^2; NaN for fewer than three frames.
     """
     if len(predicted) < 3:
         return float("nan")
@@ -282,15 +243,8 @@ def match_hands(
     ``MATCH_GATE`` never match. Pairs are taken cheapest first (ties: lower indices), each hand at
     most once. So a hand in the right place with the wrong side counts as found, with a wrong side.
 
-    Args:
-        predicted_sides: (P,) sides.
-        predicted_px: (P, J, 2).
-        true_sides: (T,) sides.
-        true_px: (T, J, 2).
-        valid: (T, J) bool.
-
-    Returns:
-        matches, ordered by the index of the true hand.
+    Predicted hands are (P, J, 2), true ones (T, J, 2), of which the ``valid`` joints (T, J) count.
+    The matches come in the order of the true hands.
     """
     pairs = []
     for t, true_side in enumerate(true_sides):
@@ -312,12 +266,9 @@ def match_hands(
 def penalised_mean(errors: np.ndarray, found: np.ndarray, cost: float | np.ndarray) -> float:
     """Mean error over all true hands, in which a missed hand costs.
 
-    Leaving out hard hands lowers a mean over the found ones; it raises this one.
-
-    Args:
-        errors: (N,) error of each true hand; what stands at a missed one does not matter.
-        found: (N,) bool.
-        cost: what a missed hand counts as, one number or (N,), in the unit of the errors.
+    Leaving out hard hands lowers a mean over the found ones; it raises this one. Errors are (N,);
+    what stands at a hand that was not ``found`` (N,) does not matter, it counts as the ``cost``,
+    one number or (N,) in the unit of the errors.
     """
     return float(masked_mean(np.where(found, errors, cost)))
 
@@ -335,13 +286,8 @@ def normalised_error(mean_error: float, true_positives: int, missed: int, spurio
 def average_precision(scores: np.ndarray, correct: np.ndarray, n_true: int) -> float:
     """Area under the precision-recall curve, precision made monotone (Pascal VOC 2010 and COCO).
 
-    Args:
-        scores: (N,) of the predictions; higher is surer.
-        correct: (N,) bool, whether each is a true positive.
-        n_true: how many there were to find.
-
-    Returns:
-        0..1; NaN where there was nothing to find.
+    Of predictions with scores (N,), higher ones surer, of which those that are ``correct`` (N,) are
+    true positives. 0..1; NaN where there was nothing to find.
     """
     if n_true == 0:
         return float("nan")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from knuckle.errors import InputError
-from knuckle.job import Summary, Tracker, run
+from knuckle.job import Summary, Tracker, rehearse, run
 from knuckle.output import Recording, RunInfo, Sink, make_folder, pose_from
 from knuckle.output.npz import NpzSink
 from knuckle.progress import Progress, bar
@@ -126,7 +125,7 @@ def run_offline(
     """
     started_s = time.perf_counter()
     refuse_live(source)
-    _rehearse(open_sinks)
+    rehearse(open_sinks)
     first = NpzSink(make_folder(folder / FIRST_PASS), info)
     with Progress(source.info) as progress:
         seen = run(source, tracker, [first], on_frame=progress.advance)
@@ -140,10 +139,3 @@ def run_offline(
         shutil.rmtree(first.path.parent)
     summary.elapsed_s = time.perf_counter() - started_s
     return summary
-
-
-def _rehearse(open_sinks: Callable[[Path], Sequence[Sink]]) -> None:
-    """Open and close the sinks elsewhere: a format that is wrong shows before the first pass."""
-    with tempfile.TemporaryDirectory() as elsewhere:
-        for sink in open_sinks(Path(elsewhere)):
-            sink.close()

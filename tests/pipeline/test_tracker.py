@@ -218,7 +218,7 @@ def test_a_hand_that_is_taken_for_two_stays_who_it_is(
     run(tracker, frames[:8])
     (known,) = tracker._tracks
     tracker._tracks.append(copy.copy(known))
-    tracker._tracks[1]._track_id = None
+    tracker._tracks[1].track_id = None
     look = tracker._networks.look
 
     def dimmer(image: np.ndarray, crops: list[Crop], *known: Any) -> Keypoints:

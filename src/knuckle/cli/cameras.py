@@ -189,9 +189,8 @@ class CalibrateRig:
                 f"--charuco is COLUMNSxROWS, squares and not corners, as 5x7; got {self.charuco!r}"
             )
         marker = 0.75 * self.square_mm if self.marker_mm is None else self.marker_mm
-        return Charuco(
-            int(squares[1]), int(squares[2]), self.square_mm, marker, self.dictionary
-        )  # fmt: skip
+        columns, rows = map(int, squares.groups())
+        return Charuco(columns, rows, self.square_mm, marker, self.dictionary)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ import csv
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -64,12 +64,15 @@ class Corpus:
     def run(self) -> int:
         """Track, with progress; say what went wrong, and where the table of all videos is."""
         from knuckle.corpus import track_all, videos_in
+        from knuckle.job import open_sinks, rehearse
+        from knuckle.output import RunInfo
 
         if self.workers < 0:
             raise InputError(f"--workers must be 0 or more, got {self.workers}")
         output = (self.output or Path(f"{self.videos.resolve().name}-hands")).absolute()
         formats = formats_of(self.format)
-        _check_formats(formats)
+        # What a format lacks is told before the work, and once.
+        rehearse(partial(open_sinks, formats, info=RunInfo.of("", (64, 48))))
         paths = videos_in(self.videos, without=output)
         tracking = track_all(
             paths,
@@ -111,20 +114,6 @@ def _finished(tracking: Iterable[VideoRow], count: int) -> tuple[dict[str, Video
         except KeyboardInterrupt as stop:
             return rows, getattr(stop, "signal_number", signal.SIGINT)
     return rows, 0
-
-
-def _check_formats(names: list[str]) -> None:
-    """What a format lacks is told before the work, and once.
-
-    Raises:
-        OutputError: there is no such format, or a library is missing.
-    """
-    from knuckle.job import open_sinks
-    from knuckle.output import RunInfo
-
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        for sink in open_sinks(names, Path(folder), RunInfo.of("", (64, 48))):
-            stack.enter_context(sink)
 
 
 def _write_table(rows: list[VideoRow], output: Path) -> Path:

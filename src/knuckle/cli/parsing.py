@@ -81,15 +81,15 @@ def _told_in_a_sentence(words: str, parse: Callable[[], Verb]) -> Verb:
 
 
 def sentence_of(box: str, words: str) -> str:
-    """What is wrong with a command line.
+    """What is wrong with a command line that began with ``words``, as ``knuckle track``.
 
-    Args:
-        box: as tyro draws it, wrapped to whatever width.
-        words: those that the command began with, as ``knuckle track``.
+    The box is as tyro draws it, wrapped to whatever width.
     """
     wrong, *hints = _paragraphs(box)
     text = _joined(wrong)
-    words = _longest_command(_joined([text, *map(_joined, hints)]), words)
+    # The help of an action, as ``knuckle data synth``, knows more, where one was given.
+    whole = _joined([text, *map(_joined, hints)])
+    words = max(re.findall(rf"({words}(?: [\w-]+)*) --help", whole), key=len, default=words)
     told = _number(text) or _unknown(text, hints, words) or _missing(text, wrong, words)
     told = told or _choice(text) or text.rstrip(".")
     return f"{told}{'' if told.endswith('?') else ':'} {words} --help says what it takes"
@@ -115,12 +115,6 @@ def _paragraphs(box: str) -> list[list[str]]:
 
 def _joined(rows: Sequence[str]) -> str:
     return " ".join(" ".join(rows).split())
-
-
-def _longest_command(text: str, words: str) -> str:
-    """Whose help knows more: that of an action, as ``knuckle data synth``, where one was given."""
-    named = re.findall(rf"({words}(?: [\w-]+)*) --help", text)
-    return max(named, key=len, default=words)
 
 
 def _options(rows: Sequence[str]) -> list[str]:

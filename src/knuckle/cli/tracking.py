@@ -118,11 +118,9 @@ class Track:
         with again() as source:
             if camera is not None:
                 camera.check_fits(*source.size)  # before the work, not after
-            name = source.info.name
+            name, size, versions = source.info.name, source.size, tracker.versions
             folder = self.output or default_folder(name, live=source.info.live)
-            info = RunInfo.of(
-                name, source.size, camera=camera, fps=source.fps, weights=tracker.versions
-            )
+            info = RunInfo.of(name, size, camera=camera, fps=source.fps, weights=versions)
             names = formats_of(self.format) + ["overlay"] * self.overlay
             open_all = partial(open_sinks, names, info=info)
             if self.offline:
@@ -281,13 +279,8 @@ class Live:
             source = opened.enter_context(open_source(name, camera=camera))
             if camera is not None:
                 camera.check_fits(*source.size)  # before the work, not after
-            info = RunInfo.of(
-                source.info.name,
-                source.size,
-                camera=camera,
-                fps=source.fps,
-                weights=tracker.versions,
-            )
+            title, size, versions = source.info.name, source.size, tracker.versions
+            info = RunInfo.of(title, size, camera=camera, fps=source.fps, weights=versions)
             sinks = open_sinks(formats_of(self.format), self.record, info) if self.record else []
             if self.rerun:
                 from knuckle.send.rerun_viewer import RerunViewer

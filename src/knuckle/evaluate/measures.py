@@ -7,6 +7,7 @@ all its joints had been put onto its wrist.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 
@@ -114,17 +115,13 @@ def _accuracy_3d(pairs: ScoredHands, columns: dict[str, np.ndarray]) -> dict[str
     lost = metrics.mpjpe(np.zeros_like(relative_true), relative_true, pairs.valid)
     found = pairs.found[with_truth]
     mean = _mean(columns["mpjpe_mm"])
+    penalised = metrics.penalised_mean(columns["mpjpe_mm"][with_truth], found, lost[with_truth])
+    n_found = int(pairs.found.sum())
+    missed, spurious = len(pairs) - n_found, len(pairs.scores) - n_found
     return {
         "mpjpe_found_mm": mean,
-        "mpjpe_penalised_mm": metrics.penalised_mean(
-            columns["mpjpe_mm"][with_truth], found, lost[with_truth]
-        ),
-        "mpjpe_over_f1_mm": metrics.normalised_error(
-            mean,
-            int(pairs.found.sum()),
-            int((~pairs.found).sum()),
-            len(pairs.scores) - int(pairs.found.sum()),
-        ),
+        "mpjpe_penalised_mm": penalised,
+        "mpjpe_over_f1_mm": metrics.normalised_error(mean, n_found, missed, spurious),
         "pa_mpjpe_found_mm": _mean(columns["pa_mpjpe_mm"]),
         "absolute_error_mm": _mean(columns["absolute_mm"]),
         "root_error_mm": _mean(columns["root_mm"]),
@@ -199,14 +196,11 @@ def _overlap_with_other(pairs: ScoredHands) -> np.ndarray:
     order = np.argsort(pairs.picture, kind="stable")
     starts = np.flatnonzero(np.diff(pairs.picture[order], prepend=-1))
     for rows in np.split(order, starts[1:]):
-        for a in rows:
-            for b in rows:
-                if a == b:
-                    continue
-                shared = np.minimum(high[a], high[b]) - np.maximum(low[a], low[b])
-                area = max(float(np.prod(np.maximum(high[a] - low[a], 0))), 1e-9)
-                share = float(np.prod(np.clip(shared, 0, None))) / area
-                overlap[a] = max(overlap[a], min(share, 1.0))
+        for a, b in permutations(rows, 2):
+            shared = np.minimum(high[a], high[b]) - np.maximum(low[a], low[b])
+            area = max(float(np.prod(np.maximum(high[a] - low[a], 0))), 1e-9)
+            share = float(np.prod(np.clip(shared, 0, None))) / area
+            overlap[a] = max(overlap[a], min(share, 1.0))
     return overlap
 
 

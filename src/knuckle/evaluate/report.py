@@ -143,16 +143,10 @@ def _write_hands(evaluation: Evaluation, folder: Path) -> Path:
         writer = csv.writer(file)
         writer.writerow(["key", "side", "two_hands", "found", "protocol_error_mm", *columns])
         for row in range(len(placed)):
-            writer.writerow(
-                [
-                    placed.keys[placed.picture[row]],
-                    SIDES[placed.side[row]],
-                    int(placed.two[row]),
-                    int(placed.found[row]),
-                    _cell(evaluation.scores.hand_errors[row]),
-                    *(_cell(values[row]) for values in columns.values()),
-                ]
-            )
+            key, side = placed.keys[placed.picture[row]], SIDES[placed.side[row]]
+            what = [key, side, int(placed.two[row]), int(placed.found[row])]
+            errors = evaluation.scores.hand_errors, *columns.values()
+            writer.writerow([*what, *(_cell(values[row]) for values in errors)])
     return path
 
 

@@ -34,19 +34,12 @@ _SENSOR_FPS = 90.0
 
 @dataclass(frozen=True, eq=False)
 class Instant:
-    """One time step before several cameras.
+    """One time step before several cameras."""
 
-    Attributes:
-        sequence: a name that is one for each recording.
-        time_s: within it.
-        rows: per camera the index of its record; None where it has no picture.
-        rig: the cameras of this capture.
-    """
-
-    sequence: str
-    time_s: float
-    rows: tuple[int | None, ...]
-    rig: Rig
+    sequence: str  # a name that is one for each recording
+    time_s: float  # within it
+    rows: tuple[int | None, ...]  # per camera the index of its record; None where it has no picture
+    rig: Rig  # the cameras of this capture
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,14 +170,10 @@ class _Run:
     def __init__(self, first: Instant, counts: Sequence[int], weights_dir: Path | None) -> None:
         self.sequence = first.sequence
         self._alone = RigTracker(first.rig, max_hands=2, weights_dir=weights_dir)
+        rigs = {n: first.rig.select(first.rig.names[:n]) for n in counts}
         self._of = {
-            n: RigTracker(
-                first.rig.select(first.rig.names[:n]),
-                max_hands=2,
-                smooth=None,
-                weights_dir=weights_dir,
-            )
-            for n in counts
+            n: RigTracker(rig, max_hands=2, smooth=None, weights_dir=weights_dir)
+            for n, rig in rigs.items()
         }
 
     def see(self, dataset: InterHand26M, instant: Instant, rows: dict[int, Row]) -> None:

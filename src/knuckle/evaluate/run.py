@@ -93,11 +93,9 @@ def predict(
             record = dataset.record(index)
             if record.key not in writer.done:
                 poses = _ask(pose_system, system, dataset.image(index), record)
-                with_mask = dataset.hand_map(index) is not None
-                writer.write(
-                    record.key,
-                    [PredictedHand.from_pose(pose, with_mask=with_mask) for pose in poses],
-                )
+                masked = dataset.hand_map(index) is not None
+                hands = [PredictedHand.from_pose(pose, with_mask=masked) for pose in poses]
+                writer.write(record.key, hands)
             on_progress(index + 1, len(dataset))
     return read_predictions(path)
 

@@ -31,10 +31,7 @@ _INDEX: dict[Side, int] = {"right": 0, "left": 1}
 def normalized(hand: HandPose, size: tuple[int, int], quarter_turns: int = 0) -> np.ndarray:
     """(21, 3) in shares of a picture of (width, height) px.
 
-    Args:
-        hand: found in the picture after it was turned clockwise.
-        size: of the picture before.
-        quarter_turns: by which it was turned.
+    The hand was found in the picture after it was turned clockwise, by so many ``quarter_turns``.
     """
     turned = size if quarter_turns % 2 == 0 else size[::-1]
     x, y = ((hand.joints_px + 0.5) / turned).T

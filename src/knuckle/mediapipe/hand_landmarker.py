@@ -248,11 +248,8 @@ class HandLandmarker(Closable):
     ) -> HandLandmarkerResult:
         turns = (options or ImageProcessingOptions()).quarter_turns()
         pixels = np.rot90(image.rgb(), -turns) if turns else image.rgb()
-        if timestamp_ms is None:
-            found = self._find(pixels)
-        else:
-            found = self._find(Frame(pixels, timestamp_ms / 1000, 0))
-        hands, size = answers.best_first(found), (image.width, image.height)
+        frame = pixels if timestamp_ms is None else Frame(pixels, timestamp_ms / 1000, 0)
+        hands, size = answers.best_first(self._find(frame)), (image.width, image.height)
         return HandLandmarkerResult(
             [[answers.category(hand)] for hand in hands],
             [answers.landmarks(answers.normalized(hand, size, turns)) for hand in hands],

@@ -23,11 +23,7 @@ _CHANNELS = {ImageFormat.SRGB: 3, ImageFormat.SRGBA: 4, ImageFormat.GRAY8: 1}
 
 
 class Image:
-    """A picture, RGB in any format.
-
-    Attributes:
-        image_format: as it was given.
-    """
+    """A picture, RGB in any format; ``image_format`` is as it was given."""
 
     def __init__(self, image_format: ImageFormat, data: np.ndarray) -> None:
         """Copy a picture: a camera's next frame is often written over the one before.

@@ -57,11 +57,7 @@ _PARTS: dict[str, Any] = {
 
 
 def answer_to(root: str) -> None:
-    """Make every part importable as ``ROOT.…``; what lies there already stays.
-
-    Args:
-        root: a module that has been imported.
-    """
+    """Make every part of an imported module importable as ``ROOT.…``; what lies there stays."""
     made = {root + name: _module(root + name, content) for name, content in _PARTS.items()}
     for name, module in made.items():
         known = sys.modules.setdefault(name, module)

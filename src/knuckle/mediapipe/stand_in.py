@@ -14,11 +14,7 @@ from knuckle.mediapipe.names import answer_to
 
 
 def _stand_in() -> None:
-    """Put Knuckle's module, and every part of it, where ``import mediapipe`` looks.
-
-    Raises:
-        ImportError: MediaPipe itself was imported before.
-    """
+    """Put Knuckle's module, and every part of it, where ``import mediapipe`` looks."""
     if sys.modules.get("mediapipe", face) is not face:
         raise ImportError(
             "mediapipe was imported already: import knuckle.mediapipe.stand_in before it"

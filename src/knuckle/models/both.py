@@ -78,11 +78,9 @@ class BothHands(Pyramid):
         self.register_buffer("cells", cells, persistent=False)
 
     def forward(self, crops: Tensor, view_from_crop: Tensor) -> BothOutput:
-        """What crops show.
+        """What crops (N, S, S, 3) RGB, 0..255, uint8 or float, show.
 
-        Args:
-            crops: (N, S, S, 3) RGB, 0..255, uint8 or float.
-            view_from_crop: (N, 3, 3) of ``crop.CropView``.
+        ``view_from_crop`` (N, 3, 3) are those of ``crop.CropView``.
         """
         p4, p8, p16 = self.levels(crops)
         log_maps = self.maps(p4).float().flatten(2).log_softmax(dim=-1)  # (N, 42, cells)

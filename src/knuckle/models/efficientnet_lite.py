@@ -122,8 +122,8 @@ class PaddedConv(nn.Conv2d):
     def __init__(
         self, inputs: int, outputs: int, kernel: int, stride: int, groups: int, *, pad_after: bool
     ) -> None:
-        before = (kernel - stride) // 2 if pad_after else kernel // 2
         after = kernel // 2
+        before = (kernel - stride) // 2 if pad_after else after
         uneven = before != after
         super().__init__(inputs, outputs, kernel, stride, 0 if uneven else after, groups=groups)
         #: (left, right, top, bottom), or None where the convolution pads alike on all sides.
@@ -145,9 +145,8 @@ class InvertedResidual(nn.Module):
         super().__init__()
         hidden = inputs * expand
         self.expand = nn.Conv2d(inputs, hidden, 1) if expand > 1 else None
-        self.depthwise = PaddedConv(
-            hidden, hidden, stage.kernel, stride, hidden, pad_after=pad_after
-        )
+        k = stage.kernel
+        self.depthwise = PaddedConv(hidden, hidden, k, stride, hidden, pad_after=pad_after)
         self.project = nn.Conv2d(hidden, stage.channels, 1)
         self.shortcut = stride == 1 and inputs == stage.channels
 
@@ -162,14 +161,7 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientNetLite(nn.Module):
-    """The convolutional part, giving feature maps at strides 4, 8, 16 and, if asked for, 32.
-
-    Args:
-        features: the shape it has, and so what it may start from.
-        stages: how many of the stages to keep; 5 stops at stride 16.
-        blocks: how many of their blocks to keep; all if not given.
-        input_size: side of its pictures, px, which says whether a map that is halved is even.
-    """
+    """The convolutional part, giving feature maps at strides 4, 8, 16 and, if asked for, 32."""
 
     def __init__(
         self,
@@ -178,6 +170,10 @@ class EfficientNetLite(nn.Module):
         blocks: int | None = None,
         input_size: int = 64,
     ) -> None:
+        """Build that of these features, up to so many stages (5 stop at stride 16) and blocks.
+
+        The side of its pictures, px, says whether a map that is halved is even.
+        """
         super().__init__()
         shape = ARCHITECTURES[features]
         if not 2 <= stages <= len(shape.stages):

@@ -72,12 +72,9 @@ def pair_geometry(
 ) -> tuple[np.ndarray, np.ndarray]:
     """``turn`` (..., V, S, 3, 3) and ``shift`` (..., V, S, 3) of views that look at others.
 
-    Args:
-        rays_from_cells: (..., V, 3, 3) from cells (u, v, 1) of each view's map to rays
-            (x/z, y/z, 1) of its camera.
-        R: (..., V, 3, 3) of the cameras from the world.
-        t_mm: (..., V, 3).
-        source: (..., V, S) int, the views that each of them looks at.
+    ``rays_from_cells`` (..., V, 3, 3) lead from cells (u, v, 1) of each view's map to rays
+    (x/z, y/z, 1) of its camera, which stands at ``R`` (..., V, 3, 3) and ``t_mm`` (..., V, 3) from
+    the world; ``source`` (..., V, S) int are the views that each of them looks at.
     """
     cells_from_world = np.linalg.inv(rays_from_cells) @ R
     world_from_cells = np.swapaxes(R, -1, -2) @ rays_from_cells

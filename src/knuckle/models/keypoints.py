@@ -18,7 +18,7 @@ from torch.nn import functional
 from knuckle.codec import HeatmapCodec, NeighbourCodec
 from knuckle.hand import N_JOINTS
 from knuckle.models import efficientnet_lite as lite
-from knuckle.models.pyramid import Pyramid, token_head
+from knuckle.models.pyramid import Pyramid, silent_at_first, token_head
 
 #: Width of the bell at a joint of a known hand, crop px: half a finger's. It is so high, ten times
 #: the features to which it is added, that small weights count: they begin at 0 in a network that
@@ -124,7 +124,7 @@ class KeypointNetwork(Pyramid):
         token = self.token(at_joints)  # (N, 21, F + 2)
         whole = self.whole(context)
         beside = self.beside(p16)
-        mask = nn.functional.pixel_shuffle(self.mask(p4), 2)[:, 0]
+        mask = functional.pixel_shuffle(self.mask(p4), 2)[:, 0]
         return KeypointOutput(
             keypoints_px=keypoints,
             log_sigma_px=token[..., 0],
@@ -149,7 +149,9 @@ class Known(nn.Module):
 
     def __init__(self, widths: tuple[int, int, int], codec: HeatmapCodec) -> None:
         super().__init__()
-        self.mix = nn.ModuleList(_silent_at_first(width) for width in widths)
+        self.mix = nn.ModuleList(
+            silent_at_first(nn.Conv2d(N_JOINTS, width, 1, bias=False)) for width in widths
+        )
         cells = torch.tensor(codec.cell_centres_px, dtype=torch.float32)
         self.register_buffer("cells", cells, persistent=False)
 
@@ -161,12 +163,6 @@ class Known(nn.Module):
         coarser = functional.avg_pool2d(bells, 2)
         levels = (bells, coarser, functional.avg_pool2d(coarser, 2))
         return [conv(level) for conv, level in zip(self.mix, levels, strict=True)]
-
-
-def _silent_at_first(width: int) -> nn.Conv2d:
-    conv = nn.Conv2d(N_JOINTS, width, 1, bias=False)
-    nn.init.zeros_(conv.weight)
-    return conv
 
 
 class Beside(nn.Module):

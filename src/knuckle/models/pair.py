@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from knuckle.hand import N_JOINTS
 from knuckle.models.lifter import UNIT_MM, Block
+from knuckle.models.pyramid import silent_at_first
 
 #: Per joint: lifted 3, where it is seen 2, sigmas 2. Of the pair: apart 3, depths 2.
 _JOINT_CHANNELS, _PAIR_CHANNELS = 7, 5
@@ -61,9 +62,7 @@ class Pair(nn.Module):
         self.look = nn.Linear(2 * N_JOINTS * _JOINT_CHANNELS + _PAIR_CHANNELS, width)
         self.blocks = nn.ModuleList(Block(width) for _ in range(settings.blocks))
         # Of each axis: share that is not believed, correction, sigma.
-        self.out = nn.Linear(width, 9)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        self.out = silent_at_first(nn.Linear(width, 9))
 
     def forward(
         self, joints_mm: Tensor, sigma_mm: Tensor, rays: Tensor, sigma: Tensor
@@ -82,10 +81,7 @@ class Pair(nn.Module):
         out = self.out(seen)
         doubted, change, spread = out[:, :3], out[:, 3:6], out[:, 6:]
         believed = (1 - doubted).clamp(0.0, 1.0)
-        return PairOutput(
-            apart * believed + change * _APART_MM,
-            spread + float(np.log(20.0)),
-        )
+        return PairOutput(apart * believed + change * _APART_MM, spread + float(np.log(20.0)))
 
 
 def place(joints_mm: Tensor, sigma_mm: Tensor, rays: Tensor, sigma: Tensor) -> Tensor:

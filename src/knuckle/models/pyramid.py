@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -25,16 +26,11 @@ class Pyramid(nn.Module):
         blocks: int = 11,
         input_size: int = 64,
     ) -> None:
-        """Build it.
+        """Build it, with so many channels (``widths``) at strides 4, 8 and 16.
 
-        Args:
-            backbone: see ``EfficientNetLite``.
-            widths: channels at strides 4, 8 and 16.
-            coarse_blocks: further convolutions at stride 16, where the whole hand is seen and a
-                block costs a quarter of one at stride 8.
-            blocks: of the backbone: 11 end at stride 16; what more of them see at stride 32 is
-                added to the map at 16.
-            input_size: side of the crop, px.
+        Of the backbone's ``blocks``, 11 end at stride 16; what more of them see at stride 32 is
+        added to the map at 16. There, where the whole hand is seen and a block costs a quarter of
+        one at stride 8, are ``coarse_blocks`` more. ``input_size`` is the side of the crop, px.
         """
         super().__init__()
         w4, w8, w16 = widths
@@ -46,7 +42,9 @@ class Pyramid(nn.Module):
                 for stride, width in zip((4, 8, 16), widths, strict=True)
             }
         )
-        self.lateral32 = _beginning_with_nothing(channels[32], w16) if 32 in channels else None
+        self.lateral32 = None
+        if 32 in channels:
+            self.lateral32 = silent_at_first(nn.Conv2d(channels[32], w16, 1))
         self.merge16 = Residual(w16)
         self.coarse16 = nn.Sequential(*(Residual(w16) for _ in range(coarse_blocks)))
         self.down16 = nn.Conv2d(w16, w8, 1)
@@ -68,7 +66,9 @@ class Pyramid(nn.Module):
             levels = self.backbone(self.normalise(crops))
             seen4, seen8, seen16 = (self.lateral[str(s)](levels[s]) for s in (4, 8, 16))
             if self.lateral32 is not None:
-                seen16 = seen16 + _to_size(self.lateral32(levels[32]), seen16)
+                # Where stride 16 has an odd size, this is a row and a column larger.
+                coarser = double(self.lateral32(levels[32]))
+                seen16 = seen16 + coarser[..., : seen16.shape[2], : seen16.shape[3]]
             if more:
                 seen4, seen8, seen16 = seen4 + more[0], seen8 + more[1], seen16 + more[2]
             p16 = self.coarse16(self.merge16(seen16))
@@ -99,18 +99,14 @@ class Residual(nn.Module):
         return torch.relu(x + self.second(torch.relu(self.first(x))))
 
 
-def _beginning_with_nothing(inputs: int, outputs: int) -> nn.Conv2d:
-    """A 1 x 1 convolution that at first says 0: the network begins as the one without it."""
-    conv = nn.Conv2d(inputs, outputs, 1)
-    nn.init.zeros_(conv.weight)
-    assert conv.bias is not None
-    nn.init.zeros_(conv.bias)
-    return conv
+Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
 
 
-def _to_size(x: Tensor, like: Tensor) -> Tensor:
-    """A map of half the size, the larger half of an odd one, at the size of another."""
-    return double(x)[..., : like.shape[2], : like.shape[3]]
+def silent_at_first(layer: Layer) -> Layer:
+    """A layer that at first says 0: the network begins as the one without it."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
 
 
 def double(x: Tensor) -> Tensor:

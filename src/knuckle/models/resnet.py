@@ -93,11 +93,7 @@ class ResNet50(nn.Module):
             )
             return
         own = self.state_dict()
-        missing = [
-            name
-            for name, value in own.items()
-            if name not in state or state[name].shape != value.shape
-        ]
+        missing = [n for n, v in own.items() if n not in state or state[n].shape != v.shape]
         if missing:
             raise InputError(
                 f"{path or 'torchvision'} does not hold a ResNet-50: {len(missing)} of "

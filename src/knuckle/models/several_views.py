@@ -16,6 +16,7 @@ from knuckle.codec import HeatmapCodec
 from knuckle.hand import N_JOINTS
 from knuckle.models.epipolar import EpipolarSettings, EpipolarTransformer
 from knuckle.models.keypoints import KeypointNetwork, KeypointSettings
+from knuckle.models.pyramid import silent_at_first
 
 #: Beside its features, what the spread of a joint is told from: the map's own, what the view alone
 #: said, and how far other views agree.
@@ -60,9 +61,7 @@ class Fusion(nn.Module):
         if settings.place != "none":
             self.epipolar = EpipolarTransformer(settings)
         self.maps = nn.Conv2d(width, N_JOINTS, 1)
-        last = nn.Linear(64, 1)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
+        last = silent_at_first(nn.Linear(64, 1))
         self.spread = nn.Sequential(nn.Linear(width + _SIGNS, 64), nn.ReLU(), last)
         cells = torch.tensor(codec.cell_centres_px, dtype=torch.float32)
         self.register_buffer("cells", cells, persistent=False)

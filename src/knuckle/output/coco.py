@@ -77,13 +77,8 @@ def _categories() -> Iterator[dict[str, Any]]:
 def _annotations(recording: Recording) -> Iterator[dict[str, Any]]:
     in_picture = (hand for hand in recording.hands if np.isfinite(hand["joints_px"]).all())
     for number, hand in enumerate(in_picture, start=1):
-        points = np.concatenate(
-            [
-                hand["joints_px"] + _CORNER_PX,
-                np.where(hand["visible"], _VISIBLE, _HIDDEN)[:, None],
-            ],
-            axis=1,
-        )
+        seen = np.where(hand["visible"], _VISIBLE, _HIDDEN)
+        points = np.column_stack([hand["joints_px"] + _CORNER_PX, seen])
         x0, y0, x1, y1 = (float(value) for value in hand["box_xyxy"] + _CORNER_PX)
         yield {
             "id": number,

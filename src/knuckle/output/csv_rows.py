@@ -78,7 +78,8 @@ class CsvSink(TableSink):
         info = RunInfo.from_json(beside.read_text(encoding="utf-8-sig"), beside)
         frames, hands = [], []
         for index, of_frame in _by_frame(rows):
-            complete = [_record(hand) for hand in _by_hand(of_frame) if len(hand) == N_JOINTS]
+            hand_rows = (of_frame[k : k + N_JOINTS] for k in range(0, len(of_frame), N_JOINTS))
+            complete = [_record(hand) for hand in hand_rows if len(hand) == N_JOINTS]
             if len(of_frame[0][COLUMNS.index("joint")]) and not complete:
                 continue  # cut off in the first hand of the last frame
             frames.append((index, float(of_frame[0][1]), len(complete)))
@@ -105,11 +106,6 @@ def _by_frame(rows: list[list[str]]) -> Iterator[tuple[int, list[list[str]]]]:
         if end == len(rows) or rows[end][0] != rows[start][0]:
             yield int(rows[start][0]), rows[start:end]
             start = end
-
-
-def _by_hand(rows: list[list[str]]) -> Iterator[list[list[str]]]:
-    for start in range(0, len(rows), N_JOINTS):
-        yield rows[start : start + N_JOINTS]
 
 
 def _record(rows: list[list[str]]) -> np.ndarray:

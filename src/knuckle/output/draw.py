@@ -116,12 +116,7 @@ def _draw_skeleton(canvas: np.ndarray, hand: HandPose, thickness: float, style: 
         return  # wholly outside the picture
     strokes, opacity = view.copy(), np.zeros(view.shape[:2], np.float32)
     _Skeleton(hand, origin, thickness, style).draw(strokes, opacity)
-    view[:] = _blend(view, strokes, opacity)
-
-
-def _blend(below: np.ndarray, above: np.ndarray, opacity: np.ndarray) -> np.ndarray:
-    """``above`` over ``below``, with an opacity (H, W) float32 of 0..1."""
-    return cv2.blendLinear(above, below, opacity, 1 - opacity)
+    view[:] = cv2.blendLinear(strokes, view, opacity, 1 - opacity)
 
 
 class _Skeleton:
@@ -209,14 +204,10 @@ def _edged_lines(
 def mask_outlines(mask: CropMask, fineness: int = 4) -> list[np.ndarray]:
     """Where a mask's probability passes 1/2: closed lines (n, 2) in frame px, holes included.
 
-    Args:
-        mask: of one hand.
-        fineness: the network's coarse map is interpolated to so many times its size first.
+    The network's coarse map is interpolated to ``fineness`` times its size first.
     """
-    size = mask.probability.shape[0] * fineness
-    fine = cv2.resize(
-        mask.probability.astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC
-    )
+    size, coarse = mask.probability.shape[0] * fineness, mask.probability.astype(np.float32)
+    fine = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
     fine = cv2.GaussianBlur(fine, (0, 0), 0.75 * fineness)  # the steps of the coarse map
     inside = (fine > 0.5).astype(np.uint8)
     lines, _ = cv2.findContours(inside, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_TC89_L1)

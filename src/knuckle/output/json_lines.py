@@ -11,14 +11,7 @@ import numpy as np
 
 from knuckle.output.durable import open_unbuffered, write_whole
 from knuckle.output.errors import OutputError
-from knuckle.output.records import (
-    FRAME,
-    HAND,
-    Recording,
-    RunInfo,
-    frame_record,
-    hand_records,
-)
+from knuckle.output.records import FRAME, HAND, Recording, RunInfo, frame_record, hand_records
 from knuckle.output.sink import TableSink, missing
 from knuckle.results import Frame, HandPose
 

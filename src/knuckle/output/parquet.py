@@ -74,14 +74,8 @@ def pyarrow_or_error(what: str = "parquet") -> Any:
 def _schema(info: RunInfo) -> pa.Schema:
     pa = pyarrow_or_error()
     points = pa.list_(pa.list_(pa.float32()))
-    hand = pa.struct(
-        [
-            ("handedness", pa.string()),
-            ("confidence", pa.float32()),
-            ("kp2d", points),
-            ("kp3d", points),
-        ]
-    )
+    of_network = [("handedness", pa.string()), ("confidence", pa.float32())]
+    hand = pa.struct([*of_network, ("kp2d", points), ("kp3d", points)])
     track = pa.struct([(name, _type(HAND[name])) for name in _track_fields()])
     columns = [
         ("frame", pa.int64()),

@@ -27,8 +27,7 @@ class RerunLog:
     * ``world/hands/NUMBER-SIDE``: 21 joints, **metres** in the camera frame
     * ``angles/NUMBER-SIDE``: flexion of the 15 joints that bend, degrees
 
-    Attributes:
-        stream: Rerun's recording stream; whoever makes the log says where it leads and ends it.
+    Whoever makes the log says where its ``stream``, Rerun's recording stream, leads, and ends it.
     """
 
     def __init__(self) -> None:

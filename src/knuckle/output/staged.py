@@ -9,14 +9,7 @@ from pathlib import Path
 
 from knuckle.limits import load_npy
 from knuckle.output.journal import Journal
-from knuckle.output.records import (
-    FRAME,
-    HAND,
-    Recording,
-    RunInfo,
-    frame_record,
-    hand_records,
-)
+from knuckle.output.records import FRAME, HAND, Recording, RunInfo, frame_record, hand_records
 from knuckle.output.sink import Sink, TableSink, missing
 from knuckle.results import Frame, HandPose
 

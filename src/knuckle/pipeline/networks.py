@@ -85,11 +85,9 @@ class Networks:
         return dict(self._versions)
 
     def detect(self, image: np.ndarray, view: int | None = None) -> Detections:
-        """Find the hands of an image.
+        """Find the hands of an image (H, W, 3) uint8 RGB.
 
-        Args:
-            image: (H, W, 3) uint8 RGB.
-            view: what to search: 0 the whole, 1, 2, … one of its ``n_parts``; by default all.
+        ``view`` is what to search: 0 the whole, 1, 2, … one of its ``n_parts``; by default all.
         """
         if view == 0:
             return self.detector(image)

@@ -166,8 +166,9 @@ class HandTracker:
         """
         with self._turn:
             _, time_s, _ = self._last_frame()
-            others = (t for t in self._tracks if instead_of is None or t.track_id != instead_of)
-            self._tracks[:] = list(others)
+            self._tracks[:] = [
+                t for t in self._tracks if instead_of is None or t.track_id != instead_of
+            ]
             track = self._tracks.begin(pose, time_s)
             track.confirm()
             seen = track.see(pose, time_s)
@@ -209,9 +210,8 @@ class HandTracker:
     ) -> tuple[Looks, Assignment, Detections | None]:
         """Look at the hands that are followed, where lost ones should be, and at detections.
 
-        Returns:
-            The looks, which of them show hands that are followed, and what the detector saw of
-            the whole frame, if it was searched.
+        The looks come with those of them that show hands that are followed, and with what the
+        detector saw of the whole frame, if it was searched.
         """
         networks, frame_shape, detections = self._networks, image.shape[:2], None
         followed = self._tracks.followed
@@ -276,10 +276,9 @@ class HandTracker:
         assigned: Assignment,
         detections: Detections | None,
     ) -> tuple[Looks, list[int]]:
-        """The hands of this frame that no track is certain of, after further looks.
+        """All looks at this frame, and the numbers of those that show hands, best first.
 
-        Returns:
-            All looks, and the numbers of those that show such hands, best first.
+        They are hands that no track is certain of, after further looks.
         """
         doubtful = assignment.uncertain(self._tracks, looks, assigned)
         known = [i for i in assigned if i not in doubtful]

@@ -35,9 +35,6 @@ class Network:
     """One exported network, ready to run.
 
     It can be copied, sent to another process, and used after a fork: it is opened again there.
-
-    Attributes:
-        card: what the file says about itself.
     """
 
     def __init__(self, path: NetworkFile, kind: str, *, threads: int = 2) -> None:
@@ -58,7 +55,7 @@ class Network:
         self._path, self._threads = path, threads
         self._session: ort.InferenceSession | None = _open_session(path, threads)
         _OPEN.add(self)
-        self.card = _card_of(self._here(), path)
+        self.card = _card_of(self._here(), path)  # what the file says about itself
         if self.card.kind != kind:
             raise InputError(f"expected a {kind} network, {path} holds a {self.card.kind}")
         if self.card.license != OWN_LICENSE:

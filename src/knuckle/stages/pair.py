@@ -60,13 +60,10 @@ def _float32(values: np.ndarray) -> np.ndarray:
 
 
 def _agreed(turns: np.ndarray, apart_mm: np.ndarray, sigma_mm: np.ndarray) -> np.ndarray:
-    """From right wrists to left ones: both hands' answers, by inverse covariance.
+    """(P, 3) from right wrists to left ones, camera frame: both answers, by inverse covariance.
 
     ``turns`` (2 P, 3, 3) lead from the view of each hand to the camera; ``apart_mm`` (2 P, 3) from
     it to the other, in its view, with the expected error ``sigma_mm``.
-
-    Returns:
-        (P, 3) camera frame.
     """
     turns, across = turns.reshape(-1, 2, 3, 3), turns.swapaxes(1, 2).reshape(-1, 2, 3, 3)
     variance = np.square(sigma_mm.reshape(-1, 2, 1, 3), dtype=np.float64)

@@ -100,13 +100,12 @@ class OfflineTrack:
         """Solve chunk by chunk; those in the middle of an overlap are far from both ends."""
         for start in range(piece.start, piece.stop, _CHUNK):
             inner = slice(start, min(start + _CHUNK, piece.stop))
-            outer = slice(
-                max(inner.start - _OVERLAP, piece.start), min(inner.stop + _OVERLAP, piece.stop)
-            )
-            looks = [self._looks[i] for i in range(outer.start, outer.stop)]
-            evidence = Evidence.of(looks, self._time_s[outer], self.lengths_mm)
+            first = max(inner.start - _OVERLAP, piece.start)
+            last = min(inner.stop + _OVERLAP, piece.stop)
+            looks = [self._looks[i] for i in range(first, last)]
+            evidence = Evidence.of(looks, self._time_s[first:last], self.lengths_mm)
             solved = solve(evidence, settings)
-            self.joints_mm[inner] = solved[inner.start - outer.start :][: inner.stop - inner.start]
+            self.joints_mm[inner] = solved[inner.start - first : inner.stop - first]
         if piece.stop - piece.start > 1:
             root_mm = self.joints_mm[piece, Joint.WRIST]
             self._velocity_mm_s[piece] = np.gradient(root_mm, self._time_s[piece], axis=0)

@@ -46,20 +46,15 @@ class OneEuro:
 
     def __init__(self, settings: OneEuroSettings) -> None:
         self._settings = settings
-        self._value: Any = None
+        self.value: Any = None  # what came out last, (P, D) or a number; None before the first
         self._velocity: Any = 0.0
-
-    @property
-    def value(self) -> Any:
-        """What came out last, (P, D) or a number; None before the first."""
-        return self._value
 
     def shift(self, offset: np.ndarray) -> np.ndarray:
         """Move what came out last by (P, D) for other reasons than a look; returns it."""
-        if self._value is None:
+        if self.value is None:
             raise ValueError("expected a value to move, got none: filter the first one before")
-        self._value = self._value + offset
-        return self._value
+        self.value = self.value + offset
+        return self.value
 
     def __call__(
         self,
@@ -70,24 +65,17 @@ class OneEuro:
         unit: np.ndarray | float = 1.0,
         sureness: np.ndarray | float = 1.0,
     ) -> Value:
-        """Filter the next value.
+        """Filter the next value, (P, D), or a Python number, of which Python is done before NumPy.
 
-        Args:
-            value: (P, D), or a Python number, of which Python is done before NumPy.
-            dt_s: time since the last one; any positive length (variable frame rate).
-            error: (P,) or one number, expected error of the value. Noise of this size does not
-                open the filter, so a doubtful point is filtered harder, but follows.
-            unit: (P,) or one number, what counts as one unit of distance, such as the extent of
-                the hand.
-            sureness: (P,) or one number, 0..1; a bad look moves the filter less.
-
-        Returns:
-            Like the value.
+        It comes ``dt_s`` after the last one, any positive time. The rest is (P,) or one number: the
+        expected ``error`` of the value (noise of this size does not open the filter, so a doubtful
+        point is filtered harder, but follows); what counts as one ``unit`` of distance, such as the
+        extent of the hand; and ``sureness``, 0..1 (a bad look moves the filter less).
         """
-        if self._value is None:
-            self._value = value
+        if self.value is None:
+            self.value = value
             return value
-        settings, off = self._settings, value - self._value
+        settings, off = self._settings, value - self.value
         change = off / dt_s - self._velocity
         velocity = self._velocity = self._velocity + _share(_SPEED_CUTOFF_HZ, dt_s) * change
         points = isinstance(value, np.ndarray)
@@ -95,8 +83,8 @@ class OneEuro:
         noise_speed = settings.noise_rate_hz * error / unit
         opening = settings.beta * speed * speed / (speed + noise_speed + 1e-9)
         share = sureness * _share(settings.min_cutoff_hz + opening, dt_s)
-        self._value = self._value + (share[:, None] if points else share) * off
-        return self._value
+        self.value = self.value + (share[:, None] if points else share) * off
+        return self.value
 
 
 def _share(cutoff_hz: Any, dt_s: float) -> Any:

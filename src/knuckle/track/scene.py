@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
@@ -47,17 +49,14 @@ class Scene:
     def has_news(self, known_boxes: np.ndarray, time_s: float) -> bool:
         """Whether something has moved since the last search, where it was not searched in vain.
 
-        Args:
-            known_boxes: (N, 4) px, of the hands that are being followed.
-            time_s: of the last image.
+        Outside of the boxes (N, 4) px of hands that are being followed, in the last image.
         """
         return bool((self._moved(known_boxes) & (self._restless_until_s < time_s)).any())
 
     def moved_in(self, box_xyxy: np.ndarray) -> bool:
         """Whether anything had moved in a box, (4,) px, when the last search was made."""
-        x0, y0, x1, y1 = box_xyxy * (self._moved_then.shape[1] / self._shape[1])
-        rows = slice(max(int(y0), 0), max(int(np.ceil(y1)), 0))
-        return bool(self._moved_then[rows, max(int(x0), 0) : max(int(np.ceil(x1)), 0)].any())
+        box = box_xyxy * (self._moved_then.shape[1] / self._shape[1])
+        return bool(self._moved_then[_cells_in(box)].any())
 
     def _moved(self, known_boxes: np.ndarray) -> np.ndarray:
         """Cells that have changed since the last search and that no known hand explains."""
@@ -66,10 +65,16 @@ class Scene:
         moved = np.abs(self._last - self._searched) > DECISIONS.change
         cells_per_px = moved.shape[1] / self._shape[1]
         # Where a known hand is now, and where it was and has uncovered the background.
-        for x0, y0, x1, y1 in np.concatenate([known_boxes, self._known_then]) * cells_per_px:
-            rows = slice(max(int(y0), 0), max(int(np.ceil(y1)), 0))
-            moved[rows, max(int(x0), 0) : max(int(np.ceil(x1)), 0)] = False
+        for box in np.concatenate([known_boxes, self._known_then]) * cells_per_px:
+            moved[_cells_in(box)] = False
         return moved
+
+
+def _cells_in(box_xyxy: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns of the cells that a box, (4,) in cells, touches."""
+    x0, y0, x1, y1 = box_xyxy.tolist()
+    rows = slice(max(int(y0), 0), max(math.ceil(y1), 0))
+    return rows, slice(max(int(x0), 0), max(math.ceil(x1), 0))
 
 
 def _goes_on(before: np.ndarray, now: np.ndarray) -> bool:

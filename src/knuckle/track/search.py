@@ -22,13 +22,9 @@ class Search:
     """
 
     def __init__(self, every: int, idle: int) -> None:
-        """Remember nothing yet.
-
-        Args:
-            every: frames between two searches when there is a reason to search.
-            idle: frames between two when there is a free slot but no reason at all.
-        """
-        self._every, self._idle = every, idle
+        """Remember nothing yet."""
+        self._every = every  # frames between two searches when there is a reason to search
+        self._idle = idle  # ... and when there is a free slot but no reason at all
         self._since = math.inf  # frames since the last search
         self._parts_left = 0  # that are still to be searched since the whole frame was
         self._scene = Scene()

@@ -30,12 +30,7 @@ class BoneLengths:
     """
 
     def __init__(self, looks: int = 60, hand_length_mm: float | None = None) -> None:
-        """Lock after so many looks.
-
-        Args:
-            looks: until then every look counts.
-            hand_length_mm: wrist to tip of the middle finger along the bones, if it is known.
-        """
+        """Lock after so many looks. A hand's length is from wrist to middle fingertip, if known."""
         self.mm = MEAN_LENGTHS_MM  # (20,) the lengths to use
         self.learnt = 0  # looks that have taught them
         self._logs = np.empty((N_BONES, looks))

@@ -67,7 +67,7 @@ class Track:
         that. So many ``least_votes`` for its side confirm it, log odds.
         """
         self._ids = ids
-        self._track_id: int | None = None
+        self.track_id: int | None = None  # until it is confirmed
         self._side = SideVotes(pose.side)
         self.score = pose.score  # of the last look, 0..1; 0 while the hand is lost
         self._least_score, self._caution, self._least_votes = least_score, caution, least_votes
@@ -76,7 +76,7 @@ class Track:
         self._bones = BoneLengths(hand_length_mm=hand_length_mm)
         self._born_s = time_s
         self._seen_s = time_s
-        self._lost = False
+        self.lost = False  # whether the last look did not find it
         self._hidden_by: Track | None = None
         self._keep_shape(pose.joints_px, least_px=0.0)
         self._velocity_px, self._velocity_mm = Velocity(2), Velocity()
@@ -87,19 +87,9 @@ class Track:
         return self._side.side
 
     @property
-    def lost(self) -> bool:
-        """Whether the last look did not find it."""
-        return self._lost
-
-    @property
-    def track_id(self) -> int | None:
-        """None until it is confirmed."""
-        return self._track_id
-
-    @property
     def confirmed(self) -> bool:
         """Whether its looks have shown that it is a hand, and of this side."""
-        return self._track_id is not None
+        return self.track_id is not None
 
     @property
     def rejected(self) -> bool:
@@ -109,7 +99,7 @@ class Track:
     @property
     def hidden(self) -> bool:
         """Whether it was lost behind, or in the grip of, a hand that is still being followed."""
-        return self._lost and self._hidden_by is not None and not self._hidden_by.lost
+        return self.lost and self._hidden_by is not None and not self._hidden_by.lost
 
     def outranks(self, other: Track) -> bool:
         """Whether this one keeps a hand that both are found on, whichever has the better look."""
@@ -117,10 +107,10 @@ class Track:
 
     def confirm(self) -> None:
         """Take it as certain that this is a hand, and of this side, as other cameras know it."""
-        if self._track_id is None:
+        if self.track_id is None:
             self._evidence = DECISIONS.most_votes
             self._side.be_sure()
-            self._track_id = next(self._ids)
+            self.track_id = next(self._ids)
 
     def tell(self, joints_px: np.ndarray) -> None:
         """Correct where its joints (21, 2) px were last seen, as other cameras know them."""
@@ -164,7 +154,7 @@ class Track:
 
     def lose(self, hidden_by: Track | None = None) -> None:
         """Note that the hand was not found where it should be; another one may hide it."""
-        self._lost, self.score, self._hidden_by = True, 0.0, hidden_by
+        self.lost, self.score, self._hidden_by = True, 0.0, hidden_by
 
     def see(self, pose: HandPose, time_s: float) -> TrackedHand | None:
         """Take in the next estimate; returns the hand as tracked, or None until it is confirmed."""
@@ -178,15 +168,15 @@ class Track:
         shrinking = _SHRINKING_PER_S * sureness_of(pose.score)
         self._keep_shape(pose.joints_px, self._extent_px * math.exp(-shrinking * dt_s))
         self._weigh(pose)
-        self._seen_s, self._lost, self.score = time_s, False, pose.score
-        if self._track_id is None:
+        self._seen_s, self.lost, self.score = time_s, False, pose.score
+        if self.track_id is None:
             return None
         return TrackedHand.of(
             pose,
             joints_px=joints_px,
             joints_mm=joints_mm,
             side_score=self._side.score,
-            track_id=self._track_id,
+            track_id=self.track_id,
             age_s=time_s - self._born_s,
             raw=pose,
             velocity_mm_s=self._velocity_mm.per_s,
@@ -210,5 +200,5 @@ class Track:
         self._side.hear(pose.side_score)
         # A reported side never changes: a hand is reported only once its looks agree on it.
         is_of_side = self._side.says_so(self._least_votes)
-        if self._track_id is None and self._evidence >= DECISIONS.doubt and is_of_side:
-            self._track_id = next(self._ids)
+        if self.track_id is None and self._evidence >= DECISIONS.doubt and is_of_side:
+            self.track_id = next(self._ids)

@@ -25,15 +25,9 @@ _PALM = np.array([Joint.WRIST, Joint.THUMB_CMC, *KNUCKLES])
 
 
 def bone_mask(points: np.ndarray, visible: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The mask of a hand as far as its joints tell it.
+    """The mask of a hand as far as its joints tell it, and 1 where they do: (size, size) float32.
 
-    Args:
-        points: (21, 2) the joints, in cells of the mask.
-        visible: (21,) bool, which are seen.
-        size: cells of the mask along each side.
-
-    Returns:
-        (size, size) float32: 1 where the hand is, and 1 where that is known.
+    The joints (21, 2) are in cells of the mask; those that are seen are ``visible`` (21,) bool.
     """
     mm = float(np.quantile(bone_lengths(points) / MEAN_LENGTHS_MM, _LONGEST))  # cells
     hand = _drawn(points, visible, _CORE_MM * mm, size) > 0.99

@@ -130,11 +130,7 @@ _ROWS = {
 
 
 def table(columns: dict[str, dict[str, float]]) -> str:
-    """Validation as text, a column a source; rows that no source has are left out.
-
-    Args:
-        columns: by source, the numbers of a ``Tally``.
-    """
+    """Validation as text: the numbers of a ``Tally``, a column a source, as far as any has them."""
     rows = [("", *columns)]
     for key, (label, form) in _ROWS.items():
         values = [numbers[key] for numbers in columns.values()]

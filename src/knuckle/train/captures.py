@@ -16,7 +16,6 @@ from typing import Literal, TypeVar
 import numpy as np
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from knuckle.camera import Camera
 from knuckle.crop import Crop, CropView
 from knuckle.data.datasets import open_dataset, recognise
 from knuckle.data.interhand26m import InterHand26M, Selection
@@ -230,15 +229,10 @@ def _hands_by_side(record: Record, crop: Crop, view: CropView) -> Example:
 
 
 class Still(Dataset):
-    """Every picture of a part once, as it is: for validation and evaluation.
-
-    Args:
-        dataset: the pictures.
-        out_size: side of a crop, px.
-        rows: only these, or None for all.
-    """
+    """Every picture of a part once, as it is: for validation and evaluation."""
 
     def __init__(self, dataset: LabelledSet, out_size: int, rows: np.ndarray | None = None) -> None:
+        """Of these rows, by default all; the crops have sides of ``out_size`` px."""
         usable = np.arange(len(dataset)) if rows is None else rows
         self.dataset, self.out_size = dataset, out_size
         self.rows = [int(row) for row in usable if _is_usable(dataset.record(int(row)))]
@@ -334,7 +328,6 @@ def validation_batches(recipe: BothHandsRecipe) -> dict[str, DataLoader]:
 
 def _is_usable(record: Record) -> bool:
     """Whether there is a hand with 3D and a camera that says what it means."""
-    camera: Camera | None = record.camera
-    return camera is not None and any(
+    return record.camera is not None and any(
         hand.joints_mm is not None and hand.valid.any() for hand in record.hands
     )

@@ -350,8 +350,6 @@ def square_around(points: np.ndarray) -> Square:
 
 def detected_hand(hand: HandLabel, points: np.ndarray, mirrored: bool) -> DetectedHand:
     """A hand, which way it is up known, as the detector should report it in the window."""
-    side = hand.side
-    if mirrored:
-        side = other_side(side)
+    side = other_side(hand.side) if mirrored else hand.side
     tight = Crop.from_joints(points, side, valid=hand.valid, margin=_TIGHT)
     return DetectedHand(tight.centre_px, tight.size_px, tight.angle, side)

@@ -90,11 +90,9 @@ def laplace(error: Tensor, log_scale: Tensor) -> Tensor:
 
 
 def ray_sigma(log_sigma_px: Tensor, batch: dict[str, Tensor]) -> Tensor:
-    """Expected errors of keypoints as lengths in ray units, as ``stages.lifter`` has them.
+    """Expected errors (N, ...) of N crops' keypoints in ray units, as ``stages.lifter`` has them.
 
-    Args:
-        log_sigma_px: (N, ...) of N crops.
-        batch: ``rays_per_px`` (N,) of ``crop.CropView``.
+    The batch has ``rays_per_px`` (N,) of ``crop.CropView``.
     """
     per_px = batch["rays_per_px"]
     return log_sigma_px.exp() * per_px.view(-1, *[1] * (log_sigma_px.dim() - 1))

@@ -25,18 +25,13 @@ _RIM = (0.25, 0.9)
 
 @dataclass(frozen=True, eq=False)
 class Mattes(Kept):
-    """Mattes of the pictures of a store, as PNG; none where it was not good.
-
-    Attributes:
-        png: (B,) uint8, one file after the other.
-        offsets: (N + 1,) int64; a picture without a matte has no bytes.
-    """
+    """Mattes of the pictures of a store, as PNG; none where it was not good."""
 
     WHAT: ClassVar[str] = "mattes"
     AGAIN: ClassVar[str] = "make them with tools/mattes.py"
 
-    png: np.ndarray
-    offsets: np.ndarray
+    png: np.ndarray  # (B,) uint8, one file after the other
+    offsets: np.ndarray  # (N + 1,) int64; a picture without a matte has no bytes
 
     @classmethod
     def of(cls, mattes: Iterable[np.ndarray | None]) -> Mattes:
@@ -65,12 +60,9 @@ def recomposed(
 ) -> Sample:
     """The hand of a photograph before another background, its skin in another light.
 
-    Args:
-        sample: a photograph whose first hand is the one cut out.
-        alpha: (H, W) float32 matte.
-        background: (H, W, 3) uint8 RGB, without hands.
-        rng: for the light.
-        motion: kernel (S, S) of a hand that moves before a background at rest, if it does.
+    The first hand of the sample is the one that the matte ``alpha`` (H, W) float32 cuts out; the
+    background (H, W, 3) uint8 RGB has none. ``motion`` is the kernel (S, S) of a hand that moves
+    before a background at rest, if it does.
     """
     low, high = _RIM
     share = np.clip((alpha - low) / (high - low), 0.0, 1.0)[..., None]

@@ -86,11 +86,7 @@ class TrainedModule(L.LightningModule):
         return loss
 
     def _check(self, loss: Tensor) -> None:
-        """Stop all processes before weights learn from a loss that is no number.
-
-        Raises:
-            InputError: it is none.
-        """
+        """``InputError`` in all processes before weights learn from a loss that is not finite."""
         if not self.trainer.strategy.broadcast(bool(loss.isfinite())):
             raise InputError(
                 f"the loss is {loss.item():g} after step {self.trainer.global_step}, from which "

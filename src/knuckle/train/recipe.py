@@ -30,33 +30,26 @@ _ONCE_COMMON = frozenset(
 
 @dataclass(frozen=True)
 class SourceSettings:
-    """One source of training examples: exactly one of shards, photographs, looks and capture.
+    """One source of training examples: exactly one of shards, photographs, looks and capture."""
 
-    Attributes:
-        shards: folder of tar shards (``data/shards.py``), or empty.
-        photographs: store of labelled photographs (``data/photographs.py``), or empty.
-        looks: what a keypoint network said (``tools/looks.py``), or empty; for the lifter.
-        mattes: of a store of crops (``train/mattes.py``), or empty: some of its hands are then put
-            before other backgrounds, see ``AugmentSettings.recomposed``.
-        datasets: of a store of photographs only those of these data sets; empty: all. So that some
-            are drawn more often than others.
-        share: how often to draw from it, relative to the other sources; of looks, their share of
-            a batch, whose rest are posed hands.
-        capture: folder of a data set with 3D joints and cameras, as it is unpacked, or empty; for
-            networks that see both hands.
-        split: how a capture is divided: as its makers did, or whole people dealt out anew.
-        license: of weights that learn from this source, if not Knuckle's own.
-    """
-
-    shards: str = ""
-    photographs: str = ""
-    looks: str = ""
+    shards: str = ""  # folder of tar shards (``data/shards.py``)
+    photographs: str = ""  # store of labelled photographs (``data/photographs.py``)
+    looks: str = ""  # what a keypoint network said (``tools/looks.py``); for the lifter
+    #: Of a store of crops (``train/mattes.py``), or empty: some of its hands are then put before
+    #: other backgrounds, see ``AugmentSettings.recomposed``.
     mattes: str = ""
+    #: Of a store of photographs only those of these data sets; empty: all. So that some are drawn
+    #: more often than others.
     datasets: tuple[str, ...] = ()
+    #: How often to draw from it, relative to the other sources; of looks, their share of a batch,
+    #: whose rest are posed hands.
     share: float = 1.0
+    #: Folder of a data set with 3D joints and cameras, as it is unpacked; for networks that see
+    #: both hands.
     capture: str = ""
+    #: How a capture is divided: as its makers did, or whole people dealt out anew.
     split: Literal["official", "70/15/15"] = "official"
-    license: str = ""
+    license: str = ""  # of weights that learn from this source, if not Knuckle's own
 
     def __post_init__(self) -> None:
         if sum(map(bool, (self.shards, self.photographs, self.looks, self.capture))) != 1:
@@ -72,49 +65,39 @@ class SourceSettings:
 
 @dataclass(frozen=True)
 class AugmentSettings:
-    """How pictures are varied. Angles in radians, shifts and scales as shares of the crop.
+    """How pictures are varied. Angles in radians, shifts and scales as shares of the crop."""
 
-    Attributes:
-        shift, log_scale, angle: standard deviations of the crop's jitter.
-        turned: share of crops with any angle at all, as a mistaken detector gives them.
-        cut_off: share of crops cut as if one finger were folded, which they may cut off: so a
-            tracker does that had not seen it stretched.
-        known: share of crops with two hands in which the other one is given, as where it is known
-            already.
-        nothing_else: share of crops of a lone hand in which that hand is given and one of the other
-            side is looked for: there is none.
-        other_side: share of crops shown with the wrong side, to learn the side.
-        no_hand: share of crops or frames in which there is no hand.
-        faults: strength of the camera's faults added to renders, which have some already.
-        photograph_faults: the same for photographs, whose rooms and cameras are few.
-        moving: share of pictures smeared as by a hand in quick motion (``train/moving.py``).
-        stretch: standard deviation of the logarithm by which half of the photographs are stretched
-            along some direction, as if the hand were turned; their 2D labels follow.
-        recomposed: share of the photographs that have a matte that are put before another
-            background, their skin in another light.
-        backgrounds: folder of photographs without hands, for that; beside the few that ship.
-        window: side of the part of its input that the detector is shown, px, mostly with a hand in
-            it; 0 for all of it. A quarter of the input costs a quarter of the time.
-        cutout: share of pictures with a patch painted over.
-    """
-
+    #: ``shift``, ``log_scale``, ``angle``: standard deviations of the crop's jitter.
     shift: float = 0.05
     log_scale: float = 0.12
     angle: float = 0.25
-    turned: float = 0.05
+    turned: float = 0.05  # share of crops with any angle at all, as a mistaken detector gives them
+    #: Share of crops cut as if one finger were folded, which they may cut off: so a tracker does
+    #: that had not seen it stretched.
     cut_off: float = 0.0
+    #: Share of crops with two hands in which the other one is given, as where it is known already.
     known: float = 0.0
+    #: Share of crops of a lone hand in which that hand is given and one of the other side is looked
+    #: for: there is none.
     nothing_else: float = 0.0
-    other_side: float = 0.06
-    no_hand: float = 0.06
-    faults: float = 0.5
-    photograph_faults: float = 0.5
+    other_side: float = 0.06  # share of crops shown with the wrong side, to learn the side
+    no_hand: float = 0.06  # share of crops or frames in which there is no hand
+    faults: float = 0.5  # strength of the camera's faults added to renders, which have some already
+    photograph_faults: float = 0.5  # the same for photographs, whose rooms and cameras are few
+    #: Share of pictures smeared as by a hand in quick motion (``train/moving.py``).
     moving: float = 0.0
+    #: Standard deviation of the logarithm by which half of the photographs are stretched along some
+    #: direction, as if the hand were turned; their 2D labels follow.
     stretch: float = 0.0
+    #: Share of the photographs that have a matte that are put before another background, their skin
+    #: in another light.
     recomposed: float = 0.0
+    #: Folder of photographs without hands, for that; beside the few that ship.
     backgrounds: str = ""
+    #: Side of the part of its input that the detector is shown, px, mostly with a hand in it; 0 for
+    #: all of it. A quarter of the input costs a quarter of the time.
     window: int = 0
-    cutout: float = 0.15
+    cutout: float = 0.15  # share of pictures with a patch painted over
 
     def __post_init__(self) -> None:
         shares = ("turned", "cut_off", "known", "nothing_else", "other_side", "no_hand")
@@ -129,34 +112,25 @@ class OptimiserSettings:
 
     The schedule follows the time budget, not a number of steps: the same recipe then ends well
     on any machine, and an interrupted run goes on with the budget it has left.
-
-    Attributes:
-        kind: adamw, or muon (``train/optimiser.py``), which is for convolutions above all.
-        minutes: training time, interruptions not counted.
-        rate: of the plateau.
-        weight_decay: share of the rate by which weights shrink each step.
-        warmup, decay: shares of the budget.
-        batch: samples per step.
-        clip: largest norm of the gradient.
-        average: decay of the moving average of the weights that is exported.
-        frozen_blocks: first backbone blocks left as they were at the start.
-        half: convolutions of the networks that see pictures in bfloat16 while they train, which
-            processors with AMX do several times faster; those that cannot compute in it train in
-            single precision. On a GPU they always are.
-        only: train only the weights whose names begin so (``keypoints.beside``), or empty: all.
     """
 
+    #: Muon (``train/optimiser.py``) is for convolutions above all.
     kind: Literal["adamw", "muon"] = "adamw"
-    minutes: float = 60.0
-    rate: float = 5e-4
-    weight_decay: float = 0.01
+    minutes: float = 60.0  # training time, interruptions not counted
+    rate: float = 5e-4  # of the plateau
+    weight_decay: float = 0.01  # share of the rate by which weights shrink each step
+    #: ``warmup``, ``decay``: shares of the budget.
     warmup: float = 0.02
     decay: float = 0.4
-    batch: int = 64
-    clip: float = 5.0
-    average: float = 0.998
-    frozen_blocks: int = 0
+    batch: int = 64  # samples per step
+    clip: float = 5.0  # largest norm of the gradient
+    average: float = 0.998  # decay of the moving average of the weights that is exported
+    frozen_blocks: int = 0  # first backbone blocks left as they were at the start
+    #: Convolutions of the networks that see pictures in bfloat16 while they train, which processors
+    #: with AMX do several times faster; those that cannot compute in it train in single precision.
+    #: On a GPU they always are.
     half: bool = False
+    #: Train only the weights whose names begin so (``keypoints.beside``), or empty: all.
     only: str = ""
 
     def __post_init__(self) -> None:
@@ -168,38 +142,27 @@ class OptimiserSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """One training run: what all kinds have in common. Each kind adds its own (``train/kinds/``).
-
-    Attributes:
-        kind: which networks; the name of a file in ``train/kinds/``.
-        name: of the run; its files are in ``runs/<name>``.
-        seed: of everything random.
-        version: written into the exported file.
-        sources: where examples come from; some kinds make their own.
-        optimiser: how it learns, and for how long.
-        workers: processes that prepare batches.
-        threads: of the training itself, 0 for all.
-        devices: GPUs to train on, 0 for all there are; where there is none, processes on the CPU, 0
-            for one. Each takes batches of its own.
-        start_partly: take over only what has the same name and shape, after a change of a network;
-            the rest begins anew.
-        validate_minutes: time between validations and checkpoints.
-    """
+    """One training run: what all kinds have in common; each adds its own (``train/kinds/``)."""
 
     #: Whether convolutions can be trained in bfloat16 (``optimiser.half``).
     CAN_BE_HALF: ClassVar[bool] = False
 
-    kind: str
-    name: str
-    seed: int = 0
-    version: str = "0"
-    sources: tuple[SourceSettings, ...] = ()
+    kind: str  # which networks; the name of a file in ``train/kinds/``
+    name: str  # of the run; its files are in ``runs/<name>``
+    seed: int = 0  # of everything random
+    version: str = "0"  # written into the exported file
+    sources: tuple[SourceSettings, ...] = ()  # of examples; some kinds make their own
+    #: How it learns, and for how long.
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
-    workers: int = 1
-    threads: int = 0
+    workers: int = 1  # processes that prepare batches
+    threads: int = 0  # of the training itself, 0 for all
+    #: GPUs to train on, 0 for all there are; where there is none, processes on the CPU, 0 for one.
+    #: Each takes batches of its own.
     devices: int = 0
+    #: Take over only what has the same name and shape, after a change of a network; the rest begins
+    #: anew.
     start_partly: bool = False
-    validate_minutes: float = 10.0
+    validate_minutes: float = 10.0  # time between validations and checkpoints
 
     def __post_init__(self) -> None:
         check_numbers(self, ("seed", "workers", "threads", "devices"), 0)
@@ -271,15 +234,11 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class PictureRecipe(Recipe):
-    """A run that learns from labelled pictures, which are varied.
+    """A run that learns from labelled pictures, which are varied."""
 
-    Attributes:
-        augment: how.
-        start_backbone: ``hand_landmark_full.tflite``, where the backbone's shape is "landmark" and
-            nothing else says from what it starts (``models/landmark_features.py``).
-    """
-
-    augment: AugmentSettings = field(default_factory=AugmentSettings)
+    augment: AugmentSettings = field(default_factory=AugmentSettings)  # how
+    #: ``hand_landmark_full.tflite``, where the backbone's shape is "landmark" and nothing else says
+    #: from what it starts (``models/landmark_features.py``).
     start_backbone: str = ""
 
     def unread(self) -> Iterator[str]:

@@ -165,11 +165,7 @@ def put_aside(folder: Path) -> None:
 
 
 def _steps_of(path: Path) -> int:
-    """Steps of a checkpoint.
-
-    Raises:
-        ValueError: it is damaged, or would run a program when it is read.
-    """
+    """Steps of a checkpoint; ``ValueError`` if it is damaged, or would run a program when read."""
     advice = "begin anew with --fresh"
     broken = (pickle.UnpicklingError, RuntimeError)
     with reading(path, "the checkpoint of a run: numbers and weights", advice, also=broken):
@@ -245,17 +241,12 @@ def _trainer(recipe: Recipe, folder: Path, others: list[L.Callback]) -> L.Traine
 
 
 def _train_only(module: TrainedModule, prefix: str) -> None:
-    """Leave all weights as they are whose names do not begin with ``prefix``.
-
-    Raises:
-        ValueError: no name does.
-    """
-    chosen = [name for name, _ in module.named_parameters() if name.startswith(prefix)]
-    if not chosen:
-        parts = sorted({".".join(name.split(".")[:2]) for name, _ in module.named_parameters()})
-        there_are = ", ".join(parts)
+    """Leave all weights as they are whose names do not begin with ``prefix``; some must do so."""
+    weights = dict(module.named_parameters())
+    if not any(name.startswith(prefix) for name in weights):
+        there_are = ", ".join(sorted({".".join(name.split(".")[:2]) for name in weights}))
         raise InputError(f"only = {prefix!r}: no weight is named so; there are {there_are}")
-    for name, parameter in module.named_parameters():
+    for name, parameter in weights.items():
         if not name.startswith(prefix):
             parameter.requires_grad_(False)
 

@@ -70,9 +70,6 @@ class StopBySignal(L.Callback):
     """The first SIGINT or SIGTERM saves and stops after this step, a second SIGINT at once.
 
     Processes that load data inherit the handler, and go on until the first process has stopped.
-
-    Args:
-        checkpoint: where to save.
     """
 
     def __init__(self, checkpoint: Path) -> None:
@@ -130,11 +127,7 @@ class StopBySignal(L.Callback):
 
 
 class SaveAtEnd(L.Callback):
-    """Save at the end of a sitting what training goes on from: the weights, and their mean beside.
-
-    Args:
-        checkpoint: where.
-    """
+    """Save at the end of a sitting what training goes on from: weights, and their mean beside."""
 
     def __init__(self, checkpoint: Path) -> None:
         self.checkpoint = checkpoint

@@ -140,19 +140,13 @@ class Mixed(IterableDataset):
     def __iter__(self) -> Iterator[Example]:
         index, count = _which_worker()
         rng = chance(self.recipe)
-        sources = self.recipe.sources
+        sources, augment = self.recipe.sources, self.recipe.augment
         cut = self.cutter(self.recipe)
-        streams = [
-            _examples(
-                _some_moving(_endless(self.recipe, s, rng, index, count), rng, self.recipe.augment),
-                cut,
-                rng,
-                s,
-            )
-            for s in sources
-        ]
+        streams = []
+        for source in sources:
+            samples = _endless(self.recipe, source, rng, index, count)
+            streams.append(_examples(_some_moving(samples, rng, augment), cut, rng, source))
         shares = np.array([source.share for source in sources])
-        augment = self.recipe.augment
         faults = [augment.photograph_faults if s.photographs else augment.faults for s in sources]
         beside = self.beside(rng)
         while True:
@@ -163,11 +157,7 @@ class Mixed(IterableDataset):
 def _examples(
     samples: Iterator[Sample], cut: Cut, rng: np.random.Generator, source: SourceSettings
 ) -> Iterator[Example]:
-    """The examples of a source.
-
-    Raises:
-        ValueError: very many samples in a row give none.
-    """
+    """The examples of a source; ``ValueError`` if very many samples in a row give none."""
     fruitless = 0
     for sample in samples:
         fruitless += 1
@@ -277,11 +267,8 @@ def _held_back_of(folder: str | Path) -> Iterator[Sample]:
 def is_of(part: Part, path: Path, *, alone: bool) -> shards.Wanted:
     """Which samples of a shard belong to a part.
 
-    Args:
-        part: train or validation.
-        path: of the shard. Its number decides where nothing else may: its part then stays the same
-            while the folder grows.
-        alone: whether there is no other shard; then the keys decide.
+    Where nothing else may, the shard's number decides: its part then stays the same while the
+    folder grows. Of a shard that is ``alone``, the only one of its folder, the keys decide.
     """
 
     def wanted(key: str, group: str) -> bool:
@@ -341,12 +328,8 @@ def dealt(recipe: Recipe, n: int, source: int) -> Iterator[np.ndarray]:
     """Pass after pass over the rows of a source, this worker's share of each.
 
     All workers of all training processes draw the same order and deal it out among themselves, so
-    that a pass of all together shows every row once.
-
-    Args:
-        recipe: its seed goes into the order.
-        n: how many rows there are.
-        source: its number: sources have orders of their own.
+    that a pass of all together shows every row once. There are ``n`` rows; each ``source``, by its
+    number, has an order of its own.
     """
     index, workers = _which_worker()
     worker = get_worker_info()
@@ -360,9 +343,7 @@ def dealt(recipe: Recipe, n: int, source: int) -> Iterator[np.ndarray]:
 def chance(recipe: Recipe, seed: int | None = None) -> np.random.Generator:
     """Random numbers that are a worker's own and, as torch's seed, new in each sitting.
 
-    Args:
-        recipe: its seed goes into them.
-        seed: for validation, the same numbers everywhere and always.
+    With a seed, for validation, they are the same everywhere and always.
     """
     if seed is not None:
         return np.random.default_rng(seed)

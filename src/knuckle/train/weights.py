@@ -67,12 +67,7 @@ def check_finite(weights: dict[str, Tensor]) -> None:
 
 
 def weights_named(name: str, kind: str) -> dict[str, Tensor]:
-    """The weights that a recipe starts from.
-
-    Args:
-        name: a file as ``load_weights`` takes it, or ``knuckle`` for the network in the package.
-        kind: of that network.
-    """
+    """The weights that a recipe starts from: a file, or ``knuckle`` for the package's network."""
     if name != SHIPPED:
         return load_weights(Path(name))
     with resources.as_file(resources.files("knuckle") / "weights" / f"{kind}.onnx") as path:
@@ -175,14 +170,9 @@ def averaged(
     """The mean of two states of one network, parameter by parameter.
 
     Where one was trained on from the other, and on other data, the mean is often better than both
-    (Wortsman et al. 2022, "Model soups").
-
-    Args:
-        weights: of a run.
-        earlier: those that it started from.
-        share: that of the earlier ones, 0..1.
-        only: of parameters whose names do not begin with one of these, the earlier ones are taken
-            as they are; None: of none.
+    (Wortsman et al. 2022, "Model soups"). ``earlier`` are those that a run started from, with a
+    ``share`` of 0..1. Where ``only`` is given, the earlier ones are taken as they are of parameters
+    whose names do not begin with one of these.
 
     Raises:
         ValueError: they are not of one network, or the share is none.

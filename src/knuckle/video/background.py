@@ -16,14 +16,11 @@ _CLOSE_S = 2.0
 
 
 class Background(Generic[T]):
-    """Iterates over ``items`` while a thread produces them.
+    """Iterates over ``items``, a generator, while a thread produces them, ``depth`` of them ahead.
 
-    Args:
-        items: the generator; it is closed when the iteration ends, however it ends.
-        depth: how many finished items may wait.
-        newest: when the queue is full, drop its oldest item (and count it) instead of making the
-            producer wait: for live sources, where a late frame is worse than a missing one. Only
-            the newest finished item is handed out.
+    It is closed when the iteration ends, however it ends. With ``newest``, for live sources, where
+    a late frame is worse than a missing one, only the newest item is handed out: the one that waits
+    is dropped (and counted) instead of making the producer wait.
     """
 
     def __init__(

@@ -199,16 +199,10 @@ def solve(
             f"the {len(views)} views contradict each other (corners off by {rms_px:.1f} px): "
             "expected one flat board, one camera that does not zoom or refocus, and sharp pictures"
         )
-    camera = Camera(
-        matrix[0, 0],
-        matrix[1, 1],
-        matrix[0, 2],
-        matrix[1, 2],
-        tuple(float(k) for k in np.ravel(distortion)[:5]),
-    )
-    error = calibration_error(
-        board, views, list(zip(turns, places, strict=True)), matrix, distortion
-    )
+    (fx, _, cx), (_, fy, cy), _ = matrix.tolist()
+    camera = Camera(fx, fy, cx, cy, tuple(np.ravel(distortion)[:5].tolist()))
+    poses = list(zip(turns, places, strict=True))
+    error = calibration_error(board, views, poses, matrix, distortion)
     return Calibration(camera, error, _coverage(views, size), float(rms_px), len(views), size)
 
 

@@ -43,9 +43,8 @@ class HeifError(ValueError):
 class _Item:
     kind: bytes = b""
     properties: list[tuple[bytes, bytes]] = field(default_factory=list)
-    extents: list[tuple[int, int, int]] = field(
-        default_factory=list
-    )  # (where from, offset, length)
+    #: (where from, offset, length)
+    extents: list[tuple[int, int, int]] = field(default_factory=list)
     parts: list[int] = field(default_factory=list)
 
     def first(self, name: bytes) -> bytes | None:

@@ -72,7 +72,6 @@ def read_image(path: Path) -> np.ndarray:
     """
     if not path.is_file():
         raise SourceNotFoundError(f"{path} does not exist; expected an image: check the path")
-    bgr = None
     try:
         data = np.fromfile(path, dtype=np.uint8)  # imread cannot open every name on every system
     except OSError as error:
@@ -88,6 +87,7 @@ def read_image(path: Path) -> np.ndarray:
         raise SourceUnreadableError(str(error)) from None
     if heif.is_still(data[:_HEAD_OF_HEIF].tobytes()):
         return _read_heif(data.tobytes(), path)
+    bgr = None
     with quiet_decoders(), suppress(cv2.error):  # too many pixels for its limits
         bgr = _decoded(data, path) if data.size and not _holds_floats(data) else None
     if bgr is None:
@@ -128,13 +128,8 @@ def _stretched_to_full_range(data: np.ndarray, bgr: np.ndarray) -> np.ndarray:
 
 def _read_heif(content: bytes, path: Path) -> np.ndarray:
     what, then = "a picture as phones write them (HEIC)", "copy it again, or save it as a JPEG"
-    with reading(
-        path,
-        what,
-        then,
-        error=SourceUnreadableError,
-        also=(av.error.FFmpegError, struct.error),
-    ):
+    broken = (av.error.FFmpegError, struct.error)
+    with reading(path, what, then, error=SourceUnreadableError, also=broken):
         return heif.read_heif(content, path)
 
 

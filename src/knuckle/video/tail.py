@@ -13,12 +13,7 @@ _TS_PACKETS_CHECKED = 5
 
 
 def is_truncated(path: Path, format: str) -> bool:
-    """Whether a file's last piece is not whole, where its format tells.
-
-    Args:
-        path: the file.
-        format: as libav calls it.
-    """
+    """Whether a file's last piece is not whole, where its format, as libav calls it, tells."""
     check = _CHECKS.get(format)
     if check is None or not path.is_file():
         return False

@@ -57,13 +57,7 @@ class StageSettings:
 
 
 class Stage(Closable):
-    """A page that shows one frame at a time. Use it in a ``with`` block.
-
-    Attributes:
-        server: viser's.
-        controls: folder of the panel to add controls to.
-        url: of the page.
-    """
+    """A page that shows one frame at a time, at ``url``. Use it in a ``with`` block."""
 
     def __init__(
         self, settings: StageSettings, title: str, *, size: tuple[int, int], max_hands: int
@@ -93,7 +87,7 @@ class Stage(Closable):
         gui.main_panel.set_width(_PANEL_WIDTH_PX)
         # From the top: picture, controls, what is seen, how it is looked at.
         self._picture = Picture(self.server, size)
-        self.controls = gui.add_folder(None)
+        self.controls = gui.add_folder(None)  # to add controls to
         self._text = gui.add_markdown("")
         with gui.add_folder("View"):
             self._picture.add_options(gui)
@@ -181,33 +175,28 @@ class HandModel:
     """One hand made of balls and rods, or of skin: meshes that are updated in place."""
 
     def __init__(self, server: viser.ViserServer, index: int) -> None:
-        still = np.tile([1.0, 0.0, 0.0, 0.0], (N_JOINTS, 1))
+        def copies(
+            name: str, mesh: trimesh.Trimesh, scales: np.ndarray, colours: np.ndarray
+        ) -> viser.BatchedMeshHandle:
+            """So many of one mesh as there are scales, to be put into their places."""
+            return server.scene.add_batched_meshes_simple(
+                f"/hands/{index}/{name}",
+                mesh.vertices.astype(np.float32),
+                mesh.faces.astype(np.uint32),
+                np.tile([1.0, 0.0, 0.0, 0.0], (len(scales), 1)),
+                np.zeros((len(scales), 3)),
+                batched_scales=scales,
+                batched_colors=colours,
+                lod="off",
+                visible=False,
+            )
+
         colours = joint_colours()
         ball = trimesh.creation.icosphere(subdivisions=2)
         # Without ends: those are inside the joints' balls.
         rod = trimesh.creation.cylinder(1.0, segment=_ALONG_Y, sections=12, cap=False)
-        self._joints = server.scene.add_batched_meshes_simple(
-            f"/hands/{index}/joints",
-            ball.vertices.astype(np.float32),
-            ball.faces.astype(np.uint32),
-            still,
-            np.zeros((N_JOINTS, 3)),
-            batched_scales=np.full(N_JOINTS, JOINT_RADIUS_M),
-            batched_colors=colours,
-            lod="off",
-            visible=False,
-        )
-        self._bones = server.scene.add_batched_meshes_simple(
-            f"/hands/{index}/bones",
-            rod.vertices.astype(np.float32),
-            rod.faces.astype(np.uint32),
-            still[:N_BONES],
-            np.zeros((N_BONES, 3)),
-            batched_scales=np.ones((N_BONES, 3)),
-            batched_colors=colours[BONES[:, 1]],
-            lod="off",
-            visible=False,
-        )
+        self._joints = copies("joints", ball, np.full(N_JOINTS, JOINT_RADIUS_M), colours)
+        self._bones = copies("bones", rod, np.ones((N_BONES, 3)), colours[BONES[:, 1]])
         self._label = server.scene.add_label(
             f"/hands/{index}/label", "", anchor="top-center", visible=False
         )

@@ -89,6 +89,7 @@ class Adjustment:
         self._usual = MEAN_LENGTHS_MM * (length_mm / MEAN_LENGTHS_MM[MIDDLE_RAY].sum())
         self.lengths = self._usual.copy()  # (20,) mm
         self._size_doubt = size_doubt
+        self._n_poses = 6 * (len(self.poses) - 1)  # unknowns of the poses; the first is fixed
         self._offsets = np.zeros((len(self.poses), N_JOINTS, 2))
         # As shares of the bones: in millimetres, a smaller world would always fit better.
         self._bone = BY_HANDS.bone_mm / self._usual
@@ -113,10 +114,6 @@ class Adjustment:
         left = np.array([s.looks.right[list(s.members)] < 0.5 for s in some])
         side_by_side = replace(sight, R=sight.R[:, None], t_mm=sight.t_mm[:, None])
         return _Group(rows, numbers, rays, sigma, _upright(rays, left), meet(side_by_side).mm)
-
-    @property
-    def _n_poses(self) -> int:
-        return 6 * (len(self.poses) - 1)
 
     def solve(self) -> float:
         """Go down until it is flat; returns what is left."""
@@ -159,8 +156,7 @@ class Adjustment:
     def miss(self, focal: np.ndarray) -> float:
         """Median distance of a keypoint from its joint's image, px of the straight picture.
 
-        Args:
-            focal: (V,) of the cameras, px.
+        The cameras' focal lengths are (V,) px.
         """
         off = [
             (self._misses(group) * focal[group.rows][None, :, None])[np.isfinite(group.sigma)]
@@ -223,11 +219,6 @@ class Adjustment:
         r = np.append((logs - logs.mean()) / BY_HANDS.proportions, size / self._size_doubt)
         return J.T @ J, -J.T @ r, r
 
-    def _places_of_offsets(self, row: int) -> np.ndarray:
-        """(21, 2) where a camera's offsets stand among the shared unknowns."""
-        first = self._n_poses + N_BONES + 2 * N_JOINTS * row
-        return first + np.arange(2 * N_JOINTS).reshape(N_JOINTS, 2)
-
     def _part(self, group: _Group, H: np.ndarray, g: np.ndarray) -> _Part:
         """A group's share of the normal equations; what is shared is added to ``H`` and ``g``."""
         n, count = len(g), len(group.joints)
@@ -250,7 +241,9 @@ class Adjustment:
         J_o = group.upright[:, :, None] * (weight / group.sigma)[..., None, None]  # (…, 2, 2)
         joints = np.arange(63).reshape(N_JOINTS, 3)
         for at, row in enumerate(group.rows.tolist()):
-            offsets = self._places_of_offsets(row)
+            # (21, 2) where the camera's offsets stand among the shared unknowns.
+            first = self._n_poses + N_BONES + 2 * N_JOINTS * row
+            offsets = first + np.arange(2 * N_JOINTS).reshape(N_JOINTS, 2)
             turned = np.swapaxes(J_o[:, at], -1, -2)  # (S, 21, 2, 2)
             between = np.swapaxes(J_x[:, at], -1, -2) @ J_o[:, at]  # (S, 21, 3, 2)
             H_xs[:, joints[:, :, None], offsets[:, None]] += between

@@ -113,12 +113,11 @@ class BoardCalibration:
 
     def __str__(self) -> str:
         """Lines for people."""
-        lines = [
+        head = (
             f"{len(self.rig)} cameras from the board at {self.instants} instants, corners "
-            f"{self.miss_px:.2f} px off (median); the world is the frame of {self.rig.names[0]}",
-            *self.rig.told(self.turn_deg, self.shift_mm),
-        ]
-        return "\n".join(lines)
+            f"{self.miss_px:.2f} px off (median); the world is the frame of {self.rig.names[0]}"
+        )
+        return "\n".join([head, *self.rig.told(self.turn_deg, self.shift_mm)])
 
 
 def look_at(board: Charuco, camera: Camera, number: int, image: np.ndarray) -> Look | None:
@@ -132,9 +131,7 @@ def look_at(board: Charuco, camera: Camera, number: int, image: np.ndarray) -> L
     if there.sum() < BY_BOARDS.least_corners:
         return None
     points, rays = points[there], rays[there]
-    solved, turn, shift = cv2.solvePnP(
-        points, rays, np.eye(3), None, flags=cv2.SOLVEPNP_IPPE
-    )  # fmt: skip
+    solved, turn, shift = cv2.solvePnP(points, rays, np.eye(3), None, flags=cv2.SOLVEPNP_IPPE)
     if not solved:
         return None
     pose = RigidTransform(cv2.Rodrigues(turn)[0], np.ravel(shift))
@@ -210,8 +207,7 @@ def _middle(transforms: Sequence[RigidTransform]) -> RigidTransform:
     """The one that most of the others agree with: flat boards are seen turned the wrong way."""
     R = np.stack([T.rotation for T in transforms])
     t = np.stack([T.translation_mm for T in transforms])
-    apart = np.linalg.norm(R[:, None] - R[None], axis=(2, 3))
-    apart = apart + np.linalg.norm(t[:, None] - t[None], axis=2) / max(
-        float(np.median(np.linalg.norm(t, axis=1))), 1.0
-    )
+    turned = np.linalg.norm(R[:, None] - R[None], axis=(2, 3))
+    usual_mm = max(float(np.median(np.linalg.norm(t, axis=1))), 1.0)
+    apart = turned + np.linalg.norm(t[:, None] - t[None], axis=2) / usual_mm
     return transforms[int(np.argmin(np.median(apart, axis=1)))]

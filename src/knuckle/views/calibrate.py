@@ -197,9 +197,8 @@ def _first_poses(shapes: Sequence[Shape], count: int, names: Sequence[str]) -> l
 
 def _pair_pose(shapes: Sequence[Shape], i: int, k: int) -> RigidTransform:
     """``T_k_from_i``, whichever of both ways explains the keypoints better."""
-    rays = np.array(
-        [[s.looks.rays[_member(s, c)] for c in (i, k)] for s in shapes]
-    )  # (S, 2, 21, 2)
+    # (S, 2, 21, 2)
+    rays = np.array([[s.looks.rays[_member(s, c)] for c in (i, k)] for s in shapes])
     alone = np.array([[_alone(shape, c) for c in (i, k)] for shape in shapes])  # (S, 2, 21, 3)
     pick = shapes[:: max(len(shapes) // BY_HANDS.scoring, 1)]
     pairs = [Shape(s.looks, (_member(s, i), _member(s, k))) for s in pick]

@@ -13,6 +13,7 @@ from knuckle.track.uncertainty import Uncertainty
 from knuckle.views.between import Brought
 from knuckle.views.decisions import LOOKING
 from knuckle.views.rig import Rig
+from knuckle.views.triangulation import Sight
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +52,11 @@ class Looks:
             sigma[i] = np.hypot(own, each.doubt)
         right = np.array([right_score(hand) for hand in hands])
         return cls(hands, tuple(each.pose for each in brought), camera, rays, sigma, doubts, right)
+
+    def sight(self, rig: Rig, some: Sequence[int]) -> Sight:
+        """The rays of some of the hands, in the cameras of the rig that see them."""
+        transforms = [rig.cameras[c].T_camera_from_world for c in self.camera[some]]
+        return Sight.of(transforms, self.rays[some], self.sigma[some])
 
     def since_px(self, i: int) -> np.ndarray:
         """(21, 2) how far a hand has moved in its picture from the instant to its frame."""

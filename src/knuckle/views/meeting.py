@@ -28,9 +28,7 @@ class Meeting:
     @cached_property
     def sight(self) -> Sight:
         """The rays; those of a camera that is off as a whole are unsure."""
-        looks, members = self.looks, self.members
-        transforms = [self.rig.cameras[c].T_camera_from_world for c in looks.camera[members]]
-        return with_doubt(Sight.of(transforms, looks.rays[members], looks.sigma[members]))
+        return with_doubt(self.looks.sight(self.rig, self.members))
 
     @cached_property
     def points(self) -> Points:

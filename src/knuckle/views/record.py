@@ -30,11 +30,7 @@ OpenSinks = Callable[[Sequence[str], Path, RunInfo], Sequence[Sink]]
 
 
 class RigRecord(Closable):
-    """All files of a run before a rig. Leaving its ``with`` block completes them.
-
-    Attributes:
-        paths: of the files.
-    """
+    """All files of a run before a rig. Leaving its ``with`` block completes them."""
 
     def __init__(
         self,

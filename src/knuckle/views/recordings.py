@@ -98,11 +98,7 @@ def _by_rays(
     seen: Sequence[Followed],
     at: Callable[[Sequence[float]], RigCalibration],
 ) -> RigCalibration:
-    """The calibration at the clocks that rays tell, beginning with another one.
-
-    Raises:
-        ValueError: rays do not tell them.
-    """
+    """The calibration at the clocks that rays tell, if they do, beginning with another one."""
     for _ in range(BY_HANDS.clock_rounds):
         found = at(lateness(found.rig, seen).late_s.tolist())
     return found

@@ -79,11 +79,7 @@ class RigCamera:
 
 
 def _checked(rig_camera: RigCamera) -> RigidTransform:
-    """Its pose with a rotation that is exactly one.
-
-    Raises:
-        ValueError: it mirrors, or is no rotation.
-    """
+    """Its pose with a rotation that is exactly one; ``ValueError`` if it mirrors, or is none."""
     name, T = rig_camera.name, rig_camera.T_camera_from_world
     if not (np.isfinite(T.rotation).all() and np.isfinite(T.translation_mm).all()):
         raise InputError(f"camera {name}: its rotation and translation must be finite numbers")

@@ -16,7 +16,7 @@ from knuckle.views.decisions import LOOKING, PEOPLE, SCALING
 from knuckle.views.looks import Looks
 from knuckle.views.rig import Rig
 from knuckle.views.tracker import RigTracker
-from knuckle.views.triangulation import Sight, meet
+from knuckle.views.triangulation import meet
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,7 @@ def _log_ratios(rig: Rig, looks: Looks) -> np.ndarray:
         if looks.camera[i] == looks.camera[k] or looks.hands[i].side != looks.hands[k].side:
             continue
         pair = [i, k]
-        transforms = [rig.cameras[c].T_camera_from_world for c in looks.camera[pair]]
-        sight = Sight.of(transforms, looks.rays[pair], looks.sigma[pair])
+        sight = looks.sight(rig, pair)
         points = meet(sight)
         before = (sight.in_cameras(points.mm)[..., 2] > 0).all()
         if not before or np.median(points.strain) > SCALING.most_strain:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from knuckle.hand import Joint, Side
+from knuckle.hand import Joint
 from knuckle.results import HandPose
 from knuckle.track.clock import NOMINAL_FPS
 from knuckle.track.decisions import DECISIONS
@@ -30,7 +30,7 @@ class RigTrack:
     steady: Steady | None = None  # smooths it; None leaves each frame as it is
     #: Camera -> its own id of this hand, when it last saw it.
     ids: dict[int, int] = field(default_factory=dict)
-    #: What all looks of all cameras say of its side.
+    #: What all looks of all cameras say of its side, which never changes once it is told.
     sides: SideVotes = field(default_factory=lambda: SideVotes("right"))
     told: bool = False  # whether its side is decided, as that of one camera's track is: for good
     seen_s: float = 0.0  # when it was last seen
@@ -39,21 +39,11 @@ class RigTrack:
     together: LastTogether = field(default_factory=LastTogether)
     velocity: Velocity = field(default_factory=Velocity)  # of the wrist, mm a second
 
-    @property
-    def side(self) -> Side:
-        """Never changes once it is told."""
-        return self.sides.side
-
-    @property
-    def side_score(self) -> float:
-        """0..1, how sure the side is."""
-        return self.sides.score
-
     def hear(self, poses: Sequence[HandPose]) -> None:
         """Take note of what the looks of an instant say of the side, and tell it if they agree."""
         for pose in poses:
             right = right_score(pose)
-            self.sides.hear(right if self.side == "right" else 1 - right)
+            self.sides.hear(right if self.sides.side == "right" else 1 - right)
         if not self.told:
             self.sides.reconsider()
             self.told = self.sides.says_so(DECISIONS.doubt)

@@ -174,10 +174,8 @@ class RigTracker:
     ) -> list[RigHand]:
         """The hands of the rig from those of its cameras; the last part of a call.
 
-        Args:
-            views: per camera the hands that it sees.
-            time_s: of the instant.
-            later_s: (V,) how much later each camera's frame is; by default all are of that instant.
+        ``views`` are the hands that each camera sees, in a frame that is by ``later_s`` (V,) later
+        than the instant, by default none.
         """
         time_s = self._turn_to(time_s, later_s)
         hands = self._hands(self._scene(views), time_s)
@@ -214,16 +212,11 @@ class RigTracker:
         return there
 
     def _look_again(
-        self,
-        scene: _Scene,
-        views: list[list[TrackedHand]],
-        frames: Frames,
-        time_s: float,
+        self, scene: _Scene, views: list[list[TrackedHand]], frames: Frames, time_s: float
     ) -> bool:
         """A second look of cameras to whom the others can tell something.
 
-        Returns:
-            whether anything new was seen: it is among the ``views`` then.
+        Whether anything new was seen: it is among the ``views`` then.
         """
         looks, meetings, news = scene.looks, scene.meetings, False
         several = [meeting for meeting in meetings if len(meeting) > 1]
@@ -245,15 +238,15 @@ class RigTracker:
 
     def _take_in(self, place: Place, pose: HandPose, looks: Looks, view: list[TrackedHand]) -> None:
         """A second look among those of its camera (``view``), instead of the first one."""
-        own = None if place.own is None else looks.hands[place.own]
-        if own is None:
-            view.append(self._cameras.trackers[place.camera].adopt(pose))
+        tracker = self._cameras.trackers[place.camera]
+        if place.own is None:
+            view.append(tracker.adopt(pose))
             return
+        own = looks.hands[place.own]
         view.remove(own)
-        if own.side == pose.side:
-            view.append(as_seen(own, pose))
-        else:
-            view.append(self._cameras.trackers[place.camera].adopt(pose, instead_of=own.track_id))
+        same_side = own.side == pose.side
+        seen = as_seen(own, pose) if same_side else tracker.adopt(pose, instead_of=own.track_id)
+        view.append(seen)
 
     def _is_worth_a_look(self, place: Place, looks: Looks) -> bool:
         """Whether a second look may show something, and was not in vain a moment ago."""
@@ -306,14 +299,14 @@ class RigTracker:
                 newcomers.append(meeting)
         least, most = self.settings.least_views, self.settings.max_hands
         for meeting in newcomers:
-            if len(meeting) < 2 and len(meeting) < least:
+            if len(meeting) < min(least, 2):
                 continue
             back = self._returned(meeting, list(free.values()), time_s)
             if back is not None:
                 assigned.append((free.pop(back.track_id), meeting))
             elif len(meeting) >= least and len(assigned) < most:
                 assigned.append((self._begin(time_s), meeting))
-        return assigned[: self.settings.max_hands]
+        return assigned[:most]
 
     @staticmethod
     def _returned(meeting: Meeting, lost: list[RigTrack], time_s: float) -> RigTrack | None:
@@ -356,8 +349,8 @@ class RigTracker:
         if not track.told:
             return None
         return RigHand(
-            side=track.side,
-            side_score=track.side_score,
+            side=track.sides.side,
+            side_score=track.sides.score,
             score=max(looks.hands[i].score for i in members),
             joints_mm=joints_mm,
             sigma_mm=found.sigma_mm,
@@ -374,8 +367,7 @@ class RigTracker:
 def _ahead_of_the_latest(rig: Rig) -> np.ndarray:
     """(V,) s by which the picture of each camera is of a later moment than the latest one's.
 
-    Raises:
-        ValueError: some camera is too late to be waited for.
+    Refuses a rig of which some camera is too late to be waited for.
     """
     ahead_s = rig.late_s.max() - rig.late_s
     if ahead_s.max() > TIMING.most_late_s:

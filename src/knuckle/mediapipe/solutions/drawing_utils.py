@@ -155,11 +155,7 @@ def _is_sure(point: Landmark | NormalizedLandmark) -> bool:
 
 
 def _pairs(connections: Iterable[Any] | None, landmarks: int) -> Iterator[tuple[int, int]]:
-    """Lines as pairs of numbers.
-
-    Raises:
-        ValueError: a pair names a landmark there is not.
-    """
+    """Lines as pairs of numbers; ``ValueError`` if one names a landmark there is not."""
     for connection in connections or ():
         is_pair = not hasattr(connection, "start")
         start, end = connection if is_pair else (connection.start, connection.end)

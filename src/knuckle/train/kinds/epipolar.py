@@ -143,11 +143,7 @@ class EpipolarModule(TrainedModule):
 
 
 def _finished(recipe: EpipolarRecipe) -> dict[str, Tensor]:
-    """Weights of the keypoint network that a recipe starts from.
-
-    Raises:
-        ValueError: the recipe names none.
-    """
+    """Weights of the keypoint network that a recipe starts from; it must name one."""
     if not recipe.start_keypoints:
         raise InputError(
             f"recipe {recipe.name!r}: the views are seen by a keypoint network that is finished: "
@@ -176,11 +172,7 @@ class _Stock(IterableDataset):
 
 @lru_cache(maxsize=2)  # both splits: asking about all crops takes minutes
 def _asked(recipe: EpipolarRecipe, split: str) -> HandViews:
-    """What the keypoint network says of a part of the recipe's captures.
-
-    Raises:
-        ValueError: the recipe names no capture.
-    """
+    """What the keypoint network says of a part of a recipe's captures, one or more."""
     captures = [Path(source.capture) for source in recipe.sources if source.capture]
     if not captures:
         raise InputError("epipolar learns from synthetic captures: sources with capture = FOLDER")

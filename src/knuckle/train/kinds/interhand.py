@@ -73,18 +73,15 @@ class InterHandModule(BothHandsModule):
         out = self.both(batch["crop"], batch["view_from_crop"])
         share, codec, points = self.recipe.losses, self.recipe.both.codec, batch["points_px"]
         within = inside(points, codec.input_size)
+        weight = batch["valid"] * within
+        there = functional.binary_cross_entropy_with_logits(
+            out.there_logit, batch["there"], reduction="none"
+        )
+        there_known = batch["there_known"][:, None].expand(-1, 2)
         return {
-            **point_losses(
-                out, points, batch["valid"] * within, within, codec, share, most_px=60.0
-            ),
+            **point_losses(out, points, weight, within, codec, share, most_px=60.0),
             **_joint_losses(out, batch, share),
-            "there": share.there
-            * weighted_mean(
-                functional.binary_cross_entropy_with_logits(
-                    out.there_logit, batch["there"], reduction="none"
-                ),
-                batch["there_known"][:, None].expand(-1, 2),
-            ),
+            "there": share.there * weighted_mean(there, there_known),
         }
 
     def answers(self, batch: Batch, decoding: Decoding, root_depth: RootDepth) -> Answers:

@@ -37,49 +37,31 @@ _LOOK_TURN, _LOOK_SHAKE, _LOOK_BLIND = 0.1, 0.3, 0.4
 
 @dataclass(frozen=True)
 class LifterLosses:
-    """How much each term of the lifter's loss counts.
+    """How much each term of the lifter's loss counts."""
 
-    Attributes:
-        joint: the joints' places from the wrist.
-        bone: the lengths of bones.
-        direction: where bones point.
-        bone_depth: how far bones lead away, of photographs, of which no more is known.
-        joint_spread: how sure it is of each joint.
-    """
-
-    joint: float = 6.0
-    bone: float = 3.0
-    direction: float = 1.0
-    bone_depth: float = 0.4
-    joint_spread: float = 0.1
+    joint: float = 6.0  # the joints' places from the wrist
+    bone: float = 3.0  # the lengths of bones
+    direction: float = 1.0  # where bones point
+    bone_depth: float = 0.4  # how far bones lead away, of photographs, of which no more is known
+    joint_spread: float = 0.1  # how sure it is of each joint
 
 
 @dataclass(frozen=True, kw_only=True)
 class PosedRecipe(Recipe):
-    """A run whose lifter learns from posed hands, among others.
+    """A run whose lifter learns from posed hands, among others."""
 
-    Attributes:
-        lifter: its size.
-        shown: hands as people show them (``data/shown.py``), or empty: some of the posed hands are
-            such.
-        start_lifter: a checkpoint to start from, or ``knuckle`` for the shipped network.
-    """
-
-    lifter: LifterSettings = field(default_factory=LifterSettings)
+    lifter: LifterSettings = field(default_factory=LifterSettings)  # its size
+    #: Hands as people show them (``data/shown.py``), or empty: some of the posed hands are such.
     shown: str = ""
-    start_lifter: str = ""
+    start_lifter: str = ""  # a checkpoint to start from, or ``knuckle`` for the shipped network
 
 
 @dataclass(frozen=True, kw_only=True)
 class LifterRecipe(PosedRecipe):
-    """A run that trains the lifter. Sources with looks are mixed with posed hands.
-
-    Attributes:
-        losses: what its terms count.
-    """
+    """A run that trains the lifter. Sources with looks are mixed with posed hands."""
 
     kind: str = "lifter"
-    losses: LifterLosses = field(default_factory=LifterLosses)
+    losses: LifterLosses = field(default_factory=LifterLosses)  # what its terms count
 
 
 class LifterModule(TrainedModule):
@@ -204,11 +186,7 @@ def _varied(looks: Example, rng: np.random.Generator) -> Example:
 
 
 def _read_looks(path: str, part: Part) -> Example:
-    """Looks of one part, axis 0 throughout (``tools/looks.py``).
-
-    Raises:
-        FileNotFoundError: they have not been gathered.
-    """
+    """Looks of one part, axis 0 throughout, as ``tools/looks.py`` has gathered them."""
     if not Path(path).exists():
         raise NotFoundError(f"no looks at {path}; gather them with tools/looks.py")
     with open_npz(Path(path), "looks", "gather them again") as stored:

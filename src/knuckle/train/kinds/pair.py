@@ -108,7 +108,8 @@ class _NearHands(IterableDataset):
 
     def fresh_batch(self) -> Example:
         """The whole stock, each pair once."""
-        return self._source()[1](self.stock)
+        _, fresh = self._source()
+        return fresh(self.stock)
 
     def __iter__(self) -> Iterator[Example]:
         size = self.recipe.optimiser.batch
