@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import difflib
 import signal
+import sys
 import threading
+import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,6 +73,14 @@ def putting_off(numbers: Iterable[int]) -> Iterator[None]:
         yield
     for number in heard[:1]:
         signal.raise_signal(number)
+
+
+def warn(sentence: str) -> None:
+    """Warn of the line that calls Knuckle, however deep inside it the reason is found."""
+    level, caller = 2, sys._getframe(1)
+    while caller.f_back and caller.f_globals.get("__name__", "").startswith("knuckle."):
+        level, caller = level + 1, caller.f_back
+    warnings.warn(sentence, stacklevel=level)
 
 
 def reason_of(error: Exception) -> str:
