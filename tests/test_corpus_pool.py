@@ -142,6 +142,7 @@ def test_a_folder_by_command(
     ("arguments", "sentence"),
     [
         (["--format", "nothing"], "there is no format 'nothing'"),
+        (["--format", "npz,jsonl"], "there is no format 'jsonl', did you mean json?"),
         (["--workers", "-1"], "--workers must be 0 or more"),
         (["--max-hands", "0"], "max_hands"),
     ],

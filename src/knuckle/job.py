@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
+from shlex import quote
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -93,8 +95,11 @@ def open_sinks(names: Sequence[str], folder: Path, info: RunInfo) -> list[Sink]:
     """
     unknown = sorted(set(names) - set(SINKS))
     if unknown:
+        nearest = get_close_matches(unknown[0], SINKS, n=1)
+        meant = f", did you mean {nearest[0]}?" if nearest else ":"
         raise OutputError(
-            f"there is no format {', '.join(map(repr, unknown))}: choose from {', '.join(SINKS)}"
+            f"there is no format {', '.join(map(repr, unknown))}{meant} choose from "
+            f"{', '.join(SINKS)}"
         )
     if not names:
         raise OutputError(f"no format was given: choose one or more from {', '.join(SINKS)}")
@@ -128,7 +133,7 @@ def convert(recording: Recording, names: Sequence[str], folder: Path) -> list[Pa
     if lacking := [name for name in names if name in SINKS and SINKS[name].needs_pictures]:
         raise OutputError(
             f"{', '.join(lacking)} needs the pictures of the video, which a result does not hold: "
-            f"run knuckle track {recording.info.source} --format {','.join(lacking)}"
+            f"run knuckle track {quote(recording.info.source)} --format {','.join(lacking)}"
         )
     with ExitStack() as stack:
         stack.callback(Claim(make_folder(folder)).release)
