@@ -18,7 +18,7 @@ from pycocotools.coco import COCO
 
 from fakes import INFO, SIZE, frame, pose, scene
 from files_of_others import read_dlc, read_mot, read_trc
-from knuckle.hand import JOINT_NAMES, N_JOINTS, Joint
+from knuckle.hand import JOINT_NAMES, N_JOINTS, SIDES, Joint
 from knuckle.output import SINKS, OutputError, open_recording
 from knuckle.output.markers import marker_names
 from knuckle.output.mot import angle_names
@@ -163,6 +163,18 @@ class TestTables:
                 np.testing.assert_allclose(table[name], text[name], atol=6e-4, err_msg=name)
             else:
                 assert table[name].astype(text[name].dtype).tolist() == text[name].tolist()
+
+    def test_tables_of_recordings_are_joined(self, tmp_path: Path) -> None:
+        """One shows left hands only, the other right ones."""
+        tables = []
+        for side in SIDES:
+            (tmp_path / side).mkdir()
+            path = written("npz", tmp_path / side, [(frame(0), [pose(side=side)])])
+            tables.append(open_recording(path).to_pandas())
+        joined = pd.concat(tables)
+        assert joined["side"].dtype == "category" and joined["joint"].dtype == "category"
+        by_joint = joined.groupby("joint", observed=True)["z_mm"].mean()
+        assert tuple(by_joint.index) == JOINT_NAMES
 
     def test_polars_takes_the_arrow_table(self, tmp_path: Path) -> None:
         recording = open_recording(written("npz", tmp_path, scene(7)))
