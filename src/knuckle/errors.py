@@ -103,6 +103,16 @@ def write_text(path: Path, text: str) -> None:
         ) from cause
 
 
+def refuse_single(given: object, what: str) -> None:
+    """Refuse text in the place of a list of texts: its letters would be taken for them.
+
+    Raises:
+        TypeError: it is one.
+    """
+    if isinstance(given, str | bytes):
+        raise TypeError(f"expected a list of {what}, got {given!r:.80} alone: put it into a list")
+
+
 def refuse_unknown(entry: Any, known: Collection[str]) -> None:
     """Refuse a part of a user's file with other fields than these: one that is mistyped would
     count as one that was left out.

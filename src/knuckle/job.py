@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from knuckle.errors import ENDING_SIGNALS, KnuckleError, hearing
+from knuckle.address import at_home
+from knuckle.errors import ENDING_SIGNALS, KnuckleError, hearing, refuse_single
 from knuckle.output import (
     SINKS,
     Claim,
@@ -86,13 +87,14 @@ def _named(where: Sequence[str]) -> str:
     return f": {names}" if where else ""
 
 
-def open_sinks(names: Sequence[str], folder: Path, info: RunInfo) -> list[Sink]:
-    """Make the folder and open the sinks with these names in ``SINKS``.
+def check_formats(names: Sequence[str]) -> None:
+    """Refuse what are no names in ``SINKS``.
 
     Raises:
-        OutputError: a name is unknown, none is given, something cannot be written, or another run
-            is writing there.
+        TypeError: it is no list.
+        OutputError: a name is unknown, or none is given.
     """
+    refuse_single(names, "formats")
     unknown = sorted(set(names) - set(SINKS))
     if unknown:
         nearest = get_close_matches(unknown[0], SINKS, n=1)
@@ -103,6 +105,18 @@ def open_sinks(names: Sequence[str], folder: Path, info: RunInfo) -> list[Sink]:
         )
     if not names:
         raise OutputError(f"no format was given: choose one or more from {', '.join(SINKS)}")
+
+
+def open_sinks(names: Sequence[str], folder: str | Path, info: RunInfo) -> list[Sink]:
+    """Make the folder and open the sinks with these names in ``SINKS``.
+
+    Raises:
+        TypeError: the names are no list.
+        OutputError: a name is unknown, none is given, something cannot be written, or another run
+            is writing there.
+    """
+    check_formats(names)
+    folder = at_home(folder)
     claim = Claim(make_folder(folder))
     with ExitStack() as opened:
         opened.callback(claim.release)
@@ -114,7 +128,7 @@ def open_sinks(names: Sequence[str], folder: Path, info: RunInfo) -> list[Sink]:
     return sinks
 
 
-def convert(recording: Recording, names: Sequence[str], folder: Path) -> list[Path]:
+def convert(recording: Recording, names: Sequence[str], folder: str | Path) -> list[Path]:
     """Write a result again, in other formats.
 
     What was there is replaced when all is written: the result itself may be among it.
@@ -128,9 +142,12 @@ def convert(recording: Recording, names: Sequence[str], folder: Path) -> list[Pa
         The files.
 
     Raises:
+        TypeError: the names are no list.
         OutputError: a format is unknown or needs the video, or a file cannot be written.
     """
-    if lacking := [name for name in names if name in SINKS and SINKS[name].needs_pictures]:
+    check_formats(names)
+    folder = at_home(folder)
+    if lacking := [name for name in names if SINKS[name].needs_pictures]:
         raise OutputError(
             f"{', '.join(lacking)} needs the pictures of the video, which a result does not hold: "
             f"run knuckle track {quote(recording.info.source)} --format {','.join(lacking)}"
