@@ -142,6 +142,7 @@ def test_a_folder_by_command(
     ("arguments", "sentence"),
     [
         (["--format", "nothing"], "there is no format 'nothing'"),
+        (["--format", "npz,jsonl"], "there is no format 'jsonl', did you mean json?"),
         (["--workers", "-1"], "--workers must be 0 or more"),
         (["--max-hands", "0"], "max_hands"),
     ],
@@ -158,6 +159,7 @@ def test_what_is_wrong_is_told_once_and_before_the_work(
 
 def dies_over_b(connection, output, settings) -> None:
     """In the place of a worker: one that a video kills."""
+    connection.send(pool._BEGUN)
     while True:
         path = connection.recv()
         if path == "b":
@@ -173,6 +175,29 @@ def test_a_video_that_kills_its_worker_costs_its_own_row(
     assert set(rows) == set("abcd")
     assert rows["b"].error is not None and "SIGKILL" in rows["b"].error
     assert all(rows[name].error is None for name in "acd")
+
+
+def test_a_program_that_workers_cannot_read_is_told_once(tmp_path: Path) -> None:
+    """Without the guard every video had a row that blamed its decoder and the memory."""
+    program = tmp_path / "program.py"
+    program.write_text("import sys\nfrom knuckle.corpus import track_all\n"
+                       "print(*track_all(sys.argv[2:], sys.argv[1]))\n")  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, program, tmp_path / "out", "a.mp4", "b.mp4"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1 and done.stdout == ""
+    told = done.stderr.strip().splitlines()[-1]
+    assert told.startswith("knuckle.errors.InputError: the process that is to track a.mp4 ended")
+    assert "called below if __name__ == '__main__':" in told
+
+
+def test_where_no_process_may_be_started_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(multiprocessing.current_process(), "daemon", True)
+    with pytest.raises(InputError, match=r"call knuckle\.corpus\.Track in it"):
+        next(track_all(["a.mp4"], tmp_path))
 
 
 def test_what_is_written_is_asked_for(videos: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,11 @@ import pytest
 from clips import write_video
 from fakes import INFO, FakeTracker, scene
 from knuckle.cli.tracking import Convert
+from knuckle.corpus import Track
 from knuckle.job import Summary, convert, open_sinks, run
-from knuckle.output import SINKS, OutputError, Recording, open_recording
+from knuckle.output import FRAME, HAND, SINKS, OutputError, Recording, open_recording
 from knuckle.results import Frame
+from knuckle.send import open_senders
 from knuckle.video import Losses, open_source
 
 REPOSITORY = Path(__file__).parents[1]
@@ -86,6 +89,43 @@ def test_a_tracker_that_fails_leaves_valid_files(tmp_path: Path) -> None:
 def test_an_unknown_format(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"no format 'xml'.*npz"):
         open_sinks(["npz", "xml"], tmp_path, INFO)
+
+
+@pytest.mark.parametrize(
+    ("ask", "what"),
+    [
+        (lambda folder: open_sinks("npz", folder, INFO), "formats"),
+        (
+            lambda folder: convert(
+                Recording(INFO, np.zeros(0, FRAME), np.zeros(0, HAND)), "glb", folder
+            ),
+            "formats",
+        ),
+        (lambda folder: Track(folder, formats="json"), "formats"),
+        (lambda _: open_senders("udp://127.0.0.1:9"), "addresses"),
+    ],
+    ids=["sinks", "convert", "corpus", "senders"],
+)
+def test_one_name_is_not_taken_for_its_letters(
+    ask: Callable[[Path], object], what: str, tmp_path: Path
+) -> None:
+    with pytest.raises(TypeError, match=f"expected a list of {what}, got '.*' alone"):
+        ask(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_format_that_is_none_is_told_before_videos_are_tracked(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="no format 'xml'"):
+        Track(tmp_path, formats=["xml"])
+
+
+def test_folders_may_be_text(tmp_path: Path) -> None:
+    (sink,) = open_sinks(["npz"], str(tmp_path), INFO)
+    sink.close()
+    (path,) = convert(open_recording(tmp_path), ["csv"], str(tmp_path / "again"))
+    assert path == tmp_path / "again/hands.csv"
+    with SINKS["json"](str(tmp_path), INFO) as alone:
+        assert alone.path == tmp_path / "hands.jsonl"
 
 
 def test_one_sink_that_cannot_open_closes_the_others(tmp_path: Path) -> None:

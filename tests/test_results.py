@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -71,6 +72,28 @@ def test_numbers_for_other_programs() -> None:
     np.testing.assert_allclose(values["joints_mm"], hand.joints_mm)
     unknown = replace(hand, joint_sigma_mm=np.full(21, np.nan))
     assert json.loads(unknown.to_json())["joint_sigma_mm"] == [None] * 21
+
+
+@pytest.mark.parametrize("kind", [Fraction, np.float32, np.float16, np.int64, int])
+def test_times_of_every_kind_become_pythons_own(kind: type) -> None:
+    """PyAV's are fractions (``pts * time_base``), those of arrays have few digits."""
+    made = Frame(np.zeros((2, 2, 3), np.uint8), kind(3), np.int64(7))
+    assert (made.time_s, made.index) == (3.0, 7)
+    instant = knuckle.Instant((made, None), kind(3), (kind(0), kind(1)))
+    times_s = (made.time_s, instant.time_s, *instant.later_s)
+    assert {type(each) for each in times_s} == {float} and type(made.index) is int
+
+
+def test_hands_are_followed_by_times_of_containers() -> None:
+    """Sums of fractions have no square root in NumPy, and JSON knows no float32."""
+    in_numbers, in_fractions = (knuckle.HandTracker(threads=1) for _ in range(2))
+    with knuckle.open_source(knuckle.demo_clip()) as source:
+        for shown, _ in zip(source, range(3), strict=False):
+            time_s = Fraction(shown.index, 30)
+            (expected,) = in_numbers(replace(shown, time_s=float(time_s)))
+            (hand,) = in_fractions(replace(shown, time_s=time_s))
+    assert json.dumps(hand.age_s) == json.dumps(expected.age_s)
+    np.testing.assert_array_equal(hand.joints_mm, expected.joints_mm)
 
 
 def test_hands_can_be_kept_by_the_thousand() -> None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import difflib
 import signal
+import sys
 import threading
+import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,6 +75,14 @@ def putting_off(numbers: Iterable[int]) -> Iterator[None]:
         signal.raise_signal(number)
 
 
+def warn(sentence: str) -> None:
+    """Warn of the line that calls Knuckle, however deep inside it the reason is found."""
+    level, caller = 2, sys._getframe(1)
+    while caller.f_back and caller.f_globals.get("__name__", "").startswith("knuckle."):
+        level, caller = level + 1, caller.f_back
+    warnings.warn(sentence, stacklevel=level)
+
+
 def reason_of(error: Exception) -> str:
     """Why something failed, within a sentence: as the system says it, if it does."""
     return (getattr(error, "strerror", None) or str(error)).lower()
@@ -91,6 +101,16 @@ def write_text(path: Path, text: str) -> None:
             f"cannot write {path} ({reason_of(cause)}): expected a file in a folder that is there "
             "and can be written into; make the folder, or choose another place"
         ) from cause
+
+
+def refuse_single(given: object, what: str) -> None:
+    """Refuse text in the place of a list of texts: its letters would be taken for them.
+
+    Raises:
+        TypeError: it is one.
+    """
+    if isinstance(given, str | bytes):
+        raise TypeError(f"expected a list of {what}, got {given!r:.80} alone: put it into a list")
 
 
 def refuse_unknown(entry: Any, known: Collection[str]) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-
 import cv2
 import numpy as np
 
-from knuckle.errors import InputError
+from knuckle.errors import InputError, warn
 
 #: 16-bit pictures that are nowhere brighter were mostly recorded with 8, 10 or 12 bits.
 _12_BITS = 2**12 - 1
@@ -95,8 +93,7 @@ def warn_of_fewer_bits(brightest: int) -> None:
     if 0 < brightest <= _12_BITS:
         bits = next(n for n in (8, 10, 12) if brightest < 2**n)
         convert = "image.astype(numpy.uint8)" if bits == 8 else f"image << {16 - bits}"
-        warnings.warn(
+        warn(
             "expected uint16 pixels over the full range 0..65535, found none brighter than "
             f"{brightest}, which is nearly black: if these are {bits}-bit values, pass {convert}",
-            stacklevel=4,
         )

@@ -8,13 +8,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
+from shlex import quote
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from knuckle.errors import ENDING_SIGNALS, KnuckleError, hearing
+from knuckle.address import at_home
+from knuckle.errors import ENDING_SIGNALS, KnuckleError, hearing, refuse_single
 from knuckle.output import (
     SINKS,
     Claim,
@@ -84,20 +87,36 @@ def _named(where: Sequence[str]) -> str:
     return f": {names}" if where else ""
 
 
-def open_sinks(names: Sequence[str], folder: Path, info: RunInfo) -> list[Sink]:
-    """Make the folder and open the sinks with these names in ``SINKS``.
+def check_formats(names: Sequence[str]) -> None:
+    """Refuse what are no names in ``SINKS``.
 
     Raises:
-        OutputError: a name is unknown, none is given, something cannot be written, or another run
-            is writing there.
+        TypeError: it is no list.
+        OutputError: a name is unknown, or none is given.
     """
+    refuse_single(names, "formats")
     unknown = sorted(set(names) - set(SINKS))
     if unknown:
+        nearest = get_close_matches(unknown[0], SINKS, n=1)
+        meant = f", did you mean {nearest[0]}?" if nearest else ":"
         raise OutputError(
-            f"there is no format {', '.join(map(repr, unknown))}: choose from {', '.join(SINKS)}"
+            f"there is no format {', '.join(map(repr, unknown))}{meant} choose from "
+            f"{', '.join(SINKS)}"
         )
     if not names:
         raise OutputError(f"no format was given: choose one or more from {', '.join(SINKS)}")
+
+
+def open_sinks(names: Sequence[str], folder: str | Path, info: RunInfo) -> list[Sink]:
+    """Make the folder and open the sinks with these names in ``SINKS``.
+
+    Raises:
+        TypeError: the names are no list.
+        OutputError: a name is unknown, none is given, something cannot be written, or another run
+            is writing there.
+    """
+    check_formats(names)
+    folder = at_home(folder)
     claim = Claim(make_folder(folder))
     with ExitStack() as opened:
         opened.callback(claim.release)
@@ -116,7 +135,7 @@ def rehearse(open_sinks: Callable[[Path], Sequence[Sink]]) -> None:
             sink.close()
 
 
-def convert(recording: Recording, names: Sequence[str], folder: Path) -> list[Path]:
+def convert(recording: Recording, names: Sequence[str], folder: str | Path) -> list[Path]:
     """Write a result again, in other formats.
 
     What was there is replaced when all is written: the result itself may be among it.
@@ -130,12 +149,15 @@ def convert(recording: Recording, names: Sequence[str], folder: Path) -> list[Pa
         The files.
 
     Raises:
+        TypeError: the names are no list.
         OutputError: a format is unknown or needs the video, or a file cannot be written.
     """
-    if lacking := [name for name in names if name in SINKS and SINKS[name].needs_pictures]:
+    check_formats(names)
+    folder = at_home(folder)
+    if lacking := [name for name in names if SINKS[name].needs_pictures]:
         raise OutputError(
             f"{', '.join(lacking)} needs the pictures of the video, which a result does not hold: "
-            f"run knuckle track {recording.info.source} --format {','.join(lacking)}"
+            f"run knuckle track {quote(recording.info.source)} --format {','.join(lacking)}"
         )
     with ExitStack() as stack:
         stack.callback(Claim(make_folder(folder)).release)

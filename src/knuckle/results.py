@@ -68,7 +68,8 @@ class Frame:
                 f"a frame's index must be a whole number, got {self.index!r} "
                 f"({type(self.index).__name__}): count frames from 0"
             )
-        check_time(self.time_s)
+        object.__setattr__(self, "index", int(self.index))
+        object.__setattr__(self, "time_s", check_time(self.time_s))
 
     def __repr__(self) -> str:
         height, width = self.image.shape[:2]
@@ -92,9 +93,9 @@ class Instant(Sequence["Frame | None"]):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "frames", tuple(self.frames))
-        object.__setattr__(self, "later_s", tuple(self.later_s) or (0.0,) * len(self.frames))
-        for time_s in (self.time_s, *self.later_s):
-            check_time(time_s)
+        object.__setattr__(self, "time_s", check_time(self.time_s))
+        later_s = tuple(map(check_time, self.later_s)) or (0.0,) * len(self.frames)
+        object.__setattr__(self, "later_s", later_s)
         if len(self.later_s) != len(self.frames):
             raise InputError(
                 f"expected later_s of each of the {len(self.frames)} frames, got "
@@ -118,8 +119,11 @@ class Instant(Sequence["Frame | None"]):
         return f"<instant at {self.time_s:.3f} s, frames of {there} of {len(self)} cameras>"
 
 
-def check_time(time_s: float) -> None:
-    """Refuse what cannot be the time of a frame.
+def check_time(time_s: float) -> float:
+    """The time of a frame as Python's own number; what cannot be one is refused.
+
+    Containers count in fractions, and arrays in single precision, in which further sums would be
+    made.
 
     Raises:
         TypeError: it is no number.
@@ -130,6 +134,7 @@ def check_time(time_s: float) -> None:
             f"a frame's time_s must be a number of seconds, got {time_s!r} "
             f"({type(time_s).__name__}): convert it with float(...)"
         )
+    time_s = float(time_s)
     if not math.isfinite(time_s):
         raise InputError(
             f"a frame's time_s must be a finite number of seconds, got {time_s}: give "
@@ -141,6 +146,7 @@ def check_time(time_s: float) -> None:
             f"{time_s / 3.15576e7:,.0f} years: divide milliseconds by 1e3, microseconds "
             "by 1e6 and nanoseconds by 1e9"
         )
+    return time_s
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)

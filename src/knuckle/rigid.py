@@ -17,7 +17,7 @@ def crosses(points: np.ndarray) -> np.ndarray:
     return np.stack(rows, axis=-1).reshape(*points.shape, 3)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RigidTransform:
     """A rotation followed by a translation. Name variables ``T_to_from_from``.
 

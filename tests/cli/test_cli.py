@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -75,6 +76,18 @@ class TestTrack:
         ]
         assert main(["convert", "clip-hands", "--format", "lerobot"]) == 2
         assert_one_sentence(capsys, "lerobot needs the pictures of the video")
+
+    def test_commands_that_are_proposed_can_be_typed(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        Path("my clips").mkdir()
+        write_video(Path("my clips/it's.mp4"), 2)
+        assert main(["track", "my clips"]) == 2
+        assert_one_sentence(capsys, "knuckle corpus 'my clips' tracks")
+        assert main(["track", "my clips/it's.mp4", "-o", "out"]) == 0
+        assert main(["convert", "out", "--format", "overlay"]) == 2
+        command = re.search("run knuckle (.*)$", capsys.readouterr().err)
+        assert command is not None and main(shlex.split(command[1])) == 0
 
     def test_the_overlay_shows_the_frames_and_the_hands(self) -> None:
         write_video(Path("clip.mp4"), 12, size=(322, 241), pixel_format="yuv444p")

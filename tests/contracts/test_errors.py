@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 import knuckle
@@ -30,3 +33,34 @@ def test_it_is_not_told_as_a_fault_of_the_program(room: str) -> None:
         ]
         if path.name not in OTHERS:
             assert not {"ValueError", "FileNotFoundError", "OSError"} & set(raised), path
+
+
+#: 12 bits in numbers of 16, which come out nearly black.
+DARK = np.full((64, 64, 3), 4095, np.uint16)
+
+
+def _standing_still(_: Path) -> None:
+    tracker, black = knuckle.HandTracker(threads=1), np.zeros((64, 64, 3), np.uint8)
+    for index in range(2):
+        tracker(knuckle.Frame(black, 1.0, index))
+
+
+def _dark_file(folder: Path) -> None:
+    cv2.imwrite(str(folder / "dark.png"), DARK)
+    knuckle.open_source(folder / "dark.png").close()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda _: knuckle.HandEstimator(threads=1)(DARK),
+        lambda _: knuckle.HandTracker(threads=1)(DARK),
+        _standing_still,
+        _dark_file,
+    ],
+    ids=["estimator", "tracker", "clock", "source"],
+)
+def test_a_warning_names_the_line_that_calls(call: Callable[[Path], None], tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="expected") as told:
+        call(tmp_path)
+    assert [each.filename for each in told] == [__file__]

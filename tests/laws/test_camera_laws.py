@@ -226,3 +226,5 @@ def test_rigid_transforms_compose_and_invert(seed: int) -> None:
     centre = rng.normal(0, 100, 3)
     T_camera_from_world = RigidTransform.from_centre(T_a_from_b.rotation, centre)
     np.testing.assert_allclose(T_camera_from_world(centre), 0, atol=1e-9)
+    # As frames and hands, which hold arrays, too.
+    assert T_a_from_b != T_b_from_c and T_a_from_b in {T_a_from_b: "may be a key"}

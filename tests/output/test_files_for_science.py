@@ -18,8 +18,8 @@ from pycocotools.coco import COCO
 
 from fakes import INFO, SIZE, frame, pose, scene
 from files_of_others import read_dlc, read_mot, read_trc
-from knuckle.hand import JOINT_NAMES, N_JOINTS, Joint
-from knuckle.output import SINKS, OutputError, open_recording
+from knuckle.hand import JOINT_NAMES, N_JOINTS, SIDES, Joint
+from knuckle.output import SINKS, OutputError, open_recording, parquet
 from knuckle.output.markers import marker_names
 from knuckle.output.mot import angle_names
 from knuckle.video import open_source
@@ -163,6 +163,32 @@ class TestTables:
                 np.testing.assert_allclose(table[name], text[name], atol=6e-4, err_msg=name)
             else:
                 assert table[name].astype(text[name].dtype).tolist() == text[name].tolist()
+
+    def test_tables_of_recordings_are_joined(self, tmp_path: Path) -> None:
+        """One shows left hands only, the other right ones."""
+        tables = []
+        for side in SIDES:
+            (tmp_path / side).mkdir()
+            path = written("npz", tmp_path / side, [(frame(0), [pose(side=side)])])
+            tables.append(open_recording(path).to_pandas())
+        joined = pd.concat(tables)
+        assert joined["side"].dtype == "category" and joined["joint"].dtype == "category"
+        by_joint = joined.groupby("joint", observed=True)["z_mm"].mean()
+        assert tuple(by_joint.index) == JOINT_NAMES
+
+    def test_parquet_of_several_groups_says_what_npz_says(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(parquet, "_FRAMES_PER_GROUP", 3)
+        frames = [*scene(7), (frame(7), [])]
+        read, expected = (
+            open_recording(written(name, tmp_path, frames)) for name in ("parquet", "npz")
+        )
+        np.testing.assert_array_equal(read.frames, expected.frames)
+        np.testing.assert_array_equal(read.hands, expected.hands)
+        for i in range(-1, 9):
+            of_frame = expected.hands[expected.hands["frame"] == i]
+            np.testing.assert_array_equal(read.hands_in(i), of_frame)
 
     def test_polars_takes_the_arrow_table(self, tmp_path: Path) -> None:
         recording = open_recording(written("npz", tmp_path, scene(7)))

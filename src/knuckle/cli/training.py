@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, fields, replace
 from itertools import chain
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
@@ -73,7 +74,7 @@ class Train:
                 recipe, runs, fresh=self.fresh, pause_minutes=self.pause_after, on_progress=told
             )
         if is_first_process():
-            print(f"{weights}: now knuckle export {weights.parent} --output FOLDER")
+            print(f"{weights}: now knuckle export {quote(str(weights.parent))} --output FOLDER")
         return 0
 
     def _changed(self, recipe: Recipe) -> Recipe:

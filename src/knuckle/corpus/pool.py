@@ -17,6 +17,12 @@ from knuckle.errors import InputError
 
 #: New processes everywhere: a copy of this one would hold its threads' locks.
 _CONTEXT = multiprocessing.get_context("spawn")
+_ENDED = (
+    "the process that tracked it ended ({}): is there memory enough, and does it play in a video "
+    "player?"
+)
+#: What a worker says before its first row: the program that it is part of could be read.
+_BEGUN = "begun"
 #: A worker that is told to end closes its files first.
 _PATIENCE_S = 10.0
 
@@ -28,7 +34,10 @@ def track_all(
 
     A video that ends its worker (a decoder that crashes, memory that runs out) costs its own row;
     another worker takes the place. When the iterator is closed, what is under way is left as it
-    is, to be tracked again.
+    is, to be tracked again. Nothing is done before the first row is asked for.
+
+    Each worker reads the program that calls this anew: there the call must stand below
+    ``if __name__ == "__main__":``.
 
     Args:
         paths: of videos.
@@ -40,15 +49,21 @@ def track_all(
         A row for each video, as they are done.
 
     Raises:
-        TypeError, ValueError: as ``Track``.
+        TypeError, ValueError: as ``Track``; or workers cannot be started here.
     """
     check_paths(paths)
+    if multiprocessing.current_process().daemon:
+        raise InputError(
+            "expected a process that may start others, got a worker of a pool, which may not: call "
+            "knuckle.corpus.Track in it, which needs no others"
+        )
     if workers < 1:
         raise InputError(f"workers must be 1 or more, got {workers}")
     Track(output, **settings)  # what is wrong with the settings is told here, once
     waiting = deque(map(str, paths))
     idle: list[_Worker] = []
     busy: dict[Any, _Worker] = {}  # by connection
+    can_begin = False
     try:
         while waiting or busy:
             while waiting and len(busy) < workers:
@@ -56,11 +71,20 @@ def track_all(
                 worker.give(waiting.popleft())
                 busy[worker.connection] = worker
             for connection in wait(list(busy)):
+                said = busy[connection].said()
+                if said == _BEGUN:
+                    can_begin = True
+                    continue
                 worker = busy.pop(connection)
-                row = worker.row()
-                if row is not None:
+                if said is not None:
                     idle.append(worker)
-                yield row or VideoRow(worker.path, error=worker.end())
+                elif not can_begin:
+                    raise InputError(
+                        f"the process that is to track {worker.path} ended before it began "
+                        f"({worker.end()}): it reads your program first, where track_all must be "
+                        "called below if __name__ == '__main__': and in a file"
+                    )
+                yield said or VideoRow(worker.path, error=_ENDED.format(worker.end()))
     finally:
         with _interrupts_ignored():  # who is impatient would leave workers behind; it is soon done
             for worker in (*idle, *busy.values()):
@@ -84,8 +108,8 @@ class _Worker:
         with suppress(OSError):  # it has died: no row will come
             self.connection.send(path)
 
-    def row(self) -> VideoRow | None:
-        """What came of it; None if the worker died over it."""
+    def said(self) -> Any:
+        """``_BEGUN``, or the row of its video; None if the worker died."""
         try:
             return self.connection.recv()
         except (EOFError, OSError):
@@ -103,17 +127,14 @@ class _Worker:
             self._process.kill()
             self._process.join()
         code = self._process.exitcode or 0
-        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        return (
-            f"the process that tracked it ended ({how}): is there memory enough, and does it play "
-            "in a video player?"
-        )
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
 def _work(connection: Connection, output: str | Path, settings: dict[str, Any]) -> None:
     """In the worker: a path in, a row out, until there are no more."""
     track = Track(output, **settings)
     with suppress(EOFError, OSError):
+        connection.send(_BEGUN)
         while True:
             connection.send(track.track(connection.recv()))
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from knuckle.address import at_home, short, shown
 from knuckle.camera import Camera
-from knuckle.job import Summary, open_sinks, run
+from knuckle.job import Summary, check_formats, open_sinks, run
 from knuckle.output import OutputError, RunInfo
 from knuckle.output.errors import optional
 from knuckle.pipeline import HandTracker
@@ -79,8 +79,10 @@ class Track:
             **settings: fields of ``TrackerSettings`` by name.
 
         Raises:
-            TypeError, ValueError: as ``HandTracker``.
+            TypeError, ValueError: as ``HandTracker``; or the formats are no list.
+            OutputError: there is no such format.
         """
+        check_formats(formats)
         self._output, self._formats, self._camera = at_home(output), list(formats), camera
         self._tracker = HandTracker(threads=threads, **settings)
 

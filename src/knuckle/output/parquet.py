@@ -59,9 +59,11 @@ class ParquetSink(StagedTableSink):
             ) from None
         metadata = (table.schema.metadata or {}).get(_METADATA_KEY, b"")
         info = RunInfo.from_json(metadata.decode(), path)
-        rows = table.select(["frame", "time_s", "tracks"]).to_pylist()
-        frames = np.array([(r["frame"], r["time_s"], len(r["tracks"])) for r in rows], FRAME)
-        return Recording(info, frames, _hands_from(rows))
+        tracks = table["tracks"].combine_chunks()
+        frames = np.zeros(len(table), FRAME)
+        frames["frame"], frames["time_s"] = table["frame"].to_numpy(), table["time_s"].to_numpy()
+        frames["n_hands"] = tracks.value_lengths().to_numpy(zero_copy_only=False)
+        return Recording(info, frames, _hands_from(frames, tracks.flatten()))
 
 
 def pyarrow_or_error(what: str = "parquet") -> Any:
@@ -142,11 +144,14 @@ def _array(values: np.ndarray) -> pa.Array:
     return array
 
 
-def _hands_from(rows: list[dict[str, Any]]) -> np.ndarray:
-    hands = np.zeros(sum(len(row["tracks"]) for row in rows), HAND)
-    all_hands = ((row, track) for row in rows for track in row["tracks"])
-    for record, (row, track) in zip(hands, all_hands, strict=True):
-        record["frame"], record["time_s"] = row["frame"], row["time_s"]
-        for name in _track_fields():
-            record[name] = track[name]
+def _hands_from(frames: np.ndarray, tracks: pa.StructArray) -> np.ndarray:
+    """(N,) ``HAND`` of (F,) frames and the N tracks in them, a column at a time."""
+    hands = np.zeros(len(tracks), HAND)
+    for name in _FRAME_FIELDS:
+        hands[name] = np.repeat(frames[name], frames["n_hands"])
+    for name in _track_fields():
+        values = tracks.field(name)
+        for _ in HAND[name].shape:
+            values = values.flatten()
+        hands[name] = values.to_numpy(zero_copy_only=False).reshape(hands[name].shape)
     return hands

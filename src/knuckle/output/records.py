@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -233,9 +234,14 @@ class Recording:
             raise InputError(f"{self!r} has no track {track_id!r}: {known}")
         return self.hands[self.hands["track_id"] == track_id]
 
+    @cached_property
+    def _frame_of_hands(self) -> np.ndarray:
+        """(N,) without gaps: each search would copy the column of the records."""
+        return np.ascontiguousarray(self.hands["frame"])
+
     def hands_in(self, frame: int) -> np.ndarray:
         """(n,) ``HAND`` of one frame, by its index."""
-        first, last = np.searchsorted(self.hands["frame"], [frame, frame + 1])
+        first, last = np.searchsorted(self._frame_of_hands, [frame, frame + 1])
         return self.hands[first:last]
 
     def to_pandas(self) -> Any:

@@ -34,13 +34,13 @@ class Sink(Closable):
     filename: ClassVar[str]
     needs_pictures: ClassVar[bool] = False
 
-    def __init__(self, folder: Path, info: RunInfo) -> None:
+    def __init__(self, folder: str | Path, info: RunInfo) -> None:
         """Make the file, over an older one of the same name.
 
         Raises:
             OutputError: it cannot be written, or a library that the format needs is missing.
         """
-        self.path = folder / self.filename
+        self.path = Path(folder) / self.filename
         self.info = info
         self.claim: Claim | None = None
         self._closed = False

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from knuckle.hand import ARTICULATIONS, JOINT_NAMES, N_JOINTS
+from knuckle.hand import ARTICULATIONS, JOINT_NAMES, N_JOINTS, SIDES
 from knuckle.output.errors import optional
 
 if TYPE_CHECKING:
@@ -47,10 +47,15 @@ def _at(joints: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def to_pandas(recording: Recording) -> Any:
-    """The table as a ``pandas.DataFrame``; ``OutputError`` if pandas is missing."""
+    """The table as a ``pandas.DataFrame``; ``OutputError`` if pandas is missing.
+
+    Sides and joints are categories in their order, the same of every recording: pandas makes text
+    of others when it joins tables.
+    """
     pandas = optional("pandas", "science", "to_pandas")
     frame = pandas.DataFrame(tidy_columns(recording.hands))
-    return frame.astype({"side": "category", "joint": "category"})
+    orders = {"side": SIDES, "joint": JOINT_NAMES}
+    return frame.astype({name: pandas.CategoricalDtype(of) for name, of in orders.items()})
 
 
 def to_arrow(recording: Recording) -> Any:

@@ -5,12 +5,12 @@ Of several hands of a side, each sample takes the one whose track is seen most o
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from knuckle.errors import warn
 from knuckle.hand import N_JOINTS, SIDES, Side
 from knuckle.output.errors import OutputError
 from knuckle.output.records import Recording
@@ -86,11 +86,10 @@ def main_hands(recording: Recording, side: Side) -> np.ndarray:
     order = np.lexsort((-hands["score"], -counts[track], hands["frame"]))
     taken = hands[order[np.unique(hands["frame"][order], return_index=True)[1]]]
     if len(hands) - len(taken) > _MAX_DROPPED * len(hands):
-        warnings.warn(
+        warn(
             f"{len(hands) - len(taken)} of {len(hands)} {side} hands are left out of files for "
             "other programs, which hold one of a side at a time: tables (npz, csv, json) and coco "
             "have them all",
-            stacklevel=2,
         )
     return taken
 

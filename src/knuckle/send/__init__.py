@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from urllib.parse import urlsplit
 
-from knuckle.errors import InputError
+from knuckle.errors import InputError, refuse_single
 from knuckle.results import Frame, HandPose
 from knuckle.send.lsl import LslSender
 from knuckle.send.osc import OscSender
@@ -33,9 +33,11 @@ def open_senders(addresses: Sequence[str]) -> list[Sender]:
     """Open a sender for each address, such as ``osc://127.0.0.1:39539``.
 
     Raises:
+        TypeError: the addresses are no list.
         ValueError: an address is not one of a sender.
         OSError: nothing can be sent or served there.
     """
+    refuse_single(addresses, "addresses")
     with ExitStack() as opened:
         senders = [opened.enter_context(_open(address)) for address in addresses]
         opened.pop_all()  # all are open: the caller closes them

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import warnings
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ import numpy as np
 import onnxruntime as ort
 
 from knuckle.address import at_home
-from knuckle.errors import InputError, NotFoundError
+from knuckle.errors import InputError, NotFoundError, warn
 from knuckle.modelcard import OWN_LICENSE, ModelCard
 from knuckle.stages.contract import TensorSpec
 from knuckle.stages.table import STAGES, needed
@@ -59,10 +58,9 @@ class Network:
         if self.card.kind != kind:
             raise InputError(f"expected a {kind} network, {path} holds a {self.card.kind}")
         if self.card.license != OWN_LICENSE:
-            warnings.warn(
+            warn(
                 f"{path.name}: these weights are under {self.card.license}, not {OWN_LICENSE}, "
                 "because of what they learnt from",
-                stacklevel=2,
             )
         stage, found = STAGES[kind], self._here().get_outputs()
         lacking = stage.OPTIONAL - {item.name for item in found}

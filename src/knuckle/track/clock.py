@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+from knuckle.errors import warn
 
 #: Bare images have no time; they are taken to be so many per second.
 NOMINAL_FPS = 30.0
@@ -59,4 +59,4 @@ class Clock:
         """Say it, the first time that something is odd."""
         if not self._warned:
             self._warned = True
-            warnings.warn(sentence, stacklevel=5)
+            warn(sentence)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +15,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from knuckle.errors import InputError, reason_of
+from knuckle.errors import InputError, reason_of, warn
 from knuckle.results import Frame
 from knuckle.video import tail
 from knuckle.video.decode import (
@@ -117,11 +116,10 @@ def _warn_of_slow_motion(container: InputContainer, name: str, rate: float | Non
     except ValueError:
         return
     if rate and rate * _SLOW_MOTION_RATIO < recorded < math.inf:
-        warnings.warn(
+        warn(
             f"{name} plays slower than it was recorded ({recorded:g} frames a second, shown at "
             f"{rate:.4g}): its times, and all speeds, are those of the player; divide times by "
             f"{recorded / rate:.3g} for the true ones",
-            stacklevel=4,
         )
 
 

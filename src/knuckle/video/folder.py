@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Generator, Sequence
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 
@@ -57,8 +58,8 @@ def images_in(folder: Path) -> list[Path]:
     paths = [path for path in entries if is_image(path) and not path.name.startswith(".")]
     if not paths and any(is_video(path) for path in entries):
         raise SourceEmptyError(
-            f"{folder} holds videos and no images: knuckle corpus {folder} tracks them all; one of "
-            "them is given by its own name"
+            f"{folder} holds videos and no images: knuckle corpus {quote(str(folder))} tracks them "
+            "all; one of them is given by its own name"
         )
     if not paths:
         raise SourceEmptyError(

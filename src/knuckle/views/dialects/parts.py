@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ import cv2
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.errors import InputError
+from knuckle.errors import InputError, warn
 from knuckle.rigid import RigidTransform
 from knuckle.views.rig import RigCamera
 
@@ -71,10 +70,9 @@ def _check_axes(matrix: np.ndarray, name: str) -> None:
             f"{matrix[1, 0]:g}: is it a matrix of intrinsics?"
         )
     if abs(matrix[0, 1]) > _LEAST_SKEW_PX:
-        warnings.warn(
+        warn(
             f"camera {name}: the skew of its matrix, {matrix[0, 1]:g}, is not used, and pixels lie "
             "up to half as many px beside: calibrate without skew, as OpenCV does",
-            stacklevel=3,
         )
 
 
