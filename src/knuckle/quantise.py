@@ -45,7 +45,7 @@ class QuantiseSettings:
         least_share: of all products. Parts that make fewer are left: they would gain no time.
     """
 
-    most_change: float = 0.02
+    most_change: float = 0.03
     least_share: float = 0.01
 
     def __post_init__(self) -> None:

@@ -61,7 +61,7 @@ class Quantise:
     """Folder for the quantised files; may be the same."""
     count: int = 80
     """Look at this many of the pictures, spread evenly."""
-    most_change: float = 0.02
+    most_change: float = 0.03
     """Round as much as changes no output by more than this share of its spread."""
 
     def run(self) -> int:
