@@ -1,8 +1,8 @@
 """Dormant units: those that nothing excites say nothing and learn nothing. They begin anew.
 
 Behind a ReLU a unit that is below 0 for all that is shown gets no gradient, and stays so. Whole
-blocks can go in the first minutes of a run, without a trace in its losses: where all inputs of a
-layer are above 0, one direction that its units share decides over all of them. The answer is that
+blocks can go out without a trace in the losses: where all inputs of a layer are above 0, one
+direction that its units share decides over all of them. The answer is that
 of Sokar et al. 2023 ("The Dormant Neuron Phenomenon in Deep Reinforcement Learning", ICML): what
 makes such a unit is drawn again, and what reads it starts from 0, so that the network says at first
 what it said before.
