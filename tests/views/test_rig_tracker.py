@@ -389,6 +389,22 @@ def test_hands_that_are_never_one_are_told(unit: float, told: bool) -> None:
     assert all("--unit hands" in remark for remark in tracker.remarks)
 
 
+@pytest.mark.parametrize(("late", "told"), [(0, False), (12, True)])
+def test_cameras_out_of_step_are_told_if_hands_move(late: int, told: bool) -> None:
+    """The second camera shows what the first did so many frames before."""
+    rig, hand = make_rig(2), hand_mm(np.random.default_rng(0))
+
+    def seen(i: int) -> Views:
+        # It rests at first, and what cameras see then is one; after that it moves to and fro.
+        across = 250 * np.sin(max(i - 12, 0) / 4)
+        return views_of(rig, {"right": hand + np.array((across, across, 0))})
+
+    tracker = RigTracker(rig, workers=1, max_hands=1)
+    found = follow(tracker, lambda i: [seen(i)[0], seen(i - late)[1]], 60)
+    assert found[10]
+    assert any("--sync" in remark for remark in tracker.remarks) is told
+
+
 def test_what_is_no_rig_or_no_frame_is_refused() -> None:
     with pytest.raises(TypeError, match=r"must be a knuckle\.Rig, got str"):
         RigTracker("rig.toml")  # type: ignore[arg-type]
