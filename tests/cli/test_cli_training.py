@@ -288,7 +288,7 @@ def test_shards_of_an_earlier_run_are_told(capsys: pytest.CaptureFixture[str]) -
     Path("shards/other-000000.tar").touch()
     pack = ["data", "pack", "folder", "shards"]
     assert main(pack) == 0
-    assert "1 shards in shards; 1 others lie there" in capsys.readouterr().out
+    assert "1 shard in shards; of other runs 1 lie there" in capsys.readouterr().out
     assert main([*pack, "--size-px", "64"]) == 0
     assert "1 of them were there before and are kept" in capsys.readouterr().out
 
@@ -304,7 +304,7 @@ def test_check_finds_a_picture_that_is_gone(capsys: pytest.CaptureFixture[str]) 
 
 def test_render_writes_shards(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "render", "crops", "made", "--count", "2"]) == 0
-    assert "1 shards in made" in capsys.readouterr().out
+    assert "1 shard in made" in capsys.readouterr().out
     (shard,) = Path("made").glob("*.tar")
     assert len(list(shards.read_shard(shard))) == 2
 

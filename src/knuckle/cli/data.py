@@ -148,14 +148,14 @@ def _shards_in(folder: Path) -> set[Path]:
 
 def _packed(shards: Sequence[Path], before: set[Path], folder: Path) -> str:
     """How many there are, and which are of an earlier run: of other labels or options, perhaps."""
-    told = f"{len(shards)} shards in {folder}"
+    told = f"{len(shards)} shard{'s' * (len(shards) != 1)} in {folder}"
     if kept := before & set(shards):
         told += (
             f"; {len(kept)} of them were there before and are kept: if labels or options have "
             "changed since, delete them and run again"
         )
     if others := before - set(shards):
-        told += f"; {len(others)} others lie there, which training reads as well"
+        told += f"; of other runs {len(others)} lie there, which training reads as well"
     return told
 
 

@@ -31,6 +31,7 @@ class LifterSettings:
     width: int = 32  # channels of a joint in the graph
     whole_width: int = 640  # channels of the network over the whole hand; 0 leaves a graph network
     whole_blocks: int = 2  # residual blocks over the whole hand
+    whole_hidden: int = 128  # units between the two layers of each; more of them learn nothing
     graph_blocks: int = 2  # graph blocks over the joints; 0 leaves a plain residual network
 
 
@@ -51,7 +52,8 @@ class Lifter(nn.Module):
         self.image = nn.Linear(settings.feature_size, width)
         if whole:
             self.whole_in = nn.Linear(N_JOINTS * (_POINT_CHANNELS + width), whole)
-            self.whole = nn.ModuleList(Block(whole) for _ in range(settings.whole_blocks))
+            blocks = (Block(whole, settings.whole_hidden) for _ in range(settings.whole_blocks))
+            self.whole = nn.ModuleList(blocks)
             self.whole_out = nn.Linear(whole, N_JOINTS * width)
         self.joint_in = nn.Linear(_POINT_CHANNELS + 2 * width, width)
         self.graph = nn.ModuleList(_GraphBlock(width) for _ in range(settings.graph_blocks))
@@ -85,10 +87,12 @@ class Lifter(nn.Module):
 class Block(nn.Module):
     """Two layers over the whole hand around a shortcut."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, hidden: int = 0) -> None:
+        """Build it, with so many units between the layers (0: as many as channels)."""
         super().__init__()
-        self.first = nn.Linear(width, width)
-        self.second = nn.Linear(width, width)
+        hidden = hidden or width
+        self.first = nn.Linear(width, hidden)
+        self.second = nn.Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C) -> (N, C)."""

@@ -53,7 +53,7 @@ class EstimatorSettings:
     max_hands: int = 8
     detector_threshold: float = 0.3
     score_threshold: float = 0.6
-    partner_threshold: float = 0.5
+    partner_threshold: float = 0.55
     smallest_hand: float = FOUND_FROM
     looks: int = 1
     hand_length_mm: float | None = None
