@@ -13,7 +13,7 @@ import fakes
 from knuckle.draw import FINGER_COLOURS
 from knuckle.hand import BONES, Joint
 from knuckle.output import draw_hands
-from knuckle.output.draw import DrawStyle, _plate, mask_outlines
+from knuckle.output.draw import DrawStyle, _label_scale, _plate, mask_outlines
 from knuckle.results import HandPose
 
 GREY = np.full((fakes.SIZE[1], fakes.SIZE[0], 3), 120, np.uint8)
@@ -179,3 +179,11 @@ def test_letters_lie_beside_a_hand_where_there_is_room(upper: float, tall: float
     room = max(upper, 480 - lower)
     if room > len(rows) + 8:
         assert rows[-1] < upper or rows[0] > lower
+
+
+def test_letters_of_a_label_do_not_tremble_with_the_hand() -> None:
+    thick = np.linspace(2.0, 12.0, 200)
+    scales = [_label_scale(thickness) for thickness in thick]
+    assert len(set(scales)) <= 5
+    assert scales == sorted(scales)
+    np.testing.assert_allclose(scales, np.clip(thick / 6, 0.5, None), rtol=0.2)

@@ -7,6 +7,7 @@ background. Only the pixels around a hand are touched.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -34,6 +35,8 @@ _DEPTH_RANGE_MM = 120.0
 _EDGE_SHARE = 1 / 8
 #: Letters grow with strokes: never too small to read, and at most the picture's height by this.
 _LEAST_SCALE, _UNITS_OF_HEIGHT = 0.5, 600.0
+#: They do so in steps, so many until they are twice as large.
+_STEPS_A_DOUBLING = 2
 #: A plate takes at most this share of the picture's height; below this scale nobody can read it.
 _MOST_OF_HEIGHT, _READABLE_SCALE = 1 / 3, 0.3
 
@@ -228,8 +231,14 @@ def _draw_label(canvas: np.ndarray, hand: HandPose, thickness: float) -> None:
         path = np.array(fixed(corner), np.int32)
         _edged_lines(canvas, [path], False, colour, width)
     largest = max(canvas.shape[0] / _UNITS_OF_HEIGHT, 1.2)
-    scale = float(np.clip(thickness / 6, _LEAST_SCALE, largest))
+    scale = min(_label_scale(thickness), largest)
     _plate(canvas, _label(hand), (x0, y0, y1), colour, scale)
+
+
+def _label_scale(thickness: float) -> float:
+    """Size of the letters beside lines so thick, in steps: in a video letters do not tremble."""
+    steps = round(_STEPS_A_DOUBLING * math.log2(thickness / 6 / _LEAST_SCALE))
+    return _LEAST_SCALE * 2 ** (max(steps, 0) / _STEPS_A_DOUBLING)
 
 
 def _label(hand: HandPose) -> str:
