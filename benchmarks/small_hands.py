@@ -7,12 +7,14 @@ they are and before a room without hands that makes the picture 1.4 and 2 times 
 camera with a wider view would see. A hand counts as found where its joints lie within 0.3 of its
 extent on average. In the rooms, and in the hand-free pictures that are held out of training
 (``hand_free.py``), everything that is found is false. Every picture is asked on its own, at the
-default settings but for ``smallest_hand``.
+default settings but for ``smallest_hand``; then some of them as videos, in which a camera that is
+held by hand sees most of them for a second and a half: found is what is told of in the last half
+second, in each of its frames.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -23,8 +25,10 @@ import numpy as np
 from board import (
     KNUCKLE,
     LABELS,
+    PEER,
     SHARED,
     Data,
+    Hand,
     Labels,
     PeerPython,
     System,
@@ -36,7 +40,11 @@ from board import (
 )
 from hand_free import hand_free
 from held_back import FOUND, held_back, joints_of
+from knuckle import HandTracker
 from knuckle.data.photograph_labels import LabelledPhoto
+from knuckle.hand import Joint
+from knuckle.pipeline.settings import FOUND_FROM
+from peers.process import MediaPipe, MediaPipeSettings
 
 #: The largest hand of a photograph of people some metres off, as a share of its longer side.
 _FAR = 0.12
@@ -44,7 +52,9 @@ _FAR = 0.12
 _WIDER = (1.0, 1.4, 2.0)
 #: Borders of the columns, shares of the picture's longer side.
 _SHARES = (0.02, 0.035, 0.05, 0.07, 0.12)
-_SMALLEST = (0.03, 0.02)
+_SMALLEST = (FOUND_FROM, 0.03, 0.02)
+#: A video: most hands in it, frames, those of its end, share of the picture that is seen.
+_MOST, _FRAMES, _LAST, _SEEN = 2, 45, 15, 0.92
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,12 +117,62 @@ def scenes(data: Path, labels: Path) -> list[Scene]:
     ]
 
 
+#: Joints (M, 21, 2) px that are told of each frame.
+Following = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
+
+
+def views(scene: Scene, number: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Frames of a video over a scene, and (2,) px by which the scene lies aside in each.
+
+    Each number has a way and a shake of its own.
+    """
+    height, width = scene.image.shape[:2]
+    size = round(_SEEN * width), round(_SEEN * height)
+    room, phase = (1 - _SEEN) / 2 * np.array([width, height]), 2.4 * number
+    frames = []
+    for t in np.linspace(-1, 1, _FRAMES):
+        way = t * np.array([np.cos(phase), np.sin(phase)])
+        shake = 0.03 * np.sin(np.array([40.0, 31.0]) * t + phase)
+        middle = np.array([width, height]) / 2 + room * np.clip(way + shake, -1, 1)
+        aside = np.array(size) / 2 - middle
+        matrix = np.array([[1, 0, aside[0]], [0, 1, aside[1]]])
+        border = cv2.BORDER_REPLICATE
+        frames.append((cv2.warpAffine(scene.image, matrix, size, borderMode=border), aside))
+    return frames
+
+
+def in_video(scene: Scene, number: int, follow: Following) -> tuple[np.ndarray, int]:
+    """(N,) share of the last frames in which each hand is found; false hands in all frames."""
+    frames, asides = zip(*views(scene, number), strict=True)
+    told = [joints - aside for joints, aside in zip(follow(frames), asides, strict=True)]
+    found = np.mean([scene.found(joints) for joints in told[-_LAST:]], axis=0)
+    return found, sum(map(scene.n_false, told))
+
+
+def by_knuckle(weights: Path | None, smallest_hand: float | None = None) -> Following:
+    """The tracker as its users call it, but for what is the smallest hand."""
+    tracker = HandTracker(max_hands=_MOST, weights_dir=weights, smallest_hand=smallest_hand)
+
+    def follow(frames: Sequence[np.ndarray]) -> list[np.ndarray]:
+        tracker.reset()
+        return [_joints(tracker(frame)) for frame in frames]
+
+    return follow
+
+
+def by_mediapipe(python: Path) -> Following:
+    """MediaPipe in video mode."""
+    peer = MediaPipe(python, MediaPipeSettings(max_hands=_MOST))
+    return lambda frames: [_joints(hands) for hands in peer.track(frames)]
+
+
+def _joints(hands: Sequence[Hand]) -> np.ndarray:
+    return np.array([hand.joints_px for hand in hands]).reshape(-1, len(Joint), 2)
+
+
 def _answers(system: System, pictures: Sequence[Scene]) -> list[np.ndarray]:
     """(M, 21, 2) px of each picture's hands."""
-    return [
-        np.array([hand.joints_px for hand in hands]).reshape(-1, 21, 2)
-        for hands in system(pictures)
-    ]
+    return [_joints(hands) for hands in system(pictures)]
 
 
 @dataclass(frozen=True)
@@ -125,18 +185,23 @@ class SmallHands:
     weights: Weights = None
     every: int = 1
     """Only each how-manieth picture."""
+    videos_every: int = 2
+    """Only each how-manieth of these pictures with no more than two hands as a video; 0: none."""
 
     def run(self) -> None:
         """Measure and print."""
         pictures = scenes(self.data, self.labels)[:: self.every]
+        self._print_pictures(pictures)
+        if self.videos_every:
+            few = [scene for scene in pictures if len(scene.joints_px) <= _MOST]
+            self._print_videos(few[:: self.videos_every])
+
+    def _print_pictures(self, pictures: Sequence[Scene]) -> None:
         empty = hand_free(self.data)[:: self.every]
-        shares = np.concatenate([scene.shares for scene in pictures])
-        columns = np.digitize(shares, _SHARES) - 1  # which column each hand is in
-        names = [f"{low:.1%} to {high:.1%}" for low, high in pairwise(_SHARES)]
-        counts = [f"{name} ({(columns == k).sum()})" for k, name in enumerate(names)]
+        columns = _Columns(pictures)
         table = Table({
             "system": "",
-            **dict.fromkeys(counts, "{:.0%}"),
+            **columns.named,
             "false in rooms": "{}",
             "false per 100 hand-free pictures": "{:.1f}",
         })  # fmt: skip
@@ -148,11 +213,45 @@ class SmallHands:
         for name, system in with_peer(systems, self.mediapipe_python).items():
             answers = _answers(system, pictures)
             pairs = list(zip(pictures, answers, strict=True))
-            found = np.concatenate([scene.found(joints) for scene, joints in pairs])
-            recall = [float(found[columns == k].mean()) for k in range(len(names))]
+            recall = columns.means([scene.found(joints) for scene, joints in pairs])
             n_false = sum(scene.n_false(joints) for scene, joints in pairs)
             per_100 = 100 * float(np.mean([len(hands) for hands in system(empty)]))
             print(table.row(name, *recall, n_false, per_100), flush=True)
+
+    def _print_videos(self, pictures: Sequence[Scene]) -> None:
+        columns = _Columns(pictures)
+        head = {"system": "", **columns.named, "false in rooms, per 1,000 frames": "{:.1f}"}
+        table = Table(head)
+        print(f"\n{len(pictures)} videos of {_FRAMES} frames\n\n{table.head}")
+        systems = {
+            KNUCKLE: by_knuckle(self.weights),
+            f"{KNUCKLE}, smallest_hand={FOUND_FROM}": by_knuckle(
+                self.weights, smallest_hand=FOUND_FROM
+            ),
+        }
+        if self.mediapipe_python is not None:
+            systems[PEER] = by_mediapipe(self.mediapipe_python)
+        for name, follow in systems.items():
+            told = [in_video(scene, number, follow) for number, scene in enumerate(pictures)]
+            per_1000 = 1000 * sum(n for _, n in told) / (len(pictures) * _FRAMES)
+            print(table.row(name, *columns.means([found for found, _ in told]), per_1000))
+
+
+class _Columns:
+    """Hands of scenes by their share of the picture."""
+
+    def __init__(self, pictures: Sequence[Scene]) -> None:
+        shares = np.concatenate([scene.shares for scene in pictures])
+        self._of_hands = np.digitize(shares, _SHARES) - 1
+        names = [f"{low:.1%} to {high:.1%}" for low, high in pairwise(_SHARES)]
+        counts = [(self._of_hands == k).sum() for k in range(len(names))]
+        #: Heads of a table's columns, with how many hands there are, and how a cell is written.
+        self.named = {f"{name} ({n})": "{:.0%}" for name, n in zip(names, counts, strict=True)}
+
+    def means(self, values: Sequence[np.ndarray]) -> list[float]:
+        """Of values (N,) of the hands of each scene, the mean of each column."""
+        of_hands = np.concatenate(values)
+        return [float(of_hands[self._of_hands == k].mean()) for k in range(len(self.named))]
 
 
 if __name__ == "__main__":

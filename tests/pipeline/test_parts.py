@@ -115,6 +115,47 @@ def test_small_hands_are_found_in_parts(dot_weights: Path) -> None:
         assert np.linalg.norm(hand.joints_px - same.joints_px, axis=1).max() < 1.5
 
 
+def test_a_picture_is_searched_in_parts_only_where_it_shows_no_larger_hand(
+    dot_weights: Path,
+) -> None:
+    small = true_hand(CAMERA, (540, -360, 1800), side="left")
+    alone, beside = ([small], [small, true_hand(CAMERA, (-150, 50, 500))])
+    as_it_comes = HandEstimator(weights_dir=dot_weights)
+    asked_for = HandEstimator(weights_dir=dot_weights, smallest_hand=0.03)
+    at_one_sight = HandEstimator(weights_dir=dot_weights, smallest_hand=FOUND_FROM)
+    for truth, found_by in (
+        (alone, {as_it_comes: ["left"], asked_for: ["left"], at_one_sight: []}),
+        (beside, {as_it_comes: ["right"], asked_for: ["left", "right"], at_one_sight: ["right"]}),
+    ):
+        image = paint(blank(WIDTH, HEIGHT), truth)
+        for estimator, expected in found_by.items():
+            assert sides(estimator(image, CAMERA)) == expected
+
+
+def test_a_video_is_searched_in_parts_while_there_is_room(dot_weights: Path) -> None:
+    """In a still scene once: what parts have not shown they will not show."""
+    tracker = HandTracker(weights_dir=dot_weights, max_hands=2)
+    hands = [
+        true_hand(CAMERA, (540, -360, 1800), side="left"),
+        true_hand(CAMERA, (-150, 50, 500)),
+    ]
+    image, views = paint(blank(WIDTH, HEIGHT), hands[1:]), list[int]()
+    detect = tracker._networks.detect
+
+    def noting(image: np.ndarray, view: int = 0) -> Detections:
+        views.append(view)
+        return detect(image, view)
+
+    tracker._networks.detect = noting  # type: ignore[method-assign]
+    for i in range(40):
+        tracker(Frame(image, i / 30, i, CAMERA))
+    n_parts = tracker._networks.n_parts(image)
+    assert sorted(view for view in views if view) == list(range(1, n_parts + 1))
+    image = paint(blank(WIDTH, HEIGHT), hands)  # another one comes into sight
+    told = [tracker(Frame(image, i / 30, i, CAMERA)) for i in range(40, 50)]
+    assert sides(list(told[-1])) == ["left", "right"]
+
+
 def test_a_video_finds_them_within_a_turn_of_the_parts(dot_weights: Path) -> None:
     """Every frame searches one part, and what is found is followed as any hand."""
     tracker = HandTracker(weights_dir=dot_weights, smallest_hand=0.01)

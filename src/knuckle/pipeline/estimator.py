@@ -17,6 +17,7 @@ from knuckle.pipeline.networks import Networks
 from knuckle.pipeline.settings import EstimatorOptions, EstimatorSettings, with_options
 from knuckle.pose import Keypoints
 from knuckle.results import Frame, HandPose
+from knuckle.stages.detector import Detections
 from knuckle.turn import never_cut_off
 
 #: The looks at so many boxes are kept at a time, eight at each.
@@ -96,9 +97,18 @@ class HandEstimator:
         return self._networks.poses(keypoints, camera, (height, width))
 
     def _find(self, image: np.ndarray) -> Keypoints:
-        """Hands of the whole image, each once, best first."""
+        """Hands of the whole image, each once, best first; small ones too, if they are wanted."""
+        networks = self._networks
+        whole = networks.detect(image)
+        if self.settings.smallest_hand is None:
+            found = self._found(image, whole)
+            if len(found) or not networks.n_parts(image):
+                return found
+        return self._found(image, networks.with_parts(image, whole))
+
+    def _found(self, image: np.ndarray, detections: Detections) -> Keypoints:
+        """Those that detections lead to."""
         networks, settings = self._networks, self.settings
-        detections = networks.detect(image)
         first = Looks.at(networks, image, propose.detected(networks, detections.hands))
         looks, hands = frame.hands_of(networks, image, first, detections, settings.max_hands)
         found = looks.averaged(hands)

@@ -14,7 +14,7 @@ from knuckle.errors import NotFoundError
 from knuckle.hand import Side
 from knuckle.mask import CropMask, without_overlap
 from knuckle.pipeline.parts import in_part, joined, parts_of
-from knuckle.pipeline.settings import EstimatorSettings
+from knuckle.pipeline.settings import SOUGHT_FROM, EstimatorSettings
 from knuckle.pose import Keypoints, confidence, placement
 from knuckle.pose.pair import find_pairs, place_pairs
 from knuckle.results import HandPose
@@ -84,28 +84,31 @@ class Networks:
         _ = self.detector, self.keypoint_estimator, self.lifter, self.pair_stage
         return dict(self._versions)
 
-    def detect(self, image: np.ndarray, view: int | None = None) -> Detections:
-        """Find the hands of an image (H, W, 3) uint8 RGB.
+    def detect(self, image: np.ndarray, view: int = 0) -> Detections:
+        """Find the hands of an image (H, W, 3) uint8 RGB: all of it, or one of its ``n_parts``.
 
-        ``view`` is what to search: 0 the whole, 1, 2, … one of its ``n_parts``; by default all.
+        ``view`` is 0 for the whole, 1, 2, … for a part.
         """
         if view == 0:
             return self.detector(image)
-        size, parts = _size(image), self._parts_of(image)
-        wanted = parts if view is None else parts[view - 1 : view]
-        seen = [in_part(self.detector(image, part), part, size, len(parts)) for part in wanted]
-        if view is not None:
-            return seen[0]
-        whole = self.detector(image)
+        parts = self._parts_of(image)
+        part = parts[view - 1]
+        return in_part(self.detector(image, part), part, _size(image), len(parts))
+
+    def with_parts(self, image: np.ndarray, whole: Detections) -> Detections:
+        """What the detector saw of an image, and what it sees in its parts."""
+        seen = [self.detect(image, view) for view in range(1, self.n_parts(image) + 1)]
         most = self.settings.max_hands + _SPARE_CANDIDATES
-        return joined(whole, seen, most) if parts else whole
+        return joined(whole, seen, most) if seen else whole
 
     def n_parts(self, image: np.ndarray) -> int:
-        """In how many parts an image is searched as well, as small hands are wanted."""
+        """In how many parts small hands of an image are searched for."""
         return len(self._parts_of(image))
 
     def _parts_of(self, image: np.ndarray) -> tuple[Part, ...]:
-        return parts_of(_size(image), self.settings.smallest_hand, self.detector.input_size)
+        smallest = self.settings.smallest_hand
+        share = SOUGHT_FROM if smallest is None else smallest
+        return parts_of(_size(image), share, self.detector.input_size)
 
     def crop_of(self, hand: DetectedHand) -> Crop:
         """The crop of a detected hand."""

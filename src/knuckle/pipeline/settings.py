@@ -22,6 +22,8 @@ SMOOTHERS: dict[str, Callable[[], Smoother]] = {"one_euro": OneEuroSmoother}
 #: From this share of the longer side of a picture on, hands are mostly found in it at one sight
 #: (``benchmarks/small_hands.py``).
 FOUND_FROM = 0.05
+#: Down to this share they are searched for where nothing is said.
+SOUGHT_FROM = 0.03
 #: Least overlap of neighbouring parts of a picture, as a share of their side: a hand up to that
 #: size lies whole in one of them. A larger one is large enough to be found in the picture.
 OVERLAP = 0.3
@@ -40,8 +42,9 @@ class EstimatorSettings:
             than ``score_threshold``.
         smallest_hand: hands down to this share of the picture's longer side are searched for.
             Below ``FOUND_FROM`` the picture is searched in parts as well, each as dear as the
-            whole: of one of 16 by 9, 2 parts at 0.03 and 8 at 0.02. In a video they take turns, one
-            a frame. No part has fewer pixels than the detector looks at.
+            whole: of one of 16 by 9, 2 parts at 0.03 and 8 at 0.02. No part has fewer pixels than
+            the detector looks at. In a video they take turns, one a frame. By default hands are
+            searched for down to ``SOUGHT_FROM``, in a single image only if there is no larger one.
         looks: through so many crops, a little apart, each hand is seen; 4 are a few percent more
             exact than 1 and take four times as long for the hand, though not for the detector.
         hand_length_mm: length from wrist to middle fingertip if known; fixes the scale.
@@ -54,7 +57,7 @@ class EstimatorSettings:
     detector_threshold: float = 0.3
     score_threshold: float = 0.6
     partner_threshold: float = 0.55
-    smallest_hand: float = FOUND_FROM
+    smallest_hand: float | None = None
     looks: int = 1
     hand_length_mm: float | None = None
     weights_dir: str | Path | None = None
@@ -62,9 +65,9 @@ class EstimatorSettings:
 
     def __post_init__(self) -> None:
         check_counts(self, "max_hands", "looks", "threads")
-        check_shares(
-            self, "detector_threshold", "score_threshold", "partner_threshold", "smallest_hand"
-        )
+        check_shares(self, "detector_threshold", "score_threshold", "partner_threshold")
+        if self.smallest_hand is not None:
+            check_shares(self, "smallest_hand")
         if self.hand_length_mm is not None:
             check_hand_length(self.hand_length_mm)
 
@@ -112,7 +115,7 @@ class EstimatorOptions(TypedDict, total=False):
     detector_threshold: float
     score_threshold: float
     partner_threshold: float
-    smallest_hand: float
+    smallest_hand: float | None
     looks: int
     hand_length_mm: float | None
     weights_dir: str | Path | None

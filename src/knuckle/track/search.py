@@ -47,7 +47,8 @@ class Search:
     ) -> int | None:
         """Which view of this frame to search: 0 all of it, 1, 2, … one of its parts, None nothing.
 
-        To be asked once per frame. Parts take turns where the whole frame is not due.
+        To be asked once per frame. Parts take turns where the whole frame is not due, once
+        something has moved.
 
         ``slots`` are the most hands that may be ``followed``; ``doubtful`` is whether one of them
         may no longer be a hand, or one was lost just now; ``n_parts`` are searched on their own.
@@ -81,7 +82,8 @@ class Search:
             self._parts_left -= 1
             return
         self._since = 0
-        self._parts_left = self._parts_left or n_parts
+        if not self._parts_left and self._has_news(followed, time_s):
+            self._parts_left = n_parts  # in a still scene they have shown what there is
         self._scene.searched(_boxes(followed, time_s))
 
     def found_nothing(self, time_s: float) -> None:

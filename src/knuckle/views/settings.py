@@ -51,7 +51,7 @@ class RigSettings:
 
     max_hands: int = 2
     score_threshold: float = TrackerSettings.score_threshold
-    smallest_hand: float = TrackerSettings.smallest_hand
+    smallest_hand: float | None = None
     smooth: str | None = "one_euro"
     one_person: bool = True
     least_views: int = 2
@@ -65,7 +65,9 @@ class RigSettings:
         check_counts(self, "max_hands", "least_views", "lock_looks")
         if self.workers is not None:
             check_counts(self, "workers")
-        check_shares(self, "score_threshold", "smallest_hand")
+        check_shares(self, "score_threshold")
+        if self.smallest_hand is not None:
+            check_shares(self, "smallest_hand")
         check_smooth(self.smooth, STEADIERS)
         check_numbers(self, "memory_s")
         if not self.memory_s >= 0:
@@ -83,7 +85,7 @@ class RigOptions(TypedDict, total=False):
 
     max_hands: int
     score_threshold: float
-    smallest_hand: float
+    smallest_hand: float | None
     smooth: str | None
     one_person: bool
     least_views: int
