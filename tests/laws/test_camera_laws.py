@@ -128,6 +128,49 @@ def test_a_fisheye_sees_far_to_the_side() -> None:
     assert np.isfinite(camera.rays(np.array([[9000.0, 0], [320, -4000]]))).all()
 
 
+#: Lenses whose models are good for the picture and turn back, or have a pole, a little beyond it.
+TURNING = [
+    (Camera(1.0, 1.0, 0.0, 0.0, (0.182, -0.003, 0.003, -0.015), fisheye=True), 80.0),
+    (Camera(1.0, 1.0, 0.0, 0.0, (0.12, 0.08, -0.038, -0.012), fisheye=True), 76.0),
+    (Camera(1.0, 1.0, 0.0, 0.0, (-0.3, 0.0, 0.0, 0.0), fisheye=True), 58.0),
+    (Camera(1, 1, 0, 0, (-0.012, 0.034, 0, 0, -0.0062, -0.036, -0.0025, -0.0046)), 62.0),
+    (Camera(1, 1, 0, 0, (0.257, -0.08, -0.001, 0.001, 0.0, -0.013, 0.02, -0.019)), 58.0),
+]
+
+
+@given(st.sampled_from(TURNING), seeds)
+def test_rays_are_found_up_to_where_a_lens_turns(lens: tuple[Camera, float], seed: int) -> None:
+    camera, widest_deg = lens
+    rng = np.random.default_rng(seed)
+    ways = rng.uniform(0, 2 * np.pi, 30)
+    rays = np.stack([np.cos(ways), np.sin(ways)], axis=1)
+    rays *= np.tan(np.radians(rng.uniform(0, widest_deg, (30, 1))))
+    np.testing.assert_allclose(camera.rays(camera.pixels_from_rays(rays)), rays, atol=1e-6)
+
+
+@pytest.mark.parametrize(("camera", "widest_deg"), TURNING)
+def test_beyond_its_turn_a_lens_has_its_outermost_ray(camera: Camera, widest_deg: float) -> None:
+    ways = np.linspace(0, 6, 20)
+    far = camera.rays(1e3 * np.stack([np.cos(ways), np.sin(ways)], axis=1))
+    off_deg = np.degrees(np.arctan(np.linalg.norm(far, axis=1)))
+    assert (off_deg > widest_deg).all() and np.ptp(off_deg) < 1
+    at = np.linalg.norm(camera.pixels_from_rays(far), axis=1)
+    assert (at > np.linalg.norm(camera.pixels_from_rays(np.array([[1.0, 0.0]])))).all()
+
+
+def test_a_picture_that_ends_before_a_lens_turns_is_taken() -> None:
+    (fisheye, _), _, _, (rational, _), _ = TURNING
+    dataclasses.replace(fisheye, fx=380, fy=380, cx=399.5, cy=399.5).check_fits(800, 800)
+    dataclasses.replace(rational, fx=500, fy=500, cx=639.5, cy=479.5).check_fits(1280, 960)
+
+
+def test_a_keypoint_that_is_not_known_has_no_ray() -> None:
+    for lens in ({}, {"distortion": (-0.28, 0.09, 0.001, -0.0005)}, {"fisheye": True}):
+        rays = Camera(500, 500, 320, 240, **lens).rays(np.array([[np.nan, 3.0], [320, 240]]))
+        assert np.isnan(rays[0]).any() and (rays[1] == 0).all()
+    assert np.isnan(Camera(500, 500, 320, 240, fisheye=True).rays(np.array([np.nan, 3.0]))).all()
+
+
 def test_points_behind_the_camera_have_no_image() -> None:
     pixels = Camera(100, 100, 50, 50).project(np.array([[1, 1, 0], [1, 1, -5], [1, 1, 1.0]]))
     assert np.isnan(pixels[:2]).all() and np.isfinite(pixels[2]).all()
