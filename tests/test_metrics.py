@@ -110,6 +110,19 @@ def test_overlap_of_two_shifted_squares() -> None:
     assert metrics.boundary_f(a, b, tolerance_px=0) == pytest.approx(10 / 36)
 
 
+def test_outlines_along_what_is_unknown_do_not_count() -> None:
+    true, known = np.zeros((2, 30, 30), bool)
+    true[5:15, 5:15] = True
+    known[:, :15] = True
+    longer = true.copy()
+    longer[5:15, 15:20] = True  # into what is unknown
+    assert metrics.boundary_f(longer, true, known=known) == 1
+    assert metrics.boundary_f(longer, true) < 1
+    shorter = true & (np.arange(30) < 10)  # of surely the hand
+    assert metrics.boundary_f(shorter, true, known=known) < 1
+    assert metrics.boundary_f(true & False, true, known=known) == 0
+
+
 def test_matching_prefers_the_place_and_then_the_side() -> None:
     true = np.random.default_rng(1).uniform(0, 100, (2, 21, 2))
     true[1] = true[0] + 5  # two hands on top of each other

@@ -322,13 +322,21 @@ def mask_iou(predicted: np.ndarray, true: np.ndarray, known: np.ndarray | None =
     return np.count_nonzero(predicted & true) / union if union else 1.0
 
 
-def boundary_f(predicted: np.ndarray, true: np.ndarray, tolerance_px: float = 2.0) -> float:
+def boundary_f(
+    predicted: np.ndarray,
+    true: np.ndarray,
+    tolerance_px: float = 2.0,
+    *,
+    known: np.ndarray | None = None,
+) -> float:
     """Boundary F-measure of two (H, W) bool masks, after Csurka 2013 and DAVIS (Perazzi 2016).
 
     Precision: the share of the predicted outline within ``tolerance_px`` of the true one; recall
     the other way round; F = 2 P R / (P + R). 1 where both masks are empty, 0 where one is.
+    Outlines in and along pixels that are not ``known`` (H, W) bool do not count.
     """
-    outlines = [_outline(np.asarray(mask, bool)) for mask in (predicted, true)]
+    known = np.ones(np.shape(true), bool) if known is None else np.asarray(known, bool)
+    outlines = [_outline(np.asarray(mask, bool) | ~known) & known for mask in (predicted, true)]
     if not outlines[0].any() or not outlines[1].any():
         return float(not outlines[0].any() and not outlines[1].any())
     near = [_distance_to(outline) <= tolerance_px for outline in outlines]
