@@ -49,14 +49,15 @@ class Distorted:
     def straighten(self, places: np.ndarray) -> np.ndarray:
         """The inverse of ``bend``, by Newton's method.
 
-        What lies beyond every ray, as keypoints outside the picture may, gets the outermost one
-        in its direction: past its turn the model would answer with a ray from elsewhere.
+        What lies beyond every ray, as keypoints outside the picture may, goes on from the outermost
+        one of its direction as through a straight lens: past its turn the model would answer with a
+        ray from elsewhere, and were all on one ray, what a crop there shows would have no width.
         """
         radii, reached = self._table
         widest, reach = radii[-1], reached[-1]
         away = np.linalg.norm(places, axis=-1, keepdims=True)
-        places = places / np.maximum(away / reach, 1.0)
-        away = np.minimum(away, reach)
+        beyond = np.maximum(away / reach, 1.0)
+        places, away = places / beyond, away / beyond
         to = places[..., 0], places[..., 1]
         x, y = np.moveaxis(places * _ratio(np.interp(away, reached, radii), away), -1, 0)
         for _ in range(_UNDISTORT_STEPS):
@@ -65,7 +66,7 @@ class Distorted:
             y = (y + step_y).clip(-widest, widest)
             if not (np.maximum(abs(step_x), abs(step_y)) > _LAST_STEP).any():
                 break
-        return np.stack([x, y], axis=-1)
+        return np.stack([x, y], axis=-1) * beyond
 
     @cached_property
     def _eight(self) -> tuple[float, ...]:
@@ -94,7 +95,8 @@ class Distorted:
         """Of rays, up to where the model folds back or has a pole."""
         radii = np.linspace(0, _WIDEST_RAY, 601)
         radial, growth = self._radial(radii**2)
-        return _up_to_turn(radii, radii * radial, radial + 2 * radii**2 * growth)
+        sideways = 6 * radii * math.hypot(*self._eight[2:4])  # at most, in one direction
+        return _up_to_turn(radii, radii * radial, radial + 2 * radii**2 * growth - sideways)
 
     def _step_to(
         self, to_x: np.ndarray, to_y: np.ndarray, x: np.ndarray, y: np.ndarray
@@ -136,7 +138,7 @@ class Fisheye:
     def straighten(self, places: np.ndarray) -> np.ndarray:
         """The inverse of ``bend``, by Newton's method on the angle off the axis.
 
-        What lies beyond every ray gets the outermost one in its direction.
+        What lies beyond every ray goes on from the outermost one as through a straight lens.
         """
         away = np.linalg.norm(places, axis=-1)
         angles, reached = self._table
@@ -144,7 +146,7 @@ class Fisheye:
         for _ in range(_FISHEYE_STEPS):
             step = (self._reached(angle) - to) / np.maximum(self._slope(angle), _LEAST_SLOPE)
             angle = np.clip(angle - step, 0, angles[-1])
-        return places * _ratio(np.tan(angle), away)[..., None]
+        return places * _ratio(np.tan(angle), to)[..., None]
 
     def is_beyond(self, places: np.ndarray) -> np.ndarray:
         """(...) bool: which places (..., 2) the lens sees on at, beyond all that rays can say."""
