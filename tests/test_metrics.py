@@ -110,6 +110,19 @@ def test_overlap_of_two_shifted_squares() -> None:
     assert metrics.boundary_f(a, b, tolerance_px=0) == pytest.approx(10 / 36)
 
 
+def test_outlines_along_what_is_unknown_do_not_count() -> None:
+    true, known = np.zeros((2, 30, 30), bool)
+    true[5:15, 5:15] = True
+    known[:, :15] = True
+    longer = true.copy()
+    longer[5:15, 15:20] = True  # into what is unknown
+    assert metrics.boundary_f(longer, true, known=known) == 1
+    assert metrics.boundary_f(longer, true) < 1
+    shorter = true & (np.arange(30) < 10)  # of surely the hand
+    assert metrics.boundary_f(shorter, true, known=known) < 1
+    assert metrics.boundary_f(true & False, true, known=known) == 0
+
+
 def test_matching_prefers_the_place_and_then_the_side() -> None:
     true = np.random.default_rng(1).uniform(0, 100, (2, 21, 2))
     true[1] = true[0] + 5  # two hands on top of each other
@@ -142,3 +155,33 @@ def test_average_precision_of_a_known_ranking() -> None:
     assert got == pytest.approx((1 + 2 / 3) / 3)
     assert metrics.average_precision(np.zeros(0), np.zeros(0), 3) == 0
     assert np.isnan(metrics.average_precision(np.zeros(0), np.zeros(0), 0))
+
+
+def test_a_hand_that_is_not_known_spoils_no_other(true_mm: np.ndarray) -> None:
+    lost = true_mm.copy()
+    lost[7] = np.nan
+    errors = metrics.pa_mpjpe(np.stack([true_mm + 5, lost]), np.stack([true_mm, true_mm]))
+    assert errors[0] == pytest.approx(0, abs=1e-9) and np.isnan(errors[1])
+    seen = np.arange(21) != 7  # of a joint that does not count, nothing need be known
+    assert metrics.pa_mpjpe(lost, true_mm, seen) == pytest.approx(0, abs=1e-9)
+
+
+def test_two_joints_are_too_few_whether_or_not_others_are_masked(true_mm: np.ndarray) -> None:
+    assert np.isnan(metrics.pa_mpjpe(true_mm[:2] + 1, true_mm[:2]))
+
+
+def test_a_single_joint_is_no_measure_of_an_error(true_mm: np.ndarray) -> None:
+    true_px, single = true_mm[:, :2], np.arange(21) == 3
+    assert np.isnan(metrics.keypoint_error_share(true_px + 1, true_px, single))
+
+
+def test_masks_of_zeros_and_ones_are_masks(true_mm: np.ndarray) -> None:
+    errors, valid = np.array([1.0, 20, 3]), np.array([1, 0, 1])
+    assert metrics.pck(errors, np.array([2.0]), valid) == metrics.pck(
+        errors, np.array([2.0]), valid.astype(bool)
+    )
+
+
+def test_the_last_joint_may_be_the_root(true_mm: np.ndarray) -> None:
+    last = metrics.mpjpe(true_mm + np.eye(21, 3), true_mm, root=-1)
+    assert last == metrics.mpjpe(true_mm + np.eye(21, 3), true_mm, root=20)

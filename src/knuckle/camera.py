@@ -19,21 +19,10 @@ import numpy as np
 
 from knuckle.address import at_home
 from knuckle.errors import InputError, NotFoundError, reading, write_text
+from knuckle.lens import Distorted, Fisheye, Lens
 
 #: Diagonal field of view that is taken when nothing is known: a typical webcam or phone video.
 ASSUMED_DIAGONAL_FOV_DEG = 65.0
-#: Newton's steps from a distorted place to its ray; ordinary lenses need three or four.
-_UNDISTORT_STEPS = 12
-#: Where a lens squeezes the picture by more than this, Newton's step would go far astray.
-_LEAST_SLOPE = 0.05
-#: A step squares what was missing: after one as small as this nothing is.
-_LAST_STEP = 1e-7
-#: Newton's steps from a fisheye's picture to the angle off its axis; five are exact.
-_FISHEYE_STEPS = 10
-#: A fisheye sees beyond it, but a direction (x/z, y/z) cannot say so.
-_WIDEST_ANGLE = math.radians(89.0)
-#: Far outside the picture a distorted ray may have no origin; none is sought beyond this (72°).
-_WIDEST_RAY = 3.0
 #: What a picture may span with a pinhole camera, degrees: from one pixel of a long lens on. Focal
 #: lengths in millimetres span more.
 _LEAST_SPAN_DEG, _MOST_SPAN_DEG = 0.01, 160.0
@@ -216,19 +205,14 @@ class Camera:
     def pixels_from_rays(self, rays: np.ndarray) -> np.ndarray:
         """Pixels of directions (x/z, y/z): (..., 2) -> (..., 2) px."""
         rays = np.asarray(rays, dtype=np.float64)
-        if self.fisheye:
-            rays = self._bend(rays)
-        elif self.distortion:
-            rays = self._distort(rays)
-        return rays * self._focal_px + self._centre_px
+        bent = rays if self._lens is None else self._lens.bend(rays)
+        return bent * self._focal_px + self._centre_px
 
     def rays(self, points_px: np.ndarray) -> np.ndarray:
         """Directions (x/z, y/z) that meet the given pixels: (..., 2) px -> (..., 2)."""
         points_px = np.asarray(points_px, dtype=np.float64)
-        distorted = (points_px - self._centre_px) / self._focal_px
-        if self.fisheye:
-            return self._straighten(distorted)
-        return self._undistort(distorted) if self.distortion else distorted
+        places = (points_px - self._centre_px) / self._focal_px
+        return places if self._lens is None else self._lens.straighten(places)
 
     def unproject(self, points_px: np.ndarray, depth_mm: np.ndarray) -> np.ndarray:
         """Points of the camera frame at a given z: (..., 2) px, (...) mm -> (..., 3) mm."""
@@ -260,105 +244,10 @@ class Camera:
         return np.array([self.cx, self.cy])
 
     @cached_property
-    def _coefficients(self) -> tuple[float, ...]:
-        return (*self.distortion, *(0.0,) * (8 - len(self.distortion)))
-
-    def _radial(self, r2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """How many times as far out rays come as they are, by r^2, and how that grows with r^2."""
-        k1, k2, _, _, k3, k4, k5, k6 = self._coefficients
-        radial, growth = 1 + r2 * (k1 + r2 * (k2 + r2 * k3)), k1 + r2 * (2 * k2 + r2 * (3 * k3))
-        if not (k4 or k5 or k6):
-            return radial, growth
-        below = 1 + r2 * (k4 + r2 * (k5 + r2 * k6))
-        radial = radial / below
-        return radial, (growth - radial * (k4 + r2 * (2 * k5 + r2 * (3 * k6)))) / below
-
-    def _distort(self, rays: np.ndarray) -> np.ndarray:
-        """OpenCV's radial and tangential model, (..., 2) -> (..., 2)."""
-        x, y = rays[..., 0], rays[..., 1]
-        r2 = x * x + y * y
-        return np.stack(self._distorted(x, y, r2, self._radial(r2)[0]), axis=-1)
-
-    def _distorted(
-        self, x: np.ndarray, y: np.ndarray, r2: np.ndarray, radial: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        p1, p2 = self._coefficients[2:4]
-        # The tangential part is the ray itself times (2 p1 y + 2 p2 x), and (p2, p1) times r^2.
-        aside = radial + (2 * p2) * x + (2 * p1) * y
-        return x * aside + p2 * r2, y * aside + p1 * r2
-
-    @cached_property
-    def _turn(self) -> tuple[float, float]:
-        """How far out rays go before the model folds back, and where the last of them comes."""
-        radius = np.linspace(0, _WIDEST_RAY, 601)
-        radial, growth = self._radial(radius**2)
-        folded = np.flatnonzero(radial + 2 * radius**2 * growth < _LEAST_SLOPE)
-        last = radius[max(folded[0] - 1, 1)] if len(folded) else _WIDEST_RAY
-        return float(last), float(last * self._radial(np.array(last**2))[0])
-
-    def _undistort(self, distorted: np.ndarray) -> np.ndarray:
-        """The inverse of ``_distort``, by Newton's method.
-
-        What lies beyond every ray, as keypoints outside the picture may, gets the outermost one
-        in its direction: past its turn the model would answer with a ray from elsewhere.
-        """
-        widest, reach = self._turn
-        beyond = np.linalg.norm(distorted, axis=-1, keepdims=True) / reach
-        distorted = distorted / np.maximum(beyond, 1.0)
-        to = x, y = distorted[..., 0], distorted[..., 1]
-        for _ in range(_UNDISTORT_STEPS):
-            step_x, step_y = self._step_to(*to, x, y)
-            x = (x + step_x).clip(-widest, widest)
-            y = (y + step_y).clip(-widest, widest)
-            if not (np.maximum(abs(step_x), abs(step_y)) > _LAST_STEP).any():
-                break
-        return np.stack([x, y], axis=-1)
-
-    def _step_to(
-        self, to_x: np.ndarray, to_y: np.ndarray, x: np.ndarray, y: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Newton's step from rays x, y towards those that come out at ``to_x``, ``to_y``."""
-        p1, p2 = self._coefficients[2:4]
-        r2 = x * x + y * y
-        radial, growth = self._radial(r2)
-        at_x, at_y = self._distorted(x, y, r2, radial)
-        gap_x, gap_y = to_x - at_x, to_y - at_y
-        x_growth, y_growth = 2 * growth * x, 2 * growth * y
-        xx = radial + x * (x_growth + 6 * p2) + (2 * p1) * y
-        yy = radial + y * (y_growth + 6 * p1) + (2 * p2) * x
-        xy = x * (y_growth + 2 * p1) + (2 * p2) * y  # the matrix is symmetric
-        slope = xx * yy - xy * xy
-        step_x, step_y = yy * gap_x - xy * gap_y, xx * gap_y - xy * gap_x
-        steep = slope > _LEAST_SLOPE
-        if not steep.all():
-            step_x, step_y = np.where(steep, step_x, gap_x), np.where(steep, step_y, gap_y)
-            slope = np.where(steep, slope, 1.0)
-        return step_x / slope, step_y / slope
-
-    def _bend(self, rays: np.ndarray) -> np.ndarray:
-        """OpenCV's fisheye model: directions -> the place on the sensor, (..., 2) -> (..., 2)."""
-        radius = np.linalg.norm(rays, axis=-1)
-        bent = self._fisheye_radius(np.arctan(radius))
-        return rays * np.where(radius > 0, bent / np.where(radius > 0, radius, 1), 1)[..., None]
-
-    def _straighten(self, places: np.ndarray) -> np.ndarray:
-        """The inverse of ``_bend``, by Newton's method on the angle off the axis."""
-        radius = np.linalg.norm(places, axis=-1)
-        angle = np.minimum(radius, _WIDEST_ANGLE)
-        k1, k2, k3, k4 = self.distortion or (0.0,) * 4
-        for _ in range(_FISHEYE_STEPS):
-            a2 = angle * angle
-            slope = 1 + a2 * (3 * k1 + a2 * (5 * k2 + a2 * (7 * k3 + a2 * 9 * k4)))
-            step = (self._fisheye_radius(angle) - radius) / np.maximum(slope, 0.05)
-            angle = np.clip(angle - step, 0, _WIDEST_ANGLE)
-        away = np.where(radius > 0, radius, 1)
-        return places * np.where(radius > 0, np.tan(angle) / away, 1)[..., None]
-
-    def _fisheye_radius(self, angle: np.ndarray) -> np.ndarray:
-        """Distance from the principal point, in focal lengths, of an angle off the axis."""
-        k1, k2, k3, k4 = self.distortion or (0.0,) * 4
-        a2 = angle * angle
-        return angle * (1 + a2 * (k1 + a2 * (k2 + a2 * (k3 + a2 * k4))))
+    def _lens(self) -> Lens | None:
+        if self.fisheye:
+            return Fisheye(self.distortion)
+        return Distorted(self.distortion) if self.distortion else None
 
 
 #: What other programs call the matrix that holds the four numbers.
@@ -393,8 +282,7 @@ def _share_unmet(camera: Camera, width: int, height: int) -> float:
     pixels = np.stack([x, y], axis=-1)
     with np.errstate(all="ignore"):  # what is not finite is not close either
         off_px = np.linalg.norm(camera.pixels_from_rays(camera.rays(pixels)) - pixels, axis=-1)
-    if camera.fisheye:  # it may see on beyond the widest angle, of which no direction tells
-        reach = camera._fisheye_radius(np.linspace(0, _WIDEST_ANGLE, 90))
-        out = np.linalg.norm((pixels - camera._centre_px) / camera._focal_px, axis=-1)
-        off_px[(out > reach[-1]) & (np.diff(reach) > 0).all()] = 0.0
+    if isinstance(camera._lens, Fisheye):
+        places = (pixels - camera._centre_px) / camera._focal_px
+        off_px[camera._lens.is_beyond(places)] = 0.0
     return float(1 - (off_px < _MOST_OFF_PX).mean())

@@ -47,8 +47,8 @@ def joint_errors(predicted: np.ndarray, true: np.ndarray, *, root: int | None = 
     """
     predicted, true = np.asarray(predicted, np.float64), np.asarray(true, np.float64)
     if root is not None:
-        predicted = predicted - predicted[..., root : root + 1, :]
-        true = true - true[..., root : root + 1, :]
+        predicted = predicted - predicted[..., [root], :]
+        true = true - true[..., [root], :]
     return np.linalg.norm(predicted - true, axis=-1)
 
 
@@ -86,7 +86,7 @@ def procrustes_align(
     The minimiser of sum_j |s R p_j + t - q_j|^2 over scales s >= 0, rotations R (det +1: a mirror
     image is never taken) and translations t, by Umeyama 1991 (eqs. 40 to 42). All are (..., J, D),
     D = 2 or 3. The ``valid`` joints decide, all are moved; points that all coincide come out in the
-    target's centroid.
+    target's centroid. A hand with a valid joint that is not finite comes out as NaN.
     """
     points, target = np.asarray(points, np.float64), np.asarray(target, np.float64)
     shape = np.broadcast_shapes(points.shape, target.shape)
@@ -96,6 +96,8 @@ def procrustes_align(
     # What stands at an invalid joint may be NaN: keep it out of the sums.
     p = np.where(weight > 0, points, 0.0)
     q = np.where(weight > 0, target, 0.0)
+    known = np.isfinite(p + q).all(axis=(-1, -2), keepdims=True)
+    p, q = np.where(known, p, 0.0), np.where(known, q, 0.0)
     p_mean = p.sum(axis=-2, keepdims=True) / total
     q_mean = q.sum(axis=-2, keepdims=True) / total
     p_centred, q_centred = (p - p_mean) * weight, (q - q_mean) * weight
@@ -107,7 +109,7 @@ def procrustes_align(
     spread = (p_centred**2).sum(axis=(-1, -2))
     scale = np.maximum((singular * sign).sum(axis=-1), 0.0) / np.maximum(spread, 1e-12)
     aligned = scale[..., None, None] * (points - p_mean) @ np.swapaxes(rotation, -1, -2) + q_mean
-    return np.where(weight.any(axis=-2, keepdims=True), aligned, np.nan)
+    return np.where(known & weight.any(axis=-2, keepdims=True), aligned, np.nan)
 
 
 def pa_mpjpe(
@@ -119,9 +121,8 @@ def pa_mpjpe(
     """
     aligned = procrustes_align(predicted_mm, true_mm, valid)
     error = masked_mean(joint_errors(aligned, true_mm), valid)
-    if valid is None:
-        return error
-    return np.where(np.asarray(valid).sum(axis=-1) >= 3, error, np.nan)
+    count = np.shape(predicted_mm)[-2] if valid is None else np.asarray(valid, bool).sum(axis=-1)
+    return np.where(count >= 3, error, np.nan)
 
 
 def mrrpe(
@@ -160,8 +161,12 @@ def box_side(points_px: np.ndarray, valid: np.ndarray | None = None) -> np.ndarr
 def keypoint_error_share(
     predicted_px: np.ndarray, true_px: np.ndarray, valid: np.ndarray | None = None
 ) -> np.ndarray:
-    """2D error as a share of the hand: ``epe`` over the longer side of the true box, (...)."""
-    return epe(predicted_px, true_px, valid) / np.maximum(box_side(true_px, valid), 1e-12)
+    """2D error as a share of the hand: ``epe`` over the longer side of the true box, (...).
+
+    NaN where that is no box, as of a single valid joint.
+    """
+    side = box_side(true_px, valid)
+    return epe(predicted_px, true_px, valid) / np.where(side > 0, side, np.nan)
 
 
 def pck(errors: np.ndarray, thresholds: np.ndarray, valid: np.ndarray | None = None) -> np.ndarray:
@@ -171,7 +176,8 @@ def pck(errors: np.ndarray, thresholds: np.ndarray, valid: np.ndarray | None = N
     infinite, so that it is never correct. NaN where no error counts.
     """
     errors = np.asarray(errors, np.float64)
-    counted = errors[np.broadcast_to(valid, errors.shape)] if valid is not None else errors.ravel()
+    counts = np.ones(errors.shape, bool) if valid is None else np.asarray(valid, bool)
+    counted = errors[np.broadcast_to(counts, errors.shape)]
     if counted.size == 0:
         return np.full(len(thresholds), np.nan)
     return np.searchsorted(np.sort(counted), thresholds, side="right") / counted.size
@@ -316,13 +322,21 @@ def mask_iou(predicted: np.ndarray, true: np.ndarray, known: np.ndarray | None =
     return np.count_nonzero(predicted & true) / union if union else 1.0
 
 
-def boundary_f(predicted: np.ndarray, true: np.ndarray, tolerance_px: float = 2.0) -> float:
+def boundary_f(
+    predicted: np.ndarray,
+    true: np.ndarray,
+    tolerance_px: float = 2.0,
+    *,
+    known: np.ndarray | None = None,
+) -> float:
     """Boundary F-measure of two (H, W) bool masks, after Csurka 2013 and DAVIS (Perazzi 2016).
 
     Precision: the share of the predicted outline within ``tolerance_px`` of the true one; recall
     the other way round; F = 2 P R / (P + R). 1 where both masks are empty, 0 where one is.
+    Outlines in and along pixels that are not ``known`` (H, W) bool do not count.
     """
-    outlines = [_outline(np.asarray(mask, bool)) for mask in (predicted, true)]
+    known = np.ones(np.shape(true), bool) if known is None else np.asarray(known, bool)
+    outlines = [_outline(np.asarray(mask, bool) | ~known) & known for mask in (predicted, true)]
     if not outlines[0].any() or not outlines[1].any():
         return float(not outlines[0].any() and not outlines[1].any())
     near = [_distance_to(outline) <= tolerance_px for outline in outlines]

@@ -278,6 +278,22 @@ def test_rerun_has_no_camera_at_the_origin_of_a_rigs_world(tmp_path: Path) -> No
         assert "Points3D:positions" in columns
 
 
+def test_rerun_sees_joints_through_its_camera_where_they_are_in_its_picture(tmp_path: Path) -> None:
+    hand = pose()
+    hand = dataclasses.replace(hand, joints_px=hand.camera.project(hand.joints_mm))
+    with SINKS["rrd"](tmp_path, dataclasses.replace(INFO, camera=hand.camera)) as sink:
+        sink.write(frame(0), [hand])
+    found: dict[str, np.ndarray] = {}
+    for chunk in RrdReader(sink.path).stream().to_chunks():
+        batch = chunk.to_record_batch()
+        for name in batch.schema.names:
+            if name in ("Pinhole:image_from_camera", "Points2D:positions", "Points3D:positions"):
+                found[name] = np.array(batch.column(name)[0].as_py(), float)
+    matrix = found["Pinhole:image_from_camera"].reshape(3, 3).T  # by columns
+    seen = found["Points3D:positions"] @ matrix.T
+    np.testing.assert_allclose(seen[:, :2] / seen[:, 2:], found["Points2D:positions"], atol=0.01)
+
+
 def test_text_that_an_editor_saved_again(tmp_path: Path) -> None:
     for table_type in (JsonLinesSink, CsvSink):
         path = written_by(table_type, tmp_path)

@@ -104,12 +104,13 @@ def test_pixels_that_no_lens_can_see_still_have_a_ray() -> None:
 def test_rays_of_a_lens_that_folds_back_never_come_from_elsewhere(
     k1: float, direction: float, near: float, far: float
 ) -> None:
-    """Further out in the picture is never further in, and no ray is beyond the fold (3 k1 r^2)."""
+    """Further out in the picture is never further in, and what goes on does so evenly."""
     camera = Camera(800, 800, 640, 360, (k1, 0, 0, 0))
     along = np.array([np.cos(direction), np.sin(direction)])
     inner, outer = camera.rays((640, 360) + np.sort([near, far])[:, None] * along) @ along
     assert inner <= outer + 1e-6
-    assert outer <= (-1 / (3 * k1)) ** 0.5 + 1e-6
+    fold = (-1 / (3 * k1)) ** 0.5  # 3 k1 r^2 = -1
+    assert outer <= fold * max(max(near, far) / 800 / (0.66 * fold), 1.0) + 1e-6
 
 
 @given(cameras())
@@ -126,6 +127,61 @@ def test_a_fisheye_sees_far_to_the_side() -> None:
     again = camera.unproject(camera.project(points), points[:, 2])
     np.testing.assert_allclose(again, points, atol=1e-6)
     assert np.isfinite(camera.rays(np.array([[9000.0, 0], [320, -4000]]))).all()
+
+
+#: Lenses whose models are good for the picture and turn back, or have a pole, a little beyond it.
+TURNING = [
+    (Camera(1.0, 1.0, 0.0, 0.0, (0.182, -0.003, 0.003, -0.015), fisheye=True), 80.0),
+    (Camera(1.0, 1.0, 0.0, 0.0, (0.12, 0.08, -0.038, -0.012), fisheye=True), 76.0),
+    (Camera(1.0, 1.0, 0.0, 0.0, (-0.3, 0.0, 0.0, 0.0), fisheye=True), 58.0),
+    (Camera(1, 1, 0, 0, (-0.012, 0.034, 0, 0, -0.0062, -0.036, -0.0025, -0.0046)), 62.0),
+    (Camera(1, 1, 0, 0, (0.257, -0.08, -0.001, 0.001, 0.0, -0.013, 0.02, -0.019)), 58.0),
+]
+
+
+@given(st.sampled_from(TURNING), seeds)
+def test_rays_are_found_up_to_where_a_lens_turns(lens: tuple[Camera, float], seed: int) -> None:
+    camera, widest_deg = lens
+    rng = np.random.default_rng(seed)
+    ways = rng.uniform(0, 2 * np.pi, 30)
+    rays = np.stack([np.cos(ways), np.sin(ways)], axis=1)
+    rays *= np.tan(np.radians(rng.uniform(0, widest_deg, (30, 1))))
+    np.testing.assert_allclose(camera.rays(camera.pixels_from_rays(rays)), rays, atol=1e-6)
+
+
+@given(st.sampled_from(TURNING), st.floats(0, 6.3), st.floats(30, 300))
+def test_beyond_its_turn_a_lens_goes_on(
+    lens: tuple[Camera, float], way: float, away: float
+) -> None:
+    camera, widest_deg = lens
+    out = np.array([np.cos(way), np.sin(way)])
+    near, far = camera.rays(away * out[None] * [[1.0], [1.5]])
+    assert np.degrees(np.arctan(np.linalg.norm(near))) > widest_deg
+    np.testing.assert_allclose(far, 1.5 * near)
+    np.testing.assert_allclose(near / np.linalg.norm(near), out, atol=0.05)
+
+
+def test_a_picture_that_ends_before_a_lens_turns_is_taken() -> None:
+    (fisheye, _), _, _, (rational, _), _ = TURNING
+    dataclasses.replace(fisheye, fx=380, fy=380, cx=399.5, cy=399.5).check_fits(800, 800)
+    dataclasses.replace(rational, fx=500, fy=500, cx=639.5, cy=479.5).check_fits(1280, 960)
+
+
+def test_the_corners_of_a_calibration_that_never_came_there_are_in_order() -> None:
+    """Beyond the turn, which tangential distortion has come earlier on one side."""
+    camera = Camera(926, 926, 356, 355, (-0.014, 1.42, -0.0035, -0.0036, -6.4))
+    for corner in ((719, 719), (0, 719), (719, 0), (0, 0)):
+        way = np.linspace(0, 1.3, 60)[:, None] * (np.array(corner, float) - (356, 355))
+        rays = camera.rays(np.add(way, (356, 355)))
+        assert (np.diff(np.linalg.norm(rays, axis=1)) > 0).all()
+        assert np.linalg.norm(rays, axis=1).max() < 1.1
+
+
+def test_a_keypoint_that_is_not_known_has_no_ray() -> None:
+    for lens in ({}, {"distortion": (-0.28, 0.09, 0.001, -0.0005)}, {"fisheye": True}):
+        rays = Camera(500, 500, 320, 240, **lens).rays(np.array([[np.nan, 3.0], [320, 240]]))
+        assert np.isnan(rays[0]).any() and (rays[1] == 0).all()
+    assert np.isnan(Camera(500, 500, 320, 240, fisheye=True).rays(np.array([np.nan, 3.0]))).all()
 
 
 def test_points_behind_the_camera_have_no_image() -> None:

@@ -278,3 +278,15 @@ def test_letterbox_of_one_pixel() -> None:
     assert (Letterbox.of(thin, 256).cut(thin) == 7).sum() == 256 * 3
     with pytest.raises(ValueError, match="positive sizes"):
         Letterbox((0, 5))
+
+
+def test_a_crop_beyond_all_rays_of_a_lens_has_a_view() -> None:
+    """In the corners of a fisheye that sees more than a half-space, whichever way is up."""
+    lens = (-0.0081, 0.0451, -0.0424, 0.0083)
+    camera = Camera(286, 286, 423.5, 399.5, lens, fisheye=True)
+    for x, y in ((5.0, 5.0), (20.0, 30.0), (2.0, 399.5), (-100.0, -90.0)):
+        away = np.arctan2(x - camera.cx, camera.cy - y)
+        for angle in (0.0, away, away + np.pi):
+            view = CropView.of(Crop((x, y), 80.0, float(angle)), camera)
+            assert view.rays_per_px > 1e-5
+            np.testing.assert_allclose(view.rays(np.array([63.5, 63.5])), 0, atol=1e-9)

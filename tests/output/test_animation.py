@@ -8,12 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from fakes import CAMERA, INFO, frame, pose
 from files_of_others import Bvh, Glb
 from knuckle.hand import BONES, N_JOINTS
 from knuckle.output import SINKS
 from knuckle.output.armature import Armature, bone_names, rest_joints
+from knuckle.output.bvh import euler_zxy_deg
 from knuckle.output.errors import OutputError
 from knuckle.output.records import Recording
 from knuckle.output.timeline import Motion, Timeline, main_hands
@@ -165,6 +169,24 @@ class TestBvh:
     def test_while_it_is_not_seen_a_hand_stays(self, tmp_path: Path) -> None:
         places = Bvh(written("bvh", tmp_path, moving())).places()
         assert (np.ptp(places["LeftHand"][:5], axis=0) == 0).all()
+
+    def test_a_finger_that_bends_beyond_90_degrees_does_not_spin(self) -> None:
+        bends = np.stack([np.full(41, 3.0), np.linspace(20, 120, 41), np.full(41, 2.0)], axis=1)
+        for angles in (bends, bends[::-1]):
+            turns = Rotation.from_euler("ZXY", angles, degrees=True).as_matrix()
+            found = euler_zxy_deg(turns[:, None])[:, 0]
+            at = np.abs(angles[:, 1] - 90) > 1  # there, z and y are known together alone
+            np.testing.assert_allclose(found[at], angles[at], atol=1e-6)
+
+    @given(st.integers(0, 2**32 - 1), st.sampled_from([None, 90.0, -90.0]))
+    def test_angles_are_the_turns_that_they_came_from(self, seed: int, x: float | None) -> None:
+        turns = Rotation.random(12, random_state=seed)
+        if x is not None:
+            z, _, y = turns.as_euler("ZXY", degrees=True).T
+            turns = Rotation.from_euler("ZXY", np.stack([z, 0 * z + x, y], axis=1), degrees=True)
+        found = euler_zxy_deg(turns.as_matrix()[:, None])[:, 0]
+        again = Rotation.from_euler("ZXY", found, degrees=True).as_matrix()
+        np.testing.assert_allclose(again, turns.as_matrix(), atol=1e-7)
 
     def test_nobody_at_all(self, tmp_path: Path) -> None:
         bvh = Bvh(written("bvh", tmp_path, [(frame(i), []) for i in range(3)]))

@@ -53,8 +53,9 @@ def test_a_bent_finger_turns_about_the_axis_to_the_front(side: Side, sign: int) 
     np.testing.assert_allclose(turn, expected, atol=0.02)
 
 
+@pytest.mark.parametrize("finger", ["Thumb", "Ring"])
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_the_chain_of_turns_leads_to_where_fingers_point(side: Side) -> None:
+def test_the_chain_of_turns_leads_to_where_fingers_point(side: Side, finger: str) -> None:
     """The wrist's turn and the bones' turns together give the directions in the camera."""
     rng = np.random.default_rng(3)
     joints = open_hand(side) + rng.normal(0, 8, (21, 3))
@@ -62,10 +63,12 @@ def test_the_chain_of_turns_leads_to_where_fingers_point(side: Side) -> None:
     turns = bone_rotations(hand)
     place, wrist = wrist_pose(hand)
     np.testing.assert_allclose(place, joints[0] * (0.001, -0.001, 0.001))
-    rest = np.array([1.0 if side == "right" else -1.0, 0, 0])
+    ahead = (0.5**0.5, 0, 0.5**0.5) if finger == "Thumb" else (1, 0, 0)
+    rest = np.multiply(ahead, (1 if side == "right" else -1, 1, 1))
+    of_finger = FINGERS[("Thumb", "Index", "Middle", "Ring").index(finger)]
     turn = Rotation.from_quat(wrist)
     for k, bone in enumerate(("Proximal", "Intermediate", "Distal")):
-        turn = turn * Rotation.from_quat(turns[f"{side.title()}Ring{bone}"])
-        along = joints[FINGERS[3, k + 1]] - joints[FINGERS[3, k]]
+        turn = turn * Rotation.from_quat(turns[f"{side.title()}{finger}{bone}"])
+        along = joints[of_finger[k + 1]] - joints[of_finger[k]]
         expected = along / np.linalg.norm(along) * (1, -1, 1)
         np.testing.assert_allclose(turn.apply(rest), expected, atol=1e-6)

@@ -80,3 +80,13 @@ def test_what_is_not_to_be_trusted_is_told(sigma_px: float, covered: float, told
     assert len(found.doubts) == len(told)
     assert all(part in doubt for part, doubt in zip(told, found.doubts, strict=True))
     assert str(found).count("not to be trusted") == len(told)
+
+
+def test_the_field_of_view_is_that_of_the_lens() -> None:
+    size, error = (640, 480), CalibrationError(np.ones(4))
+    bent = Camera(400, 400, 330, 250, (-0.2, 0.02, 0.0, 0.0))
+    for camera in (Camera.from_fov(*size, 80), replace(bent, distortion=()), bent):
+        a, b = camera.rays(np.array([[-0.5, -0.5], [639.5, 479.5]]))
+        cosine = (a @ b + 1) / np.sqrt((a @ a + 1) * (b @ b + 1))
+        told = f"diagonal field of view {np.degrees(np.arccos(cosine)):.1f}°"
+        assert told in str(Calibration(camera, error, 1.0, 0.1, 20, size))

@@ -169,8 +169,9 @@ def _masks(
     for number, hand in enumerate(partner, start=1):
         iou = f = np.nan
         if hand_map is not None and hand is not None and hand.mask is not None:
-            iou = mask_iou(hand.mask, hand_map == number, known=hand_map != UNKNOWN)
-            f = boundary_f(hand.mask, hand_map == number)
+            true, known = hand_map == number, hand_map != UNKNOWN
+            iou = mask_iou(hand.mask, true, known=known)
+            f = boundary_f(hand.mask, true, known=known)
         yield {"mask_iou": iou, "mask_f": f}
 
 

@@ -88,9 +88,27 @@ def _channels(hand: Armature) -> np.ndarray:
 
 
 def euler_zxy_deg(rotations: np.ndarray) -> np.ndarray:
-    """(T, n, 3) degrees z, x, y with rotation = Rz @ Rx @ Ry, without jumps of whole turns."""
-    r = rotations
-    x = np.arcsin(np.clip(r[..., 2, 1], -1, 1))
-    z = np.arctan2(-r[..., 0, 1], r[..., 1, 1])
-    y = np.arctan2(-r[..., 2, 0], r[..., 2, 2])
-    return np.degrees(np.unwrap(np.stack([z, x, y], axis=-1), axis=0))
+    """(T, n, 3) degrees z, x, y with rotation = Rz @ Rx @ Ry, without jumps where turns have none.
+
+    A finger that bends beyond 90 degrees has x beyond them: the same turn with x below and z and y
+    half a turn on would have it spin between two samples.
+    """
+    (r00, r01, r02), (r10, r11, r12), (*_, r21, _) = np.moveaxis(rotations, (-2, -1), (0, 1))
+    z = np.arctan2(-r01, r11)
+    sin, cos = np.sin(z), np.cos(z)
+    # From what is left without z: at x = 90 degrees, where only z and y together are known, too.
+    x = np.arctan2(r21, cos * r11 - sin * r01)
+    y = np.arctan2(cos * r02 + sin * r12, cos * r00 + sin * r10)
+    angles = np.stack([z, x, y], axis=-1)
+    other = np.stack([z + np.pi, np.pi - x, y + np.pi], axis=-1)  # the same turn
+    before = np.concatenate([np.zeros_like(angles[:1]), angles[:-1]])
+    # Where both change to the other one, they are as far from each other as they were.
+    changes = _apart(before, other) < _apart(before, angles)
+    taken = np.cumsum(changes, axis=0) % 2 == 1
+    return np.degrees(np.unwrap(np.where(taken[..., None], other, angles), axis=0))
+
+
+def _apart(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """(...) how far angles (..., 3) turn on from one sample to the next, whole turns aside."""
+    turns = after - before
+    return np.abs(turns - 2 * np.pi * np.round(turns / (2 * np.pi))).sum(axis=-1)

@@ -17,6 +17,8 @@ from knuckle.results import Frame, HandPose, TrackedHand
 #: Class of a side's hands, and of their pixels; 0 is none.
 _CLASSES = {side: number for number, side in enumerate(SIDES, start=1)}
 _JPEG_QUALITY = 85
+#: Rerun counts pixels from the corner of the first one, Knuckle from its centre.
+_CORNER_PX = 0.5
 
 
 class RerunLog:
@@ -50,7 +52,7 @@ class RerunLog:
         if camera is not None:
             self.stream.log("world", rr.ViewCoordinates.RDF, static=True)
             pinhole = rr.Pinhole(
-                image_from_camera=camera.matrix,
+                image_from_camera=camera.padded(_CORNER_PX, _CORNER_PX).matrix,
                 resolution=size,
                 camera_xyz=rr.ViewCoordinates.RDF,
                 image_plane_distance=0.5,
@@ -74,8 +76,7 @@ class RerunLog:
         for name, hand in shown.items():
             in_picture, in_space, angles = _paths(name)
             skeleton = {"class_ids": _CLASSES[hand.side], "keypoint_ids": np.arange(len(Joint))}
-            # Rerun counts pixels from the corner of the first one, Knuckle from its centre.
-            log(in_picture, rr.Points2D(hand.joints_px + 0.5, radii=-2.5, **skeleton))
+            log(in_picture, rr.Points2D(hand.joints_px + _CORNER_PX, radii=-2.5, **skeleton))
             log(in_space, rr.Points3D(hand.joints_mm / 1000, radii=0.004, **skeleton))
             log(angles, rr.Scalars(hand.joint_angles[:, 0]))
         self._shown = set(shown)

@@ -38,10 +38,10 @@ def bone_rotations(hand: HandPose) -> dict[str, np.ndarray]:
     for finger, name in enumerate(_FINGERS):
         rest = _UNITY_FROM_PALM @ (_THUMB if finger == 0 else _AHEAD) * mirror
         parent = np.eye(3)
-        # A thumb's first bone that moves is its metacarpal, a finger's the one after the knuckle.
-        first = 0 if finger == 0 else 1
-        for k, bone in enumerate(_BONES):
-            along = in_unity[FINGERS[finger][first + k] - 1]
+        # The bones that end beyond a finger's first joint; of a thumb, Unity calls the metacarpal
+        # proximal.
+        for joint, bone in zip(FINGERS[finger, 1:], _BONES, strict=True):
+            along = in_unity[joint - 1]
             turned = _shortest_turn(parent @ rest, along) @ parent
             rotations[f"{hand.side.title()}{name}{bone}"] = quaternions(parent.T @ turned)
             parent = turned

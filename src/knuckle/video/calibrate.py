@@ -76,17 +76,24 @@ class Calibration:
     def __str__(self) -> str:
         """Lines for people."""
         camera, sigma = self.camera, self.error.sigma_px
-        field = 2 * np.degrees(np.arctan(np.hypot(*self.size) / 2 / camera.fx))
         lines = (
             f"fx {camera.fx:.1f} ± {sigma[0]:.1f}, fy {camera.fy:.1f} ± {sigma[1]:.1f}, "
             f"cx {camera.cx:.1f} ± {sigma[2]:.1f}, cy {camera.cy:.1f} ± {sigma[3]:.1f} px at "
             f"{self.size[0]} x {self.size[1]}",
-            f"diagonal field of view {field:.1f}°; depth to ± {100 * sigma[0] / camera.fx:.2f} % "
-            f"(one standard error) as far as the camera decides it",
+            f"diagonal field of view {self._diagonal_deg:.1f}°; depth to ± "
+            f"{100 * sigma[0] / camera.fx:.2f} % (one standard error) as far as the camera decides "
+            "it",
             f"{self.n_views} views, corners within {self.rms_px:.2f} px",
             *(f"not to be trusted: {doubt}" for doubt in self.doubts),
         )
         return "\n".join(lines)
+
+    @property
+    def _diagonal_deg(self) -> float:
+        """Angle between the rays of two opposite corners of the picture."""
+        corners = np.array([[0, 0], self.size]) - 0.5
+        a, b = np.pad(self.camera.rays(corners), ((0, 0), (0, 1)), constant_values=1.0)
+        return float(np.degrees(np.arctan2(np.linalg.norm(np.cross(a, b)), a @ b)))
 
 
 def calibrate(frames: Iterable[Frame], columns: int, rows: int) -> Calibration:
