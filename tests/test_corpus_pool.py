@@ -13,6 +13,7 @@ from pathlib import Path
 
 import av
 import pytest
+from PIL import Image
 
 import knuckle
 from knuckle.cli import main
@@ -97,6 +98,14 @@ class TestVideosOfAFolder:
             (tmp_path / name).touch()
         names = [str(path.relative_to(tmp_path)) for path in videos_in(tmp_path)]
         assert names == ["hands.mp4", "own/hands.mp4", "own/lerobot/take.mp4", "own/overlay.mp4"]
+
+    def test_a_gif_that_moves_is_a_video(self, tmp_path: Path) -> None:
+        """They were passed over without a word, though ``knuckle track`` reads them."""
+        pictures = [Image.new("L", (64, 48), level) for level in (20, 200)]
+        pictures[0].save(tmp_path / "still.gif")
+        pictures[0].save(tmp_path / "wave.GIF", save_all=True, append_images=pictures[1:])
+        (tmp_path / "cut.gif").write_bytes(b"GIF89a")  # is told in its row
+        assert [path.name for path in videos_in(tmp_path)] == ["cut.gif", "wave.GIF"]
 
     def test_none(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"no video in .* \.mp4"):

@@ -6,6 +6,7 @@ OpenCV's.
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Generator
 from contextlib import suppress
@@ -20,6 +21,7 @@ from knuckle.limits import check_gigabytes, check_picture, check_size, picture_s
 from knuckle.quiet import quiet_decoders
 from knuckle.results import Frame
 from knuckle.video import heif, tiff
+from knuckle.video.decode import DECODE_ERRORS, open_container
 from knuckle.video.errors import SourceBrokenError, SourceError, SourceUnreadableError
 from knuckle.video.source import Losses, Source, SourceInfo, SourceOptions, resumed
 
@@ -38,6 +40,16 @@ def is_sequence(path: Path) -> bool:
     if head[:4] == _PNG:
         return b"acTL" in head
     return head[:4] == _GIF or (head[4:8] == b"ftyp" and not heif.is_still(head))
+
+
+def is_moving_gif(path: Path) -> bool:
+    """Whether a file is a GIF of two pictures or more, or of a number that cannot be told."""
+    if _head(path)[:4] != _GIF:
+        return False
+    with suppress(*DECODE_ERRORS), open_container(path) as container:
+        packets = itertools.islice(container.demux(video=0), 2)
+        return sum(packet.size > 0 for packet in packets) != 1  # an empty one marks the end
+    return True
 
 
 def holds_several(path: Path) -> bool:
