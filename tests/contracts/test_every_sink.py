@@ -17,6 +17,7 @@ from rerun.chunk import RrdReader
 
 from fakes import INFO, frame, pose, scene
 from files_of_others import COUNTS
+from knuckle.formats import RESULTS
 from knuckle.output import SINKS, OutputError, TableSink, open_recording
 from knuckle.output.csv_rows import CsvSink
 from knuckle.output.json_lines import JsonLinesSink
@@ -323,6 +324,12 @@ def test_rows_of_a_csv_that_were_sorted_or_left_out_are_told(tmp_path: Path) -> 
         path.write_text("".join([header, *changed]))
         with pytest.raises(OutputError, match="expected 21 rows of each hand, wrist to"):
             open_recording(path)
+
+
+def test_results_are_known_by_their_names() -> None:
+    assert [sink.filename for sink in TABLES.values()] == list(RESULTS)
+    with pytest.raises(OutputError, match="the result has no name: expected a file"):
+        open_recording("")
 
 
 def test_a_csv_begins_with_its_header_and_says_what_it_lacks(tmp_path: Path) -> None:

@@ -158,6 +158,8 @@ def _open_pages(path: Path, pages: tiff.Pages, options: SourceOptions) -> Source
     frames = _frames(path, pages, options, losses)
     try:
         first = next(frames)
+    except SourceUnreadableError:  # says why
+        raise
     except (StopIteration, SourceError):
         raise SourceUnreadableError(
             f"{path} is a TIFF of {len(pages.numbers)} pages of which none can be read: expected "
@@ -179,7 +181,7 @@ def _frames(
     step_s = 1 / options.fps if options.fps else _DEFAULT_STEP_S
     index = 0
     for first, last in tiff.runs_of(pages.numbers, together):
-        for image in _decoded(content, first, last):
+        for image in _decoded(content, first, last, path):
             if image is None:
                 losses.damaged += 1
             else:
@@ -192,13 +194,24 @@ def _frames(
         )
 
 
-def _decoded(content: np.ndarray, first: int, last: int) -> list[np.ndarray | None]:
+def rgb_of(pixels: np.ndarray, path: Path) -> np.ndarray:
+    """(H, W, 3) uint8 RGB of what OpenCV has decoded: grey, BGR or BGRA, of any depth."""
+    try:
+        return cv2.cvtColor(to_rgb(pixels), cv2.COLOR_BGR2RGB)
+    except InputError:
+        raise SourceUnreadableError(
+            f"{path} holds {pixels.dtype} numbers from {pixels.min():g} to {pixels.max():g}: "
+            "expected 8 or 16 bits, or floating point in 0..1; save it so"
+        ) from None
+
+
+def _decoded(content: np.ndarray, first: int, last: int, path: Path) -> list[np.ndarray | None]:
     """(H, W, 3) RGB of pages; None for one that cannot be read."""
     flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR
     with quiet_decoders(), suppress(cv2.error):
         _, images = cv2.imdecodemulti(content, flags, range=(first, last))
         if len(images) == last - first:
-            return [cv2.cvtColor(to_rgb(each), cv2.COLOR_BGR2RGB) for each in images]
+            return [rgb_of(each, path) for each in images]
     if last - first == 1:
         return [None]
-    return [image for k in range(first, last) for image in _decoded(content, k, k + 1)]
+    return [image for k in range(first, last) for image in _decoded(content, k, k + 1, path)]
