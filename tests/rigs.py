@@ -145,16 +145,25 @@ def watched(
     motion: float = 1.0,
     noise: float = 0.006,
     beside: float = 0.015,
+    wander: float = 0.0,
+    speed: float = 1.0,
+    seed: int = 1,
 ) -> list[Followed]:
-    """What cameras see whose clocks show more than it is; keypoints shake, and lie beside."""
-    rng = np.random.default_rng(1)
+    """What cameras see whose clocks show more than it is; keypoints shake, and lie beside.
+
+    Where these lie changes by ``wander``, as a share of the hand like the others, within 0.3 s.
+    """
+    rng = np.random.default_rng(seed)
     seen = []
     for each, times, late in zip(rig.cameras, times_s, late_s, strict=True):
         off = rng.normal(0, beside * 200, (21, 2))
         hands: list[list[TrackedHand]] = []
+        now, kept = rng.normal(0, wander * 200, (21, 2)), np.exp(-np.diff(times)[0] / 0.3)
         for at in times:
-            hand = look(each, truth(at - late, motion), rng=rng, noise=noise)
-            hands.append([shifted(hand, off)])
+            new = rng.normal(0, wander * 200, (21, 2))
+            now = kept * now + np.sqrt(1 - kept**2) * new
+            hand = look(each, truth(speed * (at - late), motion), rng=rng, noise=noise)
+            hands.append([shifted(hand, off + now)])
         seen.append(Followed(each.name, SIZE, each.camera, times, hands))
     return seen
 

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import av
 import pytest
+from PIL import Image
 
 import knuckle
-from knuckle.cli import main
+from knuckle.cli import corpora, main
 from knuckle.corpus import Track, VideoRow, folder_name, pool, track_all, videos_in
 from knuckle.errors import InputError, NotFoundError
-from knuckle.output import open_recording
+from knuckle.output import OutputError, open_recording
 from knuckle.video import open_source
 
 FRAMES = 4
@@ -98,6 +99,14 @@ class TestVideosOfAFolder:
         names = [str(path.relative_to(tmp_path)) for path in videos_in(tmp_path)]
         assert names == ["hands.mp4", "own/hands.mp4", "own/lerobot/take.mp4", "own/overlay.mp4"]
 
+    def test_a_gif_that_moves_is_a_video(self, tmp_path: Path) -> None:
+        """They were passed over without a word, though ``knuckle track`` reads them."""
+        pictures = [Image.new("L", (64, 48), level) for level in (20, 200)]
+        pictures[0].save(tmp_path / "still.gif")
+        pictures[0].save(tmp_path / "wave.GIF", save_all=True, append_images=pictures[1:])
+        (tmp_path / "cut.gif").write_bytes(b"GIF89a")  # is told in its row
+        assert [path.name for path in videos_in(tmp_path)] == ["cut.gif", "wave.GIF"]
+
     def test_none(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"no video in .* \.mp4"):
             videos_in(tmp_path)
@@ -155,6 +164,14 @@ def test_what_is_wrong_is_told_once_and_before_the_work(
     said = capsys.readouterr().err
     assert sentence in said and said.count("\n") == 1
     assert not (tmp_path / "hands").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
+def test_a_full_disk_is_told_with_the_table_that_has_no_room(tmp_path: Path) -> None:
+    """The sentence was about "a file, or what is printed here"."""
+    (tmp_path / "videos.csv.part").symlink_to("/dev/full")
+    with pytest.raises(OutputError, match=r"cannot write .*videos\.csv \(no space left"):
+        corpora._write_table([VideoRow("a.mp4")], tmp_path)
 
 
 def dies_over_b(connection, output, settings) -> None:

@@ -1,6 +1,7 @@
 """What counts as an image, and what each kind becomes."""
 
 import re
+import tracemalloc
 
 import numpy as np
 import PIL.Image
@@ -41,6 +42,20 @@ def test_16_bit_and_floating_point_are_scaled() -> None:
     np.testing.assert_array_equal(to_rgb(RGB.astype(np.uint16) * 257), RGB)
     for dtype in (np.float16, np.float32, np.float64):
         np.testing.assert_array_equal(to_rgb((RGB / 255).astype(dtype)), RGB)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_large_floating_point_pictures_are_converted_in_little_memory(dtype: type) -> None:
+    """A 4K picture of float64 took two copies of its own size, and most of its time for them."""
+    image = np.random.default_rng(0).random((2000, 100, 3)).astype(dtype)
+    tracemalloc.start()
+    try:
+        found = to_rgb(image)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_array_equal(found, np.rint(image.astype(np.float64) * 255).astype(np.uint8))
+    assert most < image.size * 2  # its result is half of that
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

@@ -22,5 +22,13 @@ FORMATS = {
     "lerobot": "knuckle.output.lerobot:LeRobotSink",
     "rrd": "knuckle.output.rrd:RrdSink",
 }
+#: What the files are called that can be read back, and what ``knuckle plot`` writes beside them.
+RESULTS = ("hands.npz", "hands.jsonl", "hands.csv", "hands.parquet")
+PLOT = "plot.png"
+#: What to do with a result that was given as a video.
+SHOWN_BY = (
+    "knuckle plot and knuckle view show it, knuckle.open_recording reads it; to track it again "
+    "give the video that it was made from"
+)
 #: What is written unless something else is asked for.
 USUAL = "npz,json,csv"

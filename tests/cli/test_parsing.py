@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from knuckle.cli import VERBS, main
@@ -47,6 +49,36 @@ def test_a_verb_proposes_only_what_it_takes(verb: str) -> None:
     with pytest.raises(UsageError, match=f"knuckle {verb}.* --help says what it takes") as told:
         parsed([verb, "a.mp4", "--overlayy"], VERBS)
     assert ("did you mean --overlay?" in str(told.value)) == (verb in ("track", "bench"))
+
+
+@pytest.mark.parametrize("words", [["plot", "-dash"], ["track", "--dash", "b", "-o", "-dash"]])
+def test_what_is_there_may_begin_with_a_dash(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError):
+        parsed(words, VERBS)
+    for name in ("-dash", "--dash", "--raw"):
+        (tmp_path / name).mkdir()
+    given = [f"./{word}" if word in ("-dash", "--dash") else word for word in words]
+    assert parsed(words, VERBS) == parsed(given, VERBS)
+    assert parsed(["track", "a", "--raw"], VERBS).raw  # what makes a verb is not touched
+
+
+@pytest.mark.parametrize(
+    ("verb", "given"),
+    [(["track"], ["a.mp4", "--raw"]), (["camera", "rig"], ["a.mp4"]), (["plot"], ["folder"])],
+)
+def test_help_is_the_same_whatever_is_given(
+    verb: list[str], given: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its usage lacked what was there already."""
+    told = []
+    for words in (verb, [*verb, *given]):
+        with pytest.raises(SystemExit):
+            parsed([*words, "--help"], VERBS)
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1] and told[0].startswith(f"usage: knuckle {' '.join(verb)} [-h]")
 
 
 def test_terminals_without_lines_are_told_the_same() -> None:

@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from rerun.chunk import RrdReader
 
 from fakes import INFO, frame, pose, scene
 from files_of_others import COUNTS
+from knuckle.formats import RESULTS
 from knuckle.output import SINKS, OutputError, TableSink, open_recording
 from knuckle.output.csv_rows import CsvSink
 from knuckle.output.json_lines import JsonLinesSink
@@ -300,6 +302,50 @@ def test_text_that_an_editor_saved_again(tmp_path: Path) -> None:
         saved = b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n") + b"\r\n"
         path.write_bytes(saved)
         assert len(open_recording(path).frames) == 4
+
+
+@pytest.mark.parametrize("table_type", [JsonLinesSink, CsvSink])
+def test_long_texts_are_read_in_little_memory(table_type, tmp_path: Path) -> None:
+    """Lists of all their lines took twenty times the room of the records, and most of the time."""
+    with table_type(tmp_path, INFO) as sink:
+        for index in range(3000):
+            sink.write(frame(index), [pose()])
+    tracemalloc.start()
+    try:
+        recording = open_recording(sink.path)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(recording.hands) == len(recording.frames) == 3000
+    assert most < 10 * recording.hands.nbytes
+
+
+def test_a_csv_may_have_its_values_in_quotes(tmp_path: Path) -> None:
+    path = written_by(CsvSink, tmp_path)
+    before = open_recording(path)
+    rows = [line.split(",") for line in path.read_text().splitlines()]
+    path.write_text("".join(",".join(f'"{value}"' for value in row) + "\n" for row in rows))
+    assert_same(open_recording(path).hands, before.hands)
+
+
+def test_rows_of_a_csv_that_were_sorted_or_left_out_are_told(tmp_path: Path) -> None:
+    """They were passed over, or taken for other joints."""
+    path = written_by(CsvSink, tmp_path)
+    header, *rows = path.read_text().splitlines(keepends=True)
+    hand = next(k for k, row in enumerate(rows) if ",wrist," in row)
+    for changed in (
+        rows[:hand] + rows[hand + 1 :],
+        [*rows[:hand], rows[hand + 1], rows[hand], *rows[hand + 2 :]],
+    ):
+        path.write_text("".join([header, *changed]))
+        with pytest.raises(OutputError, match="expected 21 rows of each hand, wrist to"):
+            open_recording(path)
+
+
+def test_results_are_known_by_their_names() -> None:
+    assert [sink.filename for sink in TABLES.values()] == list(RESULTS)
+    with pytest.raises(OutputError, match="the result has no name: expected a file"):
+        open_recording("")
 
 
 def test_a_csv_begins_with_its_header_and_says_what_it_lacks(tmp_path: Path) -> None:

@@ -79,6 +79,15 @@ def test_one_hand_is_one_track(tracker: HandTracker, searches: list[int]) -> Non
     assert len(searches) <= 1 + len(frames) / 3
 
 
+def test_it_says_what_was_set_and_whom_it_follows(dot_weights: Path) -> None:
+    tracker = HandTracker(weights_dir=dot_weights, max_hands=1)
+    assert repr(tracker).startswith("<HandTracker(max_hands=1, weights_dir=")
+    assert repr(tracker).endswith("follows hands: none>")
+    run(tracker, film(moving_right, seconds(0.2)))
+    assert repr(tracker).endswith("follows hands: 0>")
+    assert repr(HandEstimator(looks=2)) == "HandEstimator(looks=2)"
+
+
 def test_a_full_house_is_never_searched(dot_weights: Path) -> None:
     tracker = HandTracker(weights_dir=dot_weights, max_hands=1)
     frames = film(moving_right, seconds(0.5))

@@ -71,8 +71,20 @@ class TestFolder:
 
     def test_nothing_readable(self, tmp_path: Path) -> None:
         (tmp_path / "a.png").write_bytes(b"broken")
-        with pytest.raises(SourceEmptyError, match="none can be read"):
+        with pytest.raises(SourceEmptyError, match=r"none can be read: .*a\.png is not an image"):
             open_source(tmp_path)
+
+    def test_a_result_is_no_folder_of_images(self, tmp_path: Path) -> None:
+        """Its plot was tracked."""
+        (tmp_path / "hands.npz").touch()
+        cv2.imwrite(str(tmp_path / "plot.png"), picture(0))
+        with pytest.raises(SourceEmptyError, match="is a result and no folder of images: knuckle"):
+            open_source(tmp_path)
+        with pytest.raises(SourceUnreadableError, match="is a result and no video: knuckle plot"):
+            open_source(tmp_path / "hands.npz")
+        cv2.imwrite(str(tmp_path / "own.png"), picture(1))  # tracked into the folder of its images
+        with open_source(tmp_path) as source:
+            assert [frame.name for frame in source] == ["own.png"]
 
 
 class TestLeftOpen:
@@ -135,9 +147,27 @@ class TestImage:
 
     def test_an_image_of_floats(self, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
         cv2.imwrite(str(tmp_path / "a.tiff"), picture(3).astype(np.float32))
-        with pytest.raises(SourceUnreadableError, match="of 8 or 16 bits"):
+        with pytest.raises(SourceUnreadableError, match=r"float32 numbers from .* in 0\.\.1; save"):
             open_source(tmp_path / "a.tiff")
         assert capfd.readouterr().err == ""
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_floats_are_read_where_they_say_what_white_is(
+        self, dtype: type, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        """In a folder they counted as damaged."""
+        for name in ("a.tiff", "b.tiff"):
+            cv2.imwrite(str(tmp_path / name), picture(3)[..., ::-1].astype(dtype) / 255)
+        with open_source(tmp_path) as source:
+            frames = list(source)
+        assert source.losses.damaged == 0
+        np.testing.assert_array_equal([frame.image for frame in frames], [picture(3)] * 2)
+        assert capfd.readouterr().err == ""
+
+    def test_pages_of_other_numbers_are_told(self, tmp_path: Path) -> None:
+        cv2.imwritemulti(str(tmp_path / "a.tiff"), [picture(3).astype(np.float32)] * 2)
+        with pytest.raises(SourceUnreadableError, match=r"a\.tiff holds float32 numbers from"):
+            open_source(tmp_path / "a.tiff")
 
     def test_missing(self, tmp_path: Path) -> None:
         with pytest.raises(SourceNotFoundError, match="does not exist"):

@@ -54,6 +54,15 @@ def test_losses_name_the_sources_that_have_damaged_pictures(tmp_path: Path) -> N
         assert sources.losses.where == [str(tmp_path / "b")]
 
 
+def test_sources_say_what_they_are(tmp_path: Path) -> None:
+    paths = [write_video(tmp_path / f"{name}.mp4", 6) for name in "ab"]
+    with open_sources(paths) as together:
+        told = f"<source {paths[0]}: 64 x 48, {together.sources[0].fps:.4g} frames/s, 0.2 s>"
+        assert repr(together.sources[0]) == told
+        assert repr(together).startswith(f"<sources together: {told}, <source {paths[1]}: ")
+    assert repr(together.sources[0]).endswith("0.2 s, read to its end or closed>")
+
+
 def test_another_length_is_told(tmp_path: Path) -> None:
     paths = [write(tmp_path, "a.mp4", 8), write(tmp_path, "b.mp4", 50)]
     with open_sources(paths) as sources:

@@ -60,6 +60,17 @@ def test_little_motion_is_told_to_be_less_sure() -> None:
     assert abs(little.late_s[1] - late[1]) < 3 * little.doubt_s[1]
 
 
+def test_the_doubt_of_short_and_slow_recordings_is_as_large_as_their_errors() -> None:
+    """Clocks were drawn outwards by half a frame, in every window, and told to be sure of 6 ms."""
+    rig, misses, times = make_rig(2), [], np.arange(75) / 30
+    for seed, late_s in enumerate(np.linspace(-0.11, 0.12, 8)):
+        seen = watched(rig, [times, times], [0.0, late_s], speed=0.3, wander=0.01, seed=seed)
+        found = lateness(rig, seen)
+        misses.append((found.late_s[1] - late_s) / found.doubt_s[1])
+    assert np.abs(misses).max() < 2.5
+    assert np.sqrt(np.mean(np.square(misses))) < 1.3
+
+
 def test_cameras_that_see_nobody_together_are_told() -> None:
     rig, times = make_rig(2), np.arange(150) / 30
     first, second = watched(rig, [times, times], [0.0, 0.0])

@@ -47,6 +47,11 @@ def met(joints_mm: np.ndarray, sigma_mm: float | np.ndarray) -> Points:
     return Points(joints_mm, information, np.ones((3, 21), bool), np.ones(21))
 
 
+def test_it_says_what_was_set_of_which_cameras() -> None:
+    told = repr(RigTracker(make_rig(2), max_hands=1))
+    assert told == "<RigTracker(max_hands=1) of cam_0, cam_1, follows hands: none>"
+
+
 def follow(
     tracker: RigTracker,
     frames: Callable[[int], Views],

@@ -119,16 +119,20 @@ def _finished(tracking: Iterable[VideoRow], count: int) -> tuple[dict[str, Video
 def _write_table(rows: list[VideoRow], output: Path) -> Path:
     """``videos.csv``: a line for each video."""
     from knuckle.corpus import VideoRow
+    from knuckle.output import make_folder
+    from knuckle.output.sink import cannot_write
 
-    path = output / "videos.csv"
-    output.mkdir(parents=True, exist_ok=True)
+    path = make_folder(output) / "videos.csv"
     part = path.with_suffix(".csv.part")
-    # A name in another alphabet has its odd bytes written out.
-    with part.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-        table = csv.DictWriter(file, [each.name for each in fields(VideoRow)])
-        table.writeheader()
-        table.writerows(asdict(row) for row in rows)
-    part.replace(path)
+    try:
+        # A name in another alphabet has its odd bytes written out.
+        with part.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+            table = csv.DictWriter(file, [each.name for each in fields(VideoRow)])
+            table.writeheader()
+            table.writerows(asdict(row) for row in rows)
+        part.replace(path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
     return path
 
 

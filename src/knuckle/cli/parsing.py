@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
@@ -37,19 +38,34 @@ def parsed(arguments: Sequence[str], verbs: Mapping[str, Callable[..., Verb]]) -
     """The verb that was asked for.
 
     A verb that is known is parsed alone, so that what is like its options in others is not
-    proposed.
+    proposed. Words that make none are read once more, with what is there under a name that begins
+    with a dash taken for that.
 
     Raises:
         UsageError: a word is missing, unknown or of the wrong kind.
         SystemExit: help was asked for, and printed.
     """
+    try:
+        return _parsed(arguments, verbs)
+    except UsageError:
+        named = [f"./{each}" if _is_name(each) else each for each in arguments]
+        with contextlib.suppress(UsageError):
+            if named != list(arguments):
+                return _parsed(named, verbs)
+        raise
+
+
+def _is_name(word: str) -> bool:
+    return word.startswith("-") and os.path.lexists(word)
+
+
+def _parsed(arguments: Sequence[str], verbs: Mapping[str, Callable[..., Verb]]) -> Verb:
     name = arguments[0] if arguments else ""
     if name in verbs:
+        words = _asking_alone(arguments[1:], verbs[name])
         return _told_in_a_sentence(
             f"knuckle {name}",
-            lambda: tyro.cli(
-                verbs[name], prog=f"knuckle {name}", args=arguments[1:], config=CONFIG
-            ),
+            lambda: tyro.cli(verbs[name], prog=f"knuckle {name}", args=words, config=CONFIG),
         )
     if not name.startswith("-"):
         raise UsageError(_no_such(name, verbs))
@@ -59,6 +75,13 @@ def parsed(arguments: Sequence[str], verbs: Mapping[str, Callable[..., Verb]]) -
             dict(verbs), prog="knuckle", description=_DESCRIPTION, args=arguments, config=CONFIG
         ),
     )
+
+
+def _asking_alone(words: Sequence[str], verb: Callable[..., Verb]) -> Sequence[str]:
+    """Words that ask for help, without all others but an action: the usage lacks what is given."""
+    asking = [word for word in words if word in ("-h", "--help")]
+    has_actions = "action" in getattr(verb, "__dataclass_fields__", ())
+    return [*(words[:1] if has_actions else ()), *asking] if asking else words
 
 
 def _no_such(name: str, verbs: Mapping[str, object]) -> str:

@@ -39,7 +39,7 @@ from knuckle.cli.verb import (
     optional,
 )
 from knuckle.errors import INTERRUPTS, InputError, KnuckleError, NotFoundError, putting_off
-from knuckle.formats import USUAL
+from knuckle.formats import PLOT, USUAL
 
 if TYPE_CHECKING:
     from knuckle.job import Summary
@@ -192,7 +192,7 @@ class Plot:
         from knuckle.viewer.plot import save_plot
 
         folder = self.result if self.result.is_dir() else self.result.parent
-        path = self.output or folder / "plot.png"
+        path = self.output or folder / PLOT
         save_plot(open_recording(self.result), make_room(path))
         print(path)
         return 0

@@ -8,11 +8,12 @@ from pathlib import Path
 from knuckle.address import at_home
 from knuckle.errors import InputError, NotFoundError
 from knuckle.output import SINKS
+from knuckle.video.animation import is_moving_gif
 from knuckle.video.file import VIDEO_SUFFIXES, is_video
 
 
 def videos_in(folder: str | Path, *, without: str | Path | None = None) -> list[Path]:
-    """All videos of a folder and of the folders in it.
+    """All videos of a folder and of the folders in it, and what moves in GIFs.
 
     Args:
         folder: hidden files in it are passed over, as systems leave copies of names there, and so
@@ -39,12 +40,17 @@ def videos_in(folder: str | Path, *, without: str | Path | None = None) -> list[
             for each in folders
             if each[0] != "." and each not in ours and here / each != left_out
         ]
-        found += [here / n for n in names if n[0] != "." and n not in ours and is_video(here / n)]
+        found += [here / n for n in names if n[0] != "." and n not in ours and _is_video(here / n)]
     if not found:
         raise InputError(
-            f"there is no video in {folder}: expected files that end in {', '.join(VIDEO_SUFFIXES)}"
+            f"there is no video in {folder}: expected files that end in "
+            f"{', '.join(VIDEO_SUFFIXES)}, or a .gif that moves"
         )
     return sorted(found)
+
+
+def _is_video(path: Path) -> bool:
+    return is_video(path) or (path.suffix.lower() == ".gif" and is_moving_gif(path))
 
 
 def _of_results(names: list[str]) -> set[str]:

@@ -58,6 +58,11 @@ def open_recording(path: str | Path) -> Recording:
     Raises:
         OutputError: there is none.
     """
+    if path == "":
+        raise OutputError(
+            "the result has no name: expected a file that knuckle track wrote, or the folder with "
+            "such files; . is the folder you are in"
+        )
     path = at_home(path)
     tables = {sink.filename: sink for sink in SINKS.values() if issubclass(sink, TableSink)}
     if not path.is_dir() or path.name.endswith(".part"):

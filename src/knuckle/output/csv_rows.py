@@ -6,11 +6,12 @@ import csv
 import io
 import math
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from knuckle.hand import ARTICULATIONS, N_JOINTS
+from knuckle.hand import ARTICULATIONS, JOINT_NAMES, N_JOINTS
 from knuckle.output.durable import open_unbuffered, write_whole
 from knuckle.output.errors import OutputError
 from knuckle.output.records import FRAME, HAND, Recording, RunInfo, hand_records
@@ -19,6 +20,14 @@ from knuckle.output.tidy import tidy_columns
 from knuckle.results import Frame, HandPose
 
 COLUMNS = tuple(tidy_columns(np.zeros(0, HAND)))
+#: A line of the file. Texts have room for one more letter: a longer one is none of ours.
+_LONGEST = 1 + max(map(len, JOINT_NAMES))
+_TEXTS = {"side": f"<U{_LONGEST}", "joint": f"<U{_LONGEST}"}
+_ROW = np.dtype([("frame", "<i8"), *((name, _TEXTS.get(name, "<f8")) for name in COLUMNS[1:])])
+#: What stands in the place of a text that is not there.
+_NONE = "nan"
+#: Lines that are read at a time.
+_LINES = 1 << 14
 
 
 class CsvSink(TableSink):
@@ -54,37 +63,15 @@ class CsvSink(TableSink):
         """Everything that ``path`` holds, without a hand that was cut off at its end."""
         if not path.is_file():
             raise missing(path)
-        with path.open(encoding="utf-8-sig", newline="") as file:  # editors mark the text
-            lines = [line for line in file if line.endswith("\n") and line.strip()]
-        header, *rows = csv.reader(lines or ["\n"])
-        for mark, name in ((";", "semicolons"), ("\t", "tabs")):
-            if tuple(",".join(header).split(mark)) == COLUMNS:
-                raise OutputError(
-                    f"{path} is separated by {name}, as a spreadsheet has saved it: expected "
-                    "commas between the columns and points in the numbers; save it so, or give "
-                    "another file of the same run"
-                )
-        if tuple(header) != COLUMNS:
-            raise OutputError(
-                f"{path} has other columns than the {len(COLUMNS)} that Knuckle writes, "
-                f"{COLUMNS[0]} to {COLUMNS[-1]}: track the video again"
-            )
-        beside = info_path(path)
-        if not beside.is_file():
-            raise OutputError(
-                f"{path} stands alone: expected {beside.name} beside it, which says what it was "
-                "made from; copy both, or track the video again"
-            )
-        info = RunInfo.from_json(beside.read_text(encoding="utf-8-sig"), beside)
-        frames, hands = [], []
-        for index, of_frame in _by_frame(rows):
-            hand_rows = (of_frame[k : k + N_JOINTS] for k in range(0, len(of_frame), N_JOINTS))
-            complete = [_record(hand) for hand in hand_rows if len(hand) == N_JOINTS]
-            if len(of_frame[0][COLUMNS.index("joint")]) and not complete:
-                continue  # cut off in the first hand of the last frame
-            frames.append((index, float(of_frame[0][1]), len(complete)))
-            hands += complete
-        return Recording(info, np.array(frames, FRAME), np.array(hands, HAND))
+        with path.open(encoding="utf-8-sig") as file:  # editors mark the text
+            lines = (line for line in file if line.endswith("\n") and line.strip())
+            _check_header(next(lines, ""), path)
+            info = _info_beside(path)
+            frames, hands = [np.zeros(0, FRAME)], [np.zeros(0, HAND)]
+            for rows in _of_whole_frames(lines):
+                frames.append(_frames(rows))
+                hands.append(_hands(rows))
+        return Recording(info, np.concatenate(frames), np.concatenate(hands))
 
 
 def info_path(path: Path) -> Path:
@@ -100,31 +87,94 @@ def _texts(name: str, values: np.ndarray) -> list[str]:
     return [str(int(value)) if name == "visible" else str(value) for value in values.tolist()]
 
 
-def _by_frame(rows: list[list[str]]) -> Iterator[tuple[int, list[list[str]]]]:
-    start = 0
-    for end in range(1, len(rows) + 1):
-        if end == len(rows) or rows[end][0] != rows[start][0]:
-            yield int(rows[start][0]), rows[start:end]
-            start = end
+def _check_header(line: str, path: Path) -> None:
+    """Refuse other columns, and those that a spreadsheet has separated in its own way."""
+    header = line.strip().replace('"', "")
+    for mark, name in ((";", "semicolons"), ("\t", "tabs")):
+        if tuple(header.split(mark)) == COLUMNS:
+            raise OutputError(
+                f"{path} is separated by {name}, as a spreadsheet has saved it: expected "
+                "commas between the columns and points in the numbers; save it so, or give "
+                "another file of the same run"
+            )
+    if tuple(header.split(",")) != COLUMNS:
+        raise OutputError(
+            f"{path} has other columns than the {len(COLUMNS)} that Knuckle writes, "
+            f"{COLUMNS[0]} to {COLUMNS[-1]}: track the video again"
+        )
 
 
-def _record(rows: list[list[str]]) -> np.ndarray:
-    """The 21 rows of a hand as a ``HAND`` again."""
-    columns = dict(zip(COLUMNS, zip(*rows, strict=True), strict=True))
+def _info_beside(path: Path) -> RunInfo:
+    beside = info_path(path)
+    if not beside.is_file():
+        raise OutputError(
+            f"{path} stands alone: expected {beside.name} beside it, which says what it was "
+            "made from; copy both, or track the video again"
+        )
+    return RunInfo.from_json(beside.read_text(encoding="utf-8-sig"), beside)
 
-    def numbers(*names: str) -> np.ndarray:
-        """(21, len(names))."""
-        return np.array([[float(v or "nan") for v in columns[name]] for name in names]).T
 
-    record = np.zeros((), HAND)
+def _of_whole_frames(lines: Iterator[str]) -> Iterator[np.ndarray]:
+    """(R,) ``_ROW`` of some frames at a time; without a hand that is cut off at the end."""
+    waiting = np.zeros(0, _ROW)
+    while some := list(islice(lines, _LINES)):
+        rows = np.concatenate([waiting, _parsed(some)])
+        begins = _begins(rows)[-1]
+        yield rows[:begins]
+        waiting = rows[begins:]  # of its last frame, more may come
+    complete = len(waiting) // N_JOINTS * N_JOINTS
+    yield waiting[:complete] if (waiting["joint"] != _NONE).any() else waiting
+
+
+def _parsed(lines: list[str]) -> np.ndarray:
+    """(R,) ``_ROW``. What is empty is NaN; programs may have put everything into quotes."""
+    # Every second one of several commas is replaced at a time.
+    filled = "".join(lines).replace('"', "").replace(",,", ",nan,").replace(",,", ",nan,")
+    rows = filled.replace(",\n", ",nan\n").splitlines()
+    return np.loadtxt(rows, _ROW, delimiter=",", comments=None, ndmin=1)
+
+
+def _begins(rows: np.ndarray) -> np.ndarray:
+    """(F,) where frames begin in rows (R,)."""
+    numbers = rows["frame"]
+    return np.flatnonzero(np.diff(numbers, prepend=numbers[:1] - 1))
+
+
+def _frames(rows: np.ndarray) -> np.ndarray:
+    """(F,) ``FRAME`` of rows (R,)."""
+    begins = _begins(rows)
+    frames = np.zeros(len(begins), FRAME)
+    frames["frame"], frames["time_s"] = rows["frame"][begins], rows["time_s"][begins]
+    has_hands = rows["joint"][begins] != _NONE
+    frames["n_hands"] = has_hands * np.diff(begins, append=len(rows)) // N_JOINTS
+    return frames
+
+
+def _hands(rows: np.ndarray) -> np.ndarray:
+    """(N,) ``HAND`` of rows (R,)."""
+    rows = rows[rows["joint"] != _NONE]
+    expected = np.resize(JOINT_NAMES, len(rows))
+    if len(rows) % N_JOINTS or (rows["joint"] != expected).any():
+        raise OutputError(
+            f"expected {N_JOINTS} rows of each hand, {JOINT_NAMES[0]} to {JOINT_NAMES[-1]}, found "
+            "others: rows were sorted or left out; track the video again, or give another file of "
+            "the same run"
+        )
+    table = rows.reshape(-1, N_JOINTS)
+
+    def columns(*names: str) -> np.ndarray:
+        """(N, 21, len(names))."""
+        return np.stack([table[name] for name in names], axis=-1)
+
+    hands = np.zeros(len(table), HAND)
     for name in ("frame", "time_s", "track_id", "side", "side_score", "score"):
-        record[name] = columns[name][0]
-    record["box_xyxy"] = numbers(*COLUMNS[6:10])[0]
-    record["joints_px"] = numbers("x_px", "y_px")
-    record["joints_mm"] = numbers("x_mm", "y_mm", "z_mm")
-    record["joint_score"] = numbers("joint_score")[:, 0]
-    record["visible"] = numbers("visible")[:, 0] > 0
-    record["joint_sigma_mm"] = numbers("sigma_mm")[:, 0]
-    record["bone_lengths_mm"] = numbers("bone_mm")[1:, 0]
-    record["joint_angles_deg"] = numbers("flexion_deg", "spread_deg")[ARTICULATIONS]
-    return record
+        hands[name] = table[name][:, 0]
+    hands["box_xyxy"] = columns(*COLUMNS[6:10])[:, 0]
+    hands["joints_px"] = columns("x_px", "y_px")
+    hands["joints_mm"] = columns("x_mm", "y_mm", "z_mm")
+    hands["joint_score"] = table["joint_score"]
+    hands["visible"] = table["visible"] > 0
+    hands["joint_sigma_mm"] = table["sigma_mm"]
+    hands["bone_lengths_mm"] = table["bone_mm"][:, 1:]
+    hands["joint_angles_deg"] = columns("flexion_deg", "spread_deg")[:, ARTICULATIONS]
+    return hands

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ _DECIMALS = {"time_s": 6}
 _DEFAULT_DECIMALS = 3
 #: Already said by the line that a hand is in.
 _FRAME_FIELDS = ("frame", "time_s")
+#: Lines that are read at a time: as Python's own lists they take ten times their room in records.
+_LINES = 512
 
 
 class JsonLinesSink(TableSink):
@@ -47,14 +50,17 @@ class JsonLinesSink(TableSink):
         if not path.is_file():
             raise missing(path)
         with path.open(encoding="utf-8-sig") as file:  # editors put a mark before the text
-            lines = [line for line in file if line.endswith("\n") and line.strip()]
-        if not lines:
-            raise OutputError(f"{path} is empty: expected a first line that describes the run")
-        info = RunInfo.from_json(lines[0], path)
-        rows = [json.loads(line) for line in lines[1:]]
-        frames = np.array([_record(row, FRAME) for row in rows], FRAME)
-        hands = [_record({**row, **hand}, HAND) for row in rows for hand in row["hands"]]
-        return Recording(info, frames, np.array(hands, HAND))
+            lines = (line for line in file if line.endswith("\n") and line.strip())
+            head = next(lines, None)
+            if head is None:
+                raise OutputError(f"{path} is empty: expected a first line that describes the run")
+            info = RunInfo.from_json(head, path)
+            frames, hands = [np.zeros(0, FRAME)], [np.zeros(0, HAND)]
+            while rows := [json.loads(line) for line in islice(lines, _LINES)]:
+                of_hands = [{**row, **hand} for row in rows for hand in row["hands"]]
+                frames.append(_records(rows, FRAME))
+                hands.append(_records(of_hands, HAND))
+        return Recording(info, np.concatenate(frames), np.concatenate(hands))
 
 
 def line_of(frame: Frame, hands: Sequence[HandPose]) -> str:
@@ -81,8 +87,7 @@ def _as_json(record: np.ndarray) -> dict[str, Any]:
     return values
 
 
-def _record(values: dict[str, Any], dtype: np.dtype) -> np.ndarray:
-    record = np.zeros((), dtype)
-    for name in dtype.names or ():
-        record[name] = values[name]
-    return record
+def _records(rows: Sequence[dict[str, Any]], dtype: np.dtype) -> np.ndarray:
+    """(N,) records of what N lines, or hands in them, say."""
+    names = dtype.names or ()
+    return np.array([tuple(row[name] for name in names) for row in rows], dtype)

@@ -14,7 +14,7 @@ from knuckle.image import to_rgb
 from knuckle.pipeline import frame, judge, propose
 from knuckle.pipeline.looks import Looks, Proposal
 from knuckle.pipeline.networks import Networks
-from knuckle.pipeline.settings import EstimatorOptions, EstimatorSettings, with_options
+from knuckle.pipeline.settings import EstimatorOptions, EstimatorSettings, told, with_options
 from knuckle.pose import Keypoints
 from knuckle.results import Frame, HandPose
 from knuckle.stages.detector import Detections
@@ -53,6 +53,9 @@ class HandEstimator:
         """
         self.settings = with_options(EstimatorSettings, settings, options)
         self._networks = Networks(self.settings)
+
+    def __repr__(self) -> str:
+        return f"HandEstimator({told(self.settings)})"
 
     @property
     def versions(self) -> dict[str, str]:

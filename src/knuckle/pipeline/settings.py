@@ -169,6 +169,14 @@ def check_counts(settings: object, *names: str) -> None:
             raise InputError(f"{name} must be at least 1, got {count}")
 
 
+def told(settings: DataclassInstance) -> str:
+    """The fields that are not as they come, as they would be given: "max_hands=1, smooth=None"."""
+    given = {item.name: (getattr(settings, item.name), item.default) for item in fields(settings)}
+    return ", ".join(
+        f"{name}={value!r}" for name, (value, usual) in given.items() if value != usual
+    )
+
+
 #: Any frozen dataclass of settings.
 Settings = TypeVar("Settings", bound="DataclassInstance")
 

@@ -17,7 +17,7 @@ from knuckle.pipeline.assignment import Assignment
 from knuckle.pipeline.frame import hands_of, look_more, one_each
 from knuckle.pipeline.looks import Looks
 from knuckle.pipeline.networks import Networks
-from knuckle.pipeline.settings import TrackerOptions, TrackerSettings, with_options
+from knuckle.pipeline.settings import TrackerOptions, TrackerSettings, told, with_options
 from knuckle.pipeline.tracks import Tracks
 from knuckle.results import Frame, HandPose, TrackedHand
 from knuckle.stages.detector import Detections
@@ -58,6 +58,10 @@ class HandTracker:
         self._networks = Networks(self.settings)
         self._ids, self._clock, self._turn = TrackIds(), Clock(), Turn()
         self._begin_anew()
+
+    def __repr__(self) -> str:
+        followed = ", ".join(str(track.track_id) for track in self._tracks.followed)
+        return f"<HandTracker({told(self.settings)}), follows hands: {followed or 'none'}>"
 
     def beside(self) -> HandTracker:
         """Another tracker of these settings, for another camera: both use the same networks."""

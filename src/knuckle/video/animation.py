@@ -6,6 +6,7 @@ OpenCV's.
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Generator
 from contextlib import suppress
@@ -20,6 +21,7 @@ from knuckle.limits import check_gigabytes, check_picture, check_size, picture_s
 from knuckle.quiet import quiet_decoders
 from knuckle.results import Frame
 from knuckle.video import heif, tiff
+from knuckle.video.decode import DECODE_ERRORS, open_container
 from knuckle.video.errors import SourceBrokenError, SourceError, SourceUnreadableError
 from knuckle.video.source import Losses, Source, SourceInfo, SourceOptions, resumed
 
@@ -38,6 +40,16 @@ def is_sequence(path: Path) -> bool:
     if head[:4] == _PNG:
         return b"acTL" in head
     return head[:4] == _GIF or (head[4:8] == b"ftyp" and not heif.is_still(head))
+
+
+def is_moving_gif(path: Path) -> bool:
+    """Whether a file is a GIF of two pictures or more, or of a number that cannot be told."""
+    if _head(path)[:4] != _GIF:
+        return False
+    with suppress(*DECODE_ERRORS), open_container(path) as container:
+        packets = itertools.islice(container.demux(video=0), 2)
+        return sum(packet.size > 0 for packet in packets) != 1  # an empty one marks the end
+    return True
 
 
 def holds_several(path: Path) -> bool:
@@ -146,6 +158,8 @@ def _open_pages(path: Path, pages: tiff.Pages, options: SourceOptions) -> Source
     frames = _frames(path, pages, options, losses)
     try:
         first = next(frames)
+    except SourceUnreadableError:  # says why
+        raise
     except (StopIteration, SourceError):
         raise SourceUnreadableError(
             f"{path} is a TIFF of {len(pages.numbers)} pages of which none can be read: expected "
@@ -167,7 +181,7 @@ def _frames(
     step_s = 1 / options.fps if options.fps else _DEFAULT_STEP_S
     index = 0
     for first, last in tiff.runs_of(pages.numbers, together):
-        for image in _decoded(content, first, last):
+        for image in _decoded(content, first, last, path):
             if image is None:
                 losses.damaged += 1
             else:
@@ -180,13 +194,24 @@ def _frames(
         )
 
 
-def _decoded(content: np.ndarray, first: int, last: int) -> list[np.ndarray | None]:
+def rgb_of(pixels: np.ndarray, path: Path) -> np.ndarray:
+    """(H, W, 3) uint8 RGB of what OpenCV has decoded: grey, BGR or BGRA, of any depth."""
+    try:
+        return cv2.cvtColor(to_rgb(pixels), cv2.COLOR_BGR2RGB)
+    except InputError:
+        raise SourceUnreadableError(
+            f"{path} holds {pixels.dtype} numbers from {pixels.min():g} to {pixels.max():g}: "
+            "expected 8 or 16 bits, or floating point in 0..1; save it so"
+        ) from None
+
+
+def _decoded(content: np.ndarray, first: int, last: int, path: Path) -> list[np.ndarray | None]:
     """(H, W, 3) RGB of pages; None for one that cannot be read."""
     flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR
     with quiet_decoders(), suppress(cv2.error):
         _, images = cv2.imdecodemulti(content, flags, range=(first, last))
         if len(images) == last - first:
-            return [cv2.cvtColor(to_rgb(each), cv2.COLOR_BGR2RGB) for each in images]
+            return [rgb_of(each, path) for each in images]
     if last - first == 1:
         return [None]
-    return [image for k in range(first, last) for image in _decoded(content, k, k + 1)]
+    return [image for k in range(first, last) for image in _decoded(content, k, k + 1, path)]

@@ -16,6 +16,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from knuckle.errors import InputError, reason_of, warn
+from knuckle.formats import RESULTS, SHOWN_BY
 from knuckle.results import Frame
 from knuckle.video import tail
 from knuckle.video.decode import (
@@ -238,6 +239,8 @@ def _start_s(stream: VideoStream) -> float:
 
 
 def _why_unreadable(path: Path, error: Exception) -> str:
+    if path.name in RESULTS:
+        return f"{path} is a result and no video: {SHOWN_BY}"
     reason = reason_of(error)
     if not path.is_file():  # opening a pipe once more may wait for ever
         return (

@@ -11,6 +11,7 @@ from shlex import quote
 import numpy as np
 
 from knuckle.errors import reason_of
+from knuckle.formats import PLOT, RESULTS, SHOWN_BY
 from knuckle.results import Frame
 from knuckle.video.animation import holds_several
 from knuckle.video.errors import (
@@ -56,6 +57,10 @@ def images_in(folder: Path) -> list[Path]:
             "this user may read; change its permissions"
         ) from None
     paths = [path for path in entries if is_image(path) and not path.name.startswith(".")]
+    if {path.name for path in entries} & set(RESULTS):
+        paths = [path for path in paths if path.name != PLOT]
+        if not paths:
+            raise SourceEmptyError(f"{folder} is a result and no folder of images: {SHOWN_BY}")
     if not paths and any(is_video(path) for path in entries):
         raise SourceEmptyError(
             f"{folder} holds videos and no images: knuckle corpus {quote(str(folder))} tracks them "
@@ -77,15 +82,13 @@ def natural_order(path: Path) -> list[tuple[int, int, str]]:
 
 
 def _first_readable(paths: Sequence[Path], source: str) -> np.ndarray:
+    why = ""
     for path in paths:
         try:
             return read_image(path)
-        except SourceError:  # no image, no permission, a link to nothing
-            continue
-    raise SourceEmptyError(
-        f"{source} holds {len(paths)} images and none can be read: check that they open in an "
-        "image viewer"
-    )
+        except SourceError as error:  # no image, no permission, a link to nothing
+            why = why or str(error)
+    raise SourceEmptyError(f"{source} holds {len(paths)} images and none can be read: {why}")
 
 
 def _frames(

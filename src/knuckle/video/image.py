@@ -89,11 +89,14 @@ def read_image(path: Path) -> np.ndarray:
         return _read_heif(data.tobytes(), path)
     bgr = None
     with quiet_decoders(), suppress(cv2.error):  # too many pixels for its limits
-        bgr = _decoded(data, path) if data.size and not _holds_floats(data) else None
+        deep = _of_other_numbers(data)
+        if deep is not None:
+            return animation.rgb_of(deep, path)
+        bgr = _decoded(data, path) if data.size else None
     if bgr is None:
         raise SourceUnreadableError(
             f"{path} is not an image that can be read ({data.size} bytes): expected a JPEG, PNG, "
-            "HEIC, WebP, TIFF or BMP of 8 or 16 bits; check that it opens in an image viewer"
+            "HEIC, WebP, TIFF or BMP; check that it opens in an image viewer"
         )
     _check_depth(data, path, bgr)
     return cv2.cvtColor(_stretched_to_full_range(data, bgr), cv2.COLOR_BGR2RGB)
@@ -133,12 +136,12 @@ def _read_heif(content: bytes, path: Path) -> np.ndarray:
         return heif.read_heif(content, path)
 
 
-def _holds_floats(data: np.ndarray) -> bool:
-    """Whether a TIFF holds floating point numbers, of which older OpenCV makes nonsense."""
-    if data[:4].tobytes() not in (b"II*\0", b"MM\0*"):
-        return False
+def _of_other_numbers(data: np.ndarray) -> np.ndarray | None:
+    """A TIFF's pixels that are not of 8 or 16 bits, as programs for the sciences write them."""
+    if data[:4].tobytes() not in tiff.HEADS:
+        return None
     deep = cv2.imdecode(data, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
-    return deep is not None and deep.dtype.kind == "f"
+    return None if deep is None or deep.dtype in (np.uint8, np.uint16) else deep
 
 
 def _check_depth(data: np.ndarray, path: Path, bgr: np.ndarray) -> None:

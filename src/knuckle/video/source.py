@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import NoReturn
 
+from knuckle.address import without_secrets
 from knuckle.camera import Camera
 from knuckle.closable import Closable
 from knuckle.errors import InputError
@@ -111,6 +112,14 @@ class Source(Closable):
         self._background = Background(frames, depth=FRAMES_AHEAD, newest=info.live)
         # A thread that still decodes when Python ends takes the process down with it.
         weakref.finalize(self, self._background.close)
+
+    def __repr__(self) -> str:
+        width, height = self.size
+        known = ", live" if self.info.live else ""
+        known += f", {self.fps:.4g} frames/s" if self.fps else ""
+        known += f", {self.duration_s:.1f} s" if self.duration_s else ""
+        ended = ", read to its end or closed" * self._ended
+        return f"<source {without_secrets(self.info.name)}: {width} x {height}{known}{ended}>"
 
     def __iter__(self) -> Source:
         if self._ended:

@@ -62,6 +62,9 @@ class Together(Closable):
         self._period_s = max(reader.period_s for reader in self._readers)
         self.info = _info_of([source.info for source in self.sources])
 
+    def __repr__(self) -> str:
+        return f"<sources together: {', '.join(map(repr, self.sources))}>"
+
     @property
     def losses(self) -> Losses:
         """What could not be delivered so far, of all sources."""

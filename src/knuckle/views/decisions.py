@@ -254,6 +254,9 @@ class Lateness:
     #: A window that misses by this many times the median is dropped: it shows two hands.
     most_strain: float = 4.0
     least_motion: float = 0.3  # least share of the apparent motion that is not noise
+    #: By so many frames noise that is as large as the motion draws a clock. Set by slow synthetic
+    #: hands whose keypoints' errors change within fractions of a second.
+    drawn: float = 0.5
     steps: int = 12  # most iterations of the clocks' offsets
     most_step_s: float = 0.05  # their longest step, s
     converged_s: float = 5e-4  # the step below which they have converged, s

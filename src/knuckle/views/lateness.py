@@ -24,6 +24,8 @@ from knuckle.views.rig import Rig
 from knuckle.views.sync import Followed, peak_of, settled
 from knuckle.views.trajectories import ClockTerms, View, clock_terms
 
+#: Multiples of it lie evenly between whole numbers, however many there are.
+_GOLDEN = (5**0.5 - 1) / 2
 #: What is compared at all shifts.
 _FEW = [Joint.WRIST, *KNUCKLES, *TIPS]
 
@@ -153,7 +155,9 @@ def _step(watches: Sequence[_Watch], late_s: np.ndarray) -> tuple[np.ndarray, np
     """(V,) the Gauss-Newton step of the clocks, s, and (V,) their expected errors after it, s.
 
     Errors within a window are correlated, whatever they come from: the expected errors follow from
-    how much windows differ.
+    what becomes of the clocks without each of the windows (Tukey's jackknife). How much the windows
+    differ says too little where there are few: the clocks are such that they agree. Noise that
+    seems to be motion draws them all one way, of which no window tells.
     """
     count = len(watches)
     windows = list(_windows(watches, late_s))
@@ -167,20 +171,34 @@ def _step(watches: Sequence[_Watch], late_s: np.ndarray) -> tuple[np.ndarray, np
     true = H - noise
     if not (true.diagonal()[1:] > LATENESS.least_motion * H.diagonal()[1:]).all():
         return step, np.where(np.arange(count) > 0, np.inf, 0.0)
-    inverse = np.linalg.pinv(true[1:, 1:])
-    step[1:] = -inverse @ g[1:]
-    each = gradients[good][:, 1:] @ inverse
-    doubt[1:] = np.hypot(np.sqrt((each**2).sum(axis=0)), LATENESS.least_doubt_s)
+    step[1:] = -np.linalg.pinv(true[1:, 1:]) @ g[1:]
+    without = true - (curvatures - noises)[good], g - gradients[good]
+    each = np.array([_solved(*rest) for rest in zip(*without, strict=True)])  # (windows, V - 1)
+    spread = np.sqrt((1 - 1 / len(each)) * ((each - step[1:]) ** 2).sum(axis=0))
+    shares = noise.diagonal()[1:] / true.diagonal()[1:]
+    drawn_s = LATENESS.drawn * max(watch.period_s for watch in watches) * shares
+    known = np.sqrt(spread**2 + drawn_s**2 + LATENESS.least_doubt_s**2)
+    doubt[1:] = known if len(each) > 1 else np.inf
     return step, doubt
 
 
+def _solved(true: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+    """(V - 1,) the step of all clocks but the first; infinite for one of which nothing is known."""
+    step = -np.linalg.pinv(true[1:, 1:]) @ gradient[1:]
+    return np.where(true.diagonal()[1:] > 0, step, np.inf)
+
+
 def _windows(watches: Sequence[_Watch], late_s: np.ndarray) -> Iterator[ClockTerms]:
-    """The terms of each window, and of each side of hands in it."""
+    """The terms of each window, and of each side of hands in it.
+
+    At the ends of a window one camera is alone, which draws its clock outwards: who that is must
+    change from window to window, so that these are not whole frames apart.
+    """
     clocks = [watch.times_s - late for watch, late in zip(watches, late_s, strict=True)]
     slowest_s = max(watch.period_s for watch in watches)
     length_s = max(LATENESS.least_window_s, LATENESS.frames * slowest_s)
     begin, end = min(clock[0] for clock in clocks), max(clock[-1] for clock in clocks)
-    for start in np.arange(begin, end, length_s):
+    for start in np.arange(begin, end, length_s + _GOLDEN * slowest_s):
         within = [(clock >= start) & (clock < start + length_s) for clock in clocks]
         for side in range(len(SIDES)):
             frames = {

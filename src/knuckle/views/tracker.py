@@ -10,7 +10,7 @@ import numpy as np
 
 from knuckle.errors import InputError
 from knuckle.hand import N_JOINTS
-from knuckle.pipeline.settings import with_options
+from knuckle.pipeline.settings import told, with_options
 from knuckle.results import Frame, HandPose, Instant, TrackedHand
 from knuckle.track.clock import Clock
 from knuckle.track.track import TrackIds
@@ -96,6 +96,13 @@ class RigTracker:
         self._ids = TrackIds()
         self._bones, self._remarks = self._new_bones(), Remarks()
         self.reset()
+
+    def __repr__(self) -> str:
+        followed = ", ".join(str(track.track_id) for track in self._tracks)
+        return (
+            f"<RigTracker({told(self.settings)}) of {', '.join(self.rig.names)}, follows hands: "
+            f"{followed or 'none'}>"
+        )
 
     @property
     def versions(self) -> dict[str, str]:
