@@ -171,8 +171,8 @@ class CalibrateRig:
         if not self.together:
             told = ", ".join(f"{1000 * offset:+.0f} ms" for offset in found.rig.late_s)
             print(
-                f"clocks of the videos at one instant: {told}; the rig says so. Track these, and "
-                "others that begin as these did, as they are; all others with --sync"
+                f"clocks of the videos at one instant: {told}; stored in the rig. Track these, and "
+                "others that start in the same way, as they are, and all others with --sync"
             )
         print(f"  {self.output}")
         return 0

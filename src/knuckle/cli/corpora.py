@@ -93,8 +93,8 @@ class Corpus:
         table = _write_table(done, output)
         if stopped:
             print(
-                f"knuckle: stopped after {len(done)} of {len(paths)} videos: started again, "
-                "it goes on there",
+                f"knuckle: stopped after {len(done)} of {len(paths)} videos: run the same command "
+                "again to resume",
                 file=sys.stderr,
             )
             return EXIT_SIGNAL + stopped

@@ -155,7 +155,7 @@ def _packed(shards: Sequence[Path], before: set[Path], folder: Path) -> str:
             "changed since, delete them and run again"
         )
     if others := before - set(shards):
-        told += f"; of other runs {len(others)} lie there, which training reads as well"
+        told += f"; of other runs {len(others)} lie there, which training also reads"
     return told
 
 

@@ -263,13 +263,13 @@ class Live:
 
         index = self.camera_index
         if index is not None and self.source is not None:
-            raise InputError("--camera-index and --source both say what to show: give one of them")
+            raise InputError("--camera-index and --source exclude each other: give one of them")
         if index is not None and index < 0:
             raise InputError(
                 f"the cameras of this machine count from 0, got --camera-index {index}"
             )
         if self.format != USUAL and self.record is None:
-            raise InputError("--format says how to record: give a folder as --record as well")
+            raise InputError("--format is for recording: give a folder as --record too")
         camera = load_camera(self.camera)
         tracker = _tracker(self, raw=self.raw, hand_length_mm=self.hand_length_mm)
         name = str(index or 0) if self.source is None else self.source
@@ -331,7 +331,7 @@ def _before_a_camera(result: Path) -> Recording:
         with suppress(KnuckleError, OSError):  # nothing but the world is left of it
             camera = result / Rig.load(result / "rig.toml").names[0]
             recording = open_recording(camera)
-            print(f"{camera}, the first camera of the rig: the other ones are beside it")
+            print(f"{camera}, the first camera of the rig; the others are beside it")
     return recording
 
 

@@ -74,7 +74,7 @@ class Train:
                 recipe, runs, fresh=self.fresh, pause_minutes=self.pause_after, on_progress=told
             )
         if is_first_process():
-            print(f"{weights}: now knuckle export {quote(str(weights.parent))} --output FOLDER")
+            print(f"{weights}\nnext: knuckle export {quote(str(weights.parent))} --output FOLDER")
         return 0
 
     def _changed(self, recipe: Recipe) -> Recipe:
@@ -85,7 +85,7 @@ class Train:
         if self.data or self.split or any(source.capture for source in recipe.sources):
             recipe = with_data(recipe, self.data, self.split)
             if recipe.license:
-                print(f"weights that learn from this are under {recipe.license}")
+                print(f"weights trained on this are under {recipe.license}")
         if self.minutes is None:
             return recipe
         if isinstance(recipe, BothHandsRecipe):
