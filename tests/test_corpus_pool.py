@@ -248,7 +248,9 @@ def test_interrupted_it_says_so_and_goes_on(tmp_path: Path) -> None:
     os.killpg(running.pid, signal.SIGINT)
     said, complained = running.communicate(timeout=120)
     assert (running.returncode, said) == (130, "")
-    assert complained == ("knuckle: stopped after 3 of 4 videos: started again, it goes on there\n")
+    assert complained == (
+        "knuckle: stopped after 3 of 4 videos: run the same command again to resume\n"
+    )
     assert [Path(row["path"]).name for row in table(out)] == ["a.mp4", "b.mp4", "c.mp4"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

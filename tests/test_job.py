@@ -205,7 +205,7 @@ def test_help_and_document_name_what_needs_the_video() -> None:
     needing = {name for name, sink in SINKS.items() if sink.needs_pictures}
     document = (REPOSITORY / "docs/formats.md").read_text()
     for text, sentence in (
-        (inspect.getsource(Convert), "but for (.*?), which need the video"),
+        (inspect.getsource(Convert), "except (.*?), which need the video"),
         (document, r"\((`.*?) need the video\)"),
     ):
         named = re.search(sentence, text)

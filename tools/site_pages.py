@@ -95,5 +95,5 @@ def _help(words: list[str]) -> str:
 
 _CLI_HEAD = """# The command line
 
-What `knuckle VERB --help` says. Exit codes: 0 done; 2 an error, told in one sentence; 130
-interrupted. However a run ends, what it has computed is in its files."""
+The output of `knuckle VERB --help`. Exit codes: 0 done; 2 an error, with a one-sentence message;
+130 interrupted. However a run ends, everything computed so far is in its files."""

@@ -1,4 +1,4 @@
-"""Knuckle: hands in ordinary video, every knuckle, fingertip and wrist in 3D.
+"""Knuckle: real-time 3D hand tracking on a CPU, from ordinary video.
 
     import knuckle
 
@@ -7,8 +7,7 @@
         for hand in tracker(frame):
             print(frame.time_s, hand.track_id, hand.side, hand.joints_mm)
 
-The names below are the public contract; they are loaded when first used, so that importing
-Knuckle costs nothing.
+The names below are the public API. They are loaded when first used, so importing Knuckle is fast.
 """
 
 import os

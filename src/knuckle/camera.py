@@ -36,16 +36,16 @@ _MOST_UNMET = 0.02
 
 @dataclass(frozen=True)
 class Camera:
-    """Intrinsics of a camera: a pinhole with OpenCV's distortion if there is any, or a fisheye.
+    """Intrinsics of a camera: a pinhole, with OpenCV's distortion if any, or a fisheye.
 
     Attributes:
         fx, fy: focal lengths, px.
         cx, cy: principal point, px.
-        distortion: OpenCV's (k1, k2, p1, p2[, k3[, k4, k5, k6]]), empty for none; of a fisheye
+        distortion: OpenCV's (k1, k2, p1, p2[, k3[, k4, k5, k6]]), empty for none; for a fisheye
             (k1, k2, k3, k4).
-        fisheye: the lens maps angles, as OpenCV's fisheye model (Kannala and Brandt 2006) has it.
-        assumed: True where these numbers were not given and Knuckle assumed the field of view:
-            then absolute depth is only as good as the guess.
+        fisheye: True for OpenCV's fisheye model (Kannala and Brandt 2006).
+        assumed: True if no intrinsics were given and Knuckle assumed the field of view. Absolute
+            depth is then only as good as that guess.
     """
 
     fx: float
@@ -90,7 +90,7 @@ class Camera:
     def from_fov(
         cls, width: int, height: int, diagonal_deg: float, *, assumed: bool = False
     ) -> Camera:
-        """A camera of square pixels that looks through the middle of the image."""
+        """A camera with square pixels and its principal point at the centre of the image."""
         if not 0 < diagonal_deg < 180:
             raise InputError(f"a field of view is between 0 and 180 degrees, got {diagonal_deg}")
         focal = np.hypot(width, height) / 2 / np.tan(np.radians(diagonal_deg) / 2)
@@ -99,16 +99,16 @@ class Camera:
     @classmethod
     @lru_cache(maxsize=16)
     def assume(cls, width: int, height: int) -> Camera:
-        """The camera taken when none is given (``assumed`` is set)."""
+        """The camera that is used if none is given (``assumed`` is True)."""
         return cls.from_fov(width, height, ASSUMED_DIAGONAL_FOV_DEG, assumed=True)
 
     @classmethod
     def given_or_assumed(cls, camera: Camera | None, width: int, height: int) -> Camera:
-        """The camera, or the one that is taken when it is None.
+        """The camera, or the assumed one if it is None.
 
         Raises:
-            TypeError: it is something else, a path for example.
-            ValueError: no lens sees a picture of this size so; see ``check_fits``.
+            TypeError: it is something else, such as a path.
+            ValueError: its numbers cannot belong to an image of this size; see ``check_fits``.
         """
         if camera is None:
             return cls.assume(width, height)

@@ -26,19 +26,19 @@ INTERRUPTS = (signal.SIGINT, *ENDING_SIGNALS)
 
 
 class KnuckleError(Exception):
-    """Foreseen: its text says what was expected, what was found and what to do next."""
+    """An error that the user can fix; it says what was expected, what was found and what to do."""
 
 
 class InputError(KnuckleError, ValueError):
-    """Something that was given, or a file that was read, is not what it must be."""
+    """An argument, or the content of a file, is not as required."""
 
 
 class NotFoundError(KnuckleError, FileNotFoundError):
-    """Something that was named is not there."""
+    """Something that was named does not exist."""
 
 
 class NotWrittenError(KnuckleError, OSError):
-    """Something cannot be written where it should be."""
+    """Something cannot be written to its destination."""
 
 
 class Stopped(KeyboardInterrupt):

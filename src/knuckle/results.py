@@ -36,14 +36,14 @@ _SHAPES = {
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Frame:
-    """One picture of a video.
+    """One image of a video.
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
         time_s: presentation time from the container, a finite number.
         index: 0 for the first frame of the source.
         camera: intrinsics, if the source knows them.
-        name: of the file that holds this picture and no other; else empty.
+        name: name of the image's own file, if it has one; else empty.
     """
 
     image: np.ndarray
@@ -81,10 +81,10 @@ class Instant(Sequence["Frame | None"]):
     """What several cameras show at one time: a sequence of their frames.
 
     Attributes:
-        frames: one of each camera, in their order; None where it has none.
-        time_s: on the one clock of all of them. Each frame's own time is that of its camera, whose
-            clock may show something else.
-        later_s: by how much each frame was taken after that, s; by default none was.
+        frames: one for each camera, in order; None where a camera has none.
+        time_s: time on the common clock of all cameras. Each frame's own time is that of its
+            camera, whose clock may differ.
+        later_s: how much later than that each frame was taken, s; by default 0.
     """
 
     frames: tuple[Frame | None, ...]
@@ -151,19 +151,19 @@ def check_time(time_s: float) -> float:
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class HandPose(HandShape):
-    """One hand in one frame, estimated or true.
+    """One hand in one frame, estimated or ground truth.
 
     Attributes:
         side: the person's own left or right hand.
-        side_score: 0..1, how sure the side is.
-        score: 0..1, how sure it is that this is a hand.
-        joints_px: (21, 2) in the frame.
-        joints_mm: (21, 3) in the camera frame. Of a tracked hand they are smoothed otherwise than
-            ``joints_px``, and project some pixels beside them; those of ``raw`` do less.
-        joint_score: (21,) 0..1, how far each keypoint can be trusted.
-        visible: (21,) bool, False where something hides the joint (the hand itself included).
-        joint_sigma_mm: (21,) expected error of each joint relative to the wrist.
-        camera: the camera that ``joints_mm`` belongs to; ``camera.assumed`` if it was guessed.
+        side_score: 0..1, confidence in the side.
+        score: 0..1, confidence that this is a hand.
+        joints_px: (21, 2) px in the frame.
+        joints_mm: (21, 3) mm in the camera frame. For a tracked hand they are smoothed differently
+            from ``joints_px`` and project some pixels away from them; those of ``raw`` less so.
+        joint_score: (21,) 0..1, confidence in each keypoint.
+        visible: (21,) bool, False where something (including the hand itself) hides the joint.
+        joint_sigma_mm: (21,) expected error of each joint relative to the wrist, mm.
+        camera: the camera of ``joints_mm``; ``camera.assumed`` if its field of view was guessed.
         crop_mask: what ``mask`` is made from, if the hand was segmented.
     """
 
@@ -207,12 +207,12 @@ class HandPose(HandShape):
         return f"{self.side}, score {self.score:.2f}"
 
     def joints_normalised(self, width: int, height: int) -> np.ndarray:
-        """(21, 2) keypoints as shares of a picture's width and height, px.
+        """(21, 2) keypoints as fractions of the image's ``width`` and ``height`` (px).
 
-        0 and 1 are the outer edges of the picture, as other libraries count.
+        0 and 1 are the outer edges of the image, as in other libraries.
 
         Raises:
-            ValueError: a picture has no such size.
+            ValueError: width or height is not positive.
         """
         if not (width > 0 and height > 0):
             raise InputError(
@@ -236,7 +236,7 @@ class HandPose(HandShape):
 
     @cached_property
     def mask(self) -> np.ndarray:
-        """(H, W) bool: the pixels that show this hand; no two hands of a frame share one.
+        """(H, W) bool: the pixels of this hand; the hands of a frame do not share any.
 
         Raises:
             ValueError: this hand was not segmented.
@@ -246,7 +246,7 @@ class HandPose(HandShape):
         return self.crop_mask.in_frame()
 
     def without_mask(self) -> Self:
-        """The same hand, a twentieth as large: to keep thousands, as ``mask`` needs its crop."""
+        """The same hand without what ``mask`` needs: a twentieth of the size, to keep thousands."""
         return replace(self, crop_mask=None)
 
     @cached_property
@@ -262,15 +262,15 @@ class HandPose(HandShape):
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class TrackedHand(HandPose):
-    """A hand that is known from frame to frame.
+    """A hand that is tracked from frame to frame.
 
-    ``side_score`` is what all looks at it together say; ``raw.side_score`` is this frame's.
+    ``side_score`` combines all frames so far; ``raw.side_score`` is that of this frame.
 
     Attributes:
         track_id: the same number for the same hand for as long as it is in view.
-        age_s: time since it was first seen.
-        raw: the estimate of this frame alone, before smoothing.
-        velocity_mm_s: (3,) of the wrist in the camera frame.
+        age_s: time since it was first seen, s.
+        raw: the estimate from this frame alone, before smoothing.
+        velocity_mm_s: (3,) velocity of the wrist in the camera frame, mm/s.
     """
 
     track_id: int
@@ -287,11 +287,11 @@ class TrackedHand(HandPose):
         return f"hand {self.track_id}, {super()._title()}"
 
     def without_mask(self) -> Self:
-        """As of a pose; ``raw`` has none either."""
+        """As for a pose; ``raw`` has no mask either."""
         return replace(self, crop_mask=None, raw=self.raw.without_mask())
 
     def to_dict(self) -> dict[str, Any]:
-        """As of a pose, with the track; ``raw`` is left out."""
+        """As for a pose, with ``track_id``, ``age_s`` and ``velocity_mm_s``; without ``raw``."""
         return {
             "track_id": int(self.track_id),
             "age_s": float(self.age_s),

@@ -23,7 +23,7 @@ class RigidTransform:
 
     Attributes:
         rotation: (3, 3), ``R_to_from_from``.
-        translation_mm: (3,), the origin of the *from* frame, seen in the *to* frame.
+        translation_mm: (3,), the origin of the *from* frame in the *to* frame, mm.
     """
 
     rotation: np.ndarray
@@ -38,11 +38,11 @@ class RigidTransform:
 
     @classmethod
     def from_centre(cls, R_camera_from_world: np.ndarray, centre_mm: np.ndarray) -> RigidTransform:
-        """``T_camera_from_world`` of a camera that stands at ``centre_mm`` in the world."""
+        """``T_camera_from_world`` of a camera at ``centre_mm`` (3,) in the world, mm."""
         return cls(R_camera_from_world, -R_camera_from_world @ centre_mm)
 
     def __call__(self, points_mm: np.ndarray) -> np.ndarray:
-        """Take points (..., 3) from the *from* frame to the *to* frame."""
+        """Map points (..., 3), mm, from the *from* frame to the *to* frame."""
         return points_mm @ self.rotation.T + self.translation_mm
 
     def __matmul__(self, other: RigidTransform) -> RigidTransform:

@@ -26,17 +26,17 @@ class HandShape(ABC):
 
     @property
     def root_mm(self) -> np.ndarray:
-        """(3,) the wrist, in the frame of the joints."""
+        """(3,) position of the wrist, in the frame of the joints, mm."""
         return self.joints_mm[Joint.WRIST]
 
     @cached_property
     def joints_root_mm(self) -> np.ndarray:
-        """(21, 3) joints relative to the wrist, same axes."""
+        """(21, 3) joints relative to the wrist, with the same axes, mm."""
         return self.joints_mm - self.root_mm
 
     @cached_property
     def bone_lengths_mm(self) -> np.ndarray:
-        """(20,) length of each bone, in the order of ``hand.BONES``."""
+        """(20,) length of each bone, in the order of ``hand.BONES``, mm."""
         return _hand.bone_lengths(self.joints_mm)
 
     @cached_property
@@ -53,14 +53,15 @@ class HandShape(ABC):
         return pose
 
     def operator_frame_m(self) -> np.ndarray:
-        """(21, 3) metres in the wrist's own axes: what retargeting to a robot's hand takes.
+        """(21, 3) metres in the wrist's own axes, as for retargeting to a robot hand.
 
-        It does not change as the hand is moved or turned. dex-retargeting calls these axes MANO's.
+        They do not change when the hand moves or turns as a whole. dex-retargeting calls these axes
+        MANO's.
         """
         return self.joints_root_mm @ self._wrist_m[:3, :3] / 1000
 
     def mesh(self) -> HandMesh:
-        """The skin of this hand, laid over its joints; see ``mesh.hand_mesh``.
+        """The skin of this hand, fitted to its joints; see ``mesh.hand_mesh``.
 
         Raises:
             ValueError: the joints are not finite.
@@ -72,7 +73,7 @@ class HandShape(ABC):
         """Plain numbers and lists under the names of the attributes."""
 
     def to_json(self) -> str:
-        """``to_dict`` as one line of JSON; what is not known (NaN) becomes null."""
+        """``to_dict`` as one line of JSON; unknown values (NaN) become null."""
         return json.dumps(_without_nan(self.to_dict()))
 
 

@@ -244,7 +244,7 @@ class TestHelp:
         (["bench", "clip.mp4", "--mediapipe-python", "none"], "there is no none"),
         (["live", "--camera-index", "-1"], "count from 0"),
         (["live", "--source", "clip.mp4", "--format", "csv"], "give a folder as --record"),
-        (["live", "--camera-index", "0", "--source", "clip.mp4"], "both say what .*: give one of"),
+        (["live", "--camera-index", "0", "--source", "clip.mp4"], "exclude each other: give one"),
         (["camera", "rig", "a.mp4", "b.mp4", "--intrinsics", " c.json"], r"file c\.json does not"),
         (["track", "clip.mp4", "--unit", "m"], "--unit is for several cameras"),
         (["track", "clip.mp4", "--sync"], "--sync is for several cameras"),

@@ -187,7 +187,7 @@ def test_the_order_that_is_taken_where_no_name_tells_it_is_told(
     rig, out = str(folder / "rig.toml"), str(tmp_path / "out")
     how = ["--weights", str(dot_weights), "--format", "json", "-o", out]
     assert main(["track", *videos, "--rig", rig, *how]) == 0
-    assert "x.mkv for that of cam_0, y.mkv for that of cam_1" in capsys.readouterr().err
+    assert "x.mkv is taken for cam_0, y.mkv is taken for cam_1" in capsys.readouterr().err
 
 
 def test_offsets_are_looked_for_at_the_rate_that_is_given(

@@ -1,7 +1,7 @@
 // The hands of a video, frame by frame: what src/knuckle/pipeline/tracker.py does for hands that are
 // apart. Left out are the searches for a second hand in a clasp and for who is hidden behind whom,
-// the fingers held back from a neighbour, and smoothing: hands are as HandTracker(smooth=None) gives
-// them in `raw`.
+// the joints of a known neighbour as an input, and smoothing: hands are as HandTracker(smooth=None)
+// gives them in `raw`.
 
 import type { DetectedHand } from "./detections.js";
 import { Camera, extentOf, middleOf, type Vec2 } from "./geometry.js";

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Calibrate:
-    """Find the intrinsics of a camera from a video of a checkerboard, with their error bars."""
+    """Calibrate the intrinsics of a camera from a video of a checkerboard, with standard errors."""
 
     source: Source
-    """The board, moved and tilted until it has been everywhere: a video, images or a camera."""
+    """The board, moved and tilted through the whole picture: a video, images or a camera."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = Path("camera.json")
-    """Where to write the intrinsics; knuckle track --camera takes it."""
+    """File for the intrinsics, for knuckle track --camera."""
     columns: int = 9
-    """Inner corners of the board in a row: where four squares meet."""
+    """Inner corners in a row of the board (where four squares meet)."""
     rows: int = 6
     """Rows of inner corners."""
 
@@ -48,10 +48,10 @@ class Calibrate:
 
 @dataclass(frozen=True)
 class ShowCamera:
-    """Say what a camera file means: its field of view, and where its picture is cut."""
+    """Print the focal length, centre and field of view in a camera file."""
 
     camera: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
-    """Intrinsics as JSON, as knuckle camera calibrate writes them."""
+    """Intrinsics as JSON, as written by knuckle camera calibrate."""
 
     def run(self) -> int:
         """Print."""
@@ -72,14 +72,14 @@ class ShowCamera:
 
 @dataclass(frozen=True)
 class Scale:
-    """Measure a hand that lies flat beside a thing of known size: it sets the scale of a track."""
+    """Measure a hand lying flat beside an object of known size, for --hand-length-mm."""
 
     source: Source
-    """Hand and thing on a table, an inch apart, from above: a video, images or a camera."""
+    """Hand and object on a table, an inch apart, from above: a video, images or a camera."""
     thing: Literal["card", "a4", "a5", "letter", "board"] = "card"
-    """A bank card, a sheet of paper, or a checkerboard (see below)."""
+    """The object: a bank card, a sheet of paper, or a checkerboard (see below)."""
     camera: File = None
-    """Intrinsics as JSON. Seen from straight above, the assumed ones do as well."""
+    """Intrinsics as JSON. From straight above, the assumed ones are good enough."""
     columns: int = 9
     """Board: inner corners in a row."""
     rows: int = 6
@@ -107,29 +107,29 @@ class Scale:
 
 @dataclass(frozen=True)
 class CalibrateRig:
-    """Find where several cameras stand from videos of hands, or a board, that move before them."""
+    """Calibrate the poses of several cameras from videos of moving hands, or of a moving board."""
 
     source: Sources
-    """A video of each camera, of the same hands or of a ChArUco board.
-    Hands: both, fingers spread, opening and closing, moved slowly through all that they see."""
+    """A video from each camera, of the same hands or of a ChArUco board.
+    Move both hands slowly through the whole view, fingers spread, opening and closing them."""
     intrinsics: Annotated[str, optional("FILE,FILE")] = ""
-    """Of each camera in this order, as JSON (knuckle camera calibrate); one file stands for all.
-    By default a field of view of 65° is assumed, and the poses are as rough as that."""
+    """Of each camera, in order, as JSON (knuckle camera calibrate), or one file for all.
+    By default a 65° field of view is assumed, and the poses are as rough as that guess."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = Path("rig.toml")
-    """Where to write the rig, as aniposelib's toml; knuckle track --rig takes it."""
+    """File for the rig, an aniposelib toml, for knuckle track --rig."""
     hand_length_mm: Number = None
-    """Wrist to tip of the middle finger of the person, along the bones: sets the scale."""
+    """The person's wrist to the tip of the middle finger, along the bones. It sets the scale."""
     charuco: Annotated[str, optional("COLUMNSxROWS")] = ""
-    """The squares of a printed ChArUco board that is carried through the videos, such as 5x7.
+    """Squares of a printed ChArUco board that is carried through the videos, such as 5x7.
     It gives better poses than hands do."""
     square_mm: float = 30.0
     """Board: side of a square."""
     marker_mm: Number = None
-    """Board: side of a marker; by default three quarters of the square's."""
+    """Board: side of a marker; by default three quarters of a square's."""
     dictionary: Annotated[str, tyro.conf.arg(metavar="NAME")] = "4X4_50"
-    """Board: the dictionary of its markers, as OpenCV calls it."""
+    """Board: the dictionary of its markers, by OpenCV's name."""
     together: Switch = False
-    """The videos began at the same time. By default the offsets come from the hands' motion."""
+    """The videos started at the same time. By default, offsets are found by the hands' motion."""
     fps: Number = None
     """Frame rate of folders of images; by default 30."""
     max_hands: int = 2
@@ -171,8 +171,8 @@ class CalibrateRig:
         if not self.together:
             told = ", ".join(f"{1000 * offset:+.0f} ms" for offset in found.rig.late_s)
             print(
-                f"clocks of the videos at one instant: {told}; the rig says so. Track these, and "
-                "others that begin as these did, as they are; all others with --sync"
+                f"clocks of the videos at one instant: {told}; stored in the rig. Track these, and "
+                "others that start in the same way, as they are, and all others with --sync"
             )
         print(f"  {self.output}")
         return 0
@@ -195,7 +195,7 @@ class CalibrateRig:
 
 @dataclass(frozen=True)
 class CameraVerb:
-    """Work with cameras."""
+    """Calibrate cameras and rigs, and measure the length of a hand."""
 
     action: (
         Annotated[Calibrate, tyro.conf.subcommand("calibrate")]

@@ -41,24 +41,25 @@ _MOST_TOLD = 10
 
 @dataclass(frozen=True)
 class Corpus:
-    """Track every video of a folder, several at a time; started again, it goes on where it was."""
+    """Track every video in a folder, several at a time; run it again to resume."""
 
     videos: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
-    """Folder with videos, which may lie in folders of their own."""
+    """Folder with the videos; subfolders are searched too."""
     output: Output = None
-    """Folder for the results, one in it for each video; by default here, named after the videos."""
+    """Folder for the results, with a subfolder for each video.
+    By default one in the current folder, named after the videos' folder."""
     workers: int = 0
-    """Videos at a time; 0 means one for each processor."""
+    """Number of videos tracked at the same time; 0 means one per processor."""
     format: Formats = "npz"
     camera: File = None
     """Intrinsics of all the videos as JSON: fx, fy, cx, cy, distortion.
-    By default a view of 65° is assumed."""
+    By default a 65° field of view is assumed."""
     max_hands: MaxHands = 2
     smallest_hand: SmallestHand = None
     raw: Switch = False
-    """Write the estimate of each frame alone, without smoothing."""
+    """Write the estimates of single frames, without smoothing."""
     hand_length_mm: Number = None
-    """Length from the wrist to the tip of the middle finger, if known and one person's."""
+    """Length from the wrist to the tip of the middle finger, if all videos show one person."""
     weights: Weights = None
 
     def run(self) -> int:
@@ -92,8 +93,8 @@ class Corpus:
         table = _write_table(done, output)
         if stopped:
             print(
-                f"knuckle: stopped after {len(done)} of {len(paths)} videos: started again, "
-                "it goes on there",
+                f"knuckle: stopped after {len(done)} of {len(paths)} videos: run the same command "
+                "again to resume",
                 file=sys.stderr,
             )
             return EXIT_SIGNAL + stopped

@@ -17,7 +17,7 @@ class OfDataset:
     """What every look at a data set takes."""
 
     dataset: Dataset
-    """Folder of a data set, as it is unpacked; recognised by its files."""
+    """Folder of a data set as unpacked; its kind is recognised by its files."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,29 +25,29 @@ class OfSplit(OfDataset):
     """What every look at a part of it takes."""
 
     split: SplitName = "all"
-    """One of its splits, all, or 70/15/15:train, :val, :test (dealt out anew without leaks)."""
+    """One of its splits, all, or 70/15/15:train, :val, :test (a new division without leaks)."""
 
 
 @dataclass(frozen=True)
 class Render:
-    """Render a training set: shards of pictures with everything known about their hands."""
+    """Render a training set: shards of pictures with exact labels of their hands."""
 
     kind: Annotated[Literal["crops", "plain", "touching", "frames"], tyro.conf.Positional]
     """What to render.
     crops: close-ups of one hand, of all kinds; plain: the same in ordinary light.
-    touching: the same of hands that touch another; frames: whole pictures, for the detector."""
+    touching: close-ups of hands that touch another; frames: whole pictures, for the detector."""
     out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
-    """Folder for the shards; a run that was interrupted goes on with those that are missing."""
+    """Folder for the shards. Run an interrupted command again to render those that are missing."""
     count: int
-    """How many pictures."""
+    """Number of pictures."""
     seed: int = 0
     """Another seed gives other pictures."""
     workers: int = 1
-    """Processes that render."""
+    """Number of processes that render."""
     backgrounds: Annotated[tuple[Path, ...], optional("FOLDER [FOLDER …]")] = ()
-    """Folders of photographs, beside the few in the package."""
+    """Folders of photographs, in addition to the few in the package."""
     first: int = 0
-    """Number of the first picture, a multiple of 1000: to add to a set that exists."""
+    """Number of the first picture, a multiple of 1000, to extend an existing set."""
 
     def run(self) -> int:
         """Render."""
@@ -62,26 +62,26 @@ class Render:
 
 @dataclass(frozen=True)
 class Synth:
-    """Record a synthetic studio capture of one and two hands in InterHand2.6M's format."""
+    """Render a synthetic studio capture of one and two hands in InterHand2.6M's format."""
 
     out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
-    """Folder for it; a run that was interrupted goes on with what is missing."""
+    """Folder for the capture. Run an interrupted command again to render what is missing."""
     frames: int
-    """How many pictures in all: 16 cameras take 16 at each time step."""
+    """Number of pictures in all: 16 cameras take 16 at each time step."""
     cameras: int = 16
-    """Calibrated cameras on a dome around the hands, up to 140."""
+    """Number of calibrated cameras on a dome around the hands, up to 140."""
     fps: Literal[5, 30] = 5
-    """Time steps a second."""
+    """Time steps per second."""
     subjects: int = 20
-    """People, dealt out to train, val and test as 70/15/15."""
+    """Number of people, divided into train, val and test as 70/15/15."""
     seed: int = 0
     """Another seed gives another capture."""
     workers: int = 1
-    """Processes that render; their number changes nothing but the time."""
+    """Number of processes that render; it does not change the result."""
     vary: Switch = False
-    """Any background, light and gloves in place of a dark studio and bare hands."""
+    """Vary background, light and gloves, instead of a dark studio and bare hands."""
     no_depth: Switch = False
-    """Leave out the depth maps, which take more room than all the rest."""
+    """Leave out the depth maps, which take more space than everything else."""
 
     def run(self) -> int:
         """Render, write the annotations, and say what came out."""
@@ -111,15 +111,15 @@ class Pack(OfSplit):
     """Pack a data set into shards, which training reads many times faster than single files."""
 
     out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
-    """Folder for the shards; those that are there already are kept."""
+    """Folder for the shards; existing ones are kept."""
     what: Literal["crops", "frames"] = "crops"
-    """A square around each hand, or whole pictures."""
+    """Pack a square around each hand, or whole pictures."""
     size_px: int = 224
-    """Side of a packed crop."""
+    """Side of a packed crop, px."""
     fit_masks: Switch = False
-    """Where masks and visibility are not labelled, fit the parametric hand to the 3D joints."""
+    """Get masks and visibility that are not labelled by fitting the hand model to 3D joints."""
     processes: int = 1
-    """Processes that pack."""
+    """Number of processes that pack."""
 
     def run(self) -> int:
         """Pack."""
@@ -155,19 +155,19 @@ def _packed(shards: Sequence[Path], before: set[Path], folder: Path) -> str:
             "changed since, delete them and run again"
         )
     if others := before - set(shards):
-        told += f"; of other runs {len(others)} lie there, which training reads as well"
+        told += f"; of other runs {len(others)} lie there, which training also reads"
     return told
 
 
 @dataclass(frozen=True)
 class Fit(OfSplit):
-    """Fit the parametric hand to the 3D joints of a data set, and say how well it fits."""
+    """Fit the parametric hand to the 3D joints of a data set, and report how well it fits."""
 
     output: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """Folder for fits.npz (pose, shape, place, joint angles, bone lengths) and residuals.csv.
-    Also for pictures: over.jpg (on those of the data set) and drawn.jpg (hands alone)."""
+    Also for drawings: over.jpg (on the data set's pictures) and drawn.jpg (hands alone)."""
     pictures: int = 12
-    """How many to draw, spread evenly over the data set."""
+    """Number of pictures to draw, evenly spaced over the data set."""
 
     def run(self) -> int:
         """Fit, print and write."""
@@ -194,7 +194,7 @@ class PackPhotographs:
     """Pack photographs that a teacher has labelled."""
 
     labels: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="LABELS")]
-    """The JSON that tools/teacher.py wrote."""
+    """The JSON written by tools/teacher.py."""
     root: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="ROOT")]
     """The folder that holds the photographs' folders."""
     out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
@@ -211,7 +211,7 @@ class PackPhotographs:
 
 @dataclass(frozen=True)
 class Check(OfDataset):
-    """Find every fault of a data set: labels that contradict each other, pictures that are gone."""
+    """Find the faults of a data set, such as contradicting labels and missing pictures."""
 
     def run(self) -> int:
         """Check; the exit code says whether there is a fault."""
@@ -228,12 +228,12 @@ class Check(OfDataset):
 
 @dataclass(frozen=True)
 class Stats(OfSplit):
-    """Say what a data set holds, what was left out of it and why."""
+    """Report what a data set contains, and what was left out and why."""
 
     read: Switch = False
-    """Also read every picture, for their sizes."""
+    """Also read every picture, to report their sizes."""
     plausibility: Switch = False
-    """Also measure whether people could have done this: angles, bones, hands in hands."""
+    """Also check whether the poses are humanly possible: angles, bones, interpenetration."""
 
     def run(self) -> int:
         """Count and print."""
@@ -253,10 +253,10 @@ class Stats(OfSplit):
 
 @dataclass(frozen=True)
 class Split(OfDataset):
-    """Divide a data set into 70/15/15 by people, captures or sequences, and write the parts."""
+    """Split a data set 70/15/15 by people, captures or sequences, and write the parts."""
 
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = Path("split.json")
-    """The file to write: the shares, and the keys of each part."""
+    """File to write, with the shares and the keys of each part."""
 
     def run(self) -> int:
         """Divide, write and say what came out."""
@@ -270,12 +270,12 @@ class Split(OfDataset):
 
 @dataclass(frozen=True)
 class Show(OfSplit):
-    """Write a sheet of pictures with their labels drawn onto them, to look at before trusting."""
+    """Write a contact sheet of pictures with their labels drawn on them, to check by eye."""
 
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = Path("sheet.jpg")
-    """The picture to write."""
+    """File to write."""
     count: int = 16
-    """How many pictures, spread evenly over the data set."""
+    """Number of pictures, evenly spaced over the data set."""
 
     def run(self) -> int:
         """Draw and say where it is."""
@@ -290,7 +290,7 @@ class Show(OfSplit):
 
 @dataclass(frozen=True)
 class Data:
-    """Make, pack, check and look at training data."""
+    """Render, pack, check and look at training data."""
 
     action: (
         Annotated[Render, tyro.conf.subcommand("render")]

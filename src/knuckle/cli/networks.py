@@ -14,20 +14,21 @@ from knuckle.errors import InputError
 
 @dataclass(frozen=True)
 class Export:
-    """Turn a training run into the ONNX files that the runtime reads, and compare the numbers."""
+    """Export a training run to the ONNX files that the runtime reads, and verify their outputs."""
 
     checkpoint: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Folder of a training run (runs/NAME)."""
     output: Annotated[Path, tyro.conf.arg(metavar="FOLDER", aliases=["-o"])] = Path("weights")
-    """Folder for the ONNX files; knuckle track --weights takes it."""
+    """Folder for the ONNX files, for knuckle track --weights."""
     full: Switch = False
-    """Store weights in single precision instead of half: twice the size."""
+    """Store weights in single instead of half precision: twice the size."""
     average_with: Folder = None
-    """Folder of the ONNX files, or the run, that it started from: the mean is often better."""
+    """Average with the weights that the run started from, which is often better.
+    Give the folder of their ONNX files, or of their run."""
     share: Annotated[float | None, optional("NUMBER")] = None
-    """Share of those earlier weights in the mean, 0 to 1; by default 0.3."""
+    """Share of those earlier weights in the average, 0 to 1; by default 0.3."""
     only: Annotated[str | None, optional("NAME,NAME")] = None
-    """Take the mean of these parts only, as keypoints.merge8; the others stay as earlier."""
+    """Average only these parts, such as keypoints.merge8; the others keep the earlier weights."""
 
     def run(self) -> int:
         """Export and say where the files are."""
@@ -51,18 +52,18 @@ class Export:
 
 @dataclass(frozen=True)
 class Quantise:
-    """Let exported networks compute in integers where that changes little: they become faster."""
+    """Quantise exported networks to integers where the outputs hardly change, for speed."""
 
     networks: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """Folder of the ONNX files."""
     pictures: Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
-    """Folder of pictures of hands, itself or its subfolders: they say how large values get."""
+    """Folder with pictures of hands, for calibration; subfolders are searched too."""
     output: Annotated[Path, tyro.conf.arg(metavar="FOLDER", aliases=["-o"])] = Path("weights")
     """Folder for the quantised files; may be the same."""
     count: int = 80
-    """Look at this many of the pictures, spread evenly."""
+    """Use this many of the pictures, evenly spaced."""
     most_change: float = 0.03
-    """Round as much as changes no output by more than this share of its spread."""
+    """Quantise as long as no output changes by more than this share of its spread."""
 
     def run(self) -> int:
         """Quantise and say what became of it."""

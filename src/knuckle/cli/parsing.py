@@ -20,8 +20,8 @@ CONFIG = (
     tyro.conf.OmitSubcommandPrefixes,
 )
 _DESCRIPTION = (
-    "Hands in ordinary video: every knuckle, fingertip and wrist in 3D.\n"
-    "--version says which Knuckle this is."
+    "Real-time 3D hand tracking on a CPU, from ordinary video.\n"
+    "--version prints the version; knuckle VERB --help explains a verb."
 )
 #: What Python says of text that is no number, and what people call such a number.
 _NUMBERS = {

@@ -59,7 +59,7 @@ def _of_recordings(verb: Track, rig: Rig, sizes: Sequence[tuple[int, int]]) -> R
     if verb.sync:
         rig = rig.with_late(_offsets(verb, rig))
     elif rig.late_s.any():
-        _say([f"as {rig.source} says, clocks differ at one instant: {_told(verb, rig.late_s)}"])
+        _say([f"by {rig.source}, clocks differ at one instant: {_told(verb, rig.late_s)}"])
     return _of_the_hands(verb, rig) if verb.unit == "hands" else rig
 
 
@@ -136,8 +136,8 @@ def _rig(verb: Track) -> Rig:
             raise  # but a file that is not there is told first
     if found is rig:  # told by their order, which may be any
         pairs = zip(names, rig.names, strict=True)
-        told = ", ".join(f"{name} for that of {camera}" for name, camera in pairs)
-        _say([f"{told}: so they are taken; if the order is another, say it with --views"])
+        told = ", ".join(f"{name} is taken for {camera}" for name, camera in pairs)
+        _say([f"{told}, by their order; if it is another, give it with --views"])
     return found
 
 
@@ -159,10 +159,10 @@ def _offsets(verb: Track, rig: Rig) -> list[float]:
         found = lateness(rig, seen)
     except InputError:
         clocks = offsets([each.motion for each in seen])
-        _say([f"the sources' own clocks at one instant, by fingers alone: {_told(verb, clocks)}"])
+        _say([f"clocks of the sources at one instant, by fingers alone: {_told(verb, clocks)}"])
         return clocks
     told = _told(verb, found.late_s, found.doubt_s)
-    _say([f"the sources' own clocks at one instant: {told}"])
+    _say([f"clocks of the sources at one instant: {told}"])
     return found.late_s.tolist()
 
 
@@ -190,7 +190,7 @@ def _of_the_hands(verb: Track, rig: Rig) -> Rig:
         with Progress(shown) as progress:
             instants = map(progress.passing, islice(sources, count))
             unit = unit_by_hands(rig.in_step(), instants, verb.max_hands, verb.weights)
-    _say([f"one unit of the rig is {unit.mm:.4g} mm by the hands' size, {unit.doubt:.0%} unsure"])
+    _say([f"one unit of the rig is {unit.mm:.4g} mm ± {unit.doubt:.0%}, by the size of the hands"])
     return rig.scaled(unit.mm)
 
 

@@ -49,41 +49,41 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Track:
-    """Find the hands in a video and write where every joint is, in pixels and in millimetres."""
+    """Track the hands in a video and write their joints, in pixels and in millimetres."""
 
     source: Sources
     """A video file, a folder of images, an image, the index of a camera, or the URL of a stream.
-    With --rig: several of the same scene."""
+    With --rig: one for each camera, all of the same scene."""
     output: Output = None
-    """Folder for the results; by default one here that is named after the source."""
+    """Folder for the results; by default one in the current folder, named after the source."""
     rig: File = None
-    """Calibration of several cameras: a toml of aniposelib, Pose2Sim or caliscope, and others."""
+    """Calibration of several cameras, as written by knuckle camera rig, aniposelib, and others."""
     unit: Annotated[str | None, optional("UNIT")] = None
-    """Rig: the unit of length, if its file does not say: m, mm, cm, inch, or a number of mm.
-    "hands" takes it from the size of the hands."""
+    """Rig: its unit of length, if the file does not say: m, mm, cm, inch, or a number of mm.
+    "hands" estimates it from the size of the hands."""
     views: Annotated[str, optional("NAME,NAME")] = ""
-    """Rig: which of its cameras took the sources, in order; by default told by their names."""
+    """Rig: its camera for each source, in order; by default matched by the files' names."""
     sync: Switch = False
-    """Rig: the videos began at different times, or some camera is late. By how much is found from
-    the hands' motion."""
+    """Rig: the videos started at different times, or a camera lags.
+    The offsets are estimated from the hands' motion."""
     rescale: Switch = False
-    """Rig: the videos are smaller or larger than the pictures it was calibrated with."""
+    """Rig: the videos are scaled versions of the images it was calibrated with."""
     format: Formats = USUAL
     overlay: Switch = False
-    """Also write the video with the hands drawn onto it."""
+    """Also write the video with the hands drawn on it."""
     camera: Intrinsics = None
     max_hands: MaxHands = 2
     smallest_hand: SmallestHand = None
     raw: Switch = False
-    """Write the estimate of each frame alone, without smoothing."""
+    """Write the estimates of single frames, without smoothing."""
     offline: Switch = False
-    """Smooth in both directions of time, after the last frame; fills short gaps."""
+    """Smooth with past and future frames, after the last frame; also fills short gaps."""
     hand_length_mm: HandLength = None
     fps: Number = None
-    """Frame rate of a folder of images, or the one asked of a camera."""
+    """Frame rate of a folder of images, or the one to request from a camera."""
     threads: Annotated[int | None, optional("INT")] = None
     """CPU threads for each network; by default 2. 1 is faster on a busy machine.
-    Rig: cameras processed at a time; by default one for each processor."""
+    Rig: number of cameras processed at the same time; by default one per processor."""
     weights: Weights = None
 
     def run(self) -> int:
@@ -132,19 +132,19 @@ class Track:
 
 @dataclass(frozen=True)
 class Bench:
-    """Show where the time of a frame goes, stage by stage, and MediaPipe beside it."""
+    """Measure how long each stage of a frame takes, compared with MediaPipe if it is there."""
 
     source: Source
     """A video file, or anything else that knuckle track takes."""
     max_hands: MaxHands = 2
     overlay: Switch = False
-    """Draw and encode the overlay video as well (it is thrown away)."""
+    """Also draw and encode the overlay video (it is discarded)."""
     frames: int = 1000
     """Stop after this many frames."""
     threads: Threads = 2
     weights: Weights = None
     mediapipe_python: File = None
-    """Python of an environment with mediapipe 0.10.21; by default this one, if it has it."""
+    """Python of an environment with mediapipe 0.10.21; by default this one, if it has that."""
 
     def run(self) -> int:
         """Measure and print."""
@@ -179,12 +179,12 @@ class Bench:
 
 @dataclass(frozen=True)
 class Plot:
-    """Draw a result over time: where each hand was, how its fingers bent, how sure that is."""
+    """Plot a result over time: where each hand was, how its fingers bent, and the confidence."""
 
     result: Result
     """Folder or file that knuckle track wrote."""
     output: Annotated[Path | None, optional("FILE", aliases=["-o"])] = None
-    """Picture to write (.png, .svg or .pdf); by default plot.png beside the result."""
+    """File to write (.png, .svg or .pdf); by default plot.png beside the result."""
 
     def run(self) -> int:
         """Plot and say where it is."""
@@ -200,14 +200,14 @@ class Plot:
 
 @dataclass(frozen=True)
 class Convert:
-    """Write a result again for another program, without the video."""
+    """Convert a result for another program, without the video."""
 
     result: Result
     """Folder or file that knuckle track wrote."""
     format: Annotated[str, tyro.conf.arg(metavar="NAME,NAME")] = "glb"
-    """What knuckle track --format takes, but for overlay, lerobot and rrd, which need the video."""
+    """Formats of knuckle track, except overlay, lerobot and rrd, which need the video."""
     output: Output = None
-    """Folder for the files; by default that of the result."""
+    """Folder for the files; by default the result's."""
 
     def run(self) -> int:
         """Convert and say where the files are."""
@@ -223,27 +223,27 @@ class Convert:
 
 @dataclass(frozen=True)
 class Live:
-    """Show a camera in the browser with the hands drawn onto it, and in 3D beside it."""
+    """Show a camera in the browser, with the hands drawn on the picture and in 3D beside it."""
 
     camera_index: Annotated[int | None, optional("INT")] = None
-    """Which camera of this machine; by default the first."""
+    """Index of the camera on this machine; by default the first one, 0."""
     source: Annotated[str | None, optional("SOURCE")] = None
-    """Instead of a camera: a device, the URL of a stream, or a video."""
+    """Instead of a camera index: a device, the URL of a stream, or a video."""
     record: Folder = None
     """Also write the results into this folder."""
     format: Formats = USUAL
     send: Annotated[str, optional("ADDRESS,ADDRESS")] = ""
-    """Also send the hands to other programs; addresses separated by commas.
+    """Also send the hands to other programs, at addresses separated by commas.
     osc://127.0.0.1:39539 for VMC and OSC, udp://127.0.0.1:9000 for JSON.
-    ws://127.0.0.1:9001 for a WebSocket that is served there.
+    ws://127.0.0.1:9001 to serve a WebSocket there.
     lsl://NAME for a stream of the Lab Streaming Layer."""
     rerun: Switch = False
-    """Also show all of it in the Rerun viewer; one is started if none is open."""
+    """Also show everything in the Rerun viewer, which is started if none is open."""
     camera: Intrinsics = None
     max_hands: MaxHands = 2
     smallest_hand: SmallestHand = None
     raw: Switch = False
-    """Show the estimate of each frame alone, without smoothing."""
+    """Show the estimates of single frames, without smoothing."""
     hand_length_mm: HandLength = None
     threads: Threads = 2
     weights: Weights = None
@@ -263,13 +263,13 @@ class Live:
 
         index = self.camera_index
         if index is not None and self.source is not None:
-            raise InputError("--camera-index and --source both say what to show: give one of them")
+            raise InputError("--camera-index and --source exclude each other: give one of them")
         if index is not None and index < 0:
             raise InputError(
                 f"the cameras of this machine count from 0, got --camera-index {index}"
             )
         if self.format != USUAL and self.record is None:
-            raise InputError("--format says how to record: give a folder as --record as well")
+            raise InputError("--format is for recording: give a folder as --record too")
         camera = load_camera(self.camera)
         tracker = _tracker(self, raw=self.raw, hand_length_mm=self.hand_length_mm)
         name = str(index or 0) if self.source is None else self.source
@@ -299,12 +299,12 @@ class Live:
 
 @dataclass(frozen=True)
 class View:
-    """Play a result in the browser: the hands in 3D, beside and in front of their video."""
+    """Play a result in the browser: the hands in 3D, together with their video."""
 
     result: Result
-    """Folder or file that knuckle track wrote. Of a rig's folder: what its first camera saw."""
+    """Folder or file that knuckle track wrote. For a rig's folder, its first camera is shown."""
     video: File = None
-    """Where the video is now; by default where it was."""
+    """Path of the video; by default where it was when it was tracked."""
     host: Address = "127.0.0.1"
     port: Port = 8080
 
@@ -331,7 +331,7 @@ def _before_a_camera(result: Path) -> Recording:
         with suppress(KnuckleError, OSError):  # nothing but the world is left of it
             camera = result / Rig.load(result / "rig.toml").names[0]
             recording = open_recording(camera)
-            print(f"{camera}, the first camera of the rig: the other ones are beside it")
+            print(f"{camera}, the first camera of the rig; the others are beside it")
     return recording
 
 

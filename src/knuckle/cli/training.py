@@ -40,22 +40,22 @@ _HEEDED = {
 
 @dataclass(frozen=True)
 class Train:
-    """Train a network as a recipe says; a run that was interrupted goes on where it was."""
+    """Train a network from a recipe; run it again to resume an interrupted training."""
 
     recipe: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
     """A TOML file; those of the shipped networks are in recipes/."""
     runs: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = Path("runs")
     """Folder of all runs."""
     fresh: Switch = False
-    """Start again from the beginning, even if the run has begun before."""
+    """Start over, even if the run has begun before."""
     data: Annotated[Path | None, optional("DATASET")] = None
-    """Folder of a data set, such as InterHand2.6M, in place of the recipe's first capture."""
+    """Folder of a data set, such as InterHand2.6M, instead of the recipe's first capture."""
     split: Annotated[Literal["official", "70/15/15"] | None, optional("{official,70/15/15}")] = None
     """Train on its own train split, or on 70 % of its people; by default what the recipe says."""
     minutes: Number = None
-    """Train for this many minutes, in place of the recipe's time or epochs."""
+    """Train for this many minutes, instead of the recipe's time or epochs."""
     pause_after: Annotated[float, optional("MINUTES")] = math.inf
-    """Pause after this many minutes; the same command then goes on where it was."""
+    """Pause after this many minutes; the same command then resumes."""
 
     def run(self) -> int:
         """Train until the recipe's time is spent."""
@@ -74,7 +74,7 @@ class Train:
                 recipe, runs, fresh=self.fresh, pause_minutes=self.pause_after, on_progress=told
             )
         if is_first_process():
-            print(f"{weights}: now knuckle export {quote(str(weights.parent))} --output FOLDER")
+            print(f"{weights}\nnext: knuckle export {quote(str(weights.parent))} --output FOLDER")
         return 0
 
     def _changed(self, recipe: Recipe) -> Recipe:
@@ -85,7 +85,7 @@ class Train:
         if self.data or self.split or any(source.capture for source in recipe.sources):
             recipe = with_data(recipe, self.data, self.split)
             if recipe.license:
-                print(f"weights that learn from this are under {recipe.license}")
+                print(f"weights trained on this are under {recipe.license}")
         if self.minutes is None:
             return recipe
         if isinstance(recipe, BothHandsRecipe):
@@ -96,41 +96,41 @@ class Train:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure a system against a data set, under a named protocol."""
+    """Evaluate a system on a data set with a named protocol."""
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """A file of predictions, or networks: a folder, an ONNX file, a training run or its checkpoint.
-    "knuckle": the networks in the package, which also stand in for what is missing in a folder.
+    "knuckle": the networks in the package, which also replace those missing in a folder.
     "rig": several cameras together (see --views)."""
     dataset: Dataset
-    """Folder of a data set, as it is unpacked; recognised by its files."""
+    """Folder of a data set as unpacked; its kind is recognised by its files."""
     split: SplitName = "all"
-    """One of its splits, all, or 70/15/15:train, :val, :test (dealt out anew without leaks).
+    """One of its splits, all, or 70/15/15:train, :val, :test (a new division without leaks).
     "both": its test split and 70/15/15:test, one after the other."""
     protocol: Annotated[str, tyro.conf.arg(metavar="NAME")] = "knuckle"
     """How to score: knuckle, moon, mmpose or intaghand (docs/predictions.md)."""
     boxes: Literal["own", "true"] = "own"
-    """Find the hands by itself, or be given the true boxes."""
+    """Detect the hands, or use the true boxes."""
     intrinsics: Literal["given", "assumed"] = "given"
-    """Be given the true camera, or assume a field of view."""
+    """Use the true camera, or assume a field of view."""
     root_depth: Literal["true", "own"] = "true"
-    """Networks of both hands (internet, interhand): be told the wrist's depth, or place it."""
+    """Networks of both hands (internet, interhand): use the wrist's true depth, or estimate it."""
     decoding: Literal["soft", "argmax"] = "soft"
     """InterNet: the mean around the highest cell, or that cell, as published."""
     output: Output = None
     """Folder for predictions, numbers, plots and the worst hands.
-    By default one in evaluation/, named after model, data set, split and what the system is told.
-    Numbers of another protocol or of some hands alone have a folder in it, such as moon."""
+    By default one in evaluation/, named after model, data set, split, boxes and intrinsics.
+    Other protocols and subsets of hands get a subfolder for their numbers, such as moon."""
     no_pictures: Switch = False
-    """Leave out what needs reading the pictures again."""
+    """Skip everything that needs reading the pictures again."""
     annotation: Literal["all", "human", "machine"] = "all"
     """InterHand2.6M: labels made by people, by a network, or all (H, M, H+M in the papers)."""
     hands: Literal["all", "single", "two"] = "all"
     """InterHand2.6M: only pictures of one hand, or of two."""
     clean: Switch = False
-    """InterHand2.6M: leave out its known flaws. The papers leave them in."""
+    """InterHand2.6M: leave out pictures and labels with known flaws. The papers keep them."""
     views: Annotated[str, optional("NAME,NAME")] = ""
-    """rig: names of InterHand2.6M's cameras, separated by commas; the first n make a rig of n."""
+    """Rig: names of InterHand2.6M's cameras, separated by commas; the first n make a rig of n."""
 
     def run(self) -> int:
         """Predict, unless predictions were given; score, print and write."""

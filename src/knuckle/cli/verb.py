@@ -17,14 +17,16 @@ EXIT_SIGNAL = 128  # plus the signal's number, as shells do
 
 
 #: Help of flags that several verbs have.
-_ADDRESS = "Serve on this address. The default one can only be reached from this machine."
+_ADDRESS = "Serve on this address. The default can only be reached from this machine."
 _SMALLEST_HAND = (
-    "Search for hands down to this share of the picture's longer side; by default 0.05. Below, the "
-    "picture is searched in parts as well, which takes longer."
+    "Find hands down to this fraction of the picture's longer side; by default 0.05. Below that, "
+    "the picture is also searched in tiles, which takes longer."
 )
-_INTRINSICS = "Intrinsics as JSON: fx, fy, cx, cy, distortion. By default a view of 65° is assumed."
-_HAND_LENGTH = "Length from the wrist to the tip of the middle finger, if known: it sets the scale."
-_WEIGHTS = "Folder with networks to use in place of those in the package."
+_INTRINSICS = (
+    "Intrinsics as JSON: fx, fy, cx, cy, distortion. By default a 65° field of view is assumed."
+)
+_HAND_LENGTH = "Length from the wrist to the tip of the middle finger, if known. It sets the scale."
+_WEIGHTS = "Folder of networks to use instead of those in the package."
 _THREADS = "CPU threads for each network. 1 is faster on a busy machine."
 
 

@@ -11,14 +11,14 @@ from knuckle.cli.verb import Folder, Weights
 
 @dataclass(frozen=True)
 class Web:
-    """Serve a page that finds hands in the browser itself: no picture leaves the machine."""
+    """Serve a page that tracks hands in the browser itself: no picture leaves the machine."""
 
     port: int = 8080
-    """Serve on this port of this machine; nobody else can see the page."""
+    """Serve on this port; the page can only be reached from this machine."""
     build: Folder = None
     """Instead of serving, write the page into this folder, for any static web server."""
     site: Folder = None
-    """Folder of a built page, as make web writes it; by default the one in the package."""
+    """Folder of a built page, as written by make web; by default the one in the package."""
     weights: Weights = None
 
     def run(self) -> int:

@@ -13,19 +13,19 @@ from knuckle.video.file import VIDEO_SUFFIXES, is_video
 
 
 def videos_in(folder: str | Path, *, without: str | Path | None = None) -> list[Path]:
-    """All videos of a folder and of the folders in it, and what moves in GIFs.
+    """All videos in a folder and its subfolders, GIFs of several images among them.
 
     Args:
-        folder: hidden files in it are passed over, as systems leave copies of names there, and so
-            are the videos of results, which show the same hands once more.
-        without: a folder that is left out, such as that of the results.
+        folder: the folder. Hidden files are skipped, because systems leave copies of names there,
+            and so are videos that are results of Knuckle.
+        without: a folder to leave out, such as that of the results.
 
     Returns:
         Absolute paths, sorted.
 
     Raises:
-        NotFoundError: there is no such folder.
-        InputError: there is no video in it.
+        NotFoundError: the folder does not exist.
+        InputError: it contains no video.
     """
     folder = at_home(folder)
     if not folder.is_dir():

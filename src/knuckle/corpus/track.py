@@ -46,12 +46,12 @@ class VideoRow:
 
 
 class Track:
-    """Tracks the hands of whole videos, one folder of files each.
+    """Tracks the hands of whole videos, with one folder of result files for each.
 
     A video that was tracked before with these settings and networks is not tracked again, so an
-    interrupted run goes on where it was when it is started anew. What is wrong with a video is told
-    in its row; the others go on. What a video's file holds does not hang on who else was tracked,
-    nor in which order.
+    interrupted run resumes when it is started again. Errors of a video are reported in its row; the
+    others go on. The result of a video does not depend on which others were tracked, or in which
+    order.
 
     Example:
         >>> table = Track("hands/")(["a.mp4", "b.mp4"])
@@ -67,19 +67,19 @@ class Track:
         camera: Camera | Callable[[str], Camera | None] | None = None,
         **settings: Any,
     ) -> None:
-        """Open nothing yet: networks are opened with the first video, on the machine that has it.
+        """Create it; the networks are loaded with the first video, on the machine that tracks it.
 
         Args:
-            output: folder for the results, the same for all workers; each video has its own in it.
-            threads: CPU threads of each worker: with a worker a core, one.
-            formats: what is written of each video.
-            camera: intrinsics of the upright pictures of all videos, or what tells those of a path
-                (an importable function, where workers are processes of their own); without them a
-                field of view is assumed.
+            output: folder for the results, the same for all workers, with a subfolder per video.
+            threads: CPU threads of each worker; with one worker per core, 1.
+            formats: formats to write for each video.
+            camera: intrinsics of the upright images of all videos, or a function from a path to its
+                camera (importable, if workers are separate processes); without them a field of view
+                is assumed.
             **settings: fields of ``TrackerSettings`` by name.
 
         Raises:
-            TypeError, ValueError: as ``HandTracker``; or the formats are no list.
+            TypeError, ValueError: as for ``HandTracker``; or the formats are not a list.
             OutputError: there is no such format.
         """
         check_formats(formats)
@@ -90,8 +90,8 @@ class Track:
         """Track videos.
 
         Args:
-            paths: of videos, as strings, paths or an arrow array; or a table or a dictionary with
-                them in its column ``path``, as engines hand over batches.
+            paths: paths of videos, as strings, ``Path`` or an Arrow array; or a table or dictionary
+                with a column ``path``, the form in which engines pass batches.
 
         Returns:
             A row for each, in order, with the fields of ``VideoRow``.

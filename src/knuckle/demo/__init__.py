@@ -11,9 +11,9 @@ from pathlib import Path
 
 @cache
 def demo_clip() -> Path:
-    """A short rendered video of hands that comes with the package.
+    """Path of a short rendered video of hands that comes with the package.
 
-    Where the package is in a zip, a copy that lasts until Python ends.
+    If the package is in a zip file, a temporary copy that exists until Python exits.
     """
     kept = ExitStack()
     atexit.register(kept.close)

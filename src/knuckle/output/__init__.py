@@ -50,13 +50,13 @@ def _written_s(path: Path) -> float:
 
 
 def open_recording(path: str | Path) -> Recording:
-    """Read a result back, whatever its format, also if its writer was killed.
+    """Read a result in any of the table formats, even if its writer was killed.
 
     Args:
-        path: a file that ``knuckle track`` wrote, or the folder with such files.
+        path: a file written by ``knuckle track``, or the folder with such files.
 
     Raises:
-        OutputError: there is none.
+        OutputError: there is no result.
     """
     if path == "":
         raise OutputError(

@@ -55,18 +55,18 @@ class DrawStyle:
 def draw_hands(
     image: np.ndarray | Frame, hands: Sequence[HandPose], style: DrawStyle | None = None
 ) -> np.ndarray:
-    """A copy of a picture with hands drawn onto it, the farthest first.
+    """A copy of an image with hands drawn on it, the farthest first.
 
     Args:
-        image: (H, W, 3) uint8 RGB, or what else ``HandEstimator`` takes.
-        hands: poses whose ``joints_px`` belong to this picture.
+        image: (H, W, 3) uint8 RGB, or anything else that ``HandEstimator`` accepts.
+        hands: poses whose ``joints_px`` belong to this image.
         style: see ``DrawStyle``.
 
     Returns:
         (H, W, 3) uint8 RGB.
 
     Raises:
-        TypeError: the image is not an array, or these are no hands.
+        TypeError: the image is not an array, or ``hands`` is not a list of hands.
         ValueError: the image is not as described.
     """
     style = style or DrawStyle()

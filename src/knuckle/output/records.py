@@ -86,18 +86,18 @@ def hand_records(frame: Frame, hands: Sequence[HandPose]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What is true of a whole run, written once at the head of every file.
+    """What holds for a whole run, written once in every file.
 
     Attributes:
-        source: the video, as the user named it; of an address, what is no secret.
-        size: (width, height) px of the upright picture.
-        camera: what ``joints_mm`` belong to; ``camera.assumed`` if its field of view was guessed.
+        source: the video, as the user named it; for a URL, without its secrets.
+        size: (width, height) px of the upright image.
+        camera: the camera of ``joints_mm``; ``camera.assumed`` if its field of view was guessed.
         fps: nominal frame rate, if there is one.
         weights: version of each network, by kind.
         knuckle: version of the package.
         joints: names, in the order of the joint axis.
-        units: what the endings of the field names mean.
-        space: "camera", or "world" where several cameras were used: what ``joints_mm`` are in.
+        units: meaning of the suffixes of field names.
+        space: frame of ``joints_mm``: "camera", or "world" if several cameras were used.
         format: see ``FORMAT``.
     """
 
@@ -183,10 +183,10 @@ def _known(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Recording:
-    """Everything a file says, as arrays.
+    """The contents of a result file, as arrays.
 
     Attributes:
-        info: what is true of the whole run.
+        info: what holds for the whole run.
         frames: (F,) ``FRAME``, every frame that was processed.
         hands: (N,) ``HAND``, in the order of the frames.
     """

@@ -29,7 +29,7 @@ _FARTHEST_PX = 1e7
 class HandEstimator:
     """Finds the hands of single images and gives their joints in 2D and 3D.
 
-    The networks are opened at the first call.
+    The networks are loaded at the first call.
 
     Example:
         >>> estimator = HandEstimator(max_hands=2)
@@ -40,7 +40,7 @@ class HandEstimator:
     def __init__(
         self, settings: EstimatorSettings | None = None, **options: Unpack[EstimatorOptions]
     ) -> None:
-        """Make an estimator.
+        """Create an estimator.
 
         Args:
             settings: see ``EstimatorSettings``.
@@ -48,7 +48,7 @@ class HandEstimator:
 
         Raises:
             TypeError: there is no such option.
-            ValueError: an option is out of its range.
+            ValueError: an option is out of range.
             FileNotFoundError: ``weights_dir`` does not exist.
         """
         self.settings = with_options(EstimatorSettings, settings, options)
@@ -59,7 +59,7 @@ class HandEstimator:
 
     @property
     def versions(self) -> dict[str, str]:
-        """Version of the weights of each network, by kind. Opens the networks."""
+        """Version of the weights of each network, by kind. Loads the networks."""
         return self._networks.versions()
 
     @never_cut_off
@@ -72,15 +72,14 @@ class HandEstimator:
         """Estimate the hands of one image.
 
         Args:
-            image: (H, W, 3) uint8 RGB; see ``image.to_rgb`` for what else is understood. Or a frame
-                of a source.
-            camera: its intrinsics, by default the frame's own; without them a diagonal field of
-                view of 65° is taken, and ``camera.assumed`` of the result says so.
-            boxes_xyxy: (N, 4) px around one hand each. Skips detection.
+            image: (H, W, 3) uint8 RGB, or a ``Frame``. ``image.to_rgb`` lists other accepted forms.
+            camera: its intrinsics; by default the frame's own. Without either, a diagonal field of
+                view of 65° is assumed, and ``camera.assumed`` of the result is True.
+            boxes_xyxy: (N, 4) px, each around one hand. Skips detection.
 
         Returns:
-            The hands, best first; with boxes, one per box in the order of the boxes, however
-            unlikely a hand (see ``HandPose.score``).
+            The hands, best first. With boxes, one hand per box, in their order, even where a hand
+            is unlikely (see ``HandPose.score``).
 
         Raises:
             TypeError: the image is not an array, or the camera not a ``Camera``.

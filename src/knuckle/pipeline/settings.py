@@ -34,23 +34,23 @@ class EstimatorSettings:
     """Settings of ``HandEstimator``.
 
     Attributes:
-        max_hands: at most so many hands, the best ones.
-        detector_threshold: least score of a hand in the detector, 0..1.
-        score_threshold: least ``HandPose.score`` of a hand, 0..1: by the look from close by, and in
-            single images by the detector's score as well.
-        partner_threshold: the same beside a hand that is sure, where another is likely; never more
-            than ``score_threshold``.
-        smallest_hand: hands down to this share of the picture's longer side are searched for.
-            Below ``FOUND_FROM`` the picture is searched in parts as well, each as dear as the
-            whole: of one of 16 by 9, 2 parts at 0.03 and 8 at 0.02. No part has fewer pixels than
-            the detector looks at. In a video they take turns, one a frame. By default hands are
-            searched for down to ``SOUGHT_FROM``, in a single image only if there is no larger one.
-        looks: through so many crops, a little apart, each hand is seen; 4 are a few percent more
-            exact than 1 and take four times as long for the hand, though not for the detector.
-        hand_length_mm: length from wrist to middle fingertip if known; fixes the scale.
-        weights_dir: folder with other networks than those in the package.
-        threads: CPU threads that a network may use; 1 is faster where other programs keep the
-            processors busy.
+        max_hands: maximum number of hands; the best ones are returned.
+        detector_threshold: minimum detector score of a hand, 0..1.
+        score_threshold: minimum ``HandPose.score`` of a hand, 0..1, from the close-up look and, in
+            single images, the detector's score.
+        partner_threshold: the same beside a certain hand, where another one is likely; effectively
+            never more than ``score_threshold``.
+        smallest_hand: size of the smallest hands to find, as a fraction of the image's longer side.
+            Below ``FOUND_FROM`` the image is also searched in tiles, each of which costs as much as
+            the whole: for a 16:9 image, 2 tiles at 0.03 and 8 at 0.02. No tile has fewer pixels
+            than the detector's input. In a video they take turns, one per frame, after motion and
+            while fewer than ``max_hands`` are tracked. By default ``SOUGHT_FROM``, and in a single
+            image only if it shows no larger hand.
+        looks: number of slightly different crops through which each hand is seen. 4 are a few per
+            cent more accurate than 1 and take four times as long per hand, but not per detection.
+        hand_length_mm: length from wrist to middle fingertip, if known; fixes the scale.
+        weights_dir: folder of networks to use instead of those in the package.
+        threads: CPU threads per network; 1 is faster if other programs keep the processors busy.
     """
 
     max_hands: int = 8
@@ -74,20 +74,19 @@ class EstimatorSettings:
 
 @dataclass(frozen=True)
 class TrackerSettings(EstimatorSettings):
-    """Settings of ``HandTracker``: those of the estimator, and these.
+    """Settings of ``HandTracker``, in addition to those of the estimator.
 
     Attributes:
-        max_hands: at most so many hands at a time.
-        score_threshold: least score of a hand that is new, 0..1.
-        smooth: a name in ``SMOOTHERS``, or None for the raw estimates.
-        keep_threshold: least score of a hand that is being followed, 0..1.
-        doubt_threshold: score below which a followed hand is searched for anew, 0..1.
+        max_hands: maximum number of hands tracked at a time.
+        score_threshold: minimum score of a new hand, 0..1.
+        smooth: "one_euro" (a name in ``SMOOTHERS``), or None for the raw estimates.
+        keep_threshold: minimum score of a hand that is already tracked, 0..1.
+        doubt_threshold: score below which a tracked hand is searched for again, 0..1.
         search_every: frames between two searches of the whole frame while there is a reason.
         idle_search_every: frames between two searches when a slot is free but nothing changes.
-        memory_s: for so long a hand that was lost may come back as the same track, near where it
-            was lost; if another hand hides it, as long as that one is followed. Later it is a new
-            one: a side and a size do not tell people apart. Where there is only one person, set it
-            higher.
+        memory_s: how long a lost hand can come back as the same track, near where it was lost; if
+            another hand occludes it, as long as that one is tracked. After that it is a new hand,
+            because side and size do not tell people apart. With only one person, set it higher.
     """
 
     max_hands: int = 2

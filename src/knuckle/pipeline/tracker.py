@@ -28,10 +28,10 @@ from knuckle.turn import Turn, never_cut_off
 
 
 class HandTracker:
-    """Follows hands through a video: identity, steady joints, bones of constant length.
+    """Tracks hands through a video: persistent ids, smoothed joints, constant bone lengths.
 
-    Give it the frames in order. The crop of each hand comes from its last joints and their
-    velocity; the whole frame is searched only when a hand may have come or gone.
+    Give it the frames in order. The crop of each hand is predicted from its last joints and their
+    velocity; the whole frame is searched only when a hand may have appeared or disappeared.
 
     Example:
         >>> tracker = HandTracker(max_hands=2)
@@ -43,7 +43,7 @@ class HandTracker:
     def __init__(
         self, settings: TrackerSettings | None = None, **options: Unpack[TrackerOptions]
     ) -> None:
-        """Make a tracker.
+        """Create a tracker.
 
         Args:
             settings: see ``TrackerSettings``.
@@ -51,7 +51,7 @@ class HandTracker:
 
         Raises:
             TypeError: there is no such option.
-            ValueError: an option is out of its range.
+            ValueError: an option is out of range.
             FileNotFoundError: ``weights_dir`` does not exist.
         """
         self.settings = with_options(TrackerSettings, settings, options)
@@ -71,11 +71,11 @@ class HandTracker:
 
     @property
     def versions(self) -> dict[str, str]:
-        """Version of the weights of each network, by kind. Opens the networks."""
+        """Version of the weights of each network, by kind. Loads the networks."""
         return self._networks.versions()
 
     def reset(self, *, renumber: bool = False) -> None:
-        """Forget everything, as before the first frame; ids go on counting, unless ``renumber``."""
+        """Forget all hands, for a new video; ids continue, or restart at 0 with ``renumber``."""
         with self._turn:
             self._begin_anew(renumber=renumber)
 
@@ -92,16 +92,17 @@ class HandTracker:
     def __call__(
         self, frame: Frame | np.ndarray, camera: Camera | None = None
     ) -> list[TrackedHand]:
-        """Follow the hands into the next frame.
+        """Track the hands in the next frame.
 
         Args:
             frame: the next frame, or a bare image (as for ``HandEstimator``), which is taken to
-                come 1/30 s after the one before.
+                come 1/30 s after the previous one.
             camera: intrinsics; by default the frame's own, else a field of view is assumed.
 
         Returns:
             The hands in this frame, in the order of their ids. A frame that is much earlier
-            than the one before it starts a new video: new tracks. Threads take turns.
+            than the previous one starts a new video, with new tracks. Calls from several threads
+            wait for each other.
         """
         with self._turn:
             return self._follow(*self._read(frame, camera))

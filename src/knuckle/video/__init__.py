@@ -73,21 +73,21 @@ _NO_PATHS = frozenset({"camera", "stream"})
 def open_source(
     source: str | int | os.PathLike[str], *, camera: Camera | None = None, fps: float | None = None
 ) -> Source:
-    """Open anything that gives frames.
+    """Open a source of frames.
 
     Args:
         source: a video file, a folder of images, an image, the index of a camera (``0`` or
             ``"0"``), a device such as ``/dev/video0``, or the URL of a stream or of a file.
-        camera: intrinsics of the upright picture, handed on with every frame.
-        fps: frame rate of a folder of images (default 30) or the one asked of a camera.
+        camera: intrinsics of the upright image, passed on with every frame.
+        fps: frame rate of a folder of images (default 30), or the one to request from a camera.
 
     Returns:
-        A ``Source``: iterate over it, best in a ``with`` block. Frames are upright RGB with the
-        time of the container, in seconds.
+        A ``Source`` to iterate over, preferably in a ``with`` block. Frames are upright RGB images
+        with the time in the container, in seconds.
 
     Raises:
         SourceError: it is missing, unreadable or empty; see ``video.errors``.
-        ValueError: an fps was given for something that brings its own.
+        ValueError: an fps was given for a source that has its own.
     """
     if isinstance(source, os.PathLike):
         source = Path(os.fsdecode(source))
@@ -137,20 +137,20 @@ def open_sources(
     fps: float | None = None,
     offsets_s: Sequence[float] | np.ndarray | None = None,
 ) -> Together:
-    """Open several sources that show the same at the same time.
+    """Open several sources that show the same scene at the same time.
 
     Args:
-        sources: two or more, each as ``open_source`` takes it.
-        fps: frame rate of folders of images, or the one asked of cameras.
-        offsets_s: of each source, its own time at the instant that the others call 0.
+        sources: two or more, each as for ``open_source``.
+        fps: frame rate of folders of images, or the one to request from cameras.
+        offsets_s: for each source, what its own clock shows at time 0 of the common clock, s.
 
     Returns:
-        A ``Together``: iterate over it for instants, each of which has one ``Frame`` of each
-        source, None where a source has none, and the time of all.
+        A ``Together`` to iterate over. It yields instants, each with one ``Frame`` of each source,
+        None where a source has none, and their common time.
 
     Raises:
         SourceError: one of them is missing, unreadable or empty.
-        ValueError: there is none, or the offsets are not one for each.
+        ValueError: the list is empty, or there is not one offset for each source.
     """
     if not sources:
         raise InputError("expected two or more sources to open together, got none")

@@ -49,15 +49,15 @@ class SourceOptions:
 
 @dataclass(frozen=True)
 class SourceInfo:
-    """What is known of a source before it is read.
+    """What is known about a source before it is read.
 
     Attributes:
-        name: as the caller gave it.
-        size: (width, height) px of the upright picture.
+        name: as given by the caller.
+        size: (width, height) px of the upright image.
         fps: nominal frame rate, if there is one; times come from the frames.
-        n_frames: estimate from the container, None where there is no end.
-        duration_s: estimate from the container, None where there is no end.
-        live: True for cameras and live streams: the newest frame is preferred to the next.
+        n_frames: estimate from the container, None if there is no end.
+        duration_s: estimate from the container, None if there is no end.
+        live: True for cameras and live streams, which deliver the newest frame, not the next one.
     """
 
     name: str
@@ -70,14 +70,14 @@ class SourceInfo:
 
 @dataclass
 class Losses:
-    """Frames that nobody will see, counted while a source is read.
+    """Counts of lost and repaired frames, updated while a source is read.
 
     Attributes:
         damaged: packets or images that could not be decoded.
-        dropped: frames of a live source that were out of date before the tracker was free.
-        mistimed: frames whose timestamp could not be true; they have the time that fits.
-        where: what the damaged ones are called, if they have names: images of a folder, the sources
-            of several cameras.
+        dropped: frames of a live source that were outdated before they were asked for.
+        mistimed: frames with an impossible time stamp, which was replaced by a plausible one.
+        where: names of what was damaged, if there are any: images of a folder, or which of several
+            cameras' sources.
     """
 
     damaged: int = 0
@@ -89,17 +89,17 @@ class Losses:
 class Source(Closable):
     """Iterates over the frames of one source, once.
 
-    Use it in a ``with`` block, or iterate to the end; either frees the decoder. One that is left
-    open is closed when nobody holds it any more, or when Python ends.
+    Use it in a ``with`` block, or iterate to the end; either frees the decoder. A source that is
+    left open is closed when it is garbage-collected, or when Python exits.
 
     Attributes:
-        info: what is known of it beforehand.
-        losses: what could not be delivered so far.
+        info: what is known about it beforehand.
+        losses: frames lost or repaired so far.
 
     Raises:
         SourceBrokenError: while iterating, after the last good frame, if it breaks off.
-        SourceError: while iterating, in a process that was forked after it was opened; or where a
-            second iteration begins, after the end.
+        SourceError: while iterating in a process that was forked after it was opened, or on a
+            second iteration after the end.
     """
 
     def __init__(

@@ -15,23 +15,23 @@ from knuckle.views.rig import RigCamera
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class RigHand(HandShape):
-    """A hand in the rig's world.
+    """A hand in the world frame of a rig.
 
     Attributes:
         side: the person's own left or right hand.
-        side_score: 0..1, how sure the side is, by all cameras and all frames so far.
-        score: 0..1, how sure it is that this is a hand: that of the surest camera.
-        joints_mm: (21, 3) in the world, bones of constant length.
-        sigma_mm: (21,) expected distance of each joint from the truth.
-        raw_mm: (21, 3) of this frame alone, before smoothing. Where one camera alone sees the hand,
-            its depth before that camera also comes from the last frames in which several did.
-        views: per camera the hand that it saw, None where it saw none.
-        used: (V, 21) bool, the cameras whose keypoint decided where the joint is.
+        side_score: 0..1, confidence in the side, from all cameras and all frames so far.
+        score: 0..1, confidence that this is a hand, from the most certain camera.
+        joints_mm: (21, 3) mm in the world, with constant bone lengths.
+        sigma_mm: (21,) expected distance of each joint from the truth, mm.
+        raw_mm: (21, 3) mm, from this frame alone, before smoothing. If only one camera sees the
+            hand, its depth also depends on the last frames in which several did.
+        views: for each camera the hand that it saw, or None.
+        used: (V, 21) bool, whether the camera's keypoint was used for the joint.
         track_id: the same number for the same hand for as long as it is in view.
-        age_s: time since it was first seen.
-        velocity_mm_s: (3,) of the wrist.
-        moved_mm: (V, 3) how far it moved from the instant at which the joints are there until the
-            frame of each camera was taken.
+        age_s: time since it was first seen, s.
+        velocity_mm_s: (3,) velocity of the wrist in the world, mm/s.
+        moved_mm: (V, 3) how far the hand moved between the instant of ``joints_mm`` and the time at
+            which each camera's frame was taken, mm.
     """
 
     side: Side
@@ -49,7 +49,7 @@ class RigHand(HandShape):
 
     @property
     def seen_by(self) -> tuple[int, ...]:
-        """The cameras that saw it, by their number in the rig."""
+        """Indices of the cameras that saw it, in the order of the rig."""
         return tuple(v for v, view in enumerate(self.views) if view is not None)
 
     @property
@@ -67,7 +67,7 @@ class RigHand(HandShape):
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and lists under the names of the attributes; of views, which saw it."""
+        """Plain numbers and lists under the names of the attributes; ``seen_by`` for ``views``."""
         arrays = ("joints_mm", "sigma_mm", "raw_mm", "used", "velocity_mm_s", "moved_mm")
         return {
             "track_id": int(self.track_id),
@@ -80,10 +80,10 @@ class RigHand(HandShape):
         }
 
     def in_world(self, first: RigCamera) -> TrackedHand:
-        """The hand as a record of the world: ``joints_mm`` there, ``joints_px`` of a camera.
+        """The hand with ``joints_mm`` in the world and ``joints_px`` in the image of a camera.
 
         Args:
-            first: the camera whose picture ``joints_px`` belong to; NaN behind it.
+            first: the camera of ``joints_px``, which are NaN behind it.
         """
         seen = [view for view in self.views if view is not None]
         hand = self.seen_from(self.seen_by[0], first)
@@ -98,16 +98,16 @@ class RigHand(HandShape):
         )
 
     def seen_from(self, number: int, camera: RigCamera) -> TrackedHand:
-        """The hand in the frame and in the picture of one camera, seen by it or not.
+        """The hand in the frame and image of one camera, whether it saw it or not.
 
         Args:
-            number: of the camera in the rig.
+            number: index of the camera in the rig.
             camera: that camera.
 
         Returns:
-            What the rig knows, in the camera's frame, moved on to when its picture was taken:
-            ``joints_px`` are where the joints fall there (NaN behind it); ``visible``,
-            ``joint_score``, the mask and ``raw`` are the camera's own, or say that it has none.
+            The rig's hand in the camera's frame, moved to the time of its image. ``joints_px`` are
+            the projected joints (NaN behind the camera); ``visible``, ``joint_score``, the mask and
+            ``raw`` are the camera's own, or empty if it did not see the hand.
         """
         own = self.views[number]
         joints_mm = camera.T_camera_from_world(self.joints_mm + self.moved_mm[number])

@@ -26,12 +26,12 @@ class RigCamera:
     """One camera of a rig.
 
     Attributes:
-        name: what the rig calls it.
-        camera: its lens.
-        T_camera_from_world: where it stands, mm.
-        size: (width, height) px that it was calibrated at; None where the file does not say.
-        late_s: its pictures are of so many seconds before the time that they bear, against those of
-            the rig's other cameras.
+        name: its name in the rig.
+        camera: its intrinsics.
+        T_camera_from_world: its pose, mm.
+        size: (width, height) px at which it was calibrated; None if the file does not say.
+        late_s: how many seconds before their time stamps its images were taken, relative to the
+            rig's other cameras.
     """
 
     name: str
@@ -46,18 +46,18 @@ class RigCamera:
 
     @property
     def centre_mm(self) -> np.ndarray:
-        """(3,) where the lens is in the world."""
+        """(3,) position of the lens in the world, mm."""
         return self.T_camera_from_world.inverse().translation_mm
 
     def project(self, world_mm: np.ndarray) -> np.ndarray:
-        """(..., 3) mm in the world -> (..., 2) px; NaN for what is behind the camera."""
+        """(..., 3) mm in the world -> (..., 2) px; NaN behind the camera."""
         return self.camera.project(self.T_camera_from_world(world_mm))
 
     def check_size(self, size: tuple[int, int]) -> None:
-        """Refuse pictures (width, height) of another size than it was calibrated at.
+        """Refuse images whose size (width, height) differs from the calibrated one.
 
         Raises:
-            ValueError: they are; says whether scaling may help.
+            ValueError: it differs; the message says whether scaling may help.
         """
         if self.size is None or self.size == size:
             self.camera.check_fits(*size)
@@ -101,10 +101,10 @@ def _checked(rig_camera: RigCamera) -> RigidTransform:
 
 @dataclass(frozen=True, eq=False)
 class Rig:
-    """Calibrated cameras in one world.
+    """Calibrated cameras in one world frame.
 
     Attributes:
-        cameras: two or more, each with a name of its own.
+        cameras: two or more, with different names.
         source: where it was read from, for messages.
     """
 
@@ -138,29 +138,29 @@ class Rig:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the cameras, in their order."""
+        """Names of the cameras, in order."""
         return tuple(each.name for each in self.cameras)
 
     @classmethod
     def load(cls, path: str | Path, unit: str | float | None = None) -> Rig:
-        """Read a calibration in any of the forms in ``dialects.DIALECTS``.
+        """Read a calibration in any of the formats in ``dialects.DIALECTS``.
 
         Args:
-            path: a file, or a folder where the form has several.
-            unit: "m", "cm", "mm", "inch", or the millimetres of one unit (the side of a board's
-                square, say), of its translations. Only needed where the file does not say it; it
-                overrules what the form usually means.
+            path: a file, or a folder if the format has several files.
+            unit: unit of the translations: "m", "cm", "mm", "inch", or the millimetres of one unit
+                (such as the side of a board's square). Only needed if the file does not say; it
+                overrides the usual unit of the format.
 
         Raises:
-            FileNotFoundError: nothing is there.
-            ValueError: it is no calibration, not of two cameras, or its unit is not known.
+            FileNotFoundError: the path does not exist.
+            ValueError: it is not a calibration, has fewer than two cameras, or no known unit.
         """
         from knuckle.views.dialects import read_rig  # which know this class
 
         return read_rig(at_home(path), None if unit is None else unit_mm(unit))
 
     def save(self, path: str | Path) -> None:
-        """Write aniposelib's toml, in millimetres; ``load`` reads it back, unit and all.
+        """Write an aniposelib toml in millimetres, which ``load`` reads back, including the unit.
 
         Raises:
             OSError: it cannot be written.
@@ -170,10 +170,10 @@ class Rig:
         write_text(at_home(path), write(self))
 
     def select(self, names: Sequence[str]) -> Rig:
-        """The rig of some of the cameras, in this order.
+        """A rig of the named cameras, in this order.
 
         Raises:
-            ValueError: it has none of that name.
+            ValueError: it has no camera of that name.
         """
         unknown = [name for name in names if name not in self.names]
         if unknown:
@@ -185,14 +185,14 @@ class Rig:
         return replace(self, cameras=tuple(cameras))
 
     def for_videos(self, videos: Sequence[str]) -> Rig:
-        """The cameras that took the given videos, in the order of these.
+        """A rig of the cameras that took the given videos, in their order.
 
-        A video belongs to the camera whose name is in the file's name, as ``cam_1`` in
+        A video belongs to the camera whose name is in the file's name, such as ``cam_1`` in
         ``take3_cam_1.mp4``, also without leading letters and zeros (``1``, ``01``). If no file
-        names a camera, they are taken in the rig's order.
+        names a camera, the videos are in the rig's order.
 
         Raises:
-            ValueError: some files name a camera and others do not, or the numbers differ.
+            ValueError: some files name a camera and others do not, or their numbers differ.
         """
         claims = [_claims(Path(video).stem, self.names) for video in videos]
         if all(len(claim) == 1 for claim in claims) and len({c[0] for c in claims}) == len(claims):
@@ -211,12 +211,12 @@ class Rig:
 
     @property
     def late_s(self) -> np.ndarray:
-        """(V,) how much later each camera is than the first, s."""
+        """(V,) how late each camera is relative to the first, s."""
         late_s = np.array([each.late_s for each in self.cameras])
         return late_s - late_s[0]
 
     def with_late(self, late_s: Sequence[float] | np.ndarray) -> Rig:
-        """The rig whose cameras are late by so much each, s.
+        """The rig with this ``late_s`` for each of its cameras.
 
         Raises:
             ValueError: there are more or fewer numbers than cameras.
@@ -230,14 +230,14 @@ class Rig:
         return replace(self, cameras=tuple(replace(camera, late_s=s) for camera, s in each))
 
     def in_step(self) -> Rig:
-        """The rig for frames whose times were put right (``open_sources(…, offsets_s=late_s)``)."""
+        """The rig for frames with corrected times (``open_sources(…, offsets_s=rig.late_s)``)."""
         return self.with_late([0.0] * len(self))
 
     def resized(self, sizes: Sequence[tuple[int, int]]) -> Rig:
-        """The rig for the same pictures scaled to these sizes (width, height).
+        """The rig for its images scaled to these sizes (width, height).
 
         Raises:
-            ValueError: a camera's calibrated size is not known, or has another shape.
+            ValueError: a camera's calibrated size is unknown, or has another aspect ratio.
         """
         cameras = []
         for each, (width, height) in zip(self.cameras, sizes, strict=True):
@@ -267,10 +267,10 @@ class Rig:
         ]
 
     def scaled(self, factor: float) -> Rig:
-        """The rig whose distances are so many times as long.
+        """The rig with all distances multiplied by a factor.
 
         Raises:
-            ValueError: the factor is not positive: it would mirror the world.
+            ValueError: the factor is not positive.
         """
         if not factor > 0:
             raise InputError(f"a factor of distances must be positive, got {factor}")

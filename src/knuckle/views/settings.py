@@ -35,18 +35,19 @@ class RigSettings:
     """Settings of ``RigTracker``.
 
     Attributes:
-        max_hands: at most so many hands at a time, in each camera as well.
-        score_threshold: least score of a hand that is new, in each camera, 0..1.
-        smallest_hand: hands down to this share of a picture's longer side are searched for, see
-            ``TrackerSettings``.
-        smooth: a name in ``STEADIERS``, over about 50 ms, or None: then each frame stands alone.
-        one_person: all hands are of one size, which is then known from both.
-        least_views: so many cameras must see a hand for it to begin. It goes on with one.
-        bone_lengths_mm: (20,) in the order of ``hand.BONES``, if they are known.
-        lock_looks: after so many looks the bones stay as they are, once they are known well.
-        memory_s: for so long a hand that no camera sees may come back as the same.
-        weights_dir: folder with other networks than those in the package.
-        workers: cameras that are looked at at a time; by default one a processor.
+        max_hands: maximum number of hands tracked at a time, also in each camera.
+        score_threshold: minimum score of a new hand in each camera, 0..1.
+        smallest_hand: size of the smallest hands to find, as a fraction of an image's longer side;
+            see ``TrackerSettings``.
+        smooth: "one_euro" (a name in ``STEADIERS``), over about 50 ms, or None for no smoothing.
+        one_person: all hands have one size, estimated from all of them.
+        least_views: number of cameras that must see a hand for it to start. One is enough to
+            continue.
+        bone_lengths_mm: (20,) in the order of ``hand.BONES``, mm, if they are known.
+        lock_looks: number of looks after which the bone lengths are locked, once well known.
+        memory_s: how long a hand that no camera sees can come back as the same track.
+        weights_dir: folder of networks to use instead of those in the package.
+        workers: number of cameras processed at the same time; by default one per processor.
     """
 
     max_hands: int = 2

@@ -44,15 +44,15 @@ class _Scene:
 
 
 class RigTracker:
-    """Follows hands that several calibrated cameras see.
+    """Tracks hands with several calibrated cameras.
 
     Give it one frame of each camera, of the same instant, in the order of the rig. Each camera is
-    followed by itself; hands that are one are put together in the world.
+    tracked by itself, and the views of one hand are combined in the world.
 
-    Frames of one instant are not taken at once. An ``Instant`` says how far apart they are, and the
-    rig which cameras are late (``RigCamera.late_s``). What each of them sees is brought to the
-    earliest time among them, between its last frames: hands are where they were then, as many
-    seconds before ``time_s`` as the latest camera is later than the others.
+    The frames of an instant need not be simultaneous: an ``Instant`` says how far apart they are,
+    and the rig which cameras are late (``RigCamera.late_s``). What each camera sees is interpolated
+    between its last frames to the earliest of their times. Hands are therefore where they were
+    before ``time_s``, by as many seconds as the latest camera is late.
 
     Example:
         >>> tracker = RigTracker(Rig.load("rig.toml"))
@@ -64,7 +64,7 @@ class RigTracker:
     def __init__(
         self, rig: Rig, settings: RigSettings | None = None, **options: Unpack[RigOptions]
     ) -> None:
-        """Make a tracker.
+        """Create a tracker.
 
         Args:
             rig: the cameras.
@@ -73,7 +73,7 @@ class RigTracker:
 
         Raises:
             TypeError: there is no such option.
-            ValueError: an option is out of its range, or a camera later than half a second.
+            ValueError: an option is out of range, or a camera is late by more than half a second.
         """
         if not isinstance(rig, Rig):
             raise TypeError(
@@ -106,21 +106,21 @@ class RigTracker:
 
     @property
     def versions(self) -> dict[str, str]:
-        """Version of the weights of each network, by kind. Opens the networks."""
+        """Version of the weights of each network, by kind. Loads the networks."""
         return self._cameras.trackers[0].versions
 
     @property
     def bone_lengths_mm(self) -> np.ndarray:
-        """(20,) of the person before the cameras, as far as they are known."""
+        """(20,) bone lengths of the person, as known so far, mm."""
         return self._bones.lengths_mm
 
     @property
     def remarks(self) -> list[str]:
-        """What looks wrong about the rig, by the hands that were seen; a sentence each."""
+        """What looks wrong with the rig, judging by the hands so far; one sentence each."""
         return self._remarks.of(self.rig.source, self._bones)
 
     def reset(self) -> None:
-        """Forget all hands; ids go on counting, and the person's bones stay known."""
+        """Forget all hands; ids continue, and the person's bone lengths are kept."""
         with self._turn:
             self._forget_all()
             self._clocks.reset()
@@ -135,25 +135,25 @@ class RigTracker:
         self._clock.reset()
 
     def __call__(self, frames: Frames) -> list[RigHand]:
-        """Follow the hands to the next instant.
+        """Track the hands at the next instant.
 
-        Each camera looks by itself first; where it has missed what others see, or looked through
-        another crop than the hand's place in space defines, it looks once more. The next frame's
-        looks begin from where all cameras together see the hand.
+        Each camera first looks on its own. If it missed what others see, or looked through a crop
+        other than the one that the hand's position in space defines, it looks once more. The next
+        frame's looks start from where all cameras together see the hand.
 
         Args:
-            frames: one of each camera in the rig's order, a ``Frame`` or a bare (H, W, 3) RGB
-                image; None where a camera has none. An ``Instant``, as ``open_sources`` gives it,
-                says its time; else it is that of the first camera's frame, and bare images are
-                taken to come 1/30 s after those before. Clocks of cameras may differ.
+            frames: one for each camera in the rig's order, a ``Frame`` or a bare (H, W, 3) RGB
+                image; None where a camera has none. An ``Instant``, as from ``open_sources``, has
+                its own time; otherwise it is that of the first camera's frame, and bare images are
+                taken to come 1/30 s after the previous ones. The cameras' clocks may differ.
 
         Returns:
-            The hands, in the order of their ids. An instant that is much earlier than the one
-            before it starts a new recording: new hands.
+            The hands, in the order of their ids. An instant that is much earlier than the previous
+            one starts a new recording, with new hands.
 
         Raises:
-            ValueError: there are more or fewer frames than cameras, or one has another size than
-                its camera was calibrated at.
+            ValueError: there are more or fewer frames than cameras, or the size of one differs from
+                that at which its camera was calibrated.
         """
         with self._turn:
             views = self.look(frames)
@@ -170,7 +170,7 @@ class RigTracker:
             return hands
 
     def look(self, frames: Frames) -> list[list[TrackedHand]]:
-        """What each camera sees by itself; the first part of a call."""
+        """What each camera sees on its own: the first part of a call."""
         return self._cameras.see(frames)
 
     def put_together(
