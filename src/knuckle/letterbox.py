@@ -1,4 +1,4 @@
-"""A frame, or a part of it, as the detector sees it."""
+"""A frame, or a tile of it, as the detector sees it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SAMPLED_PX = 2.5
 
 @dataclass(frozen=True)
 class Letterbox:
-    """A frame or a part of it, shrunk or grown to fit the middle of a box: what a detector sees.
+    """A frame or a tile of it, shrunk or grown to fit the middle of a box: what a detector sees.
 
     The box is a square. With ``step`` it is only as high, or as wide, as the frame needs: a wide
     frame fills half of a square, and the rest costs as much time.
@@ -24,12 +24,12 @@ class Letterbox:
     ``cv2.resize``: the middle of the frame's top-left *corner* stays a corner.
     """
 
-    frame_size: tuple[int, int]  # (W, H) of the frame, or of the part of it that is shown
+    frame_size: tuple[int, int]  # (W, H) of the frame, or of the tile of it that is shown
     size: int = 256  # side of the square, or longer side of the box
     #: None for a square; else the shorter side is the least multiple of ``step`` that holds the
     #: frame.
     step: int | None = None
-    corner: tuple[int, int] = (0, 0)  # (x, y) of the part's first pixel in the frame
+    corner: tuple[int, int] = (0, 0)  # (x, y) of the tile's first pixel in the frame
 
     #: Grey of the bars beside or above the frame.
     FILL: ClassVar[int] = 114

@@ -19,7 +19,7 @@ EXIT_SIGNAL = 128  # plus the signal's number, as shells do
 #: Help of flags that several verbs have.
 _ADDRESS = "Serve on this address. The default can only be reached from this machine."
 _SMALLEST_HAND = (
-    "Find hands down to this fraction of the picture's longer side; by default 0.05. Below that, "
+    "Find hands down to this fraction of the picture's longer side; by default 0.03. Below 0.05, "
     "the picture is also searched in tiles, which takes longer."
 )
 _INTRINSICS = (

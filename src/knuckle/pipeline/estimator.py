@@ -104,9 +104,9 @@ class HandEstimator:
         whole = networks.detect(image)
         if self.settings.smallest_hand is None:
             found = self._found(image, whole)
-            if len(found) or not networks.n_parts(image):
+            if len(found) or not networks.n_tiles(image):
                 return found
-        return self._found(image, networks.with_parts(image, whole))
+        return self._found(image, networks.with_tiles(image, whole))
 
     def _found(self, image: np.ndarray, detections: Detections) -> Keypoints:
         """Those that detections lead to."""

@@ -13,13 +13,13 @@ from knuckle.crop import Crop
 from knuckle.errors import NotFoundError
 from knuckle.hand import Side
 from knuckle.mask import CropMask, without_overlap
-from knuckle.pipeline.parts import in_part, joined, parts_of
 from knuckle.pipeline.settings import SOUGHT_FROM, EstimatorSettings
+from knuckle.pipeline.tiles import in_tile, joined, tiles_of
 from knuckle.pose import Keypoints, confidence, placement
 from knuckle.pose.pair import find_pairs, place_pairs
 from knuckle.results import HandPose
 from knuckle.stages import Network, weights_folder
-from knuckle.stages.detector import Detections, Detector, Part
+from knuckle.stages.detector import Detections, Detector, Tile
 from knuckle.stages.keypoints import KeypointEstimator
 from knuckle.stages.lifter import Lifter
 from knuckle.stages.pair import PairStage
@@ -85,30 +85,30 @@ class Networks:
         return dict(self._versions)
 
     def detect(self, image: np.ndarray, view: int = 0) -> Detections:
-        """Find the hands of an image (H, W, 3) uint8 RGB: all of it, or one of its ``n_parts``.
+        """Find the hands of an image (H, W, 3) uint8 RGB: all of it, or one of its ``n_tiles``.
 
-        ``view`` is 0 for the whole, 1, 2, … for a part.
+        ``view`` is 0 for the whole, 1, 2, … for a tile.
         """
         if view == 0:
             return self.detector(image)
-        parts = self._parts_of(image)
-        part = parts[view - 1]
-        return in_part(self.detector(image, part), part, _size(image), len(parts))
+        tiles = self._tiles_of(image)
+        tile = tiles[view - 1]
+        return in_tile(self.detector(image, tile), tile, _size(image), len(tiles))
 
-    def with_parts(self, image: np.ndarray, whole: Detections) -> Detections:
-        """What the detector saw of an image, and what it sees in its parts."""
-        seen = [self.detect(image, view) for view in range(1, self.n_parts(image) + 1)]
+    def with_tiles(self, image: np.ndarray, whole: Detections) -> Detections:
+        """What the detector saw of an image, and what it sees in its tiles."""
+        seen = [self.detect(image, view) for view in range(1, self.n_tiles(image) + 1)]
         most = self.settings.max_hands + _SPARE_CANDIDATES
         return joined(whole, seen, most) if seen else whole
 
-    def n_parts(self, image: np.ndarray) -> int:
-        """In how many parts small hands of an image are searched for."""
-        return len(self._parts_of(image))
+    def n_tiles(self, image: np.ndarray) -> int:
+        """In how many tiles small hands of an image are searched for."""
+        return len(self._tiles_of(image))
 
-    def _parts_of(self, image: np.ndarray) -> tuple[Part, ...]:
+    def _tiles_of(self, image: np.ndarray) -> tuple[Tile, ...]:
         smallest = self.settings.smallest_hand
         share = SOUGHT_FROM if smallest is None else smallest
-        return parts_of(_size(image), share, self.detector.input_size)
+        return tiles_of(_size(image), share, self.detector.input_size)
 
     def crop_of(self, hand: DetectedHand) -> Crop:
         """The crop of a detected hand."""

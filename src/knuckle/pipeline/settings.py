@@ -24,9 +24,6 @@ SMOOTHERS: dict[str, Callable[[], Smoother]] = {"one_euro": OneEuroSmoother}
 FOUND_FROM = 0.05
 #: Down to this share they are searched for where nothing is said.
 SOUGHT_FROM = 0.03
-#: Least overlap of neighbouring parts of a picture, as a share of their side: a hand up to that
-#: size lies whole in one of them. A larger one is large enough to be found in the picture.
-OVERLAP = 0.3
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ class EstimatorSettings:
             never more than ``score_threshold``.
         smallest_hand: size of the smallest hands to find, as a fraction of the image's longer side.
             Below ``FOUND_FROM`` the image is also searched in tiles, each of which costs as much as
-            the whole: for a 16:9 image, 2 tiles at 0.03 and 8 at 0.02. No tile has fewer pixels
+            the whole: for a 16:9 image, 2 tiles at 0.03 and 6 at 0.02. No tile has fewer pixels
             than the detector's input. In a video they take turns, one per frame, after motion and
             while fewer than ``max_hands`` are tracked. By default ``SOUGHT_FROM``, and in a single
             image only if it shows no larger hand.

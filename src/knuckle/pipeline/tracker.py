@@ -225,7 +225,7 @@ class HandTracker:
         view = self._view_to_search(image, time_s)
         if view is not None:
             seen, detected = self._detected(image, time_s, view)
-            detections = None if view else seen  # a part does not stand for the frame
+            detections = None if view else seen  # a tile does not stand for the frame
             proposals += detected
         looks = Looks.at(networks, image, proposals)  # one batch for all
         assigned = assignment.keep(self._tracks, looks, time_s, frame_shape)
@@ -247,17 +247,17 @@ class HandTracker:
         return propose.awaited(self._networks, lately, time_s, frame_shape, self._await_moving)
 
     def _view_to_search(self, image: np.ndarray, time_s: float) -> int | None:
-        """What to search for hands in this frame: 0 all of it, 1, 2, … a part, None nothing."""
+        """What to search for hands in this frame: 0 all of it, 1, 2, … a tile, None nothing."""
         tracks, settings = self._tracks, self.settings
         doubtful = any(t.unseen_s(time_s) <= settings.memory_s for t in tracks.doubtful)
-        n_parts = self._networks.n_parts(image)
-        return self._search.due(tracks.followed, settings.max_hands, doubtful, time_s, n_parts)
+        n_tiles = self._networks.n_tiles(image)
+        return self._search.due(tracks.followed, settings.max_hands, doubtful, time_s, n_tiles)
 
     def _detected(
         self, image: np.ndarray, time_s: float, view: int
     ) -> tuple[Detections, list[propose.Proposal]]:
-        """Search the frame, or a part of it, for hands that no track is certain of."""
-        self._search.searched(view, self._tracks.followed, time_s, self._networks.n_parts(image))
+        """Search the frame, or a tile of it, for hands that no track is certain of."""
+        self._search.searched(view, self._tracks.followed, time_s, self._networks.n_tiles(image))
         detections, doubtful = self._networks.detect(image, view), self._tracks.doubtful
         known = [(t.side, t.predict(time_s)) for t in self._tracks if t not in doubtful]
         news = [

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 BOX_STEP = 32
 
 #: Of a frame: (x0, y0, x1, y1) px, whole pixels, the last ones not included.
-Part = tuple[int, int, int, int]
+Tile = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,9 +70,9 @@ class Detector(Stage):
         """Pixels along the longer side of what the network looks at."""
         return self._network.card.input_size
 
-    def __call__(self, image: np.ndarray, part: Part | None = None) -> Detections:
-        """Find the hands of an image (H, W, 3) uint8 RGB, or of a part of it."""
-        x0, y0, x1, y1 = part or (0, 0, image.shape[1], image.shape[0])
+    def __call__(self, image: np.ndarray, tile: Tile | None = None) -> Detections:
+        """Find the hands of an image (H, W, 3) uint8 RGB, or of a tile of it."""
+        x0, y0, x1, y1 = tile or (0, 0, image.shape[1], image.shape[0])
         letterbox = Letterbox((x1 - x0, y1 - y0), self.input_size, self._step, (x0, y0))
         found = self._network(image=letterbox.cut(image)[None])
         maps = found["maps"][0]  # (12, H / stride, W / stride)

@@ -26,7 +26,7 @@ class Search:
         self._every = every  # frames between two searches when there is a reason to search
         self._idle = idle  # ... and when there is a free slot but no reason at all
         self._since = math.inf  # frames since the last search
-        self._parts_left = 0  # that are still to be searched since the whole frame was
+        self._tiles_left = 0  # that are still to be searched since the whole frame was
         self._scene = Scene()
         self._refuted: list[tuple[float, DetectedHand]] = []  # a mouse, a fold, a face
 
@@ -34,7 +34,7 @@ class Search:
         """Take in the next image; returns whether there was a cut before it."""
         cut = self._scene.see(image)
         if cut:
-            self._refuted, self._parts_left = [], 0
+            self._refuted, self._tiles_left = [], 0
         return cut
 
     def due(
@@ -43,22 +43,22 @@ class Search:
         slots: int,
         doubtful: bool,
         time_s: float,
-        n_parts: int = 0,
+        n_tiles: int = 0,
     ) -> int | None:
-        """Which view of this frame to search: 0 all of it, 1, 2, … one of its parts, None nothing.
+        """Which view of this frame to search: 0 all of it, 1, 2, … one of its tiles, None nothing.
 
         To be asked once per frame. Parts take turns where the whole frame is not due, once
         something has moved.
 
         ``slots`` are the most hands that may be ``followed``; ``doubtful`` is whether one of them
-        may no longer be a hand, or one was lost just now; ``n_parts`` are searched on their own.
+        may no longer be a hand, or one was lost just now; ``n_tiles`` are searched on their own.
         """
         self._since += 1
         wanted = doubtful or len(followed) < slots
-        part = n_parts - self._parts_left + 1 if self._parts_left and wanted else None
-        if part is not None and self._since == 1:
-            return part  # even where the whole frame is due in every frame
-        return 0 if self._is_due(followed, slots, doubtful, time_s) else part
+        tile = n_tiles - self._tiles_left + 1 if self._tiles_left and wanted else None
+        if tile is not None and self._since == 1:
+            return tile  # even where the whole frame is due in every frame
+        return 0 if self._is_due(followed, slots, doubtful, time_s) else tile
 
     def _is_due(self, followed: Sequence[Track], slots: int, doubtful: bool, time_s: float) -> bool:
         soon = self._since >= self._every
@@ -75,15 +75,15 @@ class Search:
         return self._scene.has_news(_boxes(followed, time_s), time_s)
 
     def searched(
-        self, view: int, followed: Sequence[Track], time_s: float, n_parts: int = 0
+        self, view: int, followed: Sequence[Track], time_s: float, n_tiles: int = 0
     ) -> None:
-        """Note that a view is being searched: 0 the whole frame, 1, 2, … one of its parts."""
+        """Note that a view is being searched: 0 the whole frame, 1, 2, … one of its tiles."""
         if view:
-            self._parts_left -= 1
+            self._tiles_left -= 1
             return
         self._since = 0
-        if not self._parts_left and self._has_news(followed, time_s):
-            self._parts_left = n_parts  # in a still scene they have shown what there is
+        if not self._tiles_left and self._has_news(followed, time_s):
+            self._tiles_left = n_tiles  # in a still scene they have shown what there is
         self._scene.searched(_boxes(followed, time_s))
 
     def found_nothing(self, time_s: float) -> None:

@@ -1,4 +1,4 @@
-"""Small hands: parts of a frame are searched as well, and what they show is told once."""
+"""Small hands: tiles of a frame are searched as well, and what they show is told once."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +13,8 @@ from knuckle.camera import Camera
 from knuckle.codec import DetectedHand
 from knuckle.letterbox import Letterbox
 from knuckle.pipeline import HandEstimator, HandTracker
-from knuckle.pipeline.parts import in_part, joined, parts_of
 from knuckle.pipeline.settings import FOUND_FROM
+from knuckle.pipeline.tiles import in_tile, joined, tiles_of
 from knuckle.results import Frame, HandPose
 from knuckle.stages.detector import Detections
 
@@ -37,62 +37,68 @@ def sides(hands: list[HandPose]) -> list[str]:
     return sorted(hand.side for hand in hands)
 
 
-@given(size=SIZES, share=SHARES, at=st.tuples(st.floats(0, 1), st.floats(0, 1)))
-def test_a_small_hand_lies_whole_in_a_part(
-    size: tuple[int, int], share: float, at: tuple[float, float]
+@given(
+    size=SIZES,
+    share=st.floats(2 * FOUND_FROM**2, FOUND_FROM, exclude_max=True),
+    larger=st.floats(0, 1),
+    at=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+)
+def test_a_small_hand_lies_whole_in_a_tile(
+    size: tuple[int, int], share: float, larger: float, at: tuple[float, float]
 ) -> None:
-    """Wherever it is; and the parts lie in the frame."""
-    parts, hand = parts_of(size, share, LEAST_PX) or [(0, 0, *size)], share * max(size)
+    """Wherever it is, up to the size of which the whole frame shows it; and tiles lie in the frame."""
+    tiles = tiles_of(size, share, LEAST_PX) or [(0, 0, *size)]
+    hand = (share + larger * (FOUND_FROM - share)) * max(size)
     low = [place * max(length - hand, 0) for place, length in zip(at, size, strict=True)]
     high = [min(a + hand, length) for a, length in zip(low, size, strict=True)]
-    assert all(0 <= x0 < x1 <= size[0] and 0 <= y0 < y1 <= size[1] for x0, y0, x1, y1 in parts)
-    slack = 1.0  # parts begin at whole pixels
+    assert all(0 <= x0 < x1 <= size[0] and 0 <= y0 < y1 <= size[1] for x0, y0, x1, y1 in tiles)
+    slack = 1.0  # tiles begin at whole pixels
     assert any(
         x0 <= low[0] + slack
         and y0 <= low[1] + slack
         and high[0] <= x1 + slack
         and high[1] <= y1 + slack
-        for x0, y0, x1, y1 in parts
+        for x0, y0, x1, y1 in tiles
     )
 
 
 @given(size=SIZES, share=SHARES)
-def test_a_part_shows_the_smallest_hand_as_large_as_need_be(
+def test_a_tile_shows_the_smallest_hand_as_large_as_need_be(
     size: tuple[int, int], share: float
 ) -> None:
-    parts = parts_of(size, share, LEAST_PX)
-    side = max((max(x1 - x0, y1 - y0) for x0, y0, x1, y1 in parts), default=LEAST_PX)
+    tiles = tiles_of(size, share, LEAST_PX)
+    side = max((max(x1 - x0, y1 - y0) for x0, y0, x1, y1 in tiles), default=LEAST_PX)
     assert side == LEAST_PX or side * FOUND_FROM <= share * max(size) + FOUND_FROM
-    assert parts_of(size, FOUND_FROM, LEAST_PX) == ()
+    assert tiles_of(size, FOUND_FROM, LEAST_PX) == ()
 
 
 @given(size=SIZES, share=SHARES)
-def test_no_part_has_fewer_pixels_than_the_detector_looks_at(
+def test_no_tile_has_fewer_pixels_than_the_detector_looks_at(
     size: tuple[int, int], share: float
 ) -> None:
     """However small the hands that are wanted."""
-    parts = parts_of(size, share, LEAST_PX)
-    assert all(max(x1 - x0, y1 - y0) >= LEAST_PX for x0, y0, x1, y1 in parts)
-    assert len(parts) != 1  # the whole frame is searched anyway
+    tiles = tiles_of(size, share, LEAST_PX)
+    assert all(max(x1 - x0, y1 - y0) >= LEAST_PX for x0, y0, x1, y1 in tiles)
+    assert len(tiles) != 1  # the whole frame is searched anyway
 
 
 def detections(*hands: DetectedHand) -> Detections:
     return Detections(hands, np.zeros((2, 64, 64), np.float32), Letterbox((200, 100)))
 
 
-def test_what_a_border_cuts_off_is_left_to_the_part_that_shows_it_whole() -> None:
-    part, frame_size = (100, 0, 200, 100), (300, 100)
+def test_what_a_border_cuts_off_is_left_to_the_tile_that_shows_it_whole() -> None:
+    tile, frame_size = (100, 0, 200, 100), (300, 100)
     whole = DetectedHand((150, 50), 40, 0.0, "left", score=0.8)
     at_border = replace(whole, centre_px=(110, 50))
     at_rim_of_frame = replace(whole, centre_px=(150, 5))
-    seen = in_part(detections(whole, at_border, at_rim_of_frame), part, frame_size, 4)
+    seen = in_tile(detections(whole, at_border, at_rim_of_frame), tile, frame_size, 4)
     assert [hand.centre_px for hand in seen.hands] == [(150, 50), (150, 5)]
 
 
-def test_each_of_many_parts_is_believed_less() -> None:
+def test_each_of_many_tiles_is_believed_less() -> None:
     """Odds of 4 to 1 are even ones where there were four chances to be mistaken."""
     hand = DetectedHand((50, 50), 40, 0.0, "left", score=0.8)
-    (seen,) = in_part(detections(hand), (0, 0, 100, 100), (100, 100), 4).hands
+    (seen,) = in_tile(detections(hand), (0, 0, 100, 100), (100, 100), 4).hands
     assert seen.score == pytest.approx(0.5)
 
 
@@ -105,7 +111,7 @@ def test_a_hand_seen_twice_is_told_once_and_the_best_come_first() -> None:
     assert joined(detections(hand), [detections(other)], most=1).hands == (hand,)
 
 
-def test_small_hands_are_found_in_parts(dot_weights: Path) -> None:
+def test_small_hands_are_found_in_tiles(dot_weights: Path) -> None:
     image, truth = paint(blank(WIDTH, HEIGHT), small_hands()), small_hands()
     assert HandEstimator(weights_dir=dot_weights)(image, CAMERA) == []
     found = HandEstimator(weights_dir=dot_weights, smallest_hand=0.01)(image, CAMERA)
@@ -115,7 +121,7 @@ def test_small_hands_are_found_in_parts(dot_weights: Path) -> None:
         assert np.linalg.norm(hand.joints_px - same.joints_px, axis=1).max() < 1.5
 
 
-def test_a_picture_is_searched_in_parts_only_where_it_shows_no_larger_hand(
+def test_a_picture_is_searched_in_tiles_only_where_it_shows_no_larger_hand(
     dot_weights: Path,
 ) -> None:
     small = true_hand(CAMERA, (540, -360, 1800), side="left")
@@ -132,8 +138,8 @@ def test_a_picture_is_searched_in_parts_only_where_it_shows_no_larger_hand(
             assert sides(estimator(image, CAMERA)) == expected
 
 
-def test_a_video_is_searched_in_parts_while_there_is_room(dot_weights: Path) -> None:
-    """In a still scene once: what parts have not shown they will not show."""
+def test_a_video_is_searched_in_tiles_while_there_is_room(dot_weights: Path) -> None:
+    """In a still scene once: what tiles have not shown they will not show."""
     tracker = HandTracker(weights_dir=dot_weights, max_hands=2)
     hands = [
         true_hand(CAMERA, (540, -360, 1800), side="left"),
@@ -149,21 +155,21 @@ def test_a_video_is_searched_in_parts_while_there_is_room(dot_weights: Path) -> 
     tracker._networks.detect = noting  # type: ignore[method-assign]
     for i in range(40):
         tracker(Frame(image, i / 30, i, CAMERA))
-    n_parts = tracker._networks.n_parts(image)
-    assert sorted(view for view in views if view) == list(range(1, n_parts + 1))
+    n_tiles = tracker._networks.n_tiles(image)
+    assert sorted(view for view in views if view) == list(range(1, n_tiles + 1))
     image = paint(blank(WIDTH, HEIGHT), hands)  # another one comes into sight
     told = [tracker(Frame(image, i / 30, i, CAMERA)) for i in range(40, 50)]
     assert sides(list(told[-1])) == ["left", "right"]
 
 
-def test_a_video_finds_them_within_a_turn_of_the_parts(dot_weights: Path) -> None:
-    """Every frame searches one part, and what is found is followed as any hand."""
+def test_a_video_finds_them_within_a_turn_of_the_tiles(dot_weights: Path) -> None:
+    """Every frame searches one tile, and what is found is followed as any hand."""
     tracker = HandTracker(weights_dir=dot_weights, smallest_hand=0.01)
     image = paint(blank(WIDTH, HEIGHT), small_hands())
-    n_parts = tracker._networks.n_parts(image)
-    told = [tracker(Frame(image, i / 30, i, CAMERA)) for i in range(2 * n_parts)]
+    n_tiles = tracker._networks.n_tiles(image)
+    told = [tracker(Frame(image, i / 30, i, CAMERA)) for i in range(2 * n_tiles)]
     first = next(i for i, hands in enumerate(told) if len(hands) == 2)
-    assert first < 1.6 * n_parts
+    assert first < 1.6 * n_tiles
     assert all(sides(list(hands)) == ["left", "right"] for hands in told[first:])
 
 
