@@ -46,7 +46,7 @@ def sides(hands: list[HandPose]) -> list[str]:
 def test_a_small_hand_lies_whole_in_a_tile(
     size: tuple[int, int], share: float, larger: float, at: tuple[float, float]
 ) -> None:
-    """Wherever it is, up to the size of which the whole frame shows it; and tiles lie in the frame."""
+    """Wherever it is, if the whole frame does not show it; and the tiles lie in the frame."""
     tiles = tiles_of(size, share, LEAST_PX) or [(0, 0, *size)]
     hand = (share + larger * (FOUND_FROM - share)) * max(size)
     low = [place * max(length - hand, 0) for place, length in zip(at, size, strict=True)]
