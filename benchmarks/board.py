@@ -1,4 +1,4 @@
-"""What benchmarks have in common: names of systems and sets, who is asked, how rows look."""
+"""What benchmarks share: names of systems and sets, the systems asked, the format of rows."""
 
 from __future__ import annotations
 

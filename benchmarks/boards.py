@@ -1,10 +1,10 @@
-"""Do the error bars of ``knuckle camera calibrate`` come true? On rendered boards.
+"""Are the error bars of ``knuckle camera calibrate`` honest? Measured on rendered boards.
 
     python benchmarks/boards.py [--boards 50] [--views 12]
 
-Each board is seen in some views, tilted at random, with soft edges, noise and JPEG's damage. Of
-errors divided by the errors that were stated, 68 % should be below 1 and 95 % below 2. In a second
-table the same boards are bent like paper: that moves the focal length, and must be told.
+Each board is seen in several views, tilted at random, with soft edges, noise and JPEG artefacts. Of
+the errors divided by their stated errors, 68 % should be below 1 and 95 % below 2. In a second
+table the same boards are bent like paper: that shifts the focal length, and must be reported.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Our own network of both hands against the small InterNet, at equal processor time.
+"""Our own network for both hands against the small InterNet, at equal processor time.
 
     knuckle data synth runs/capture --frames 20000
     python benchmarks/both_hands.py runs/capture --seconds 1800 --resnet-steps 50
 
-Both learn the train split of a capture from ImageNet, in crops of 128 px, with the settings of
-``recipes/internet_small.toml`` and ``recipes/interhand_small.toml``, and are measured on its test
-split, whose people they never saw, by Moon's protocol. InterNet as published (ResNet-50, 256 px)
-only makes a few steps, all on one small batch, whose loss must fall: from one small batch to the
-next it differs by more than a few steps are worth, above all in the wrists' depth.
+Both are trained on the train split of a capture, starting from ImageNet, in crops of 128 px, with
+the settings of ``recipes/internet_small.toml`` and ``recipes/interhand_small.toml``, and measured
+on its test split, whose people they never saw, by Moon's protocol. InterNet as published
+(ResNet-50, 256 px) only makes a few steps, all on one small batch, whose loss must fall: between
+small batches it varies by more than a few steps gain, above all in the wrists' depth.
 """
 
 from __future__ import annotations

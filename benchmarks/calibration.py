@@ -1,10 +1,10 @@
-"""Is Knuckle as sure as it should be? Reliability of every confidence that it gives.
+"""Are Knuckle's confidences calibrated? Reliability of every confidence that it reports.
 
     python benchmarks/calibration.py [--weights DIR] [--plot docs/reliability.png] [--fit]
 
 Close-ups that no network was trained on: rendered ones with exact labels, and photographs with a
-teacher's labels. Every hand is looked at through a crop that is about as inexact as a tracker's,
-and goes the whole way to a ``HandPose``. Then, in ten bins of equal size:
+teacher's labels. Every hand is looked at through a crop about as inexact as a tracker's and
+processed all the way to a ``HandPose``. Then, in ten bins of equal size:
 
 - ``joint_score`` against the share of joints within 5 % of the hand's extent,
 - the expected error in pixels (per axis, as a share of the extent) against the actual one,
@@ -12,7 +12,7 @@ and goes the whole way to a ``HandPose``. Then, in ten bins of equal size:
 - ``presence`` against the share of hands, as many pictures with a hand as without,
 - visibility against the share of joints that are visible.
 
-Of photographs the joints count that the teacher defines as Knuckle does. ``--fit`` prints the
+On photographs only the joints count that the teacher defines as Knuckle does. ``--fit`` prints the
 constants of ``knuckle.pose.confidence`` that fit both sources best.
 """
 

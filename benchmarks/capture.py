@@ -1,9 +1,9 @@
-"""A synthetic capture of InterHand2.6M's kind: how long it takes, and whether it reads back.
+"""A synthetic capture in InterHand2.6M's format: how long it takes, and whether it reads back.
 
     python benchmarks/capture.py --frames 20000 --cameras 16
 
-Writes the capture with as many processes as there are processors, opens it with the reader of
-InterHand2.6M, decodes every picture through it, and looks for faults.
+Writes the capture with one process per processor, opens it with the reader of InterHand2.6M,
+decodes every picture through it, and checks for faults.
 """
 
 from __future__ import annotations

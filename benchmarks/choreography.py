@@ -1,7 +1,7 @@
-"""What hands do in a clip, written down: where wrists are and how they turn, at a few moments.
+"""What hands do in a clip: positions and orientations of the wrists at a few moments.
 
-Fingers move by ``sample_motion`` or hold a pose; the places and turns of a ``Part`` are given, so
-that a story (they meet, one leaves, it comes back) is the same whenever a clip is made anew.
+Fingers follow ``sample_motion`` or hold a pose; a ``Part`` fixes positions and orientations, so
+that a story (they meet, one leaves, it comes back) is the same whenever a clip is rebuilt.
 """
 
 from __future__ import annotations

@@ -4,15 +4,16 @@
         [--photographs runs/data/crops.npz]
 
 MediaPipe looks at rendered close-ups whose joints are known exactly. What its answers have in
-common is a difference of convention; what they do not is its error. Each joint is moved to a
-weighted mean of itself and of its neighbours, the weights by robust least squares; four fifths of
-the hands are fitted and the rest measured, in turns. Of its 3D, the depth that phalanges gain over
-their length is compared with the truth, a line through all of one kind. Hands that it mistakes
-(wrong side, or the median joint off by more than 6 % of the box) are left out.
+common is a difference of convention, the rest is error. Each joint is moved to a weighted mean of
+itself and its neighbours, with weights from robust least squares, cross-validated by fitting four
+fifths of the hands and measuring the rest. In 3D, the depth that phalanges gain over their length
+is compared with the truth, fitting one line to all of one kind. Hands that it mistakes (wrong side,
+or the median joint off by more than 6 % of the box) are left out.
 
-The wrist is another matter: rendered forearms mislead MediaPipe. On the labelled photographs, hands
-held flat before the camera say how far from its knuckles it puts the wrist, in lengths of the hand
-model. How large such a hand is, its fingers and the breadth of its palm say; of these, the mean.
+The wrist is another matter, as rendered forearms mislead MediaPipe. On the labelled photographs,
+hands held flat in front of the camera show how far from the knuckles it puts the wrist, in lengths
+of the hand model. The size of such a hand is estimated from its fingers and the breadth of its
+palm; the mean of the two counts.
 """
 
 from __future__ import annotations

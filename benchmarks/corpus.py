@@ -1,10 +1,10 @@
-"""What a second worker brings ``knuckle.corpus`` on Ray Data.
+"""The speed-up from a second worker of ``knuckle.corpus`` on Ray Data.
 
     python benchmarks/corpus.py --videos 12
 
-A folder of videos (the demo clip under many names) is tracked by one worker, then anew by two.
+A folder of videos (the demo clip under many names) is tracked by one worker, then again by two.
 Needs a processor for each worker and ``pip install 'knuckle[dist]'``. Starting Ray does not count.
-The processor time that a frame takes says whether the workers get in each other's way.
+The processor time per frame shows whether the workers get in each other's way.
 """
 
 from __future__ import annotations

@@ -1,18 +1,18 @@
-r"""The Epipolar Transformer beside other ways to use several views, on rigs and people unseen.
+r"""The Epipolar Transformer and other ways to use several views, on unseen rigs and people.
 
     knuckle data synth runs/train_capture --frames 2400 --cameras 8 --subjects 40 --seed 18 --vary
     knuckle data synth runs/capture --frames 640 --cameras 8 --subjects 8 --seed 77
     python benchmarks/epipolar.py runs/train_capture runs/capture
 
-Every system sees the same crops through the same finished keypoint network, and what it says of
-each view is triangulated by the same code (``views.triangulation.meet_gated``):
+Every system sees the same crops through the same frozen keypoint network, and its output for each
+view is triangulated by the same code (``views.triangulation.meet_gated``):
 
 * shipped: the keypoint network as it is.
-* maps trained alike: the fusion's own maps and spreads, trained as the fusion is, but no fusion.
-  What is better than this is better because views look at each other.
-* heatmap fusion: to those maps, the largest value of the same joint's map in each other view along
-  the epipolar line (Qiu et al. 2019), as a product, its power fitted on the training capture.
-* learnt confidences: each keypoint of those maps weighs what a small network says, trained through
+* maps trained alike: the fusion's own maps and spreads, trained like the fusion but without fusion.
+  Any gain over this comes from views looking at each other.
+* heatmap fusion: those maps, each multiplied by the largest value of the same joint's map in every
+  other view along the epipolar line (Qiu et al. 2019), to a power fitted on the training capture.
+* learnt confidences: each keypoint of those maps is weighted by a small network, trained through
   the triangulation (Iskakov et al. 2019, algebraic).
 * Epipolar, whole line, K = 64, and in depth, K = 16.
 

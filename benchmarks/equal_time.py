@@ -1,4 +1,4 @@
-"""Training for so many seconds of one thread, so that designs are compared on equal terms."""
+"""Training for a given number of seconds of one thread, to compare designs on equal terms."""
 
 from __future__ import annotations
 

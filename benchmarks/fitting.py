@@ -1,10 +1,10 @@
-"""How well and how fast the parametric hand is fitted to labels, on hands whose truth is known.
+"""Accuracy and speed of fitting the parametric hand to labels, on hands with known truth.
 
     python benchmarks/fitting.py [--hands 1000]
 
-Poses, shapes, sides and places as the renderer draws them; labels are the joints, exact, noisy,
-incomplete, or seen in a picture only. Times are the processor's, so that a busy machine does not
-change them much; run it with OMP_NUM_THREADS=1.
+Poses, shapes, sides and positions are drawn as the renderer does; labels are the joints: exact,
+noisy, incomplete, or in 2D only. Times are processor time, so a busy machine changes them little;
+run it with OMP_NUM_THREADS=1.
 """
 
 from __future__ import annotations

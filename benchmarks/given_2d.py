@@ -1,11 +1,11 @@
-"""How much of the 3D error is depth: the lifter on keypoints as seen, and on the true ones.
+"""How much of the 3D error is depth: the lifter on predicted keypoints and on the true ones.
 
     python benchmarks/given_2d.py --data ../shared/data [--renders runs/data/plain] [--weights DIR]
 
-Crops are drawn around the true joints. Then the lifter gets what the keypoint network sees there,
-or the true 2D, as sure as keypoints ever are, and no image. What is left with the true 2D is what
-2D cannot tell: which way fingers and the whole hand lean along the line of sight, the hand's size,
-and where a data set puts its joints.
+Crops are drawn around the true joints. The lifter then gets what the keypoint network sees there,
+or the true 2D with the highest confidence that keypoints reach and no image. The error left with
+the true 2D is what 2D cannot determine: the lean of the fingers and of the whole hand along the
+line of sight, the hand's size, and where a data set puts its joints.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""False hands: what a system takes for a hand in pictures that hold none, and what it finds.
+"""False hands: detections in pictures without a hand, and what else the system finds.
 
     python benchmarks/hand_free.py --mediapipe-python PEERS/bin/python
 
-Hand-free pictures are those of the folders of ``no_hands`` that are held out of training
-(``data.photographs.HAND_FREE_HELD_BACK``). Beside them stand photographs with a box around each
-hand, which say what a threshold costs: ``photos_finger_count``, those held out of training. Every
-picture is asked on its own, with own detection, at the default settings; the second table goes
-through thresholds, with hands under a fifth of the picture's longer side apart.
+Hand-free pictures are those in the folders of ``no_hands`` that are held out of training
+(``data.photographs.HAND_FREE_HELD_BACK``). To show what a threshold costs, they are paired with
+photographs with a box around each hand: ``photos_finger_count``, those held out of training. Every
+picture is processed on its own, with own detection, at the default settings; the second table
+sweeps thresholds, listing hands below a fifth of the picture's longer side separately.
 
-Videos without hands are pans over the hand-free pictures, a second each, as a camera that is held
-in a hand sees them: what is followed there is counted as tracks a minute.
+Videos without hands are pans over the hand-free pictures, a second each, as from a hand-held
+camera: tracks in them are counted per minute.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""What tells of a hand on real pictures, and how much: the odds of a named place, fitted anew.
+"""Refits, on real pictures, the odds that a detection is a hand, and what each feature is worth.
 
     python benchmarks/hand_odds.py [--weights DIR]
 
-Everything that the detector names, down to a low score, in held-back pictures without hands and in
-photographs with labelled hands that were held out of training. A logistic regression says what the
-detector's score, the look's presence and the share of keypoints found are worth; the answers are
-``_NAMED``, ``_PER_PRESENCE``, ``_PER_NEAR`` in ``pose/keypoints.py``. The detector's log odds are
-taken in full (``judge.detected_odds``): its weight should come out near 1. What touches a labelled
-hand is one; what meets no label in photographs counts neither way: the labels miss hands.
+Uses every detection down to a low score in held-back pictures without hands and in photographs with
+labelled hands that were held out of training. A logistic regression weighs the detector's score,
+the look's presence and the share of keypoints found; its results are ``_NAMED``,
+``_PER_PRESENCE``, ``_PER_NEAR`` in ``pose/keypoints.py``. The detector's log odds count in full
+(``judge.detected_odds``): their weight should come out near 1. A detection that touches a labelled
+hand is one; one that meets no label in photographs counts neither way, as labels miss hands.
 """
 
 from __future__ import annotations

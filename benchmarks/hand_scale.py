@@ -1,10 +1,10 @@
-"""How well a hand is measured beside a bank card, on rendered hands of known length.
+"""Accuracy of measuring a hand beside a bank card, on rendered hands of known length.
 
     python benchmarks/hand_scale.py
 
 People of all sizes lay a hand flat on a table beside a card; the shipped networks and
-``knuckle camera scale`` measure it from a few frames. Beside it: the size that the networks take by
-themselves, from the same frames, with the true camera.
+``knuckle camera scale`` measure it from a few frames. For comparison: the size that the networks
+assume by themselves, from the same frames, with the true camera.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
     python benchmarks/interhand_index.py [--folder FOLDER] [--images 1361062]
 
-Writes labels with as many records as the real training split (about 0.9 GB), opens them twice in a
-process of its own each, and prints peak memory and seconds: first from JSON, then from the index.
+Writes labels with as many records as the real training split (about 0.9 GB), opens them twice, each
+time in a process of its own, and prints peak memory and seconds: first from JSON, then from the
+index.
 """
 
 from __future__ import annotations

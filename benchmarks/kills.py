@@ -1,10 +1,10 @@
-"""What is left when ``knuckle track`` is killed at random moments: readable files, how many frames.
+"""What survives when ``knuckle track`` is killed at random moments: readable files and frames.
 
     python benchmarks/kills.py --kills 20
 
-Every run writes all formats at once and is ended by SIGKILL, which no program can see coming: some
-while it tracks, some while it closes its files. Then each file is opened with the project's own
-reader, and its frames are compared with those that the run had reported as written.
+Every run writes all formats at once and is ended by SIGKILL, which no program can catch: some while
+tracking, some while closing files. Then each file is opened with the project's own reader, and its
+frames are compared with those that the run had reported as written.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""From a frame to the packet that tells of it, for every way of ``knuckle live --send``.
+"""Latency from a frame to the packet sent for it, for every way of ``knuckle live --send``.
 
     python benchmarks/latency.py --frames 200
 
 Frames of a video wait in memory and are handed to the tracker at a camera's rate; a listener in a
-process of its own notes when it has heard of each. What a camera, its cable and its driver take
-comes on top: it is not seen from inside the machine.
+separate process notes when each arrives. The latency of a camera, its cable and its driver comes on
+top: it cannot be measured from inside the machine.
 """
 
 from __future__ import annotations

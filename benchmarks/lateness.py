@@ -1,10 +1,10 @@
-"""How late cameras are, by hands and by what else tells it.
+"""How late cameras are, from hands and from independent evidence.
 
     python benchmarks/lateness.py
 
-``views_two_hands``: a printed board moves in the same recording; its corners are seen to a part of
-a pixel and say the same by the same least squares. ``stereo_video``: frames are left out of both
-videos, of the second ones that are so many later, so that clocks differ by what is known.
+``views_two_hands``: a printed board moves in the same recording; its corners, located to a fraction
+of a pixel, give the same by the same least squares. ``stereo_video``: frames are left out of both
+videos, a given number later in the second, so that clocks differ by a known amount.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""How well Knuckle's masks cut hands out: at the frame's resolution, against exact masks.
+"""Accuracy of Knuckle's hand masks, at the frame's resolution, against exact masks.
 
     python benchmarks/masks.py [--weights DIR] [--picture masks.jpg]
 
-Frames of the stress set (``stress_scenes``), own detection. Of the hands that were found: IoU, and
-the boundary F-score, which takes an outline for right within 2 pixels of the true one. ``claimed
-twice`` are pixels that two hands call theirs, of all pixels that a hand calls its own.
+Frames of the stress set (``stress_scenes``), own detection. For the hands found: IoU, and the
+boundary F-score, which accepts an outline within 2 pixels of the true one. ``claimed twice`` is the
+share of pixels claimed by two hands among all pixels that a hand claims.
 
-Nobody drew the masks of the held-back photographs (packed, with second opinions), but their joints
-tell some of them (``train/bone_masks.py``): what lies on a bone that is seen is the hand, what lies
+The held-back photographs (packed, with second opinions) have no drawn masks, but their joints
+determine part of them (``train/bone_masks.py``): what lies on a visible bone is hand, what lies
 beyond the reach of flesh is not.
 """
 

@@ -1,8 +1,8 @@
-"""``knuckle.mediapipe`` and MediaPipe on the same pictures: how alike the answers are.
+"""``knuckle.mediapipe`` and MediaPipe on the same pictures: how similar the answers are.
 
     python benchmarks/mediapipe_shape.py --folder FOLDER --mediapipe-python .venv-peers/bin/python
 
-FOLDER holds photographs; every ``every``-th is taken, up to ``count``.
+FOLDER holds photographs; every ``every``-th is used, up to ``count``.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
     python benchmarks/memory.py --minutes 60
 
-A file of that length is made by repeating the demo clip (its packets, with new times: nothing is
-encoded anew), and ``knuckle track`` writes all tables from it as it would for a user. What it
-holds is read from the system every so many frames, and again and again while it turns its journals
-into files at the end.
+A file of that length is made by repeating the demo clip (its packets with new timestamps, without
+re-encoding), and ``knuckle track`` writes all tables from it as for a user. Its resident memory is
+read from the system every so many frames, and repeatedly while it turns its journals into files at
+the end.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""How long the skin over a hand takes, and how far it lies from the full fit.
+"""How long computing the skin over a hand takes, and how far it lies from the full fit.
 
     python benchmarks/mesh.py
 
-Over the true joints of the shipped clip; one hand at a time, as a video gives them.
+Over the true joints of the shipped clip; one hand at a time, as in a video.
 """
 
 from __future__ import annotations

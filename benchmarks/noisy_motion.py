@@ -1,11 +1,11 @@
-"""Hands that move, seen with the errors that the shipped networks make: raw estimates with truth.
+"""Moving hands with the errors that the shipped networks make: raw estimates with truth.
 
-The networks see a hand that is wrong, but a hand: bones point a little elsewhere, the more so the
-nearer to the tips, and mostly in depth; their lengths are about right, and keypoints and lifted
-shape agree. The errors are of two kinds. What a network gets wrong about a pose it gets wrong again
-in the next frame, and it changes only as the pose does: a function of the way that the pose has
-come, here a random one (Fourier features of a Matérn kernel). No filter can take it away. On top
-lies what is new in each frame. The sizes of both were measured on the shipped clip
+The networks' answer is a wrong hand, but a hand: bones point a little elsewhere, more so towards
+the tips, and mostly in depth; their lengths are about right, and keypoints and lifted shape agree.
+There are two kinds of error. What a network gets wrong about a pose it gets wrong again in the next
+frame, and it changes only as the pose does: here a random function of the path of the pose (Fourier
+features of a Matérn kernel), which no filter can remove. Added to it is noise that is new in each
+frame. Both magnitudes were measured on the shipped clip
 (``python benchmarks/smoothing.py --noise``). Keypoints and lifted shapes with such errors go
 through the real ``pose/placement.py``.
 """

@@ -1,14 +1,14 @@
-"""What tells of a hand, and how much: the log odds that the pipeline adds up, fitted anew.
+"""Refits the log odds that the pipeline adds up: what indicates a hand, and how strongly.
 
     python benchmarks/odds.py [--weights DIR]
 
-Rendered scenes like those of the stress set, but others: hands alone in every light and sleeve, and
-pairs that touch. Beside them lone hands on photographs, of the part that networks are trained on:
-a look beside a real hand is not like one beside a rendered one. Two questions are asked, and the
+Rendered scenes like those of the stress set, but different ones: hands alone in every light and
+sleeve, and pairs that touch; also lone hands on photographs, from the part used for training, as a
+look beside a real hand differs from one beside a rendered one. Two questions are asked, and the
 answers are the odds in ``pipeline/judge.py``.
 
-- Is what the detector names a hand, by its score and by the look at it?
-- Does the best of the looks beside a hand show a second one, by what tells of it? And where it does
+- Is a detection a hand, by its score and by the look at it?
+- Does the best of the looks beside a hand show a second one, by its features? And where it does
   not: was the second hand ever seen?
 """
 

@@ -1,11 +1,11 @@
-"""Two cameras half a frame out of step, on real video: what is left of it in the joints.
+"""Two cameras half a frame out of step, on real video: the effect that remains in the joints.
 
     python benchmarks/out_of_step.py --mediapipe-python PEERS/bin/python
 
-``stereo_video`` at half its rate: of the first camera the even frames, of the second the odd ones,
-33 ms after them. What the even frames of both say is where the hands are; against it stands what
-frames of nearest number say, and what is brought to one instant. MediaPipe's keypoints go the same
-way, into plain least squares.
+``stereo_video`` at half its rate: the even frames of the first camera and the odd ones of the
+second, 33 ms later. The even frames of both give the reference; compared with it are frames paired
+by nearest number, and frames brought to one instant. MediaPipe's keypoints are treated the same
+way, with plain least squares.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Hands a second out of packed shards, beside cutting them out of loose pictures each time.
+"""Hands a second from packed shards, and from loose pictures cropped on every read.
 
     python benchmarks/pack_speed.py [--pictures 800]
 
-Both give the same training crops. The pictures are of InterHand2.6M's size with generated content;
-everything is in the page cache, so that what is measured is decoding and cutting, not the disk: a
-spinning or networked disk widens the gap further, by the seek that every loose file costs.
+Both give the same training crops. The pictures have InterHand2.6M's size and generated content;
+everything is in the page cache, so this measures decoding and cropping, not the disk: a spinning or
+networked disk widens the gap further, by a seek for every loose file.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""How fast the page of ``knuckle web`` is: its code in Node.js, and all of it in Chromium.
+"""Speed of the page of ``knuckle web``: its code in Node.js, and all of it in Chromium.
 
     make web
     python benchmarks/page.py --seconds 20
 
-In Node.js only the finding of hands is measured, on one thread and by processor time, which other
-programs hardly change. In headless Chromium the demo clip stands in the place of a camera, and
-the frames that the page has seen are counted; that needs two processors of its own.
+In Node.js only the search for hands is measured, on one thread and in processor time, which other
+programs hardly affect. In headless Chromium the demo clip replaces the camera, and the frames that
+the page has processed are counted; that needs two processors of its own.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Labelled hands of photographs: found, of the right side, and not taken for two.
+"""Labelled hands in photographs: found, with the right side, and not reported twice.
 
     python benchmarks/photographs.py --mediapipe-python PEERS/bin/python
 
 Photographs that are held out of training, with a teacher's labels: palms, signs, backs of hands,
-held things, people some metres off. The teachers are MediaPipe and an earlier network of ours, so
-that what neither sees is in no label: found and side say what was unlearnt, not who is better. A
-hand that is **reported twice** needs no label to be wrong: two answers lie on one hand, mostly a
-left and a right one. Hands elsewhere are not counted, they may be there unlabelled. Every picture
-is asked on its own, at the default settings.
+held objects, people some metres away. The teachers are MediaPipe and an earlier network of ours, so
+hands that neither sees are unlabelled: found and side show what was unlearnt, not who is better. A
+hand **reported twice** is wrong whatever the labels: two answers lie on one hand, mostly a left and
+a right one. Hands elsewhere are not counted, as they may be there unlabelled. Every picture is
+processed on its own, at the default settings.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python benchmarks/real_hands.py --data ../shared/data --mediapipe-python PEERS/bin/python
 
-Every system gets the same pixels and detects hands itself; Knuckle gets the intrinsics, MediaPipe
-cannot use them. Of a system's hands the one that lies on the true hand counts
+Every system gets the same pixels and detects hands itself; Knuckle gets the intrinsics, which
+MediaPipe cannot use. Of a system's hands the one matched to the true hand counts
 (``metrics.match_hands``). **A missed hand is scored as a hand whose joints all lie in one point**:
 its 2D error is 100 % of the box, its 3D error the distance of the true joints from their root (PA:
 from their centroid), so that refusing hard hands does not pay.

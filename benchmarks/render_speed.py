@@ -3,8 +3,8 @@
 python benchmarks/render_speed.py [--crops 512] [--backgrounds FOLDER ...]
 
 Times are CPU times of this thread. Other work on the machine slows a core down without showing in
-it, so the table gives the mean, the median and the fastest of many chunks. Poses are drawn for all
-crops at once, in the first chunk: the mean has them in it, the median has not.
+CPU time, so the table gives the mean, the median and the fastest of many chunks. Poses are drawn
+for all crops at once, in the first chunk: the mean includes them, the median does not.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Instants a second that a rig follows: two cameras and one hand, four cameras and two hands.
+"""Instants a second that a rig can process: two cameras and one hand, four and two hands.
 
     python benchmarks/rig_speed.py
 
-Real videos, decoded before; the first instants, in which hands are found, do not count.
+Real videos, decoded in advance; the first instants, in which hands are detected, do not count.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""How hands are found and placed as pictures get worse: cut off, dark, blurred, noisy, turned.
+"""How detection and localisation degrade: hands cut off, dark, blurred, noisy, turned.
 
     python benchmarks/robustness.py --mediapipe-python PEERS/bin/python
 
-Photographs with one labelled hand that are held out of training, each made worse in one way at a
-time, by growing amounts. A hand counts as found where its joints lie within 0.3 of its extent on
-average, and as of the right side if it is; 2D is the mean error over the extent, of the joints that
-are in the picture, over the hands that both systems find. Labels are a teacher's, who is MediaPipe
-itself asked many times over the picture as it was: what is lost, not what is left, is to be read.
+Photographs with one labelled hand that are held out of training, each degraded in one way at a
+time, by growing amounts. A hand counts as found if its joints lie within 0.3 of its extent on
+average, and as of the right side if its side is; 2D is the mean error over the extent, of the
+joints inside the picture, over the hands that both systems find. The teacher's labels are from
+MediaPipe itself, run many times on the unmodified picture: read what is lost, not what is left.
 """
 
 from __future__ import annotations

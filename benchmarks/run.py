@@ -2,10 +2,10 @@
 
     python benchmarks/run.py [--only "Real hands"] [--mediapipe-python .venv-peers/bin/python]
 
-Each part is a script of its own in this folder; this one runs them on the same two processors, one
-after the other, and puts their tables under the command, the machine and the date. What is written
-by hand stays: what stands before the first part, parts that no script of this list prints, and
-every ``### `` within a part. With ``--only`` the other parts of the page stay as they are.
+Each part is a script in this folder; this one runs them on the same two processors, one after the
+other, and puts their tables under the command, the machine and the date. What is written by hand
+stays: the text before the first part, parts that no script of this list prints, and every ``### ``
+within a part. With ``--only`` the other parts of the page stay as they are.
 """
 
 from __future__ import annotations

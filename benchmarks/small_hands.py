@@ -1,15 +1,15 @@
-"""Small hands: how many are found, by their share of the picture, and what is taken for one.
+"""Small hands: how many are found, by their share of the picture, and how many are false.
 
     python benchmarks/small_hands.py --mediapipe-python PEERS/bin/python
 
-Photographs of people some metres off that are held out of training, with a teacher's labels, as
-they are and before a room without hands that makes the picture 1.4 and 2 times as wide: what a
-camera with a wider view would see. A hand counts as found where its joints lie within 0.3 of its
-extent on average. In the rooms, and in the hand-free pictures that are held out of training
-(``hand_free.py``), everything that is found is false. Every picture is asked on its own, at the
-default settings but for ``smallest_hand``; then some of them as videos, in which a camera that is
-held by hand sees most of them for a second and a half: found is what is told of in the last half
-second, in each of its frames.
+Photographs of people some metres away that are held out of training, with a teacher's labels, as
+they are and in front of a room without hands that makes the picture 1.4 and 2 times as wide, like a
+camera with a wider view. A hand counts as found if its joints lie within 0.3 of its extent on
+average. In the rooms, and in the hand-free pictures that are held out of training
+(``hand_free.py``), everything found is false. Every picture is processed on its own, at the default
+settings except ``smallest_hand``; then some of them as videos, in which a hand-held camera sees
+most of them for a second and a half: a hand is found if it is reported in every frame of the last
+half second.
 """
 
 from __future__ import annotations

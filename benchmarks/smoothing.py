@@ -1,4 +1,4 @@
-"""Raw, causal and two-sided smoothing on hands whose truth is known: one run, one table.
+"""Raw, causal and two-sided smoothing on hands with known truth: one run, one table.
 
     python benchmarks/smoothing.py            # kinematic hands with imitated errors
     python benchmarks/smoothing.py --demo     # the shipped networks on the shipped clip

@@ -1,11 +1,11 @@
-"""Seconds a frame, Knuckle beside MediaPipe, in turns on the same frames and the same processors.
+"""Seconds a frame, Knuckle and MediaPipe alternating on the same frames and processors.
 
     taskset -c 0,1 python benchmarks/speed.py --mediapipe-python PEERS/bin/python
 
 Two ways of use: every picture on its own (detection on every frame), and video (tracking). Frames
-are decoded before the clock starts. The systems take turns, ``repeats`` times, each in a process
-that has just started, so that a machine that gets slower does so for both; the figures are
-medians over the runs of each run's median frame.
+are decoded before the clock starts. The systems alternate, ``repeats`` times, each in a fresh
+process, so that a machine that slows down affects both; the figures are medians over the runs of
+each run's median frame.
 """
 
 from __future__ import annotations

@@ -3,16 +3,16 @@
     python benchmarks/stereo.py --weights NEW_NETWORKS --mediapipe-python PEERS/bin/python
 
 Two cameras see one right hand over a desk. Each system follows it in each view by itself; where
-both views have its keypoints, two rays per joint meet (or nearly do) in a point that no network has
-lifted. Against those points stands the 3D that each view gave alone.
+both views have its keypoints, the two rays of a joint meet (or nearly do) in a point that no
+network has lifted. The 3D from each single view is compared with those points.
 
-The reference comes from 2D keypoints, and so from the taste of whoever placed them. It is therefore
-made three times: from MediaPipe's keypoints, from Knuckle's, and from the mean of both; a
-difference that holds under all three is one. What needs no reference at all is printed first: how
+The reference comes from 2D keypoints, and so from the convention of whoever placed them. It is
+therefore made three times: from MediaPipe's keypoints, from Knuckle's, and from the mean of both;
+only a difference that holds under all three is real. What needs no reference is printed first: how
 well the rays of the two views meet, and how well the two single-view shapes agree.
 
-The calibration's unit is the square of a checkerboard whose size nobody wrote down, about 40 mm:
-what is relative does not depend on it; millimetres and scale do, in proportion.
+The calibration's unit is the square of a checkerboard of unrecorded size, about 40 mm: relative
+figures do not depend on it; millimetres and scale do, in proportion.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""Knuckle beside MediaPipe where it gets hard: the stress set, bin by bin.
+"""Knuckle beside MediaPipe on hard pictures: the stress set, bin by bin.
 
     python benchmarks/stress.py --mediapipe-python PEERS/bin/python
 
 Every bin shows the same rendered scenes (``stress_scenes``) under other conditions, so that bins
-can be compared pairwise. Every system gets the same pixels, detects hands itself and may give as
-many hands as there are; Knuckle gets the intrinsics, MediaPipe cannot use them. **A missed hand is
+can be compared pairwise. Every system gets the same pixels, detects hands itself and may report as
+many hands as there are; Knuckle gets the intrinsics, which MediaPipe cannot use. **A missed hand is
 scored as a hand whose joints all lie in one point**: 100 % of the box in 2D, the distance of the
 true joints from their root (PA: from their centroid) in 3D.
 
-Frames, and MediaPipe's answers to them, are kept in ``--folder`` and made only once: neither
-changes. Delete the folder after changing the renderer.
+Frames, and MediaPipe's answers to them, do not change, so they are made once and kept in
+``--folder``. Delete the folder after changing the renderer.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The stress set: rendered frames with exact truth, varied along one axis at a time.
 
 ``render_bin`` draws the same scenes again for every bin: person, pose, place, background and lights
-of scene *i* come from generators of their own, so that two bins differ in what their ``Conditions``
-say and in nothing else. Differences between bins are therefore paired: they mean something with a
-hundred scenes each. Seeds are not those of any training data; backgrounds are freshly made or
-windows of the few views that ship with the package.
+of scene *i* come from generators of their own, so that two bins differ only in their
+``Conditions``. Differences between bins are therefore paired: they are meaningful with a hundred
+scenes each. No training data uses these seeds; backgrounds are newly generated or windows of the
+few views that ship with the package.
 """
 
 from __future__ import annotations

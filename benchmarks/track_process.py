@@ -1,4 +1,4 @@
-"""``knuckle track`` in a process of its own that says after every frame how far it has come."""
+"""``knuckle track`` in a separate process that reports its progress after every frame."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""How well hands are followed through a video whose truth is known.
+"""How well hands are followed through a video with known truth.
 
-``follow`` says once which answer is about which true hand in every frame; everything else is read
-off the ``Trace`` it returns. Where a hand is half out of the picture or hidden, nothing is asked:
-such frames count neither for nor against anyone.
+``follow`` assigns answers to true hands once, in every frame; everything else is read off the
+``Trace`` it returns. Frames in which a hand is half out of the picture or hidden are not scored:
+they count neither for nor against anyone.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""Two hands near each other: how far one is from the other, each alone and both together.
+"""Two hands near each other: relative position, from each alone and from both together.
 
     python benchmarks/two_hands.py [--weights FOLDER]
 
-The same looks of the keypoint network are made 3D in three ways: each hand alone; with one size
-for both hands of a person (the geometric mean of both hand lengths, in closed form); and by the
-pair stage. Looks are at
+The same looks of the keypoint network are lifted to 3D in three ways: each hand alone; with one
+size for both hands of a person (the geometric mean of both hand lengths, in closed form); and by
+the pair stage. The looks are of
 
-* posed pairs that nobody was trained on, without pictures: keypoints have a network's errors
+* posed pairs not used in training, without pictures: keypoints have a network's errors
   (``train/pairs.py``), features are zero;
 * the two-handed bins of the stress set (``stress_scenes.py``), through crops drawn around the true
-  joints a little inexactly, as those of followed hands, and through the own detection, where
+  joints a little inexactly, like those of followed hands, and through own detection, where
   only pictures in which both hands were found with the right sides count;
 * the two-handed pictures of a small capture (``knuckle data synth``), in the same two ways.
 

@@ -1,13 +1,12 @@
-"""A camera of two that has no frames for some instants, as one that is unplugged for a moment.
+"""One of two cameras has no frames for some instants, as if briefly unplugged.
 
     python benchmarks/unplugged.py
 
-Every camera in turn is left without frames, again and again, in real recordings of hands that keep
-moving. Where the hand is then, which one camera alone goes on seeing, is held against where both
-have it: apart, by the middle of its joints, and by its shape (middles laid onto each other). Jumps:
-how much farther than with both it moves from the last instant with both to the first with one, and
-from the last with one to the first with both. Expected: root mean square of how far joints are
-apart, over what ``sigma_mm`` says.
+Each camera in turn repeatedly loses its frames, in real recordings of hands that keep moving. The
+hand as the remaining camera sees it is compared with where both cameras have it: apart, by the
+middle of its joints, and by its shape (middles aligned). Jumps: how much farther than with both it
+moves from the last instant with both to the first with one, and from the last with one to the first
+with both. Expected: root mean square of the joints' distances over what ``sigma_mm`` predicts.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Tracking on videos with full truth: identity, steadiness, lag and error, MediaPipe beside it.
+"""Tracking on videos with full truth: identity, jitter, lag and error, beside MediaPipe.
 
     python benchmarks/video.py --mediapipe-python PEERS/bin/python
 
 The clips are those of ``video_scenes.py``; every system gets the same decoded frames in order and
-follows up to two hands. Knuckle's answer is measured as its user gets it (filtered) and as each
-frame alone gave it (raw). A missed hand counts as one whose joints all lie in one point.
+follows up to two hands. Knuckle is measured as its user gets it (filtered) and as each frame alone
+gave it (raw). A missed hand counts as one whose joints all lie in one point.
 
-MediaPipe runs in video mode; it gives no ids and no place in the camera, so what needs these is
-left out for it.
+MediaPipe runs in video mode; it gives neither ids nor positions in the camera, so measures that
+need these are left out for it.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Test videos of rendered hands with full truth: what trackers find hard, one story at a time.
+"""Test videos of rendered hands with full truth: hard cases for trackers, one story each.
 
     python benchmarks/video_scenes.py --sheets /tmp/sheets
 
-Every clip is compressed as a camera would, decoded again for whoever is measured, and kept below
-``benchmarks/.cache`` with its truth. A clip is made from nothing but its story, and made anew when
-the story or ``EDITION`` changes.
+Every clip is compressed as by a camera, decoded again for each system, and kept below
+``benchmarks/.cache`` with its truth. A clip depends only on its story, and is rebuilt when the
+story or ``EDITION`` changes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Several calibrated views of real hands: Knuckle's rig beside MediaPipe and plain triangulation.
+"""Several calibrated views of real hands: Knuckle's rig, MediaPipe and plain triangulation.
 
     python benchmarks/views.py --mediapipe-python PEERS/bin/python
 
@@ -6,15 +6,16 @@
 and so biased to where MediaPipe puts joints). ``stereo_video``: two cameras, no reference. Every
 system follows the hands in each camera by itself, then:
 
-* MediaPipe + DLT: hands of the same side are one, rays meet in plain least squares. What is in use.
+* MediaPipe + DLT: hands of the same side are one, rays meet in plain least squares; the common way.
 * Knuckle + DLT: the same with Knuckle's keypoints.
 * Knuckle rig: ``knuckle.RigTracker``.
 
 Rays: how far a joint's image is from its keypoint, median over all. Left-out view: how far the
-image of a joint that the other views give is from the keypoint of the one left out (3 views on).
+image of a joint triangulated from the other views is from the keypoint of the one left out (from
+3 views on).
 
-Every system twice: frames taken as they are numbered, and with a camera that is known to be late,
-for all systems in the same way: what the others saw then lies between their frames.
+Every system is run twice: with frames as numbered, and with a camera known to be late corrected for
+in the same way for all systems: what the others saw then is interpolated between their frames.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Two hands before webcams, one view at a time: ``views_two_hands`` with its printed reference.
+"""Two hands in front of webcams, one view at a time: ``views_two_hands`` and its reference.
 
-Cameras 1 to 3, undistorted, of 24 instants. The reference was triangulated from MediaPipe's
+Cameras 1 to 3, undistorted, of 24 instants. The printed reference was triangulated from MediaPipe's
 points and refined with bones of constant length: good for depth, scale and side, biased to
-MediaPipe's joints in 2D. For measuring only.
+MediaPipe's joints in 2D. For evaluation only.
 """
 
 from __future__ import annotations

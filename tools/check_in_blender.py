@@ -1,14 +1,14 @@
-"""Open ``hands.bvh`` and ``hands.glb`` in Blender and compare with ``hands.npz`` beside them.
+"""Opens ``hands.bvh`` and ``hands.glb`` in Blender and compares them with ``hands.npz``.
 
-Run by a developer with the Python of an environment with Blender as a module:
+For developers, with the Python of an environment that has Blender as a module:
 
     pip install bpy
     knuckle track src/knuckle/demo/hands.mp4 -o out --format npz,bvh,glb
     python tools/check_in_blender.py out
     python tools/check_in_blender.py out --render out/blender.png --frame 100
 
-Prints the largest distance between a bone's head in Blender and the joint that was written, in
-millimetres, and ends with 1 if it is more than bones of constant length explain.
+Prints the largest distance between a bone's head in Blender and the written joint, in millimetres,
+and exits with 1 if constant bone lengths do not explain it.
 """
 
 from __future__ import annotations

@@ -5,14 +5,14 @@
         --labels labels.json
     python tools/collect_backgrounds.py runs/backgrounds --hand-free ../shared/data/no_hands
 
-The first takes pictures from published packages (their licences are listed in
-``docs/licences.md``): wallpapers of Debian packages, environment maps of an npm package, test
-pictures of scikit-image. It needs ``apt-get``, ``npm`` and ``pip install OpenEXR scikit-image``; a
-source whose program is missing is reported and left out.
+The first command takes pictures from published packages (licences in ``docs/licences.md``):
+wallpapers of Debian packages, environment maps of an npm package, test pictures of scikit-image. It
+needs ``apt-get``, ``npm`` and ``pip install OpenEXR scikit-image``; a source whose program is
+missing is reported and skipped.
 
-The second cuts from labelled photographs what shows no hand: rooms, desks, faces and bodies as
-cameras really see them. The third adds pictures that show no hand at all, but for the groups that
-are held back. For training only; such pictures are never shipped.
+The second crops regions without hands from labelled photographs: rooms, desks, faces and bodies as
+cameras really see them. The third adds pictures without any hand, except for the held-back groups.
+For training only; such pictures are never shipped.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""What a detector takes for hands where there are none: the hardest examples of "no hand".
+"""Finds what a detector mistakes for hands where there are none: hard negatives.
 
     python tools/decoys.py runs/data/hand_free.npz src/knuckle/weights/detector.onnx
 
-Marks them in a store of photographs (``Sample.decoys_xyxy``), which is written anew; to be done
-again after each round of training, as each network is fooled by other things. In pictures with
-labelled hands, only what is clearly apart from all of them counts.
+Marks them in a store of photographs (``Sample.decoys_xyxy``), which is rewritten. Repeat it after
+each round of training, as each network is fooled by other things. In pictures with labelled hands,
+only what is clearly apart from all of them counts.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Draw who imports whom on the way of a frame, from the imports themselves, into the documents.
+"""Draws the import graph along the way of a frame, from the imports themselves, into the docs.
 
     python tools/draw_architecture.py          # rewrites the picture in docs/architecture.md
     python tools/draw_architecture.py --check  # says whether it is what the imports say
 
-The picture is Mermaid: text in the document, drawn by whoever shows it.
+The picture is Mermaid: text in the document, drawn by whatever displays it.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 python tools/draw_capture.py
 
 Every row is one moment of one sequence, seen by the first cameras of the studio. The last two rows
-show what is known: joints (hollow where hidden) and the outline of every hand, and the depth.
+show the labels: joints (hollow where hidden), the outline of every hand, and depth.
 """
 
 from __future__ import annotations

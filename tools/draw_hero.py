@@ -1,9 +1,9 @@
-"""The moving picture of the README: a real video as tracked, and its hand in 3D: docs/hero.webp.
+"""The animation of the README, a real video as tracked and its hand in 3D: docs/hero.webp.
 
     python tools/draw_hero.py [--video FILE] [--first 196 --last 364] [--out FILE]
 
-Left the frames with what was found drawn on, right the mesh of each hand, seen by a camera that
-swings about it. Nothing is retouched. No face is in it.
+On the left the frames with the result drawn on, on the right the mesh of each hand, seen by a
+camera that swings around it. Nothing is retouched. No face is in it.
 """
 
 from __future__ import annotations

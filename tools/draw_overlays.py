@@ -1,8 +1,8 @@
-"""A sheet of real frames with the hands that the shipped networks find: docs/real_overlays.jpg.
+"""A sheet of real frames with the hands found by the shipped networks: docs/real_overlays.jpg.
 
     python tools/draw_overlays.py [--video FILE] [--out FILE]
 
-Frames are evenly spaced over the video, none is chosen. No face is in it.
+Frames are evenly spaced over the video, not picked by hand. No face is in it.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 python tools/draw_samples.py
 
-Above pictures as the networks see them, below the same with their labels: joints (hollow where
-hidden), bones, and the outline of every hand.
+The upper pictures are as the networks see them, the lower ones have their labels: joints (hollow
+where hidden), bones, and the outline of every hand.
 """
 
 from __future__ import annotations

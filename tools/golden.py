@@ -1,13 +1,13 @@
-"""What Knuckle answers today, kept outside the repository, so that a change can be held against it.
+"""Records Knuckle's answers, outside the repository, to compare them after a change.
 
     python tools/golden.py make GOLDEN.npz [--pairs runs/stress] [--data ../shared/data]
     python tools/golden.py compare GOLDEN.npz
 
-``compare`` makes the same anew and says what differs. Four sets: the shipped clip through the
-tracker, rendered pictures of two hands and photographs through the estimator, and a crossing in the
-world of dots (``tests/dot_world.py``). Who only moves code wants "equal"; who changes a rule reads
-here which frames it changed. Crops are rounded to a grid: in a video each follows from the look
-before, so that what another order of adding rounds off would grow to pixels.
+``compare`` computes them again and reports what differs. There are four sets: the shipped clip
+through the tracker, rendered pictures of two hands and photographs through the estimator, and a
+crossing in the world of dots (``tests/dot_world.py``). If code only moves, expect "equal"; if a
+rule changes, this shows which frames it affects. Crops are rounded to a grid: in a video each
+follows from the previous look, so a different order of summation would grow to pixels.
 """
 
 from __future__ import annotations

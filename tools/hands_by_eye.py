@@ -1,12 +1,13 @@
-r"""Labels for hands that neither teacher nor detector finds: a network draws, eyes choose.
+r"""Labels for hands that neither teacher nor detector finds: a network proposes, people choose.
 
     python tools/hands_by_eye.py propose runs/data/labels_more.json ../shared/data runs/by_eye
     python tools/hands_by_eye.py choose runs/by_eye 0.0 3.1 … --out recipes/by_eye.json
     python tools/hands_by_eye.py add runs/data/labels_more.json recipes/by_eye.json OUT
 
-Where nothing was found, the keypoint network looks at every place, all ways up, as either side. Its
-few likeliest answers stand beside the picture on numbered sheets; a person names those that are
-right to within a finger's width. ``add`` makes labels of them, half as trusted as others.
+Where nothing was found, the keypoint network looks at every place, in all orientations, as either
+side. Its few most likely answers are shown beside the picture on numbered sheets; a person names
+those that are right to within a finger's width. ``add`` makes labels of them, half as trusted as
+others.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-r"""Looks: what a keypoint network says about crops, kept to train the lifter by itself.
+r"""Caches looks: a keypoint network's outputs on crops, to train the lifter on its own.
 
-Training end to end pays for the whole keypoint network at every step of the lifter. A network that
-is finished says the same about the same crop, so it is asked once; the lifter then learns from many
-times as many looks in the same time, mixed with posed hands that cost nothing.
+End-to-end training pays for the whole keypoint network at every step of the lifter. A finished
+network always gives the same output for a crop, so it runs once per crop; the lifter then learns
+from many times as many looks in the same time, mixed with posed hands that cost nothing.
 
     python tools/looks.py recipes/continue.toml src/knuckle/weights/keypoints.onnx \
         runs/data/looks.npz --count 16000

@@ -1,11 +1,11 @@
-"""Render the clip that ``make demo`` tracks, and write down where its hands truly are.
+"""Renders the clip that ``make demo`` tracks, and records the true positions of its hands.
 
     python tools/make_demo_clip.py                    # writes src/knuckle/demo/
     python tools/make_demo_clip.py /tmp/demo --sheet  # elsewhere, with a sheet of its frames
 
-One person before a webcam: the right hand alone, the left one joins, they meet, the right one goes
-and comes back. Fingers follow ``sample_motion``; where wrists are and how they turn is written
-below, so that the story is the same whenever the clip is made anew.
+One person in front of a webcam: the right hand alone, the left one joins, they meet, the right one
+leaves and comes back. Fingers follow ``sample_motion``; positions and orientations of the wrists
+are given below, so that the story is the same whenever the clip is rebuilt.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-r"""Cut the hands of a store of photographs out: mattes, to train with before other backgrounds.
+r"""Cuts the hands out of a store of photographs: mattes, to train in front of other backgrounds.
 
 The mask of a keypoint network says where the hand is, GrabCut (Rother, Kolmogorov and Blake 2004)
 follows the skin up the arm, and a guided filter draws the outline to the picture's edges. Mattes

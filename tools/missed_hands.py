@@ -2,11 +2,11 @@ r"""Labels for hands that the teacher of the photographs misses and our own netw
 
     python tools/missed_hands.py recipes/labels.json.xz ../shared/data runs/data/labels_more.json
 
-MediaPipe, the teacher, misses hands seen from the edge, fists, hands that hold or hang; the places
-stay "uncertain", so that nothing is learnt there. A network that has learnt from the rest finds
-many of them. A hand that it finds in the picture and in the mirrored picture, with a high score and
-in the same place, becomes a label; it says so (``"by": "knuckle"``), has no 3D, and its joints are
-written in the teacher's convention, as all others. Pack the new file and train on.
+MediaPipe, the teacher, misses hands seen edge-on, fists, and hands that hold something or hang
+down; these places stay "uncertain", so that nothing is learnt there. A network trained on the rest
+finds many of them. A hand that it finds in the picture and in the mirrored picture, with a high
+score and in the same place, becomes a label; it says so (``"by": "knuckle"``), has no 3D, and its
+joints are written in the teacher's convention, like all others. Then pack the new file and train.
 """
 
 from __future__ import annotations

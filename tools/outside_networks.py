@@ -1,13 +1,13 @@
-"""Processor time of a tracked frame outside the networks, of several checkouts in turns.
+"""Processor time of a tracked frame outside the networks, alternating between checkouts.
 
     git worktree add ../before COMMIT
     python tools/outside_networks.py ../before/src src --hands 1
 
-Each checkout tracks frames of the shipped clip, to and fro, in a process of its own; they take
-turns, and of each frame the best round counts, so that a loaded machine disturbs them alike. What
-cutting crops takes stands apart. After a network every cache is cold, and calls cost more than what
-they compute; ``--remembered`` takes the networks' answers from the round before, so that what is
-measured is the work alone. Every round is a video of its own, so that it asks the very same.
+Each checkout tracks frames of the shipped clip, forwards and backwards, in its own process; they
+alternate, and each frame's best round counts, so that a loaded machine affects them alike. The time
+for cutting crops is listed separately. After a network every cache is cold, and calls cost more
+than what they compute; ``--remembered`` reuses the networks' answers from the round before, so that
+only the work itself is measured. Every round starts a new video, so that its queries are identical.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
-r"""Train on a machine that is lent for minutes at a time and reached by small files only.
+r"""Trains on a machine available for minutes at a time and reachable only by small files.
 
-Where the data is, once; the parts are small, and none is needed twice::
+Where the data is, once; the parts are small, and each is needed only once::
 
     python tools/pieces.py pack runs/data runs/pieces
 
-On the lent machine, again and again with whatever parts came along, until everything is done::
+On the lent machine, repeatedly, with whichever parts have arrived, until everything is done::
 
     python tools/pieces.py go --parts parts --work /scratch/knuckle --out out --minutes 9
 
-Each time it puts together the files that are complete by now, renders while there are fewer
-pictures than wanted, trains the recipes one after the other, and leaves the networks so far in
-``out``, small enough to be fetched. Whatever it has begun it goes on with: in ``work``, if that is
-still there, else from the networks of the package.
+Each run assembles the files that are complete by now, renders while there are fewer pictures than
+wanted, trains the recipes one after the other, and leaves the networks so far in ``out``, small
+enough to be fetched. It continues whatever it has begun: from ``work`` if that still exists, else
+from the networks of the package.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-r"""Let the dormant units of trained networks begin anew (``train/dormant.py``).
+r"""Reinitialises the dormant units of trained networks (``train/dormant.py``).
 
     python tools/renew.py recipes/continue.toml runs/renewed
     knuckle train recipes/continue.toml   # with start_keypoints = "runs/renewed/weights.pt"
 
-What the networks say stays as it was, until they are trained further. The folder is like that of a
-run: it can be exported, and taken for a mean with what was trained on from it.
+The networks' outputs stay the same until they are trained further. The folder is like that of a
+run: it can be exported, and averaged with the weights trained from it.
 """
 
 from __future__ import annotations

@@ -1,14 +1,13 @@
 r"""A second opinion on the teacher's labels: where our finished networks see the same joints.
 
-Two networks that learnt from other pictures err on other things: on photographs whose truth is
-known the mean of their answers is nearer to it than either.
-So networks that have learnt from the teacher join it, and the next ones learn from both; where
-the two disagree, the label counts less.
+Two networks that learnt from other pictures make different errors: on photographs with known truth
+the mean of their answers is more accurate than either. So networks that have learnt from the
+teacher join it, and the next ones learn from both; where the two disagree, the label counts less.
 
     python tools/second_opinion.py runs/data/crops.npz src/knuckle/weights
 
-Writes the store anew with ``PhotographStore.second_px`` and ``second_visible`` filled; to be done
-again after each round of training that made the networks better.
+Rewrites the store with ``PhotographStore.second_px`` and ``second_visible`` filled; repeat it after
+each round of training that made the networks better.
 """
 
 from __future__ import annotations

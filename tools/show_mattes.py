@@ -1,8 +1,8 @@
-"""Draw the page of docs/training.md that shows mattes: photograph, matte, the hand elsewhere.
+"""Draws the figure of docs/training.md on mattes: photograph, matte, the hand elsewhere.
 
     python tools/show_mattes.py runs/data/crops.npz runs/data/mattes.npz docs/mattes.jpg
 
-Only pictures of ``photos_sign_digits`` are drawn: they show hands and nothing else of anybody.
+Only pictures of ``photos_sign_digits`` are drawn: they show nothing of anybody but hands.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What the site shows beside the pages in ``docs/``: a hook of MkDocs, see ``mkdocs.yml``.
+"""What the site adds to the pages in ``docs/``: a hook of MkDocs, see ``mkdocs.yml``.
 
 Some pages live where people look for them in a repository (README, changelog, results); they become
 pages of the site, and so does the help of every verb. Links are written for the repository; here
-those that lead to a page lead to it on the site, and those to other files become their text.
+those to pages are redirected to the pages of the site, and those to other files become plain text.
 """
 
 from __future__ import annotations

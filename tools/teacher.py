@@ -1,7 +1,7 @@
-"""Pseudo-labels for unlabelled photographs, by asking MediaPipe's networks many times.
+"""Pseudo-labels for unlabelled photographs, from many runs of MediaPipe's networks.
 
-MediaPipe 0.10.21 needs numpy < 2, so this file is run *by path* with an interpreter of its own
-(an environment with the extra ``peers``) and imports nothing of knuckle::
+MediaPipe 0.10.21 needs numpy < 2, so this file is run *by path* with a separate interpreter (an
+environment with the extra ``peers``) and imports nothing of knuckle::
 
     peers-venv/bin/python tools/teacher.py ../shared/data labels.json --pass quick
     peers-venv/bin/python tools/teacher.py ../shared/data labels.json --pass full

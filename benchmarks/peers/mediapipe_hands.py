@@ -1,4 +1,4 @@
-"""MediaPipe Hands as a peer: predictions and times, in an environment of its own.
+"""MediaPipe Hands as a peer: predictions and times, in a separate environment.
 
 MediaPipe 0.10.21 needs numpy < 2. This file is therefore run by path with another interpreter
 (``peers.process`` does it) and imports nothing of knuckle. Arrays go in and come out as npz:

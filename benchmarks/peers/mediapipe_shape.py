@@ -1,13 +1,14 @@
-"""What MediaPipe 0.10.21 answers, written down: the shape that ``knuckle.mediapipe`` is held to.
+"""Records what MediaPipe 0.10.21 answers: the shape that ``knuckle.mediapipe`` must match.
 
 Run by path in an environment with ``mediapipe==0.10.21``; imports nothing of knuckle:
 
     .venv-peers/bin/python benchmarks/peers/mediapipe_shape.py FRAMES.npz RECORDED.json
 
-``tests/mediapipe_shape/recorded.json`` was made so, of frames 30, 100 and 115 of the shipped clip
-and a black picture. FRAMES holds (H, W, 3) uint8 RGB pictures. The JSON has, for ``solutions`` and
-for the Tasks API, the names, arguments and defaults of what programs use, and the answers on each
-picture. The bundle that the Tasks API wants is put together from the networks in the wheel.
+``tests/mediapipe_shape/recorded.json`` was made this way, from frames 30, 100 and 115 of the
+shipped clip and a black picture. FRAMES holds (H, W, 3) uint8 RGB pictures. The JSON has, for
+``solutions`` and for the Tasks API, the names, arguments and defaults that programs use, and the
+answers on each picture. The bundle that the Tasks API needs is assembled from the networks in the
+wheel.
 """
 
 from __future__ import annotations

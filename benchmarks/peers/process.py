@@ -1,4 +1,4 @@
-"""Other systems, each in an interpreter of its own, spoken to through npz files."""
+"""Other systems, each in an interpreter of its own, exchanging data through npz files."""
 
 from __future__ import annotations
 
