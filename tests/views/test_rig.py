@@ -7,6 +7,7 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -260,3 +261,18 @@ def test_a_lateness_that_is_no_number_is_told(tmp_path: Path) -> None:
         (tmp_path / "wrong.toml").write_text(text)
         with pytest.raises(KnuckleError, match=r"must be a (finite )?number"):
             Rig.load(tmp_path / "wrong.toml")
+
+
+@pytest.mark.parametrize(
+    ("turn", "up"), [((0, 0, 0), "-y"), ((-90, 0, 0), "z"), ((90, 0, 0), "-z"), ((0, 0, 90), "x")]
+)
+def test_up_is_what_most_cameras_say(turn: tuple[float, ...], up: str) -> None:
+    """Even where one of them was put on its side."""
+    world = cv2.Rodrigues(np.radians(turn))[0]
+    cameras = []
+    for number, each in enumerate(make_rig(3).cameras):
+        T = each.T_camera_from_world
+        on_its_side = cv2.Rodrigues(np.radians([0.0, 0.0, 90.0 * (number == 1)]))[0]
+        moved = RigidTransform(on_its_side @ T.rotation @ world.T, on_its_side @ T.translation_mm)
+        cameras.append(replace(each, T_camera_from_world=moved))
+    assert Rig(tuple(cameras)).up == up

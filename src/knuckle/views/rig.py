@@ -14,6 +14,7 @@ from knuckle.camera import Camera
 from knuckle.errors import InputError, write_text
 from knuckle.results import check_time
 from knuckle.rigid import RigidTransform
+from knuckle.up import nearest_axis
 
 #: Millimetres of the lengths that ``Rig.load(path, unit=…)`` takes by name.
 UNITS_MM = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "inch": 25.4}
@@ -208,6 +209,11 @@ class Rig:
             f"them took {', '.join(told)}: name the files after the cameras, or say it with "
             "--views NAME,NAME,… in the order of the files"
         )
+
+    @property
+    def up(self) -> str:
+        """The axis of the world that points up, such as "z": that of most cameras' pictures."""
+        return nearest_axis(-sum(each.T_camera_from_world.rotation[1] for each in self.cameras))
 
     @property
     def late_s(self) -> np.ndarray:
