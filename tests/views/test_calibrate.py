@@ -205,6 +205,16 @@ def test_hands_that_tell_nothing_are_no_offset() -> None:
         offsets([still, moving])
 
 
+def test_the_video_that_shows_no_hands_is_named() -> None:
+    times = np.arange(0, 6, 1 / 30)
+    dark = Motion("dark.mp4", times, np.full((len(times), 30), np.nan))
+    others = [Motion(name, times, bends(times, 0.0)) for name in ("take/a.mp4", "take/b.mp4")]
+    with pytest.raises(ValueError, match=r"tell when dark\.mp4 began: .* or leave it out$"):
+        offsets([others[0], dark, others[1]])
+    with pytest.raises(ValueError, match=r"tell when the videos began: .* to one instant$"):
+        offsets([others[0], dark])
+
+
 def test_a_calibrated_rig_says_by_how_much_the_clocks_differed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
