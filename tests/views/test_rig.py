@@ -163,6 +163,8 @@ def test_one_camera_is_no_rig() -> None:
         (["cam_2.mp4", "cam_0.mp4"], ["cam_2", "cam_0"]),
         (["take3_cam_1.mov", "take3_cam_0.mov"], ["cam_1", "cam_0"]),
         (["02.mp4", "1.mp4"], ["cam_2", "cam_1"]),
+        (["2026-11-30_Cam02.mp4", "2026-11-30_cam1.mp4"], ["cam_2", "cam_1"]),
+        (["card/cam2/GOPR01.MP4", "card/cam0/GOPR01.MP4"], ["cam_2", "cam_0"]),
         (["left.mp4", "middle.mp4", "right.mp4"], ["cam_0", "cam_1", "cam_2"]),
     ],
 )
@@ -176,6 +178,10 @@ def test_files_of_other_cameras_are_refused() -> None:
         rig.for_videos(["a.mp4", "b.mp4"])
     with pytest.raises(ValueError, match="not clear which"):
         rig.for_videos(["cam_0.mp4", "cam_7.mp4"])
+    with pytest.raises(ValueError, match=r"took x1/cam_0\.mp4 \(cam_0\), x2/cam_0\.mp4"):
+        rig.for_videos(["x1/cam_0.mp4", "x2/cam_0.mp4"])
+    with pytest.raises(TypeError, match="expected a list of names of cameras, got 'cam_0' alone"):
+        rig.select("cam_0")
     with pytest.raises(ValueError, match="has no camera cam_9: its cameras are cam_0"):
         rig.select(["cam_0", "cam_9"])
 
@@ -192,6 +198,8 @@ def test_pictures_of_another_size_are_refused_and_can_be_rescaled() -> None:
         camera.check_size((480, 640))
     with pytest.raises(ValueError, match="calibrate it at this size"):
         camera.check_size((640, 640))
+    with pytest.raises(ValueError, match=r"of each of the 2 cameras cam_0, cam_1, got 1$"):
+        rig.resized([(320, 240)])
     small = rig.resized([(320, 240), (1280, 960)])
     point = np.array([30.0, 20.0, 10.0])
     expected = (camera.project(point) + 0.5) / 2 - 0.5

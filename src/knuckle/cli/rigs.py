@@ -128,15 +128,14 @@ def _rig(verb: Track) -> Rig:
                 f"{len(verb.source)} sources: expected one for each, of {', '.join(rig.names)}"
             )
         return rig.select(views)
-    names = [Path(source).name for source in verb.source]
     try:
-        found = rig.for_videos(names)
+        found = rig.for_videos(verb.source)
     except InputError:
         with open_sources(verb.source, fps=verb.fps):
             raise  # but a file that is not there is told first
     if found is rig:  # told by their order, which may be any
-        pairs = zip(names, rig.names, strict=True)
-        told = ", ".join(f"{name} for that of {camera}" for name, camera in pairs)
+        pairs = zip(verb.source, rig.names, strict=True)
+        told = ", ".join(f"{Path(source).name} for that of {camera}" for source, camera in pairs)
         _say([f"{told}: so they are taken; if the order is another, say it with --views"])
     return found
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from knuckle.address import at_home, shown
 from knuckle.camera import Camera
-from knuckle.errors import InputError, write_text
+from knuckle.errors import InputError, refuse_single, write_text
 from knuckle.results import check_time
 from knuckle.rigid import RigidTransform
 from knuckle.up import nearest_axis
@@ -176,6 +176,7 @@ class Rig:
         Raises:
             ValueError: it has none of that name.
         """
+        refuse_single(names, "names of cameras")
         unknown = [name for name in names if name not in self.names]
         if unknown:
             raise InputError(
@@ -189,20 +190,24 @@ class Rig:
         """The cameras that took the given videos, in the order of these.
 
         A video belongs to the camera whose name is in the file's name, as ``cam_1`` in
-        ``take3_cam_1.mp4``, also without leading letters and zeros (``1``, ``01``). If no file
-        names a camera, they are taken in the rig's order.
+        ``take3_cam_1.mp4``, or spelt as ``Cam01``, also without leading letters and zeros (``1``,
+        ``01``). Files that are called the same are told by their folders. If no file names a
+        camera, they are taken in the rig's order.
 
         Raises:
             ValueError: some files name a camera and others do not, or the numbers differ.
         """
-        claims = [_claims(Path(video).stem, self.names) for video in videos]
+        folders = [Path(video).parent.name for video in videos]
+        claims = [_named(folder, self.names) for folder in folders]
+        if len({Path(video).name for video in videos}) > 1 or not all(claims):
+            claims = [_claims(Path(video).stem, self.names) for video in videos]
         if all(len(claim) == 1 for claim in claims) and len({c[0] for c in claims}) == len(claims):
             return self.select([claim[0] for claim in claims])
         if len(videos) == len(self) and all(len(claim) != 1 for claim in claims):
             return self
         told = [
-            f"{Path(video).name} ({' or '.join(claim) or 'none'})"
-            for video, claim in zip(videos, claims, strict=True)
+            f"{name} ({' or '.join(claim) or 'none'})"
+            for name, claim in zip(_short(videos), claims, strict=True)
         ]
         raise InputError(
             f"{self.source} has the cameras {', '.join(self.names)}, and it is not clear which of "
@@ -243,8 +248,14 @@ class Rig:
         """The rig for the same pictures scaled to these sizes (width, height).
 
         Raises:
-            ValueError: a camera's calibrated size is not known, or has another shape.
+            ValueError: a camera's calibrated size is not known, or has another shape, or there are
+                more or fewer sizes than cameras.
         """
+        if len(sizes) != len(self):
+            raise InputError(
+                f"expected (width, height) of the pictures of each of the {len(self)} cameras "
+                f"{', '.join(self.names)}, got {len(sizes)}"
+            )
         cameras = []
         for each, (width, height) in zip(self.cameras, sizes, strict=True):
             if each.size is None:
@@ -311,6 +322,14 @@ def unit_mm(unit: str | float) -> float:
 
 def _claims(stem: str, names: Sequence[str]) -> list[str]:
     """The cameras that a file's name may mean."""
+    number = _number(stem)
+    return _named(stem, names) or [
+        name for name in names if number is not None and _number(name) == number
+    ]
+
+
+def _named(stem: str, names: Sequence[str]) -> list[str]:
+    """The cameras that a name names."""
     exact = [name for name in names if name == stem]
     if exact:
         return exact
@@ -319,8 +338,23 @@ def _claims(stem: str, names: Sequence[str]) -> list[str]:
     ]
     if within:
         return within
-    number = _number(stem)
-    return [name for name in names if number is not None and _number(name) == number]
+    return [name for name in names if re.search(_spelt(name), stem, re.I)]
+
+
+def _short(videos: Sequence[str]) -> list[str]:
+    """Files by their names, or with their folders where these tell them apart."""
+    names = [Path(video).name for video in videos]
+    return (
+        names if len(set(names)) == len(names) else ["/".join(Path(v).parts[-2:]) for v in videos]
+    )
+
+
+def _spelt(name: str) -> str:
+    """A pattern of what means cam_1 as well: cam1, Cam-01."""
+    parts = re.fullmatch(r"([a-z]+)[\W_]*0*(\d+)", name, re.I)
+    if parts is None:
+        return r"(?!)"  # which nothing is like
+    return rf"(?<![a-z]){parts[1]}[\W_]*0*{parts[2]}(?!\d)"
 
 
 def _number(name: str) -> int | None:
