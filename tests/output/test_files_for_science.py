@@ -15,6 +15,7 @@ import pandas as pd
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+import rerun
 from pycocotools.coco import COCO
 from pygltflib import GLTF2
 
@@ -25,6 +26,8 @@ from knuckle.job import convert
 from knuckle.output import SINKS, OutputError, RunInfo, open_recording, parquet
 from knuckle.output.markers import marker_names
 from knuckle.output.mot import angle_names
+from knuckle.output.rerun_log import _hand_up
+from knuckle.up import AXES
 from knuckle.video import open_source
 
 Y_UP = np.array([1, -1, -1])
@@ -303,3 +306,10 @@ def test_a_result_whose_up_is_no_axis_was_changed() -> None:
     old = json.loads(INFO.to_json())
     del old["up"]
     assert RunInfo.from_json(json.dumps(old), "hands.npz").up == "-y"
+
+
+@pytest.mark.parametrize("up", AXES)
+def test_rerun_knows_every_axis_that_may_point_up(up: str) -> None:
+    named = getattr(rerun.ViewCoordinates, _hand_up(up))
+    way = named.coordinates["xyz".index(up[-1])]
+    assert way.name == ("Down" if up.startswith("-") else "Up")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from knuckle.cli import main
 from knuckle.errors import InputError, KnuckleError
 from knuckle.rigid import RigidTransform
 from knuckle.views.dialects.parts import lens
@@ -284,3 +286,27 @@ def test_up_is_what_most_cameras_say(turn: tuple[float, ...], up: str) -> None:
         moved = RigidTransform(on_its_side @ T.rotation @ world.T, on_its_side @ T.translation_mm)
         cameras.append(replace(each, T_camera_from_world=moved))
     assert Rig(tuple(cameras)).up == up
+
+
+def test_a_rig_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, lens_file = str(tmp_path / "rig.toml"), str(tmp_path / "lens.json")
+    rig = make_rig(2).with_late([0.0, 0.088])
+    rig.save(file)
+    assert main(["camera", "show", file]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert len(told) == 2 * len(rig) + 1 and told[-1].startswith("up is -y")
+    assert re.match(
+        r"cam_1 at -?\d+, -?\d+, -?\d+ mm, 4\d\d mm from cam_0, \+88 ms late, ", told[2]
+    )
+    rig.cameras[0].camera.save(lens_file)
+    assert main(["camera", "show", lens_file]) == 0
+    assert capsys.readouterr().out.strip() == told[1].strip()
+    Path(file).write_text(Path(file).read_text().replace('unit = "mm"', ""))
+    assert main(["camera", "show", file]) == 2
+    assert "--unit" in capsys.readouterr().err
+    assert main(["camera", "show", file, "--unit", "m"]) == 0
+
+
+def test_a_delay_that_is_no_time_is_told_of_the_camera() -> None:
+    with pytest.raises(InputError, match="camera cam_1: late_s must be a finite number of seconds"):
+        make_rig(2).with_late([0.0, float("nan")])

@@ -34,7 +34,7 @@ def track_rig(verb: Track) -> Summary:
     with open_sources(verb.source, fps=verb.fps) as opened:
         sizes = [source.size for source in opened.sources]
         live = opened.info.live
-        _say(opened.remarks if not verb.sync else [])
+        _say(opened.paces_apart() if verb.sync else opened.remarks)
     rig = _of_recordings(verb, rig, sizes)
     tracker = _tracker(verb, rig if live else rig.in_step())
     folder = _folder(verb, live=live)

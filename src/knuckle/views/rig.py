@@ -42,7 +42,12 @@ class RigCamera:
     late_s: float = 0.0
 
     def __post_init__(self) -> None:
-        check_time(self.late_s)
+        try:
+            check_time(self.late_s)
+        except ValueError:
+            raise InputError(
+                f"camera {self.name}: late_s must be a finite number of seconds, got {self.late_s}"
+            ) from None
         object.__setattr__(self, "T_camera_from_world", _checked(self))
 
     @property
