@@ -174,6 +174,12 @@ def test_files_find_their_camera(videos: list[str], names: list[str]) -> None:
     assert list(make_rig(3).for_videos(videos).names) == names
 
 
+def test_files_of_pose2sim_find_their_camera() -> None:
+    cameras = [replace(c, name=f"int_cam{i}_img") for i, c in enumerate(make_rig(3).cameras, 1)]
+    found = Rig(tuple(cameras)).for_videos(["cam02_trial1.mp4", "cam01_trial1.mp4"])
+    assert found.names == ("int_cam2_img", "int_cam1_img")
+
+
 def test_files_of_other_cameras_are_refused() -> None:
     rig = make_rig(3)
     with pytest.raises(ValueError, match=r"cameras cam_0, cam_1, cam_2.*a\.mp4 \(none\).*--views"):

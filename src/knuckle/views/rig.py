@@ -355,9 +355,9 @@ def _short(videos: Sequence[str]) -> list[str]:
 
 
 def _spelt(name: str) -> str:
-    """A pattern of what means cam_1 as well: cam1, Cam-01."""
-    parts = re.fullmatch(r"([a-z]+)[\W_]*0*(\d+)", name, re.I)
-    if parts is None:
+    """A pattern of what means cam_1, or Pose2Sim's int_cam1_img, as well: cam1, Cam-01."""
+    parts = re.search(r"([a-z]+)[\W_]*0*(\d+)", name, re.I)
+    if parts is None or _number(name) is None:
         return r"(?!)"  # which nothing is like
     return rf"(?<![a-z]){parts[1]}[\W_]*0*{parts[2]}(?!\d)"
 
