@@ -56,7 +56,7 @@ class ShowCamera:
 
     camera: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
     """Intrinsics as JSON, as knuckle camera calibrate writes them, or the calibration of a rig."""
-    unit: Annotated[str | None, tyro.conf.arg(metavar="UNIT")] = None
+    unit: Annotated[str | None, optional("UNIT")] = None
     """Rig: the unit of length, if its file does not say: m, mm, cm, inch, or a number of mm."""
 
     def run(self) -> int:
