@@ -66,7 +66,7 @@ class TestArmature:
     def test_bones_of_constant_length_come_to_lie_where_they_were(self, side) -> None:
         with np.load(TRUTH) as truth:
             joints = truth["joints_mm"][:40, list(truth["side"]).index(side)].astype(float)
-        hand = Armature.of(Motion(joints, np.ones(len(joints), bool)), side)
+        hand = Armature.of(Motion(joints * Y_UP, np.ones(len(joints), bool)), side)
         np.testing.assert_allclose(hand.joints_mm(), joints * Y_UP, atol=0.1)
 
     @pytest.mark.parametrize("side", ["left", "right"])
@@ -104,6 +104,7 @@ class TestTimeline:
         wrists = motion.joints_mm[:, 0]
         np.testing.assert_allclose(wrists[2], wrists[1] + (wrists[4] - wrists[1]) / 3, atol=1e-3)
         np.testing.assert_array_equal(wrists[6:20], wrists[[5] * 14])
+        np.testing.assert_allclose(wrists[0], Y_UP * scene[0][1][0].joints_mm[0], atol=1e-3)
 
     def test_the_hand_that_is_seen_most_is_taken(self, tmp_path: Path) -> None:
         def other(i: int) -> list[HandPose]:

@@ -15,6 +15,7 @@ from knuckle.hand import BONES, Joint
 from knuckle.output import draw_hands
 from knuckle.output.draw import DrawStyle, _label_scale, _plate, mask_outlines
 from knuckle.results import HandPose
+from knuckle.views import RigHand
 
 GREY = np.full((fakes.SIZE[1], fakes.SIZE[0], 3), 120, np.uint8)
 SURE = {"joint_score": np.ones(21), "visible": np.ones(21, bool)}
@@ -31,6 +32,8 @@ def test_whatever_an_estimator_takes_is_drawn_onto() -> None:
     for none in (None, fakes.pose(), [fakes.pose().joints_px]):
         with pytest.raises(TypeError, match="a list of HandPose"):
             draw_hands(frame, none)
+    with pytest.raises(TypeError, match=r"hand\.seen_from.* got list of RigHand$"):
+        draw_hands(frame, [object.__new__(RigHand)])
 
 
 def test_the_picture_that_comes_in_is_left_alone() -> None:

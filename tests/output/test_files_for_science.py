@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,14 +15,19 @@ import pandas as pd
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+import rerun
 from pycocotools.coco import COCO
+from pygltflib import GLTF2
 
 from fakes import INFO, SIZE, frame, pose, scene
 from files_of_others import read_dlc, read_mot, read_trc
 from knuckle.hand import JOINT_NAMES, N_JOINTS, SIDES, Joint
-from knuckle.output import SINKS, OutputError, open_recording, parquet
+from knuckle.job import convert
+from knuckle.output import SINKS, OutputError, RunInfo, open_recording, parquet
 from knuckle.output.markers import marker_names
 from knuckle.output.mot import angle_names
+from knuckle.output.rerun_log import _hand_up
+from knuckle.up import AXES
 from knuckle.video import open_source
 
 Y_UP = np.array([1, -1, -1])
@@ -262,3 +268,48 @@ class TestLeRobot:
         assert np.shape(stats["observation.images.camera"]["mean"]) == (3, 1, 1)
         assert stats["observation.images.camera"]["mean"][0][0][0] == pytest.approx(90 / 255)
         assert len(stats["observation.hands.right_joints"]["std"]) == 63
+
+
+@pytest.mark.parametrize("name", ["trc", "c3d", "bvh", "glb"])
+def test_in_a_rigs_world_y_is_what_points_up_there(name: str, tmp_path: Path) -> None:
+    """Its z, mostly: hands would lie on their backs, or hang from the floor."""
+    with SINKS["npz"](tmp_path, replace(INFO, space="world", up="z")) as sink:
+        for each in SCENE:
+            sink.write(*each)
+    recording = open_recording(tmp_path)
+    (made,) = convert(recording, [name], tmp_path)
+    first = recording.hands["joints_mm"][0, Joint.WRIST]
+    expected_m = np.array([first[0], first[2], -first[1]]) / 1000
+    np.testing.assert_allclose(_first_wrist_m(made), expected_m, atol=1e-5)
+
+
+def _first_wrist_m(made: Path) -> np.ndarray:
+    if made.suffix == ".trc":
+        table = read_trc(made)[1]
+        return table[[f"RWrist.{axis}" for axis in "xyz"]].to_numpy()[0]
+    if made.suffix == ".c3d":
+        return ezc3d.c3d(str(made))["data"]["points"][:3, 0, 0] / 1000
+    if made.suffix == ".bvh":
+        row = made.read_text().splitlines()[-len(SCENE)]
+        return np.array(row.split(), float)[6:9]
+    gltf = GLTF2().load(str(made))
+    moved = next(s for s in gltf.animations[0].channels if s.target.path == "translation")
+    keys = gltf.accessors[gltf.animations[0].samplers[moved.sampler].output]
+    begin = gltf.bufferViews[keys.bufferView].byteOffset
+    return np.frombuffer(gltf.binary_blob()[begin : begin + 12], np.float32)
+
+
+def test_a_result_whose_up_is_no_axis_was_changed() -> None:
+    text = replace(INFO, up="upwards").to_json()
+    with pytest.raises(OutputError, match="that points up, found 'upwards'"):
+        RunInfo.from_json(text, "hands.npz")
+    old = json.loads(INFO.to_json())
+    del old["up"]
+    assert RunInfo.from_json(json.dumps(old), "hands.npz").up == "-y"
+
+
+@pytest.mark.parametrize("up", AXES)
+def test_rerun_knows_every_axis_that_may_point_up(up: str) -> None:
+    named = getattr(rerun.ViewCoordinates, _hand_up(up))
+    way = named.coordinates["xyz".index(up[-1])]
+    assert way.name == ("Down" if up.startswith("-") else "Up")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 import socket
@@ -22,6 +23,7 @@ from websockets.sync.client import connect
 from clips import write_video
 from fakes import FakeTracker, frame, pose, scene
 from knuckle.cli import main
+from knuckle.errors import NotWrittenError
 from knuckle.hand import JOINT_NAMES
 from knuckle.output import OutputError
 from knuckle.output.records import hand_records
@@ -181,8 +183,34 @@ def test_rerun_shows_what_is_sent(tmp_path: Path) -> None:
     assert any(place.startswith("/world/hands/") for place in places)
 
 
+@pytest.mark.parametrize("address", ["udp://nowhere.invalid:9000", "osc://a..b:9000", "ws://{}"])
+def test_a_place_that_is_not_there_or_taken_is_told_with_its_address(address: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = address.format(f"127.0.0.1:{taken.getsockname()[1]}")
+        with pytest.raises(NotWrittenError, match=rf"^cannot send to '{address}' \(.*a host that"):
+            open_senders([address])
+
+
+def test_a_network_that_goes_away_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installation whose wireless network came back had ended meanwhile."""
+    (sender,) = open_senders([f"udp://127.0.0.1:{free_port()}"])
+    with sender:
+        assert sender._socket.getsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST)
+        gone = OSError(errno.ENETUNREACH, "Network is unreachable")
+        monkeypatch.setattr(sender, "_socket", _Failing(gone, sender._socket))
+        sender.send(*scene(1)[0])
+
+
+class _Failing:
+    def __init__(self, error: OSError, real: socket.socket) -> None:
+        self._error, self.close = error, real.close
+
+    def sendto(self, *_: object) -> None:
+        raise self._error
+
+
 def test_no_viewer_is_started_on_other_machines() -> None:
-    with pytest.raises(OSError, match="expected a Rerun viewer"):
+    with pytest.raises(NotWrittenError, match="expected a Rerun viewer"):
         RerunViewer("127.0.0.2", free_port())
 
 

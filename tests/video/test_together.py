@@ -41,6 +41,8 @@ def test_a_faster_source_gives_up_frames(tmp_path: Path) -> None:
     paths = [write(tmp_path, "a.mp4", 6, fps=15), write(tmp_path, "b.mp4", 12, fps=30)]
     with open_sources(paths) as sources:
         assert sources.info.fps == pytest.approx(15, rel=0.2)  # six frames tell no better
+        (remark,) = sources.remarks
+        assert "b.mp4 has 29" in remark and "in between are left out" in remark
         assert [numbers(frames) for frames in sources] == [[i, 2 * i] for i in range(6)]
 
 

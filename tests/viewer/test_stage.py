@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import urllib.request
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -281,3 +283,14 @@ def test_another_video_than_the_tracked_one_is_refused(tmp_path: Path) -> None:
         SourceUnreadableError, match=r"48 x 64 pixels: expected .* a\.mp4 of 64 x 48"
     ):
         view(found, upright, ANYWHERE)
+
+
+def test_a_world_is_looked_at_with_its_own_up() -> None:
+    """And from a distance of its own: its origin, where no lens is, may lie in the hand."""
+    with Stage(ANYWHERE, "test", size=SIZE, max_hands=1, up="z") as stage:
+        stage._middle_m = np.zeros(3)
+        seen = SimpleNamespace(camera=SimpleNamespace(), atomic=nullcontext)
+        stage._look_from_beside(seen)
+        np.testing.assert_allclose(seen.camera.up_direction, (0, 0, 1))
+        away = np.subtract(seen.camera.position, seen.camera.look_at)
+        assert away[2] > 0.05 and np.linalg.norm(away) > 0.3

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,11 +13,12 @@ import pytest
 from knuckle.cli import main
 from knuckle.errors import InputError
 from knuckle.hand import KNUCKLES, MEAN_LENGTHS_MM
-from knuckle.results import TrackedHand
+from knuckle.results import Instant, TrackedHand
 from knuckle.views import adjustment, recordings
+from knuckle.views.boards import BoardCalibration, Charuco
 from knuckle.views.calibrate import RigCalibration, calibrate_rig
 from knuckle.views.decisions import BY_HANDS
-from knuckle.views.recordings import calibrate_from_videos, side_by_side
+from knuckle.views.recordings import calibrate_from_boards, calibrate_from_videos, side_by_side
 from knuckle.views.rig import Rig
 from knuckle.views.scale import unit_of
 from knuckle.views.sync import Followed, Motion, offsets
@@ -205,6 +208,16 @@ def test_hands_that_tell_nothing_are_no_offset() -> None:
         offsets([still, moving])
 
 
+def test_the_video_that_shows_no_hands_is_named() -> None:
+    times = np.arange(0, 6, 1 / 30)
+    dark = Motion("dark.mp4", times, np.full((len(times), 30), np.nan))
+    others = [Motion(name, times, bends(times, 0.0)) for name in ("take/a.mp4", "take/b.mp4")]
+    with pytest.raises(ValueError, match=r"tell when dark\.mp4 began: .* or leave it out$"):
+        offsets([others[0], dark, others[1]])
+    with pytest.raises(ValueError, match=r"tell when the videos began: .* to one instant$"):
+        offsets([others[0], dark])
+
+
 def test_a_calibrated_rig_says_by_how_much_the_clocks_differed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -245,3 +258,41 @@ def test_clocks_that_bends_do_not_tell_are_told_by_rays(monkeypatch: pytest.Monk
 
 def raise_(error: Exception) -> None:
     raise error
+
+
+def test_hands_that_carry_a_board_need_not_bend(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They hold it; but they move, and where cameras stand is known from the board."""
+    rig, times, late = make_rig(2), np.arange(150) / 30, [0.0, 0.06]
+    seen = dict(zip("ab", watched(rig, [times, times], late, beside=0.0), strict=True))
+    monkeypatch.setattr(recordings, "follow", lambda source, *_, **__: seen[source])
+    monkeypatch.setattr(recordings, "open_sources", lambda *_, **__: _Opened())
+    by_board = BoardCalibration(rig, 9, 0.1, np.zeros(2), np.zeros(2))
+    monkeypatch.setattr(recordings, "calibrate_rig_by_board", lambda *_: by_board)
+    lenses, board = [each.camera for each in rig.cameras], Charuco(4, 5, 60.0, 45.0)
+    found = calibrate_from_boards("ab", lenses, board).rig
+    np.testing.assert_allclose(found.late_s, late, atol=0.01)
+    assert not calibrate_from_boards("ab", lenses, board, together=True).rig.late_s.any()
+
+
+def test_videos_whose_clocks_nothing_tells_are_told_about_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rig, times = make_rig(2), np.arange(60) / 30
+    dark = {name: Followed(name, SIZE, rig.cameras[0].camera, times, [[]] * 60) for name in "ab"}
+    monkeypatch.setattr(recordings, "follow", lambda source, *_, **__: dark[source])
+    with pytest.raises(InputError, match=r"where they did begin together, say --together$"):
+        calibrate_from_videos("ab", [each.camera for each in rig.cameras])
+
+
+class _Opened:
+    """Sources of which nothing but sizes is asked."""
+
+    sources, info = (), SimpleNamespace(fps=30.0)
+
+    def __enter__(self) -> _Opened:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def __iter__(self) -> Iterator[Instant]:
+        return iter(())

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
+from knuckle.cli import main
 from knuckle.errors import InputError, KnuckleError
 from knuckle.rigid import RigidTransform
 from knuckle.views.dialects.parts import lens
@@ -162,11 +165,19 @@ def test_one_camera_is_no_rig() -> None:
         (["cam_2.mp4", "cam_0.mp4"], ["cam_2", "cam_0"]),
         (["take3_cam_1.mov", "take3_cam_0.mov"], ["cam_1", "cam_0"]),
         (["02.mp4", "1.mp4"], ["cam_2", "cam_1"]),
+        (["2026-11-30_Cam02.mp4", "2026-11-30_cam1.mp4"], ["cam_2", "cam_1"]),
+        (["card/cam2/GOPR01.MP4", "card/cam0/GOPR01.MP4"], ["cam_2", "cam_0"]),
         (["left.mp4", "middle.mp4", "right.mp4"], ["cam_0", "cam_1", "cam_2"]),
     ],
 )
 def test_files_find_their_camera(videos: list[str], names: list[str]) -> None:
     assert list(make_rig(3).for_videos(videos).names) == names
+
+
+def test_files_of_pose2sim_find_their_camera() -> None:
+    cameras = [replace(c, name=f"int_cam{i}_img") for i, c in enumerate(make_rig(3).cameras, 1)]
+    found = Rig(tuple(cameras)).for_videos(["cam02_trial1.mp4", "cam01_trial1.mp4"])
+    assert found.names == ("int_cam2_img", "int_cam1_img")
 
 
 def test_files_of_other_cameras_are_refused() -> None:
@@ -175,6 +186,10 @@ def test_files_of_other_cameras_are_refused() -> None:
         rig.for_videos(["a.mp4", "b.mp4"])
     with pytest.raises(ValueError, match="not clear which"):
         rig.for_videos(["cam_0.mp4", "cam_7.mp4"])
+    with pytest.raises(ValueError, match=r"took x1/cam_0\.mp4 \(cam_0\), x2/cam_0\.mp4"):
+        rig.for_videos(["x1/cam_0.mp4", "x2/cam_0.mp4"])
+    with pytest.raises(TypeError, match="expected a list of names of cameras, got 'cam_0' alone"):
+        rig.select("cam_0")
     with pytest.raises(ValueError, match="has no camera cam_9: its cameras are cam_0"):
         rig.select(["cam_0", "cam_9"])
 
@@ -191,6 +206,8 @@ def test_pictures_of_another_size_are_refused_and_can_be_rescaled() -> None:
         camera.check_size((480, 640))
     with pytest.raises(ValueError, match="calibrate it at this size"):
         camera.check_size((640, 640))
+    with pytest.raises(ValueError, match=r"of each of the 2 cameras cam_0, cam_1, got 1$"):
+        rig.resized([(320, 240)])
     small = rig.resized([(320, 240), (1280, 960)])
     point = np.array([30.0, 20.0, 10.0])
     expected = (camera.project(point) + 0.5) / 2 - 0.5
@@ -260,3 +277,42 @@ def test_a_lateness_that_is_no_number_is_told(tmp_path: Path) -> None:
         (tmp_path / "wrong.toml").write_text(text)
         with pytest.raises(KnuckleError, match=r"must be a (finite )?number"):
             Rig.load(tmp_path / "wrong.toml")
+
+
+@pytest.mark.parametrize(
+    ("turn", "up"), [((0, 0, 0), "-y"), ((-90, 0, 0), "z"), ((90, 0, 0), "-z"), ((0, 0, 90), "x")]
+)
+def test_up_is_what_most_cameras_say(turn: tuple[float, ...], up: str) -> None:
+    """Even where one of them was put on its side."""
+    world = cv2.Rodrigues(np.radians(turn))[0]
+    cameras = []
+    for number, each in enumerate(make_rig(3).cameras):
+        T = each.T_camera_from_world
+        on_its_side = cv2.Rodrigues(np.radians([0.0, 0.0, 90.0 * (number == 1)]))[0]
+        moved = RigidTransform(on_its_side @ T.rotation @ world.T, on_its_side @ T.translation_mm)
+        cameras.append(replace(each, T_camera_from_world=moved))
+    assert Rig(tuple(cameras)).up == up
+
+
+def test_a_rig_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, lens_file = str(tmp_path / "rig.toml"), str(tmp_path / "lens.json")
+    rig = make_rig(2).with_late([0.0, 0.088])
+    rig.save(file)
+    assert main(["camera", "show", file]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert len(told) == 2 * len(rig) + 1 and told[-1].startswith("up is -y")
+    assert re.match(
+        r"cam_1 at -?\d+, -?\d+, -?\d+ mm, 4\d\d mm from cam_0, \+88 ms late, ", told[2]
+    )
+    rig.cameras[0].camera.save(lens_file)
+    assert main(["camera", "show", lens_file]) == 0
+    assert capsys.readouterr().out.strip() == told[1].strip()
+    Path(file).write_text(Path(file).read_text().replace('unit = "mm"', ""))
+    assert main(["camera", "show", file]) == 2
+    assert "--unit" in capsys.readouterr().err
+    assert main(["camera", "show", file, "--unit", "m"]) == 0
+
+
+def test_a_delay_that_is_no_time_is_told_of_the_camera() -> None:
+    with pytest.raises(InputError, match="camera cam_1: late_s must be a finite number of seconds"):
+        make_rig(2).with_late([0.0, float("nan")])

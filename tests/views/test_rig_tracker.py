@@ -410,6 +410,21 @@ def test_cameras_out_of_step_are_told_if_hands_move(late: int, told: bool) -> No
     assert any("--sync" in remark for remark in tracker.remarks) is told
 
 
+@pytest.mark.parametrize(("late", "told"), [(0, False), (12, True)])
+def test_one_camera_of_three_that_sees_other_hands_is_named(late: int, told: bool) -> None:
+    """The other two went on, and nothing was said: not of seconds of delay, nor of a mirror."""
+    rig, hand = make_rig(3), hand_mm(np.random.default_rng(0))
+
+    def seen(i: int) -> Views:
+        across = 250 * np.sin(i / 4)
+        return views_of(rig, {"right": hand + np.array((across, across, 0))})
+
+    tracker = RigTracker(rig, workers=1, max_hands=1)
+    follow(tracker, lambda i: [seen(i)[0], seen(i - late)[1], seen(i)[2]], 60)
+    assert bool(tracker.remarks) is told
+    assert all("camera cam_1 saw hands" in r and "mirrored" in r for r in tracker.remarks)
+
+
 def test_what_is_no_rig_or_no_frame_is_refused() -> None:
     with pytest.raises(TypeError, match=r"must be a knuckle\.Rig, got str"):
         RigTracker("rig.toml")  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from knuckle.cli.verb import File, Number, Source, Sources, Switch, Weights, loa
 from knuckle.errors import InputError
 
 if TYPE_CHECKING:
+    from knuckle.camera import Camera
     from knuckle.views.boards import BoardCalibration, Charuco
     from knuckle.views.calibrate import RigCalibration
 
@@ -48,26 +49,60 @@ class Calibrate:
 
 @dataclass(frozen=True)
 class ShowCamera:
-    """Print the focal length, centre and field of view in a camera file."""
+    """Print the focal length, centre and field of view in a camera file.
+
+    For a rig, also print where its cameras are and which axis points up.
+    """
 
     camera: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
-    """Intrinsics as JSON, as written by knuckle camera calibrate."""
+    """Intrinsics as JSON, as written by knuckle camera calibrate, or the calibration of a rig."""
+    unit: Annotated[str | None, optional("UNIT")] = None
+    """Rig: the unit of length, if its file does not say: m, mm, cm, inch, or a number of mm."""
 
     def run(self) -> int:
         """Print."""
-        import numpy as np
+        from knuckle.views.dialects import is_rig
 
-        from knuckle.camera import Camera
-
-        camera = Camera.load(self.camera)
-        width, height = 2 * camera.cx + 1, 2 * camera.cy + 1
-        edges = np.array([[-0.5, camera.cy], [width - 0.5, camera.cy]])
-        across = np.degrees(np.ptp(np.arctan(camera.rays(edges)[:, 0])))
-        print(
-            f"focal length {camera.fx:.1f} x {camera.fy:.1f} px, centre {camera.cx:.1f}, "
-            f"{camera.cy:.1f} px; about {width:.0f} x {height:.0f} px and {across:.1f}° across"
-        )
+        print(_rig_told(self.camera, self.unit) if is_rig(self.camera) else _told_of(self.camera))
         return 0
+
+
+def _told_of(path: Path) -> str:
+    from knuckle.camera import Camera
+
+    return _lens_told(Camera.load(path))
+
+
+def _rig_told(path: Path, unit: str | None) -> str:
+    """A line for each camera, and one for the world."""
+    from knuckle.views import Rig
+
+    rig = Rig.load(path, unit)
+    first = rig.cameras[0].centre_mm
+    lines = []
+    for each in rig.cameras:
+        x, y, z = each.centre_mm
+        away = ((each.centre_mm - first) ** 2).sum() ** 0.5
+        beside = f", {away:.0f} mm from {rig.names[0]}" * (each is not rig.cameras[0])
+        late = f", {1000 * each.late_s:+.0f} ms late" * bool(each.late_s)
+        size = "" if each.size is None else f", calibrated at {each.size[0]} x {each.size[1]} px"
+        lines.append(
+            f"{each.name} at {x:.0f}, {y:.0f}, {z:.0f} mm{beside}{late}{size}"
+            f"\n  {_lens_told(each.camera)}"
+        )
+    return "\n".join([*lines, f"up is {rig.up}, as most of their pictures stand"])
+
+
+def _lens_told(camera: Camera) -> str:
+    import numpy as np
+
+    width, height = 2 * camera.cx + 1, 2 * camera.cy + 1
+    edges = np.array([[-0.5, camera.cy], [width - 0.5, camera.cy]])
+    across = np.degrees(np.ptp(np.arctan(camera.rays(edges)[:, 0])))
+    return (
+        f"focal length {camera.fx:.1f} x {camera.fy:.1f} px, centre {camera.cx:.1f}, "
+        f"{camera.cy:.1f} px; about {width:.0f} x {height:.0f} px and {across:.1f}° across"
+    )
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def track_rig(verb: Track) -> Summary:
     with open_sources(verb.source, fps=verb.fps) as opened:
         sizes = [source.size for source in opened.sources]
         live = opened.info.live
-        _say(opened.remarks if not verb.sync else [])
+        _say(opened.paces_apart() if verb.sync else opened.remarks)
     rig = _of_recordings(verb, rig, sizes)
     tracker = _tracker(verb, rig if live else rig.in_step())
     folder = _folder(verb, live=live)
@@ -128,15 +128,14 @@ def _rig(verb: Track) -> Rig:
                 f"{len(verb.source)} sources: expected one for each, of {', '.join(rig.names)}"
             )
         return rig.select(views)
-    names = [Path(source).name for source in verb.source]
     try:
-        found = rig.for_videos(names)
+        found = rig.for_videos(verb.source)
     except InputError:
         with open_sources(verb.source, fps=verb.fps):
             raise  # but a file that is not there is told first
     if found is rig:  # told by their order, which may be any
-        pairs = zip(names, rig.names, strict=True)
-        told = ", ".join(f"{name} is taken for {camera}" for name, camera in pairs)
+        pairs = zip(verb.source, rig.names, strict=True)
+        told = ", ".join(f"{Path(source).name} is taken for {camera}" for source, camera in pairs)
         _say([f"{told}, by their order; if it is another, give it with --views"])
     return found
 

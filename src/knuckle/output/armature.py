@@ -1,7 +1,8 @@
 """A moving hand as a skeleton with bones of constant length, for programs that animate.
 
 The axes are those that such programs share: x right, **y up**, z towards the viewer; the camera is
-at the origin and looks along -z. At rest a hand is flat, its fingers along y, its palm towards z.
+at the origin and looks along -z. A rig's world is turned so that y is up. At rest a hand is flat,
+its fingers along y, its palm towards z.
 """
 
 from __future__ import annotations
@@ -14,9 +15,6 @@ from knuckle.bones import STEP_OF_BONE, bone_frames, hand_frame
 from knuckle.hand import BONES, FINGER_NAMES, N_BONES, N_JOINTS, Side, bone_lengths, bone_vectors
 from knuckle.mesh import hand_skin
 from knuckle.output.timeline import Motion
-
-#: From the camera's axes (x right, y down, z forward); it is its own inverse.
-TO_Y_UP = np.array([1.0, -1.0, -1.0])
 
 _SEGMENTS = ("Metacarpal", "Proximal", "Intermediate", "Distal")
 _THUMB_SEGMENTS = ("Carpal", "Metacarpal", "Proximal", "Distal")
@@ -45,7 +43,7 @@ class Armature:
     @classmethod
     def of(cls, motion: Motion, side: Side) -> Armature:
         """Bones as long as they mostly are, turned as they were found."""
-        joints = motion.joints_mm * TO_Y_UP  # a rotation: two axes change their sign
+        joints = motion.joints_mm
         lengths = np.median(bone_lengths(joints[motion.seen]), axis=0)
         rest = rest_joints(lengths, side)
         whole = hand_frame(joints, side) @ hand_frame(rest, side).T

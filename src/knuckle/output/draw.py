@@ -72,9 +72,12 @@ def draw_hands(
     style = style or DrawStyle()
     canvas = to_rgb(image.image if isinstance(image, Frame) else image).copy()
     if not (isinstance(hands, Sequence) and all(isinstance(hand, HandPose) for hand in hands)):
+        several = isinstance(hands, Sequence) and not isinstance(hands, str | bytes)
+        kinds = {type(hand).__name__ for hand in hands} if several else set()
         raise TypeError(
-            "hands must be a list of HandPose, as HandEstimator gives them, got "
-            f"{type(hands).__name__}"
+            "hands must be a list of HandPose, as HandEstimator gives them (of a RigHand, "
+            "hand.seen_from(number, camera) is one), got "
+            f"{type(hands).__name__}{' of ' * bool(kinds)}{', '.join(sorted(kinds))}"
         )
     drawable = [hand for hand in hands if np.isfinite(hand.joints_px).all()]
     for hand in sorted(drawable, key=lambda hand: -_depths_mm(hand)[Joint.WRIST]):

@@ -1,6 +1,6 @@
 """The joints as markers at a constant rate: what programs of biomechanics read.
 
-Axes as in ``armature``: x right, y up, z towards the viewer, the camera at the origin.
+Axes as in ``armature``: y up.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 
 from knuckle.hand import Joint, Side
-from knuckle.output.armature import TO_Y_UP
 from knuckle.output.timeline import Timeline
 
 
@@ -26,6 +25,6 @@ def markers(timeline: Timeline) -> tuple[list[str], np.ndarray]:
     names = [name for side in timeline.motions for name in marker_names(side)]
     places = np.empty((len(timeline.times_s), 0, 3))
     for motion in timeline.motions.values():
-        seen = np.where(motion.seen[:, None, None], motion.joints_mm * TO_Y_UP, np.nan)
+        seen = np.where(motion.seen[:, None, None], motion.joints_mm, np.nan)
         places = np.concatenate([places, seen], axis=1)
     return names, places

@@ -24,6 +24,7 @@ from knuckle.output.errors import OutputError
 from knuckle.output.tidy import to_arrow, to_pandas
 from knuckle.release import VERSION
 from knuckle.results import LATEST_S, Frame, HandPose, TrackedHand
+from knuckle.up import AXES, OF_CAMERA
 
 #: Raised when a field changes its meaning or goes away; readers refuse what is newer.
 FORMAT = 1
@@ -98,6 +99,7 @@ class RunInfo:
         joints: names, in the order of the joint axis.
         units: meaning of the suffixes of field names.
         space: frame of ``joints_mm``: "camera", or "world" if several cameras were used.
+        up: axis of that frame that points up, such as "-y" or "z".
         format: see ``FORMAT``.
     """
 
@@ -110,6 +112,7 @@ class RunInfo:
     joints: tuple[str, ...] = JOINT_NAMES
     units: Mapping[str, str] = field(default_factory=lambda: dict(UNITS))
     space: str = "camera"
+    up: str = OF_CAMERA
     format: int = FORMAT
 
     @classmethod
@@ -174,6 +177,9 @@ class RunInfo:
             yield f"expected frames a second, found {self.fps!r:.40}"
         if self.space not in ("camera", "world"):
             yield f"expected the space camera or world, found {self.space!r:.40}"
+        if self.up not in AXES:
+            axes = ", ".join(AXES)
+            yield f"expected one of the axes {axes} that points up, found {self.up!r:.40}"
 
 
 def _known(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:

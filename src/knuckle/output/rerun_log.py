@@ -13,6 +13,7 @@ from knuckle.draw import FINGER_COLOURS, SIDE_COLOURS, WRIST_COLOUR
 from knuckle.hand import BONES, FINGERS, JOINT_NAMES, SIDES, Joint
 from knuckle.output.errors import optional
 from knuckle.results import Frame, HandPose, TrackedHand
+from knuckle.up import OF_CAMERA
 
 #: Class of a side's hands, and of their pixels; 0 is none.
 _CLASSES = {side: number for number, side in enumerate(SIDES, start=1)}
@@ -42,14 +43,18 @@ class RerunLog:
         self._shown: set[str] = set()
         self.stream = self._rr.RecordingStream("knuckle", send_properties=False)
 
-    def begin(self, camera: Camera | None, size: tuple[int, int], about: str = "") -> None:
+    def begin(
+        self, camera: Camera | None, size: tuple[int, int], about: str = "", *, up: str = OF_CAMERA
+    ) -> None:
         """Say what holds for all frames: the camera if hands are in its frame, and (width, height).
 
-        ``about`` is JSON of the run, if there is any.
+        ``about`` is JSON of the run, if there is any; ``up`` the axis of the hands' frame that is.
         """
         rr = self._rr
         self.stream.log("/", _annotations(rr), static=True)
-        if camera is not None:
+        if camera is None:
+            self.stream.log("world", getattr(rr.ViewCoordinates, _hand_up(up)), static=True)
+        else:
             self.stream.log("world", rr.ViewCoordinates.RDF, static=True)
             pinhole = rr.Pinhole(
                 image_from_camera=camera.padded(_CORNER_PX, _CORNER_PX).matrix,
@@ -122,3 +127,8 @@ def _classes(frame: Frame, hands: Sequence[HandPose]) -> np.ndarray:
         if hand.crop_mask is not None and hand.mask.shape == classes.shape:
             classes[hand.mask] = _CLASSES[hand.side]
     return classes
+
+
+def _hand_up(up: str) -> str:
+    """What Rerun calls right-handed axes of which this one points up."""
+    return f"RIGHT_HAND_{up[-1].upper()}_{'DOWN' if up.startswith('-') else 'UP'}"

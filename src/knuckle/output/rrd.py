@@ -21,7 +21,7 @@ class RrdSink(Sink):
         self._log.stream.save(self.path)
         before_camera = self.info.space == "camera"  # a rig's world is that of no camera
         camera = self.info.camera if before_camera else None
-        self._log.begin(camera, self.info.size, self.info.to_json())
+        self._log.begin(camera, self.info.size, self.info.to_json(), up=self.info.up)
 
     def _write(self, frame: Frame, hands: Sequence[HandPose]) -> None:
         self._log.log(frame, hands)

@@ -14,6 +14,7 @@ from knuckle.errors import warn
 from knuckle.hand import N_JOINTS, SIDES, Side
 from knuckle.output.errors import OutputError
 from knuckle.output.records import Recording
+from knuckle.up import to_y_up
 
 #: Longest gap between two sightings that is interpolated, s.
 MAX_GAP_S = 0.25
@@ -32,7 +33,7 @@ _MAX_SAMPLES = 200_000
 class Motion:
     """A hand over time."""
 
-    joints_mm: np.ndarray  # (T, 21, 3) camera frame; where it is not seen, as it was seen last
+    joints_mm: np.ndarray  # (T, 21, 3) y up; where it is not seen, as it was seen last
     seen: np.ndarray  # (T,) bool
 
 
@@ -72,7 +73,7 @@ class Timeline:
         for side in SIDES:
             hands = main_hands(recording, side)
             if len(hands):
-                motions[side] = _resampled(hands, times_s, rate)
+                motions[side] = _resampled(hands, times_s, rate, to_y_up(recording.info.up))
         return cls(rate, times_s, motions)
 
 
@@ -107,7 +108,7 @@ def _rate(recording: Recording) -> float:
     return float(fps)
 
 
-def _resampled(hands: np.ndarray, times_s: np.ndarray, rate: float) -> Motion:
+def _resampled(hands: np.ndarray, times_s: np.ndarray, rate: float, turn: np.ndarray) -> Motion:
     at_s, joints_mm = hands["time_s"], hands["joints_mm"]
     after = np.searchsorted(at_s, times_s + 1e-9)
     before = np.clip(after - 1, 0, len(at_s) - 1)
@@ -118,4 +119,4 @@ def _resampled(hands: np.ndarray, times_s: np.ndarray, rate: float) -> Motion:
     share = share.astype(np.float32)[:, None, None]
     moved = joints_mm[before] + share * (joints_mm[after] - joints_mm[before])
     seen = bridged | (np.abs(times_s - at_s[before]) <= 0.5 / rate)
-    return Motion(moved.reshape(-1, N_JOINTS, 3).astype(np.float64), seen)
+    return Motion(moved.reshape(-1, N_JOINTS, 3).astype(np.float64) @ turn.T, seen)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from urllib.parse import urlsplit
 
-from knuckle.errors import InputError, refuse_single
+from knuckle.errors import InputError, KnuckleError, NotWrittenError, reason_of, refuse_single
 from knuckle.results import Frame, HandPose
 from knuckle.send.lsl import LslSender
 from knuckle.send.osc import OscSender
@@ -52,11 +52,23 @@ def _open(address: str) -> Sender:
         url, host, port = urlsplit(""), None, None
     kind = SENDERS.get(url.scheme)
     if kind is not None and not kind.needs_port and re.fullmatch(r"[\w.-]+", url.netloc):
-        return kind(url.netloc, 0)
+        return _opened(kind, address, url.netloc, 0)
     if kind is None or not kind.needs_port or not host or not port:
         ways = ", ".join(f"{name}://{_place_of(kind)}" for name, kind in SENDERS.items())
         raise InputError(f"cannot send to {address!r}: expected one of {ways}")
-    return kind(host, port)
+    return _opened(kind, address, host, port)
+
+
+def _opened(kind: type[Sender], address: str, host: str, port: int) -> Sender:
+    try:
+        return kind(host, port)
+    except KnuckleError:
+        raise
+    except (OSError, UnicodeError) as error:  # no host is called so
+        raise NotWrittenError(
+            f"cannot send to {address!r} ({reason_of(error)}): expected a host that is there, and "
+            "for ws:// one of this machine's addresses with a port that is free"
+        ) from error
 
 
 def _place_of(kind: type[Sender]) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from knuckle.camera import Camera
+from knuckle.errors import NotWrittenError
 from knuckle.output.rerun_log import RerunLog
 from knuckle.results import Frame, HandPose
 from knuckle.send.sender import Sender
@@ -57,7 +58,7 @@ def _start(host: str, port: int) -> None:
     """Start a viewer on this machine and wait until it listens."""
     place, advice = f"{host}:{port}", f"start one with: rerun --port {port}"
     if host != HOST:
-        raise ConnectionRefusedError(f"expected a Rerun viewer at {place}, found none; {advice}")
+        raise NotWrittenError(f"expected a Rerun viewer at {place}, found none; {advice}")
     viewer = subprocess.Popen(
         [sys.executable, "-m", "rerun_cli", "--port", str(port)],
         stdin=subprocess.DEVNULL,
@@ -70,7 +71,7 @@ def _start(host: str, port: int) -> None:
         if _listens(host, port):
             return
         time.sleep(_POLL_S)
-    raise ConnectionRefusedError(
+    raise NotWrittenError(
         f"the Rerun viewer does not start at {place}, perhaps for want of a screen; {advice}, "
         "which says why"
     )

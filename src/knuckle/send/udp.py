@@ -25,10 +25,11 @@ class DatagramSender(Sender):
         self._place: tuple = place
         self._socket = socket.socket(family, kind, protocol)
         self._socket.setblocking(False)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)  # to all of a network
 
     def _tell(self, payload: bytes) -> None:
-        """Send a datagram; it is lost if nothing listens there or the buffer is full."""
-        with suppress(ConnectionRefusedError, BlockingIOError):
+        """Send a datagram; it is lost if nothing listens there, or the network is gone or full."""
+        with suppress(OSError):
             self._socket.sendto(payload, self._place)
 
     def close(self) -> None:

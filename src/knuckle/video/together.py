@@ -78,7 +78,20 @@ class Together(Closable):
     @property
     def remarks(self) -> list[str]:
         """What looks as if the sources were not of one recording; a sentence each."""
-        return self._clocks_apart() or self._lengths_apart()
+        return [*(self._clocks_apart() or self._lengths_apart()), *self.paces_apart()]
+
+    def paces_apart(self) -> list[str]:
+        """A sentence if frames of the faster sources are left out."""
+        if self.info.live:
+            return []
+        paces = [(1 / reader.period_s, reader.name) for reader in self._readers]
+        (slow, first), (fast, last) = min(paces), max(paces)
+        if fast <= _SAME_RATE * slow:
+            return []
+        return [
+            f"{last} has {fast:.4g} frames a second and {first} {slow:.4g}: hands are found as "
+            "often as in the slowest, and the frames of the others in between are left out"
+        ]
 
     def _clocks_apart(self) -> list[str]:
         begins = [
@@ -157,6 +170,7 @@ class _Reader:
 
     def __init__(self, source: Source, offset_s: float) -> None:
         self._source, self._offset_s = source, offset_s
+        self.name = source.info.name
         self.period_s = 1 / (source.info.fps or _DEFAULT_FPS)
         duration_s, count = source.info.duration_s, source.info.n_frames
         if duration_s is None and count is not None and source.info.fps:

@@ -198,7 +198,8 @@ def view(
             "folder of a camera, in the one of the result, shows them as it saw them"
         )
     title, size = Path(without_secrets(recording.info.source)).name, recording.info.size
-    with Stage(settings, title, size=size, max_hands=most) as stage:
+    up = recording.info.up if recording.info.space == "world" else None
+    with Stage(settings, title, size=size, max_hands=most, up=up) as stage:
         print(f"{stage.url}  (Ctrl-C ends)", flush=True)
         try:
             Player(recording, pictures, stage).play(keep_on)

@@ -27,6 +27,7 @@ from knuckle.hand import BONES, FINGERS, N_BONES, N_JOINTS, Joint, Side
 from knuckle.mesh import hand_skin
 from knuckle.output.draw import draw_hands
 from knuckle.results import HandPose
+from knuckle.up import OF_CAMERA, to_y_up
 from knuckle.viewer.gate import Gate, gated, port_to_serve_on
 
 #: Radii of joints and bones, metres: a little less than a finger is thick.
@@ -42,6 +43,8 @@ _SENT_WIDTH, _JPEG_QUALITY = 480, 75
 _PANEL_WIDTH_PX = 300
 #: So long a last word may be on its way to the page before the server stops.
 _LAST_WORD_S = 0.3
+#: From where a world is looked at.
+_AWAY_M = 0.6
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,17 @@ class Stage(Closable):
     """A page that shows one frame at a time, at ``url``. Use it in a ``with`` block."""
 
     def __init__(
-        self, settings: StageSettings, title: str, *, size: tuple[int, int], max_hands: int
+        self,
+        settings: StageSettings,
+        title: str,
+        *,
+        size: tuple[int, int],
+        max_hands: int,
+        up: str | None = None,
     ) -> None:
         """Start serving a page for pictures (width, height) and at most so many hands at a time.
+
+        ``up`` is the axis of a world that points up; None for hands in a camera's frame.
 
         Raises:
             OutputError: the host is none of this machine's, or other pages could not be kept out.
@@ -80,7 +91,10 @@ class Stage(Closable):
             )
         host = self.server.get_host()
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.server.get_port()}"
-        self.server.scene.set_up_direction("-y")
+        self._up = up
+        #: From a camera's axes to those of the hands' frame.
+        self._turned = to_y_up(up or OF_CAMERA).T @ to_y_up(OF_CAMERA)
+        self.server.scene.set_up_direction(tuple(self._turned @ [0.0, -1.0, 0.0]))
         gui = self.server.gui
         gui.configure_theme(dark_mode=True, show_logo=False, show_share_button=False)
         gui.main_panel.dock_right()
@@ -152,19 +166,24 @@ class Stage(Closable):
             for client in self.server.get_clients().values():
                 self._look_from_beside(client)
 
+    @property
+    def _away_m(self) -> float:
+        """From the lens to the hands. A world has no lens at its origin, which may be anywhere."""
+        return float(np.linalg.norm(self._middle_m)) if self._up is None else _AWAY_M
+
     def _look_from_beside(self, client: viser.ClientHandle) -> None:
         with client.atomic():
-            client.camera.up_direction = (0.0, -1.0, 0.0)
-            beside = np.array([0.32, -0.2, -0.62]) * np.linalg.norm(self._middle_m)
-            client.camera.position = tuple(self._middle_m + beside)
+            client.camera.up_direction = tuple(self._turned @ [0.0, -1.0, 0.0])
+            beside = np.array([0.32, -0.2, -0.62]) * self._away_m
+            client.camera.position = tuple(self._middle_m + self._turned @ beside)
             client.camera.look_at = tuple(self._middle_m)
 
     def _orbit(self) -> None:
         """Swing around the hands, to and fro, as one turns an object to see its depth."""
         self._angle += 0.02
         turn = 0.7 * np.sin(self._angle)
-        distance = float(np.linalg.norm(self._middle_m))
-        offset = np.array([np.sin(turn), -0.25, -np.cos(turn)]) * 0.7 * distance
+        offset = np.array([np.sin(turn), -0.25, -np.cos(turn)]) * 0.7 * self._away_m
+        offset = self._turned @ offset
         for client in self.server.get_clients().values():
             with client.atomic():
                 client.camera.position = tuple(self._middle_m + offset)

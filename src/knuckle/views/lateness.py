@@ -87,7 +87,7 @@ def lateness(rig: Rig, seen: Sequence[Followed]) -> Lateness:
     """
     cameras = zip(seen, rig.cameras, strict=True)
     watches = [_Watch.of(each, camera.T_camera_from_world) for each, camera in cameras]
-    late_s = np.array(settled(len(watches), lambda i, k: _shift(watches[i], watches[k])))
+    late_s = np.array(settled(rig.names, lambda i, k: _shift(watches[i], watches[k])))
     for _ in range(LATENESS.steps):
         step_s, doubt_s = _step(watches, late_s)
         late_s = late_s + np.clip(step_s, -LATENESS.most_step_s, LATENESS.most_step_s)

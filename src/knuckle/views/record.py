@@ -65,7 +65,7 @@ class RigRecord(Closable):
             for source, size, each in zip(sources, sizes, rig.cameras, strict=True)
         ]
         world = f"millimetres in the world of rig.toml ({rig.source}); px in {rig.names[0]}"
-        info = replace(infos[0], space="world", units={**UNITS, "_mm": world})
+        info = replace(infos[0], space="world", up=rig.up, units={**UNITS, "_mm": world})
         with ExitStack() as opened:
             self._views = [
                 [opened.enter_context(s) for s in open_sinks(formats, folder / each.name, info_of)]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -25,6 +25,8 @@ from knuckle.views.sync import Followed, follow, offsets
 
 #: A minute of hands says all there is to say.
 _FIRST_S = 60.0
+#: A calibration by hands or by a board.
+Found = TypeVar("Found", RigCalibration, BoardCalibration)
 
 
 def calibrate_from_videos(
@@ -70,9 +72,7 @@ def _seen(sources: Sequence[str], lenses: Sequence[Camera | None], **how: Any) -
     return [follow(source, lens, first_s=_FIRST_S, **how) for source, lens in cameras]
 
 
-def _in_step(
-    seen: Sequence[Followed], at: Callable[[Sequence[float]], RigCalibration]
-) -> RigCalibration:
+def _in_step(seen: Sequence[Followed], at: Callable[[Sequence[float]], Found]) -> Found:
     """The calibration at the clocks that hands tell.
 
     How fingers bend tells clocks roughly, before anything else is known. Rays tell them to a
@@ -85,7 +85,7 @@ def _in_step(
         try:
             return _by_rays(at([0.0] * len(seen)), seen, at)
         except InputError:
-            raise unknown from None
+            raise InputError(f"{unknown}; where they did begin together, say --together") from None
     found = at(bends)
     try:
         return _by_rays(found, seen, at)
@@ -94,10 +94,8 @@ def _in_step(
 
 
 def _by_rays(
-    found: RigCalibration,
-    seen: Sequence[Followed],
-    at: Callable[[Sequence[float]], RigCalibration],
-) -> RigCalibration:
+    found: Found, seen: Sequence[Followed], at: Callable[[Sequence[float]], Found]
+) -> Found:
     """The calibration at the clocks that rays tell, if they do, beginning with another one."""
     for _ in range(BY_HANDS.clock_rounds):
         found = at(lateness(found.rig, seen).late_s.tolist())
@@ -132,17 +130,20 @@ def calibrate_from_boards(
             "a board is as good as the lenses that see it: give --intrinsics, as knuckle camera "
             "calibrate writes them"
         )
-    clocks = [0.0] * len(sources)
-    if not together:
-        seen = _seen(sources, lenses, fps=fps, max_hands=max_hands, weights_dir=weights_dir)
-        clocks = offsets([each.motion for each in seen])
-    with open_sources(sources, fps=fps, offsets_s=clocks) as opened:
-        sizes = [source.size for source in opened.sources]
-        rate = opened.info.fps or 30.0
-        found = calibrate_rig_by_board(
-            _names(sources), known, sizes, board, islice(opened, round(_FIRST_S * rate))
-        )
-    return replace(found, rig=found.rig.with_late(clocks))
+
+    def at(clocks: Sequence[float]) -> BoardCalibration:
+        with open_sources(sources, fps=fps, offsets_s=clocks) as opened:
+            sizes = [source.size for source in opened.sources]
+            rate = opened.info.fps or 30.0
+            found = calibrate_rig_by_board(
+                _names(sources), known, sizes, board, islice(opened, round(_FIRST_S * rate))
+            )
+        return replace(found, rig=found.rig.with_late(clocks))
+
+    if together:
+        return at([0.0] * len(sources))
+    seen = _seen(sources, lenses, fps=fps, max_hands=max_hands, weights_dir=weights_dir)
+    return _in_step(seen, at)
 
 
 def side_by_side(

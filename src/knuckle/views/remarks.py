@@ -21,14 +21,21 @@ _MOSTLY = 0.5
 class Remarks:
     """Keeps in mind how often the hands that cameras see are one."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Sequence[str]) -> None:
+        """Of the cameras of these names."""
+        self._names = names
         #: Instants at which several cameras saw hands, and those at which one of these was one.
         self._several, self._met = 0, 0
+        #: (V, 2) at which a camera saw hands and some hand was one: without it, and with it.
+        self._beside = np.zeros((len(names), 2), int)
 
     def see(self, cameras: np.ndarray, hands: Sequence[RigHand]) -> None:
         """Take in an instant: the camera of each look (N,), and the hands of the rig."""
         self._several += np.unique(cameras).size > 1
-        self._met += any(len(hand.seen_by) > 1 for hand in hands)
+        met = [hand.seen_by for hand in hands if len(hand.seen_by) > 1]
+        self._met += bool(met)
+        for camera in np.unique(cameras) if met else ():
+            self._beside[camera, int(any(camera in seen_by for seen_by in met))] += 1
 
     def of(self, source: str, bones: RigBones) -> list[str]:
         """A sentence each, about the rig of that file."""
@@ -37,7 +44,7 @@ class Remarks:
         if bones.size is None or PEOPLE.least_size < bones.size < PEOPLE.most_size:
             apart = self._several - self._met
             seldom = apart > max(_MOSTLY * self._several, _SEVERAL)
-            return [self._seldom_one(apart)] if seldom else []
+            return [self._seldom_one(apart)] if seldom else self._strangers()
         length = float(bones.lengths_mm[MIDDLE_RAY].sum())
         return [
             f"the hands come out {length:.3g} mm long, wrist to fingertip, which no hand is: "
@@ -58,3 +65,13 @@ class Remarks:
             "these was one hand: did the videos begin at other times (--sync), or has a camera "
             "moved since the calibration?"
         )
+
+    def _strangers(self) -> list[str]:
+        """A sentence about each camera that mostly sees other hands than the rest."""
+        return [
+            f"camera {name} saw hands at {apart + among} instants at which several saw one, "
+            f"at {apart} of these another: is its picture mirrored, did its video begin at "
+            "another time (--sync), or has it moved since the calibration?"
+            for name, (apart, among) in zip(self._names, self._beside, strict=True)
+            if apart > max(_MOSTLY * (apart + among), _SEVERAL)
+        ]

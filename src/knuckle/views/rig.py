@@ -11,9 +11,10 @@ import numpy as np
 
 from knuckle.address import at_home, shown
 from knuckle.camera import Camera
-from knuckle.errors import InputError, write_text
+from knuckle.errors import InputError, refuse_single, write_text
 from knuckle.results import check_time
 from knuckle.rigid import RigidTransform
+from knuckle.up import nearest_axis
 
 #: Millimetres of the lengths that ``Rig.load(path, unit=…)`` takes by name.
 UNITS_MM = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "inch": 25.4}
@@ -41,7 +42,12 @@ class RigCamera:
     late_s: float = 0.0
 
     def __post_init__(self) -> None:
-        check_time(self.late_s)
+        try:
+            check_time(self.late_s)
+        except ValueError:
+            raise InputError(
+                f"camera {self.name}: late_s must be a finite number of seconds, got {self.late_s}"
+            ) from None
         object.__setattr__(self, "T_camera_from_world", _checked(self))
 
     @property
@@ -175,6 +181,7 @@ class Rig:
         Raises:
             ValueError: it has no camera of that name.
         """
+        refuse_single(names, "names of cameras")
         unknown = [name for name in names if name not in self.names]
         if unknown:
             raise InputError(
@@ -188,26 +195,35 @@ class Rig:
         """A rig of the cameras that took the given videos, in their order.
 
         A video belongs to the camera whose name is in the file's name, such as ``cam_1`` in
-        ``take3_cam_1.mp4``, also without leading letters and zeros (``1``, ``01``). If no file
-        names a camera, the videos are in the rig's order.
+        ``take3_cam_1.mp4``, or spelled like ``Cam01``, also without leading letters and zeros
+        (``1``, ``01``). Files of the same name are told apart by their folders. If no file names a
+        camera, the videos are in the rig's order.
 
         Raises:
             ValueError: some files name a camera and others do not, or their numbers differ.
         """
-        claims = [_claims(Path(video).stem, self.names) for video in videos]
+        folders = [Path(video).parent.name for video in videos]
+        claims = [_named(folder, self.names) for folder in folders]
+        if len({Path(video).name for video in videos}) > 1 or not all(claims):
+            claims = [_claims(Path(video).stem, self.names) for video in videos]
         if all(len(claim) == 1 for claim in claims) and len({c[0] for c in claims}) == len(claims):
             return self.select([claim[0] for claim in claims])
         if len(videos) == len(self) and all(len(claim) != 1 for claim in claims):
             return self
         told = [
-            f"{Path(video).name} ({' or '.join(claim) or 'none'})"
-            for video, claim in zip(videos, claims, strict=True)
+            f"{name} ({' or '.join(claim) or 'none'})"
+            for name, claim in zip(_short(videos), claims, strict=True)
         ]
         raise InputError(
             f"{self.source} has the cameras {', '.join(self.names)}, and it is not clear which of "
             f"them took {', '.join(told)}: name the files after the cameras, or say it with "
             "--views NAME,NAME,… in the order of the files"
         )
+
+    @property
+    def up(self) -> str:
+        """The axis of the world that points up, such as "z": that of most cameras' pictures."""
+        return nearest_axis(-sum(each.T_camera_from_world.rotation[1] for each in self.cameras))
 
     @property
     def late_s(self) -> np.ndarray:
@@ -237,8 +253,14 @@ class Rig:
         """The rig for its images scaled to these sizes (width, height).
 
         Raises:
-            ValueError: a camera's calibrated size is unknown, or has another aspect ratio.
+            ValueError: a camera's calibrated size is unknown, or has another aspect ratio, or there
+                are more or fewer sizes than cameras.
         """
+        if len(sizes) != len(self):
+            raise InputError(
+                f"expected (width, height) of the pictures of each of the {len(self)} cameras "
+                f"{', '.join(self.names)}, got {len(sizes)}"
+            )
         cameras = []
         for each, (width, height) in zip(self.cameras, sizes, strict=True):
             if each.size is None:
@@ -305,6 +327,14 @@ def unit_mm(unit: str | float) -> float:
 
 def _claims(stem: str, names: Sequence[str]) -> list[str]:
     """The cameras that a file's name may mean."""
+    number = _number(stem)
+    return _named(stem, names) or [
+        name for name in names if number is not None and _number(name) == number
+    ]
+
+
+def _named(stem: str, names: Sequence[str]) -> list[str]:
+    """The cameras that a name names."""
     exact = [name for name in names if name == stem]
     if exact:
         return exact
@@ -313,8 +343,23 @@ def _claims(stem: str, names: Sequence[str]) -> list[str]:
     ]
     if within:
         return within
-    number = _number(stem)
-    return [name for name in names if number is not None and _number(name) == number]
+    return [name for name in names if re.search(_spelt(name), stem, re.I)]
+
+
+def _short(videos: Sequence[str]) -> list[str]:
+    """Files by their names, or with their folders where these tell them apart."""
+    names = [Path(video).name for video in videos]
+    return (
+        names if len(set(names)) == len(names) else ["/".join(Path(v).parts[-2:]) for v in videos]
+    )
+
+
+def _spelt(name: str) -> str:
+    """A pattern of what means cam_1, or Pose2Sim's int_cam1_img, as well: cam1, Cam-01."""
+    parts = re.search(r"([a-z]+)[\W_]*0*(\d+)", name, re.I)
+    if parts is None or _number(name) is None:
+        return r"(?!)"  # which nothing is like
+    return rf"(?<![a-z]){parts[1]}[\W_]*0*{parts[2]}(?!\d)"
 
 
 def _number(name: str) -> int | None:

@@ -94,17 +94,19 @@ def offsets(motions: Sequence[Motion]) -> list[float]:
     Raises:
         ValueError: the motions do not tell: too few hands, too little motion, or several answers.
     """
-    return settled(len(motions), lambda i, k: _lag(motions[i], motions[k]))
+    names = [Path(each.name).name for each in motions]
+    return settled(names, lambda i, k: _lag(motions[i], motions[k]))
 
 
-def settled(count: int, lag: Callable[[int, int], tuple[float, float]]) -> list[float]:
-    """What each of so many clocks shows at one instant, the first one showing 0.
+def settled(names: Sequence[str], lag: Callable[[int, int], tuple[float, float]]) -> list[float]:
+    """What the clock of each video shows at one instant, the first one showing 0.
 
     ``lag`` says how much later the second of two is, s, and how sure that is (0 for not at all).
 
     Raises:
         ValueError: these do not say it, or contradict each other.
     """
+    count = len(names)
     pairs = list(combinations(range(count), 2))
     lags, weights = zip(*(lag(i, k) for i, k in pairs), strict=True)
     # Least squares over all pairs; those that fit best have the most say.
@@ -115,12 +117,23 @@ def settled(count: int, lag: Callable[[int, int], tuple[float, float]]) -> list[
     A[-1, 0] = 1.0
     found = np.linalg.lstsq(A, b, rcond=None)[0]
     if np.linalg.matrix_rank(A) < count or np.abs(A @ found - b).max() > SYNCING.contradiction_s:
+        alone = _alone(names, [pair for pair, weight in zip(pairs, weights, strict=True) if weight])
         raise InputError(
-            "the hands do not tell when the videos began: expected the same hands in all of them, "
-            "opening and closing, for some seconds; clap or make fists at the beginning, or trim "
-            "the files to one instant"
+            f"the hands do not tell when {', '.join(alone) or 'the videos'} began: expected the "
+            "same hands in all of them, opening and closing, for some seconds; clap or make fists "
+            f"at the beginning, or trim the files to one instant{', or leave it out' * bool(alone)}"
         )
     return [float(value) for value in found]
+
+
+def _alone(names: Sequence[str], known: Sequence[tuple[int, int]]) -> list[str]:
+    """The videos of which nothing is known against the most others; none if there are no such."""
+    groups = [{i} for i in range(len(names))]
+    for pair in known:
+        joined = set().union(*(group for group in groups if group & set(pair)))
+        groups = [group for group in groups if not group & joined] + [joined]
+    most = max(groups, key=len)
+    return [] if len(most) < 2 else [n for i, n in enumerate(names) if i not in most]
 
 
 def _lag(first: Motion, second: Motion) -> tuple[float, float]:

@@ -94,7 +94,7 @@ class RigTracker:
         self._cameras = Cameras(rig, self.settings)
         self._moments = Moments(len(rig))
         self._ids = TrackIds()
-        self._bones, self._remarks = self._new_bones(), Remarks()
+        self._bones, self._remarks = self._new_bones(), Remarks(rig.names)
         self.reset()
 
     def __repr__(self) -> str:

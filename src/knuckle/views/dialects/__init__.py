@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from knuckle.address import at_home
 from knuckle.errors import InputError, NotFoundError, reading
 from knuckle.views.dialects import (
     aniposelib,
@@ -48,6 +49,12 @@ _FORMS = (
     "a toml of aniposelib, Pose2Sim or caliscope, InterHand2.6M's camera.json, OpenCV's stereo "
     "yml, a folder with EasyMocap's intri.yml and extri.yml or with c0.dat and rot_trans_c0.dat"
 )
+
+
+def is_rig(path: Path) -> bool:
+    """Whether a calibration of several cameras is there, in whatever form."""
+    path = at_home(path)
+    return path.exists() and any(each.accepts(path) for each in DIALECTS.values())
 
 
 def read_rig(path: Path, unit_mm: float | None) -> Rig:
