@@ -15,15 +15,17 @@ from test_training_examples import make_sample
 
 from knuckle.data.shards import write_shard
 from knuckle.errors import InputError, KnuckleError
+from knuckle.models.internet import InterNetSettings
 from knuckle.models.keypoints import KeypointSettings
 from knuckle.models.lifter import LifterSettings
 from knuckle.render.backgrounds import Backgrounds
 from knuckle.render.scene import PLAIN, World, render_crops
 from knuckle.train.kind import module_of, training_batches, validation_batches
+from knuckle.train.kinds.internet import InterNetRecipe
 from knuckle.train.kinds.keypoints import KeypointRecipe
 from knuckle.train.kinds.lifter import LifterRecipe
 from knuckle.train.recipe import AugmentSettings, OptimiserSettings, Recipe, SourceSettings
-from knuckle.train.run import _devices, _errors_as_ours, train
+from knuckle.train.run import _devices, _errors_as_ours, _train_only, train
 from knuckle.train.sitting import StopBySignal
 from knuckle.train.weights import load_weights
 
@@ -144,6 +146,19 @@ def test_only_the_weights_that_are_named_change(folder):
     assert changed and all(name.startswith(prefix) for name in changed)
 
 
+def test_norms_of_weights_that_do_not_learn_stay_as_they_are():
+    settings = InterNetSettings("lite", input_size=64, map_size=8, width=8, hidden=8)
+    module = module_of(InterNetRecipe(name="n", internet=settings))
+    _train_only(module, "internet.hands.0")
+    before = {k: v.clone() for k, v in module.state_dict().items() if "running" in k}
+    for _ in range(2):
+        module.eval()
+        module.train()  # as after a validation
+        module.internet(torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8))
+    changed = {k for k, v in before.items() if not torch.equal(v, module.state_dict()[k])}
+    assert changed and all(name.startswith("internet.hands.0") for name in changed)
+
+
 def test_a_part_that_is_not_there_is_refused():
     with pytest.raises(ValueError, match=r"no weight is named so; there are lifter\."):
         train(replace(LIFTER, optimiser=replace(LIFTER.optimiser, only="lifter.nothing")))
@@ -208,6 +223,7 @@ def test_scores_that_the_labels_cannot_tell_are_left_out(folder):
         module = module_of(recipe).eval()
         told[name] = set(module.known_scores(next(iter(training_batches(recipe)))))
     assert told["whole"] - told["in_2d"] >= {"mm", "depth", "mask_miss"}
+    assert "has_neighbour" in told["whole"] and "neighbour" not in told["whole"]  # there is none
     assert told["in_2d"] >= {"share_2d", "wrong_presence"}
 
 

@@ -60,6 +60,7 @@ class Rhd(LabelledSet):
 
     name = "rhd"
     splits = ("train", "test")
+    license = "LicenseRef-RHD-research-only"
 
     def __init__(self, root: Path, split: str = "train") -> None:
         check_split("RHD", split, _FOLDERS)

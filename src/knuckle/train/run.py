@@ -31,6 +31,7 @@ from torch import Tensor
 from knuckle.data.labelled import OnProgress
 from knuckle.errors import InputError, KnuckleError, hearing, reading
 from knuckle.train.kind import module_of, training_batches, validation_batches
+from knuckle.train.licences import marked
 from knuckle.train.modules import TrainedModule
 from knuckle.train.recipe import Recipe
 from knuckle.train.samples import SamplePictures
@@ -90,6 +91,7 @@ def train(
     # and not from the clock, so that all processes have the same.
     steps = _steps_of(resume) if resume else 0
     L.seed_everything((recipe.seed + steps) % 2**31, workers=True, verbose=False)
+    recipe = marked(recipe, resume)
     module = module_of(recipe)
     training, loaders = training_batches(recipe), validation_batches(recipe)
     if not resume:
@@ -249,6 +251,7 @@ def _train_only(module: TrainedModule, prefix: str) -> None:
     for name, parameter in weights.items():
         if not name.startswith(prefix):
             parameter.requires_grad_(False)
+    module.train()
 
 
 def start_from(module: TrainedModule, recipe: Recipe) -> None:
