@@ -83,6 +83,15 @@ def test_a_sitting_that_is_cut_short_is_saved_and_goes_on():
     assert then["global_step"] > first["global_step"]
 
 
+def test_the_weights_that_are_kept_are_the_mean_that_was_judged():
+    weights = train(replace(LIFTER, optimiser=replace(LIFTER.optimiser, average=0.9)))
+    state = torch.load(weights.with_name("last.ckpt"), weights_only=True)
+    learning, mean = state["current_model_state"], state["state_dict"]
+    kept = load_weights(weights)
+    assert all(torch.equal(kept[name], value.half().float()) for name, value in mean.items())
+    assert any(not torch.equal(mean[name], value) for name, value in learning.items())
+
+
 def test_a_run_that_diverges_ends_and_leaves_what_was_saved():
     path = train(LIFTER)
     saved = path.read_bytes()

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 
@@ -38,6 +38,7 @@ from knuckle.train.samples import SamplePictures
 from knuckle.train.sitting import (
     NEVER,
     CountDormant,
+    MeanWeights,
     PauseAfter,
     SaveAtEnd,
     SaveWeights,
@@ -218,12 +219,13 @@ def _trainer(recipe: Recipe, folder: Path, others: list[L.Callback]) -> L.Traine
         logger=CSVLogger(folder, name="curves", version=str(sittings)),
         callbacks=[
             SaveAtEnd(folder / "last.ckpt"),  # first: averaging ends with its mean in the network
-            WeightAveraging(avg_fn=moving_average(recipe.optimiser.average)),
-            *others,
-            ValidateByClock(every),
+            # These see the mean, and what comes behind it the weights that learn.
             CountDormant(),
             SaveWeights(folder),
             SamplePictures(folder / "samples"),
+            MeanWeights(avg_fn=moving_average(recipe.optimiser.average)),
+            *others,
+            ValidateByClock(every),
             ModelCheckpoint(
                 folder,
                 filename="last",
