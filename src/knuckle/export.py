@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from knuckle.errors import InputError
 from knuckle.stages import STAGES
 from knuckle.train.kind import Exportable, kind_named
-from knuckle.train.recipe import Recipe
+from knuckle.train.licences import licence_of_weights
+from knuckle.train.recipe import Recipe, joined_licences
 from knuckle.train.weights import HALF_SUFFIX, averaged, load_weights, part_of
 
 OPSET = 17
@@ -67,6 +68,7 @@ def export(
         ValueError: ONNX Runtime and torch disagree, or the earlier weights are of other networks.
     """
     recipe = Recipe.load_json(run / "recipe.json")
+    licence = recipe.license
     state = load_weights(run / "weights.pt")
     out.mkdir(parents=True, exist_ok=True)
     if unknown := [part for part in only if not any(name.startswith(part) for name in state)]:
@@ -76,13 +78,15 @@ def export(
     for kind, exported in kind_named(recipe.kind).networks.items():
         weights = part_of(state, kind)
         if earlier is not None:
-            before = part_of(load_weights(_file_of(earlier, kind)), kind)
+            file = _file_of(earlier, kind)
+            before = part_of(load_weights(file), kind)
+            licence = joined_licences(licence, licence_of_weights(file))
             parts = [part.removeprefix(f"{kind}.") for part in only if part.startswith(f"{kind}.")]
             weights = averaged(weights, before, share, parts if only else None)
         model = exported(recipe)
         model.network.load_state_dict(weights)
-        if recipe.license:
-            card = dataclasses.replace(model.card, license=recipe.license)
+        if licence:
+            card = dataclasses.replace(model.card, license=licence)
             model = dataclasses.replace(model, card=card)
         write(model, out / f"{kind}.onnx", half=half)
         paths.append(out / f"{kind}.onnx")

@@ -74,6 +74,7 @@ class Sample:
     key: str  # unique name within its data set, fit for a file name
     #: What must not be split between training and test (subject, sequence, photograph).
     group: str = ""
+    license: str = ""  # of weights that learn from it, if not Knuckle's own
     #: What was not labelled but worked out from the labels: of "hand_map", "visible", "joints_mm".
     derived: tuple[str, ...] = ()
 

@@ -1,5 +1,6 @@
 """Packed shards say what the data set says; overlays draw it."""
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ from knuckle.data import shards
 from knuckle.data.datasets import open_dataset
 from knuckle.data.labelled import LabelledSet
 from knuckle.data.pack import PackSettings, crops_of, pack
+from knuckle.data.rhd import Rhd
 from knuckle.data.show import contact_sheet, overlay, write_contact_sheet
 from knuckle.draw import SIDE_COLOURS
-from miniatures import COLOURS, InterHandScene, write_folder, write_interhand
+from knuckle.sample import UNKNOWN, HandLabel, Sample
+from miniatures import COLOURS, InterHandScene, write_folder, write_interhand, write_rhd
 
 
 @pytest.fixture(autouse=True)
@@ -136,3 +139,28 @@ def test_contact_sheets(own: LabelledSet, tmp_path: Path) -> None:
     assert contact_sheet(own, [0, 1, 2], columns=2, tile=100).shape == (200, 200, 3)
     path = write_contact_sheet(own, tmp_path / "sheets" / "sheet.png", count=3)
     assert path.stat().st_size > 1000
+
+
+def test_beyond_the_border_a_packed_hand_goes_on_in_picture_and_mask() -> None:
+    joints = np.column_stack([np.linspace(2.0, 40, 21), np.linspace(5.0, 60, 21)])
+    whole = Sample(
+        image=np.full((64, 48, 3), 200, np.uint8),
+        hands=(HandLabel(side="right", joints_px=joints),),
+        hand_map=np.ones((64, 48), np.uint8),
+        key="k",
+    )
+    (crop,) = crops_of(whole, PackSettings(size_px=64, margin=2.0))
+    assert (crop.image > 190).all() and (crop.hand_map == 1).all()
+
+
+def test_of_a_hand_of_rhd_that_is_hardly_there_the_mask_is_unknown(tmp_path: Path) -> None:
+    write_rhd(tmp_path)
+    path = tmp_path / "training" / "anno_training.pickle"
+    labels = pickle.loads(path.read_bytes())
+    labels[0]["uv_vis"][:21, 0] -= 900  # all joints of the left hand, not what is seen of it
+    before = Rhd(tmp_path)[0]
+    path.write_bytes(pickle.dumps(labels, protocol=2))
+    after = Rhd(tmp_path)[0]
+    assert [hand.side for hand in after.hands] == ["right"]
+    assert (after.hand_map[before.hand_map == 1] == UNKNOWN).all()
+    assert ((after.hand_map == 1) == (before.hand_map == 2)).all()

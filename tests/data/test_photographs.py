@@ -10,6 +10,7 @@ from knuckle.data import photograph_labels, photograph_packing, photographs
 from knuckle.data.convention import own_joints
 from knuckle.data.photograph_packing import Packing
 from knuckle.data.photographs import PhotographStore
+from knuckle.hand import in_picture
 
 #: What the teacher says of the photographs.
 LABELS = Path(__file__).resolve().parents[2] / "recipes" / "labels.json.xz"
@@ -126,6 +127,21 @@ def test_every_field_of_the_record_arrives(packed):
     empty = packed["frames"].decode(1)
     assert empty.hands == ()
     assert not empty.complete
+
+
+def test_a_hand_that_reaches_into_a_crop_stays_labelled(tmp_path):
+    """What is not labelled in a complete picture is taught to be no hand."""
+    reach = (np.ptp(DOTS, axis=0).max() * Packing().crop_margin) / 2  # of the first hand's crop
+    middle = (DOTS.min(axis=0) + DOTS.max(axis=0)) / 2
+    two = [DOTS + 60, DOTS + 60 + middle + (reach - 70, 0) - DOTS.min(axis=0)]
+    draw(tmp_path / "photos_finger_count" / "x_pic00001.jpg", 640, 480, two)
+    records = [record("photos_finger_count", "x_pic00001.jpg", two)]
+    (tmp_path / "labels.json").write_text(json.dumps({"records": records}))
+    photograph_packing.pack(tmp_path / "labels.json", tmp_path, tmp_path)
+    crop = PhotographStore.load(tmp_path / "crops.npz").decode(0)
+    assert [hand.side for hand in crop.hands] == ["left", "right"]
+    inside = in_picture(crop.hands[1].joints_px, crop.image.shape[1::-1])
+    assert 0 < inside.mean() < 0.5
 
 
 def test_crops_without_hands_show_none_and_no_doubt(packed):

@@ -45,6 +45,7 @@ samples = st.builds(
     complete=st.booleans(),
     key=st.text("ab./%_", min_size=1, max_size=8),
     group=st.text(max_size=5),
+    license=st.sampled_from(["", "CC-BY-NC-4.0"]),
     derived=st.lists(st.sampled_from(["visible", "joints_mm"]), unique=True).map(tuple),
 )
 

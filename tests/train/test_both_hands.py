@@ -37,13 +37,13 @@ from knuckle.train.captures import (
     Still,
     crop_of,
     example_of,
-    licence_of,
     open_part,
     training_batches,
     varied,
     with_data,
 )
 from knuckle.train.kind import kind_named, module_of
+from knuckle.train.licences import licence_of
 from knuckle.train.recipe import OptimiserSettings, SourceSettings
 from knuckle.train.run import train
 from knuckle.train.sitting import WholeFiles

@@ -50,6 +50,10 @@ def test_there_are_recipes():
             "needs a source with mattes",
         ),
         ("kind = 'lifter'\nname = 'x'\nposed = 4", "unknown option 'posed'"),
+        (
+            "kind = 'internet'\nname = 'x'\n[optimiser]\nfrozen_blocks = 3",
+            "frozen_blocks = is for keypoints",
+        ),
         ("kind = 'keypoints'\nname = 'x'\nshown = 'a.npz'", "shown = needs posed hands"),
         ("kind = 'keypoints'\nname = 'x'\n[augment]\nwindow = 128", "window = is for the detector"),
         (

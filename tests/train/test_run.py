@@ -15,15 +15,17 @@ from test_training_examples import make_sample
 
 from knuckle.data.shards import write_shard
 from knuckle.errors import InputError, KnuckleError
+from knuckle.models.internet import InterNetSettings
 from knuckle.models.keypoints import KeypointSettings
 from knuckle.models.lifter import LifterSettings
 from knuckle.render.backgrounds import Backgrounds
 from knuckle.render.scene import PLAIN, World, render_crops
 from knuckle.train.kind import module_of, training_batches, validation_batches
+from knuckle.train.kinds.internet import InterNetRecipe
 from knuckle.train.kinds.keypoints import KeypointRecipe
 from knuckle.train.kinds.lifter import LifterRecipe
 from knuckle.train.recipe import AugmentSettings, OptimiserSettings, Recipe, SourceSettings
-from knuckle.train.run import _devices, _errors_as_ours, train
+from knuckle.train.run import _devices, _errors_as_ours, _train_only, train
 from knuckle.train.sitting import StopBySignal
 from knuckle.train.weights import load_weights
 
@@ -79,6 +81,15 @@ def test_a_sitting_that_is_cut_short_is_saved_and_goes_on():
     then = torch.load(path.with_name("last.ckpt"), weights_only=False)
     assert then["minutes"] >= 0.045
     assert then["global_step"] > first["global_step"]
+
+
+def test_the_weights_that_are_kept_are_the_mean_that_was_judged():
+    weights = train(replace(LIFTER, optimiser=replace(LIFTER.optimiser, average=0.9)))
+    state = torch.load(weights.with_name("last.ckpt"), weights_only=True)
+    learning, mean = state["current_model_state"], state["state_dict"]
+    kept = load_weights(weights)
+    assert all(torch.equal(kept[name], value.half().float()) for name, value in mean.items())
+    assert any(not torch.equal(mean[name], value) for name, value in learning.items())
 
 
 def test_a_run_that_diverges_ends_and_leaves_what_was_saved():
@@ -142,6 +153,19 @@ def test_only_the_weights_that_are_named_change(folder):
     after = load_weights(train(again))
     changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert changed and all(name.startswith(prefix) for name in changed)
+
+
+def test_norms_of_weights_that_do_not_learn_stay_as_they_are():
+    settings = InterNetSettings("lite", input_size=64, map_size=8, width=8, hidden=8)
+    module = module_of(InterNetRecipe(name="n", internet=settings))
+    _train_only(module, "internet.hands.0")
+    before = {k: v.clone() for k, v in module.state_dict().items() if "running" in k}
+    for _ in range(2):
+        module.eval()
+        module.train()  # as after a validation
+        module.internet(torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8))
+    changed = {k for k, v in before.items() if not torch.equal(v, module.state_dict()[k])}
+    assert changed and all(name.startswith("internet.hands.0") for name in changed)
 
 
 def test_a_part_that_is_not_there_is_refused():
@@ -208,6 +232,7 @@ def test_scores_that_the_labels_cannot_tell_are_left_out(folder):
         module = module_of(recipe).eval()
         told[name] = set(module.known_scores(next(iter(training_batches(recipe)))))
     assert told["whole"] - told["in_2d"] >= {"mm", "depth", "mask_miss"}
+    assert "has_neighbour" in told["whole"] and "neighbour" not in told["whole"]  # there is none
     assert told["in_2d"] >= {"share_2d", "wrong_presence"}
 
 

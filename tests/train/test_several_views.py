@@ -18,7 +18,7 @@ from knuckle.models.keypoints import KeypointNetwork, KeypointSettings
 from knuckle.models.several_views import Lines, SeveralViews
 from knuckle.stages import read_card
 from knuckle.train.hand_views import HandViews
-from knuckle.train.kinds.epipolar import EpipolarRecipe, batch_of
+from knuckle.train.kinds.epipolar import EpipolarRecipe, _Stock, batch_of
 from knuckle.train.recipe import OptimiserSettings, SourceSettings
 from knuckle.train.run import train
 
@@ -120,3 +120,15 @@ def test_a_recipe_without_what_it_needs_is_refused(capture: Path, tmp_path: Path
         train(recipe, tmp_path)
     with pytest.raises(ValueError, match="learns from synthetic captures"):
         train(replace(recipe, start_keypoints="knuckle", keypoints=KeypointSettings()), tmp_path)
+
+
+def test_each_sitting_shows_other_hands(capture: Path, views: HandViews) -> None:
+    recipe = EpipolarRecipe(
+        name="s", keypoints=SMALL, optimiser=OptimiserSettings(batch=4), start_keypoints="x"
+    )
+
+    def first(seed: int) -> torch.Tensor:
+        torch.manual_seed(seed)  # as a sitting does by its steps
+        return next(iter(_Stock(views, recipe)))["depth"]
+
+    assert torch.equal(first(0), first(0)) and not torch.equal(first(0), first(7))

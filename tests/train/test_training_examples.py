@@ -388,3 +388,29 @@ def test_joints_that_are_seen_teach_the_mask_where_nobody_drew_one():
     hand = replace(drawn_by_nobody.hands[0], visible=None)
     unseen = replace(drawn_by_nobody, hands=(hand,))
     assert not crop_example(unseen, 0, np.random.default_rng(0), STILL, CODEC)["mask_weight"].any()
+
+
+def test_a_place_where_a_hand_may_be_is_no_place_without_a_neighbour():
+    sample, rng = make_sample(), np.random.default_rng(0)
+    low, high = sample.hands[0].joints_px.min(axis=0), sample.hands[0].joints_px.max(axis=0)
+    beside = replace(sample, ignore_xyxy=np.array([[low[0], low[1], high[0] + 30, high[1]]]))
+    far = replace(sample, ignore_xyxy=np.array([[-900.0, -900, -800, -800]]))
+    for other, counts in ((sample, 1), (far, 1), (beside, 0)):
+        example = crop_example(other, 0, rng, STILL, CODEC)
+        assert not example["has_neighbour"] and example["neighbour_weight"] == counts
+        assert (nothing_else_example(other, 0, rng, CODEC) is not None) == bool(counts)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000))
+def test_where_a_frame_ends_in_bars_its_hands_end_too(seed):
+    """A picture that is all hand: grey beyond it is none, a border that goes on is one."""
+    skin = np.full((60, 90, 3), 200, np.uint8)
+    whole = replace(make_sample(), image=skin, hand_map=np.ones((60, 90), np.uint8))
+    example = frame_example(whole, np.random.default_rng(seed), STILL, DetectionCodec(64, 8))
+    side = int(example["mask"][1].sum() > example["mask"][0].sum())
+    shown = example["image"][..., 0].reshape(16, 4, 16, 4).astype(float)
+    all_skin, all_grey = (shown.min(axis=(1, 3)) > 190), (shown.max(axis=(1, 3)) < 124)
+    assert (example["mask"][side][all_skin] > 0.3).all() and not example["mask"][1 - side].any()
+    assert (example["mask"][side][all_grey] < 0.7).all()
+    assert example["mask_weight"].all()

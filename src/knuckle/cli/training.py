@@ -81,11 +81,13 @@ class Train:
         """The recipe with what the command line says."""
         from knuckle.train.both_hands import BothHandsRecipe
         from knuckle.train.captures import with_data
+        from knuckle.train.licences import marked
 
         if self.data or self.split or any(source.capture for source in recipe.sources):
             recipe = with_data(recipe, self.data, self.split)
-            if recipe.license:
-                print(f"weights trained on this are under {recipe.license}")
+        recipe = marked(recipe)
+        if recipe.license:
+            print(f"weights trained on this are under {recipe.license}")
         if self.minutes is None:
             return recipe
         if isinstance(recipe, BothHandsRecipe):

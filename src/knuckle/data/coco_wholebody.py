@@ -48,6 +48,7 @@ class CocoWholeBody(LabelledSet):
 
     name = "coco_wholebody"
     splits = ("train", "val")
+    license = "CC-BY-NC-4.0"  # of its labels
 
     def __init__(self, root: Path, split: str = "val") -> None:
         check_split("COCO-WholeBody", split, _LABEL_FILES)

@@ -48,6 +48,7 @@ class Joined(DerivedSet):
         self.parts = list(parts)
         self.name = parts[0].name  # type: ignore[misc]  # numbers and shards are named after the data
         self.split = "+".join(part.split for part in parts)
+        self.license = parts[0].license
         self._ends = np.cumsum([len(part) for part in parts])
         self.report = DropReport()
         for part in parts:
@@ -83,6 +84,7 @@ class Subset(DerivedSet):
     ) -> None:
         self.whole, self.rows, self.split, self.division = whole, rows, split, division
         self.name = whole.name  # type: ignore[misc]  # numbers and shards are named after the data
+        self.license = whole.license
         self.report = DropReport(total=len(whole), kept=len(rows))
         self.report.drop(f"in another part than {split}", len(whole) - len(rows))
 

@@ -255,6 +255,7 @@ class FittedSet(DerivedSet):
         self.whole, self.settings = whole, settings or DeriveSettings()
         self.name = whole.name  # type: ignore[misc]  # shards are named after the data
         self.split, self.division, self.report = whole.split, whole.division, whole.report
+        self.license = whole.license
         #: Moment of every hand of every picture (-1: too little is labelled), and the place of
         #: each picture's first one. Plain integers: there may be millions.
         self._rows, self._first = array("i"), array("q")

@@ -44,6 +44,7 @@ class FreiHand(LabelledSet):
 
     name = "freihand"
     splits = ("train", "test")
+    license = "LicenseRef-FreiHAND-research-only"
 
     def __init__(self, root: Path, split: str = "train") -> None:
         check_split("FreiHAND", split, _FOLDERS)

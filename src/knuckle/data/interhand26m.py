@@ -58,6 +58,8 @@ _SIDES_OF: dict[str, tuple[Side, ...]] = {
     "interacting": ("right", "left"),
 }
 
+#: Only Knuckle's own captures have this file.
+_SYNTHETIC = "capture_*fps.json"
 #: Turned and distorted (reported by users of the data set).
 FLAWED_CAMERAS = ("400412",)
 #: No human bone between two of the joints is outside these lengths, mm.
@@ -104,6 +106,7 @@ class InterHand26M(LabelledSet):
 
     name = "interhand26m"
     splits = SPLITS
+    license = "CC-BY-NC-4.0"
 
     def __init__(
         self,
@@ -113,7 +116,7 @@ class InterHand26M(LabelledSet):
         *,
         cache: Path | None = None,
     ) -> None:
-        self.split = split
+        self.split, self.license = split, self.license_at(Path(root))
         self.selection = selection or Selection()
         self.release = find_release(Path(root), split, self.selection.annotation)
         self.extras = Extras(Path(root), split)
@@ -129,6 +132,11 @@ class InterHand26M(LabelledSet):
         """Whether ``root`` holds a release or a re-packed copy."""
         patterns = ("annotations/*/InterHand2.6M_*_data.json", "*interhand2.6m_*data.json")
         return any(next(root.glob(pattern), None) for pattern in patterns)
+
+    @classmethod
+    def license_at(cls, root: Path) -> str:
+        """A synthetic capture in its format is Knuckle's own."""
+        return "" if any(root.glob(_SYNTHETIC)) else cls.license
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -96,6 +96,7 @@ class LabelledSet(ABC):
     Attributes:
         name: the key in ``DATASETS``.
         splits: the parts that the data set's makers made.
+        license: of weights that learn from it, if it does not leave them to be Knuckle's own.
         split: the part that was opened.
         division: how the data set was divided into parts, for people to read.
         report: what was left out.
@@ -103,6 +104,7 @@ class LabelledSet(ABC):
 
     name: ClassVar[str]
     splits: ClassVar[tuple[str, ...]]
+    license: str = ""
     split: str
     division: str = "official"
     report: DropReport
@@ -114,6 +116,12 @@ class LabelledSet(ABC):
     @abstractmethod
     def is_at(cls, root: Path) -> bool:
         """Whether ``root`` holds this data set, judged by the names of its files."""
+
+    @classmethod
+    def license_at(cls, root: Path) -> str:
+        """``license`` of what lies in a folder, without opening it."""
+        del root
+        return cls.license
 
     @abstractmethod
     def __len__(self) -> int:
@@ -151,6 +159,7 @@ class LabelledSet(ABC):
             complete=record.complete,
             key=record.key,
             group=record.group,
+            license=self.license,
         )
         return self.completed(index, sample)
 

@@ -161,9 +161,12 @@ def _cut(sample: Sample, crop: Crop) -> Sample:
     camera = sample.camera and _scaled(sample.camera, scale, float(x), float(y))
     hand_map = sample.hand_map
     if hand_map is not None:
-        size = (crop.out_size, crop.out_size)
         hand_map = cv2.warpAffine(
-            hand_map, crop.crop_from_frame[:2], size, flags=cv2.INTER_NEAREST, borderValue=0
+            hand_map,
+            crop.crop_from_frame[:2],
+            (crop.out_size, crop.out_size),
+            flags=cv2.INTER_NEAREST,
+            borderMode=cv2.BORDER_REPLICATE,  # as the picture's, see Crop.cut
         )
     boxes = crop.to_crop(sample.ignore_xyxy.reshape(-1, 2)).reshape(-1, 4)
     near = (boxes[:, 2:] > 0).all(axis=1) & (boxes[:, :2] < crop.out_size).all(axis=1)

@@ -92,7 +92,10 @@ def _belongs_to_frames(record: dict[str, Any], packing: Packing) -> bool:
 
 
 def _cut_hand(photo: LabelledPhoto, index: int, packing: Packing) -> PackedPicture:
-    """One hand with its margin; other hands in the crop stay labelled, after it."""
+    """One hand with its margin; others of which a joint is in the crop stay labelled, after it.
+
+    What is not labelled in a complete picture would be taught to be no hand.
+    """
     joints = photo.joints_px
     low, high = joints[index].min(axis=0), joints[index].max(axis=0)
     size = float((high - low).max()) * packing.crop_margin
@@ -101,7 +104,7 @@ def _cut_hand(photo: LabelledPhoto, index: int, packing: Packing) -> PackedPictu
     inside = [
         k
         for k in range(len(joints))
-        if k != index and (abs(joints[k].mean(axis=0) - (x, y)) < size / 2).all()
+        if k != index and (abs(joints[k] - (x, y)) < size / 2).all(axis=-1).any()
     ]
     order = [index, *inside]
     ignore = crop.to_crop(photo.boxes("uncertain").reshape(-1, 2)).reshape(-1, 4)

@@ -47,6 +47,7 @@ class RealHand3D(LabelledSet):
 
     name = "real_hand_3d"
     splits = ("test",)
+    license = "LicenseRef-RealHand3D-research-only"
 
     def __init__(self, root: Path, split: str = "test", *, pad_px: int = 64) -> None:
         check_split(self.name, split, self.splits)

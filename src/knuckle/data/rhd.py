@@ -27,7 +27,7 @@ from knuckle.data.labelled import (
 )
 from knuckle.errors import reading
 from knuckle.hand import N_JOINTS, Side, in_picture, order_from_names
-from knuckle.sample import HandLabel
+from knuckle.sample import UNKNOWN, HandLabel
 
 #: RHD's order of one hand: the wrist, then each finger from the tip to the palm.
 _THEIR_JOINTS = (
@@ -42,6 +42,7 @@ _ORDER = order_from_names(_THEIR_JOINTS)
 _JOINTS_OF: dict[Side, np.ndarray] = {"left": _ORDER, "right": _ORDER + N_JOINTS}
 #: Values of the mask that show each hand (0 background, 1 the rest of the figure).
 _MASK_OF: dict[Side, tuple[int, int]] = {"left": (2, 17), "right": (18, 33)}
+_FIRST_OF_HANDS = 2
 _FOLDERS = {"train": "training", "test": "evaluation"}
 _MM_PER_METRE = 1000.0
 _SIZE = (320, 320)
@@ -59,6 +60,7 @@ class Rhd(LabelledSet):
 
     name = "rhd"
     splits = ("train", "test")
+    license = "LicenseRef-RHD-research-only"
 
     def __init__(self, root: Path, split: str = "train") -> None:
         check_split("RHD", split, _FOLDERS)
@@ -109,7 +111,8 @@ class Rhd(LabelledSet):
         """Which pixels show which hand."""
         path = self.folder / "mask" / f"{self.ids[index]:05d}.png"
         parts = read_grey(path)
-        hand_map = np.zeros(parts.shape, np.uint8)
+        # Of a hand without a joint in the picture nothing else is told.
+        hand_map = np.where(parts >= _FIRST_OF_HANDS, np.uint8(UNKNOWN), np.uint8(0))
         for number, hand in enumerate(self.record(index).hands, start=1):
             first, last = _MASK_OF[hand.side]
             hand_map[(parts >= first) & (parts <= last)] = number

@@ -161,6 +161,7 @@ def _members(sample: Sample, quality: int) -> Iterator[tuple[str, bytes]]:
         "complete": sample.complete,
         "group": sample.group,
         "derived": list(sample.derived),
+        "license": sample.license,
     }
     yield f"{key}.json", json.dumps(labels).encode()
 
@@ -199,6 +200,7 @@ def decode(key: str, members: dict[str, bytes]) -> Sample:
         key=key,
         group=labels["group"],
         derived=tuple(labels.get("derived", ())),
+        license=labels.get("license", ""),
     )
 
 

@@ -26,6 +26,7 @@ from knuckle.hand import N_JOINTS, SIDES, Joint
 from knuckle.sample import Sample
 from knuckle.train.both_hands import BothHandsRecipe, BothHandsTraining
 from knuckle.train.examples import Example
+from knuckle.train.licences import marked
 from knuckle.train.recipe import Recipe, SourceSettings
 from knuckle.train.streams import chance, dealt, loader_of
 
@@ -37,16 +38,6 @@ Division = Literal["official", "70/15/15"]
 _BOX = 1.2
 #: ... and InterNet cuts a quarter more.
 _CUT = 1.25
-#: Of weights that learnt from the real InterHand2.6M.
-_INTERHAND_LICENCE = "CC-BY-NC-4.0"
-#: Only Knuckle's own captures have this file.
-_SYNTHETIC = "capture_*fps.json"
-
-
-def licence_of(folder: Path) -> str:
-    """The licence of weights that learn from a data set, as far as Knuckle knows; else empty."""
-    real = recognise(folder) == InterHand26M.name and not any(folder.glob(_SYNTHETIC))
-    return _INTERHAND_LICENCE if real else ""
 
 
 def with_data(recipe: AnyRecipe, data: Path | None, split: Division | None) -> AnyRecipe:
@@ -70,22 +61,8 @@ def with_data(recipe: AnyRecipe, data: Path | None, split: Division | None) -> A
                 source = replace(source, capture=str(data))
             if split is not None:
                 source = replace(source, split=split)
-            if not source.license:
-                source = replace(source, license=licence_of(Path(source.capture)))
         sources.append(source)
-    return _inheriting(replace(recipe, sources=tuple(sources)))
-
-
-def _inheriting(recipe: AnyRecipe) -> AnyRecipe:
-    """The recipe with the licences of the runs that it goes on from, in its first source."""
-    first, *others = recipe.sources
-    licences = {first.license}
-    for start in recipe.starts.values():
-        card = Path(start).parent / "recipe.json"  # a checkpoint lies beside it
-        if start and card.is_file():
-            licences.add(Recipe.load_json(card).license)
-    named = " AND ".join(sorted(licences - {""}))
-    return replace(recipe, sources=(replace(first, license=named), *others))
+    return marked(replace(recipe, sources=tuple(sources)))
 
 
 def part_of(source: SourceSettings, part: str) -> str:

@@ -110,13 +110,15 @@ def nothing_else_example(
     None if there may be one: that nobody labelled, or of which not all is labelled.
     """
     hands = sample.hands
-    if not sample.complete or len(hands) > 1 or not hands[target].valid.all():
+    if len(hands) > 1 or not hands[target].valid.all():
         return None
     joints_px, side = hands[target].joints_px, other_side(hands[target].side)
     crop = Crop.from_joints(joints_px, side, out_size=codec.input_size)
     turned = float(rng.uniform(-np.pi, np.pi)) if rng.random() < _ELSE_TURNED else 0.0
     crop = replace(crop, angle=crop.angle + turned)
     crop = crop.jittered(rng, shift=_ELSE_SHIFT, log_scale=_ELSE_LOG_SCALE, angle=0.0)
+    if _may_show_more(sample, crop):
+        return None
     return _no_hand(sample, crop, codec) | {"known_px": _as_known(joints_px, crop, rng)}
 
 
@@ -305,12 +307,21 @@ def _neighbour(sample: Sample, target: int, crop: Crop) -> Example:
             most = int(seen.sum())
             square = detected_hand(other, points, crop.mirror) if knows_up(other.valid) else None
     if square is None:
-        return {"neighbour_weight": np.array(sample.complete and not most, np.float32)}
+        alone = not most and not _may_show_more(sample, crop)
+        return {"neighbour_weight": np.array(alone, np.float32)}
     return {
         "neighbour": NeighbourCodec(crop.out_size).encode(square).astype(np.float32),
         "has_neighbour": np.array(1.0, np.float32),
         "neighbour_weight": np.array(most >= _NEIGHBOUR_JOINTS, np.float32),
     }
+
+
+def _may_show_more(sample: Sample, crop: Crop) -> bool:
+    """Whether a crop may show a hand that nobody labelled."""
+    corners = crop.to_crop(sample.ignore_xyxy[:, [[0, 1], [2, 1], [2, 3], [0, 3]]])  # (K, 4, 2)
+    low, high = corners.min(axis=1), corners.max(axis=1)
+    meets = ((low < crop.out_size - 0.5) & (high > -0.5)).all(axis=1)
+    return not sample.complete or bool(meets.any())
 
 
 def _trust(hand: HandLabel) -> np.ndarray:

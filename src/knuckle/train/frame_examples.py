@@ -28,6 +28,8 @@ from knuckle.train.recipe import AugmentSettings
 _SMALLEST_PX = 12.0
 #: Share of the parts of frames that are cut around a hand.
 _WITH_HAND = 0.85
+#: Share of the windows that are grey beyond the frame; in the others its border goes on.
+_WITH_BARS = 0.8
 
 
 def frame_example(
@@ -50,9 +52,10 @@ def frame_example(
     kept, unsure = _frame_hands(sample, crop, codec.input_size)
     maps, weight = codec.encode(kept)
     peak_weight = _peak_weight(unsure, maps[:2].max(axis=0) > 0.1, sample.complete, codec)
-    mask, mask_weight = _frame_masks(sample, crop, codec.map_size * 2)
+    bars = rng.random() < _WITH_BARS
+    mask, mask_weight = _frame_masks(sample, crop, codec.map_size * 2, bars=bars)
     return {
-        "image": crop.cut(sample.image, fill=Letterbox.FILL if rng.random() < 0.8 else None),
+        "image": crop.cut(sample.image, fill=Letterbox.FILL if bars else None),
         "peaks": maps[:2],
         "peak_weight": peak_weight,
         "geometry": maps[2:],
@@ -137,15 +140,20 @@ def _part_with_hand(frame: Crop, sample: Sample, rng: np.random.Generator, size:
     return replace(frame, centre_px=centre, size_px=side, out_size=size)
 
 
-def _frame_masks(sample: Sample, crop: Crop, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """(2, size, size) share of left and right hands in each cell, and where that is known."""
-    window = replace(crop, out_size=size)
+def _frame_masks(
+    sample: Sample, crop: Crop, size: int, *, bars: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """(2, size, size) share of left and right hands in each cell, and where that is known.
+
+    In ``bars`` beyond the frame there are none; else its border goes on, hands and all.
+    """
+    window, fill = replace(crop, out_size=size), 0 if bars else None
     masks = np.zeros((2, size, size), np.float32)
     if sample.hand_map is None:
         return masks, np.zeros_like(masks)
     for index, hand in enumerate(sample.hands):
         is_right = (hand.side == "right") != crop.mirror
-        part = window.cut((sample.hand_map == index + 1).astype(np.float32))
+        part = window.cut((sample.hand_map == index + 1).astype(np.float32), fill)
         masks[int(is_right)] = np.maximum(masks[int(is_right)], part)
-    unknown = window.cut((sample.hand_map == UNKNOWN).astype(np.float32)) > 0.5
+    unknown = window.cut((sample.hand_map == UNKNOWN).astype(np.float32), fill) > 0.5
     return masks, np.broadcast_to(~unknown, masks.shape).astype(np.float32)

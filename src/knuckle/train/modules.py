@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import lightning as L
 import torch
@@ -24,14 +24,23 @@ class TrainedModule(L.LightningModule):
 
     #: The validation error by which the best weights are kept; empty keeps the last.
     decides = ""
-    #: Scores that only some labels tell, and what in a batch says how much they do.
-    weighted_by: ClassVar[Mapping[str, str]] = {}
+    #: Scores that only some labels tell, and what in a batch says, all together, how much they do.
+    weighted_by: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         self.recipe = recipe
         self.minutes_before = 0.0  # spent by earlier runs of the same recipe
         self._started = time.monotonic()
+
+    def train(self, mode: bool = True) -> Self:
+        """Norms whose weights do not learn keep what they know of pictures, too."""
+        super().train(mode)
+        for module in self.modules():
+            still = not any(weight.requires_grad for weight in module.parameters())
+            if isinstance(module, nn.BatchNorm2d) and still:
+                module.eval()
+        return self
 
     @property
     def half_convolutions(self) -> bool:
@@ -51,9 +60,12 @@ class TrainedModule(L.LightningModule):
 
     def known_scores(self, batch: Batch) -> dict[str, Tensor]:
         """The scores that the labels of a batch can tell: without masks, say, none of masks."""
-        lacking = {key for key in set(self.weighted_by.values()) if not (batch[key] > 0).any()}
-        scores = self.scores(batch)
-        return {k: v for k, v in scores.items() if self.weighted_by.get(k) not in lacking}
+
+        def told(score: str) -> bool:
+            weights = [batch[key] > 0 for key in self.weighted_by.get(score, ())]
+            return not weights or bool(torch.stack(weights).all(dim=0).any())
+
+        return {name: value for name, value in self.scores(batch).items() if told(name)}
 
     @property
     def progress(self) -> float:

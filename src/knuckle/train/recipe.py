@@ -20,6 +20,8 @@ from typing import Any, ClassVar, Literal
 from knuckle.address import at_home
 from knuckle.errors import InputError, NotFoundError, reading
 
+#: Between licences that all hold.
+_AND = " AND "
 #: What all recipes once had in common: runs of that time keep settings that are not of their kind.
 _ONCE_COMMON = frozenset(
     ("keypoints", "detector", "lifter", "temporal", "pair", "internet", "both", "both_hands",
@@ -146,6 +148,8 @@ class Recipe:
 
     #: Whether convolutions can be trained in bfloat16 (``optimiser.half``).
     CAN_BE_HALF: ClassVar[bool] = False
+    #: Whether blocks of a backbone can be left as they are (``optimiser.frozen_blocks``).
+    CAN_FREEZE: ClassVar[bool] = False
 
     kind: str  # which networks; the name of a file in ``train/kinds/``
     name: str  # of the run; its files are in ``runs/<name>``
@@ -162,6 +166,8 @@ class Recipe:
     #: Take over only what has the same name and shape, after a change of a network; the rest begins
     #: anew.
     start_partly: bool = False
+    #: Of the weights that it starts from, if not Knuckle's own; ``knuckle train`` finds it out.
+    inherited_license: str = ""
     validate_minutes: float = 10.0  # time between validations and checkpoints
 
     def __post_init__(self) -> None:
@@ -213,8 +219,8 @@ class Recipe:
 
     @property
     def license(self) -> str:
-        """Of the weights: the strictest that a source names; empty for Knuckle's own."""
-        return " AND ".join(sorted({source.license for source in self.sources} - {""}))
+        """Of the weights: all that its data and its start ask for; empty for Knuckle's own."""
+        return joined_licences(self.inherited_license, *(each.license for each in self.sources))
 
     @property
     def starts(self) -> dict[str, str]:
@@ -230,6 +236,8 @@ class Recipe:
         """What is set although nothing would read it, a sentence each."""
         if self.optimiser.half and not self.CAN_BE_HALF:
             yield f"half = is for networks that see pictures, not {self.kind!r}"
+        if self.optimiser.frozen_blocks and not self.CAN_FREEZE:
+            yield f"frozen_blocks = is for keypoints, detector and interhand, not {self.kind!r}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,6 +254,12 @@ class PictureRecipe(Recipe):
         yield from super().unread()
         if self.augment.recomposed and not any(source.mattes for source in self.sources):
             yield "recomposed = needs a source with mattes ="
+
+
+def joined_licences(*licences: str) -> str:
+    """All of them as one, each once; empty ones ask for nothing."""
+    named = {name for licence in licences for name in licence.split(_AND)}
+    return _AND.join(sorted(named - {""}))
 
 
 def check_numbers(

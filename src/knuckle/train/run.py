@@ -24,19 +24,21 @@ from pathlib import Path
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 
 from knuckle.data.labelled import OnProgress
 from knuckle.errors import InputError, KnuckleError, hearing, reading
 from knuckle.train.kind import module_of, training_batches, validation_batches
+from knuckle.train.licences import marked
 from knuckle.train.modules import TrainedModule
 from knuckle.train.recipe import Recipe
 from knuckle.train.samples import SamplePictures
 from knuckle.train.sitting import (
     NEVER,
     CountDormant,
+    MeanWeights,
     PauseAfter,
     SaveAtEnd,
     SaveWeights,
@@ -90,6 +92,7 @@ def train(
     # and not from the clock, so that all processes have the same.
     steps = _steps_of(resume) if resume else 0
     L.seed_everything((recipe.seed + steps) % 2**31, workers=True, verbose=False)
+    recipe = marked(recipe, resume)
     module = module_of(recipe)
     training, loaders = training_batches(recipe), validation_batches(recipe)
     if not resume:
@@ -216,12 +219,13 @@ def _trainer(recipe: Recipe, folder: Path, others: list[L.Callback]) -> L.Traine
         logger=CSVLogger(folder, name="curves", version=str(sittings)),
         callbacks=[
             SaveAtEnd(folder / "last.ckpt"),  # first: averaging ends with its mean in the network
-            WeightAveraging(avg_fn=moving_average(recipe.optimiser.average)),
-            *others,
-            ValidateByClock(every),
+            # These see the mean, and what comes behind it the weights that learn.
             CountDormant(),
             SaveWeights(folder),
             SamplePictures(folder / "samples"),
+            MeanWeights(avg_fn=moving_average(recipe.optimiser.average)),
+            *others,
+            ValidateByClock(every),
             ModelCheckpoint(
                 folder,
                 filename="last",
@@ -249,6 +253,7 @@ def _train_only(module: TrainedModule, prefix: str) -> None:
     for name, parameter in weights.items():
         if not name.startswith(prefix):
             parameter.requires_grad_(False)
+    module.train()
 
 
 def start_from(module: TrainedModule, recipe: Recipe) -> None:

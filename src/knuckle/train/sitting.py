@@ -15,6 +15,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -135,6 +136,21 @@ class SaveAtEnd(L.Callback):
     def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Save, before the mean takes the place of the weights."""
         trainer.save_checkpoint(self.checkpoint)
+
+
+class MeanWeights(WeightAveraging):
+    """A validation judges the mean of the weights, and callbacks before this one keep it.
+
+    Lightning's own takes the weights that learn back before ``on_validation_end``, where what was
+    judged is saved and drawn.
+    """
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Not yet."""
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Train on from the weights that learn."""
+        super().on_validation_epoch_end(trainer, pl_module)
 
 
 class SayProgress(L.Callback):

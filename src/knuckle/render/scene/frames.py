@@ -29,7 +29,7 @@ from knuckle.render.scene.light import sample_lights, with_surface
 from knuckle.render.scene.rendering import World, render_scene
 from knuckle.render.scene.things import things_at
 from knuckle.render.stage import Mesh
-from knuckle.sample import HandLabel, Sample
+from knuckle.sample import UNKNOWN, HandLabel, Sample
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,10 @@ def _people(
 
 
 def _without_unseen(sample: Sample, least_joints: int = 4, least_px: int = 10) -> Sample:
-    """Hands of which next to nothing is seen are no longer labelled, but marked to be ignored."""
+    """Hands of which next to nothing is seen are no longer labelled, but marked to be ignored.
+
+    What little is seen of them is neither a hand's nor the background's.
+    """
     assert sample.hand_map is not None  # rendered samples have one
     kept: list[HandLabel] = []
     boxes: list[np.ndarray] = []
@@ -161,6 +164,7 @@ def _without_unseen(sample: Sample, least_joints: int = 4, least_px: int = 10) -
         else:
             low, high = hand.joints_px.min(axis=0), hand.joints_px.max(axis=0)
             boxes.append(np.concatenate([low, high]))
+            hand_map[mask] = UNKNOWN
     return replace(
         sample, hands=tuple(kept), hand_map=hand_map, ignore_xyxy=np.reshape(boxes, (-1, 4))
     )

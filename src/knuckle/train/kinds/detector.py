@@ -37,6 +37,7 @@ class DetectorRecipe(PictureRecipe):
     """A run that trains the detector."""
 
     CAN_BE_HALF: ClassVar[bool] = True
+    CAN_FREEZE: ClassVar[bool] = True
     kind: str = "detector"
     detector: DetectorSettings = field(default_factory=DetectorSettings)  # its size
     losses: DetectorLosses = field(default_factory=DetectorLosses)  # what its terms count
@@ -47,7 +48,7 @@ class DetectorModule(TrainedModule):
     """The detector."""
 
     recipe: DetectorRecipe
-    weighted_by: ClassVar = {"geometry": "geometry_weight", "mask": "mask_weight"}
+    weighted_by: ClassVar = {"geometry": ("geometry_weight",), "mask": ("mask_weight",)}
 
     def __init__(self, recipe: DetectorRecipe) -> None:
         super().__init__(recipe)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from knuckle.train.kind import Exportable, Kind, picture_card
 from knuckle.train.losses import PointLosses, inside, point_losses, weighted_mean
 from knuckle.train.modules import Batch, TrainedModule
 from knuckle.train.recipe import Recipe
+from knuckle.train.streams import chance
 from knuckle.train.weights import part_of, weights_named
 
 #: How far the hand's distance is off when the views look at each other (standard deviation, mm).
@@ -120,7 +122,7 @@ class EpipolarModule(TrainedModule):
         unit = unit_of(_asked(self.recipe, "train"))
         self.epipolar.fusion.start_from(self.epipolar.keypoints, unit)
 
-    def train(self, mode: bool = True) -> EpipolarModule:
+    def train(self, mode: bool = True) -> Self:
         """The keypoint network is never in training."""
         super().train(mode)
         self.epipolar.keypoints.eval()
@@ -157,17 +159,15 @@ class _Stock(IterableDataset):
     """Batches without end: some hands, each in two of the views that see it."""
 
     views: HandViews
-    codec: HeatmapCodec
-    batch: int
-    seed: int
+    recipe: EpipolarRecipe
 
     def __iter__(self) -> Iterator[Batch]:
-        rng = np.random.default_rng(self.seed)
+        rng, codec = chance(self.recipe), self.recipe.keypoints.codec
         of_hands = self.views.looks_of_hands(_VIEWS)
         while True:
-            hands = rng.choice(len(of_hands), self.batch)
+            hands = rng.choice(len(of_hands), self.recipe.optimiser.batch)
             looks = np.array([rng.choice(of_hands[i], _VIEWS, replace=False) for i in hands])
-            yield batch_of(self.views, looks, self.codec, rng.normal(0, _DEPTH_OFF_MM, looks.shape))
+            yield batch_of(self.views, looks, codec, rng.normal(0, _DEPTH_OFF_MM, looks.shape))
 
 
 @lru_cache(maxsize=2)  # both splits: asking about all crops takes minutes
@@ -186,9 +186,7 @@ def _asked(recipe: EpipolarRecipe, split: str) -> HandViews:
 
 def _training(recipe: EpipolarRecipe) -> DataLoader:
     """Batches of the recipe's captures, without end."""
-    views = _asked(recipe, "train")
-    stock = _Stock(views, recipe.keypoints.codec, recipe.optimiser.batch, recipe.seed)
-    return DataLoader(stock, batch_size=None)
+    return DataLoader(_Stock(_asked(recipe, "train"), recipe), batch_size=None)
 
 
 def _validation(recipe: EpipolarRecipe) -> dict[str, DataLoader]:

@@ -39,6 +39,7 @@ class InterHandRecipe(BothHandsRecipe):
     """A run that trains our network of both hands."""
 
     CAN_BE_HALF: ClassVar[bool] = True
+    CAN_FREEZE: ClassVar[bool] = True
 
     kind: str = "interhand"
     both: BothSettings = field(default_factory=BothSettings)  # its size

@@ -75,6 +75,7 @@ class KeypointRecipe(PictureRecipe, PosedRecipe):
     """A run that trains the keypoint network and the lifter."""
 
     CAN_BE_HALF: ClassVar[bool] = True
+    CAN_FREEZE: ClassVar[bool] = True
 
     kind: str = "keypoints"
     #: The size of the keypoint network.
@@ -98,14 +99,14 @@ class KeypointModule(TrainedModule):
 
     recipe: KeypointRecipe
     weighted_by: ClassVar = {
-        "share_2d": "point_weight",
-        "mm": "joint_weight",
-        "depth": "joint_weight",
-        "wrong_side": "side_weight",
-        "mask_miss": "mask_weight",
-        "has_neighbour": "neighbour_weight",
-        "neighbour": "neighbour_weight",
-        "bone_depth": "bone_depth_weight",
+        "share_2d": ("point_weight",),
+        "mm": ("joint_weight",),
+        "depth": ("joint_weight",),
+        "wrong_side": ("side_weight",),
+        "mask_miss": ("mask_weight",),
+        "has_neighbour": ("neighbour_weight",),
+        "neighbour": ("neighbour_weight", "has_neighbour"),
+        "bone_depth": ("bone_depth_weight",),
     }
 
     def __init__(self, recipe: KeypointRecipe) -> None:

@@ -68,7 +68,7 @@ class LifterModule(TrainedModule):
     """The lifter alone, on posed hands without pictures and on what a network saw in pictures."""
 
     recipe: LifterRecipe
-    weighted_by: ClassVar = {"mm": "joint_weight", "bone_depth": "bone_depth_weight"}
+    weighted_by: ClassVar = {"mm": ("joint_weight",), "bone_depth": ("bone_depth_weight",)}
 
     def __init__(self, recipe: LifterRecipe) -> None:
         super().__init__(recipe)
