@@ -12,8 +12,8 @@ from dot_world import blank, paint, true_hand
 from knuckle.camera import Camera
 from knuckle.codec import DetectedHand
 from knuckle.letterbox import Letterbox
-from knuckle.pipeline import HandEstimator, HandTracker
-from knuckle.pipeline.settings import FOUND_FROM
+from knuckle.pipeline import HandEstimator, HandTracker, judge
+from knuckle.pipeline.settings import FOUND_FROM, EstimatorSettings
 from knuckle.pipeline.tiles import in_tile, joined, tiles_of
 from knuckle.results import Frame, HandPose
 from knuckle.stages.detector import Detections
@@ -179,3 +179,12 @@ def test_a_share_that_is_none_is_refused(share: float) -> None:
         HandEstimator(smallest_hand=share)
     with pytest.raises(TypeError, match="smallest_hand must be a number"):
         HandTracker(smallest_hand="small")  # type: ignore[arg-type]
+
+
+@given(least=st.floats(0, 1), n=st.integers(1, 30))
+def test_more_tiles_ask_for_more(least: float, n: int) -> None:
+    """A hand that only tiles show must be surer, the more there are; still, one can be."""
+    settings = EstimatorSettings(score_threshold=least)
+    sure, surer = judge.cautious(settings, n), judge.cautious(settings, n + 1)
+    assert least < sure.score_threshold <= surer.score_threshold <= 1 or least == 1
+    assert sure.partner_threshold <= 1

@@ -68,8 +68,6 @@ class Detector(nn.Module):
             {str(s): nn.Conv2d(self.backbone.channels[s], width, 1) for s in self.strides}
         )
         self.merge = nn.ModuleDict({str(s): Residual(width) for s in self.strides if s != 4})
-        #: How much of the map at stride 8 itself the heads see, beside what ``wide`` makes of it.
-        self.kept = nn.Parameter(torch.ones(width))
         self.wide = nn.Sequential(  # sees the arm that a hand hangs on
             nn.Conv2d(width, width, 3, padding=2, dilation=2), nn.ReLU()
         )
@@ -98,5 +96,5 @@ class Detector(nn.Module):
         x = self.merge[str(top)](self.lateral[str(top)](levels[top]))
         for stride in self.strides[1:-1]:
             x = self.merge[str(stride)](self.lateral[str(stride)](levels[stride]) + double(x))
-        x = x * self.kept[:, None, None] + self.wide(x)  # stride 8
+        x = x + self.wide(x)  # stride 8
         return x, self.fine(self.lateral["4"](levels[4]) + double(x))

@@ -100,19 +100,23 @@ class HandEstimator:
 
     def _find(self, image: np.ndarray) -> Keypoints:
         """Hands of the whole image, each once, best first; small ones too, if they are wanted."""
-        networks = self._networks
-        whole = networks.detect(image)
-        if self.settings.smallest_hand is None:
-            found = self._found(image, whole)
-            if len(found) or not networks.n_tiles(image):
-                return found
-        return self._found(image, networks.with_tiles(image, whole))
-
-    def _found(self, image: np.ndarray, detections: Detections) -> Keypoints:
-        """Those that detections lead to."""
         networks, settings = self._networks, self.settings
-        first = Looks.at(networks, image, propose.detected(networks, detections.hands))
-        looks, hands = frame.hands_of(networks, image, first, detections, settings.max_hands)
+        whole = networks.detect(image)
+        if settings.smallest_hand is not None:
+            return self._found(image, networks.with_tiles(image, whole), settings)
+        found, n_tiles = self._found(image, whole, settings), networks.n_tiles(image)
+        if len(found) or not n_tiles:
+            return found
+        return self._found(
+            image, networks.with_tiles(image, whole), judge.cautious(settings, n_tiles)
+        )
+
+    def _found(
+        self, image: np.ndarray, detections: Detections, settings: EstimatorSettings
+    ) -> Keypoints:
+        """Those that detections lead to."""
+        first = Looks.at(self._networks, image, propose.detected(self._networks, detections.hands))
+        looks, hands = frame.hands_of(self._networks, image, first, detections, settings.max_hands)
         found = looks.averaged(hands)
         best_first = np.argsort(-found.trust, kind="stable").tolist()
         return found.take([i for i in best_first if judge.is_enough(found, i, settings)])

@@ -34,8 +34,8 @@ HOPELESS = 0.12
 #: look through the exact one may be sure where the first was not. In a video the next frame tells.
 HOPELESS_IN_PICTURE = 0.04
 #: Added to the least score where a hand is unlikely: where one was lost, beside one that is
-#: followed, where nothing has moved, where the detector sees none. False hands rarely exceed the
-#: least score by more; real ones mostly do by 0.4.
+#: followed, where nothing has moved, where the detector sees none, in a picture that shows none at
+#: one sight. False hands rarely exceed the least score by more; real ones mostly do by 0.4.
 CAUTION = 0.12
 #: Probability of even odds. In a video, with its many frames, also the least probability at which a
 #: neighbour is looked for.
@@ -124,6 +124,24 @@ def is_enough(hands: Keypoints, i: int, settings: EstimatorSettings) -> bool:
     touched = any(beside(hands.points_px[k], hands.points_px[i]) for k in others)
     least = settings.partner_threshold if touched else settings.score_threshold
     return bool(hands.score[i] >= least)
+
+
+def cautious(settings: EstimatorSettings, n: int) -> EstimatorSettings:
+    """Settings whose thresholds suit a picture that shows no hand and is searched in ``n`` tiles.
+
+    A hand is unlikely there, and each tile may be mistaken for one: the odds must be ``n`` times
+    as high.
+    """
+
+    def raised(threshold: float) -> float:
+        likely = min(threshold + CAUTION, 1.0)
+        return n * likely / (n * likely + 1 - likely)
+
+    return replace(
+        settings,
+        score_threshold=raised(settings.score_threshold),
+        partner_threshold=raised(settings.partner_threshold),
+    )
 
 
 def believed_side(right: np.ndarray | float, odds: np.ndarray | float) -> np.ndarray:
