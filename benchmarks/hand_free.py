@@ -36,6 +36,7 @@ from board import (
 )
 from knuckle import HandTracker
 from knuckle.data.photographs import HAND_FREE_HELD_BACK, is_validation
+from knuckle.pipeline.settings import FOUND_FROM
 from peers.process import MediaPipeSettings
 
 #: A hand is found where a box of the answer meets its box by so much (intersection over union).
@@ -234,9 +235,12 @@ class HandFree:
             systems[PEER] = mediapipe_answers(self.mediapipe_python)
         for name, system in systems.items():
             print(Row.of(system(empty), system(shown), shown, 0.0).text(name), flush=True)
-        lowest = knuckle_answers(self.weights, score_threshold=min(_THRESHOLDS))
+        # Tiles are believed the more the lower the threshold is: that row would not be its own.
+        lowest = knuckle_answers(
+            self.weights, score_threshold=min(_THRESHOLDS), smallest_hand=FOUND_FROM
+        )
         answers = lowest(empty), lowest(shown)
-        print("\n" + _table("`score_threshold`").head)
+        print("\n" + _table("`score_threshold`, without tiles").head)
         for threshold in _THRESHOLDS:
             print(Row.of(*answers, shown, threshold).text(f"{threshold:.1f}"))
         per_minute, share = followed(empty, self.weights)
