@@ -233,7 +233,7 @@ def test_a_calibrated_rig_says_by_how_much_the_clocks_differed(
     monkeypatch.setattr(recordings, "offsets", lambda _: [0.0, 0.21])
     out = str(tmp_path / "rig.toml")
     assert main(["camera", "rig", "a.mp4", "b.mp4", "--hand-length-mm", "196", "-o", out]) == 0
-    assert "+0 ms, +210 ms; the rig says so" in capsys.readouterr().out
+    assert "+0 ms, +210 ms; stored in the rig" in capsys.readouterr().out
     np.testing.assert_allclose(Rig.load(out).late_s, [0.0, 0.21])
 
 

@@ -60,6 +60,7 @@ _EXPECTED = (
     "Checkpoint directory .* exists and is not empty",  # the run's own folder
     ".*does not have many workers",  # the recipe says how many
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",  # within Lightning
+    r"Found \d+ module\(s\) in eval mode",  # what does not learn keeps what it knows of pictures
 )
 
 
