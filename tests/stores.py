@@ -22,6 +22,7 @@ def store_of(points: np.ndarray, world_mm: np.ndarray, side: Side, part: str) ->
         datasets=np.full(n, "made"),
         groups=np.full(n, group),
         complete=np.ones(n, bool),
+        cameras=np.tile(np.float32([900, 3.5, 3.5]), (n, 1)),
         hand_offsets=np.arange(n + 1),
         is_left=np.full(n, side == "left"),
         joints_px=points.astype(np.float32),

@@ -108,6 +108,22 @@ def test_labels_lie_on_what_they_label_in_crops_and_frames(packed):
         assert_dots_at(image, joints, spacing=13)
 
 
+def test_a_part_of_a_picture_is_seen_as_the_camera_of_the_whole_one_sees_it(packed):
+    crops, frames = packed["crops"], packed["frames"]
+    whole = {str(key): frames.decode(i) for i, key in enumerate(frames.keys)}
+    compared = 0
+    for i, key in enumerate(crops.keys):
+        picture, _, hand = str(key).rpartition("-")
+        if picture not in whole:
+            continue
+        crop, frame = crops.decode(i), whole[picture]
+        rays = crop.camera.rays(crop.hands[0].joints_px)
+        expected = frame.camera.rays(frame.hands[int(hand)].joints_px)
+        assert np.allclose(rays, expected, atol=2e-3)
+        compared += 1
+    assert compared
+
+
 def test_labels_are_handed_out_in_the_projects_own_convention(packed):
     frames = packed["frames"]
     for hand, joints in zip(

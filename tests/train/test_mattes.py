@@ -113,6 +113,7 @@ def _store_of(sample: Sample) -> PhotographStore:
     return PhotographStore(
         jpeg=code, jpeg_offsets=np.array([0, len(code)]), keys=np.array([sample.key]),
         datasets=np.array(["set"]), groups=np.array([group]), complete=np.array([True]),
+        cameras=np.ones((1, 3), np.float32),
         hand_offsets=none, is_left=np.zeros(0, bool), joints_px=np.zeros((0, 21, 2), np.float32),
         sigma_px=np.zeros((0, 21), np.float32),
         second_px=np.zeros((0, 21, 2), np.float32),

@@ -16,6 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from knuckle.camera import Camera
 from knuckle.crop import Crop
 from knuckle.data.photograph_labels import LabelledPhoto, labelled_photos
 from knuckle.data.photographs import PhotographStore, offsets_of, stacked
@@ -54,7 +55,19 @@ class PackedPicture:
     hands: list[dict[str, Any]]  # the teacher's records of its K hands
     joints_px: np.ndarray
     scale: float  # its pixels over those of the photograph
+    corner_px: tuple[float, float]  # of the photograph, what its pixel (0, 0) shows the middle of
     ignore_xyxy: np.ndarray
+
+    @property
+    def camera(self) -> tuple[float, float, float]:
+        """Focal length and principal point, px, of the camera assumed for the whole photograph."""
+        height, width = self.photo.image.shape[:2]
+        assumed, (x, y) = Camera.assume(width, height), self.corner_px
+        return (
+            assumed.fx * self.scale,
+            (assumed.cx - x) * self.scale,
+            (assumed.cy - y) * self.scale,
+        )
 
     @property
     def sigma_px(self) -> np.ndarray:
@@ -115,6 +128,7 @@ def _cut_hand(photo: LabelledPhoto, index: int, packing: Packing) -> PackedPictu
         hands=[photo.hands[k] for k in order],
         joints_px=crop.to_crop(joints[order]),
         scale=crop.out_size / size,
+        corner_px=_corner(crop),
         ignore_xyxy=_those_inside(ignore, crop.out_size, crop.out_size),
     )
 
@@ -137,6 +151,7 @@ def shrink(photo: LabelledPhoto, packing: Packing) -> PackedPicture:
         hands=photo.hands,
         joints_px=resized(photo.joints_px),
         scale=scale,
+        corner_px=(0.5 / scale - 0.5, 0.5 / scale - 0.5),
         ignore_xyxy=_those_inside(ignore, *size),
     )
 
@@ -169,8 +184,14 @@ def _cut_square(
         hands=[],
         joints_px=np.zeros((0, N_JOINTS, 2)),
         scale=crop.out_size / size,
+        corner_px=_corner(crop),
         ignore_xyxy=np.zeros((0, 4)),
     )
+
+
+def _corner(crop: Crop) -> tuple[float, float]:
+    x, y = crop.to_frame(np.zeros((1, 2)))[0].tolist()
+    return x, y
 
 
 def _forearm(joints_px: np.ndarray) -> tuple[np.ndarray, float]:
@@ -221,6 +242,7 @@ def store_of(pictures: Sequence[PackedPicture]) -> PhotographStore:
         datasets=np.array([p.photo.record["dataset"] for p in pictures], dtype=str),
         groups=np.array([p.photo.group for p in pictures], dtype=str),
         complete=np.array([p.photo.record["complete"] for p in pictures], dtype=bool),
+        cameras=stacked([np.array([p.camera]) for p in pictures], (3,)),
         hand_offsets=offsets_of(len(p.hands) for p in pictures),
         is_left=np.array([hand["side"] == "left" for hand in hands], dtype=bool),
         joints_px=stacked([p.joints_px for p in pictures], (N_JOINTS, 2)),

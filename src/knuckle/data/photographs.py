@@ -19,6 +19,7 @@ from typing import ClassVar, Literal
 import cv2
 import numpy as np
 
+from knuckle.camera import Camera
 from knuckle.data.convention import TEACHERS_OWN, own_bone_depth, own_joints
 from knuckle.data.kept import Kept
 from knuckle.errors import InputError
@@ -49,6 +50,9 @@ class PhotographStore(Kept):
     datasets: np.ndarray  # (N,) str, the folder each came from
     groups: np.ndarray  # (N,) str, what must not be split (see ``Sample.group``)
     complete: np.ndarray  # (N,) bool (see ``Sample.complete``)
+    #: (N, 3) float32, focal length and principal point, px: those of the whole photograph, of which
+    #: a crop is a small part with little perspective.
+    cameras: np.ndarray
     #: (N + 1,) int64. In a store of crops the first hand is the one cut out.
     hand_offsets: np.ndarray
     is_left: np.ndarray  # (K,) bool
@@ -93,7 +97,8 @@ class PhotographStore(Kept):
         hands = self.hands_of(i)
         return Sample(
             image=cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB),
-            hands=tuple(self._hand(k) for k in range(hands.start, hands.stop)),
+            hands=tuple(self.label(k) for k in range(hands.start, hands.stop)),
+            camera=self._camera(i),
             ignore_xyxy=self.ignore_xyxy[self.ignore_offsets[i] : self.ignore_offsets[i + 1]],
             decoys_xyxy=self.decoys_xyxy[self.decoy_offsets[i] : self.decoy_offsets[i + 1]],
             complete=bool(self.complete[i]),
@@ -131,7 +136,12 @@ class PhotographStore(Kept):
         """(K, 21, 2) the teacher's joints where our convention puts them."""
         return own_joints(self.joints_px)
 
-    def _hand(self, k: int) -> HandLabel:
+    def _camera(self, i: int) -> Camera:
+        focal, cx, cy = self.cameras[i].tolist()
+        return Camera(focal, focal, cx, cy, assumed=True)
+
+    def label(self, k: int) -> HandLabel:
+        """Hand ``k`` of all, as it is learnt from."""
         joints_px, sigma_px = _agreed(
             own_joints(self.joints_px[k]), self.sigma_px[k], self.second_px[k]
         )

@@ -5,8 +5,7 @@
 The sampler knows what hands can do, photographs know what they do before a camera. Each label (the
 teacher's keypoints, moved to Knuckle's joints, and how its fingers lean) is explained by the
 likeliest hand (``render.fitting``), so that anatomy corrects it; what stays are poses, and from
-where they are seen. A photograph's camera is not known: one is assumed that sees a hand at arm's
-length as large.
+where they are seen. The camera is the one assumed for the photograph, turned to look at the hand.
 """
 
 from __future__ import annotations
@@ -26,8 +25,9 @@ from knuckle.render.fitting import HandFit, fit_hands_2d
 from knuckle.render.poses import constrain
 from knuckle.sample import HandLabel
 
-#: Focal length in sides of the box around a hand: the box is 200 mm at half a metre.
-_FOCAL = 2.5
+#: Least focal length in sides of the box around a hand, 200 mm at 400: what seems to be nearer is a
+#: picture that somebody cut out of a larger one.
+_LEAST_FOCAL = 2.0
 #: What labels may be off, as a share of the box; where the median joint is further off than the
 #: second from its label, no hand explains the labels.
 _LABEL_SIGMA, _MISFIT = 0.03, 0.04
@@ -51,8 +51,9 @@ class ShownHands(Kept):
 
 def fit_photographs(store: PhotographStore, part: Part = "train") -> ShownHands:
     """The hands of a store of crops; those that no hand explains are left out."""
-    labels = [store.decode(int(i)).hands[0] for i in store.part(part)]  # the one cut out
-    fit = fit_labels(labels)
+    pictures = store.part(part)
+    labels = [store.label(int(store.hand_offsets[i])) for i in pictures]  # the one cut out
+    fit = fit_labels(labels, store.cameras[pictures, 0])
     size = np.array([_box_side(label) for label in labels])
     with np.errstate(invalid="ignore"):
         explained = np.median(fit.residual, axis=1) < _MISFIT * size
@@ -63,14 +64,24 @@ def fit_photographs(store: PhotographStore, part: Part = "train") -> ShownHands:
     return ShownHands(constrain(fit.parameters.pose_deg).astype(np.float32), rotation)
 
 
-def fit_labels(labels: list[HandLabel]) -> HandFit:
-    """The likeliest hand for each label of a photograph, in the axes of its assumed camera."""
+def fit_labels(labels: list[HandLabel], focal_px: np.ndarray) -> HandFit:
+    """The likeliest hand for each label of a photograph.
+
+    Args:
+        labels: of N hands.
+        focal_px: (N,) of each one's camera.
+
+    Returns:
+        The hands in the axes of a camera that looks straight at each.
+    """
     points = np.array([label.joints_px for label in labels], np.float64).reshape(-1, N_JOINTS, 2)
     size = np.array([_box_side(label) for label in labels])
     middle = (points.min(axis=1) + points.max(axis=1)) / 2
     cameras = [
-        Camera(fx=_FOCAL * side, fy=_FOCAL * side, cx=float(x), cy=float(y))
-        for side, (x, y) in zip(size.tolist(), middle, strict=True)
+        Camera(fx=focal, fy=focal, cx=x, cy=y)
+        for focal, (x, y) in zip(
+            np.maximum(focal_px, _LEAST_FOCAL * size).tolist(), middle.tolist(), strict=True
+        )
     ]
     return fit_hands_2d(
         points,
