@@ -107,8 +107,8 @@ def minimise(labels: Labels, state: State, settings: FitSettings) -> Found:
         trial = state.take(rows).moved(_damped_step(here, damping[rows]))
         there = _bowl(labels.take(rows), trial, settings)
         better = there.cost < here.cost
-        gain = here.cost - there.cost
-        small = gain <= settings.tolerance * np.maximum(1.0, here.cost)
+        least = settings.tolerance * np.maximum(1.0, there.cost)
+        small = here.cost <= there.cost + least
         # A refused step says that the bowl is not true this far out: shorten it, and give up at
         # the length at which nothing moves.
         damping[rows] = np.clip(damping[rows] * np.where(better, 0.2, 8.0), 1e-7, None)
