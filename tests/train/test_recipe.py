@@ -80,6 +80,7 @@ def test_what_nobody_would_read_is_refused(tmp_path, text, message):
         ("validate_minutes = 0", "validate_minutes must be more than 0"),
         ("[augment]\ncutout = 1.5", r"cutout must be in 0\.\.1, got 1\.5"),
         ("[[sources]]\nshards = 'a'\nshare = -0.5", "share must be more than 0"),
+        ("[[sources]]\nshards = 'a'\nwrist = -0.5", "wrist must be 0 or more"),
         ("[sources]\nshards = 'a'", r"sources must be a list, of tables \[\[\.\.\.\]\]"),
         ("[[sources]]\nphotographs = 'a'\ndatasets = 'abc'", "datasets must be a list, got 'abc'"),
         ("workers = 1\n[optimiser]\nminutes = 0", "minutes must be more than 0"),

@@ -20,7 +20,7 @@ from stores import store_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 
-from second_opinion import second_opinion, with_second_opinion
+from second_opinion import second_opinion, with_second_opinion, without_habits
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -113,11 +113,50 @@ def test_asked_again_the_network_sees_the_labels_of_the_teacher_not_its_own(monk
         return np.full((21, 2), 7.0), np.full(21, 0.5)
 
     monkeypatch.setattr("second_opinion.second_opinion", note)
+    monkeypatch.setattr("second_opinion.without_habits", lambda second_px, own_px: second_px)
     again = with_second_opinion(store, Seer())
     np.testing.assert_array_equal(np.array(shown), own_joints(store.joints_px))
     assert (again.second_px == 7.0).all()
     assert (again.second_visible == 0.5).all()
     assert (store.second_px == 1e6).all()
+
+
+def _hands(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Flat hands, turned, mirrored, moved and scaled as one likes: (n, 21, 2) px."""
+    fan = np.linspace(-0.5, 0.5, 5).repeat(4)
+    reach = np.tile([1.0, 1.4, 1.7, 1.9], 5)
+    flat = np.vstack([np.zeros(2), np.stack([reach * np.sin(fan), reach * np.cos(fan)], axis=1)])
+    turn = rng.uniform(-np.pi, np.pi, n)
+    cos, sin = np.cos(turn), np.sin(turn)
+    axes = np.array([[cos, -sin], [sin, cos]]).transpose(2, 0, 1)
+    axes[..., 0] *= rng.choice([-1.0, 1.0], (n, 1))  # of either side, from either side
+    size, place = rng.uniform(20, 200, (n, 1, 1)), rng.uniform(0, 500, (n, 1, 2))
+    return size * (flat @ axes.transpose(0, 2, 1)) + place
+
+
+@given(seed=SEEDS)
+def test_a_habit_is_taken_out_whichever_way_hands_are_turned(seed):
+    rng = np.random.default_rng(seed)
+    own = _hands(rng, 12)
+    along, across = own[:, [9]] - own[:, [0]], own[:, [5]] - own[:, [17]]
+    habit = rng.normal(0, 0.05, (2, 21, 1))
+    second = own + along * habit[0] + across * habit[1]
+    np.testing.assert_allclose(without_habits(second, own), own, atol=1e-6)
+
+
+def test_what_differs_from_hand_to_hand_stays_and_no_opinion_stays_none():
+    rng = np.random.default_rng(1)
+    own = _hands(rng, 40)
+    opinion = rng.normal(0, 2.0, own.shape)
+    opinion -= np.median(opinion, axis=0)
+    second = own + opinion
+    second[3] = np.nan
+    kept = without_habits(second, own)
+    assert np.isnan(kept[3]).all()
+    heard = np.arange(40) != 3
+    np.testing.assert_allclose(kept[heard], second[heard], atol=6.0)
+    none = np.full_like(second, np.nan)
+    assert np.isnan(without_habits(none, own)).all()
 
 
 def test_a_store_without_opinions_is_refused_in_words(tmp_path):

@@ -120,3 +120,16 @@ def test_all_workers_together_show_every_row_once_a_pass(n, workers):
         rows = np.concatenate([share[number] for share in shares])
         assert set(rows) == set(range(n))
         assert len(rows) == max(n, workers)
+
+
+def test_labels_of_the_wrist_count_as_the_source_says():
+    def cut(sample: Sample, rng: np.random.Generator):
+        yield {"point_weight": np.ones(21, np.float32)}
+        yield {"image": np.zeros(1)}  # a detector's example has no such labels
+
+    source = SourceSettings(shards="x", wrist=0.25)
+    examples = streams._examples(iter([None]), cut, np.random.default_rng(0), source)
+    weight = next(examples)["point_weight"]
+    assert weight[[0, 1]].tolist() == [0.25, 0.25]
+    assert (weight[2:] == 1).all()
+    assert "point_weight" not in next(examples)

@@ -52,6 +52,10 @@ class SourceSettings:
     #: How a capture is divided: as its makers did, or whole people dealt out anew.
     split: Literal["official", "70/15/15"] = "official"
     license: str = ""  # of weights that learn from this source, if not Knuckle's own
+    #: How much its 2D labels of the wrist and the base of the thumb count beside those of other
+    #: joints. Forearms are rendered without the creases by which a real wrist is known: what is
+    #: learnt there is where a wrist usually is, not where it is seen.
+    wrist: float = 1.0
 
     def __post_init__(self) -> None:
         if sum(map(bool, (self.shards, self.photographs, self.looks, self.capture))) != 1:
@@ -63,6 +67,7 @@ class SourceSettings:
         if self.datasets and not self.photographs:
             raise InputError("datasets = belong to photographs =")
         check_numbers(self, ("share",), above=0)
+        check_numbers(self, ("wrist",), least=0)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from torch import distributed
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
 from knuckle.data import shards
+from knuckle.data.convention import TEACHERS_OWN
 from knuckle.data.photographs import Part, PhotographStore, is_validation
 from knuckle.errors import InputError, KnuckleError, NotFoundError
 from knuckle.render.backgrounds import Backgrounds
@@ -163,6 +164,8 @@ def _examples(
         fruitless += 1
         for example in cut(sample, rng):
             fruitless = 0
+            if source.wrist != 1 and "point_weight" in example:
+                example["point_weight"][TEACHERS_OWN] *= source.wrist
             yield example
         if fruitless >= _FRUITLESS:
             raise InputError(
