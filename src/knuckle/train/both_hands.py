@@ -21,8 +21,10 @@ class BothHandsTraining:
     #: After so many epochs the rate falls to a tenth, once each; needs ``epochs``.
     drops: tuple[int, ...] = ()
     shift: float = 0.15  # largest shift of the box, as a share of its side
-    scale: float = 0.25  # largest change of the box's side, as a share
-    turn: float = 45.0  # largest turn, degrees
+    #: ``scale``, ``turn``: standard deviations of the change of the box's side, as a share, which
+    #: is cut off at one of them, and of the turn, degrees, cut off at two (the official code).
+    scale: float = 0.25
+    turn: float = 45.0
     turned: float = 0.6  # share of the crops that are turned
     #: Share of the crops that are mirrored; left and right hands then change places.
     flip: float = 0.5

@@ -125,15 +125,16 @@ def crop_of(record: Record, out_size: int) -> Crop | None:
 
 
 def varied(crop: Crop, rng: np.random.Generator, settings: BothHandsTraining) -> Crop:
-    """The crop as the paper varies it: shifted, scaled, turned, mirrored."""
+    """The crop as the paper's code varies it: shifted, scaled, turned, mirrored."""
     shift = rng.uniform(-settings.shift, settings.shift, 2) * crop.size_px
+    scale = settings.scale * float(np.clip(rng.normal(), -1, 1))
     turned = rng.random() < settings.turned
-    turn = rng.uniform(-settings.turn, settings.turn) if turned else 0.0
+    turn = settings.turn * float(np.clip(rng.normal(), -2, 2)) if turned else 0.0
     x, y = crop.centre_px
     return replace(
         crop,
         centre_px=(x + float(shift[0]), y + float(shift[1])),
-        size_px=crop.size_px * (1 + float(rng.uniform(-settings.scale, settings.scale))),
+        size_px=crop.size_px * (1 + scale),
         angle=float(np.radians(turn)),
         mirror=bool(rng.random() < settings.flip),
     )
