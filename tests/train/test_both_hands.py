@@ -394,6 +394,20 @@ def test_a_signal_amid_an_epoch_loses_nothing(capture, tmp_path, monkeypatch, ca
     assert state["global_step"] == 1 + 3 * pictures / 2  # three epochs in all
 
 
+def test_epochs_are_counted_by_pictures_whatever_the_batch(capture, tmp_path, monkeypatch):
+    """Resumed with other batches or on more GPUs, the rate falls and the run ends when it should."""
+    recipe = small("interhand", capture, both_hands=EPOCH)
+    at_call(monkeypatch, "training_step", 4, lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(Stopped, match="saved after step 4"):
+        train(recipe, tmp_path)
+    train(replace(recipe, optimiser=replace(recipe.optimiser, batch=4)), tmp_path)
+    pictures = len(open_part(recipe.sources[0], "train", clean=True))
+    state = torch.load(tmp_path / "interhand/last.ckpt", weights_only=True)
+    left = 3 * pictures - 4 * 2
+    assert state["global_step"] == 1 + 4 + -(-left // 4)
+    assert state["epochs"] == pytest.approx(3, abs=8 / pictures)
+
+
 def test_a_signal_amid_a_validation_stops_too(capture, tmp_path, monkeypatch):
     at_call(monkeypatch, "validation_step", 1, lambda: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(Stopped, match="before anything was saved; the same line begins anew"):

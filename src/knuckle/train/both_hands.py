@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
+from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -64,6 +65,7 @@ class BothHandsModule(TrainedModule):
     def __init__(self, recipe: BothHandsRecipe) -> None:
         super().__init__(recipe)
         self.pictures = 0  # of an epoch
+        self._epochs_before, self._steps_before = 0.0, 0  # of earlier sittings
         self._tallies: dict[str, Tally] = {}
 
     def answers(self, batch: Batch, decoding: Decoding, root_depth: RootDepth) -> Answers:
@@ -87,9 +89,22 @@ class BothHandsModule(TrainedModule):
     def epochs_done(self) -> float:
         """Passes over the data so far."""
         if not self.pictures or self._trainer is None:
-            return 0.0
+            return self._epochs_before
         batch = self.recipe.optimiser.batch * self.trainer.world_size
-        return self.trainer.global_step * batch / self.pictures
+        steps = self.trainer.global_step - self._steps_before
+        return self._epochs_before + steps * batch / self.pictures
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Remember the epochs too: another sitting may have other batches, or more GPUs."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["epochs"] = self.epochs_done
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with the epochs that are left."""
+        super().on_load_checkpoint(checkpoint)
+        if "epochs" in checkpoint:
+            self._epochs_before = float(checkpoint["epochs"])
+            self._steps_before = int(checkpoint["global_step"])
 
     def rate(self, progress: float) -> float:
         """Constant with drops to a tenth, where the recipe counts epochs; else the usual one."""
