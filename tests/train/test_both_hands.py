@@ -37,6 +37,7 @@ from knuckle.train.captures import (
     Still,
     crop_of,
     example_of,
+    not_held_out,
     open_part,
     training_batches,
     varied,
@@ -44,7 +45,7 @@ from knuckle.train.captures import (
 )
 from knuckle.train.kind import kind_named, module_of
 from knuckle.train.licences import licence_of
-from knuckle.train.recipe import OptimiserSettings, SourceSettings
+from knuckle.train.recipe import OptimiserSettings, Recipe, SourceSettings
 from knuckle.train.run import train
 from knuckle.train.sitting import WholeFiles
 
@@ -342,6 +343,28 @@ def test_only_the_real_data_set_marks_weights(capture, tmp_path):
     assert recipe.license == "CC-BY-NC-4.0" and recipe.sources[0].split == "70/15/15"
 
 
+def test_a_run_goes_on_by_its_own_split_alone(capture, tmp_path):
+    recipe = small("interhand", capture)
+    train(recipe, tmp_path)
+    other = with_data(recipe, capture, "70/15/15")
+    with pytest.raises(ValueError, match=r"split official so far, asked for 70/15/15.*--fresh"):
+        train(other, tmp_path)
+    train(other, tmp_path, fresh=True)
+
+
+def test_an_evaluation_says_where_a_run_may_have_been_trained(finished, capture):
+    run = finished["interhand"][0]
+    recipe = Recipe.load_json(run / "recipe.json")
+    for held_out in ("val", "test"):
+        assert not_held_out(recipe, capture, held_out) == ""
+    for split in ("all", "train", "70/15/15:test"):
+        assert "never seen is --split test" in not_held_out(recipe, capture, split)
+    dealt = with_data(recipe, capture, "70/15/15")
+    assert not_held_out(dealt, capture, "70/15/15:test") == ""
+    assert "--split 70/15/15:test" in not_held_out(dealt, capture, "test")
+    assert not_held_out(recipe, run, "all") == ""  # another data set
+
+
 def test_what_is_missing_is_said_in_a_sentence(capture, tmp_path):
     recipe = small("internet", capture)
     with pytest.raises(ValueError, match="is not a folder"):
@@ -395,7 +418,7 @@ def test_a_signal_amid_an_epoch_loses_nothing(capture, tmp_path, monkeypatch, ca
 
 
 def test_epochs_are_counted_by_pictures_whatever_the_batch(capture, tmp_path, monkeypatch):
-    """Resumed with other batches or on more GPUs, the rate falls and the run ends when it should."""
+    """Resumed with other batches or on more GPUs, the run ends when it should."""
     recipe = small("interhand", capture, both_hands=EPOCH)
     at_call(monkeypatch, "training_step", 4, lambda: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(Stopped, match="saved after step 4"):

@@ -25,7 +25,7 @@ from knuckle.train.kinds.internet import InterNetRecipe
 from knuckle.train.kinds.keypoints import KeypointRecipe
 from knuckle.train.kinds.lifter import LifterRecipe
 from knuckle.train.recipe import AugmentSettings, OptimiserSettings, Recipe, SourceSettings
-from knuckle.train.run import _devices, _errors_as_ours, _train_only, train
+from knuckle.train.run import _devices, _errors_as_ours, _train_only, start_from, train
 from knuckle.train.sitting import StopBySignal
 from knuckle.train.weights import load_weights
 
@@ -68,6 +68,20 @@ def test_an_ended_run_is_not_trained_again_but_a_longer_one_goes_on():
     assert then["minutes"] >= first["minutes"] + 0.005
     assert then["global_step"] > first["global_step"]
     assert (path.parent / "curves/1/metrics.csv").is_file()  # beside those of the first sitting
+
+
+def test_a_recipe_whose_network_has_changed_is_told_in_a_sentence():
+    train(LIFTER)
+    wider = replace(LIFTER, lifter=replace(LIFTER.lifter, width=2 * LIFTER.lifter.width))
+    with pytest.raises(InputError, match=r"another network than \S+ began with: \d+ .*--fresh"):
+        train(wider)
+
+
+def test_weights_of_another_kind_are_called_so(folder):
+    torch.save({"pair.head.weight": torch.zeros(2)}, folder / "pair.pt")
+    recipe = replace(LIFTER, start_lifter=str(folder / "pair.pt"), start_partly=True)
+    with pytest.raises(InputError, match="expected weights of lifter, found those of pair: name"):
+        start_from(module_of(recipe), recipe)
 
 
 def test_a_sitting_that_is_cut_short_is_saved_and_goes_on():

@@ -70,6 +70,38 @@ def part_of(source: SourceSettings, part: str) -> str:
     return part if source.split == "official" else f"{source.split}:{part}"
 
 
+def check_same_division(recipe: Recipe, before: Recipe) -> None:
+    """Refuse to go on with a run by another division of its data than it began with.
+
+    Its weights would have learnt from people who are then validated and tested on.
+
+    Raises:
+        ValueError: another one is asked for.
+    """
+    now, then = ({s.split for s in each.sources if s.capture} for each in (recipe, before))
+    if now != then:
+        raise InputError(
+            f"{recipe.name} was trained by the split {' and '.join(sorted(then)) or 'of shards'} "
+            f"so far, asked for {' and '.join(sorted(now)) or 'none'}: it would be tested on what "
+            "it has learnt from; keep its split, begin anew with --fresh, or give the recipe "
+            "another name ="
+        )
+
+
+def not_held_out(recipe: Recipe, root: Path, split: str) -> str:
+    """A sentence if a run may have been trained on what a split of a data set shows, else empty."""
+    for source in recipe.sources:
+        if source.capture and Path(source.capture).resolve() == root.resolve():
+            held_out = [part_of(source, part) for part in ("val", "test")]
+            if split not in held_out:
+                return (
+                    f"beware: {recipe.name} was trained on the train part of this data set, split "
+                    f"{source.split}, which {split} may show again; what it has never seen is "
+                    f"--split {held_out[1]}"
+                )
+    return ""
+
+
 def open_part(source: SourceSettings, part: str, *, clean: bool) -> LabelledSet:
     """A part of a capture.
 
@@ -87,7 +119,7 @@ def open_part(source: SourceSettings, part: str, *, clean: bool) -> LabelledSet:
         if source.split != "official":
             raise
         raise InputError(
-            f"{folder} has no split {part}, which training needs ({error}); "
+            f"{folder} has no split {part}, which training needs ({str(error).partition(';')[0]}); "
             "--split 70/15/15 deals out what is there"
         ) from None
     if name == InterHand26M.name:
