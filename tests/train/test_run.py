@@ -274,6 +274,36 @@ def test_two_processes_train_one_network_and_stop_together(folder):
     )
 
 
+LOST = """
+import os, sys, torch
+from knuckle.cli import main
+from knuckle.train.kinds.lifter import LifterModule
+
+losses = LifterModule.losses
+def lost(module, batch):
+    off = float("nan") if module.global_rank and module.trainer.global_step == 3 else 0.0
+    return {name: value + off for name, value in losses(module, batch).items()}
+LifterModule.losses = lost
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_loss_that_is_lost_in_one_process_ends_the_run_in_all(folder):
+    """The first process, whose own loss is a number, must not learn from the others' gradients."""
+    (folder / "lost.toml").write_text(
+        "kind = 'lifter'\nname = 'lost'\nworkers = 0\nthreads = 1\ndevices = 2\n"
+        "[lifter]\nfeature_size = 8\nwidth = 16\nwhole_width = 64\ngraph_blocks = 1\n"
+        "[optimiser]\nminutes = 2\nbatch = 16\n"
+    )
+    (folder / "lost.py").write_text(LOST)
+    done = subprocess.run(
+        [sys.executable, "lost.py", "train", "lost.toml"], capture_output=True, text=True,
+        timeout=240, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "after step 3, from which nothing can be learnt" in done.stderr, done.stderr[-2000:]
+
+
 def test_a_checkpoint_runs_no_program(folder):
     class Program:
         def __reduce__(self):
