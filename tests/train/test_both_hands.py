@@ -18,7 +18,7 @@ import torch
 from torch.utils.data import default_collate
 
 from captures import TINY
-from knuckle.cli.both_hands import Exported, predict_both
+from knuckle.cli.both_hands import Exported, _hands_of, predict_both
 from knuckle.cli.training import network_of_both_hands
 from knuckle.data.capture import write_capture
 from knuckle.data.datasets import open_dataset
@@ -137,6 +137,26 @@ def test_the_truth_in_internets_terms_has_no_error_but_the_grids(capture):
         errors[decoding] = tally.numbers()
     assert errors["soft"]["mpjpe_mm"] < 0.5 < 2 < errors["argmax"]["mpjpe_mm"]
     assert errors["soft"]["mrrpe_mm"] < 1 and errors["soft"]["wrong_sides"] == 0
+
+
+def test_internets_hands_are_unprojected_at_their_own_true_depths(capture):
+    """As in the official code: what is said of the other wrist is MRRPE's alone."""
+    _, still, batch = batch_of(capture)
+    cells = cells_of(batch["points_px"], batch["depth_mm"], FINE)
+    off = 40.0
+    root = ((batch["root_mm"] + off) / FINE.range_mm + 1) / 2 * FINE.map_size
+    out = InterNetOutput(volumes_of(cells, FINE), root, (batch["there"] * 2 - 1) * 9)
+    answers, tally = internet_answers(out, batch, FINE, "soft", "true"), Tally()
+    tally.add(answers, batch)
+    numbers = tally.numbers()
+    assert numbers["mpjpe_mm"] < 0.5
+    assert numbers["mrrpe_mm"] > 0.9 * off
+    hands = _hands_of(answers)
+    keys = [still.dataset.record(row).key for row in still.rows]
+    said = Predictions(System("off", "true"), dict(zip(keys, hands, strict=True)))
+    scores = evaluate(still.dataset, said, "moon").scores
+    assert scores.mpjpe_mm["all"] == pytest.approx(numbers["mpjpe_mm"], rel=1e-3)
+    assert scores.mrrpe_mm == pytest.approx(numbers["mrrpe_mm"], rel=1e-3)
 
 
 def truth_as_output(batch):
