@@ -40,6 +40,7 @@ from knuckle.train.captures import (
     not_held_out,
     open_part,
     training_batches,
+    validation_batches,
     varied,
     with_data,
 )
@@ -48,6 +49,7 @@ from knuckle.train.licences import licence_of
 from knuckle.train.recipe import OptimiserSettings, Recipe, SourceSettings
 from knuckle.train.run import train
 from knuckle.train.sitting import WholeFiles
+from miniatures import write_freihand
 
 INTERNET = InterNetSettings("lite", input_size=64, map_size=16, width=8, hidden=8)
 FINE = InterNetSettings("lite", input_size=128, map_size=32, sigma_cells=1.25)
@@ -395,6 +397,9 @@ def test_what_is_missing_is_said_in_a_sentence(capture, tmp_path):
     (lone / "annotations/test").symlink_to(capture / "annotations/test")
     with pytest.raises(ValueError, match=r"has no split train.*--split 70/15/15"):
         training_batches(with_data(recipe, lone, None))
+    write_freihand(tmp_path / "freihand")
+    with pytest.raises(ValueError, match=r"own splits are train, test, without val.*70/15/15"):
+        validation_batches(with_data(recipe, tmp_path / "freihand", None))
     with pytest.raises(ValueError, match="learns from captures"):
         training_batches(replace(recipe, sources=(SourceSettings(shards="x"),)))
 

@@ -17,7 +17,7 @@ import numpy as np
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from knuckle.crop import Crop, CropView
-from knuckle.data.datasets import open_dataset, recognise
+from knuckle.data.datasets import DATASETS, open_dataset, recognise
 from knuckle.data.interhand26m import InterHand26M, Selection
 from knuckle.data.json_stream import MissingDataError
 from knuckle.data.labelled import LabelledSet, Record
@@ -113,6 +113,12 @@ def open_part(source: SourceSettings, part: str, *, clean: bool) -> LabelledSet:
     selection = None
     if name == InterHand26M.name:
         selection = Selection() if clean else Selection.official()
+    splits = DATASETS[name].splits
+    if source.split == "official" and part not in splits:
+        raise InputError(
+            f"{folder} is {name}, whose own splits are {', '.join(splits)}, without {part}, which "
+            "training needs; --split 70/15/15 deals out what is there, as split = of a source does"
+        )
     try:
         dataset = open_dataset(folder, part_of(source, part), name, selection=selection)
     except MissingDataError as error:
