@@ -321,6 +321,26 @@ def test_an_exported_internet_has_no_highest_cells(finished, capture, tmp_path):
         predict_both(finished["internet"][1], dataset, tmp_path / "said.jsonl", "argmax")
 
 
+def test_hands_of_which_no_joint_is_known_are_asked_about_too(finished, capture, tmp_path):
+    """As the official code does: which hands they are counts, where the data set knows it."""
+    dataset = open_dataset(capture, "test")
+    valid = np.array(dataset.index["joint_valid"])
+    valid[dataset.rows[0]] = False
+    dataset.index.columns["joint_valid"] = valid
+    x, y, width, height = dataset.index["bbox"][dataset.rows[0]]
+    crop = crop_of(dataset.record(0), 64)
+    assert crop.centre_px == pytest.approx((x + width / 2, y + height / 2), rel=1e-5)
+    assert crop.size_px == pytest.approx(1.25 * max(width, height), rel=1e-5)
+    said = predict_both(finished["internet"][0], dataset, tmp_path / "said.jsonl")
+    assert len(said.hands) == len(dataset)
+    tally, still = Tally(), Still(dataset, 64)
+    batch = default_collate([still[i] for i in range(len(still))])
+    tally.add(both_answers(truth_as_output(batch), batch, "true"), batch)
+    assert tally.numbers()["mpjpe_mm"] < 0.05 and tally.numbers()["wrong_sides"] == 0
+    dataset.index.columns["bbox"] = np.zeros_like(dataset.index["bbox"])
+    assert len(Still(dataset, 64)) == len(dataset) - 1
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_missing_picture_is_told_in_a_sentence(finished, capture, tmp_path, workers):
     root, run = tmp_path / "capture", tmp_path / "run"

@@ -163,11 +163,13 @@ class InterHand26M(LabelledSet):
             for side in self._sides(row)
         )
         capture, sequence = int(columns["capture"][row]), self._sequence_name(row)
+        x, y, width, height = columns["bbox"][row].astype(float)
         return Record(
             key=f"{self.split}_{int(columns['annotation'][row])}",
             path=inside(self.release.images, columns.file_name(row)),
             hands=hands,
             camera=camera,
+            box_xyxy=np.array([x, y, x + width, y + height]),
             sides_known=bool(columns["hand_type_valid"][row]),
             complete=all(hand.valid.any() for hand in hands),
             group=f"{capture}/{sequence}",

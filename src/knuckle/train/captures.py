@@ -151,14 +151,20 @@ def _check_pictures(dataset: LabelledSet, folder: Path) -> None:
 
 
 def crop_of(record: Record, out_size: int) -> Crop | None:
-    """The square around all labelled hands, as the paper cuts it; None where no joint is known."""
+    """The square around all labelled hands, as the paper cuts it.
+
+    Where no joint is known it is the data set's own box, and None where there is none either.
+    """
     points = [hand.joints_px[hand.valid] for hand in record.hands]
     known = np.concatenate([*points, np.zeros((0, 2))])
+    grown = _BOX * _CUT
     if not len(known):
-        return None
+        if record.box_xyxy is None or not np.ptp(record.box_xyxy.reshape(2, 2), axis=0).all():
+            return None
+        known, grown = record.box_xyxy.reshape(2, 2), _CUT
     low, high = known.min(axis=0), known.max(axis=0)
     x, y = (low + high) / 2
-    side = max(float((high - low).max()), 8.0) * _BOX * _CUT
+    side = max(float((high - low).max()), 8.0) * grown
     return Crop((float(x), float(y)), side, out_size=out_size)
 
 
@@ -245,13 +251,16 @@ def _hands_by_side(record: Record, crop: Crop, view: CropView) -> Example:
 
 
 class Still(Dataset):
-    """Every picture of a part once, as it is: for validation and evaluation."""
+    """Every picture of a part once, as it is: for validation and evaluation.
+
+    Those too that show hands of which no joint is known: which hands they are is to be said.
+    """
 
     def __init__(self, dataset: LabelledSet, out_size: int, rows: np.ndarray | None = None) -> None:
         """Of these rows, by default all; the crops have sides of ``out_size`` px."""
         usable = np.arange(len(dataset)) if rows is None else rows
         self.dataset, self.out_size = dataset, out_size
-        self.rows = [int(row) for row in usable if _is_usable(dataset.record(int(row)))]
+        self.rows = [int(row) for row in usable if _can_be_asked(dataset.record(int(row)))]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -260,7 +269,7 @@ class Still(Dataset):
         row = self.rows[index]
         record = self.dataset.record(row)
         crop = crop_of(record, self.out_size)
-        assert crop is not None  # it is usable
+        assert crop is not None  # it can be asked about
         return example_of(self.dataset.image(row), record, crop)
 
 
@@ -340,6 +349,12 @@ def validation_batches(recipe: BothHandsRecipe) -> dict[str, DataLoader]:
             num_workers=min(recipe.workers, 4),
         )
     return loaders
+
+
+def _can_be_asked(record: Record) -> bool:
+    """Whether there is a hand in 3D, a camera that says what it means, and a place to look at."""
+    in_3d = any(hand.joints_mm is not None for hand in record.hands)
+    return record.camera is not None and in_3d and crop_of(record, 1) is not None
 
 
 def _is_usable(record: Record) -> bool:
