@@ -405,6 +405,8 @@ def test_an_evaluation_says_where_a_run_may_have_been_trained(finished, capture)
     assert not_held_out(dealt, capture, "70/15/15:test") == ""
     assert "--split 70/15/15:test" in not_held_out(dealt, capture, "test")
     assert not_held_out(recipe, run, "all") == ""  # another data set
+    later = replace(dealt, name="later", start_both=str(run / "weights.pt"))
+    assert "interhand was trained" in not_held_out(later, capture, "70/15/15:test")
 
 
 def test_what_is_missing_is_said_in_a_sentence(capture, tmp_path):

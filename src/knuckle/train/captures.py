@@ -29,6 +29,7 @@ from knuckle.train.examples import Example
 from knuckle.train.licences import marked
 from knuckle.train.recipe import Recipe, SourceSettings
 from knuckle.train.streams import chance, dealt, loader_of
+from knuckle.train.weights import SHIPPED
 
 AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
 #: How a capture is divided: see ``SourceSettings.split``.
@@ -89,17 +90,33 @@ def check_same_division(recipe: Recipe, before: Recipe) -> None:
 
 
 def not_held_out(recipe: Recipe, root: Path, split: str) -> str:
-    """A sentence if a run may have been trained on what a split of a data set shows, else empty."""
-    for source in recipe.sources:
-        if source.capture and Path(source.capture).resolve() == root.resolve():
+    """A sentence if a run may have been trained on what a split of a data set shows, else empty.
+
+    What the runs have learnt that it started from counts too.
+    """
+    for each in [recipe, *_started_from(recipe, set())]:
+        for source in each.sources:
+            if not source.capture or Path(source.capture).resolve() != root.resolve():
+                continue
             held_out = [part_of(source, part) for part in ("val", "test")]
             if split not in held_out:
                 return (
-                    f"beware: {recipe.name} was trained on the train part of this data set, split "
+                    f"beware: {each.name} was trained on the train part of this data set, split "
                     f"{source.split}, which {split} may show again; what it has never seen is "
                     f"--split {held_out[1]}"
                 )
     return ""
+
+
+def _started_from(recipe: Recipe, known: set[Path]) -> Iterator[Recipe]:
+    """The recipes of the runs whose weights a run started from, and theirs, each run once."""
+    for start in recipe.starts.values():
+        path = Path(start).parent / "recipe.json"
+        if start not in ("", SHIPPED) and path.is_file() and path.resolve() not in known:
+            known.add(path.resolve())
+            before = Recipe.load_json(path)
+            yield before
+            yield from _started_from(before, known)
 
 
 def open_part(source: SourceSettings, part: str, *, clean: bool) -> LabelledSet:
