@@ -283,6 +283,95 @@ def test_a_new_kind_is_three_files_and_one_line(palm: Path, tmp_path: Path) -> N
     train(replace(recipe, name="again", start_palm=str(path)), tmp_path / "runs")
 
 
+OWN_LIFTER = '''
+    """A lifter of one's own, for the stage that there is."""
+
+    from dataclasses import dataclass, field
+
+    import torch
+    from torch import nn
+
+    from knuckle.modelcard import ModelCard
+    from knuckle.models.lifter import LifterOutput
+    from knuckle.train.kind import Exportable, Kind
+    from knuckle.train.kinds import lifter
+    from knuckle.train.modules import TrainedModule
+
+
+    @dataclass(frozen=True)
+    class OwnSettings:
+        """Its size."""
+
+        width: int = 8
+        feature_size: int = 4
+
+
+    class OwnLifter(nn.Module):
+        def __init__(self, settings):
+            super().__init__()
+            size = 3 + settings.feature_size
+            width = settings.width
+            self.layers = nn.Sequential(nn.Linear(size, width), nn.Linear(width, 4))
+
+        def forward(self, rays, sigma, features):
+            out = self.layers(torch.cat([rays, sigma[..., None], features], dim=-1))
+            return LifterOutput(out[..., :3] - out[:, :1, :3], out[..., 3])
+
+
+    @dataclass(frozen=True, kw_only=True)
+    class OwnRecipe(lifter.LifterRecipe):
+        """A run that trains it."""
+
+        kind: str = "own_lifter"
+        lifter: OwnSettings = field(default_factory=OwnSettings)
+
+
+    class OwnModule(lifter.LifterModule):
+        def __init__(self, recipe):
+            TrainedModule.__init__(self, recipe)
+            self.lifter = OwnLifter(recipe.lifter)
+
+
+    def exported(recipe):
+        size = recipe.lifter.feature_size
+        card = ModelCard("lifter", recipe.version, feature_size=size, recipe=recipe.name)
+        rays, sigma = torch.randn(1, 21, 2), torch.rand(1, 21)
+        inputs = {"rays": rays, "sigma": sigma, "features": torch.randn(1, 21, size)}
+        return Exportable(card, OwnLifter(recipe.lifter), lifter.answer, inputs)
+
+
+    KIND = Kind(
+        recipe=OwnRecipe,
+        module=OwnModule,
+        training=lifter.KIND.training,
+        validation=lifter.KIND.validation,
+        networks={"lifter": exported},
+    )
+'''
+
+
+@pytest.mark.usefixtures("few_poses")
+def test_another_network_for_a_stage_is_one_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from knuckle.export import export
+    from knuckle.train.recipe import Recipe
+    from knuckle.train.run import train
+
+    package = knuckle.train.kinds
+    (tmp_path / "own_lifter.py").write_text(textwrap.dedent(OWN_LIFTER))
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    monkeypatch.delitem(sys.modules, f"{package.__name__}.own_lifter", raising=False)
+    recipe = tmp_path / "own.toml"
+    recipe.write_text(
+        'kind = "own_lifter"\nname = "own"\nversion = "mine"\nworkers = 0\nthreads = 1\n'
+        "[lifter]\nwidth = 6\n[optimiser]\nminutes = 0.002\nbatch = 4\n"
+    )
+    run = train(Recipe.load(recipe), tmp_path / "runs").parent
+    (path,) = export(run, tmp_path / "weights")
+    assert path.name == "lifter.onnx" and Network(path, "lifter").card.version == "mine"
+
+
 def test_a_kind_without_a_file_is_named() -> None:
     from knuckle.train.kind import kind_named
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from knuckle.data.datasets import divide, leak_report, open_dataset, open_divided
 from knuckle.data.interhand26m import Selection
+from knuckle.data.json_stream import BrokenDataError
 from knuckle.data.labelled import Groups
 from knuckle.data.splits import (
     PARTS,
@@ -202,3 +204,40 @@ def test_a_selection_holds_for_all_splits(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "own" / "labels.jsonl").write_text("{}")
     with pytest.raises(ValueError, match=r"only InterHand2\.6M"):
         open_dataset(tmp_path / "own", selection=Selection())
+
+
+def test_a_selection_is_divided_as_the_whole_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or training on clean records would see people of the test part, which leaves none out."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    root = tmp_path / "set"
+    some = InterHandScene({c: c for c in range(4)}, sequences=("a",), steps=(0, 18, 36))
+    write_interhand(root, some, split="train")
+    more = InterHandScene({c: c for c in range(4, 9)}, ("a", "b", "c"), steps=(0, 18))
+    write_interhand(root, replace(more, hand_types=("interacting", "left")), split="val")
+
+    def people(selection: Selection | None) -> dict[int, str]:
+        parts = [open_dataset(root, f"70/15/15:{p}", selection=selection) for p in PARTS]
+        return {
+            subject: name
+            for name, part in zip(PARTS, parts, strict=True)
+            for subject in part.groups().subject.tolist()
+        }
+
+    whole = people(Selection.official())
+    assert set(whole.values()) == set(PARTS)
+    for selection in (None, Selection(hands="two"), Selection(hands="two", clean=False)):
+        chosen = people(selection)
+        assert chosen == {subject: whole[subject] for subject in chosen}, selection
+
+
+def test_a_split_of_which_nothing_is_selected_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    write_interhand(tmp_path, InterHandScene({3: 3}), split="train")
+    write_interhand(tmp_path, InterHandScene({4: 4}, hand_types=("left",)), split="test")
+    assert open_dataset(tmp_path, selection=Selection(hands="two")).split == "train"
+    with pytest.raises(BrokenDataError, match="not of two hands"):
+        open_dataset(tmp_path, "test", selection=Selection(hands="two"))

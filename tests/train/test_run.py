@@ -25,7 +25,7 @@ from knuckle.train.kinds.internet import InterNetRecipe
 from knuckle.train.kinds.keypoints import KeypointRecipe
 from knuckle.train.kinds.lifter import LifterRecipe
 from knuckle.train.recipe import AugmentSettings, OptimiserSettings, Recipe, SourceSettings
-from knuckle.train.run import _devices, _errors_as_ours, _train_only, train
+from knuckle.train.run import _devices, _errors_as_ours, _train_only, start_from, train
 from knuckle.train.sitting import StopBySignal
 from knuckle.train.weights import load_weights
 
@@ -68,6 +68,20 @@ def test_an_ended_run_is_not_trained_again_but_a_longer_one_goes_on():
     assert then["minutes"] >= first["minutes"] + 0.005
     assert then["global_step"] > first["global_step"]
     assert (path.parent / "curves/1/metrics.csv").is_file()  # beside those of the first sitting
+
+
+def test_a_recipe_whose_network_has_changed_is_told_in_a_sentence():
+    train(LIFTER)
+    wider = replace(LIFTER, lifter=replace(LIFTER.lifter, width=2 * LIFTER.lifter.width))
+    with pytest.raises(InputError, match=r"another network than \S+ began with: \d+ .*--fresh"):
+        train(wider)
+
+
+def test_weights_of_another_kind_are_called_so(folder):
+    torch.save({"pair.head.weight": torch.zeros(2)}, folder / "pair.pt")
+    recipe = replace(LIFTER, start_lifter=str(folder / "pair.pt"), start_partly=True)
+    with pytest.raises(InputError, match="expected weights of lifter, found those of pair: name"):
+        start_from(module_of(recipe), recipe)
 
 
 def test_a_sitting_that_is_cut_short_is_saved_and_goes_on():
@@ -258,6 +272,36 @@ def test_two_processes_train_one_network_and_stop_together(folder):
     assert all(
         torch.isfinite(v).all() for v in load_weights(folder / "runs/two/weights.pt").values()
     )
+
+
+LOST = """
+import os, sys, torch
+from knuckle.cli import main
+from knuckle.train.kinds.lifter import LifterModule
+
+losses = LifterModule.losses
+def lost(module, batch):
+    off = float("nan") if module.global_rank and module.trainer.global_step == 3 else 0.0
+    return {name: value + off for name, value in losses(module, batch).items()}
+LifterModule.losses = lost
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_loss_that_is_lost_in_one_process_ends_the_run_in_all(folder):
+    """The first process, whose own loss is a number, must not learn from the others' gradients."""
+    (folder / "lost.toml").write_text(
+        "kind = 'lifter'\nname = 'lost'\nworkers = 0\nthreads = 1\ndevices = 2\n"
+        "[lifter]\nfeature_size = 8\nwidth = 16\nwhole_width = 64\ngraph_blocks = 1\n"
+        "[optimiser]\nminutes = 2\nbatch = 16\n"
+    )
+    (folder / "lost.py").write_text(LOST)
+    done = subprocess.run(
+        [sys.executable, "lost.py", "train", "lost.toml"], capture_output=True, text=True,
+        timeout=240, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "after step 3, from which nothing can be learnt" in done.stderr, done.stderr[-2000:]
 
 
 def test_a_checkpoint_runs_no_program(folder):

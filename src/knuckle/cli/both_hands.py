@@ -143,7 +143,10 @@ class Exported:
 
 def _hands_of(answers: Answers) -> list[list[PredictedHand]]:
     """Both hands of every picture, as in the paper; their scores say which are there."""
-    px, mm, there = (each.cpu().double().numpy() for each in answers)
+    px, mm, there, relative = (
+        None if each is None else each.cpu().double().numpy() for each in answers
+    )
+    assert px is not None and mm is not None and there is not None
     return [
         [
             PredictedHand(
@@ -151,6 +154,7 @@ def _hands_of(answers: Answers) -> list[list[PredictedHand]]:
                 score=float(there[row, s]),
                 joints_px=px[row, s],
                 joints_mm=mm[row, s],
+                joints_root_mm=None if relative is None else relative[row, s],
             )
             for s, side in enumerate(SIDES)
         ]

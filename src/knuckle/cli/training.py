@@ -158,6 +158,8 @@ class Evaluate:
         dataset = open_dataset(self.dataset, self.split, selection=self._selection())
         print(dataset.report)
         print(leak_report(self.dataset, self.split, selection=self._selection()))
+        if said := self._not_held_out():
+            print(said)
         with kept_if_used(self.output):
             if kind == "a file of predictions":
                 predictions = read_predictions(Path(self.model))
@@ -168,6 +170,16 @@ class Evaluate:
         for path in publish(evaluation, self._reports(), pictures=not self.no_pictures):
             print(f"  {path}")
         return 0
+
+    def _not_held_out(self) -> str:
+        """A sentence if a run of both hands may have been trained on what is scored, else empty."""
+        from knuckle.train.captures import not_held_out
+        from knuckle.train.recipe import Recipe
+
+        run = network_of_both_hands(Path(self.model))
+        if run is None or not run.is_dir():
+            return ""
+        return not_held_out(Recipe.load_json(run / "recipe.json"), self.dataset, self.split)
 
     def _kind(self) -> str:
         """Of the model, a key of ``_HEEDED``."""

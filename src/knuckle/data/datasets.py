@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from knuckle.data.coco_wholebody import CocoWholeBody
 from knuckle.data.folder import Folder
 from knuckle.data.freihand import FreiHand
 from knuckle.data.interhand26m import InterHand26M, Selection
-from knuckle.data.json_stream import BrokenDataError, MissingDataError
+from knuckle.data.json_stream import BrokenDataError, MissingDataError, NothingLeftError
 from knuckle.data.labelled import DerivedSet, DropReport, Groups, LabelledSet
 from knuckle.data.real_hand_3d import RealHand3D
 from knuckle.data.rhd import Rhd
@@ -174,7 +175,12 @@ def open_dataset(
         part = split.removeprefix("70/15/15:")
         if part not in PARTS:
             raise InputError(f"expected 70/15/15:{{{','.join(PARTS)}}}, got {split!r}")
-        return Subset(whole, dealt.rows(part), split, str(dealt))
+        if not len(rows := dealt.rows(part)):
+            raise NothingLeftError(
+                f"none of the {len(whole):,} records of {root} that were selected is in {split} "
+                f"({dealt}); take another part, or leave fewer out"
+            )
+        return Subset(whole, rows, split, str(dealt))
     splits = DATASETS[name].splits
     if split == "all" and "all" not in splits:
         return _open_all(reader, splits, root)
@@ -184,9 +190,33 @@ def open_dataset(
 def open_divided(
     root: Path, name: str | None = None, *, selection: Selection | None = None
 ) -> tuple[LabelledSet, Split]:
-    """A whole data set and its division into 70/15/15 by people, captures or sequences."""
+    """A whole data set and its division into 70/15/15 by people, captures or sequences.
+
+    Whatever is selected, all records are dealt out: the parts of a selection are those parts
+    without what it leaves out. Dealt out alone, a few records less can put whole people elsewhere,
+    and who is trained on with flaws left out would be tested on with them.
+    """
+    name = name or recognise(root)
     whole = open_dataset(root, "all", name, selection=selection)
-    return whole, split_by_groups(whole.groups())
+    if name != InterHand26M.name:
+        return whole, split_by_groups(whole.groups())
+    every = Selection.official()
+    if selection is not None and selection.annotation != "all" and _lacks_all_labels(root):
+        every = replace(every, annotation=selection.annotation)
+    groups = open_dataset(root, "all", name, selection=every).groups()
+    dealt = split_by_groups(groups)
+    moments, first = np.unique(groups.step, return_index=True)  # each is in one part alone
+    at = np.searchsorted(moments, whole.groups().step)
+    return whole, replace(dealt, part=dealt.part[first][at])
+
+
+def _lacks_all_labels(root: Path) -> bool:
+    """Whether only those that people, or a network, have made were unpacked (release v0.0)."""
+    try:
+        open_dataset(root, "all", InterHand26M.name, selection=Selection.official())
+    except MissingDataError:
+        return True
+    return False
 
 
 def leak_report(root: Path, split: str, *, selection: Selection | None = None) -> str:
@@ -238,7 +268,7 @@ def _open_all(
     for split in splits:
         try:
             parts.append(reader(root, split))
-        except MissingDataError as error:
+        except (MissingDataError, NothingLeftError) as error:
             problems.append(error)
     if not parts:
         raise problems[0]

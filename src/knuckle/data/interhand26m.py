@@ -21,7 +21,7 @@ from knuckle.data.interhand_extras import Extras
 from knuckle.data.interhand_files import HAND_TYPES
 from knuckle.data.interhand_index import InterHandIndex, open_index
 from knuckle.data.interhand_release import SPLITS, find_release
-from knuckle.data.json_stream import BrokenDataError
+from knuckle.data.json_stream import BrokenDataError, NothingLeftError
 from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record, inside
 from knuckle.hand import BONES, N_JOINTS, Side, bone_lengths, order_from_names
 from knuckle.rigid import RigidTransform
@@ -125,7 +125,7 @@ class InterHand26M(LabelledSet):
         self.rows = self._select()
         self.report.kept = len(self.rows)
         if not len(self.rows):
-            raise BrokenDataError(f"nothing is left of {root}, {split}:\n{self.report}")
+            raise NothingLeftError(f"nothing is left of {root}, {split}:\n{self.report}")
 
     @classmethod
     def is_at(cls, root: Path) -> bool:
@@ -163,11 +163,13 @@ class InterHand26M(LabelledSet):
             for side in self._sides(row)
         )
         capture, sequence = int(columns["capture"][row]), self._sequence_name(row)
+        x, y, width, height = columns["bbox"][row].astype(float)
         return Record(
             key=f"{self.split}_{int(columns['annotation'][row])}",
             path=inside(self.release.images, columns.file_name(row)),
             hands=hands,
             camera=camera,
+            box_xyxy=np.array([x, y, x + width, y + height]),
             sides_known=bool(columns["hand_type_valid"][row]),
             complete=all(hand.valid.any() for hand in hands),
             group=f"{capture}/{sequence}",

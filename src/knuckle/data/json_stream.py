@@ -57,6 +57,10 @@ class MissingDataError(BrokenDataError):
     """The label files of a split are not there at all: perhaps they were not unpacked."""
 
 
+class NothingLeftError(BrokenDataError):
+    """None of a split's records is of those that were asked for."""
+
+
 class JsonStream:
     """A pull parser over one JSON file.
 

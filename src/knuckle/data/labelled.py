@@ -36,6 +36,8 @@ class Record:
     #: The hands that are there; one of which no joint is known has ``valid`` all False.
     hands: tuple[HandLabel, ...]
     camera: Camera | None = None  # intrinsics, or None where unknown
+    #: (4,) px, the data set's own box around all hands, where no joint says where they are.
+    box_xyxy: np.ndarray | None = None
     sides_known: bool = True  # False where the data set does not vouch for which hands are there
     complete: bool = True  # see ``Sample.complete``
     #: See ``Sample.ignore_xyxy``.

@@ -35,6 +35,8 @@ class Answers(NamedTuple):
     joints_px: Tensor  # (N, 2, 21, 2) frame px
     joints_mm: Tensor  # (N, 2, 21, 3) camera frame
     there: Tensor  # (N, 2) probability
+    #: (N, 2, 21, 3) from each hand's own wrist; None: as ``joints_mm`` have them.
+    relative_mm: Tensor | None = None
 
 
 def internet_answers(
@@ -62,17 +64,22 @@ def decoded_answers(
 ) -> Answers:
     """InterNet's decoded joints, unprojected at the wrists' depths.
 
+    With the root depth "true", as in the official code: where the left wrist is from the right one
+    is what the network says, but the shape of each hand is unprojected at its own true depth.
+
     Joints (N, 2, 21, 2) crop px; ``depth_mm`` (N, 2, 21) along the camera's axis, of which only
     differences from the wrist count; ``root_mm`` (N,) the left wrist's from the right one's.
     """
-    joints_px = to_frame(in_crop, batch)
-    depth_mm = depth_mm - depth_mm[..., :1]
-    if root_depth == "true":
-        depths = told_depths(batch["roots_mm"][..., 2], root_mm)
-    else:
-        depths = own_depths(rays_of(joints_px, batch), depth_mm, root_mm, there_logit)
-    deep = depth_mm + depths[..., None]
-    return Answers(joints_px, _along(rays_of(joints_px, batch), deep), there_logit.sigmoid())
+    joints_px, there = to_frame(in_crop, batch), there_logit.sigmoid()
+    rays, depth_mm = rays_of(joints_px, batch), depth_mm - depth_mm[..., :1]
+    if root_depth == "own":
+        depths = own_depths(rays, depth_mm, root_mm, there_logit)
+        return Answers(joints_px, _along(rays, depth_mm + depths[..., None]), there)
+    true = batch["roots_mm"][..., 2]
+    depths = told_depths(true, root_mm)
+    alone = _along(rays, depth_mm + torch.where(true > 0, true, depths)[..., None])
+    joints_mm = _along(rays, depth_mm + depths[..., None])
+    return Answers(joints_px, joints_mm, there, alone - alone[:, :, :1])
 
 
 def both_answers(out: BothOutput, batch: Batch, root_depth: RootDepth) -> Answers:
@@ -170,7 +177,9 @@ class Tally:
 
     def add(self, answers: Answers, batch: Batch) -> None:
         """Take in a batch and what was said about it."""
-        relative = answers.joints_mm - answers.joints_mm[:, :, :1]
+        relative = answers.relative_mm
+        if relative is None:
+            relative = answers.joints_mm - answers.joints_mm[:, :, :1]
         away = (relative - batch["true_mm"]).norm(dim=-1)
         two = batch["there"].sum(dim=1) > 1
         for kind, chosen in enumerate((~two, two)):

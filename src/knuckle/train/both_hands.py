@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
+from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -21,8 +22,10 @@ class BothHandsTraining:
     #: After so many epochs the rate falls to a tenth, once each; needs ``epochs``.
     drops: tuple[int, ...] = ()
     shift: float = 0.15  # largest shift of the box, as a share of its side
-    scale: float = 0.25  # largest change of the box's side, as a share
-    turn: float = 45.0  # largest turn, degrees
+    #: ``scale``, ``turn``: standard deviations of the change of the box's side, as a share, which
+    #: is cut off at one of them, and of the turn, degrees, cut off at two (the official code).
+    scale: float = 0.25
+    turn: float = 45.0
     turned: float = 0.6  # share of the crops that are turned
     #: Share of the crops that are mirrored; left and right hands then change places.
     flip: float = 0.5
@@ -62,6 +65,7 @@ class BothHandsModule(TrainedModule):
     def __init__(self, recipe: BothHandsRecipe) -> None:
         super().__init__(recipe)
         self.pictures = 0  # of an epoch
+        self._epochs_before, self._steps_before = 0.0, 0  # of earlier sittings
         self._tallies: dict[str, Tally] = {}
 
     def answers(self, batch: Batch, decoding: Decoding, root_depth: RootDepth) -> Answers:
@@ -85,9 +89,22 @@ class BothHandsModule(TrainedModule):
     def epochs_done(self) -> float:
         """Passes over the data so far."""
         if not self.pictures or self._trainer is None:
-            return 0.0
+            return self._epochs_before
         batch = self.recipe.optimiser.batch * self.trainer.world_size
-        return self.trainer.global_step * batch / self.pictures
+        steps = self.trainer.global_step - self._steps_before
+        return self._epochs_before + steps * batch / self.pictures
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Remember the epochs too: another sitting may have other batches, or more GPUs."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["epochs"] = self.epochs_done
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with the epochs that are left."""
+        super().on_load_checkpoint(checkpoint)
+        if "epochs" in checkpoint:
+            self._epochs_before = float(checkpoint["epochs"])
+            self._steps_before = int(checkpoint["global_step"])
 
     def rate(self, progress: float) -> float:
         """Constant with drops to a tenth, where the recipe counts epochs; else the usual one."""

@@ -17,7 +17,7 @@ import numpy as np
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from knuckle.crop import Crop, CropView
-from knuckle.data.datasets import open_dataset, recognise
+from knuckle.data.datasets import DATASETS, open_dataset, recognise
 from knuckle.data.interhand26m import InterHand26M, Selection
 from knuckle.data.json_stream import MissingDataError
 from knuckle.data.labelled import LabelledSet, Record
@@ -29,6 +29,7 @@ from knuckle.train.examples import Example
 from knuckle.train.licences import marked
 from knuckle.train.recipe import Recipe, SourceSettings
 from knuckle.train.streams import chance, dealt, loader_of
+from knuckle.train.weights import SHIPPED
 
 AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
 #: How a capture is divided: see ``SourceSettings.split``.
@@ -70,6 +71,54 @@ def part_of(source: SourceSettings, part: str) -> str:
     return part if source.split == "official" else f"{source.split}:{part}"
 
 
+def check_same_division(recipe: Recipe, before: Recipe) -> None:
+    """Refuse to go on with a run by another division of its data than it began with.
+
+    Its weights would have learnt from people who are then validated and tested on.
+
+    Raises:
+        ValueError: another one is asked for.
+    """
+    now, then = ({s.split for s in each.sources if s.capture} for each in (recipe, before))
+    if now != then:
+        raise InputError(
+            f"{recipe.name} was trained by the split {' and '.join(sorted(then)) or 'of shards'} "
+            f"so far, asked for {' and '.join(sorted(now)) or 'none'}: it would be tested on what "
+            "it has learnt from; keep its split, begin anew with --fresh, or give the recipe "
+            "another name ="
+        )
+
+
+def not_held_out(recipe: Recipe, root: Path, split: str) -> str:
+    """A sentence if a run may have been trained on what a split of a data set shows, else empty.
+
+    What the runs have learnt that it started from counts too.
+    """
+    for each in [recipe, *_started_from(recipe, set())]:
+        for source in each.sources:
+            if not source.capture or Path(source.capture).resolve() != root.resolve():
+                continue
+            held_out = [part_of(source, part) for part in ("val", "test")]
+            if split not in held_out:
+                return (
+                    f"beware: {each.name} was trained on the train part of this data set, split "
+                    f"{source.split}, which {split} may show again; what it has never seen is "
+                    f"--split {held_out[1]}"
+                )
+    return ""
+
+
+def _started_from(recipe: Recipe, known: set[Path]) -> Iterator[Recipe]:
+    """The recipes of the runs whose weights a run started from, and theirs, each run once."""
+    for start in recipe.starts.values():
+        path = Path(start).parent / "recipe.json"
+        if start not in ("", SHIPPED) and path.is_file() and path.resolve() not in known:
+            known.add(path.resolve())
+            before = Recipe.load_json(path)
+            yield before
+            yield from _started_from(before, known)
+
+
 def open_part(source: SourceSettings, part: str, *, clean: bool) -> LabelledSet:
     """A part of a capture.
 
@@ -81,13 +130,19 @@ def open_part(source: SourceSettings, part: str, *, clean: bool) -> LabelledSet:
     selection = None
     if name == InterHand26M.name:
         selection = Selection() if clean else Selection.official()
+    splits = DATASETS[name].splits
+    if source.split == "official" and part not in splits:
+        raise InputError(
+            f"{folder} is {name}, whose own splits are {', '.join(splits)}, without {part}, which "
+            "training needs; --split 70/15/15 deals out what is there, as split = of a source does"
+        )
     try:
         dataset = open_dataset(folder, part_of(source, part), name, selection=selection)
     except MissingDataError as error:
         if source.split != "official":
             raise
         raise InputError(
-            f"{folder} has no split {part}, which training needs ({error}); "
+            f"{folder} has no split {part}, which training needs ({str(error).partition(';')[0]}); "
             "--split 70/15/15 deals out what is there"
         ) from None
     if name == InterHand26M.name:
@@ -113,27 +168,34 @@ def _check_pictures(dataset: LabelledSet, folder: Path) -> None:
 
 
 def crop_of(record: Record, out_size: int) -> Crop | None:
-    """The square around all labelled hands, as the paper cuts it; None where no joint is known."""
+    """The square around all labelled hands, as the paper cuts it.
+
+    Where no joint is known it is the data set's own box, and None where there is none either.
+    """
     points = [hand.joints_px[hand.valid] for hand in record.hands]
     known = np.concatenate([*points, np.zeros((0, 2))])
+    grown = _BOX * _CUT
     if not len(known):
-        return None
+        if record.box_xyxy is None or not np.ptp(record.box_xyxy.reshape(2, 2), axis=0).all():
+            return None
+        known, grown = record.box_xyxy.reshape(2, 2), _CUT
     low, high = known.min(axis=0), known.max(axis=0)
     x, y = (low + high) / 2
-    side = max(float((high - low).max()), 8.0) * _BOX * _CUT
+    side = max(float((high - low).max()), 8.0) * grown
     return Crop((float(x), float(y)), side, out_size=out_size)
 
 
 def varied(crop: Crop, rng: np.random.Generator, settings: BothHandsTraining) -> Crop:
-    """The crop as the paper varies it: shifted, scaled, turned, mirrored."""
+    """The crop as the paper's code varies it: shifted, scaled, turned, mirrored."""
     shift = rng.uniform(-settings.shift, settings.shift, 2) * crop.size_px
+    scale = settings.scale * float(np.clip(rng.normal(), -1, 1))
     turned = rng.random() < settings.turned
-    turn = rng.uniform(-settings.turn, settings.turn) if turned else 0.0
+    turn = settings.turn * float(np.clip(rng.normal(), -2, 2)) if turned else 0.0
     x, y = crop.centre_px
     return replace(
         crop,
         centre_px=(x + float(shift[0]), y + float(shift[1])),
-        size_px=crop.size_px * (1 + float(rng.uniform(-settings.scale, settings.scale))),
+        size_px=crop.size_px * (1 + scale),
         angle=float(np.radians(turn)),
         mirror=bool(rng.random() < settings.flip),
     )
@@ -206,13 +268,16 @@ def _hands_by_side(record: Record, crop: Crop, view: CropView) -> Example:
 
 
 class Still(Dataset):
-    """Every picture of a part once, as it is: for validation and evaluation."""
+    """Every picture of a part once, as it is: for validation and evaluation.
+
+    Those too that show hands of which no joint is known: which hands they are is to be said.
+    """
 
     def __init__(self, dataset: LabelledSet, out_size: int, rows: np.ndarray | None = None) -> None:
         """Of these rows, by default all; the crops have sides of ``out_size`` px."""
         usable = np.arange(len(dataset)) if rows is None else rows
         self.dataset, self.out_size = dataset, out_size
-        self.rows = [int(row) for row in usable if _is_usable(dataset.record(int(row)))]
+        self.rows = [int(row) for row in usable if _can_be_asked(dataset.record(int(row)))]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -221,7 +286,7 @@ class Still(Dataset):
         row = self.rows[index]
         record = self.dataset.record(row)
         crop = crop_of(record, self.out_size)
-        assert crop is not None  # it is usable
+        assert crop is not None  # it can be asked about
         return example_of(self.dataset.image(row), record, crop)
 
 
@@ -301,6 +366,12 @@ def validation_batches(recipe: BothHandsRecipe) -> dict[str, DataLoader]:
             num_workers=min(recipe.workers, 4),
         )
     return loaders
+
+
+def _can_be_asked(record: Record) -> bool:
+    """Whether there is a hand in 3D, a camera that says what it means, and a place to look at."""
+    in_3d = any(hand.joints_mm is not None for hand in record.hands)
+    return record.camera is not None and in_3d and crop_of(record, 1) is not None
 
 
 def _is_usable(record: Record) -> bool:

@@ -99,7 +99,8 @@ class TrainedModule(L.LightningModule):
 
     def _check(self, loss: Tensor) -> None:
         """``InputError`` in all processes before weights learn from a loss that is not finite."""
-        if not self.trainer.strategy.broadcast(bool(loss.isfinite())):
+        # Gradients are averaged over the processes: what one of them lost, all would have lost.
+        if not self.trainer.strategy.reduce_boolean_decision(bool(loss.isfinite()), all=True):
             raise InputError(
                 f"the loss is {loss.item():g} after step {self.trainer.global_step}, from which "
                 "nothing can be learnt: lower rate = or clip = of the recipe, or raise warmup =, "

@@ -30,6 +30,7 @@ from torch import Tensor
 
 from knuckle.data.labelled import OnProgress
 from knuckle.errors import InputError, KnuckleError, hearing, reading
+from knuckle.train.captures import check_same_division
 from knuckle.train.kind import module_of, training_batches, validation_batches
 from knuckle.train.licences import marked
 from knuckle.train.modules import TrainedModule
@@ -81,6 +82,7 @@ def train(
         Path of ``weights.pt``.
 
     Raises:
+        ValueError: it began by another split of its data.
         Stopped: a signal came (SIGINT, SIGTERM); the same recipe goes on from there.
     """
     folder = runs / recipe.name
@@ -93,6 +95,8 @@ def train(
     # and not from the clock, so that all processes have the same.
     steps = _steps_of(resume) if resume else 0
     L.seed_everything((recipe.seed + steps) % 2**31, workers=True, verbose=False)
+    if resume and is_first_process() and (folder / "recipe.json").exists():
+        check_same_division(recipe, Recipe.load_json(folder / "recipe.json"))
     recipe = marked(recipe, resume)
     module = module_of(recipe)
     training, loaders = training_batches(recipe), validation_batches(recipe)
@@ -100,6 +104,8 @@ def train(
         module.begin()
     start_from(module, recipe)
     _train_only(module, recipe.optimiser.only)
+    if resume:
+        _check_same_network(resume, module)
     if not resume and is_first_process():  # what it started from may be the run itself
         put_aside(folder)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # devices, tips of the day
@@ -177,6 +183,17 @@ def _steps_of(path: Path) -> int:
         if "state_dict" not in state:
             raise InputError(f"{path} holds no weights: {advice}")
         return int(state["global_step"])
+
+
+def _check_same_network(path: Path, module: TrainedModule) -> None:
+    """``ValueError`` if the recipe now describes another network than that of its checkpoint."""
+    before = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
+    if differ := differing(before, module.state_dict()):
+        raise InputError(
+            f"the recipe describes another network than {path.parent} began with: {len(differ)} "
+            f"weights differ in shape or are missing, {differ[0]} for example; undo the change, "
+            "begin anew with --fresh, or give the recipe another name ="
+        )
 
 
 def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
@@ -271,6 +288,12 @@ def start_from(module: TrainedModule, recipe: Recipe) -> None:
         weights = part_of(loaded, part)
         if part == "both" and not weights:  # the shipped keypoint network has the same pyramid
             weights = part_of(loaded, "keypoints")
+        if not weights:
+            held = " and ".join(sorted({name.partition(".")[0] for name in loaded})) or "nothing"
+            raise InputError(
+                f"start_{part} = {path!r}: expected weights of {part}, found those of {held}: name "
+                "a run or an exported file of the same kind of network"
+            )
         if recipe.start_partly:
             weights = what_fits(weights, network.state_dict())
         if differ := differing(weights, network.state_dict()):

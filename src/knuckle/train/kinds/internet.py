@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from knuckle.hand import Joint
 from knuckle.modelcard import ModelCard
 from knuckle.models.internet import (
     InterNet,
@@ -72,11 +73,12 @@ class InterNetModule(BothHandsModule):
         settings = self.recipe.internet
         out = self.internet(batch["crop"])
         cells = cells_of(batch["points_px"], batch["depth_mm"], settings)
-        inside = ((cells >= 0) & (cells <= settings.map_size - 1)).all(dim=-1)
+        inside = ((cells >= 0) & (cells < settings.map_size)).all(dim=-1)
         valid = batch["valid_3d"] * inside
         square = squared_error(out.volumes, cells, settings)
         root = (batch["root_mm"] / settings.range_mm + 1) / 2 * settings.map_size
         near = batch["root_known"] * (batch["root_mm"].abs() < settings.range_mm)
+        near = near * inside[..., Joint.WRIST].all(dim=1)  # as published: both wrists in the crop
         binary = functional.binary_cross_entropy_with_logits
         there = binary(out.there_logit, batch["there"], reduction="none").mean(dim=1)
         return {
