@@ -245,6 +245,18 @@ def test_a_camera_that_the_rig_calls_late_is_read_so_much_later(
     np.testing.assert_allclose(Rig.load(tmp_path / "out" / "rig.toml").late_s, [0, 0.05])
 
 
+def test_the_up_that_is_given_overrules_images_and_file(
+    folder: Path, tmp_path: Path, dot_weights: Path
+) -> None:
+    RIG.with_up("x").save(tmp_path / "rig.toml")
+    videos = [str(folder / f"{name}.mkv") for name in RIG.names]
+    how = ["--weights", str(dot_weights), "--format", "npz", "-o", str(tmp_path / "out")]
+    for given, up in ((["--up", "-z"], "-z"), ([], "x")):
+        assert main(["track", *videos, "--rig", str(tmp_path / "rig.toml"), *how, *given]) == 0
+        assert open_recording(tmp_path / "out").info.up == up
+        assert Rig.load(tmp_path / "out" / "rig.toml").up == up
+
+
 @pytest.mark.parametrize("rays_tell", [True, False])
 def test_offsets_that_are_found_are_those_of_the_rig_that_is_written(
     folder: Path,

@@ -120,6 +120,8 @@ def _rig(verb: Track) -> Rig:
             f"a rig needs two sources or more, got {verb.source[0]} alone: give a file per camera"
         )
     rig = Rig.load(verb.rig, 1.0 if verb.unit == "hands" else verb.unit)
+    if verb.up is not None:
+        rig = rig.with_up(verb.up)
     if verb.views:
         views = names_of(verb.views)
         if len(views) != len(verb.source):
