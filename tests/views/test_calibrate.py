@@ -21,7 +21,7 @@ from knuckle.views.decisions import BY_HANDS
 from knuckle.views.recordings import calibrate_from_boards, calibrate_from_videos, side_by_side
 from knuckle.views.rig import Rig
 from knuckle.views.scale import unit_of
-from knuckle.views.sync import Followed, Motion, offsets
+from knuckle.views.sync import Followed, Motion, doubts, offsets
 from rigs import SIZE, hand_mm, look, watched
 from rigs import rig as make_rig
 
@@ -198,6 +198,35 @@ def test_offsets_are_found_from_bending_fingers(later: float) -> None:
     b = Motion("b", second, bends(second, 5.0 + later) + rng.normal(0, 4, (len(second), 30)))
     # The clock of b shows less by what it began later.
     assert offsets([a, b]) == pytest.approx([0.0, -later], abs=0.02)
+
+
+@pytest.mark.parametrize("fps", [30.0, 10.0])
+def test_the_doubt_of_bending_fingers_is_as_large_as_their_errors(fps: float) -> None:
+    """Clocks that fingers told had no ±, where those of rays had one."""
+    misses, times = [], np.arange(0, 12, 1 / fps)
+    for seed, later in enumerate(np.linspace(-0.3, 0.31, 8)):
+        rng = np.random.default_rng(seed)
+        pair = [
+            Motion(name, times, bends(times, 5.0 + start) + rng.normal(0, 6, (len(times), 30)))
+            for name, start in (("a", 0.0), ("b", later))
+        ]
+        clocks = offsets(pair)
+        first, doubt_s = doubts(pair, clocks)
+        assert first == 0 and doubt_s < 0.05
+        misses.append((clocks[1] + later) / doubt_s)
+    assert np.sqrt(np.mean(np.square(misses))) < 1.3
+
+
+def test_the_doubt_of_one_moment_is_not_known() -> None:
+    """As of a fist at the beginning: nothing else says how far off it may be."""
+    times, rng = np.arange(0, 6, 1 / 30), np.random.default_rng(0)
+    fist = np.where((times > 1.1) & (times < 1.6), 60.0, 0.0)[:, None]
+    pair = [
+        Motion(name, times, 20 + fist + rng.normal(0, 3, (len(times), 30))) for name in ("a", "b")
+    ]
+    clocks = offsets(pair)
+    assert clocks == pytest.approx([0, 0], abs=0.02)
+    assert doubts(pair, clocks).tolist() == [0, np.inf]
 
 
 def test_hands_that_tell_nothing_are_no_offset() -> None:

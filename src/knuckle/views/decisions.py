@@ -207,6 +207,15 @@ class Syncing:
     contradiction_s: float = 0.1  # largest residual between the offsets of all pairs, s
     #: Width of the moving average that is subtracted first, s: slow changes say little about time.
     slow_s: float = 1.0
+    #: ``part_s``, ``near_s``: the error is told from what becomes of an offset without parts of the
+    #: recording that are so long; it is looked for within ``near_s``.
+    part_s: float = 1.0
+    near_s: float = 0.2
+    least_parts: int = 3  # number of parts that tell an error
+    #: Noise that is interpolated between frames draws an offset to whole or half frames, of which no
+    #: part tells: the error is taken to be at least that of whole frames of the slowest camera, as
+    #: a share of these.
+    drawn: float = 12**-0.5
 
 
 @dataclass(frozen=True)
