@@ -212,9 +212,9 @@ class Syncing:
     part_s: float = 1.0
     near_s: float = 0.2
     least_parts: int = 3  # number of parts that tell an error
-    #: Noise that is interpolated between frames draws an offset to whole or half frames, of which no
-    #: part tells: the error is taken to be at least that of whole frames of the slowest camera, as
-    #: a share of these.
+    #: Noise that is interpolated between frames draws an offset to whole or half frames, of which
+    #: no part tells: the error is taken to be at least that of whole frames of the slowest camera,
+    #: as a share of these.
     drawn: float = 12**-0.5
 
 
