@@ -117,6 +117,22 @@ def test_what_keypoints_lie_beside_joints_is_allowed_for(monkeypatch: pytest.Mon
     assert turned < 0.8 * turn_of(rig, found().rig)
 
 
+@pytest.mark.parametrize(("speed", "told"), [(0.1, True), (1.0, False)])
+def test_hands_that_hardly_move_make_large_errors_which_are_told(speed: float, told: bool) -> None:
+    """As many looks at one pose were told to be as sure as looks at many."""
+    rig, times = make_rig(2), np.arange(75 if told else 360) / 30
+    lenses, misses = [each.camera for each in rig.cameras], []
+    for seed in range(3 if told else 1):
+        seen = watched(
+            rig, [times] * 2, [0.0] * 2, speed=speed, wander=0.015, noise=0.004, seed=seed
+        )
+        instants = side_by_side(seen, [0.0, 0.0])
+        found = calibrate_rig(rig.names, lenses, [SIZE] * 2, instants, hand_length_mm=LENGTH_MM)
+        misses.append(turn_of(rig, found.rig) / found.turn_deg[1])
+        assert ("looks differ" in str(found)) is told
+    assert np.sqrt(np.mean(np.square(misses))) < 1.5
+
+
 def test_what_shutters_see_between_each_other_is_taken_between_frames() -> None:
     rig, still = make_rig(2), hand_mm(np.random.default_rng(0))
 
@@ -176,6 +192,9 @@ def test_the_unit_is_told_by_the_hands(unit: float) -> None:
     found = unit_of(rig.scaled(1 / unit), true)
     assert found.mm == pytest.approx(1.1 * unit, rel=0.03)  # each camera takes hands for larger
     assert 0.05 < found.doubt < 0.2
+    # Looks at one pose agree, whatever they are off by.
+    alike = unit_of(rig.scaled(1 / unit), [true[0]] * 100)
+    assert alike.unlike == 2 < found.unlike and alike.doubt > found.doubt > 0.08
     with pytest.raises(ValueError, match="found 0: give --unit"):
         unit_of(rig, [[[], []]] * 20)
 

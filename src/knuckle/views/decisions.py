@@ -144,6 +144,19 @@ class Returning:
 
 
 @dataclass(frozen=True)
+class Variety:
+    """Which looks at hands differ, so that they err differently."""
+
+    #: Root mean square by which the joints of two hands differ, as a share of the hand's extent;
+    #: more than keypoints tremble.
+    least_share: float = 0.06
+    #: Looks that do not differ count as fewer: below this number of different ones, variances grow
+    #: by as much as there are too few. Set by slow synthetic hands whose keypoints err alike for
+    #: fractions of a second; recordings that are moved as asked have twice as many or more.
+    enough: int = 10
+
+
+@dataclass(frozen=True)
 class ByHands:
     """How cameras are calibrated from hands."""
 
@@ -280,6 +293,10 @@ class Scaling:
     """How the unit of a rig whose scale is unknown is found from hands."""
 
     least_hands: int = 10  # number of hands that are needed
+    #: Least spread of what different looks say, logarithm: those that are alike agree whatever they
+    #: are off by. Set by the half seconds of real recordings.
+    least_spread: float = 0.05
+    compared: int = 100  # number of hands that are compared with each other, to see which differ
     #: A hand is left out if the rays of two cameras miss each other by more.
     most_strain: float = 2.5
     #: Assumed distance between cameras before the scale is known, mm.
@@ -291,3 +308,4 @@ PEOPLE, MATCHING, LOOKING, MEETING = People(), Matching(), Looking(), Meeting()
 FITTING, HOLDING, MEASURING, RETURNING = Fitting(), Holding(), Measuring(), Returning()
 BY_HANDS, BY_BOARDS, SYNCING = ByHands(), ByBoards(), Syncing()
 TIMING, LATENESS, SCALING = Timing(), Lateness(), Scaling()
+VARIETY = Variety()
