@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import cv2
@@ -15,8 +15,10 @@ from knuckle.pose.confidence import score_of
 from knuckle.results import HandPose, TrackedHand
 from knuckle.rigid import RigidTransform
 from knuckle.track.skeleton import joints_from_bones
+from knuckle.views import RigHand, RigTracker
 from knuckle.views.rig import Rig, RigCamera
 from knuckle.views.sync import Followed
+from knuckle.views.triangulation import Points
 
 #: Lenses of every kind.
 LENSES = (
@@ -28,6 +30,9 @@ LENSES = (
 SIZE = (640, 480)
 #: Frequencies, Hz, amplitudes, and phases of what moves a hand: never twice the same way.
 SWAY = ((0.31, 60.0, 0.0), (0.83, 40.0, 1.0), (1.37, 25.0, 2.0))
+
+#: The hands that each camera of a rig sees.
+Views = list[list[TrackedHand]]
 
 
 def looking_at(centre_mm: Sequence[float], target_mm: Sequence[float]) -> RigidTransform:
@@ -171,3 +176,35 @@ def watched(
 def shifted(hand: TrackedHand, off_px: np.ndarray) -> TrackedHand:
     """The same look with keypoints beside where they were."""
     return replace(hand, raw=replace(hand.raw, joints_px=hand.raw.joints_px + off_px))
+
+
+def views_of(
+    rig: Rig,
+    hands: dict[str, np.ndarray],
+    rng: np.random.Generator | None = None,
+    **options: float,
+) -> Views:
+    """Every camera sees every hand; in odd cameras they come in the other order."""
+    views = []
+    for number, each in enumerate(rig.cameras):
+        seen = [
+            look(each, joints, side=side, track_id=10 * number + i, rng=rng, **options)
+            for i, (side, joints) in enumerate(hands.items())
+        ]
+        views.append(seen[::-1] if number % 2 else seen)
+    return views
+
+
+def met(joints_mm: np.ndarray, sigma_mm: float | np.ndarray) -> Points:
+    """Joints as if all rays had met there, each as sure as that along every axis."""
+    information = np.eye(3) / np.broadcast_to(sigma_mm, 21)[:, None, None] ** 2
+    return Points(joints_mm, information, np.ones((3, 21), bool), np.ones(21))
+
+
+def follow(
+    tracker: RigTracker,
+    frames: Callable[[int], Views],
+    count: int,
+    fps: float = 30.0,
+) -> list[list[RigHand]]:
+    return [tracker.put_together(frames(i), i / fps) for i in range(count)]

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags
 
+from knuckle import Frame, HandEstimator
 from knuckle.image import to_rgb
 
 RGB = np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype(np.uint8)
@@ -109,7 +110,7 @@ def test_one_pixel_is_an_image() -> None:
         (np.array([[0.0, 200.0]]), "must be in 0..1, found 0 to 200"),
         (np.array([[-1.0, 0.0]]), "must be in 0..1, found -1 to 0"),
         (np.zeros((4, 5, 3), np.int64), "expected uint8, uint16 or floating point pixels"),
-        (np.zeros((4, 5, 3), bool), "expected uint8, uint16 or floating point pixels"),
+        (np.zeros((4, 5, 3), bool), r"floating point pixels, got bool, as a mask .*\* 255"),
     ],
 )
 def test_everything_else_is_refused(image: np.ndarray, says: str) -> None:
@@ -121,6 +122,45 @@ def test_everything_else_is_refused(image: np.ndarray, says: str) -> None:
 def test_what_is_no_array_is_refused(thing: object) -> None:
     with pytest.raises(TypeError, match="expected an image as a NumPy array"):
         to_rgb(thing)
+
+
+class Tensor:
+    """As PyTorch's on a graphics card, which ``numpy.asarray`` does not take."""
+
+    shape, dtype, device, requires_grad = (480, 640, 3), "torch.uint8", "cuda:0", False
+
+    def detach(self) -> None: ...
+    def cpu(self) -> None: ...
+
+
+def test_a_tensor_on_a_graphics_card_is_told_what_and_where_it_is() -> None:
+    """It was told to use numpy.asarray, which fails."""
+    says = r"got Tensor of shape \(480, 640, 3\), torch\.uint8, on cuda:0; use image\.cpu"
+    for refuse in (to_rgb, lambda image: Frame(image, 0.0, 0), HandEstimator()):
+        with pytest.raises(TypeError, match=r"use image\.cpu\(\)\.numpy\(\)$"):
+            refuse(Tensor())
+    with pytest.raises(TypeError, match=says):
+        to_rgb(Tensor())
+
+
+@pytest.mark.parametrize("kind", ["uint8", "float32", "bfloat16"])
+@pytest.mark.parametrize("first", ["rows", "channels", "batch"])
+def test_what_a_tensor_is_told_to_do_makes_it_right(kind: str, first: str) -> None:
+    torch = pytest.importorskip("torch")
+    image = torch.as_tensor(RGB) if kind == "uint8" else torch.as_tensor(RGB / 255)
+    image = image.to(getattr(torch, kind))
+    if first != "rows":
+        image = image.permute(2, 0, 1)
+    if first == "batch":
+        image = image[None]
+    if kind == "float32":
+        image.requires_grad_()
+    with pytest.raises(TypeError) as told:
+        to_rgb(image)
+    advice = re.search(r"use (image.*)$", str(told.value))
+    assert advice is not None
+    found = to_rgb(eval(advice[1], {"image": image}))
+    assert np.abs(found.astype(int) - RGB).max() <= (1 if kind == "bfloat16" else 0)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "P", "CMYK", "LA", "turned"])

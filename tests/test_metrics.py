@@ -141,6 +141,20 @@ def test_matching_takes_each_hand_once() -> None:
     assert [(m.predicted, m.true) for m in matches] == [(1, 0)]
 
 
+def test_a_hand_of_which_one_joint_is_labelled_is_matched() -> None:
+    """It has no box to be a share of, and counted as missed wherever the prediction was."""
+    true = np.random.default_rng(1).uniform(0, 100, (1, 21, 2))
+    thumb = (np.arange(21) == 4)[None]
+    near, far = true + 5.0, true + 300.0
+    for both in (np.concatenate([near, far]), np.concatenate([far, near])):
+        both[:, 9] = np.nan  # of a joint that is not known nothing depends
+        (match,) = metrics.match_hands(["left"] * 2, both, ["left"], true, thumb)
+        assert np.isclose(both[match.predicted, 4], true[0, 4] + 5).all()
+        assert 0 < match.distance < 0.1
+    assert metrics.match_hands(["left"], far, ["left"], true, thumb) == []
+    assert metrics.match_hands(["left"], near, ["left"], true, thumb & False) == []
+
+
 def test_a_missed_hand_costs() -> None:
     found = np.array([True, False])
     assert metrics.penalised_mean(np.array([10.0, np.nan]), found, 90.0) == pytest.approx(50)

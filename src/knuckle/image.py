@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 
@@ -55,18 +57,49 @@ def check_array(image: object) -> None:
         )
     if not isinstance(image, np.ndarray):
         raise TypeError(
-            f"expected an image as a NumPy array (H, W, 3) uint8 RGB, got {type(image).__name__}; "
-            f"{_how_it_becomes_one(image)}"
+            f"expected an image as a NumPy array (H, W, 3) uint8 RGB, got {_named(image)}; "
+            f"{how_it_becomes_one(image)}"
         )
 
 
-def _how_it_becomes_one(image: object) -> str:
+def _named(thing: object) -> str:
+    """What kind of thing it is, and of a tensor its shape, type and where it is."""
+    name = type(thing).__name__
+    if not _is_tensor(thing):
+        return name
+    parts = [getattr(thing, part, "?") for part in ("shape", "dtype", "device")]
+    return f"{name} of shape {tuple(parts[0])}, {parts[1]}, on {parts[2]}"
+
+
+def _is_tensor(thing: object) -> bool:
+    """Whether it is PyTorch's, which need not be installed."""
+    return hasattr(thing, "detach") and hasattr(thing, "cpu") and hasattr(thing, "shape")
+
+
+def how_it_becomes_one(image: object) -> str:
+    """What to do with what is no array, such as a picture of PIL's or a tensor of PyTorch's."""
+    if _is_tensor(image):
+        return f"use {_as_array(image)}"
     if hasattr(image, "convert"):  # PIL's: its own array may be a palette, inks, or on its side
         return (
             'use numpy.asarray(PIL.ImageOps.exif_transpose(picture).convert("RGB")), or give its '
             "path to knuckle.open_source"
         )
     return "use numpy.asarray on a picture object, knuckle.open_source on a path"
+
+
+def _as_array(tensor: Any) -> str:
+    """The expression that makes an image of a tensor called ``image``."""
+    steps = ["image"]
+    shape = tuple(tensor.shape)
+    if len(shape) == 4:
+        steps, shape = ["image[0]"], shape[1:]
+    steps += ["detach()"] * bool(getattr(tensor, "requires_grad", False))
+    steps += ["float()"] * ("bfloat16" in str(tensor.dtype))  # which NumPy does not know
+    steps += ["cpu()"]
+    if len(shape) == 3 and shape[0] in (1, 3, 4) and shape[2] not in (1, 3, 4):
+        steps += ["permute(1, 2, 0)"]
+    return ".".join([*steps, "numpy()"])
 
 
 def _to_uint8(image: np.ndarray) -> np.ndarray:
@@ -84,6 +117,11 @@ def _to_uint8(image: np.ndarray) -> np.ndarray:
                 "image or convert it to uint8"
             )
         return _of_shares(image)
+    if image.dtype == bool:
+        raise InputError(
+            "expected uint8, uint16 or floating point pixels, got bool, as a mask has: pass the "
+            "picture itself, or one in black and white as image.astype(numpy.uint8) * 255"
+        )
     raise InputError(
         f"expected uint8, uint16 or floating point pixels, got {image.dtype}; if they are in "
         "0..255, pass image.astype(numpy.uint8)"

@@ -227,7 +227,8 @@ def jitter(points: np.ndarray) -> float:
 class Match:
     """Predicted hand number ``predicted`` is about true hand number ``true``.
 
-    ``distance`` is the mean 2D distance of their joints as a share of the true hand's box.
+    ``distance`` is the mean 2D distance of their joints as a share of the true hand's box, or of
+    the predicted one's where a single joint is all that the true hand has.
     """
 
     predicted: int
@@ -245,7 +246,8 @@ def match_hands(
     """Which predicted hand is about which true one: by place first, by side where hands are close.
 
     The cost of a pair is its mean 2D distance over the true hand's valid joints, as a share of the
-    true box's longer side, plus ``WRONG_SIDE_COST`` where the sides differ. Pairs further off than
+    true box's longer side, plus ``WRONG_SIDE_COST`` where the sides differ. A true hand with a
+    single valid joint has no box: the predicted one's stands in. Pairs further off than
     ``MATCH_GATE`` never match. Pairs are taken cheapest first (ties: lower indices), each hand at
     most once. So a hand in the right place with the wrong side counts as found, with a wrong side.
 
@@ -256,7 +258,7 @@ def match_hands(
     for t, true_side in enumerate(true_sides):
         mask = None if valid is None else valid[t]
         for p, side in enumerate(predicted_sides):
-            distance = float(keypoint_error_share(predicted_px[p], true_px[t], mask))
+            distance = _apart(predicted_px[p], true_px[t], mask)
             if distance <= MATCH_GATE:  # false for NaN too
                 cost = distance + (WRONG_SIDE_COST if side != true_side else 0.0)
                 pairs.append((cost, t, p, distance))
@@ -267,6 +269,14 @@ def match_hands(
             matches[t] = Match(predicted=p, true=t, distance=distance)
             taken.add(p)
     return [matches[t] for t in sorted(matches)]
+
+
+def _apart(predicted_px: np.ndarray, true_px: np.ndarray, valid: np.ndarray | None) -> float:
+    """The ``Match.distance`` of hands (J, 2); NaN where nothing of the true one is valid."""
+    size = float(box_side(true_px, valid))
+    if size == 0.0:
+        size = float(box_side(predicted_px, np.isfinite(predicted_px).all(axis=-1)))
+    return float(epe(predicted_px, true_px, valid)) / size if size > 0 else float("nan")
 
 
 def penalised_mean(errors: np.ndarray, found: np.ndarray, cost: float | np.ndarray) -> float:

@@ -18,6 +18,7 @@ import numpy as np
 from knuckle.camera import Camera
 from knuckle.errors import InputError
 from knuckle.hand import N_JOINTS, Side, check_side
+from knuckle.image import how_it_becomes_one
 from knuckle.mask import CropMask
 from knuckle.notebook import drawing_of
 from knuckle.shape import HandShape
@@ -56,7 +57,7 @@ class Frame:
         if not isinstance(self.image, np.ndarray):
             raise TypeError(
                 f"a frame's image must be a NumPy array (H, W, 3) uint8 RGB, got "
-                f"{type(self.image).__name__}: convert it with numpy.asarray(...)"
+                f"{type(self.image).__name__}; {how_it_becomes_one(self.image)}"
             )
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
             raise InputError(

@@ -23,6 +23,7 @@ MISTAKES = [
     (["camera"], "knuckle camera needs one of calibrate, rig, "),
     (["data", "rendr"], "knuckle data does not know rendr, expected one of render, "),
     (["data", "synth"], "knuckle data synth needs FOLDER and --frames INT: knuckle data synth --h"),
+    (["track", "a.mp4", "--up", "Z"], "expected one of '-x', '-y', '-z', 'x', 'y', 'z', got 'Z'"),
     (["data", "render", "foo", "out", "--count", "3"], "expected one of 'crops', 'plain', "),
 ]
 

@@ -6,13 +6,18 @@ import warnings
 from pathlib import Path
 
 import pytest
+import torch
 
 from knuckle.cli import main
 from knuckle.cli.verb import EXIT_ERROR
+from knuckle.models.both import BothHands
+from knuckle.models.internet import InterNet
 from knuckle.train.recipe import Recipe
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = re.findall(r"^    knuckle (.+)$", (ROOT / "docs/interhand.md").read_text(), re.M)
+DOC = (ROOT / "docs/interhand.md").read_text()
+NETWORKS = ("internet", "interhand")
+COMMANDS = re.findall(r"^    knuckle (.+)$", DOC, re.M)
 RECIPES = sorted({word for line in COMMANDS for word in line.split() if word.endswith(".toml")})
 #: Each recipe with networks that a test can afford; a section's own values are left out.
 SMALL = {
@@ -63,6 +68,15 @@ def test_the_documented_commands_run(folder, monkeypatch, capsys):
             assert ("CC-BY-NC-4.0" in said) == ("InterHand2.6M" in words), command
         if words[0] == "evaluate":
             assert said.count("handedness_accuracy") == (2 if "both" in words else 1)
+
+
+def test_the_networks_are_as_large_as_the_table_says():
+    internet, both = (Recipe.load(ROOT / f"recipes/{name}.toml") for name in NETWORKS)
+    with torch.device("meta"):  # which draws no numbers
+        networks = InterNet(internet.internet), BothHands(both.both)
+    sizes = [sum(w.numel() for w in network.parameters()) / 1e6 for network in networks]
+    said = re.search(r"weights \| ([\d.]+) million \(paper: 47\) \| ([\d.]+) million", DOC)
+    assert [f"{size:.1f}" for size in sizes] == list(said.groups())
 
 
 def test_every_command_runs_on_real_frames(folder, shared_data, tmp_path, monkeypatch, capsys):

@@ -9,6 +9,7 @@ import pytest
 
 from knuckle.camera import Camera
 from knuckle.data.labelled import DropReport, Groups, LabelledSet, Record
+from knuckle.evaluate.measures import measure
 from knuckle.evaluate.pairs import pair
 from knuckle.evaluate.predictions import PredictedHand, Predictions, System
 from knuckle.evaluate.protocols import PROTOCOLS, Scores, score
@@ -296,6 +297,16 @@ def test_knuckle_finds_a_hand_by_its_place_whatever_its_side() -> None:
     assert got.found == 1
     assert got.mpjpe_mm["single"] == pytest.approx(0, abs=1e-9)
     assert scored("moon", flipped).found == pytest.approx(0.5)  # only both hands have both sides
+
+
+def test_a_hand_of_which_one_joint_is_labelled_is_found() -> None:
+    """It counted as missed, and its prediction as a false hand."""
+    tip = np.arange(21) == Joint.INDEX_TIP
+    dataset = Given([*TRUTH.records, picture("tip", label("right", hand_at(0, 4), tip))])
+    pairs = pair(dataset, say(dataset), "place")
+    assert pairs.found.all()
+    numbers = measure(pairs).numbers
+    assert numbers["precision"] == 1 and numbers["pck_2d_at_20_percent_of_box"] == 1
 
 
 def test_relative_predictions_are_enough_for_moon_and_too_little_for_mmpose() -> None:

@@ -21,7 +21,7 @@ from knuckle.views.decisions import BY_HANDS
 from knuckle.views.recordings import calibrate_from_boards, calibrate_from_videos, side_by_side
 from knuckle.views.rig import Rig
 from knuckle.views.scale import unit_of
-from knuckle.views.sync import Followed, Motion, offsets
+from knuckle.views.sync import Followed, Motion, doubts, offsets
 from rigs import SIZE, hand_mm, look, watched
 from rigs import rig as make_rig
 
@@ -117,6 +117,22 @@ def test_what_keypoints_lie_beside_joints_is_allowed_for(monkeypatch: pytest.Mon
     assert turned < 0.8 * turn_of(rig, found().rig)
 
 
+@pytest.mark.parametrize(("speed", "told"), [(0.1, True), (1.0, False)])
+def test_hands_that_hardly_move_make_large_errors_which_are_told(speed: float, told: bool) -> None:
+    """As many looks at one pose were told to be as sure as looks at many."""
+    rig, times = make_rig(2), np.arange(75 if told else 360) / 30
+    lenses, misses = [each.camera for each in rig.cameras], []
+    for seed in range(3 if told else 1):
+        seen = watched(
+            rig, [times] * 2, [0.0] * 2, speed=speed, wander=0.015, noise=0.004, seed=seed
+        )
+        instants = side_by_side(seen, [0.0, 0.0])
+        found = calibrate_rig(rig.names, lenses, [SIZE] * 2, instants, hand_length_mm=LENGTH_MM)
+        misses.append(turn_of(rig, found.rig) / found.turn_deg[1])
+        assert ("looks differ" in str(found)) is told
+    assert np.sqrt(np.mean(np.square(misses))) < 1.5
+
+
 def test_what_shutters_see_between_each_other_is_taken_between_frames() -> None:
     rig, still = make_rig(2), hand_mm(np.random.default_rng(0))
 
@@ -176,6 +192,9 @@ def test_the_unit_is_told_by_the_hands(unit: float) -> None:
     found = unit_of(rig.scaled(1 / unit), true)
     assert found.mm == pytest.approx(1.1 * unit, rel=0.03)  # each camera takes hands for larger
     assert 0.05 < found.doubt < 0.2
+    # Looks at one pose agree, whatever they are off by.
+    alike = unit_of(rig.scaled(1 / unit), [true[0]] * 100)
+    assert alike.unlike == 2 < found.unlike and alike.doubt > found.doubt > 0.08
     with pytest.raises(ValueError, match="found 0: give --unit"):
         unit_of(rig, [[[], []]] * 20)
 
@@ -198,6 +217,35 @@ def test_offsets_are_found_from_bending_fingers(later: float) -> None:
     b = Motion("b", second, bends(second, 5.0 + later) + rng.normal(0, 4, (len(second), 30)))
     # The clock of b shows less by what it began later.
     assert offsets([a, b]) == pytest.approx([0.0, -later], abs=0.02)
+
+
+@pytest.mark.parametrize("fps", [30.0, 10.0])
+def test_the_doubt_of_bending_fingers_is_as_large_as_their_errors(fps: float) -> None:
+    """Clocks that fingers told had no ±, where those of rays had one."""
+    misses, times = [], np.arange(0, 12, 1 / fps)
+    for seed, later in enumerate(np.linspace(-0.3, 0.31, 8)):
+        rng = np.random.default_rng(seed)
+        pair = [
+            Motion(name, times, bends(times, 5.0 + start) + rng.normal(0, 6, (len(times), 30)))
+            for name, start in (("a", 0.0), ("b", later))
+        ]
+        clocks = offsets(pair)
+        first, doubt_s = doubts(pair, clocks)
+        assert first == 0 and doubt_s < 0.05
+        misses.append((clocks[1] + later) / doubt_s)
+    assert np.sqrt(np.mean(np.square(misses))) < 1.3
+
+
+def test_the_doubt_of_one_moment_is_not_known() -> None:
+    """As of a fist at the beginning: nothing else says how far off it may be."""
+    times, rng = np.arange(0, 6, 1 / 30), np.random.default_rng(0)
+    fist = np.where((times > 1.1) & (times < 1.6), 60.0, 0.0)[:, None]
+    pair = [
+        Motion(name, times, 20 + fist + rng.normal(0, 3, (len(times), 30))) for name in ("a", "b")
+    ]
+    clocks = offsets(pair)
+    assert clocks == pytest.approx([0, 0], abs=0.02)
+    assert doubts(pair, clocks).tolist() == [0, np.inf]
 
 
 def test_hands_that_tell_nothing_are_no_offset() -> None:

@@ -316,3 +316,31 @@ def test_a_rig_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_a_delay_that_is_no_time_is_told_of_the_camera() -> None:
     with pytest.raises(InputError, match="camera cam_1: late_s must be a finite number of seconds"):
         make_rig(2).with_late([0.0, float("nan")])
+
+
+@pytest.mark.parametrize("up", ["z", "-x"])
+def test_up_can_be_set_and_is_kept_with_the_rig(
+    up: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Cameras that all look down, or hang from a ceiling on their sides, said another one."""
+    rig = make_rig(3)
+    assert rig.up == "-y" and rig.with_up(up).up == up
+    assert rig.with_up(up).with_up(None).up == "-y"
+    file = tmp_path / "rig.toml"
+    rig.with_up(up).save(file)
+    again = Rig.load(file)
+    assert again.up == again.select(["cam_1", "cam_2"]).scaled(2.0).in_step().up == up
+    assert main(["camera", "show", str(file)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"up is {up}, as rig.toml says"
+    rig.save(file)
+    assert "up" not in file.read_text()
+
+
+def test_an_up_that_is_no_axis_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"one of x, y, z, -x, -y, -z, got 'Z'"):
+        make_rig(2).with_up("Z")
+    make_rig(2).with_up("z").save(tmp_path / "rig.toml")
+    text = (tmp_path / "rig.toml").read_text().replace('up = "z"', "up = 3")
+    (tmp_path / "rig.toml").write_text(text)
+    with pytest.raises(InputError, match=r"rig\.toml: expected the axis that points up.* got 3"):
+        Rig.load(tmp_path / "rig.toml")

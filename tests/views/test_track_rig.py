@@ -245,7 +245,26 @@ def test_a_camera_that_the_rig_calls_late_is_read_so_much_later(
     np.testing.assert_allclose(Rig.load(tmp_path / "out" / "rig.toml").late_s, [0, 0.05])
 
 
-@pytest.mark.parametrize("rays_tell", [True, False])
+def test_the_up_that_is_given_overrules_images_and_file(
+    folder: Path, tmp_path: Path, dot_weights: Path
+) -> None:
+    RIG.with_up("x").save(tmp_path / "rig.toml")
+    videos = [str(folder / f"{name}.mkv") for name in RIG.names]
+    how = ["--weights", str(dot_weights), "--format", "npz", "-o", str(tmp_path / "out")]
+    for given, up in ((["--up", "-z"], "-z"), ([], "x")):
+        assert main(["track", *videos, "--rig", str(tmp_path / "rig.toml"), *how, *given]) == 0
+        assert open_recording(tmp_path / "out").info.up == up
+        assert Rig.load(tmp_path / "out" / "rig.toml").up == up
+
+
+@pytest.mark.parametrize(
+    ("rays_tell", "off_s", "said"),
+    [
+        (True, 0.0, "at one instant: cam_0.mkv +0 ms, cam_1.mkv +21 ± 4 ms"),
+        (False, 0.009, "by fingers alone: cam_0.mkv +0 ms, cam_1.mkv +21 ± 9 ms"),
+        (False, np.inf, "cam_1.mkv +21 ms; how far off these may be is not known, as they hang on"),
+    ],
+)
 def test_offsets_that_are_found_are_those_of_the_rig_that_is_written(
     folder: Path,
     tmp_path: Path,
@@ -253,6 +272,8 @@ def test_offsets_that_are_found_are_those_of_the_rig_that_is_written(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     rays_tell: bool,
+    off_s: float,
+    said: str,
 ) -> None:
     def by_rays(*_: object) -> Lateness:
         if not rays_tell:
@@ -261,6 +282,7 @@ def test_offsets_that_are_found_are_those_of_the_rig_that_is_written(
 
     monkeypatch.setattr(knuckle.views.lateness, "lateness", by_rays)
     monkeypatch.setattr(knuckle.views.sync, "offsets", lambda _: [0.0, 0.021])
+    monkeypatch.setattr(knuckle.views.sync, "doubts", lambda *_: np.array([0.0, off_s]))
     RIG.with_late([0.0, 0.7]).save(tmp_path / "rig.toml")  # of other recordings
     videos = [str(folder / f"{name}.mkv") for name in RIG.names]
     how = ["--weights", str(dot_weights), "--format", "npz", "-o", str(tmp_path / "out"), "--sync"]
@@ -268,7 +290,4 @@ def test_offsets_that_are_found_are_those_of_the_rig_that_is_written(
     np.testing.assert_allclose(Rig.load(tmp_path / "out" / "rig.toml").late_s, [0, 0.021])
     world = open_recording(tmp_path / "out").frames["time_s"]
     np.testing.assert_allclose(world[:3], [-0.021, 0.0, 1 / 30], atol=2e-3)
-    said = "at one instant: cam_0.mkv +0 ms, cam_1.mkv +21 ± 4 ms"
-    assert (said if rays_tell else "by fingers alone: cam_0.mkv +0 ms, cam_1.mkv +21 ms") in (
-        capsys.readouterr().err
-    )
+    assert said in capsys.readouterr().err

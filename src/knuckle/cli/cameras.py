@@ -90,7 +90,8 @@ def _rig_told(path: Path, unit: str | None) -> str:
             f"{each.name} at {x:.0f}, {y:.0f}, {z:.0f} mm{beside}{late}{size}"
             f"\n  {_lens_told(each.camera)}"
         )
-    return "\n".join([*lines, f"up is {rig.up}, as most of their pictures stand"])
+    why = f"as {path.name} says" if rig.stated_up else "as most of their pictures stand"
+    return "\n".join([*lines, f"up is {rig.up}, {why}"])
 
 
 def _lens_told(camera: Camera) -> str:

@@ -181,4 +181,9 @@ def _missing(text: str, wrong: Sequence[str], words: str) -> str | None:
 
 def _choice(text: str) -> str | None:
     choice = re.match(r"invalid choice (.*) for argument .* Expected one of \((.*)\)", text)
-    return choice and f"expected one of {choice[2]}, got {choice[1]}"
+    if choice is None:
+        return None
+    names = choice[2].split(", ")
+    if "'None'" in names:  # what is left out; tyro has these as a set, in any order
+        names = sorted(name for name in names if name != "'None'")
+    return f"expected one of {', '.join(names)}, got {choice[1]}"

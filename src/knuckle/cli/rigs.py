@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import repeat
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from knuckle.errors import InputError
 if TYPE_CHECKING:
     from knuckle.job import Summary
     from knuckle.views import Rig, RigTracker
+    from knuckle.views.sync import Motion
 
 #: Seconds from the beginning that --sync and --unit hands look at.
 _FIRST_S = 20.0
@@ -120,6 +122,8 @@ def _rig(verb: Track) -> Rig:
             f"a rig needs two sources or more, got {verb.source[0]} alone: give a file per camera"
         )
     rig = Rig.load(verb.rig, 1.0 if verb.unit == "hands" else verb.unit)
+    if verb.up is not None:
+        rig = rig.with_up(verb.up)
     if verb.views:
         views = names_of(verb.views)
         if len(views) != len(verb.source):
@@ -144,7 +148,7 @@ def _offsets(verb: Track, rig: Rig) -> list[float]:
     """When each source began, from the hands in it: their rays, or else how they bend."""
     from knuckle.progress import bar
     from knuckle.views.lateness import lateness
-    from knuckle.views.sync import follow, offsets
+    from knuckle.views.sync import follow
 
     _refuse_live(verb)
     with bar("finding the offsets") as advance:
@@ -157,12 +161,26 @@ def _offsets(verb: Track, rig: Rig) -> list[float]:
     try:
         found = lateness(rig, seen)
     except InputError:
-        clocks = offsets([each.motion for each in seen])
-        _say([f"clocks of the sources at one instant, by fingers alone: {_told(verb, clocks)}"])
-        return clocks
+        return _by_fingers(verb, [each.motion for each in seen])
     told = _told(verb, found.late_s, found.doubt_s)
     _say([f"clocks of the sources at one instant: {told}"])
     return found.late_s.tolist()
+
+
+def _by_fingers(verb: Track, motions: Sequence[Motion]) -> list[float]:
+    """When each source began, from how the fingers in it bend."""
+    from knuckle.views.sync import doubts, offsets
+
+    clocks_s = offsets(motions)
+    doubt_s = doubts(motions, clocks_s)
+    known = all(map(isfinite, doubt_s))
+    unknown = (
+        "; how far off these may be is not known, as they hang on one moment of the recordings: "
+        "expected hands that open and close several times, for some seconds"
+    )
+    told = _told(verb, clocks_s, doubt_s if known else None)
+    _say([f"clocks of the sources at one instant, by fingers alone: {told}{unknown * (not known)}"])
+    return clocks_s
 
 
 def _told(verb: Track, clocks_s: Iterable[float], doubt_s: Iterable[float] | None = None) -> str:

@@ -33,6 +33,7 @@ from knuckle.cli.verb import (
     Sources,
     Switch,
     Threads,
+    Up,
     Weights,
     given,
     load_camera,
@@ -68,6 +69,9 @@ class Track:
     The offsets are estimated from the hands' motion."""
     rescale: Switch = False
     """Rig: the videos are scaled versions of the images it was calibrated with."""
+    up: Up = None
+    """Rig: the axis of its world that points up: x, y, z, -x, -y or -z.
+    By default what its file says, or the one that points up in most of the images."""
     format: Formats = USUAL
     overlay: Switch = False
     """Also write the video with the hands drawn on it."""
@@ -95,7 +99,7 @@ class Track:
 
             return report(track_rig(self))
         of_rigs = {
-            f"--{name}": getattr(self, name) for name in ("unit", "views", "sync", "rescale")
+            f"--{name}": getattr(self, name) for name in ("unit", "views", "sync", "rescale", "up")
         }
         if given := [flag for flag, value in of_rigs.items() if value]:
             raise InputError(f"{given[0]} is for several cameras: give their calibration as --rig")

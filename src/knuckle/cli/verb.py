@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 import tyro
 
@@ -67,6 +67,7 @@ Intrinsics = Annotated[Path | None, optional("FILE", help=_INTRINSICS)]
 HandLength = Annotated[float | None, optional("NUMBER", help=_HAND_LENGTH)]
 Weights = Annotated[Path | None, optional("FOLDER", help=_WEIGHTS)]
 Threads = Annotated[int, tyro.conf.arg(help=_THREADS)]
+Up = Annotated[Literal["x", "y", "z", "-x", "-y", "-z"] | None, optional("AXIS")]
 SplitName = Annotated[str, tyro.conf.arg(metavar="SPLIT")]
 
 

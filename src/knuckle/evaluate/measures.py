@@ -129,9 +129,13 @@ def _accuracy_3d(pairs: ScoredHands, columns: dict[str, np.ndarray]) -> dict[str
 
 
 def _pck_of_box(pairs: ScoredHands, errors_2d: np.ndarray, counted: np.ndarray) -> float:
-    """Share of keypoints within 20 % of the box's longer side (mmpose's PCK@0.2 of hands)."""
-    side = metrics.box_side(pairs.true_px, pairs.valid)
-    return float(metrics.pck(errors_2d / side[:, None], np.array([0.2]), counted)[0])
+    """Share of keypoints within 20 % of the box's longer side (mmpose's PCK@0.2 of hands).
+
+    Hands with a single valid joint have no box, and do not count.
+    """
+    side = metrics.box_side(pairs.true_px, pairs.valid)[:, None]
+    shares = errors_2d / np.where(side > 0, side, np.nan)
+    return float(metrics.pck(shares, np.array([0.2]), counted & (side > 0))[0])
 
 
 def _visibility(pairs: ScoredHands) -> dict[str, float]:

@@ -26,10 +26,11 @@ from knuckle.hand import (
 from knuckle.pose.placement import MIN_DEPTH_MM
 from knuckle.rigid import RigidTransform, crosses
 from knuckle.views import huber
-from knuckle.views.decisions import BY_HANDS
+from knuckle.views.decisions import BY_HANDS, VARIETY
 from knuckle.views.looks import Looks
 from knuckle.views.motions import pose_errors, small
 from knuckle.views.triangulation import Sight, meet
+from knuckle.views.variety import variety
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +44,12 @@ class Shape:
     def cameras(self) -> np.ndarray:
         """Indices of the cameras, in the order of ``members``."""
         return self.looks.camera[list(self.members)]
+
+    @property
+    def rays(self) -> dict[int, np.ndarray]:
+        """(21, 2) to its joints, by the index of the camera."""
+        members = zip(self.cameras.tolist(), self.members, strict=True)
+        return {camera: self.looks.rays[i] for camera, i in members}
 
 
 @dataclass(eq=False)
@@ -164,11 +171,16 @@ class Adjustment:
         ]
         return float(np.median(np.concatenate(off)))
 
+    def variety(self) -> int:
+        """How many of the hands that count differ from each other."""
+        return variety([shape.rays for shape in self.shapes])
+
     def pose_errors(self) -> tuple[np.ndarray, np.ndarray]:
         """(V,) degrees and (V,) mm that the poses may be off, at this scale."""
         S, _, _ = self._reduced(0.0, known_size=True)
         strains = np.concatenate([self._strains(group) for group in self._groups])
         doubt = BY_HANDS.variance_factor * max(float(np.mean(strains**2)), 1.0)
+        doubt *= max(VARIETY.enough / max(self.variety(), 1), 1.0)
         turn, shift = pose_errors(np.linalg.inv(S)[: self._n_poses, : self._n_poses] * doubt)
         return np.append(0.0, turn), np.append(0.0, shift)
 

@@ -30,7 +30,7 @@ from knuckle.results import TrackedHand
 from knuckle.rigid import RigidTransform
 from knuckle.views import matching
 from knuckle.views.adjustment import Adjustment, Shape
-from knuckle.views.decisions import BY_HANDS, LOOKING, PEOPLE
+from knuckle.views.decisions import BY_HANDS, LOOKING, PEOPLE, VARIETY
 from knuckle.views.looks import Looks
 from knuckle.views.motions import chained
 from knuckle.views.rig import Rig, RigCamera
@@ -46,6 +46,7 @@ class RigCalibration:
 
     rig: Rig  # the cameras; the world is the first one's frame, mm
     shapes: int  # hands that decided
+    unlike: int  # how many of them differ in how they are turned, or bent
     miss_px: float  # median distance of a keypoint from the image of its joint
     turn_deg: np.ndarray  # (V,) expected errors of each camera's pose; the first has none
     shift_mm: np.ndarray  # (V,) expected errors of each camera's pose; the first has none
@@ -64,6 +65,7 @@ class RigCalibration:
             f"{len(self.rig)} cameras from {self.shapes} looks at hands, keypoints "
             f"{self.miss_px:.1f} px off (median); the world is the frame of {self.rig.names[0]}",
             *self.rig.told(self.turn_deg, self.shift_mm),
+            *self._hardly_moved(),
             f"hands {self.hand_length_mm:.0f} mm long; all distances together ± "
             f"{100 * self.scale_doubt:.0f}%: {how}",
         ]
@@ -73,6 +75,15 @@ class RigCalibration:
                 "in none of these ±: measure them (knuckle camera calibrate) and give --intrinsics"
             )
         return "\n".join(lines)
+
+    def _hardly_moved(self) -> list[str]:
+        """A line if the hands were held in few ways."""
+        if self.unlike >= VARIETY.enough:
+            return []
+        return [
+            f"only {self.unlike} of these looks differ, which makes the ± large: turn the hands "
+            "about and bend the fingers for ten seconds"
+        ]
 
 
 def calibrate_rig(
@@ -137,6 +148,7 @@ def calibrate_rig(
     return RigCalibration(
         rig=rig_of(problem.poses),
         shapes=len(problem.shapes),
+        unlike=problem.variety(),
         miss_px=problem.miss(focal),
         turn_deg=turn,
         shift_mm=shift,

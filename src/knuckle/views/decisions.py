@@ -144,6 +144,19 @@ class Returning:
 
 
 @dataclass(frozen=True)
+class Variety:
+    """Which looks at hands differ, so that they err differently."""
+
+    #: Root mean square by which the joints of two hands differ, as a share of the hand's extent;
+    #: more than keypoints tremble.
+    least_share: float = 0.06
+    #: Looks that do not differ count as fewer: below this number of different ones, variances grow
+    #: by as much as there are too few. Set by slow synthetic hands whose keypoints err alike for
+    #: fractions of a second; recordings that are moved as asked have twice as many or more.
+    enough: int = 10
+
+
+@dataclass(frozen=True)
 class ByHands:
     """How cameras are calibrated from hands."""
 
@@ -207,6 +220,15 @@ class Syncing:
     contradiction_s: float = 0.1  # largest residual between the offsets of all pairs, s
     #: Width of the moving average that is subtracted first, s: slow changes say little about time.
     slow_s: float = 1.0
+    #: ``part_s``, ``near_s``: the error is told from what becomes of an offset without parts of the
+    #: recording that are so long; it is looked for within ``near_s``.
+    part_s: float = 1.0
+    near_s: float = 0.2
+    least_parts: int = 3  # number of parts that tell an error
+    #: Noise that is interpolated between frames draws an offset to whole or half frames, of which
+    #: no part tells: the error is taken to be at least that of whole frames of the slowest camera,
+    #: as a share of these.
+    drawn: float = 12**-0.5
 
 
 @dataclass(frozen=True)
@@ -271,6 +293,10 @@ class Scaling:
     """How the unit of a rig whose scale is unknown is found from hands."""
 
     least_hands: int = 10  # number of hands that are needed
+    #: Least spread of what different looks say, logarithm: those that are alike agree whatever they
+    #: are off by. Set by the half seconds of real recordings.
+    least_spread: float = 0.05
+    compared: int = 100  # number of hands that are compared with each other, to see which differ
     #: A hand is left out if the rays of two cameras miss each other by more.
     most_strain: float = 2.5
     #: Assumed distance between cameras before the scale is known, mm.
@@ -282,3 +308,4 @@ PEOPLE, MATCHING, LOOKING, MEETING = People(), Matching(), Looking(), Meeting()
 FITTING, HOLDING, MEASURING, RETURNING = Fitting(), Holding(), Measuring(), Returning()
 BY_HANDS, BY_BOARDS, SYNCING = ByHands(), ByBoards(), Syncing()
 TIMING, LATENESS, SCALING = Timing(), Lateness(), Scaling()
+VARIETY = Variety()

@@ -14,7 +14,7 @@ from knuckle.camera import Camera
 from knuckle.errors import InputError, refuse_single, write_text
 from knuckle.results import check_time
 from knuckle.rigid import RigidTransform
-from knuckle.up import nearest_axis
+from knuckle.up import AXES, nearest_axis
 
 #: Millimetres of the lengths that ``Rig.load(path, unit=…)`` takes by name.
 UNITS_MM = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "inch": 25.4}
@@ -112,12 +112,20 @@ class Rig:
     Attributes:
         cameras: two or more, with different names.
         source: where it was read from, for messages.
+        stated_up: axis of the world that points up, such as "z" or "-y", as the file or ``with_up``
+            says; None if neither does.
     """
 
     cameras: tuple[RigCamera, ...]
     source: str = "the rig"
+    stated_up: str | None = None
 
     def __post_init__(self) -> None:
+        if self.stated_up not in (None, *AXES):
+            raise InputError(
+                f"{self.source}: expected the axis that points up, one of {', '.join(AXES)}, got "
+                f"{self.stated_up!r:.40}"
+            )
         names = [each.name for each in self.cameras]
         if len(names) < 2:
             raise InputError(
@@ -222,8 +230,22 @@ class Rig:
 
     @property
     def up(self) -> str:
-        """The axis of the world that points up, such as "z": that of most cameras' pictures."""
-        return nearest_axis(-sum(each.T_camera_from_world.rotation[1] for each in self.cameras))
+        """The axis of the world that points up, such as "z".
+
+        It is ``stated_up``, or else the axis nearest to the mean upward direction of the images.
+        """
+        upwards = -sum(each.T_camera_from_world.rotation[1] for each in self.cameras)
+        return self.stated_up or nearest_axis(upwards)
+
+    def with_up(self, up: str | None) -> Rig:
+        """The rig in whose world this axis points up: "x", "y", "z", "-x", "-y" or "-z".
+
+        With None, the cameras' images decide again.
+
+        Raises:
+            ValueError: it is no axis.
+        """
+        return replace(self, stated_up=up)
 
     @property
     def late_s(self) -> np.ndarray:

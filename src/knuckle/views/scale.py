@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -17,6 +17,7 @@ from knuckle.views.looks import Looks
 from knuckle.views.rig import Rig
 from knuckle.views.tracker import RigTracker
 from knuckle.views.triangulation import meet
+from knuckle.views.variety import variety
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Unit:
     mm: float  # millimetres of one unit
     doubt: float  # expected error, as a share; hardly less than people's hands differ
     hands: int  # pairs of looks that it was told from
+    unlike: int  # how many of them differ in how the hand is turned, or bent
 
 
 def unit_by_hands(
@@ -53,21 +55,25 @@ def unit_of(rig: Rig, views: Iterable[Sequence[Sequence[TrackedHand]]]) -> Unit:
     first = SCALING.usual_distance_mm / max(np.median(apart), 1e-12)
     usual = rig.scaled(first)
     seen = (Looks.of(each, least_share=LOOKING.calibrating_share) for each in views)
-    logs = np.concatenate([[], *(_log_ratios(usual, looks) for looks in seen)])
+    found = [each for looks in seen for each in _log_ratios(usual, looks)]
+    logs = np.array([log for log, _ in found])
     if len(logs) < SCALING.least_hands:
         raise InputError(
             f"expected hands that two cameras see at a time to tell the rig's unit, found "
             f"{len(logs)}: give --unit, or check that the files belong to these cameras"
         )
     middle = float(np.median(logs))
-    spread = 1.48 * float(np.median(np.abs(logs - middle)))
-    doubt = float(np.hypot(PEOPLE.size, spread / np.sqrt(len(logs))))
-    return Unit(first * float(np.exp(middle)), doubt, len(logs))
+    spread = max(1.48 * float(np.median(np.abs(logs - middle))), SCALING.least_spread)
+    unlike = variety([rays for _, rays in found[:: len(found) // SCALING.compared + 1]])
+    doubt = float(np.hypot(PEOPLE.size, spread / np.sqrt(unlike)))
+    return Unit(first * float(np.exp(middle)), doubt, len(logs), unlike)
 
 
-def _log_ratios(rig: Rig, looks: Looks) -> np.ndarray:
-    """(N,) logarithms of how much larger the rig should be, one a pair of looks at one hand."""
-    found = []
+def _log_ratios(rig: Rig, looks: Looks) -> Iterator[tuple[float, dict[int, np.ndarray]]]:
+    """Of each pair of looks at one hand how much larger the rig should be, logarithm, and the rays.
+
+    These are (21, 2), by the index of the camera.
+    """
     for i, k in combinations(range(len(looks)), 2):
         if looks.camera[i] == looks.camera[k] or looks.hands[i].side != looks.hands[k].side:
             continue
@@ -79,5 +85,5 @@ def _log_ratios(rig: Rig, looks: Looks) -> np.ndarray:
             continue
         alone = np.mean([looks.poses[j].bone_lengths_mm for j in pair], axis=0)
         met = bone_lengths(points.mm)
-        found.append(float(np.median(np.log(alone) - np.log(np.maximum(met, 1e-6)))))
-    return np.array(found)
+        larger = float(np.median(np.log(alone) - np.log(np.maximum(met, 1e-6))))
+        yield larger, {int(looks.camera[j]): looks.rays[j] for j in pair}

@@ -6,7 +6,7 @@ how fast they change, are laid over each other with all shifts, and the one that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -95,7 +95,51 @@ def offsets(motions: Sequence[Motion]) -> list[float]:
         ValueError: the motions do not tell: too few hands, too little motion, or several answers.
     """
     names = [Path(each.name).name for each in motions]
-    return settled(names, lambda i, k: _lag(motions[i], motions[k]))
+    return _settled(names, [_Bends.of(each) for each in motions], SYNCING.most_s)
+
+
+def doubts(motions: Sequence[Motion], clocks_s: Sequence[float]) -> np.ndarray:
+    """(V,) expected errors of ``offsets``, s; the first has none.
+
+    From what becomes of the clocks without parts of the recording (the jackknife of groups). They
+    are infinite where that cannot be told: the recording is short, or one moment of it decides.
+    """
+    known = np.zeros(len(motions))
+    bends = [each for each in map(_Bends.of, motions) if each is not None]
+    begin = max(each.start_s - clock for each, clock in zip(bends, clocks_s, strict=True))
+    end = min(each.end_s - clock for each, clock in zip(bends, clocks_s, strict=True))
+    together = [
+        each.between(begin, end, clock) for each, clock in zip(bends, clocks_s, strict=True)
+    ]
+    each = np.array(list(_without_parts(together, begin, end)))  # (parts, V)
+    left_out = (SYNCING.part_s + SYNCING.slow_s) / (end - begin)
+    if len(each) < SYNCING.least_parts or left_out >= 0.5 or not np.isfinite(each).all():
+        known[1:] = np.inf
+        return known
+    spread = np.sqrt((1 / left_out - 1) * each.var(axis=0))
+    slowest_s = max(float(np.median(np.diff(motion.times_s))) for motion in motions)
+    known[1:] = np.hypot(spread, SYNCING.drawn * slowest_s)[1:]
+    return known
+
+
+def _without_parts(bends: Sequence[_Bends], begin: float, end: float) -> Iterator[list[float]]:
+    """What clocks of bends of one instant show without each part between two times, s.
+
+    Infinitely much where nothing tells then.
+    """
+    around = SYNCING.slow_s / 2  # what was there shows for so long in what was subtracted
+    for start in np.arange(begin, end - SYNCING.part_s / 2, SYNCING.part_s):
+        stop = start + SYNCING.part_s
+        rest = [each.without(start - around, stop + around) for each in bends]
+        try:
+            yield _settled([""] * len(rest), rest, SYNCING.near_s)
+        except InputError:
+            yield [np.inf] * len(rest)
+
+
+def _settled(names: Sequence[str], bends: Sequence[_Bends | None], most_s: float) -> list[float]:
+    """See ``settled``; no two sources begin more than ``most_s`` apart."""
+    return settled(names, lambda i, k: _lag(bends[i], bends[k], most_s))
 
 
 def settled(names: Sequence[str], lag: Callable[[int, int], tuple[float, float]]) -> list[float]:
@@ -136,19 +180,20 @@ def _alone(names: Sequence[str], known: Sequence[tuple[int, int]]) -> list[str]:
     return [] if len(most) < 2 else [n for i, n in enumerate(names) if i not in most]
 
 
-def _lag(first: Motion, second: Motion) -> tuple[float, float]:
-    """How much later the second's clock is, s, and how sure that is (0 for not at all)."""
-    a, b = _on_grid(first), _on_grid(second)
-    if a is None or b is None:
+def _lag(first: _Bends | None, second: _Bends | None, most_s: float) -> tuple[float, float]:
+    """How much later the second's clock is, s, and how sure that is (0 for not at all).
+
+    Up to ``most_s`` later or earlier than if both began at once.
+    """
+    if first is None or second is None:
         return 0.0, 0.0
-    (start_a, A), (start_b, B) = a, b
-    most = round(
-        min(SYNCING.most_s, SYNCING.most_share * min(len(A), len(B)) * SYNCING.grid_s)
-        / SYNCING.grid_s
-    )
+    A, B = first.deg, second.deg
+    within_s = min(most_s, SYNCING.most_share * min(len(A), len(B)) * SYNCING.grid_s)
+    begun_s = second.start_s - first.start_s
+    most = round(within_s / SYNCING.grid_s)
     likeness = np.array([_likeness(A, B, shift) for shift in range(-most, most + 1)])
     peak, weight = peak_of(likeness, SYNCING.grid_s, SYNCING.least_likeness, SYNCING.doubtful)
-    return (peak - most) * SYNCING.grid_s + start_b - start_a, weight
+    return (peak - most) * SYNCING.grid_s + begun_s, weight
 
 
 def peak_of(
@@ -168,25 +213,54 @@ def peak_of(
     return best + _peak(likeness, best), float(likeness[best])
 
 
-def _on_grid(motion: Motion) -> tuple[float, np.ndarray] | None:
-    """When it begins, and (T, 30) bends without what changes slowly, NaN where unknown."""
-    times, bends = motion.times_s, motion.bends
-    if len(times) < 3 or times[-1] - times[0] < SYNCING.least_s:
-        return None
-    grid = np.arange(times[0], times[-1], SYNCING.grid_s)
-    gap_s = 2.5 * float(np.median(np.diff(times)))
-    out = np.full((len(grid), bends.shape[1]), np.nan)
-    for side in range(len(SIDES)):
-        part = slice(15 * side, 15 * side + 15)
-        known = np.isfinite(bends[:, part]).all(axis=1)
-        if known.sum() < 3:
-            continue
-        at = times[known]
-        near = np.abs(grid[:, None] - at[None]).min(axis=1) < gap_s
-        for column in range(part.start, part.stop):
-            values = np.interp(grid, at, bends[known, column])
-            out[near, column] = (values - _slow(values))[near]
-    return (float(times[0]), out) if np.isfinite(out).any() else None
+@dataclass(frozen=True, eq=False)
+class _Bends:
+    """A motion at even times, without what changes slowly."""
+
+    start_s: float  # by the source's clock
+    deg: np.ndarray  # (T, 30), ``SYNCING.grid_s`` apart; NaN where unknown
+
+    @classmethod
+    def of(cls, motion: Motion) -> _Bends | None:
+        """None where too little is seen."""
+        times, bends = motion.times_s, motion.bends
+        if len(times) < 3 or times[-1] - times[0] < SYNCING.least_s:
+            return None
+        grid = np.arange(times[0], times[-1], SYNCING.grid_s)
+        gap_s = 2.5 * float(np.median(np.diff(times)))
+        out = np.full((len(grid), bends.shape[1]), np.nan)
+        for side in range(len(SIDES)):
+            part = slice(15 * side, 15 * side + 15)
+            known = np.isfinite(bends[:, part]).all(axis=1)
+            if known.sum() < 3:
+                continue
+            at = times[known]
+            near = np.abs(grid[:, None] - at[None]).min(axis=1) < gap_s
+            for column in range(part.start, part.stop):
+                values = np.interp(grid, at, bends[known, column])
+                out[near, column] = (values - _slow(values))[near]
+        return cls(float(times[0]), out) if np.isfinite(out).any() else None
+
+    @property
+    def times_s(self) -> np.ndarray:
+        """(T,) by the source's clock."""
+        return self.start_s + SYNCING.grid_s * np.arange(len(self.deg))
+
+    @property
+    def end_s(self) -> float:
+        """When it ends, by the source's clock."""
+        return self.start_s + SYNCING.grid_s * len(self.deg)
+
+    def between(self, start_s: float, stop_s: float, clock_s: float) -> _Bends:
+        """The part between two times, which and its own are by a clock ``clock_s`` behind."""
+        times_s = self.times_s - clock_s
+        within = (times_s >= start_s) & (times_s < stop_s)
+        return _Bends(float(times_s[within][0]), self.deg[within])
+
+    def without(self, start_s: float, stop_s: float) -> _Bends:
+        """The same with nothing known in between."""
+        within = (self.times_s >= start_s) & (self.times_s < stop_s)
+        return _Bends(self.start_s, np.where(within[:, None], np.nan, self.deg))
 
 
 def _slow(values: np.ndarray) -> np.ndarray:

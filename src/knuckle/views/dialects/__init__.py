@@ -6,7 +6,6 @@ they find into cameras from the world, in millimetres; what a unit is they say o
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -76,4 +75,4 @@ def read_rig(path: Path, unit_mm: float | None) -> Rig:
             f"origin): give unit= (--unit) {', '.join(UNITS_MM)}, the millimetres of one unit, "
             "such as a square of the board, or let hands tell it: knuckle track --unit hands"
         )
-    return replace(Rig(found.cameras, str(path)).scaled(length), source=str(path))
+    return Rig(found.cameras, str(path), found.up).scaled(length)

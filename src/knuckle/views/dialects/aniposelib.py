@@ -2,8 +2,8 @@
 
 A table per camera: ``name, size, matrix, distortions, rotation`` (Rodrigues), ``translation,
 fisheye``; ``[metadata]``. The form does not say what its lengths are: aniposelib's are those of the
-board, Pose2Sim's metres. Knuckle adds ``unit = "mm"`` to the metadata, and
-``late_s`` to a camera that is late.
+board, Pose2Sim's metres. Knuckle adds ``unit = "mm"`` to the metadata, ``up = "z"`` or another axis
+if it was set, and ``late_s`` to a camera that is late.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ def read(path: Path) -> Calibration:
     return Calibration(
         tuple(camera_of(str(table.get("name", key)), table) for key, table in cameras.items()),
         None if unit is None else unit_mm(unit),
+        metadata.get("up"),
     )
 
 
@@ -99,4 +100,5 @@ def write(rig: Rig) -> str:
         as_toml = partial(json.dumps, ensure_ascii=False)  # toml knows no surrogates
         lines = [f"{key} = {as_toml(value)}" for key, value in values.items()]
         parts.append("\n".join([f"[cam_{number}]", *lines]))
-    return "\n\n".join([*parts, '[metadata]\nunit = "mm"']) + "\n"
+    up = "" if rig.stated_up is None else f'\nup = "{rig.stated_up}"'
+    return "\n\n".join([*parts, f'[metadata]\nunit = "mm"{up}']) + "\n"

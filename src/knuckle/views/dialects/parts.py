@@ -25,6 +25,7 @@ class Calibration:
     cameras: tuple[RigCamera, ...]  # their translations in units of the file
     #: Millimetres of one unit; None where neither the file nor its form says it.
     unit_mm: float | None
+    up: str | None = None  # axis of the world that points up, if the file says
 
     @property
     def longest(self) -> float:
