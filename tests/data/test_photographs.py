@@ -98,9 +98,9 @@ def test_labels_lie_on_what_they_label_in_crops_and_frames(packed):
     crops, frames = packed["crops"], packed["frames"]
     for k in range(2):
         image, joints = crops.decode(k).image, crops.joints_px[crops.hands_of(k)][0]
-        assert max(image.shape) == 224
+        assert max(image.shape) == Packing().crop_px
         size = np.ptp(joints, axis=0).max()
-        assert size == pytest.approx(224 / Packing().crop_margin, rel=0.01)
+        assert size == pytest.approx(Packing().crop_px / Packing().crop_margin, rel=0.01)
         assert_dots_at(image, joints, spacing=size / 6)
     image = frames.decode(0).image
     assert image.shape == (240, 320, 3)

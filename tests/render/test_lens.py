@@ -82,11 +82,11 @@ def test_labels_of_bent_crops_agree_with_their_camera_and_map(world):
     on_hand = []
     for sample in render_crops(np.random.default_rng(3), 12, world, settings):
         hand = sample.hands[0]
-        assert sample.image.shape == (160, 160, 3) and sample.hand_map.shape == (160, 160)
+        assert sample.image.shape == (200, 200, 3) and sample.hand_map.shape == (200, 200)
         assert len(sample.camera.distortion) == 8
         np.testing.assert_allclose(hand.joints_px, sample.camera.project(hand.joints_mm))
         x, y = hand.joints_px[1:][hand.visible[1:]].round().astype(int).T
-        on_hand += (sample.hand_map[y.clip(0, 159), x.clip(0, 159)] == 1).tolist()
+        on_hand += (sample.hand_map[y.clip(0, 199), x.clip(0, 199)] == 1).tolist()
     assert np.mean(on_hand) > 0.97
 
 

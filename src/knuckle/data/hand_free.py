@@ -31,7 +31,7 @@ def pack_hand_free(root: Path, packing: Packing | None = None) -> PhotographStor
         FileNotFoundError: there are none.
         ValueError: one of them cannot be read.
     """
-    pictures = list(_pictures(root, packing or Packing(frame_px=400)))
+    pictures = list(_pictures(root, packing or Packing(frame_px=800, frame_quality=90)))
     if not pictures:
         raise NotFoundError(f"no pictures ({', '.join(_SUFFIXES)}) below {root}")
     return store_of(pictures)

@@ -30,7 +30,7 @@ class PackSettings:
     """How to pack."""
 
     what: str = "crops"  # "crops", a square around each hand, or "frames", whole pictures
-    size_px: int = 224  # side of a packed crop; frames are packed as they are
+    size_px: int = 256  # side of a packed crop; frames are packed as they are
     #: Side of the square over the longer side of the box around the hand's joints. 2 leaves room
     #: for turning by any angle and shifting by a quarter.
     margin: float = 2.0

@@ -33,9 +33,9 @@ class Packing:
 
     #: Side of a crop over the longer side of the box around the hand's joints.
     crop_margin: float = 2.2
-    crop_px: int = 224  # side of a crop at most; small hands are not enlarged
-    crop_quality: int = 75  # JPEG quality of the crops
-    handless_px: int = 128  # side of a crop without a hand at most
+    crop_px: int = 352  # side of a crop at most; small hands are not enlarged
+    crop_quality: int = 92  # JPEG quality of the crops
+    handless_px: int = 192  # side of a crop without a hand at most
     frame_px: int = 320  # longer side of a whole picture
     frame_quality: int = 72  # JPEG quality of the whole pictures
     frame_sets: tuple[str, ...] = (

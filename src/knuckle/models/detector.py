@@ -28,7 +28,7 @@ class DetectorSettings:
 
     #: Whose features the network starts from, and so its backbone's shape.
     backbone: lite.Features = "imagenet"
-    input_size: int = 256  # side of the letterboxed frame, px; a multiple of 32
+    input_size: int = 192  # side of the letterboxed frame, px; a multiple of 32
     stages: int = 5  # backbone stages kept; 5 ends at stride 16, 7 at stride 32
     width: int = 64  # channels of the pyramid
 

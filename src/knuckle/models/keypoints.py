@@ -32,7 +32,7 @@ class KeypointSettings:
 
     #: Whose features the network starts from, and so its backbone's shape.
     backbone: lite.Features = "landmark"
-    input_size: int = 144  # side of the crop, px; a multiple of 16
+    input_size: int = 160  # side of the crop, px; a multiple of 16
     widths: tuple[int, int, int] = (48, 96, 128)  # channels of the pyramid at strides 4, 8 and 16
     #: Further convolutions at stride 16, where the whole hand is seen and a block costs a quarter
     #: of one at stride 8.

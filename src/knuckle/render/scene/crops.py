@@ -35,9 +35,9 @@ from knuckle.sample import Sample
 class CropSettings:
     """Random close-ups of one hand."""
 
-    size_px: int = 160  # width and height of the picture
+    size_px: int = 200  # width and height of the picture
     #: How much of the picture the hand's own crop (``Crop.from_joints``) spans, from-to.
-    crop_px: tuple[float, float] = (114.0, 128.0)
+    crop_px: tuple[float, float] = (142.0, 160.0)
     #: Diagonal field of view of the camera that took the frame, from-to.
     fov_deg: tuple[float, float] = (15.0, 100.0)
     #: From camera to hand, from-to; drawn evenly in the logarithm.
@@ -56,7 +56,7 @@ class CropSettings:
     fisheye_fov_deg: tuple[float, float] = (60.0, 105.0)
     #: ``jitter_deg``, ``jitter_px``: how inexactly the hand is upright and in the middle.
     jitter_deg: float = 6.0
-    jitter_px: float = 4.0
+    jitter_px: float = 5.0
     #: What the camera does to the picture.
     faults: CameraFaults = field(default_factory=CameraFaults)
 
